@@ -1,0 +1,5 @@
+"""`python -m analytics` is `analytics`."""
+
+from analytics.cli import main
+
+main()

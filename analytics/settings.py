@@ -1,0 +1,306 @@
+"""Every setting, and the only reader of the environment."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from analytics.errors import ConfigurationError
+
+ROLES = ("collector", "api", "realtime", "processor")
+NEEDS = {
+    "collector": ("REDIS_URL",),
+    "processor": ("REDIS_URL", "DATABASE_URL"),
+    "api": ("DATABASE_URL", "REDIS_URL", "API_KEYS"),
+    "realtime": ("REDIS_URL",),
+}
+"""What each role cannot do without in production."""
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 < value < 65536:
+        raise ValueError("must be a port, 1 to 65535")
+    return value
+
+
+def _boolean(text: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if text.lower() not in words:
+        raise ValueError("must be true or false")
+    return words[text.lower()]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    if wrong := [name for name in names if not re.fullmatch(r"(/[\w.~-]+)+", name, re.ASCII)]:
+        raise ValueError(f"{wrong[0]} must begin with / and hold letters, digits and . ~ - _ only")
+    return names
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(name) for name in _names(text))
+
+
+def _choice(*options: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in options:
+            raise ValueError(f"must be one of {', '.join(options)}")
+        return text.lower()
+
+    return read
+
+
+def _hosts_are_clear(url: str) -> bool:
+    """Whether its hosts, several by comma, can be told from the rest: a library's own complaint might quote the password."""
+    try:
+        hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
+        ports = [int(host.rpartition(":")[2] or 0) for host in hosts if ":" in host.rpartition("]")[2]]
+    except ValueError:
+        return False
+    return all(0 <= port < 65536 for port in ports)
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must begin with {schemes[0]}://")
+        if not _hosts_are_clear(text):
+            raise ValueError("its hosts and ports cannot be read; / # ? and @ inside a password are written %2F %23 %3F and %40")
+        return text
+
+    return read
+
+
+def _ratio(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError("must be above 0 and at most 1")
+    return value
+
+
+def _signals(text: str) -> tuple[str, ...]:
+    names = () if text.lower() == "none" else _names(text.lower())
+    if wrong := [name for name in names if name not in ("gpc", "dnt")]:
+        raise ValueError(f"{wrong[0]} must be gpc, dnt or none")
+    return names
+
+
+def _header(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", text, re.ASCII):
+        raise ValueError("must be the name of a header")
+    return text.lower()
+
+
+class Setting(NamedTuple):
+    """One variable: how it is read, what it is when absent (as one would write it), and what it does."""
+
+    name: str
+    read: Callable[[str], Any]
+    default: str | None
+    help: str
+
+
+SETTINGS = (
+    Setting(
+        "ENVIRONMENT",
+        _choice("production", "development", "test"),
+        "development",
+        "production or development; NODE_ENV means the same and is used when this is absent",
+    ),
+    Setting("HOST", str, None, "address to listen on; 127.0.0.1 in development, 0.0.0.0 in production"),
+    Setting("PORT", _port, None, "port, when exactly one role runs"),
+    Setting("COLLECTOR_PORT", _port, "4001", "port of the collector"),
+    Setting("API_PORT", _port, "4002", "port of the api"),
+    Setting("REALTIME_PORT", _port, "4003", "port of realtime"),
+    Setting("PROCESSOR_PORT", _port, "4004", "port of the processor's health and metrics"),
+    Setting("REDIS_URL", _url("redis", "rediss", "unix"), None, "Redis or Valkey: the queue, the live bus and the cache"),
+    Setting("DATABASE_URL", _url("postgresql", "postgres"), None, "PostgreSQL 15 to 18, with or without TimescaleDB"),
+    Setting(
+        "DATABASE_REPLICA_URL",
+        _url("postgresql", "postgres"),
+        None,
+        "a streaming replica that the api reads instead; keys are still looked up at DATABASE_URL, and watermarks stay true",
+    ),
+    Setting("API_KEYS", _names, "", "comma-separated keys that may query and watch every project"),
+    Setting("REQUIRE_WRITE_KEY", _boolean, "false", "refuse events without a write key instead of taking them into project default"),
+    Setting("CORS_ORIGINS", _names, "*", "comma-separated origins whose pages may send events; * is any"),
+    Setting("TRACKER_PATHS", _paths, "", "comma-separated paths at which the browser tracker goes by other names: in .js its script, else where it sends"),
+    Setting("BOTS", _choice("drop", "mark", "keep"), "drop", "what becomes of events by robots: drop; mark as $bot; or keep as any other"),
+    Setting("HONOR_SIGNALS", _signals, "gpc,dnt", "which wishes not to be tracked drop a browser's events: gpc, dnt, or none"),
+    Setting("STORE_IP", _choice("no", "truncated", "full"), "no", "what is stored of visitors' addresses: no, truncated (to /24 or /48) or full"),
+    Setting("COUNTRY_HEADER", _header, None, "header in which the CDN in front says a visitor's country, as CF-IPCountry; believed only when set"),
+    Setting("GEOIP_FILE", Path, None, "file in MaxMind's format with the country of addresses"),
+    Setting("LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "debug, info, warning or error"),
+    Setting("CONCURRENCY", _positive, "5", "transactions that one processor has open at once"),
+    Setting("BATCH_SIZE", _positive, "100", "events in line with which a processor begins a transaction while more are coming"),
+    Setting("RETENTION_DAYS", _whole, "90", "days that raw events are kept; 0 keeps them for ever"),
+    Setting(
+        "PARTITION_SPAN",
+        _choice("auto", "week", "month"),
+        "auto",
+        "what one partition or chunk of raw events holds: week or month; auto is a week up to 366 days of retention, else a month",
+    ),
+    Setting(
+        "ROLLUP_DIMENSIONS",
+        _names,
+        "$browser,$os,$device,$country,$referrer,$path,$utm_source,page",
+        "comma-separated keys of metadata by which counts and people are precomputed; each costs some ingest and disk",
+    ),
+    Setting("LEDGER_DAYS", _positive, "7", "days, at least, that the id of an event is remembered whatever its timestamp"),
+    Setting("MAX_QUEUED_EVENTS", _positive, "2000000", "events in the queue over which the collector answers 503"),
+    Setting("MAX_REDIS_MEMORY", _ratio, "0.75", "share of Redis' maxmemory over which the collector answers 503"),
+    Setting("RATE_LIMIT", _whole, "0", "requests a second that one key or address may send to a collector; 0 is no limit"),
+    Setting("TRUSTED_PROXIES", _networks, "", "comma-separated addresses or networks of the proxies whose X-Real-IP is believed"),
+    Setting("JOB_TIMEOUT", _positive, "30", "seconds that one transaction may take before it is tried again"),
+    Setting("SHUTDOWN_DELAY", _whole, None, "seconds between `not ready` and closing; 5 in production, 0 in development"),
+    Setting("DATA_DIR", Path, None, "folder of the embedded servers; by default in the user's data folder"),
+)
+
+WEEKLY_UP_TO = 366
+"""Days of retention up to which PARTITION_SPAN=auto is a week."""
+
+SECRETS = ("REDIS_URL", "DATABASE_URL", "DATABASE_REPLICA_URL", "API_KEYS")
+"""Settings that may also be given as NAME_FILE, the path of a file that holds the value."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, typed; field names are the variables' in lower case."""
+
+    environment: str = "development"
+    host: str = "127.0.0.1"
+    port: int | None = None
+    collector_port: int = 4001
+    api_port: int = 4002
+    realtime_port: int = 4003
+    processor_port: int = 4004
+    redis_url: str | None = None
+    database_url: str | None = None
+    database_replica_url: str | None = None
+    api_keys: tuple[str, ...] = ()
+    require_write_key: bool = False
+    cors_origins: tuple[str, ...] = ("*",)
+    tracker_paths: tuple[str, ...] = ()
+    bots: str = "drop"
+    honor_signals: tuple[str, ...] = ("gpc", "dnt")
+    store_ip: str = "no"
+    country_header: str = ""
+    geoip_file: Path | None = None
+    log_level: str = "info"
+    concurrency: int = 5
+    batch_size: int = 100
+    retention_days: int = 90
+    partition_span: str = "auto"
+    rollup_dimensions: tuple[str, ...] = ("$browser", "$os", "$device", "$country", "$referrer", "$path", "$utm_source", "page")
+    ledger_days: int = 7
+    max_queued_events: int = 2_000_000
+    max_redis_memory: float = 0.75
+    rate_limit: int = 0
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    job_timeout: int = 30
+    shutdown_delay: int = 0
+    data_dir: Path = Path()
+
+    @property
+    def production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def monthly(self) -> bool:
+        """Whether a partition is a month: as told, else where weeks would be many; in a week little is kept beyond the retention."""
+        return self.partition_span == "month" or (self.partition_span == "auto" and not 0 < self.retention_days <= WEEKLY_UP_TO)
+
+    def port_of(self, role: str, roles: Sequence[str]) -> int:
+        """The port of one role among those that this process runs."""
+        if self.port is not None and len(roles) == 1:
+            return self.port
+        return int(getattr(self, f"{role}_port"))
+
+    def redis(self) -> str:
+        """REDIS_URL, or a ConfigurationError that names it."""
+        return _present("REDIS_URL", self.redis_url)
+
+    def database(self) -> str:
+        """DATABASE_URL, or a ConfigurationError that names it."""
+        return _present("DATABASE_URL", self.database_url)
+
+
+def _present(name: str, value: str | None) -> str:
+    if not value:
+        raise ConfigurationError(f"{name} is not set", field=name)
+    return value
+
+
+def _text(setting: Setting, env: Mapping[str, str]) -> str | None:
+    value = env.get(setting.name)
+    if setting.name in SECRETS and (path := env.get(f"{setting.name}_FILE")):
+        if value:
+            raise ConfigurationError(f"{setting.name} and {setting.name}_FILE are both set; keep one", field=setting.name)
+        try:
+            value = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{setting.name}_FILE cannot be read: {error}", field=f"{setting.name}_FILE") from error
+    if setting.name == "ENVIRONMENT":
+        value = value or env.get("NODE_ENV")
+    return value or setting.default
+
+
+def data_folder(env: Mapping[str, str]) -> Path:
+    """Where the embedded servers keep their files: XDG's data folder, or /var/lib for root, whose home others cannot enter."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/analytics")
+    base = env.get("XDG_DATA_HOME") or str(Path(env.get("HOME", "~")).expanduser() / ".local" / "share")
+    return Path(base) / "analytics"
+
+
+def load(env: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment once. Raises ConfigurationError naming the first variable that is wrong."""
+    env = os.environ if env is None else env
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = _text(setting, env)
+        if text is None:
+            continue
+        try:
+            values[setting.name.lower()] = setting.read(text)
+        except ValueError as error:
+            shown = "its value" if setting.name in SECRETS else repr(text)
+            raise ConfigurationError(f"{setting.name} is wrong ({shown}): {error}", field=setting.name) from error
+    production = values["environment"] == "production"
+    values.setdefault("host", "0.0.0.0" if production else "127.0.0.1")  # noqa: S104 - the container's own network
+    values.setdefault("shutdown_delay", 5 if production else 0)
+    values.setdefault("data_dir", data_folder(env))
+    return Settings(**values)
+
+
+def check(settings: Settings, roles: Sequence[str]) -> None:
+    """Raise ConfigurationError for the first variable that `roles` need in production and that is absent."""
+    if not settings.production:
+        return
+    for role in roles:
+        for name in NEEDS[role]:
+            if not getattr(settings, name.lower()):
+                raise ConfigurationError(f"{name} is not set, and the {role} needs it in production", field=name)

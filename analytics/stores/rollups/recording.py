@@ -1,0 +1,45 @@
+"""Recording: what a storing transaction does for the rollups and of who is whom, last before it commits."""
+
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+
+from analytics.events import Event
+from analytics.stores.identity import linking
+from analytics.stores.identity.saying import said
+from analytics.stores.rollups import deltas, people
+from analytics.stores.rollups.deltas import Dimensions
+from analytics.stores.rollups.people import Name, People
+
+ANNOUNCE = "SET LOCAL analytics.storing = 'on'"
+"""Tells the trigger on raw_events that this transaction leaves deltas of its rows; without, it marks their days as incomplete."""
+
+
+class Recorder:
+    """Leaves deltas; remembers people across transactions."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._dimensions = Dimensions(keys)
+        self._people = People()
+
+    async def record(self, connection: asyncpg.Connection, events: Sequence[Event]) -> Mapping[Name, int]:
+        """Append the deltas of events that are rows now, and link whom they link; the numbers of their people, to be given to `committed`."""
+        names = [(event.project, event.actor) for event in events]
+        linked = said(events)
+        everybody = {*names, *((project, name) for project, links in linked.items() for name in links.names)}
+        numbers = self._people.known(everybody)
+        asked: dict[str, list[str]] = {}
+        for project, actor in everybody - numbers.keys():
+            asked.setdefault(project, []).append(actor)
+        for project, actors in sorted(asked.items()):
+            found = await people.look_up(connection, project, actors)
+            numbers |= {(project, actor): number for actor, number in found.items()}
+        if events:
+            await deltas.append(connection, deltas.of(events, [numbers[name] for name in names], self._dimensions))
+        for project, links in sorted(linked.items()):
+            await linking.link(connection, project, links)
+        return numbers
+
+    def committed(self, numbers: Mapping[Name, int]) -> None:
+        """Their transaction has committed."""
+        self._people.remember(numbers)

@@ -1,0 +1,103 @@
+"""Bring a database's schema to this release's: Alembic, found in a checkout or in an installed package, run by one migrator at a time."""
+
+import asyncio
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from analytics.errors import CommandError
+from analytics.settings import Settings
+from analytics.stores import layouts
+from analytics.stores.connections import connect
+from analytics.stores.faults import describe
+
+VERSION = "SELECT version_num FROM alembic_version"
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """What a migration found and left: revisions, `before` None in an empty database."""
+
+    before: str | None
+    after: str
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+def scripts() -> Path:
+    """The folder of Alembic's scripts: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "alembic"
+
+
+def head() -> str:
+    """The newest revision of this release, read from the file names (`0001_….py`) so that Alembic need not be imported."""
+    return max(match[1] for path in (scripts() / "versions").iterdir() if (match := re.match(r"(\d{4})_.*\.py$", path.name)))
+
+
+def migrate(database_url: str, settings: Settings) -> Migration:
+    """Upgrade to head unless the schema is there already (or ahead: a newer release runs beside this one).
+
+    May be called anywhere, from an event loop's thread too, which it then blocks. Replicas may call it at once: one runs, the others
+    wait for it and find nothing to do. Raises CommandError, in one line that says what went wrong.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_migrate, database_url, settings).result()
+
+
+def _migrate(database_url: str, settings: Settings) -> Migration:
+    target = head()
+    try:
+        before = asyncio.run(_version(database_url, settings))
+        if before is not None and before >= target:
+            return Migration(before, before)
+        before = _upgrade(database_url)
+        asyncio.run(_maintain(database_url, settings))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise CommandError(f"the database could not be migrated: {describe(error)}") from error
+    return Migration(before, target)
+
+
+def _upgrade(database_url: str) -> str | None:
+    """Run Alembic; the revision that it found once it was its turn."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError as AlembicError
+    from sqlalchemy.exc import DBAPIError
+
+    config = Config(attributes={"url": database_url})
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    try:
+        command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise CommandError(f"the database could not be migrated: {error.orig}") from error
+    except (AlembicError, RuntimeError) as error:
+        raise CommandError(f"the database could not be migrated: {error}") from error
+    before: str | None = config.attributes["before"]
+    return before
+
+
+async def version(connection: asyncpg.Connection) -> str | None:
+    """The revision that a database's schema is at; None before the first migration."""
+    try:
+        revision: str | None = await connection.fetchval(VERSION)
+    except asyncpg.UndefinedTableError:
+        return None
+    return revision
+
+
+async def _version(database_url: str, settings: Settings) -> str | None:
+    async with connect(database_url, settings) as connection:
+        return await version(connection)
+
+
+async def _maintain(database_url: str, settings: Settings) -> None:
+    """Make the first partitions, or set the policies, so that the first event finds all in place."""
+    async with connect(database_url, settings) as connection:
+        layout = await layouts.detect(connection)
+        await layout.maintain(connection, settings)

@@ -1,0 +1,47 @@
+"""The jobs that are committed but perhaps still in the queue, so that a redelivery is answered with what became of it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import asyncpg
+
+from analytics.events import Outcome
+from analytics.settings import Settings
+
+RECORDED = "SELECT id, stored, duplicate, dead_lettered FROM stored_jobs WHERE id = ANY($1)"
+
+RECORD = """
+INSERT INTO stored_jobs (id, stored, duplicate, dead_lettered, stored_at)
+SELECT *, now() FROM unnest($1::text[], $2::int[], $3::int[], $4::int[]) ORDER BY 1
+"""
+
+SETTLED = "SELECT id FROM stored_jobs WHERE id > $1 AND stored_at < now() - make_interval(secs => $2) ORDER BY id LIMIT $3"
+
+DELETE = "DELETE FROM stored_jobs WHERE id = ANY($1)"
+
+PAGE = 1000
+
+
+async def recorded(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, Outcome]:
+    """The outcomes of those jobs that are committed already."""
+    return {row["id"]: Outcome(row["stored"], row["duplicate"], row["dead_lettered"]) for row in await connection.fetch(RECORDED, ids)}
+
+
+async def record(connection: asyncpg.Connection, outcomes: dict[str, Outcome]) -> None:
+    """Write down what became of jobs.
+
+    Raises asyncpg.UniqueViolationError when another worker, to whom the queue gave the same job, has committed it in the meantime.
+    """
+    counts = zip(*((each.stored, each.duplicate, each.dead_lettered) for each in outcomes.values()), strict=True)
+    await connection.execute(RECORD, list(outcomes), *map(list, counts))
+
+
+async def sweep(connection: asyncpg.Connection, waiting: Callable[[list[str]], Awaitable[set[str]]], settings: Settings) -> None:
+    """Forget the jobs that the queue no longer holds.
+
+    Only those stored long enough ago that no other worker can still be at work on the same job: two time-outs, or a minute.
+    """
+    age, last = max(60.0, 2.0 * settings.job_timeout), ""
+    while page := [row["id"] for row in await connection.fetch(SETTLED, last, age, PAGE)]:
+        held = await waiting(page)
+        await connection.execute(DELETE, [id for id in page if id not in held])
+        last = page[-1]

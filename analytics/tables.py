@@ -1,0 +1,227 @@
+"""The tables, as SQLAlchemy Core: all that queries build on. `alembic/` creates them; a test holds the two together."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+metadata = MetaData()
+Instant = DateTime(timezone=True)
+
+raw_events = Table(
+    "raw_events",
+    metadata,
+    Column("project", String(64), primary_key=True, server_default="default"),
+    Column("id", UUID, primary_key=True, server_default=sql("gen_random_uuid()")),
+    Column("session_id", String(64), nullable=False),
+    Column("user_id", String(255)),
+    Column("event_type", String(100), nullable=False),
+    Column("event_action", String(255), nullable=False),
+    Column("metadata", JSONB, nullable=False, server_default="{}"),
+    Column("timestamp", Instant, primary_key=True, server_default=sql("now()")),
+    Column("created_at", Instant, nullable=False, server_default=sql("now()")),
+    Index("idx_raw_events_session", "session_id", "project"),
+    Index("idx_raw_events_user", "user_id", "project", postgresql_where=sql("user_id IS NOT NULL")),
+    Index("idx_raw_events_type", "project", "event_type", "timestamp"),
+    Index("idx_raw_events_time", "project", "timestamp"),
+    Index("idx_raw_events_metadata", "metadata", postgresql_using="gin", postgresql_ops={"metadata": "jsonb_path_ops"}),
+)
+"""Every event, as sent: the truth that all else can be rebuilt from. Partitioned, or a hypertable, on timestamp.
+
+Where a session or a user is looked up by equality, it leads its index and the project follows: all rows of an
+installation with one project share that column, so that comparing it first would be work for nothing at every insert.
+"""
+
+daily_metrics = Table(
+    "daily_metrics",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("date", Date, primary_key=True),
+    Column("metric_name", String(100), primary_key=True),
+    Column("dimension_key", String(255), primary_key=True, server_default=""),
+    Column("dimension_value", String(255), primary_key=True, server_default=""),
+    Column("value", BigInteger, nullable=False, server_default="0"),
+)
+"""Counts per UTC day, changed in the transaction that stores the rows."""
+
+people = Table(
+    "people",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("actor", String(255, collation="C"), primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""Whoever acts, as a dense number from 0 on in each project, so that sets of people are bitmaps. Numbers are never given twice."""
+
+people_last = Table(
+    "people_last",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""The last number that was given in a project; its row lock is the queue of those who give numbers."""
+
+identity_versions = Table(
+    "identity_versions",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+"""How often the links of a project have changed; its row lock is the queue of those who change them. No row: nobody is anybody else."""
+
+identity_claims = Table(
+    "identity_claims",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("other", String(255, collation="C"), primary_key=True),
+    Column("person", String(255, collation="C"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("event", UUID, nullable=False),
+    Index("idx_identity_claims_person", "person", "project"),
+)
+"""Whose an anonymous id is, by the earliest event that says so."""
+
+identity_aliases = Table(
+    "identity_aliases",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("other", String(255, collation="C"), primary_key=True),
+    Column("person", String(255, collation="C"), primary_key=True),
+    Index("idx_identity_aliases_person", "person", "project"),
+)
+"""Names that an alias event says are one person's."""
+
+identity_links = Table(
+    "identity_links",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("actor", String(255, collation="C"), primary_key=True),
+    Column("person", String(255, collation="C"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("person_number", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Index("idx_identity_links_person", "person", "project"),
+    Index("idx_identity_links_version", "project", "version"),
+)
+"""Who everybody is of whom claims or aliases speak, by name and by number in `people`, and in which version that changed last."""
+
+rollup_deltas = Table(
+    "rollup_deltas",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("number", BigInteger, Identity(), primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("stored_at", Instant, nullable=False, server_default=sql("now()")),
+)
+"""What each storing transaction adds to `rollups`, until compaction has taken it there."""
+
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("span", SmallInteger, primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("key", String(255, collation="C"), primary_key=True),
+    Column("event_type", String(100, collation="C"), primary_key=True),
+    Column("event_action", String(255, collation="C"), primary_key=True),
+    Column("part", BigInteger, primary_key=True),
+    Column("level", SmallInteger, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    Column("people", LargeBinary, nullable=False),
+    Index("idx_rollups_parts", "project", "span", "start", postgresql_where=sql("key = '' AND event_type = '' AND event_action = ''")),
+)
+"""Counts and people by hour (span 1) and day (24), event and dimension; what belongs together is the sum of its rows, `parts`."""
+
+rollup_since = Table(
+    "rollup_since",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("start", Integer, nullable=False),
+)
+"""The first hour from which on `rollups` are complete, a day's first; project '' stands for all that have no row of their own."""
+
+rollup_strays = Table(
+    "rollup_strays",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("writer", BigInteger, primary_key=True),
+)
+"""Days whose raw rows somebody changed without a delta, by the transaction that did: there, only raw rows are right until a rebuild."""
+
+event_ledger_0, event_ledger_1 = (
+    Table(f"event_ledger_{slot}", metadata, Column("id", UUID, primary_key=True), Column("project", String(64), primary_key=True)) for slot in (0, 1)
+)
+"""Ids that clients supplied, so that one id is one event whatever its timestamp. The two take turns (`ledger_turn`)."""
+
+ledger_turn = Table(
+    "ledger_turn",
+    metadata,
+    Column("slot", SmallInteger, primary_key=True),
+    Column("since", Instant, nullable=False),
+)
+"""One row: which of the two ledgers is being written, and since when."""
+
+stored_jobs = Table(
+    "stored_jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("stored", Integer, nullable=False),
+    Column("duplicate", Integer, nullable=False),
+    Column("dead_lettered", Integer, nullable=False),
+    Column("stored_at", Instant, nullable=False),
+)
+"""Jobs that are committed but perhaps not yet gone from the queue, with their outcome: a redelivery finds it here."""
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("number", BigInteger, Identity(), primary_key=True),
+    Column("project", String(64)),
+    Column("event_id", UUID),
+    Column("job_id", Text, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+"""What could not be stored, with its reason and its bytes, to be replayed or purged."""
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("prefix", String(16), nullable=False),
+    Column("name", String(100), nullable=False, server_default=""),
+    Column("project", String(64)),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("origins", ARRAY(Text), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked", Boolean, nullable=False, server_default="false"),
+)
+"""Keys by the SHA-256 of their text; a key without project is good for every project."""
