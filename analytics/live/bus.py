@@ -1,0 +1,196 @@
+"""The listening half: one connection for all that this process watches, which finds its way back and says what it missed."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from analytics.errors import Unavailable
+from analytics.events import Event
+from analytics.live.messages import ANNOUNCE, CHANNEL, COUNTS, parse
+from analytics.tasks import end
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 5.0
+RETRY_SECONDS = 0.5
+WATCH_SECONDS = 5.0
+SLICE_SECONDS = 0.01
+
+
+class Batch:
+    """Events of one message, how many of the project came before them, and what listeners make of them once for all."""
+
+    def __init__(self, events: Sequence[Event], before: int) -> None:
+        self.events = events
+        self.before = before
+        self.made: dict[object, Any] = {}
+
+
+class Watcher(Protocol):
+    """Who listens to a project; neither call may wait."""
+
+    def stored(self, batch: Batch) -> None:
+        """These events were committed."""
+
+    def missed(self, number: int, before: int) -> None:
+        """So many events were committed that the bus could not bring; `before` counts them and all earlier ones."""
+
+
+class _Channel:
+    """One project that somebody watches: the total after the last message, and whether Redis has confirmed that we listen."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self.subscribed = False
+        self.confirmed = asyncio.Event()
+        self.users = 0
+        self.watchers: dict[Watcher, None] = {}
+
+
+class Bus:
+    """The one connection over which this process listens, to just the projects that somebody watches.
+
+    It finds its way back after a restart of Redis, and after a connection that died without a word (within twice PING_SECONDS),
+    and tells the watchers then how many events they missed.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._channels: dict[str, _Channel] = {}
+        self._commands: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
+        self._unanswered: Counter[str] = Counter()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="live bus")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._task is not None:
+            await end([self._task])
+
+    async def watch(self, project: str, watcher: Watcher) -> int:
+        """Tell `watcher` of every event of `project` after the ones counted by what this returns. Raises Unavailable when Redis does not confirm."""
+        channel = self._channels.get(project)
+        if channel is None:
+            channel = self._channels[project] = _Channel()
+            self._subscribe(project)
+        channel.users += 1
+        try:
+            await asyncio.wait_for(channel.confirmed.wait(), WATCH_SECONDS)
+        except TimeoutError as error:
+            self.unwatch(project, watcher)
+            raise Unavailable("the live bus is away; try again") from error
+        except asyncio.CancelledError:
+            self.unwatch(project, watcher)
+            raise
+        channel.watchers[watcher] = None
+        return channel.total or 0
+
+    def unwatch(self, project: str, watcher: Watcher) -> None:
+        """Stop telling `watcher`; the project's last one makes us leave its channel."""
+        channel = self._channels[project]
+        channel.watchers.pop(watcher, None)
+        channel.users -= 1
+        if not channel.users:
+            del self._channels[project]
+            self._commands.put_nowait(("UNSUBSCRIBE", CHANNEL + project))
+
+    def _subscribe(self, project: str) -> None:
+        self._unanswered[project] += 1
+        self._commands.put_nowait(("SUBSCRIBE", CHANNEL + project))
+
+    async def _run(self) -> None:
+        said = ""
+        while True:
+            try:
+                await self._listen()
+            except (RedisError, OSError) as error:
+                if said != (said := str(error)):
+                    log.warning("the live bus is lost, trying again: %s", error)
+            except Exception:
+                log.exception("the live bus failed, trying again")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _listen(self) -> None:
+        """One connection's life: subscribe to all that is watched, then read until it breaks."""
+        connection: AbstractConnection = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()  # type: ignore[no-untyped-call]
+        self._commands = asyncio.Queue()
+        self._unanswered.clear()
+        for project in self._channels:
+            self._subscribe(project)
+        writing = asyncio.create_task(self._write(connection), name="live bus, commands")
+        try:
+            await self._read(connection)
+        finally:
+            for channel in self._channels.values():
+                channel.subscribed = False
+                channel.confirmed.clear()
+            await end([writing])
+            await connection.disconnect(nowait=True)
+
+    async def _write(self, connection: AbstractConnection) -> None:
+        with contextlib.suppress(RedisError, OSError):  # the reader sees the same failure, and deals with it
+            while True:
+                await connection.send_command(*await self._commands.get(), check_health=False)
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        silent = False
+        while True:
+            answer = await connection.read_response(timeout=PING_SECONDS)
+            if answer is None:
+                if silent:
+                    raise RedisConnectionError("no answer to a ping")
+                self._commands.put_nowait(("PING",))
+            silent = answer is None
+            if isinstance(answer, list) and answer[0] == b"message":
+                await self._deliver(_project(answer[1]), answer[2])
+            elif isinstance(answer, list) and answer[0] == b"subscribe":
+                await self._subscribed(_project(answer[1]))
+
+    async def _subscribed(self, project: str) -> None:
+        """Redis confirms; but of a channel left and entered again, only the last entry counts: what came before it had a hole."""
+        self._unanswered[project] -= 1
+        if self._unanswered[project] > 0:
+            return
+        del self._unanswered[project]
+        if channel := self._channels.get(project):
+            channel.subscribed = True
+            await self._redis.execute_command("EVAL", ANNOUNCE, 1, COUNTS, project, CHANNEL + project)  # type: ignore[no-untyped-call]
+
+    async def _deliver(self, project: str, message: bytes) -> None:
+        channel = self._channels.get(project)
+        if channel is None or not channel.subscribed:
+            return
+        total, events = parse(message)
+        first = total - len(events)
+        if channel.total is not None and first != channel.total:
+            # a total below ours means that the count was lost and began anew: what it has counted since is all that can be told
+            missed = first - channel.total if first > channel.total else first
+            for watcher in channel.watchers if missed else ():
+                watcher.missed(missed, first)
+        channel.total = total
+        channel.confirmed.set()
+        batch = Batch(events, first)
+        since = time.monotonic()
+        for watcher in tuple(channel.watchers) if events else ():
+            watcher.stored(batch)
+            if time.monotonic() - since > SLICE_SECONDS:
+                await asyncio.sleep(0)
+                since = time.monotonic()
+        await asyncio.sleep(0)
+
+
+def _project(channel: bytes) -> str:
+    return channel.decode().removeprefix(CHANNEL)
