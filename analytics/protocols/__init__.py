@@ -1,0 +1,37 @@
+"""Bytes → events, and the reply that a client library expects. No I/O: whoever calls brings the bytes and the time.
+
+Each protocol is one file, and one line here. A path that several have is that of the first, unless one further down claims a request.
+"""
+
+from analytics.protocols.amplitude import AMPLITUDE
+from analytics.protocols.cloudevents import CLOUDEVENTS
+from analytics.protocols.ga4 import GA4
+from analytics.protocols.matomo import MATOMO
+from analytics.protocols.mixpanel import MIXPANEL, MIXPANEL_IMPORT
+from analytics.protocols.native import NATIVE
+from analytics.protocols.pixel import PIXEL
+from analytics.protocols.plausible import PLAUSIBLE
+from analytics.protocols.posthog import POSTHOG, POSTHOG_V1
+from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Rejection, Reply
+from analytics.protocols.segment import SEGMENT
+from analytics.protocols.snowplow import SNOWPLOW
+from analytics.protocols.umami import UMAMI
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    NATIVE,
+    PIXEL,
+    SEGMENT,
+    POSTHOG,
+    POSTHOG_V1,
+    AMPLITUDE,
+    MIXPANEL,
+    MIXPANEL_IMPORT,
+    PLAUSIBLE,
+    UMAMI,
+    SNOWPLOW,
+    GA4,
+    MATOMO,
+    CLOUDEVENTS,
+)
+
+__all__ = ["NATIVE", "PROTOCOLS", "Decoded", "Draft", "Incoming", "Protocol", "Rejection", "Reply"]

@@ -1,0 +1,178 @@
+"""Our own protocol: POST /collect.
+
+`careful.py` says what is valid. Most bodies are valid as a whole, and for those typed decoding by msgspec proves it, many times
+faster; whenever it cannot, the careful way decides, and names what is wrong.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from analytics.errors import AnalyticsError, TooLarge
+from analytics.events import Event, event_id
+from analytics.protocols import careful, metadata
+from analytics.protocols.careful import LIMITS
+from analytics.protocols.clock import Clock, Timestamp
+from analytics.protocols.ids import uuid7s
+from analytics.protocols.protocol import MAX_EVENTS, Decoded, Draft, Fault, Incoming, Protocol, Rejection, Reply
+from analytics.protocols.universal import note
+
+MAX_CONTAINERS = 600_000
+"""Objects and lists in a body, so that undecoded 10 MiB never become a gigabyte; events of the smallest size need 400,000."""
+
+_LARGE = 1 << 20
+
+SessionId = Annotated[str, Meta(min_length=1, max_length=LIMITS["session_id"])]
+EventType = Annotated[str, Meta(min_length=1, max_length=LIMITS["event_type"])]
+EventAction = Annotated[str, Meta(min_length=1, max_length=LIMITS["event_action"])]
+UserId = Annotated[str, Meta(min_length=1, max_length=LIMITS["user_id"])]
+Id = Annotated[str, Meta(min_length=1, max_length=LIMITS["id"])]
+
+_EMPTY = Raw(b"{}")
+
+
+class _Item(msgspec.Struct, gc=False):
+    """One event as it is sent."""
+
+    session_id: SessionId
+    event_type: EventType
+    event_action: EventAction
+    user_id: UserId | None = None
+    metadata: Raw = _EMPTY
+    timestamp: Timestamp | None = None
+    id: Id | None = None
+
+
+class _Body(msgspec.Struct, gc=False):
+    """An object as it is sent: an envelope when it has `events`, else an event."""
+
+    events: list[_Item] | UnsetType = UNSET
+    write_key: str | None = None
+    sent_at: Timestamp | None = None
+    session_id: SessionId | UnsetType = UNSET
+    event_type: EventType | UnsetType = UNSET
+    event_action: EventAction | UnsetType = UNSET
+    user_id: UserId | None = None
+    metadata: Raw = _EMPTY
+    timestamp: Timestamp | None = None
+    id: Id | None = None
+
+    def items(self) -> "list[_Item]":
+        """Its events; raises TypeError when it is neither an envelope nor an event."""
+        if self.events is not UNSET:
+            return self.events
+        if self.session_id is UNSET or self.event_type is UNSET or self.event_action is UNSET:
+            raise TypeError
+        return [_Item(self.session_id, self.event_type, self.event_action, self.user_id, self.metadata, self.timestamp, self.id)]
+
+
+_decode_list = msgspec.json.Decoder(list[_Item]).decode
+_decode_body = msgspec.json.Decoder(_Body).decode
+
+_UNDECIDED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError, TypeError, Fault)
+"""What the typed way raises when it cannot vouch for a whole body."""
+
+
+def draft(incoming: Incoming) -> Draft:
+    """A body, understood as far as can be before its key is known. Raises BadRequest, TooLarge."""
+    body = incoming.body
+    if len(body) > _LARGE and body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
+        raise TooLarge(f"a request may hold {MAX_CONTAINERS} objects and lists")
+    try:
+        body.decode()
+        if metadata.suspicious(body):
+            return careful.draft(incoming)
+        whole = _Body(_decode_list(body)) if body.lstrip()[:1] == b"[" else _decode_body(body)
+        items = whole.items()
+        if not 0 < len(items) <= MAX_EVENTS:
+            return careful.draft(incoming)
+        clock = Clock(incoming.received, incoming.retention_days, whole.sent_at)
+    except _UNDECIDED:
+        return careful.draft(incoming)
+    return Draft(whole.write_key, partial(_decide, incoming, items, clock))
+
+
+def _decide(incoming: Incoming, items: list[_Item], clock: Clock, project: str) -> Decoded:
+    try:
+        return Decoded(_events(items, clock, project))
+    except _UNDECIDED:
+        return careful.draft(incoming).decide(project)
+
+
+def _events(items: list[_Item], clock: Clock, project: str) -> list[Event]:
+    """All of a body's events; raises Fault when one is not valid."""
+    received = clock.received
+    fresh = iter(uuid7s(sum(item.id is None for item in items), received))
+    return [
+        Event(
+            project,
+            next(fresh) if item.id is None else event_id(item.id),
+            item.session_id,
+            item.user_id,
+            item.event_type,
+            item.event_action,
+            _metadata(bytes(item.metadata)),
+            clock.moment(item.timestamp),
+            received,
+            item.id is not None,
+        )
+        for item in items
+    ]
+
+
+def _metadata(text: bytes) -> bytes:
+    if text[:1] != b"{":
+        if text != b"null":
+            raise Fault("wrong_type", "metadata", "metadata must be an object")
+        return b"{}"
+    if len(text) > 2 * metadata.MAX_DEPTH and text.count(b"{") + text.count(b"[") > metadata.MAX_DEPTH and metadata.too_deep(text):
+        raise Fault("too_deep", "metadata", "metadata nests too deep")
+    return text
+
+
+def decode(body: bytes, received: datetime, *, project: str, retention_days: int = 0) -> Decoded:
+    """A body → its events, whatever key it carries. Raises BadRequest, TooLarge."""
+    return draft(Incoming(query=b"", headers={}, body=body, received=received, retention_days=retention_days)).decide(project)
+
+
+def read(incoming: Incoming) -> Draft:
+    """A body with its key, which may also stand in a header."""
+    understood = draft(incoming)
+    return understood if understood.key is not None else Draft(incoming.key, understood.decide)
+
+
+def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
+    """What became of each event; with `?ids=1` the ids of those accepted, as stored."""
+    if not decoded.events:
+        return refuse_all(decoded.rejected)
+    if not decoded.rejected and not incoming.query:
+        return Reply(202, b'{"accepted":%d,"rejected":[]}' % len(taken))
+    answer: dict[str, Any] = {"accepted": len(taken), "rejected": decoded.rejected}
+    if b"ids" in incoming.query and parse_qs(incoming.query.decode("latin-1")).get("ids") == ["1"]:
+        answer["ids"] = [event.id for event in taken]
+    return Reply(202, msgspec.json.encode(answer), note=note(decoded.rejected))
+
+
+def refuse(error: AnalyticsError, status: int) -> Reply:
+    """Nothing was accepted, for one reason."""
+    reason = {"code": error.code, "message": error.message}
+    if error.field:
+        reason["field"] = error.field
+    body: dict[str, Any] = {"error": reason}
+    if status == 400:
+        body["rejected"] = []
+    return Reply(status, msgspec.json.encode(body), note=error.code)
+
+
+def refuse_all(rejected: Sequence[Rejection]) -> Reply:
+    """Nothing was accepted, for no event was valid."""
+    message = f"no event is valid; the first: {rejected[0].message}"
+    return Reply(400, msgspec.json.encode({"error": {"code": "no_valid_event", "message": message}, "rejected": rejected}), note=note(rejected))
+
+
+NATIVE = Protocol("native", {"/collect": ("POST",)}, read, accept, refuse)

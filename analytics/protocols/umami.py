@@ -1,0 +1,75 @@
+"""Umami: page views, events and people, one a request or a list. The table of what becomes what stands in docs/sdks/umami.md."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from analytics.events import Event, event_id
+from analytics.protocols import bodies, universal
+from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
+from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
+
+_CONTEXT: Names = {
+    "url": "$url",
+    "referrer": "$referrer",
+    "title": "$title",
+    "language": "$language",
+    "screen": "$screen",
+    "ip": "$ip",
+    "userAgent": "$user_agent",
+}
+_USED = ("website", "name", "data", "id", "timestamp")
+
+
+def read(incoming: Incoming) -> Draft:
+    """An object, or a list of them. The key is the website; Authorization is for Umami's own cloud, and some libraries fill it with nonsense."""
+    items = bodies.batch(bodies.json(incoming.body))
+    key = _key(items[0])
+    return Draft(key, partial(Judge(incoming, key).decide, items, tell))
+
+
+def _key(value: Any) -> str | None:
+    website = text(bodies.mapping(bodies.mapping(value).get("payload")).get("website"))
+    return website if isinstance(website, str) else None
+
+
+def tell(value: Any) -> Told:
+    """One message: an event with a name, a page view without one, or `identify`."""
+    message = item(value)
+    payload = bodies.mapping(message.get("payload"))
+    kind, name = message.get("type"), payload.get("name")
+    if kind == "event":
+        told_kind, action = ("page", "view") if name in (None, "") else ("track", name)
+    else:
+        told_kind, action = (kind, kind) if kind == "identify" else ("track", kind)
+    return Told(
+        type=told_kind,
+        action=action,
+        user=payload.get("id"),
+        properties=payload.get("data"),
+        context=joined(
+            rest(message, ("type", "payload")) | rest(payload, (*_USED, *_CONTEXT)),
+            {**renamed(payload, _CONTEXT), "$name": name if kind != "event" else None},
+        ),
+        time=None if payload.get("timestamp") is None else since_epoch(payload["timestamp"], 1),
+        key=_key(value),
+    )
+
+
+def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
+    """The session, as an id of Umami's shape; for a list, how many."""
+    if not decoded.events:
+        return universal.refuse_all(decoded.rejected)
+    if incoming.path.startswith("/api/batch"):
+        return universal.success(
+            {"size": len(decoded.events) + len(decoded.rejected), "processed": len(taken), "errors": len(decoded.rejected)}, decoded.rejected
+        )
+    if not taken:
+        return Reply(200, b'{"beep":"boop"}')
+    session = event_id(taken[0].session_id)
+    return Reply(200, msgspec.json.encode({"cache": "", "sessionId": session, "visitId": session}))
+
+
+UMAMI = Protocol("umami", {"/api/send": ("POST",), "/api/batch": ("POST",)}, read, accept, universal.refuse, foreign=True)
