@@ -1,0 +1,38 @@
+"""The questions that the api answers: each is one file, and one line here.
+
+`parameters.py`  a query string → a question's struct      `asked.py`      what these structs have in common
+`times.py`       instants and local time                   `intervals.py`  buckets
+`fields.py`      what an event's fields hold               `filters.py`    which rows count
+`measures.py`    what is counted                           `lines.py`      a measure over time, by group
+`actives.py`     who was active in each bucket             `formats.py`    how exported events are written
+`rollup.py`      what is precomputed                       `memory.py`     what was read of it before
+`settled.py`     the same of raw rows, where days are over
+`read.py`        one snapshot of the database              `answer.py`     the envelope
+`kept.py`        answers that are kept             `mark.py`      whether they still hold
+`lanes.py`       what takes long, apart            `flights.py`   many who ask the same
+`openapi.py`     all of it, for programs
+"""
+
+from analytics.queries import breakdown, events, export, funnel, lifecycle, live, paths, retention, schema, sessions, stickiness, trends, users
+from analytics.queries.answer import Question, Reply, Sources, Stream, answer, reply
+
+QUESTIONS = (
+    trends.QUESTION,
+    breakdown.QUESTION,
+    funnel.QUESTION,
+    retention.QUESTION,
+    paths.QUESTION,
+    sessions.QUESTION,
+    lifecycle.QUESTION,
+    stickiness.QUESTION,
+    users.QUESTION,
+    users.TIMELINE,
+    users.ONE,
+    events.QUESTION,
+    events.ONE,
+    export.QUESTION,
+    live.QUESTION,
+    schema.QUESTION,
+)
+
+__all__ = ["QUESTIONS", "Question", "Reply", "Sources", "Stream", "answer", "reply"]

@@ -1,0 +1,76 @@
+"""The fields of an event: as parameters name them, and as SQL reads them."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+import msgspec
+from sqlalchemy import ColumnElement, Numeric, Text, case, cast, func, literal, null
+from sqlalchemy.dialects.postgresql import JSONB
+
+from analytics.tables import raw_events
+
+COLUMNS = ("event_type", "event_action", "user_id", "session_id")
+MAX_KEYS = 32
+"""As deep as metadata may be."""
+
+
+def decode(text: str) -> str:
+    """A name or value, once split off, percent-decoded a second time. Raises ValueError when that is no text for PostgreSQL."""
+    try:
+        decoded = unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise ValueError("what it percent-encodes is not UTF-8") from error
+    if "\0" in decoded:
+        raise ValueError("a NUL character is in no event")
+    return decoded
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A column, or a path of object keys inside metadata."""
+
+    examples: ClassVar = ("event_type", "metadata.plan")
+
+    text: str
+    column: str
+    keys: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, text: str) -> "Field":
+        """`event_type`, `metadata.KEY[.KEY…]`, … Raises ValueError for anything else."""
+        return cls.of(text.split("."))
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> "Field":
+        """The field whose dot-separated words are these."""
+        column, keys = decode(words[0]), tuple(map(decode, words[1:]))
+        if column == "metadata" and not keys:
+            raise ValueError("metadata needs a key, as in metadata.KEY")
+        if len(keys) > MAX_KEYS:
+            raise ValueError(f"metadata is at most {MAX_KEYS} keys deep")
+        if (column != "metadata" and column not in COLUMNS) or (column in COLUMNS and keys):
+            raise ValueError(f"no such field; there are {', '.join(COLUMNS)} and metadata.KEY")
+        return cls(".".join(words), column, keys)
+
+    @property
+    def value(self) -> ColumnElement[str]:
+        """What the field holds, as text: strings as they are, numbers and booleans as JSON writes them; NULL if absent or JSON null."""
+        if not self.keys:
+            return raw_events.c[self.column]
+        return self._inside(self.keys[:-1]).op("->>", return_type=Text())(literal(self.keys[-1], Text))
+
+    @property
+    def number(self) -> ColumnElement[Decimal]:
+        """The JSON number that the field holds; NULL for everything else, text that looks like a number included."""
+        if not self.keys:
+            return cast(null(), Numeric)
+        return case((func.jsonb_typeof(self._inside(self.keys)) == "number", cast(self.value, Numeric)))
+
+    @staticmethod
+    def _inside(keys: Sequence[str]) -> ColumnElement[Any]:
+        """Key by key, because a path (`#>`) and a subscript would also count into arrays."""
+        inside: ColumnElement[Any] = raw_events.c.metadata
+        for key in keys:
+            inside = inside.op("->", return_type=JSONB())(literal(key, Text))
+        return inside

@@ -1,0 +1,127 @@
+"""Formats: how exported events are written, batch by batch."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from analytics.errors import BadRequest
+from analytics.events import Event, public
+
+COLUMNS = ("id", "project", "session_id", "user_id", "event_type", "event_action", "metadata", "timestamp", "created_at")
+
+
+class Format:
+    """Writes events one batch after the other; what comes before and after them is empty where a format has no such thing."""
+
+    media_type: str
+
+    def __init__(self, resumed: bool) -> None:
+        """`resumed`: whether what comes before the events was sent before."""
+        self.resumed = resumed
+
+    def begin(self) -> bytes:
+        return b""
+
+    def batch(self, events: Sequence[Event]) -> bytes:
+        raise NotImplementedError
+
+    def end(self) -> bytes:
+        return b""
+
+
+class Ndjson(Format):
+    """One JSON object a line, as `/api/events` shows it."""
+
+    media_type = "application/x-ndjson"
+
+    _encoder = msgspec.json.Encoder()
+
+    def batch(self, events: Sequence[Event]) -> bytes:
+        return self._encoder.encode_lines(map(public, events))
+
+
+class Csv(Format):
+    """As in RFC 4180; metadata is JSON, and nothing at all stands for null."""
+
+    media_type = "text/csv; charset=utf-8"
+
+    def begin(self) -> bytes:
+        return b"" if self.resumed else self._written([COLUMNS])
+
+    def batch(self, events: Sequence[Event]) -> bytes:
+        return self._written(map(self._cells, events))
+
+    @staticmethod
+    def _cells(event: Event) -> Iterator[Any]:
+        for column in COLUMNS:
+            value = getattr(event, column)
+            yield value.decode() if isinstance(value, bytes) else msgspec.to_builtins(value)
+
+    @staticmethod
+    def _written(rows: Any) -> bytes:
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer).writerows(rows)
+        return buffer.getvalue().encode()
+
+
+class Parquet(Format):
+    """One file, complete only with its end; a row group is a batch, and metadata is JSON text."""
+
+    media_type = "application/vnd.apache.parquet"
+
+    def __init__(self, resumed: bool) -> None:
+        super().__init__(resumed)
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError as error:
+            raise BadRequest("format: this api has no pyarrow; install analytics[parquet]", code="not_installed", field="format") from error
+        instant = pyarrow.timestamp("us", tz="UTC")
+        kinds = {name: instant if name in ("timestamp", "created_at") else pyarrow.string() for name in COLUMNS}
+        self._arrow = pyarrow
+        self._schema = pyarrow.schema([pyarrow.field(name, kind, nullable=name == "user_id") for name, kind in kinds.items()])
+        self._buffer = io.BytesIO()
+        self._writer = pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(_Tail(self._buffer), mode="w"), self._schema, compression="zstd")
+
+    def batch(self, events: Sequence[Event]) -> bytes:
+        columns = {name: [getattr(event, name) for event in events] for name in COLUMNS}
+        columns["id"] = [str(id_) for id_ in columns["id"]]
+        columns["metadata"] = [text.decode() for text in columns["metadata"]]
+        if events:
+            self._writer.write_table(self._arrow.table(columns, self._schema))
+        return self._taken()
+
+    def end(self) -> bytes:
+        self._writer.close()
+        return self._taken()
+
+    def _taken(self) -> bytes:
+        taken = self._buffer.getvalue()
+        self._buffer.seek(0)
+        self._buffer.truncate()
+        return taken
+
+
+class _Tail(io.RawIOBase):
+    """A file that is only ever written on, whatever has been taken away at its front."""
+
+    def __init__(self, buffer: io.BytesIO) -> None:
+        self._buffer = buffer
+        self._written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        written = self._buffer.write(data)
+        self._written += written
+        return written
+
+    def tell(self) -> int:
+        return self._written
+
+
+FORMATS: dict[str, type[Format]] = {"ndjson": Ndjson, "csv": Csv, "parquet": Parquet}

@@ -1,0 +1,127 @@
+"""Measures: `measure=` as it is written, and as an aggregate over rows."""
+
+import math
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import msgspec
+from sqlalchemy import ColumnElement, Double, Select, case, cast, func, literal_column, select
+
+from analytics.queries.fields import Field, decode
+from analytics.tables import raw_events
+
+Number = int | float | None
+Operand = ColumnElement[Any]
+Statement = Select[*tuple[Any, ...]]
+
+_ROW: Operand = literal_column("1")
+ACTOR = func.coalesce(raw_events.c.user_id, raw_events.c.session_id).collate("C")
+_SESSION = raw_events.c.session_id.collate("C")
+UNITS = {"user": ACTOR, "session": _SESSION}
+"""Whose rows belong together, by the name of the unit; a user is an actor."""
+
+_TINY: Operand = literal_column("1e-300")
+
+
+class Union(msgspec.Struct, frozen=True):
+    """The measure of a union from the measures of its disjoint parts: in SQL and in Python."""
+
+    sql: Callable[[Operand], Operand]
+    python: Callable[[Iterable[Any]], Any]
+
+
+_SUM = Union(func.sum, sum)
+_MIN = Union(func.min, lambda values: min((value for value in values if value is not None), default=None))
+_MAX = Union(func.max, lambda values: max((value for value in values if value is not None), default=None))
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """How a measure aggregates what it takes from each row."""
+
+    aggregate: Callable[[Operand], Operand]
+    operand: Operand | None = None
+    """What it takes from a row; None for the number in a field that must be named."""
+    empty: int | None = None
+    """The measure of no rows."""
+    distinct: bool = False
+    """Whether equal operands count once, so that they can be sorted out before they are aggregated."""
+    union: Union | None = None
+
+
+def _percentile(share: float) -> Kind:
+    """Interpolated linearly, in doubles; a number too small for one is 0, where the cast alone would fail."""
+    return Kind(lambda number: func.percentile_cont(share).within_group(cast(case((func.abs(number) < _TINY, 0), else_=number), Double)))
+
+
+KINDS = {
+    "count": Kind(lambda _: func.count(), _ROW, empty=0, union=_SUM),
+    "users": Kind(func.count, ACTOR, empty=0, distinct=True),
+    "sessions": Kind(func.count, _SESSION, empty=0, distinct=True),
+    "sum": Kind(lambda number: func.coalesce(func.sum(number), 0), empty=0, union=_SUM),
+    "avg": Kind(func.avg),
+    "min": Kind(func.min, union=_MIN),
+    "max": Kind(func.max, union=_MAX),
+    "p50": _percentile(0.5),
+    "p90": _percentile(0.9),
+    "p95": _percentile(0.95),
+    "p99": _percentile(0.99),
+}
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """`count`, `users`, `sessions`, or `sum:metadata.KEY` and its like."""
+
+    examples: ClassVar = ("users", "p90:metadata.amount")
+
+    text: str
+    name: str
+    field: Field | None = None
+
+    @classmethod
+    def read(cls, text: str) -> "Measure":
+        """Raises ValueError for an unknown measure, or one whose field is absent, unwanted or not of metadata."""
+        name, colon, rest = text.partition(":")
+        kind = KINDS.get(decode(name))
+        if kind is None or "," in text or ":" in rest:
+            raise ValueError(f"it is one of {', '.join(KINDS)}, those after `sessions` with a field, as in sum:metadata.KEY")
+        if kind.operand is not None:
+            if colon:
+                raise ValueError(f"{name} takes no field")
+            return cls(text, name)
+        field = Field.read(rest) if colon else None
+        if field is None or not field.keys:
+            raise ValueError(f"{name} needs a number in metadata, as in {name}:metadata.KEY")
+        return cls(text, decode(name), field)
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.name]
+
+    @property
+    def operand(self) -> Operand:
+        """What is taken from a row, labelled `operand`."""
+        taken = self.field.number if self.field else self.kind.operand
+        assert taken is not None  # noqa: S101 - `read` saw to it
+        return taken.label("operand")
+
+    def aggregated(self, rows: Statement, *labels: str) -> Statement:
+        """The measure, as `value`, of each group of `rows` (with columns `labels` and `operand`) with equal labels."""
+        source = (rows.distinct() if self.kind.distinct else rows).subquery("rows")
+        columns = [source.c[label] for label in labels]
+        return select(*columns, self.kind.aggregate(source.c.operand).label("value")).group_by(*columns)
+
+
+COUNT = Measure("count", "count")
+USERS = Measure("users", "users")
+
+
+def number(value: Decimal | float | None) -> Number:
+    """A measured value for JSON: an int if it is whole, else a double; None for what JSON cannot say."""
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else number(float(value))
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value

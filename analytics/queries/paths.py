@@ -1,0 +1,99 @@
+"""Paths: which value of a field follows which, step by step from where a unit's path begins, or back from where it ends.
+
+PostgreSQL puts the rows of each unit in order and numbers them from that row on; only links, counted, leave it. Where `start` or `end` is
+given, it is looked for first: of the other rows, only those of units that have it, on the right side of it, need to be sorted.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypedDict
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from analytics.errors import BadRequest
+from analytics.queries.answer import Question
+from analytics.queries.asked import Filtered, Limit
+from analytics.queries.fields import Field
+from analytics.queries.filters import Events
+from analytics.queries.measures import UNITS, Statement
+from analytics.queries.read import Read
+from analytics.tables import raw_events
+
+ACTION = Field.read("event_action")
+
+
+class Paths(Filtered, frozen=True, kw_only=True):
+    """The parameters of `/api/paths`."""
+
+    by: Field = ACTION
+    begins: Events | None = msgspec.field(default=None, name="start")
+    ends: Events | None = msgspec.field(default=None, name="end")
+    depth: Annotated[int, Meta(ge=1, le=100)] = 5
+    limit: Limit = 10
+    unit: Literal["user", "session"] = "user"
+
+    @classmethod
+    def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
+        super().complete(values, now, project)
+        if "begins" in values and "ends" in values:
+            raise BadRequest("start and end exclude each other", code="conflicting_parameters", field="end")
+
+
+Link = TypedDict("Link", {"step": int, "from": str, "to": str, "n": int})
+
+
+class Links(TypedDict):
+    """What is answered."""
+
+    links: list[Link]
+
+
+def links(asked: Paths) -> Statement:
+    """`step`, `source`, `target` and `n` of the largest links."""
+    row = _rows(asked).subquery("rows")
+    order = _ordered(asked, row.c.timestamp, row.c.id)
+    step, far = (number.over(partition_by=row.c.unit, order_by=order) for number in (func.row_number(), func.lead(row.c.value)))
+    link = select(step.label("step"), row.c.value.label("near"), far.label("far")).subquery("links")
+    source, target = (link.c.far, link.c.near) if asked.ends else (link.c.near, link.c.far)
+    n = func.count().label("n")
+    return (
+        select(link.c.step, source.label("source"), target.label("target"), n)
+        .where(link.c.step <= asked.depth, link.c.far.is_not(None))
+        .group_by(link.c.step, source, target)
+        .order_by(n.desc(), link.c.step, source.collate("C"), target.collate("C"))
+        .limit(asked.limit)
+    )
+
+
+def _rows(asked: Paths) -> Statement:
+    """`value`, `unit`, `timestamp` and `id` of all rows that can be in a path."""
+    unit, place = UNITS[asked.unit], (raw_events.c.timestamp, raw_events.c.id)
+    conditions = [*asked.rows(), asked.by.value.is_not(None)]
+    rows = select(asked.by.value.label("value"), unit.label("unit"), *place).where(*conditions)
+    anchor = asked.begins or asked.ends
+    if anchor is None:
+        return rows
+    first = (
+        select(unit.label("unit"), *place)
+        .where(*conditions, anchor.condition)
+        .order_by(unit, *_ordered(asked, *place))
+        .ext(distinct_on(unit))
+        .subquery("first")
+    )
+    here, there = tuple_(*place), tuple_(first.c.timestamp, first.c.id)
+    return rows.join(first, first.c.unit == unit).where(here <= there if asked.ends else here >= there)
+
+
+def _ordered(asked: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """In the direction in which paths are followed."""
+    return [column.desc() if asked.ends else column.asc() for column in place]
+
+
+async def answer(asked: Paths, read: Read) -> Links:
+    """The largest links over all steps."""
+    return {"links": [{"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in await read.rows(links(asked))]}
+
+
+QUESTION = Question("/paths", Paths, answer)

@@ -1,0 +1,111 @@
+"""Plan: which rows of rollups answer a question, and which questions none of them do."""
+
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Text, and_, false, literal, or_, true
+
+from analytics.events import Event
+from analytics.queries.asked import Filtered
+from analytics.queries.fields import Field
+from analytics.queries.filters import ANY_EVENT, Condition, Events
+from analytics.queries.matching import View, matcher
+from analytics.stores.rollups.cells import ANY
+from analytics.tables import rollups
+
+TESTS = ("eq", "in", "ne", "nin", "contains", "ncontains", "set", "unset")
+"""Operators on a dimension's values."""
+
+_NIL = UUID(int=0)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Which rows of `rollups` a question is about: those of one key, and how their values become groups."""
+
+    key: str
+    name: Hashable
+    """The same for all questions that are about the same rows, whatever they make of them."""
+    condition: Condition
+    is_event: Callable[[str, str], bool]
+    passes: Callable[[str | None], bool]
+    group: Callable[[str, str, str | None], str | None]
+    by: Field | None = None
+    raw: bool = False
+    """Whether no rows of `rollups` will do: then cells are counted from raw rows, and only remembered like the others."""
+
+
+def covers(asked: Filtered, by: Field | None = None) -> bool:
+    """Whether rollups may answer: grouped by type, action or one key of metadata, and filtered by no more than that key and the event."""
+    return plan(asked, by) is not None
+
+
+def plan(asked: Filtered, by: Field | None) -> Plan | None:
+    """None for a question that only raw rows can answer; whether a key is a dimension is only seen in the data."""
+    fields = {where.field for where in asked.where} | ({by} if by is not None and by.column == "metadata" else set())
+    keys = {field.keys for field in fields if field.column == "metadata"}
+    if len(keys) > 1 or any(len(path) != 1 for path in keys) or (by is not None and by.column not in ("event_type", "event_action", "metadata")):
+        return None
+    if any(where.field.column != "metadata" or where.operator not in TESTS for where in asked.where):
+        return None
+    key = next(iter(keys))[0] if keys else ANY
+    passed: dict[str | None, bool] = {}
+    test = matcher(ANY_EVENT, asked.where)
+
+    def passes(value: str | None) -> bool:
+        if value not in passed:
+            passed[value] = test(View(_only({key: value})))
+        return passed[value]
+
+    column = by.column if by is not None else None
+    groups: dict[str | None, Callable[[str, str, str | None], str | None]] = {
+        None: lambda type_, action, value: None,
+        "event_type": lambda type_, action, value: type_,
+        "event_action": lambda type_, action, value: action,
+        "metadata": lambda type_, action, value: value,
+    }
+    grouped = column if column in ("event_type", "event_action") else ""
+    name = (key, grouped, frozenset(asked.event.pairs))
+    return Plan(key, name, _rows_of(asked.event, column), _is_event(asked.event), passes if asked.where else lambda value: True, groups[column])
+
+
+def plan_of_raw_rows(asked: Filtered, by: Field | None) -> Plan | None:
+    """For what `plan` has none: cells of just the rows that pass, grouped by just this field. None for a field that is another for everybody."""
+    if by is not None and by.column in ("user_id", "session_id"):
+        return None
+    name = ("raw", by.text if by else None, frozenset(asked.event.pairs), frozenset(where.text for where in asked.where))
+    return Plan(ANY, name, false(), _is_event(ANY_EVENT), lambda value: True, lambda type_, action, value: value, by, raw=True)
+
+
+def _only(metadata: dict[str, str | None]) -> Event:
+    """An event of which no more is known."""
+    return Event("", _NIL, "", None, "", "", msgspec.json.encode(metadata), _LONG_AGO, _LONG_AGO)
+
+
+def _is_event(events: Events) -> Callable[[str, str], bool]:
+    return lambda type_, action: any((t is None or t == type_) and (a is None or a == action) for t, a in events.pairs)
+
+
+def _rows_of(events: Events, by: str | None) -> Condition:
+    """The rows that add up to these events, none of them twice: of any event, of types and of actions if they do not overlap."""
+    type_, action = rollups.c.event_type, rollups.c.event_action
+    if events.everything and by != "event_action":
+        return and_(type_ == ANY if by is None or by == "metadata" else type_ != ANY, action == ANY)
+    types = {t for t, a in events.pairs if a is None}
+    overlap = any(t is None for t, _ in events.pairs) or any(a is not None and t in types for t, a in events.pairs)
+    if overlap or by == "event_action":
+        return and_(type_ != ANY, action != ANY, true() if events.everything else or_(*(_is(*pair) for pair in events.pairs)))
+    return or_(*(and_(type_ == literal(t, Text), action == literal(a or ANY, Text)) for t, a in set(events.pairs)))
+
+
+def _is(type_: str | None, action: str | None) -> Condition:
+    return and_(
+        true(),
+        *(
+            column == literal(name, Text)
+            for column, name in zip((rollups.c.event_type, rollups.c.event_action), (type_, action), strict=True)
+            if name is not None
+        ),
+    )

@@ -1,0 +1,153 @@
+"""Source: where the lines of a measure come from, precomputed or raw, behind one face; the planner picks."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import accumulate
+from typing import Any, Protocol
+
+import msgspec
+
+from analytics.queries.asked import Filtered
+from analytics.queries.fields import Field
+from analytics.queries.lines import OTHER, Found, Groups, Window, found, largest, lines
+from analytics.queries.measures import Measure
+from analytics.queries.read import Read
+from analytics.queries.rollup import Rollup
+from analytics.queries.sums import Bucket, Sum, united, whole
+
+Totals = dict[int, Any]
+"""Slot → the measure over the whole range, for slots that have rows."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Lines of a measure by a field: in a window that ends with the question's range and, if it compares, in one before it."""
+
+    asked: Filtered
+    measure: Measure
+    by: Field | None
+    window: Window
+    previous: Window | None
+
+
+class Source(Protocol):
+    """What answers are made of."""
+
+    async def largest(self, limit: int) -> list[str | None]:
+        """The groups to show."""
+
+    async def values(self, groups: Groups, window: Window) -> Found:
+        """The measure in each bucket of a window, cut to the range where nothing looks back behind it."""
+
+    async def totals(self, groups: Groups, values: Found) -> Totals:
+        """The measure over the whole range."""
+
+
+async def choose(wanted: Wanted, read: Read) -> Source:
+    """Rollups where they cover all that is wanted, else raw rows."""
+    rolled = await Rolled.load(wanted, read) if wanted.measure.name in ("count", "users") else None
+    read.sources.add("rollup" if rolled else "raw")
+    return rolled or Rows(wanted, read)
+
+
+class Rows(Source):
+    """Raw rows, aggregated by the database."""
+
+    def __init__(self, wanted: Wanted, read: Read) -> None:
+        self._wanted = wanted
+        self._read = read
+
+    async def largest(self, limit: int) -> list[str | None]:
+        wanted = self._wanted
+        if wanted.by is None:
+            return [None]
+        return [row.key for row in await self._read.rows(largest(wanted.measure, wanted.by, wanted.asked.rows(), limit))]
+
+    async def values(self, groups: Groups, window: Window) -> Found:
+        asked = self._wanted.asked
+        start = asked.start if window.edges[-1] >= asked.end and window.rolling == 1 else window.edges[0]
+        rows = asked.rows(start, min(asked.end, window.edges[-1]))
+        return found(await self._read.rows(lines(self._wanted.measure, groups, rows, window)))
+
+    async def totals(self, groups: Groups, values: Found) -> Totals:
+        """Put together from the buckets where that can be done."""
+        asked, union = self._wanted.asked, self._wanted.measure.kind.union
+        if union and self._wanted.window.rolling == 1:
+            return {slot: union.python(buckets.values()) for slot, buckets in values.items()}
+        whole = found(await self._read.rows(lines(self._wanted.measure, groups, asked.rows(), Window([asked.start, asked.end]))))
+        return {slot: buckets[0] for slot, buckets in whole.items()}
+
+
+class Rolled(Source):
+    """Sums of rollups, between all edges that matter."""
+
+    def __init__(self, wanted: Wanted, edges: Sequence[datetime], buckets: Sequence[Bucket]) -> None:
+        self._wanted = wanted
+        self._buckets = list(zip(edges, buckets, strict=False))
+        self._users = wanted.measure.name == "users"
+        self._whole = whole([bucket for start, bucket in self._buckets if wanted.asked.start <= start < wanted.asked.end])
+
+    @classmethod
+    async def load(cls, wanted: Wanted, read: Read) -> "Rolled | None":
+        asked = wanted.asked
+        edges = {asked.start, asked.end, *(edge for window in (wanted.window, wanted.previous) if window for edge in window.edges)}
+        ordered = sorted(edge for edge in edges if edge <= asked.end)
+        if wanted.window.rolling == 1 and wanted.previous is None:
+            ordered = [edge for edge in ordered if edge >= asked.start]
+        buckets = await Rollup(read).buckets(asked, ordered, wanted.by, people=wanted.measure.name == "users")
+        return None if buckets is None else cls(wanted, ordered, buckets)
+
+    async def largest(self, limit: int) -> list[str | None]:
+        if self._wanted.by is None:
+            return [None]
+        totals = {group: self._measure([sum_]) for group, sum_ in self._whole.items()}
+        return sorted(totals, key=lambda group: (-totals[group], group is None, group or ""))[:limit]
+
+    async def values(self, groups: Groups, window: Window) -> Found:
+        asked = self._wanted.asked
+        cut = asked.start if window.edges[-1] >= asked.end and window.rolling == 1 else window.edges[0]
+        end = min(asked.end, window.edges[-1])
+        slots = self._slots(groups, [(start, bucket) for start, bucket in self._buckets if cut <= start < end], window.edges)
+        return {slot: dict(enumerate(self._rolled(buckets, window.rolling))) for slot, buckets in slots.items()}
+
+    async def totals(self, groups: Groups, values: Found) -> Totals:
+        range_ = [self._wanted.asked.start, self._wanted.asked.end]
+        return {slot: self._measure(sums) for slot, (sums,) in self._slots(groups, [(range_[0], self._whole)], range_).items()}
+
+    def _slots(self, groups: Groups, parts: Sequence[tuple[datetime, Bucket]], edges: Sequence[datetime]) -> dict[int, list[list[Sum]]]:
+        """The sums of each slot by bucket."""
+        slot_of = {group: slot for slot, group in enumerate(groups.shown, 1)}
+        slots: dict[int, list[list[Sum]]] = {}
+        at = 0
+        for start, bucket in parts:
+            while edges[at + 1] <= start:
+                at += 1
+            for group, sum_ in bucket.items():
+                slot = slot_of.get(group, OTHER)
+                if slot not in slots:
+                    slots[slot] = [[] for _ in edges[1:]]
+                slots[slot][at].append(sum_)
+        return slots
+
+    def _measure(self, sums: Sequence[Sum]) -> int:
+        return len(united([sum_.people for sum_ in sums])) if self._users else sum(sum_.count for sum_ in sums)
+
+    def _rolled(self, buckets: Sequence[Sequence[Sum]], rolling: int) -> list[int]:
+        """The measure of each `rolling` neighbours.
+
+        People: of every `rolling` buckets, unions from the first on and up to the last; each window is one of either kind (van Herk's way).
+        """
+        if rolling == 1:
+            return [self._measure(sums) for sums in buckets]
+        windows = range(len(buckets) - rolling + 1)
+        if not self._users:
+            sums = list(accumulate((self._measure(sums) for sums in buckets), initial=0))
+            return [sums[at + rolling] - sums[at] for at in windows]
+        people = [united([sum_.people for sum_ in sums]) for sums in buckets]
+        forward, backward = list(people), list(people)
+        for at in range(len(people)):
+            if at % rolling:
+                forward[at] = forward[at - 1] | people[at]
+        for at in reversed(range(len(people) - 1)):
+            if (at + 1) % rolling:
+                backward[at] = backward[at + 1] | people[at]
+        return [backward[at].union_cardinality(forward[at + rolling - 1]) for at in windows]
