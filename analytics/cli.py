@@ -1,0 +1,113 @@
+"""The command line: a table of commands, and one line on standard error for whatever fails."""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+import click
+
+from analytics import __version__
+from analytics.errors import AnalyticsError, ConfigurationError
+
+log = logging.getLogger(__name__)
+
+
+class Entry(NamedTuple):
+    """A command that is imported when it is called: `module:attribute` below analytics.commands, and its line in the help."""
+
+    target: str
+    help: str
+
+
+COMMANDS = {
+    "run": Entry("run:run", "Start the platform, or some of its roles."),
+    "migrate": Entry("migrate:migrate", "Bring the database's tables up to date."),
+    "projects": Entry("projects:projects", "Make and list projects."),
+    "keys": Entry("keys:keys", "Make, list and revoke keys."),
+    "import": Entry("import_:import_", "Import events from NDJSON or CSV files."),
+    "dead-letters": Entry("dead_letters:dead_letters", "List, replay and purge what could not be stored."),
+    "query": Entry("query:query", "Ask the api a question and show the answer."),
+    "rebuild": Entry("rollups:rebuild", "Read the precomputed counts and people anew from raw events."),
+    "verify": Entry("rollups:verify", "Compare the precomputed counts and people with raw events."),
+    "doctor": Entry("doctor:doctor", "Say what is configured, reachable and durable."),
+}
+
+SERVERS = {
+    "redis": "Redis (REDIS_URL)",
+    "asyncpg": "PostgreSQL (DATABASE_URL)",
+    "sqlalchemy": "PostgreSQL (DATABASE_URL)",
+}
+"""Which server an exception speaks of, by the library that raised it."""
+
+
+class Commands(click.Group):
+    """Imports a command only when it is called, so that `--help` and every other command are quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+        command: click.Command = getattr(importlib.import_module(f"analytics.commands.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__, prog_name="analytics", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Self-hosted event analytics. Settings come from the environment; see docs/configuration.md."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit: 0, 1 when it failed, 2 for usage and configuration, 130 when interrupted."""
+    try:
+        status = cli.main(arguments, "analytics", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        status = error.exit_code
+    except click.UsageError as error:
+        see = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        status = _complain(error.format_message().rstrip(".") + see, error.exit_code)
+    except click.ClickException as error:
+        status = _complain(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        status = _complain("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has left: nothing more to flush
+        status = 1
+    except Exception as error:
+        log.debug("the command failed", exc_info=error)
+        line = explain(error)
+        if line is None:
+            raise
+        status = _complain(line, 2 if isinstance(error, ConfigurationError) else 1)
+    sys.exit(status)
+
+
+def explain(error: Exception) -> str | None:
+    """An expected failure in one line; None for one that nobody expects, which deserves its traceback."""
+    if isinstance(error, AnalyticsError):
+        return error.message
+    for kind in type(error).__mro__:
+        if server := SERVERS.get(kind.__module__.partition(".")[0]):
+            return f"{server} failed: {error}; `analytics doctor` tells more"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}; `analytics doctor` tells whether the servers can be reached"
+    return None
+
+
+def _complain(message: str, status: int) -> int:
+    from analytics.logs import hide_secrets
+
+    click.echo(f"analytics: {hide_secrets(' '.join(message.split()))}", err=True)
+    return status

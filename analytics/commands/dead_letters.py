@@ -1,0 +1,202 @@
+"""`analytics dead-letters`: look at what could not be stored, try it again, or delete it."""
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import msgspec
+
+from analytics.commands.output import as_json, columns, instant
+from analytics.commands.servers import located
+from analytics.errors import CommandError
+from analytics.events import Event, public
+from analytics.queue import Queue, body, connect
+from analytics.settings import Settings
+from analytics.stores import DeadLetter, DeadLetters, PostgresStore
+
+MESSAGE_SHOWN = 100
+JOB_EVENTS = 1_000
+"""Events of dead letters that are tried again as one job."""
+
+_AGE = re.compile(r"([0-9]{1,5})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Age(click.ParamType[timedelta]):
+    """A span of time."""
+
+    name = "30d"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        age = _AGE.fullmatch(value)
+        if age is None:
+            self.fail(f"{value!r} is no span of time like 90m, 24h, 30d or 12w", param, ctx)
+        return timedelta(**{_UNITS[age[2]]: int(age[1])})
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """List, replay and purge what could not be stored."""
+
+
+@dead_letters.command("list")
+@click.option("--project", help="Only those of this project.")
+@click.option("--reason", help="Only those with this reason.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The most to show, the oldest first.")
+@click.option("--json", "json_", is_flag=True, help="As JSON, whole.")
+def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> None:
+    """List the dead letters, the oldest first: each is an event, or a job of the queue that could not be read."""
+
+    async def work() -> list[DeadLetter]:
+        async with _opened(located("DATABASE_URL")) as letters:
+            return await letters.page(limit=limit + 1, project=project, reason=reason)
+
+    found = asyncio.run(work())
+    if json_:
+        as_json([_shown(letter) for letter in found[:limit]])
+        return
+    if found:
+        columns(("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE"), [_row(letter) for letter in found[:limit]])
+    click.echo("there are more: --limit shows them" if len(found) > limit else f"dead letters: {len(found)}", err=True)
+
+
+@dead_letters.command()
+@click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]…")
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+@click.option("--reason", help="Only those with this reason; without a NUMBER, all of them.")
+def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
+    """Put dead letters into the queue again, by NUMBER or --all. Each goes when it is stored; what fails again comes back with its new reason."""
+    if bool(numbers) == (all_ or (reason is not None and not numbers)):
+        raise click.UsageError("name the NUMBERs to replay, or --all, or a --reason")
+    asyncio.run(_replay(located("DATABASE_URL", "REDIS_URL"), numbers, reason))
+
+
+@dead_letters.command()
+@click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]…")
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+@click.option("--older-than", "age", type=Age(), help="Only those that have lain there this long; without a NUMBER, all of them.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(numbers: Sequence[int], all_: bool, age: timedelta | None, yes: bool) -> None:
+    """Delete dead letters for good, by NUMBER, --all, or --older-than."""
+    if bool(numbers) == (all_ or (age is not None and not numbers)):
+        raise click.UsageError("name the NUMBERs to purge, or --all, or --older-than")
+
+    async def work() -> int:
+        async with _opened(located("DATABASE_URL")) as letters:
+            return await letters.purge(numbers=list(numbers) or None, before=None if age is None else datetime.now(UTC) - age)
+
+    what = f"{len(set(numbers))} dead letters" if numbers else "all dead letters"
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("--yes is needed where nobody can be asked")
+    if yes or click.confirm(f"Delete {what}{' of that age' if age else ''} for good?"):
+        click.echo(f"dead letters deleted: {asyncio.run(work()):,}")
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[DeadLetters]:
+    store = await PostgresStore.open(settings)
+    try:
+        yield store.dead_letters
+    finally:
+        await store.close()
+
+
+async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None) -> None:
+    """Replay these, or all that are there now. Raises CommandError when none of them can be."""
+    redis = connect(settings)
+    queue = Queue(redis, settings)
+    replayed = 0
+    try:
+        async with _opened(settings) as letters:
+            group: dict[int, list[Event]] = {}
+            async for letter in _chosen(letters, numbers, reason):
+                if (events := _events(letter)) is None:
+                    click.echo(
+                        f"dead letter {letter.number} stays: this release cannot read the job that it holds ({letter.reason}: {letter.message})", err=True
+                    )
+                    continue
+                group[letter.number] = events
+                if sum(map(len, group.values())) >= JOB_EVENTS:
+                    replayed += await _enqueue(queue, group)
+                    group = {}
+            replayed += await _enqueue(queue, group)
+    finally:
+        await redis.aclose()
+    if not replayed:
+        raise CommandError("no dead letter was put into the queue")
+    click.echo(f"events in the queue again: {replayed:,}; those that fail again come back to `analytics dead-letters list`")
+
+
+async def _chosen(letters: DeadLetters, numbers: Sequence[int], reason: str | None) -> AsyncIterator[DeadLetter]:
+    """The dead letters that were asked for; of all of them only those that are there now, for what fails again is put behind them."""
+    if not numbers:
+        last = await letters.last()
+        async for letter in letters.all(reason=reason):
+            if letter.number > last:
+                return
+            yield letter
+    for number in sorted(set(numbers)):
+        found = await letters.page(after=number - 1, limit=1)
+        if not found or found[0].number != number:
+            click.echo(f"there is no dead letter {number}", err=True)
+        elif reason in (None, found[0].reason):
+            yield found[0]
+
+
+async def _enqueue(queue: Queue, group: dict[int, list[Event]]) -> int:
+    """Put a group into the queue as one job, or each by itself when some are on their way already; how many events went."""
+    events = [event for held in group.values() for event in held]
+    if not events:
+        return 0
+    if await queue.enqueue_replay(events, list(group)):
+        return len(events)
+    if len(group) == 1:
+        click.echo(f"dead letter {next(iter(group))} is in the queue already", err=True)
+        return 0
+    return sum([await _enqueue(queue, {number: held}) for number, held in group.items()])
+
+
+def _events(letter: DeadLetter) -> list[Event] | None:
+    """The events to try again; of a job that could not be read, those that this release reads in it, perhaps newer than the one that failed."""
+    events = letter.decode() or _job(letter.payload)
+    return events if events and len(events) == letter.events else None
+
+
+def _job(payload: bytes) -> list[Event] | None:
+    try:
+        held = body.read(payload)["a"][0]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return held.events if isinstance(held, body.Payload) else None
+
+
+def _row(letter: DeadLetter) -> tuple[str, ...]:
+    events = letter.decode()
+    what = f"{events[0].event_type}:{events[0].event_action}" if events else f"a job, {len(letter.payload):,} bytes"
+    message = " ".join(letter.message.split())
+    shown = message if len(message) <= MESSAGE_SHOWN else message[:MESSAGE_SHOWN] + "…"
+    return str(letter.number), instant(letter.created_at, "-"), letter.project or "-", str(letter.events), letter.reason, what, shown
+
+
+def _shown(letter: DeadLetter) -> dict[str, object]:
+    """All there is to know, with the event, or with the bytes of the job in base64."""
+    events = letter.decode()
+    known = {
+        "number": letter.number, "project": letter.project, "event_id": letter.event_id, "job_id": letter.job_id, "events": letter.events,
+        "reason": letter.reason, "message": letter.message, "created_at": letter.created_at,
+    }  # fmt: skip
+    return {**known, "event": _legible(events[0])} if events else {**known, "job": letter.payload}
+
+
+def _legible(event: Event) -> dict[str, object]:
+    """An event with its metadata as JSON, or as text when it is none, which may be why it is here."""
+    try:
+        msgspec.json.decode(event.metadata)
+        return public(event)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {**public(event), "metadata": event.metadata.decode(errors="backslashreplace")}

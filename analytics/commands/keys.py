@@ -1,0 +1,153 @@
+"""`analytics keys`: make, list and revoke keys. A key's text is shown once, when it is made; only its digest is kept."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from analytics.commands.output import as_json, columns, instant
+from analytics.commands.servers import located, register
+from analytics.events import DEFAULT_PROJECT
+from analytics.logs import redact
+from analytics.projects import SCOPES, Key, create_key, list_keys, mirror, revoke_key
+from analytics.queue import connect
+from analytics.settings import Settings
+
+_SPAN = re.compile(r"([0-9]{1,5})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Expiry(click.ParamType[datetime]):
+    """A span from now, or an ISO date or date-time, UTC unless it says otherwise."""
+
+    name = "30d|ISO"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if span := _SPAN.fullmatch(value):
+            return datetime.now(UTC) + timedelta(**{_UNITS[span[2]]: int(span[1])})
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a span like 30d nor an ISO date or date-time", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment <= datetime.now(UTC):
+            self.fail(f"{value} is past", param, ctx)
+        return moment
+
+
+class Origin(click.ParamType[str]):
+    """What a browser sends as Origin: a scheme, a host and perhaps a port."""
+
+    name = "https://HOST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        parts = urlsplit(value.rstrip("/"))
+        if not parts.scheme or not parts.netloc or parts.path or parts.query or parts.fragment or parts.username:
+            self.fail(f"{value!r} is not an origin, as in https://example.com", param, ctx)
+        return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke keys."""
+
+
+@keys.command()
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do; may be repeated. admin includes the others.")
+@click.option("--project", default=DEFAULT_PROJECT, show_default=True, help="The one project that it opens.")
+@click.option("--all-projects", is_flag=True, help="It opens every project.")
+@click.option("--origin", "origins", multiple=True, type=Origin(), help="Pages that may use it; may be repeated. Without it, any.")
+@click.option("--expires", type=Expiry(), help="When it ends.  [default: never]")
+@click.option("--name", default="", help="What to remember it by.")
+@click.option("--token", help="Another product's token, to be a key here: what its libraries carry already.  [default: a new one]")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+def create(
+    scopes: tuple[str, ...], project: str, all_projects: bool, origins: tuple[str, ...], expires: datetime | None, name: str, token: str | None, json_: bool
+) -> None:
+    """Make a key and show it, once."""
+    if len(name) > 100:
+        raise click.BadParameter("a name has at most 100 characters", param_hint="--name")
+
+    async def change(engine: AsyncEngine) -> None:
+        where = None if all_projects else project
+        text, key = await create_key(engine, scopes=scopes, project=where, origins=origins, expires_at=expires, name=name, token=token)
+        if json_:
+            as_json({"key": text, **_shown(key)})
+        else:
+            click.echo(text)
+            click.echo(f"key {key.id}: {_described(key)}{'' if token else '; it is shown only now, so keep it'}", err=True)
+
+    asyncio.run(_change(located("DATABASE_URL"), change))
+
+
+@keys.command("list")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+def list_(json_: bool) -> None:
+    """List the keys, without their text."""
+
+    async def work() -> list[Key]:
+        async with register(located("DATABASE_URL")) as engine:
+            return await list_keys(engine)
+
+    found = asyncio.run(work())
+    if json_:
+        as_json([_shown(key) for key in found])
+    else:
+        columns(("ID", "KEY", "PROJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "ORIGINS", "NAME"), [_row(key) for key in found])
+
+
+@keys.command()
+@click.argument("which", metavar="ID|PREFIX")
+def revoke(which: str) -> None:
+    """Revoke the key with this id, this beginning or this text. It is refused everywhere within a minute."""
+
+    async def change(engine: AsyncEngine) -> None:
+        key = await revoke_key(engine, which)
+        click.echo(f"revoked key {key.id}, {key.prefix}…: {_described(key)}; it is refused everywhere within a minute")
+
+    asyncio.run(_change(located("DATABASE_URL"), change))
+
+
+async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[None]]) -> None:
+    """Change the register and show what changed; then let the roles without a database know at once. That may fail: the processor repeats it."""
+    async with register(settings) as engine:
+        await change(engine)
+        if not settings.redis_url:
+            click.echo("REDIS_URL is not set: the collector and realtime learn of it from the processor, within half a minute", err=True)
+            return
+        redis = connect(settings)
+        try:
+            await mirror(engine, redis)
+        except Exception as error:
+            click.echo(f"done, but Redis could not be told: {redact(str(error))}; the processor tells it as soon as it can", err=True)
+        finally:
+            await redis.aclose()
+
+
+def _state(key: Key) -> str:
+    return "revoked" if key.revoked else "expired" if key.expired else "active"
+
+
+def _described(key: Key) -> str:
+    where = f"project {key.project}" if key.project else "every project"
+    until = f", until {instant(key.expires_at, '')}" if key.expires_at else ""
+    return f"{', '.join(sorted(key.scopes))} in {where}{until}"
+
+
+def _row(key: Key) -> tuple[str, ...]:
+    return (
+        str(key.id), f"{key.prefix}…", key.project or "(every)", ",".join(sorted(key.scopes)), _state(key), instant(key.created_at, "-"),
+        instant(key.expires_at, "never"), ",".join(key.origins) or "any", key.name,
+    )  # fmt: skip
+
+
+def _shown(key: Key) -> dict[str, object]:
+    return {
+        "id": key.id, "prefix": key.prefix, "name": key.name, "project": key.project, "scopes": sorted(key.scopes), "origins": key.origins,
+        "state": _state(key), "created_at": key.created_at, "expires_at": key.expires_at,
+    }  # fmt: skip

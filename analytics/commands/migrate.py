@@ -1,0 +1,18 @@
+"""`analytics migrate`: bring the database's tables up to date."""
+
+import click
+
+from analytics.commands import connected
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database's tables up to date. Safe to run again, and by several replicas at once."""
+    from analytics.stores.schema import migrate as upgrade
+
+    settings = connected()
+    done = upgrade(settings.database(), settings)
+    if done.changed:
+        click.echo(f"migrated from {done.before or 'an empty database'} to {done.after}")
+    else:
+        click.echo(f"nothing to do: the tables are at {done.after}")

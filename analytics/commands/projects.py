@@ -1,0 +1,46 @@
+"""`analytics projects`: make and list the projects, each a tenant of its own."""
+
+import asyncio
+from datetime import datetime
+
+import click
+
+from analytics.commands.output import as_json, columns, instant
+from analytics.commands.servers import located, register
+from analytics.errors import CommandError
+from analytics.projects import create_project, list_projects
+
+
+@click.group()
+def projects() -> None:
+    """Make and list projects."""
+
+
+@projects.command()
+@click.argument("name")
+def create(name: str) -> None:
+    """Make the project NAME."""
+
+    async def work() -> None:
+        async with register(located("DATABASE_URL")) as engine:
+            if not await create_project(engine, name):
+                raise CommandError(f"there is a project {name} already")
+
+    asyncio.run(work())
+    click.echo(f"made project {name}; `analytics keys create --project {name} --scope ingest` makes a key to send it events")
+
+
+@projects.command("list")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+def list_(json_: bool) -> None:
+    """List the projects."""
+
+    async def work() -> list[tuple[str, datetime]]:
+        async with register(located("DATABASE_URL")) as engine:
+            return await list_projects(engine)
+
+    found = asyncio.run(work())
+    if json_:
+        as_json([{"name": name, "created_at": created_at} for name, created_at in found])
+    else:
+        columns(("NAME", "CREATED"), [(name, instant(created_at, "-")) for name, created_at in found])

@@ -1,0 +1,37 @@
+"""The servers that a command works on: those of the settings, or of an `analytics run` that runs here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from analytics.commands import connected
+from analytics.errors import CommandError, ConfigurationError
+from analytics.projects import open_engine
+from analytics.settings import Settings
+
+UNDEFINED_TABLE = "42P01"
+
+
+def located(*names: str) -> Settings:
+    """The settings with these variables found. Raises ConfigurationError that says what to do when one is not."""
+    settings = connected()
+    for name in names:
+        if not getattr(settings, name.lower()):
+            raise ConfigurationError(f"{name} is not set, and no `analytics run` with servers of its own runs here; set {name}, or start one", field=name)
+    return settings
+
+
+@asynccontextmanager
+async def register(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """The database that keeps projects and keys. Raises CommandError when it has no tables yet."""
+    engine = open_engine(settings.database())
+    try:
+        yield engine
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
+            raise CommandError("the database has no tables yet; run `analytics migrate`") from error
+        raise
+    finally:
+        await engine.dispose()

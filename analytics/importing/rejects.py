@@ -1,0 +1,63 @@
+"""The lines that were refused, as NDJSON beside the file: line number, code, field, message and the line itself."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import msgspec
+
+from analytics.errors import CommandError
+from analytics.importing.lines import Flaw, Line
+
+MAX_SHOWN = 10_000
+"""Bytes of a refused line that are written down when it was refused for its length."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Rejects:
+    """The file comes into being with the first refused line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._file:
+            self._file.close()
+
+    def resume(self, size: int) -> None:
+        """Forget what an earlier import wrote beyond `size` bytes: those lines will be judged again."""
+        if size == 0:
+            self.path.unlink(missing_ok=True)
+        elif self.path.exists():
+            self.size = min(size, self.path.stat().st_size)
+            self._opened().truncate(self.size)
+
+    def write(self, rejected: Sequence[tuple[Line, Flaw]]) -> None:
+        """Add lines. Raises CommandError when the file cannot be written."""
+        if not rejected:
+            return
+        data = b"".join(_encode(_record(line, flaw)) + b"\n" for line, flaw in rejected)
+        try:
+            file = self._opened()
+            file.write(data)
+            file.flush()
+        except OSError as error:
+            raise CommandError(f"{self.path} cannot be written: {error.strerror}; name another file with --rejected") from error
+        self.size += len(data)
+
+    def _opened(self) -> BinaryIO:
+        self._file = self._file or self.path.open("ab")
+        return self._file
+
+
+def _record(line: Line, flaw: Flaw) -> dict[str, object]:
+    shown = line.source[:MAX_SHOWN] if flaw is line.flaw and flaw.code == "too_long" else line.source
+    text = shown.rstrip(b"\r\n").decode(errors="backslashreplace")
+    return {"line": line.number, "code": flaw.code, "field": flaw.field, "message": flaw.message, "text": text}

@@ -1,0 +1,46 @@
+"""What became of the events of an import: the books after they were settled, less the books before."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+from redis.asyncio import Redis
+
+from analytics.errors import Unavailable
+from analytics.events import Books, Outcome
+from analytics.queue import Queue
+
+LOOK_SECONDS = 0.2
+STALLED_SECONDS = 10.0
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """An outcome, and how many of its events were not the import's own: `others` shared the queue with it."""
+
+    outcome: Outcome
+    others: int
+
+
+async def settle(queue: Queue, redis: Redis, before: Books, accepted: int, note: Callable[[str], None]) -> Settlement:
+    """Wait until all that is in the queue now has been settled. `before` are the books from before the `accepted` events were appended."""
+    seconds, micros = await redis.time()
+    last = datetime.fromtimestamp(seconds + micros / 1e6, UTC)
+    waited, queued = 0.0, -1
+    while True:
+        try:
+            watermark, books = await queue.watermark(), await queue.books()
+        except Unavailable as error:
+            note(f"waiting: {error.message}")
+            await asyncio.sleep(error.retry_after)
+            continue
+        if books.queued == 0 or watermark > last:
+            break
+        waited = waited + LOOK_SECONDS if books.queued == queued else 0.0
+        if waited >= STALLED_SECONDS:
+            note(f"{books.queued} events wait in the queue and none is being stored: does a processor run?")
+            waited = 0.0
+        queued = books.queued
+        await asyncio.sleep(LOOK_SECONDS)
+    outcome = Outcome(books.stored - before.stored, books.duplicate - before.duplicate, books.dead_lettered - before.dead_lettered)
+    return Settlement(outcome, max(0, outcome.stored + outcome.duplicate + outcome.dead_lettered - accepted))
