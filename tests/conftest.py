@@ -1,0 +1,100 @@
+"""Fixtures that every test may use; async tests run under anyio on asyncio."""
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from analytics.embedded import Postgres, Valkey, create_database
+from analytics.settings import Settings
+from analytics.stores import migrate
+from tests import servers, timescale
+
+
+def pytest_configure() -> None:
+    """A shell that runs something in the background has it ignore Ctrl-C, and all that it starts; the tests of Ctrl-C mean one that is heard."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A folder that the servers' account can enter (pytest's own are closed to others)."""
+    with tempfile.TemporaryDirectory(prefix="analytics-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_folder: Path) -> Iterator[Postgres]:
+    with servers.postgres(server_folder / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server(server_folder: Path) -> Iterator[Valkey]:
+    with servers.valkey(server_folder / "valkey") as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres_server: Postgres) -> Iterator[str]:
+    """A new, empty PostgreSQL database (not migrated)."""
+    with servers.database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+async def redis_url(valkey_server: Valkey) -> str:
+    """An empty Valkey keyspace."""
+    from redis.asyncio import Redis
+
+    client = Redis.from_url(valkey_server.url)
+    await client.flushall()
+    await client.aclose()
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: Postgres) -> str:
+    """The name of a database on plain PostgreSQL with all tables and no rows, to be copied."""
+    create_database(postgres_server, "migrated")
+    migrate(postgres_server.url("migrated"), Settings())
+    return "migrated"
+
+
+@pytest.fixture
+def migrated_url(postgres_server: Postgres, migrated_database: str) -> Iterator[str]:
+    """A new database on plain PostgreSQL with all tables and no rows."""
+    with servers.database(postgres_server, template=migrated_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def timescale_server() -> Iterator[str]:
+    """The URL of a migrated TimescaleDB; one connection at a time."""
+    with timescale.server() as url:
+        migrate(url, Settings())
+        yield url
+
+
+@pytest.fixture
+async def timescale_url(timescale_server: str) -> str:
+    """TimescaleDB with all tables and no rows."""
+    await timescale.empty(timescale_server)
+    return timescale_server
+
+
+@pytest.fixture(params=["plain", "timescale"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database without rows: the test runs once on plain PostgreSQL and once on TimescaleDB."""
+    url: str = request.getfixturevalue({"plain": "migrated_url", "timescale": "timescale_url"}[request.param])
+    return url

@@ -1,0 +1,66 @@
+"""A rolling upgrade under load, as docs/operations/upgrade.md says: migrate first, then new beside old, then old away."""
+
+import io
+import signal
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from tests.deploy.deployed import Deployed
+from tests.deploy.programs import ROOT
+from tests.faults.load import Load, audit
+from tests.faults.platform import wait_for
+
+VERSIONS = "alembic/versions"
+NEEDED = "analytics/roles/collector.py"
+
+
+def git(*words: str) -> bytes:
+    return subprocess.run(["git", "-c", "safe.directory=*", *words], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+def release_before() -> str:
+    """The last commit whose schema is older than ours; where there has been only one schema, the last commit."""
+    ours = {path.name for path in (ROOT / VERSIONS).glob("*.py")}
+    for commit in git("rev-list", "--max-count=500", "HEAD").decode().split():
+        files = git("ls-tree", "-r", "--name-only", commit, VERSIONS, NEEDED).decode().split()
+        theirs = {Path(name).name for name in files if name.startswith(VERSIONS)}
+        if NEEDED in files and theirs and theirs < ours:
+            return commit
+    return "HEAD"
+
+
+def test_an_upgrade_under_load_loses_nothing_and_counts_nothing_twice() -> None:
+    with tempfile.TemporaryDirectory(prefix="analytics-upgrade-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        old = folder / "old"
+        with tarfile.open(fileobj=io.BytesIO(git("archive", release_before(), "analytics", "alembic"))) as tree:
+            tree.extractall(old, filter="data")
+
+        def of_old(role: str) -> tuple[str, ...]:
+            run = "import runpy; runpy.run_module('analytics', run_name='__main__')"
+            return ("-c", f"import sys; sys.path[0] = {str(old)!r}; sys.argv = ['analytics', 'run', '--role={role}']; {run}")
+
+        with Deployed(folder, release=old) as platform:
+            before = [platform.role(role, program=of_old(role)) for role in ("collector", "processor")]
+            first, second = before[0], platform.role("collector", program=of_old("collector"))
+            with Load(first, second) as load:
+                load.wait_for_more(200)
+                platform.migrate()
+                load.wait_for_more(100)
+                for role in before:  # a new one beside each old one, then the old one away
+                    new = platform.role(role.name)
+                    if role.name == "collector":
+                        load.ports = [new.port, second.port]
+                    assert role.end(signal.SIGTERM) == 0, role.tail()
+                    load.wait_for_more(100)
+                load.ports = [platform.all_of("collector")[-1].port]
+                assert second.end(signal.SIGTERM) == 0, second.tail()
+                load.wait_for_more(100)
+            head = max(path.name[:4] for path in (ROOT / VERSIONS).glob("[0-9]*.py"))
+            assert platform.sql("select version_num from alembic_version") == head
+            wait_for(platform.drained, "an empty queue")
+            platform.run("rebuild")  # what the older release stored has no rollups
+            audit(platform, load)

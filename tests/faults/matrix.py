@@ -1,0 +1,276 @@
+"""The faults we promise to survive, by number: what each is, what is done, and the tests that do it."""
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """One row. Tests are `file::function` below tests/."""
+
+    number: int
+    what: str
+    done: str
+    tests: tuple[str, ...]
+
+
+_CRASHES, _REDIS, _POSTGRES, _REPEATS = (
+    "faults/test_crashes.py::test_",
+    "faults/test_redis.py::test_",
+    "faults/test_postgres.py::test_",
+    "faults/test_repeats.py::test_",
+)
+_READERS, _SHUTDOWN, _ROLLING = "faults/test_readers.py::test_", "faults/test_shutdown.py::test_", "faults/test_rolling.py::test_"
+_DOWN = f"{_CRASHES}a_server_that_is_down_for_a_while_costs_nothing_acknowledged"
+_KILLS = f"{_CRASHES}twenty_kills_three_redis_restarts_and_one_of_postgres_lose_and_duplicate_nothing"
+_MODEL = "faults/test_model.py::test_the_books_agree_with_a_dict_after_every_step_whatever_happens"
+
+FAULTS = (
+    Fault(
+        1,
+        "a collector is killed in the middle of a batch",
+        "kill -9 at random under load; what was not acknowledged is sent again under the same ids",
+        (_KILLS, _MODEL),
+    ),
+    Fault(
+        2,
+        "a processor is killed in the middle of an insert",
+        "kill -9 while a trigger holds the insert",
+        (f"{_CRASHES}a_processor_killed_in_the_middle_of_an_insert_rolls_back_and_the_batch_is_stored_by_the_next", _KILLS, _MODEL),
+    ),
+    Fault(
+        3,
+        "a processor is killed between its commit and telling the queue",
+        "kill -9 by a failpoint at that very place",
+        (f"{_CRASHES}a_processor_killed_between_commit_and_finish_leaves_nothing_to_count_twice",),
+    ),
+    Fault(4, "api and realtime are killed", "kill -9 under load", (f"{_SHUTDOWN}killing_those_who_only_read_has_no_effect_on_data",)),
+    Fault(5, "Redis restarts", "kill -9 and a start from the append-only file, under load", (_DOWN, _KILLS, _MODEL)),
+    Fault(
+        6,
+        "the power fails",
+        "the system calls of Redis are watched: written, synced, and only then answered",
+        (f"{_REDIS}after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_synced_before_the_answer",),
+    ),
+    Fault(
+        7,
+        "Redis is at its memory limit",
+        "a small maxmemory, filled; then one below what is used",
+        (
+            f"{_REDIS}at_its_memory_limit_redis_is_refused_for_in_time_and_drains",
+            f"{_REDIS}a_redis_that_is_full_all_the_same_refuses_and_goes_on_when_it_has_room",
+        ),
+    ),
+    Fault(
+        8,
+        "the disk under Redis is full",
+        "its files may not grow any more (ulimit -f, SIGXFSZ ignored)",
+        (f"{_REDIS}a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_afterwards",),
+    ),
+    Fault(
+        9,
+        "Redis may evict",
+        "CONFIG SET maxmemory-policy, before a start and during a run",
+        (f"{_REDIS}a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_the_moment_it_begins_to",),
+    ),
+    Fault(
+        10,
+        "Redis hangs, or the way to it is slow, cut, or swallows everything",
+        "SIGSTOP; a proxy between",
+        (
+            f"{_REDIS}a_frozen_redis_is_a_503_within_the_time_out_and_nothing_is_lost",
+            f"{_REDIS}a_way_to_redis_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged",
+        ),
+    ),
+    Fault(11, "PostgreSQL restarts", "immediate shutdown and kill -9, under load", (f"{_POSTGRES}immediate_restarts_of_postgres_are_waited_out", _DOWN)),
+    Fault(
+        12,
+        "PostgreSQL is read-only, as after a failover",
+        "default_transaction_read_only = on, under load",
+        (f"{_POSTGRES}a_database_that_is_read_only_as_after_a_failover_is_waited_for", "store/test_faults.py::test_a_read_only_database_is_waited_for"),
+    ),
+    Fault(
+        13,
+        "the disk under PostgreSQL is full",
+        "the database on a small tmpfs, filled to the last byte",
+        (f"{_POSTGRES}a_full_disk_under_postgres_makes_jobs_wait_and_none_is_lost",),
+    ),
+    Fault(
+        14,
+        "PostgreSQL has no connection left",
+        "max_connections = 20, then all of them taken by others",
+        (
+            f"{_POSTGRES}with_twenty_connections_the_pools_fit_and_without_any_left_the_processor_waits",
+            "store/test_faults.py::test_too_many_connections_is_waited_for",
+        ),
+    ),
+    Fault(
+        15,
+        "PostgreSQL hangs, or the way to it is slow, cut, or swallows everything",
+        "SIGSTOP of every backend in use; a proxy between",
+        (
+            f"{_POSTGRES}backends_that_hang_are_given_up_without_a_pile_up",
+            f"{_POSTGRES}a_way_to_postgres_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged",
+        ),
+    ),
+    Fault(
+        16,
+        "one event in 500 is poison",
+        "a NUL smuggled past the collector",
+        (f"{_REPEATS}one_poison_event_in_500_is_one_dead_letter_and_499_rows", "store/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter"),
+    ),
+    Fault(
+        17,
+        "the client or the queue delivers twice",
+        "sent again with other timestamps and none; enqueued again under other job ids",
+        (
+            f"{_REPEATS}a_retry_with_another_timestamp_or_none_is_one_event",
+            f"{_REPEATS}a_batch_that_the_queue_holds_twice_is_counted_once",
+            _MODEL,
+        ),
+    ),
+    Fault(
+        18,
+        "overlapping batches at once",
+        "two processors, shuffled ids",
+        (f"{_REPEATS}two_processors_with_overlapping_shuffled_batches_neither_deadlock_nor_double",),
+    ),
+    Fault(
+        19,
+        "clocks are wrong",
+        "clients up to 30 hours off; Redis' clock gone back an hour",
+        (
+            f"{_REPEATS}wrong_clocks_of_clients_and_of_redis_make_no_negative_lag",
+            "queue/test_reader.py::test_a_clock_that_went_back_gives_no_negative_age",
+        ),
+    ),
+    Fault(
+        20,
+        "timestamps of the far past and future",
+        "the years 1, 1970 and 9999, with offsets",
+        ("test_clock.py::test_a_timestamp_that_cannot_be_kept_is_refused_never_clamped",),
+    ),
+    Fault(
+        21,
+        "NUL, surrogates, NaN, 1e400, bad UTF-8",
+        "a corpus on every route",
+        ("test_collector.py::test_no_body_is_a_500", "protocols/test_hostile.py::test_no_body_of_the_corpus_is_a_500_anywhere"),
+    ),
+    Fault(
+        22,
+        "deep nesting",
+        "up to 100,000 levels",
+        ("test_native.py::test_a_body_that_cannot_be_judged_is_refused_as_a_whole", "test_native.py::test_a_body_of_nothing_but_brackets_is_not_taken_apart"),
+    ),
+    Fault(
+        23,
+        "1 MB and one byte, with a length and chunked",
+        "over a raw socket",
+        ("test_bodies_on_the_wire.py::test_a_mebibyte_is_taken_and_one_byte_more_is_not",),
+    ),
+    Fault(24, "a gzip bomb", "the memory that it costs is measured", ("test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body",)),
+    Fault(25, "slowloris", "a body drop by drop", ("test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",)),
+    Fault(
+        26,
+        "a length and chunks at once, two lengths",
+        "over a raw socket",
+        ("test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",),
+    ),
+    Fault(27, "SQL through names and values", "whatever Hypothesis thinks of", ("queries/test_sql.py::test_no_name_or_value_becomes_sql",)),
+    Fault(
+        28,
+        "an answer cached for another key",
+        "two tenants, one question, direct and through nginx",
+        ("test_api.py::test_a_projects_key_reads_that_project_only", "deploy/test_nginx_rules.py::test_a_cached_answer_is_for_the_key_that_asked"),
+    ),
+    Fault(
+        29,
+        "a WebSocket reader does not read",
+        "one of 200",
+        (
+            f"{_READERS}a_reader_that_does_not_read_is_closed_with_1013_and_199_others_hear_everything",
+            "test_realtime.py::test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_nothing",
+        ),
+    ),
+    Fault(
+        30,
+        "a storm of reconnections",
+        "1,000 connections after a kill, where 600 have room",
+        (f"{_READERS}a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_the_rest_told_when_to_come",),
+    ),
+    Fault(
+        31,
+        "a foreign origin",
+        "a handshake and a preflight with Origin",
+        ("test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake", "test_cors.py::test_a_foreign_preflight_is_refused"),
+    ),
+    Fault(
+        32,
+        "a key in a log",
+        "canaries are looked for in what is written",
+        ("test_logs.py::test_secrets_and_personal_data_are_hidden", "test_logs.py::test_the_configured_keys_are_hidden_whatever_they_look_like"),
+    ),
+    Fault(
+        33,
+        "the time that looking up a key takes",
+        "only the digest is stored and looked up",
+        ("test_projects.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",),
+    ),
+    Fault(
+        34,
+        "a forged address",
+        "X-Real-IP and X-Forwarded-For, direct and through nginx",
+        ("test_peers.py::test_only_a_trusted_proxy_is_believed", "deploy/test_nginx_rules.py::test_a_forged_address_is_overwritten"),
+    ),
+    Fault(
+        35,
+        "a URL from a user is fetched",
+        "no module of the platform imports what could fetch one",
+        ("faults/test_matrix.py::test_nothing_that_serves_can_fetch_a_url",),
+    ),
+    Fault(
+        36,
+        "the same id in two projects",
+        "two keys",
+        (
+            "test_way.py::test_the_same_id_in_two_projects_is_two_events_and_neither_sees_the_other",
+            "store/test_write.py::test_the_same_id_in_two_projects_is_two_events",
+        ),
+    ),
+    Fault(
+        37,
+        "the clocks change",
+        "the day of 25 hours in Berlin, from the collector to the answer",
+        (f"{_READERS}the_day_of_25_hours_is_one_bucket_from_the_collector_to_the_answer",),
+    ),
+    Fault(
+        38, "four migrate at once", "four processes, one empty database", (f"{_POSTGRES}of_four_who_migrate_at_once_one_does_it_and_three_find_nothing_to_do",)
+    ),
+    Fault(
+        39,
+        "a rolling deploy",
+        "replicas replaced one by one under load, with jobs of both forms and of one from the future",
+        (f"{_ROLLING}replicas_are_replaced_one_by_one_under_load_and_jobs_of_both_versions_run",),
+    ),
+    Fault(
+        40,
+        "SIGTERM under load",
+        "each role, with requests, questions and WebSockets open",
+        (
+            f"{_SHUTDOWN}sigterm_under_load_exits_0_in_time_and_loses_nothing",
+            f"{_SHUTDOWN}realtime_ends_with_its_websockets_open",
+            f"{_SHUTDOWN}sigterm_with_questions_open_ends_the_api_in_time_and_every_answer_is_whole",
+        ),
+    ),
+    Fault(
+        41,
+        "a metric injected by a path",
+        "a path with a quotation mark and a line feed",
+        ("test_api.py::test_queries_are_counted_by_declared_endpoint_and_status",),
+    ),
+    Fault(
+        42,
+        "realtime's bus is lost with Redis",
+        "kill -9 of Redis, a socket open",
+        (f"{_READERS}after_a_restart_of_redis_the_socket_is_told_how_many_events_it_missed_and_hears_the_rest",),
+    ),
+)
+"""Numbers as in the design; 1 to 42, none left out."""

@@ -1,0 +1,66 @@
+"""Bytes over a socket, as no HTTP client would send them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from analytics import server
+from analytics.embedded import free_port
+from analytics.roles import api, collector, processor, realtime
+from analytics.settings import Settings
+
+APPS = {"collector": collector.app, "api": api.app, "realtime": realtime.app, "processor": processor.app}
+
+
+async def exchange(port: int, *parts: bytes, seconds: float = 30.0, end: bool = False) -> bytes:
+    """Send bytes as they are and read what comes until the other side ends it; with `end`, say that no more will be sent. Raises TimeoutError."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    found = b""
+    try:
+        async with asyncio.timeout(seconds):
+            with contextlib.suppress(ConnectionError):
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+                if end:
+                    writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                while part := await reader.read(65_536):
+                    found += part
+    finally:
+        writer.close()
+    return found
+
+
+@asynccontextmanager
+async def listening(config: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, int]]:
+    """Every role on a port of its own, served as `analytics run` does."""
+    ports = {role: free_port() for role in APPS}
+    listeners = {role: server.bind(role, config, port) for role, port in ports.items()}
+    ready, stop = asyncio.Event(), asyncio.Event()
+
+    @contextlib.contextmanager
+    def on_stop(first: Callable[[], object], _: object) -> Iterator[None]:
+        task = asyncio.create_task(_when(stop, first))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    monkeypatch.setattr(server, "_on_signal", on_stop)
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 2)  # for connections that are still open at the end
+    task = asyncio.create_task(server.serve({role: app(config) for role, app in APPS.items()}, listeners, config, ready=ready.set))
+    try:
+        await asyncio.wait_for(ready.wait(), 60)
+        yield ports
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 60)
+
+
+async def _when(event: asyncio.Event, act: Callable[[], object]) -> None:
+    await event.wait()
+    act()

@@ -1,0 +1,435 @@
+"""The safeguards, each broken once: what is replaced in which file, and the fewest tests that must notice.
+
+A mutation is the smallest change after which a promise no longer holds, as somebody in a hurry could write it. `make mutations` applies each
+to a copy of the tree, alone, and runs its tests there: one that nobody notices is a test that is missing.
+"""
+
+from typing import NamedTuple
+
+
+class Edit(NamedTuple):
+    """`old` stands in the file exactly once, and becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Mutation(NamedTuple):
+    """One safeguard broken: what no longer holds, how, and the tests of which at least one must fail."""
+
+    name: str
+    promise: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+
+def mutation(name: str, promise: str, file: str, old: str, new: str, *tests: str) -> Mutation:
+    """The usual case: one edit."""
+    return Mutation(name, promise, (Edit(file, old, new),), tests)
+
+
+MUTATIONS = (
+    # 2xx means durable
+    mutation(
+        "acknowledge before the append",
+        "2xx means durable",
+        "analytics/roles/collector.py",
+        "        await desk.sink.append(taken)\n",
+        "        _ = asyncio.ensure_future(desk.sink.append(taken))\n        _.add_done_callback(lambda done: done.cancelled() or done.exception())\n",
+        "tests/test_collector.py::test_when_the_queue_is_out_of_reach_nothing_is_accepted",
+    ),
+    mutation(
+        "tell who waits before Redis has answered",
+        "2xx means durable",
+        "analytics/queue/commit.py",
+        '        try:\n            with reaching():\n                await keys.ENQUEUE.run(self._redis, "", *(part',
+        '        try:\n            _tell(taken, None)\n            with reaching():\n                await keys.ENQUEUE.run(self._redis, "", *(part',
+        "tests/queue/test_commit.py::test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers",
+        "tests/queue/test_commit.py::test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append",
+    ),
+    mutation(
+        "job bodies expire as arq's do, after a day",
+        "nothing acknowledged is lost",
+        "analytics/queue/keys.py",
+        "redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 2])",
+        "redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 2], 'PX', 86400000)",
+        "tests/queue/test_contract.py::test_a_body_never_expires",
+    ),
+    mutation(
+        "no admission control",
+        "a full queue can still be drained",
+        "analytics/queue/commit.py",
+        "        self._admission.check()\n",
+        "",
+        "tests/queue/test_admission.py::test_the_queue_refuses_below_maxmemory_and_drains",
+        "tests/queue/test_admission.py::test_the_queue_refuses_over_its_cap_of_events",
+    ),
+    mutation(
+        "no cap on what waits for its flush",
+        "a slow Redis costs bounded memory",
+        "analytics/queue/commit.py",
+        "if self._line and (self._line_events",
+        "if False and (self._line_events",
+        "tests/queue/test_commit.py::test_more_than_may_wait_is_refused_at_once",
+    ),
+    mutation(
+        "a Redis that evicts is accepted",
+        "nothing acknowledged is lost",
+        "analytics/queue/admission.py",
+        'if policy != "noeviction":',
+        'if policy == "unheard-of":',
+        "tests/queue/test_admission.py::test_an_evicting_redis_is_refused_at_the_start",
+        "tests/queue/test_admission.py::test_a_redis_that_begins_to_evict_is_refused_from_then_on",
+    ),
+    mutation(
+        "a queue that closes drops what waits",
+        "2xx means durable",
+        "analytics/queue/commit.py",
+        "        await asyncio.wait([flusher], timeout=CLOSE_SECONDS)\n",
+        "",
+        "tests/queue/test_commit.py::test_closing_flushes_what_waits_and_then_refuses",
+    ),
+    # every job is stored, however often it takes
+    Mutation(
+        "an ordinary exception finishes the job, as in arq",
+        "nothing acknowledged is lost",
+        (
+            Edit("analytics/queue/worker.py", "            raise arq.Retry from error\n", "            raise\n"),
+            Edit("analytics/queue/worker.py", "    async def finish_job(self, *_: object)", "    async def _unused(self, *_: object)"),
+        ),
+        ("tests/queue/test_worker.py::test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end[ValueError]",),
+    ),
+    mutation(
+        "a job may only be tried five times, as in arq",
+        "nothing acknowledged is lost",
+        "analytics/queue/worker.py",
+        "max_tries=sys.maxsize",
+        "max_tries=5 if sys else 0",
+        "tests/queue/test_worker.py::test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end[ValueError]",
+    ),
+    mutation(
+        "a job that cannot be read is forgotten instead of buried",
+        "nothing is dropped silently",
+        "analytics/queue/worker.py",
+        '            await self._bury(job_id, events, found or b"", *_fault(found))\n',
+        "            await asyncio.sleep(0)\n",
+        "tests/queue/test_worker.py::test_what_cannot_be_run_is_buried_before_it_is_removed",
+    ),
+    mutation(
+        "settle before the commit",
+        "nothing acknowledged is lost",
+        "analytics/queue/gather.py",
+        "                outcomes = await self._store(jobs)\n                await self._settle(jobs, outcomes)\n",
+        "                await self._settle(jobs, [Outcome(stored=len(job.events)) for job in jobs])\n                await self._store(jobs)\n",
+        "tests/queue/test_gather.py::test_a_transient_failure_sends_every_job_of_the_transaction_back",
+    ),
+    mutation(
+        "one bad job fails all that share its transaction",
+        "what is at fault fails alone",
+        "analytics/queue/gather.py",
+        "            if len(taken) == 1:\n                _tell(taken, error)\n",
+        "            _tell(taken, error)\n            taken = []\n",
+        "tests/queue/test_gather.py::test_one_bad_job_fails_alone_and_holds_up_nobody",
+    ),
+    mutation(
+        "a claim that another holds by now is given back",
+        "no job is worked on twice for long",
+        "analytics/queue/keys.py",
+        "  if redis.call('GET', lock) == ARGV[1] then\n",
+        "  if redis.call('GET', lock) ~= '' then\n",
+        "tests/queue/test_worker.py::test_a_claim_that_another_holds_by_now_is_not_given_back",
+    ),
+    mutation(
+        "settling twice counts twice",
+        "the books balance",
+        "analytics/queue/keys.py",
+        "  if redis.call('ZREM', KEYS[1], id) == 1 then\n",
+        "  if redis.call('ZREM', KEYS[1], id) >= 0 then\n",
+        "tests/queue/test_worker.py::test_settling_again_changes_nothing",
+    ),
+    # counted exactly once
+    mutation(
+        "skip the ledger",
+        "one id is one event",
+        "analytics/stores/transaction.py",
+        "        await batch.drop_remembered()\n",
+        "",
+        "tests/store/test_write.py::test_a_retry_with_another_timestamp_is_one_event[plain]",
+    ),
+    mutation(
+        "skip the look for repeats inside a batch",
+        "one id is one event",
+        "analytics/stores/transaction.py",
+        "        batch.drop_repeated()\n",
+        "",
+        "tests/store/test_write.py::test_a_retry_in_the_same_transaction_is_counted_for_its_own_job[plain]",
+    ),
+    mutation(
+        "the ledger forgets whose id it is",
+        "the same id in two projects is two events",
+        "analytics/stores/transaction.py",
+        "        return self.events[position].project, self.events[position].id\n",
+        '        return "default", self.events[position].id\n',
+        "tests/store/test_write.py::test_the_same_id_in_two_projects_is_two_events[plain]",
+    ),
+    mutation(
+        "committed jobs are stored again when they come again",
+        "counted exactly once",
+        "analytics/stores/transaction.py",
+        "await stored_jobs.recorded(connection, [job.id for job in jobs])",
+        "{}",
+        "tests/store/test_write.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
+    ),
+    mutation(
+        "outcomes are not written down",
+        "counted exactly once",
+        "analytics/stores/transaction.py",
+        "        await batch.record_jobs()\n",
+        "        batch.outcomes |= {job.id: Outcome(len(job.events)) for job in batch.jobs}\n",
+        "tests/store/test_write.py::test_a_redelivery_of_events_without_ids_is_one_event[plain]",
+        "tests/store/test_write.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
+    ),
+    mutation(
+        "counts are upserted unsorted",
+        "no deadlock",
+        "analytics/stores/daily.py",
+        "ORDER BY project, date, dimension_key, dimension_value\n",
+        "ORDER BY random()\n",
+        "tests/store/test_write.py::test_overlapping_shuffled_batches_never_deadlock[days]",
+    ),
+    Mutation(
+        "ids are written into the ledger unsorted",
+        "no deadlock",
+        (
+            Edit("analytics/stores/ledger.py", 'ORDER BY id, project COLLATE "C"\n', "ORDER BY random()\n"),
+            Edit(
+                "analytics/stores/ledger.py",
+                "    records = sorted(((id, project) for project, id in names), key=_place)\n",
+                "    records = list({(id, project) for project, id in names})\n",
+            ),
+        ),
+        ("tests/store/test_write.py::test_overlapping_shuffled_batches_never_deadlock[ids]",),
+    ),
+    # poison
+    mutation(
+        "no bisection: one poison event takes its batch with it",
+        "valid events go on",
+        "analytics/stores/transaction.py",
+        "            if len(positions) == 1:\n                self.poison.append((positions[0], error))\n                self.left.remove(positions[0])\n",
+        "            if positions:\n                self.poison += [(each, error) for each in positions]\n"
+        "                self.left = [each for each in self.left if each not in positions]\n",
+        "tests/store/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter",
+    ),
+    mutation(
+        "a schema that is not ours makes dead letters (SQLSTATE 42)",
+        "nothing is dead-lettered that could be stored later",
+        "analytics/stores/faults.py",
+        'POISON = ("22", "23", "54", "21")',
+        'POISON = ("22", "23", "54", "21", "42")',
+        "tests/store/test_faults.py::test_a_schema_that_is_not_ours_alerts_and_never_dead_letters",
+    ),
+    mutation(
+        "a full disk makes dead letters (SQLSTATE 53)",
+        "nothing is dead-lettered that could be stored later",
+        "analytics/stores/faults.py",
+        'POISON = ("22", "23", "54", "21")',
+        'POISON = ("22", "23", "54", "21", "53")',
+        "tests/store/test_faults.py::test_what_an_error_means_is_decided_by_its_sqlstate",
+    ),
+    mutation(
+        "the id of a dead letter stays taken",
+        "a dead letter can be replayed",
+        "analytics/stores/transaction.py",
+        "            await self._forget([position for position, _ in self.poison[before:] if self.events[position].named])\n",
+        "            await self._forget([])\n",
+        "tests/store/test_faults.py::test_the_id_of_a_dead_letter_is_free_for_its_replay[plain]",
+    ),
+    # bad input is named
+    Mutation(
+        "no cap on depth",
+        "bad input is named",
+        (
+            Edit("analytics/protocols/native.py", "and metadata.too_deep(text):", "and False:"),
+            Edit("analytics/protocols/metadata.py", "    if depth > MAX_DEPTH:\n", "    if depth > 900:\n"),
+        ),
+        ("tests/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",),
+    ),
+    mutation(
+        "NUL is let through",
+        "bad input is named",
+        "analytics/protocols/metadata.py",
+        '_UNFIT = re.compile("[\\x00\\ud800-\\udfff]")',
+        '_UNFIT = re.compile("[\\ud800-\\udfff]")',
+        "tests/test_native.py::test_a_fault_is_named_with_its_field",
+        "tests/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",
+    ),
+    mutation(
+        "a time far ahead is clamped to now",
+        "a timestamp is never clamped",
+        "analytics/protocols/clock.py",
+        "        if moment > self.latest:\n            raise self._late()\n",
+        "        if moment > self.latest:\n            return self.received\n",
+        "tests/test_clock.py::test_a_timestamp_that_cannot_be_kept_is_refused_never_clamped",
+    ),
+    mutation(
+        "a body inflates without bound",
+        "memory stays flat",
+        "analytics/roles/inflate.py",
+        "    text = stream.decompress(data, MAX_INFLATED + 1)\n",
+        "    text = stream.decompress(data)\n",
+        "tests/test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body[gzip]",
+    ),
+    mutation(
+        "a request may have two lengths",
+        "no request is smuggled",
+        "analytics/roles/http.py",
+        'if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:',
+        "if scope is None:",
+        "tests/test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
+    ),
+    mutation(
+        "a body may take for ever",
+        "who is slow holds up nobody",
+        "analytics/roles/collector.py",
+        "        async with asyncio.timeout(BODY_SECONDS):\n",
+        "        async with asyncio.timeout(None):\n",
+        "tests/test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
+    ),
+    # keys, tenants, readers
+    Mutation(
+        "keys are kept and compared as they are",
+        "only the digest of a key is stored",
+        (
+            Edit(
+                "analytics/projects/key.py",
+                'return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()',
+                'return token.encode("utf-8", "surrogatepass")',
+            ),
+        ),
+        ("tests/test_projects.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",),
+    ),
+    mutation(
+        "any key may do anything",
+        "a write key may only write",
+        "analytics/projects/key.py",
+        '    if scope not in key.scopes and "admin" not in key.scopes:\n',
+        "    if not key.scopes:\n",
+        "tests/test_projects.py::test_a_key_opens_its_project_for_its_scopes_and_origins_only",
+    ),
+    mutation(
+        "a key opens every project",
+        "data never crosses tenants",
+        "analytics/projects/key.py",
+        "    if project is not None and key.project not in (None, project):\n",
+        "    if project is not None and key.project not in (None, project) and not key.project:\n",
+        "tests/security/test_tenants.py::test_every_question_about_another_tenant_is_403_and_says_nothing",
+    ),
+    mutation(
+        "a question forgets its project",
+        "data never crosses tenants",
+        "analytics/queries/asked.py",
+        "        return [raw_events.c.project == self.project]\n",
+        "        return []\n",
+        "tests/security/test_tenants.py::test_numbers_are_of_the_tenant_who_asks",
+    ),
+    mutation(
+        "nginx's cache forgets whose answer it is",
+        "data never crosses tenants",
+        "nginx/locations.conf",
+        "|$http_authorization|$http_x_api_key|",
+        "|",
+        "tests/deploy/test_nginx_rules.py::test_a_cached_answer_is_for_the_key_that_asked[nginx]",
+    ),
+    mutation(
+        "realtime shows every project to everybody",
+        "data never crosses tenants",
+        "analytics/roles/subscriptions.py",
+        'authorize(key, "realtime", wanted.project)',
+        'wanted.project or "default"',
+        "tests/security/test_tenants.py::test_no_stream_of_another_tenant_is_opened",
+        "tests/test_realtime.py::test_two_tenants_never_see_each_other",
+    ),
+    mutation(
+        "a revoked key works for an hour",
+        "a key is revoked within a minute",
+        "analytics/projects/verdicts.py",
+        "FRESH_SECONDS = 25.0",
+        "FRESH_SECONDS = 3600.0",
+        "tests/security/test_keys.py::test_a_revoked_key_is_refused_within_a_minute_by_every_role",
+    ),
+    mutation(
+        "an outage makes known keys unknown",
+        "during an outage known keys work",
+        "analytics/projects/verdicts.py",
+        "            if known is None:\n                raise\n            return known.key\n",
+        "            raise\n",
+        "tests/test_projects.py::test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request",
+    ),
+    mutation(
+        "X-Real-IP is believed from anybody",
+        "an address cannot be forged",
+        "analytics/roles/peers.py",
+        "        return any(address in network for network in self.trusted)\n",
+        "        return address is not None\n",
+        "tests/test_peers.py::test_only_a_trusted_proxy_is_believed",
+    ),
+    mutation(
+        "a foreign page may listen",
+        "foreign origins are refused",
+        "analytics/roles/lobby.py",
+        '        if origin is not None and origin.encode("latin-1") not in self._origins:\n',
+        "        if origin is None and not headers:\n",
+        "tests/test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake",
+    ),
+    mutation(
+        "rate limits count nothing",
+        "who sends too much is told to wait",
+        "analytics/roles/limits.py",
+        "        if wait > 1e-9:\n",
+        "        if wait > 1e9:\n",
+        "tests/test_collector.py::test_too_many_requests_are_429_for_their_sender_only",
+    ),
+    mutation(
+        "logs are written as they come",
+        "no key and no person is in a log",
+        "analytics/logs.py",
+        "    return redact(record.getMessage())\n",
+        "    return record.getMessage()\n",
+        "tests/test_logs.py",
+    ),
+    mutation(
+        "a label of a metric is what a client sent",
+        "metrics cannot be injected",
+        "analytics/roles/api.py",
+        'endpoint = _NAMES.get(scope.get("endpoint", None), "other")',
+        'endpoint = scope["path"].removeprefix(PREFIX)',
+        "tests/test_api.py::test_queries_are_counted_by_declared_endpoint_and_status",
+    ),
+    # honest answers
+    mutation(
+        "the watermark is read after the snapshot",
+        "answers are honest",
+        "analytics/queries/answer.py",
+        "        await read.check(asked.patterns)\n        data = await question.answer(asked, read)\n",
+        "        await read.check(asked.patterns)\n        data = await question.answer(asked, read)\n"
+        "        horizon = await _horizon(sources.queue)\n        watermark = horizon.watermark if horizon else None\n",
+        "tests/test_api.py::test_the_watermark_is_read_before_the_snapshot",
+    ),
+    mutation(
+        "a retry moves the watermark",
+        "answers are honest",
+        "analytics/queue/keys.py",
+        "    redis.call('ZADD', KEYS[1], 'XX', now + ARGV[i + 1], ARGV[i])\n",
+        "    redis.call('ZADD', KEYS[1], 'XX', now + ARGV[i + 1], ARGV[i])\n    redis.call('ZADD', KEYS[2], 'XX', now + ARGV[i + 1], ARGV[i])\n",
+        "tests/queue/test_reader.py::test_retries_do_not_move_the_watermark",
+    ),
+    mutation(
+        "a number outside the rollups' promise is remembered as one inside",
+        "answers are honest",
+        "analytics/queries/memory.py",
+        "        if kept is None or people > kept.people:\n",
+        "        if kept is None:\n",
+        "tests/queries/test_rolled.py::test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs",
+    ),
+)

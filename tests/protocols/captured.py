@@ -1,0 +1,47 @@
+"""Requests as the real libraries sent them, and a collector to send them to again."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from analytics.events import Event
+from analytics.projects import Key
+from tests.collecting import Client, running
+
+LINES = (Path(__file__).parent / "captured.ndjson").read_text().splitlines()
+CAPTURED: dict[str, dict[str, Any]] = {request["name"]: request for request in map(json.loads, LINES)}
+UNIVERSAL = {"success": True, "status": 1, "code": 200, "error": None}
+
+
+@asynccontextmanager
+async def collector(*tokens: str, **settings: Any) -> AsyncIterator[Client]:
+    """A collector that keeps all history, for captured requests grow old, and adds nothing to events. Each token is a key of the project `shop`."""
+    async with running(**{"retention_days": 0, **settings}) as client:
+        client.desk.steps = ()
+        client.table.keys = client.table.keys | {
+            token: Key(id=100 + n, prefix="", project="shop", scopes=frozenset({"ingest"})) for n, token in enumerate(tokens)
+        }
+        yield client
+
+
+async def replay(client: Client, name: str) -> httpx2.Response:
+    """A captured request once more, its body compressed as it was."""
+    request = CAPTURED[name]
+    body = request["body"].encode()
+    if request["headers"].get("content-encoding") == "gzip":
+        body = gzip.compress(body)
+    return await client.request(request["method"], request["path"], content=body, headers=request["headers"])
+
+
+def told(event: Event) -> tuple[str, str, str | None, str]:
+    """What an event says in its columns: type, action, person, session."""
+    return event.event_type, event.event_action, event.user_id, event.session_id
+
+
+def metadata(event: Event) -> Any:
+    return json.loads(event.metadata)

@@ -1,0 +1,150 @@
+"""PostHog: capture v0 and v1, and the stubs."""
+
+import base64
+import gzip
+import json
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import pytest
+
+from tests.collecting import Client
+from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
+
+EVENT = {"event": "signup", "distinct_id": "u1", "uuid": "896a1f46-f629-42e6-8634-6cc6f8bdf4fe", "properties": {"plan": "pro"}}
+V1 = "/i/v1/analytics/events"
+
+
+async def one(client: Client, **fields: Any) -> Any:
+    answer = await client.send_events({"api_key": "phc_key", "batch": [{**EVENT, **fields}]}, "/batch/")
+    assert answer.status_code == 200, answer.text
+    return client.sink.events[-1]
+
+
+@pytest.mark.parametrize(("name", "names"), [("posthog-v0-1", ["signup", "set"]), ("js-posthog-node-1", ["signup"])])
+async def test_what_was_captured_lands_in_the_keys_project(name: str, names: list[str]) -> None:
+    async with collector("phc_key", require_write_key=True) as client:
+        answer = await replay(client, name)
+        assert (answer.status_code, answer.json()) == (200, UNIVERSAL)
+        assert [event.event_action for event in client.sink.events] == names
+        event = client.sink.events[0]
+        assert (event.project, event.event_type, event.user_id, event.named) == ("shop", "track", "u1", True)
+        assert metadata(event)["plan"] == "pro"
+        assert metadata(event)["$lib"].startswith("posthog-")
+        assert b"phc_key" not in event.metadata
+
+
+async def test_capture_v1_answers_for_each_event() -> None:
+    async with collector("phc_key", require_write_key=True) as client:
+        answer = await replay(client, "posthog-v1-1")
+        assert (answer.status_code, answer.json()) == (200, {"results": {"213b848e-3c34-492a-995f-eed2269019ae": {"result": "ok", "details": None}}})
+        assert told(client.sink.events[0]) == ("track", "signup", "u1", "u1")
+        assert metadata(client.sink.events[0])["$lib"] == "posthog-python"
+        bad = {**EVENT, "uuid": "11111111-f629-42e6-8634-6cc6f8bdf4fe", "event": None}
+        answer = await client.send_events({"batch": [EVENT, bad, 5, {"uuid": "\ud800"}]}, V1, authorization="Bearer phc_key")
+        assert answer.json()["results"] == {
+            EVENT["uuid"]: {"result": "ok", "details": None},
+            bad["uuid"]: {"result": "drop", "details": "event_action is missing"},
+        }
+        assert answer.headers["x-analytics"].startswith("3 rejected")
+        assert (await client.send_events({}, V1, authorization="Bearer phc_key")).status_code == 400
+        assert (await client.send_events({"batch": [EVENT]}, V1, authorization="Bearer unknown")).status_code == 401
+
+
+async def test_capture_v1_is_pushed_back_with_503_for_there_429_is_the_end() -> None:
+    async with collector(rate_limit=1) as client:
+        answers = [await client.send_events({"batch": [EVENT]}, V1) for _ in range(3)]
+        assert [answer.status_code for answer in answers][::2] == [200, 503]
+        assert answers[-1].headers["retry-after"]
+        assert (await client.send_events(EVENT, "/e/")).status_code == 429
+
+
+EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
+    "a page view": (
+        {"event": "$pageview", "properties": {"$current_url": "https://x.com/a", "$pathname": "/a", "$session_id": "s1", "utm_source": "mail"}},
+        ("page", "view", "u1", "s1"), {"$url": "https://x.com/a", "$path": "/a", "$utm_source": "mail"},
+    ),
+    "a screen": ({"event": "$screen", "properties": {"$screen_name": "Menu"}}, ("screen", "Menu", "u1", "u1"), {}),
+    "autocapture": ({"event": "$autocapture"}, ("track", "$autocapture", "u1", "u1"), {"plan": "pro"}),
+    "identify": (
+        {"event": "$identify", "properties": {"$anon_distinct_id": "a1"}, "$set": {"b": 1}},
+        ("identify", "identify", "u1", "a1"), {"$anonymous_id": "a1", "$set": {"b": 1}},
+    ),
+    "set": ({"event": "$set", "properties": {"$set": {"b": 1}}}, ("identify", "set", "u1", "u1"), {"$set": {"b": 1}}),
+    "an alias": ({"event": "$create_alias", "properties": {"distinct_id": "a1", "alias": "u1"}}, ("alias", "alias", "u1", "u1"), {"$previous_id": "a1"}),
+    "a merge": ({"event": "$merge_dangerously", "properties": {"alias": "a1"}}, ("alias", "merge", "u1", "u1"), {"$previous_id": "a1"}),
+    "a group": (
+        {"event": "$groupidentify", "properties": {"$group_type": "company", "$group_key": "g1", "$group_set": {"a": 1}}},
+        ("group", "group", "u1", "u1"), {"$group_id": "g1", "$group_type": "company", "$group_set": {"a": 1}},
+    ),
+    "the person among the properties": ({"distinct_id": None, "properties": {"distinct_id": 7}}, ("track", "signup", "7", "7"), {}),
+    "a property named token": ({"properties": {"token": "mine"}}, ("track", "signup", "u1", "u1"), {"token": "mine"}),
+    "properties that are a list": ({"properties": [1]}, ("track", "signup", "u1", "u1"), {"$properties": [1]}),
+    "other fields": ({"type": "capture", "$set_once": {"a": 1}}, ("track", "signup", "u1", "u1"), {"plan": "pro", "$type": "capture", "$set_once": {"a": 1}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "columns", "extra"), EVENTS.values(), ids=EVENTS)
+async def test_each_event_has_its_columns_and_metadata(fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]) -> None:
+    async with collector() as client:
+        event = await one(client, **fields)
+        assert told(event) == columns
+        assert metadata(event) == extra
+
+
+ALONE = json.dumps({**EVENT, "properties": {"token": "phc_key", "plan": "pro"}}).encode()
+FORMS: dict[str, tuple[str, bytes]] = {
+    "an object": ("/e/", ALONE),
+    "a list": ("/i/v0/e", b"[%s]" % ALONE),
+    "gzip without a word of it": ("/i/v0/e/?ip=1&_=1795444521373", gzip.compress(ALONE)),
+    "base64 in a form": ("/e/?compression=base64", b"data=" + quote(base64.b64encode(ALONE)).encode()),
+    "base64 alone": ("/capture/", base64.b64encode(ALONE)),
+    "on Mixpanel's path": ("/track/", ALONE),
+    "with a key for all": ("/batch", b'{"api_key":"phc_key","batch":[%s]}' % ALONE),
+}
+
+
+@pytest.mark.parametrize(("path", "body"), FORMS.values(), ids=FORMS)
+async def test_a_body_is_understood_in_every_wrapping(path: str, body: bytes) -> None:
+    async with collector("phc_key", require_write_key=True) as client:
+        assert (await client.send_events(body, path, content_type="text/plain")).status_code == 200
+        [event] = client.sink.events
+        assert (event.project, event.id, metadata(event)) == ("shop", UUID(str(EVENT["uuid"])), {"plan": "pro"})
+
+
+async def test_an_event_may_come_by_get() -> None:
+    async with collector() as client:
+        assert (await client.get("/e/", params={"data": base64.b64encode(ALONE).decode()})).status_code == 200
+        assert told(client.sink.events[0]) == ("track", "signup", "u1", "u1")
+
+
+async def test_a_request_has_one_key() -> None:
+    async with collector("phc_key") as client:
+        other = {**EVENT, "properties": {"token": "phc_other"}}
+        answer = await client.send_events([json.loads(ALONE), other], "/e/")
+        assert [verdict["code"] for verdict in answer.json()["rejected"]] == ["other_key"]
+
+
+async def test_an_offset_counts_back_from_the_sending() -> None:
+    async with collector() as client:
+        await client.send_events({"api_key": "k", "sent_at": "2020-01-01T00:00:00Z", "batch": [{**EVENT, "offset": 5000}]}, "/batch/")
+        [event] = client.sink.events
+        assert abs((event.created_at - event.timestamp).total_seconds() - 5) < 1
+        await client.send_events({**EVENT, "api_key": "k", "offset": 1e300}, "/e/")
+        assert client.sink.events[1].timestamp == client.sink.events[1].created_at
+
+
+@pytest.mark.parametrize(("path", "part"), [
+    ("/flags/?v=2", {"flags": {}, "errorsWhileComputingFlags": False}),
+    ("/decide/?v=3", {"featureFlags": {}}),
+    ("/array/phc_key/config", {"supportedCompression": ["gzip-js"], "hasFeatureFlags": False}),
+    ("/s/", {"status": 1}),
+])  # fmt: skip
+async def test_what_is_no_event_is_answered_quietly(path: str, part: dict[str, Any]) -> None:
+    async with collector(require_write_key=True) as client:
+        for answer in (await client.get(path), await client.post(path, content=b"x" * 2_000_000, headers={"origin": "https://a.example"})):
+            assert answer.status_code == 200
+            assert part.items() <= answer.json().items()
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert client.sink.events == []

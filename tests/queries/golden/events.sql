@@ -1,0 +1,4 @@
+SELECT raw_events.project, raw_events.id, raw_events.session_id, raw_events.user_id, raw_events.event_type, raw_events.event_action, CAST(raw_events.metadata AS TEXT) AS metadata, raw_events.timestamp, raw_events.created_at
+FROM raw_events
+WHERE raw_events.project = $1::VARCHAR AND (raw_events.metadata ->> $2::VARCHAR) = ANY ($3::TEXT[]) AND (strpos(raw_events.user_id, $4::VARCHAR) > $5::INTEGER) IS NOT true AND (CASE WHEN (jsonb_typeof(raw_events.metadata -> $6::VARCHAR) = $7::VARCHAR) THEN CAST(raw_events.metadata ->> $8::VARCHAR AS NUMERIC) END >= $9::NUMERIC) AND ((raw_events.metadata ->> $10::VARCHAR) ~ $11::VARCHAR) AND raw_events.timestamp >= $12::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $13::TIMESTAMP WITH TIME ZONE ORDER BY raw_events.timestamp DESC, raw_events.id DESC
+ LIMIT $14::INTEGER;

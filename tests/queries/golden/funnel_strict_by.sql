@@ -1,0 +1,3 @@
+SELECT string_agg(chr($1::INTEGER + CASE WHEN (raw_events.event_type = $2::VARCHAR) THEN $3::INTEGER ELSE $4::INTEGER END + CASE WHEN true THEN $5::INTEGER ELSE $6::INTEGER END), $7::VARCHAR ORDER BY raw_events.timestamp, raw_events.id) AS marks, string_agg(timestamptz_send(raw_events.timestamp), $8::BYTEA ORDER BY raw_events.timestamp, raw_events.id) AS times, array_agg(CASE WHEN (raw_events.event_type = $9::VARCHAR) THEN raw_events.metadata ->> $10::VARCHAR END ORDER BY raw_events.timestamp, raw_events.id) AS keys
+FROM raw_events
+WHERE raw_events.project = $11::VARCHAR AND raw_events.timestamp >= $12::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $13::TIMESTAMP WITH TIME ZONE GROUP BY raw_events.session_id COLLATE "C";

@@ -1,0 +1,18 @@
+SELECT (SELECT rollup_since.start
+FROM rollup_since
+WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
+ LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+FROM rollup_deltas
+WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+
+SELECT visited.bucket, string_agg(int4send(CAST(actors.number AS INTEGER)), $1::BYTEA) AS actors
+FROM (SELECT row_number() OVER () AS number, array_agg(pairs.bucket) AS buckets
+FROM (SELECT DISTINCT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket
+FROM raw_events
+WHERE raw_events.project = $3::VARCHAR AND raw_events.event_type = $4::VARCHAR AND raw_events.timestamp < $5::TIMESTAMP WITH TIME ZONE) AS pairs GROUP BY pairs.actor) AS actors JOIN unnest(actors.buckets) AS visited(bucket) ON true GROUP BY visited.bucket;

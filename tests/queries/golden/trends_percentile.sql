@@ -1,0 +1,9 @@
+SELECT rows.slot, rows.bucket, percentile_cont($1::FLOAT) WITHIN GROUP (ORDER BY CAST(CASE WHEN (abs(rows.operand) < 1e-300) THEN $2::INTEGER ELSE rows.operand END AS DOUBLE PRECISION)) AS value
+FROM (SELECT 1 AS slot, width_bucket(raw_events.timestamp, $3::TIMESTAMP WITH TIME ZONE[]) AS bucket, CASE WHEN (jsonb_typeof(raw_events.metadata -> $4::VARCHAR) = $5::VARCHAR) THEN CAST(raw_events.metadata ->> $6::VARCHAR AS NUMERIC) END AS operand
+FROM raw_events
+WHERE raw_events.project = $7::VARCHAR AND (raw_events.event_type = $8::VARCHAR AND raw_events.event_action = $9::VARCHAR OR raw_events.event_action = $10::VARCHAR) AND raw_events.timestamp >= $11::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $12::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.slot, rows.bucket;
+
+SELECT rows.slot, rows.bucket, percentile_cont($1::FLOAT) WITHIN GROUP (ORDER BY CAST(CASE WHEN (abs(rows.operand) < 1e-300) THEN $2::INTEGER ELSE rows.operand END AS DOUBLE PRECISION)) AS value
+FROM (SELECT 1 AS slot, width_bucket(raw_events.timestamp, $3::TIMESTAMP WITH TIME ZONE[]) AS bucket, CASE WHEN (jsonb_typeof(raw_events.metadata -> $4::VARCHAR) = $5::VARCHAR) THEN CAST(raw_events.metadata ->> $6::VARCHAR AS NUMERIC) END AS operand
+FROM raw_events
+WHERE raw_events.project = $7::VARCHAR AND (raw_events.event_type = $8::VARCHAR AND raw_events.event_action = $9::VARCHAR OR raw_events.event_action = $10::VARCHAR) AND raw_events.timestamp >= $11::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $12::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.slot, rows.bucket;

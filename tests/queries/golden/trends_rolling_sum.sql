@@ -1,0 +1,10 @@
+SELECT parts.slot, windows.bucket, sum(parts.value) AS value
+FROM (SELECT rows.slot AS slot, rows.bucket AS bucket, coalesce(sum(rows.operand), $1::INTEGER) AS value
+FROM (SELECT 1 AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, CASE WHEN (jsonb_typeof((raw_events.metadata -> $3::VARCHAR) -> $4::VARCHAR) = $5::VARCHAR) THEN CAST((raw_events.metadata -> $6::VARCHAR) ->> $7::VARCHAR AS NUMERIC) END AS operand
+FROM raw_events
+WHERE raw_events.project = $8::VARCHAR AND raw_events.timestamp >= $9::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $10::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.slot, rows.bucket) AS parts JOIN generate_series(greatest(parts.bucket - $11::INTEGER, $12::INTEGER), least(parts.bucket, $13::INTEGER)) AS windows(bucket) ON true GROUP BY parts.slot, windows.bucket;
+
+SELECT rows.slot, rows.bucket, coalesce(sum(rows.operand), $1::INTEGER) AS value
+FROM (SELECT 1 AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, CASE WHEN (jsonb_typeof((raw_events.metadata -> $3::VARCHAR) -> $4::VARCHAR) = $5::VARCHAR) THEN CAST((raw_events.metadata -> $6::VARCHAR) ->> $7::VARCHAR AS NUMERIC) END AS operand
+FROM raw_events
+WHERE raw_events.project = $8::VARCHAR AND raw_events.timestamp >= $9::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $10::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.slot, rows.bucket;

@@ -1,0 +1,28 @@
+SELECT (SELECT rollup_since.start
+FROM rollup_since
+WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
+ LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+FROM rollup_deltas
+WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+
+SELECT rows.key, count(rows.operand) AS value
+FROM (SELECT DISTINCT raw_events.metadata ->> $1::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
+FROM raw_events
+WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.key ORDER BY value DESC NULLS LAST, (rows.key COLLATE "C") NULLS LAST
+ LIMIT $5::INTEGER;
+
+SELECT rows.slot, rows.bucket, count(rows.operand) AS value
+FROM (SELECT DISTINCT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
+FROM raw_events LEFT OUTER JOIN unnest($3::TEXT[]) WITH ORDINALITY AS shown(value, slot) ON shown.value = (raw_events.metadata ->> $4::VARCHAR)
+WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.slot, rows.bucket;
+
+SELECT rows.slot, rows.bucket, count(rows.operand) AS value
+FROM (SELECT DISTINCT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
+FROM raw_events LEFT OUTER JOIN unnest($3::TEXT[]) WITH ORDINALITY AS shown(value, slot) ON shown.value = (raw_events.metadata ->> $4::VARCHAR)
+WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.slot, rows.bucket;

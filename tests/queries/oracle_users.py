@@ -1,0 +1,30 @@
+"""Who was there, and what is said of them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tests.queries.oracle import Row
+
+
+def users(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Of rows in the range that pass the filters: last seen first, then by id in code-point order."""
+    rows = list(rows)
+    found: list[dict[str, Any]] = []
+    for actor in {row.actor for row in rows}:
+        mine = [row for row in rows if row.actor == actor]
+        found.append(
+            {
+                "id": actor,
+                "user_id": actor if any(row.user_id is not None for row in mine) else None,
+                "first_seen": min(row.timestamp for row in mine),
+                "last_seen": max(row.timestamp for row in mine),
+                "events": len(mine),
+                "sessions": len({row.session_id for row in mine}),
+            }
+        )
+    found.sort(key=lambda user: [ord(character) for character in user["id"]])
+    return sorted(found, key=lambda user: user["last_seen"], reverse=True)
+
+
+def timeline(rows: Iterable[Row], actor: str) -> list[Row]:
+    return sorted((row for row in rows if row.actor == actor), key=lambda row: (row.timestamp, row.id.int), reverse=True)

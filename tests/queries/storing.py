@@ -1,0 +1,98 @@
+"""A database that is filled by the real store, so that rollups have what its raw rows say; the test says when they are compacted."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import asyncpg
+from hypothesis import strategies as st
+
+from analytics.embedded import Postgres
+from analytics.events import Event, Job
+from analytics.queries.read import open_engine
+from analytics.settings import Settings
+from analytics.stores import PostgresStore
+from tests import servers
+from tests.queries.conftest import Asker
+from tests.queries.oracle import Condition, Row
+from tests.queries.streams import exact
+
+DIMENSIONS = ("k", "a.b", "é")
+
+fields = st.sampled_from([("metadata", "k"), ("metadata", "a.b"), ("metadata", "é"), ("event_type",), ("event_action",)])
+texts = st.lists(st.sampled_from(["a", "b", "", "1", "é", "😀"]), min_size=1, max_size=2).map(tuple)
+conditions = st.one_of(
+    st.builds(Condition, st.just(("metadata", "k")), st.sampled_from(["eq", "in", "ne", "nin", "contains", "ncontains"]), texts),
+    st.builds(Condition, st.just(("metadata", "k")), st.sampled_from(["set", "unset"])),
+)
+wheres: st.SearchStrategy[tuple[Condition, ...]] = st.just(()) | st.lists(conditions, max_size=2).map(tuple)
+
+few_or_many = st.sampled_from([0, 15, 25])
+"""Rows at least: few are easy to read where a test fails, but of few hardly anybody comes back."""
+
+Batches = Sequence[tuple[list[Row], bool]]
+"""Rows in the transactions that store them, each compacted afterwards or not."""
+
+
+class Storer(Asker):
+    """Rows come through the store; compaction is called by the test."""
+
+    store: PostgresStore
+
+    async def empty(self) -> None:
+        """No rows, no rollups; people stay, with their numbers."""
+        await self.connection.execute("truncate raw_events, rollups, rollup_deltas, rollup_strays, daily_metrics, stored_jobs, event_ledger_0, event_ledger_1")
+        await self.connection.execute("delete from rollup_since where project <> ''; update rollup_since set start = -1000000000")
+
+    async def write(self, rows: list[Row]) -> None:
+        """These rows too, in one transaction."""
+        if rows:
+            await self.store.write([Job(f"{random.getrandbits(64):x}.{len(rows)}", [event(one) for one in rows])])
+
+    async def tend(self) -> None:
+        """Bring hours and days that are over to one part each, and days that somebody changed to rights."""
+        async with self.store._pool.acquire() as connection:
+            await self.store._tend(connection)
+
+
+def event(row: Row) -> Event:
+    named = (row.session_id, row.user_id, row.event_type, row.event_action, exact(row.metadata).encode())
+    return Event("default", row.id, *named, row.timestamp, row.timestamp, named=True)
+
+
+@asynccontextmanager
+async def opened(server: Postgres, template: str) -> AsyncIterator[Storer]:
+    """A database that takes events of any age."""
+    with servers.database(server, template=template) as url:
+        engine = open_engine(Settings(database_url=url))
+        writer = await asyncpg.connect(url)
+        await writer.execute("create table raw_events_of_any_age partition of raw_events default")
+        storer = Storer(writer, engine)
+        storer.store = await PostgresStore.open(Settings(database_url=url, rollup_dimensions=DIMENSIONS))
+        yield storer
+        await storer.store.close()
+        await writer.close()
+        await engine.dispose()
+
+
+@st.composite
+def batches(draw: st.DrawFn, rows: list[Row]) -> Batches:
+    """Of rows whose metadata is all text, or is not."""
+    if draw(st.booleans()):
+        rows = [replace(one, metadata={key: value for key, value in one.metadata.items() if isinstance(value, str)}) for one in rows]
+    sizes = draw(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=6))
+    found = []
+    for size, compact in sizes:
+        found.append((rows[:size], compact))
+        rows = rows[size:]
+    return [*found, (rows, False)]
+
+
+def rows_of(batches: Batches) -> list[Row]:
+    return [row for rows, _ in batches for row in rows]
+
+
+def all_text(batches: Batches) -> bool:
+    """Whether rollups have all values of all dimensions."""
+    return all(isinstance(value, str) for row in rows_of(batches) for value in row.metadata.values())

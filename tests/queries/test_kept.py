@@ -1,0 +1,218 @@
+"""Kept answers: given again only while they hold, only to whom they belong, and made once for all who ask at the same time."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx2
+import msgspec
+import pytest
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+
+from analytics import projects
+from analytics.errors import Unavailable
+from analytics.events import Event, Job
+from analytics.queries import lanes, retention, trends
+from analytics.queries.kept import MAX_BYTES, PREFIX, Answers, Made, name_of
+from analytics.queries.lanes import Lanes
+from analytics.roles import api
+from analytics.settings import Settings
+from analytics.stores import PostgresStore
+
+KEY = "ak_r_static"
+OLD = "/api/trends?from={:%Y-%m-%d}&to={:%Y-%m-%d}".format(*(datetime.now(UTC) - timedelta(days=days) for days in (12, 4)))
+
+
+@pytest.fixture
+def config(migrated_url: str, redis_url: str) -> Settings:
+    return Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,))
+
+
+@pytest.fixture
+async def store(config: Settings) -> AsyncIterator[PostgresStore]:
+    store = await PostgresStore.open(config)
+    yield store
+    await store.close()
+
+
+def client(app: Starlette) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api", headers={"X-API-Key": KEY})
+
+
+@pytest.fixture
+async def http(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    app = api.app(config)
+    async with app.router.lifespan_context(app), client(app) as found:
+        yield found
+
+
+async def put(store: PostgresStore, project: str = "default", days: int = 6) -> None:
+    """An event of so many days ago, stored as the processor does it."""
+    now = datetime.now(UTC)
+    event = Event(project, uuid4(), "s", "u", "e", "a", b"{}", now - timedelta(days=days), now)
+    await store.write([Job(f"{uuid4().hex}.1", [event])])
+
+
+def total(answer: httpx2.Response) -> Any:
+    return answer.json()["data"]["series"][0]["total"]
+
+
+def cached(answer: httpx2.Response) -> Any:
+    return answer.json()["meta"]["cached"]
+
+
+async def test_what_was_answered_is_given_again_until_an_event_comes_late(http: httpx2.AsyncClient, store: PostgresStore) -> None:
+    await put(store)
+    first, again = await http.get(OLD), await http.get(OLD)
+    assert (cached(first), cached(again), total(again)) == (False, True, 1)
+    assert first.json()["meta"]["watermark"] == again.json()["meta"]["watermark"]
+    await put(store, days=0)
+    assert cached(await http.get(OLD)), "what happens after the range changes nothing"
+    await put(store)
+    late = await http.get(OLD)
+    assert (cached(late), total(late)) == (False, 2)
+    assert late.headers["etag"] != first.headers["etag"]
+
+
+async def test_rows_that_somebody_removes_are_gone_from_the_next_answer(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+    await put(store)
+    assert [total(await http.get(OLD)) for _ in range(2)] == [1, 1]
+    connection = await asyncpg.connect(config.database())
+    await connection.execute("delete from raw_events")
+    await connection.close()
+    assert total(await http.get(OLD)) == 0
+
+
+async def test_an_answer_is_never_another_tenants(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+    engine = projects.open_engine(config.database())
+    tokens = []
+    for count, project in enumerate(("shop", "blog"), 1):
+        await projects.create_project(engine, project)
+        tokens.append((await projects.create_key(engine, scopes=["query"], project=project))[0])
+        for _ in range(count):
+            await put(store, project)
+    await engine.dispose()
+    for _ in range(2):
+        assert [total(await http.get(OLD, headers={"X-API-Key": token})) for token in tokens] == [1, 2]
+        assert total(await http.get(OLD)) == 0
+        assert (await http.get(f"{OLD}&project=shop", headers={"X-API-Key": tokens[1]})).status_code == 403
+
+
+async def test_etag_and_304(http: httpx2.AsyncClient, store: PostgresStore) -> None:
+    await put(store)
+    first = await http.get(OLD)
+    assert first.headers["cache-control"] == "private, max-age=300"
+    assert "X-API-Key" in first.headers["vary"]
+    for tags in (first.headers["etag"], f'"x", W/{first.headers["etag"]}'):
+        again = await http.get(OLD, headers={"If-None-Match": tags})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert (await http.get(OLD, headers={"If-None-Match": '"x"'})).status_code == 200
+    assert (await http.get("/api/trends?last=7d")).headers["cache-control"] == "private, max-age=2"
+    events = await http.get("/api/events")
+    assert (events.headers["cache-control"], "etag" in events.headers) == ("private, no-cache", True)
+
+
+async def test_no_cache_asks_anew(http: httpx2.AsyncClient) -> None:
+    await http.get(OLD)
+    assert not cached(await http.get(OLD, headers={"Cache-Control": "no-cache"}))
+
+
+async def test_many_who_ask_the_same_at_once_are_one_question(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    gate, begun = asyncio.Event(), asyncio.Event()
+    original = trends.QUESTION.answer
+
+    async def slow(asked: Any, read: Any) -> Any:
+        nonlocal made
+        made += 1
+        begun.set()
+        await gate.wait()
+        return await original(asked, read)
+
+    question = type(trends.QUESTION)("/trends", trends.QUESTION.asked, slow)
+    apps = [Starlette(), Starlette()]
+    apps = [api.app(config) for _ in apps]
+    for app in apps:
+        app.router.routes.insert(0, api._route(question))
+    async with apps[0].router.lifespan_context(apps[0]), apps[1].router.lifespan_context(apps[1]), client(apps[0]) as one, client(apps[1]) as two:
+        asking = [asyncio.create_task(http.get(OLD)) for http in (one, two) for _ in range(10)]
+        await begun.wait()
+        gate.set()
+        answers = await asyncio.gather(*asking)
+    assert made == 1
+    assert {answer.status_code for answer in answers} == {200}
+    assert sum(not cached(answer) for answer in answers) == 1
+
+
+async def test_without_redis_it_still_answers(config: Settings) -> None:
+    answers = Answers(Redis.from_url("redis://127.0.0.1:1/0"))
+    assert await answers.find(b"x" * 32) is None
+    turn = await answers.begin(b"x" * 32)
+    assert turn is not None
+    await turn.end()
+    app = api.app(Settings(environment="test", database_url=config.database_url, redis_url="redis://127.0.0.1:1/0", api_keys=(KEY,)))
+    async with app.router.lifespan_context(app), client(app) as http:
+        assert (await http.get(OLD)).status_code == 200
+
+
+async def test_what_is_large_is_not_kept_nor_anything_where_redis_is_rather_full(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis = Redis.from_url(redis_url)
+
+    def made(data: str) -> Made:
+        later = datetime.now(UTC).timestamp() + 60
+        return Made(name_of(1, "/x", None, data), b"", later, "e", msgspec.Raw(json.dumps(data).encode()), msgspec.Raw(b"{}"), "raw", None, False)
+
+    await Answers(redis).keep(made(os.urandom(MAX_BYTES).hex()))
+    assert await redis.keys(f"{PREFIX}*") == []
+    small = made("small")
+    await redis.config_set("maxmemory", int((await redis.info("memory"))["used_memory"] * 1.5))
+    try:
+        await Answers(redis).keep(small)
+        assert await redis.keys(f"{PREFIX}*") == []
+    finally:
+        await redis.config_set("maxmemory", 0)
+    await Answers(redis).keep(small)
+    found = await Answers(redis).find(small.name)
+    assert found is not None
+    assert bytes(found.data) == b'"small"'
+    assert 0 < await redis.ttl((await redis.keys(f"{PREFIX}*"))[0]) <= 60
+    await redis.aclose()
+
+
+async def test_heavy_questions_wait_apart_from_light_ones(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MAX_WAITING", 2)
+    found = Lanes(config)
+    gate = asyncio.Event()
+
+    async def heavy(engine: Any) -> str:
+        if engine is found.light:
+            raise Unavailable("slow", code="too_slow")
+        await gate.wait()
+        return "heavy"
+
+    async def light(engine: Any) -> str:
+        assert engine is found.light
+        return "light"
+
+    asking = [asyncio.create_task(found.run(at, "/funnel", heavy)) for at in range(lanes.HEAVY_PLACES + 2)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(Unavailable) as caught:
+        await found.run("more", "/funnel", heavy)
+    assert caught.value.code == "busy"
+    assert await found.run("light", "/trends", light) == "light"
+    gate.set()
+    assert await asyncio.gather(*asking) == ["heavy"] * len(asking)
+    await found.dispose()
+
+
+def test_a_retention_that_is_not_over_is_not_settled() -> None:
+    now = datetime.now(UTC)
+    asked = retention.Retention(project="p", start=now - timedelta(days=3), end=now - timedelta(days=2), periods=7)
+    assert asked.until is not None
+    assert asked.until > now

@@ -1,0 +1,223 @@
+"""Group commit: one answer for each append, and only after Redis has given its own."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from analytics.errors import Unavailable
+from analytics.events import Books, Event, pack
+from analytics.queue import Queue, body, commit, keys
+from analytics.settings import Settings
+from tests import servers
+from tests.queue.kit import client, config, event, events, eventually
+
+
+async def queued(redis: Redis) -> list[list[Event]]:
+    """The events of each job, in the queue's order."""
+    return [body.read(await redis.get(keys.JOB + job_id.decode()) or b"")["a"][0].events for job_id in await redis.zrange(keys.PENDING, 0, -1)]
+
+
+async def test_an_append_is_in_the_queue_when_it_returns(queue: Queue, redis: Redis) -> None:
+    sent = events(3)
+    await queue.append(sent)
+    assert await queued(redis) == [sent]
+    assert await queue.books() == Books(accepted=3, queued=3)
+
+
+async def test_what_arrives_during_a_flush_shares_the_next_job(queue: Queue, redis: Redis) -> None:
+    sent = [events(2) for _ in range(50)]
+    await asyncio.gather(*(queue.append(one) for one in sent))
+    jobs = await queued(redis)
+    assert len(jobs) < 5
+    assert [one for job in jobs for one in job] == [one for part in sent for one in part]
+
+
+async def test_an_append_of_nothing_is_no_job(queue: Queue) -> None:
+    await queue.append([])
+    assert (await queue.depth()).jobs == 0
+
+
+async def test_a_job_holds_no_more_events_than_its_bound(queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "MAX_EVENTS", 10)
+    await asyncio.gather(*(queue.append(events(4)) for _ in range(6)))
+    assert [len(job) for job in await queued(redis)] == [8, 8, 8]
+
+
+async def test_a_request_larger_than_a_job_becomes_several_in_one_step(queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "MAX_EVENTS", 10)
+    calls: list[Any] = []
+    run = keys.ENQUEUE.run
+
+    async def counted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return await run(*arguments)
+
+    monkeypatch.setattr(keys.ENQUEUE, "run", counted)
+    sent = events(35)
+    await queue.append(sent)
+    jobs = await queued(redis)
+    assert len(calls) == 1
+    assert max(map(len, jobs)) <= 10
+    assert {one.id for job in jobs for one in job} == {one.id for one in sent}
+
+
+async def test_a_job_holds_no_more_bytes_than_its_bound(queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "MAX_BYTES", 10_000)
+    large = [event(b'{"k": "%s"}' % (b"x" * 4000)) for _ in range(8)]
+    await asyncio.gather(queue.append(large[:4]), queue.append(large[4:6]), queue.append(large[6:]))
+    assert {len(pack(job)) < 10_000 for job in await queued(redis)} == {True}
+    assert (await queue.books()).queued == 8
+
+
+async def test_a_cancelled_append_disturbs_no_other_and_is_left_out_if_it_can_be(queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, under_way, gate = keys.ENQUEUE.run, asyncio.Event(), asyncio.Event()
+
+    async def gated(*arguments: Any) -> Any:
+        under_way.set()
+        await gate.wait()
+        return await run(*arguments)
+
+    monkeypatch.setattr(keys.ENQUEUE, "run", gated)
+    flushing = [asyncio.create_task(queue.append(events(1))) for _ in range(2)]
+    await under_way.wait()
+    waiting = [asyncio.create_task(queue.append(events(1))) for _ in range(30)]
+    await asyncio.sleep(0)
+    for gone in (flushing[0], *waiting[::2]):
+        gone.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    verdicts = await asyncio.gather(*flushing, *waiting, return_exceptions=True)
+    assert [verdict is None for verdict in verdicts] == [False, True] * 16
+    assert sum(map(len, await queued(redis))) == 2 + 15
+
+
+async def test_more_than_may_wait_is_refused_at_once(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "MAX_WAITING_EVENTS", 100)
+    verdicts = await asyncio.gather(*(queue.append(events(40)) for _ in range(10)), return_exceptions=True)
+    refused = [verdict for verdict in verdicts if verdict is not None]
+    assert len(refused) == 8
+    assert {getattr(verdict, "code", None) for verdict in refused} == {"queue_slow"}
+    assert (await queue.books()).accepted == 80
+
+
+async def test_closing_flushes_what_waits_and_then_refuses(redis: Redis, settings: Settings) -> None:
+    queue = Queue(redis, settings)
+    async with queue:
+        appends = [asyncio.create_task(queue.append(events(1))) for _ in range(100)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*appends)
+    assert (await queue.books()).accepted == 100
+    with pytest.raises(Unavailable) as refusal:
+        await queue.append(events(1))
+    assert refusal.value.code == "queue_closed"
+
+
+async def test_closing_is_bounded_and_tells_who_waits(redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "CLOSE_SECONDS", 0.1)
+
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(keys.ENQUEUE, "run", never)
+    async with Queue(redis, settings) as queue:
+        first = asyncio.create_task(queue.append(events(1)))
+        await asyncio.sleep(0.05)
+        second = asyncio.create_task(queue.append(events(1)))
+        await asyncio.sleep(0)
+    verdicts = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(verdict) for verdict in verdicts] == [Unavailable, Unavailable]
+
+
+async def test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(commit, "pack", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await queue.append(events(1))
+    await queue.append(events(1))
+    assert (await queue.books()).accepted == 1
+
+
+async def test_the_same_job_enqueued_again_changes_nothing(queue: Queue, redis: Redis) -> None:
+    arguments = ("", keys.job_id(3), 3, body.write(pack(events(3))))
+    assert [await keys.ENQUEUE.run(redis, *arguments) for _ in range(3)] == [3, 0, 0]
+    assert await queue.books() == Books(accepted=3, queued=3)
+    assert (await queue.depth()).jobs == 1
+
+
+async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event(server_folder: Path) -> None:
+    acknowledged: list[Event] = []
+    failed = 0
+    with servers.valkey(server_folder / "restarted") as server:
+        settings = config(server.url)
+        async with client(settings, timeout=2) as redis, Queue(redis, settings) as queue:
+            done = asyncio.Event()
+
+            async def send() -> None:
+                nonlocal failed
+                while not done.is_set():
+                    sent = events(2)
+                    try:
+                        await queue.append(sent)
+                        acknowledged.extend(sent)
+                    except Unavailable:
+                        failed += 1
+                        await asyncio.sleep(0.05)
+
+            senders = [asyncio.create_task(send()) for _ in range(10)]
+            for _ in range(2):
+                await asyncio.sleep(0.3)
+                await asyncio.to_thread(server.kill)
+                before = failed
+                await asyncio.sleep(0.2)
+                assert failed > before
+                await asyncio.to_thread(server.start)
+                held = len(acknowledged)
+                await eventually(lambda held=held: len(acknowledged) > held)
+            done.set()
+            await asyncio.gather(*senders)
+            books = await queue.books()
+            kept = {one.id for job in await queued(redis) for one in job}
+    assert kept >= {one.id for one in acknowledged}
+    assert books.balanced
+    assert books.queued == len(kept)
+
+
+async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers(server_folder: Path) -> None:
+    with servers.valkey(server_folder / "frozen") as server:
+        settings = config(server.url)
+        async with client(settings, timeout=0.3) as redis, Queue(redis, settings) as queue:
+            await queue.append(events(1))
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                async with asyncio.timeout(5):
+                    with pytest.raises(Unavailable) as failure:
+                        await queue.append(events(1))
+                assert failure.value.code == "queue_unreachable"
+                await asyncio.sleep(2)  # the watcher has looked by now: who comes later does not even wait
+                async with asyncio.timeout(0.2):
+                    with pytest.raises(Unavailable):
+                        await queue.append(events(1))
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+            async with asyncio.timeout(20):
+                while True:
+                    try:
+                        await queue.append(events(1))
+                        break
+                    except Unavailable:
+                        await asyncio.sleep(0.05)
+            assert (await queue.books()).balanced
+
+
+async def test_a_failed_append_says_nothing_about_where_redis_is(redis: Redis, settings: Settings) -> None:
+    nowhere = config("redis://:secret@127.0.0.1:1/0")
+    async with client(nowhere) as lost, Queue(lost, nowhere) as queue:
+        with pytest.raises(Unavailable) as refusal:
+            await queue.append(events(1))
+    assert "127.0.0.1" not in refusal.value.message
+    assert refusal.value.retry_after >= 1

@@ -1,0 +1,76 @@
+"""What we write must stay what arq reads: the names of its keys and the body of a job."""
+
+from typing import Any
+
+import msgspec
+from arq import constants
+from arq.connections import ArqRedis
+from arq.jobs import deserialize_job_raw
+from arq.utils import args_to_string
+from arq.worker import Worker as StockWorker
+from arq.worker import func
+from redis.asyncio import Redis
+
+from analytics.events import pack, unpack
+from analytics.queue import Queue, body, keys
+from tests.queue.kit import enqueue, events
+
+
+def test_the_names_of_arqs_keys_are_arqs() -> None:
+    assert (constants.job_key_prefix, constants.retry_key_prefix, constants.in_progress_key_prefix) == (keys.JOB, keys.RETRY, keys.IN_PROGRESS)
+
+
+def test_arq_reads_a_body_with_and_without_our_deserializer() -> None:
+    sent = events(2)
+    raw = body.write(pack(sent), [7, 8])
+    name, (packed, numbers), keywords, tries, _ = deserialize_job_raw(raw, deserializer=msgspec.msgpack.decode)
+    assert (name, unpack(packed), numbers, keywords) == ("store", sent, [7, 8], {})
+    assert not tries
+    _, (payload,), _, _, _ = deserialize_job_raw(raw, deserializer=body.read)
+    assert payload == body.Payload(sent, (7, 8))
+
+
+def test_a_payload_is_short_when_arq_takes_its_repr() -> None:
+    """arq builds the repr of every argument whole before it truncates it, even when nothing is logged."""
+    payload = body.Payload(events(5000))
+    assert args_to_string([payload], {}) == repr(payload) == "<5000 events>"
+
+
+async def test_a_stock_arq_worker_runs_our_jobs(queue: Queue, redis: Redis) -> None:
+    sent = events(3)
+    await queue.append(sent)
+    seen: list[bytes] = []
+
+    async def store(_: dict[Any, Any], *arguments: Any, **__: Any) -> None:
+        seen.extend(arguments)
+
+    pool = ArqRedis(redis.connection_pool)
+    worker = StockWorker(
+        [func(store, name="store")],  # type: ignore[arg-type]
+        redis_pool=pool,
+        queue_name=keys.QUEUE,
+        handle_signals=False,
+        burst=True,
+        poll_delay=0.01,
+        keep_result=0,
+        job_deserializer=msgspec.msgpack.decode,
+    )
+    await worker.async_run()
+    assert [unpack(packed) for packed in seen] == [sent]
+
+
+async def test_a_body_never_expires(redis: Redis) -> None:
+    """arq's own expire after a day, while their queue entry stays: `job expired`, and it is gone."""
+    job_id = await enqueue(redis, events(1))
+    assert await redis.pttl(keys.JOB + job_id) == -1
+
+
+def test_a_job_id_tells_its_events_and_a_foreign_one_none() -> None:
+    assert keys.count(keys.job_id(4711)) == 4711
+    assert [keys.count(foreign) for foreign in ("", "abc", "abc.", "abc.-3", "12")] == [0, 0, 0, 0, 12]
+
+
+def test_job_ids_sort_by_time_and_never_repeat() -> None:
+    ids = [keys.job_id(1) for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert [one[:12] for one in ids] == sorted(one[:12] for one in ids)

@@ -1,0 +1,148 @@
+"""Merging: small jobs share transactions, nothing waits for company, and a bad job fails alone."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from redis.asyncio import Redis
+
+from analytics.errors import TransientStoreError
+from analytics.events import Books, Job, Outcome
+from analytics.queue import Queue, gather
+from analytics.settings import Settings
+from tests.queue.kit import Ledger, config, drained, enqueue, events, eventually, working
+
+pytestmark = pytest.mark.usefixtures("hasty")
+
+
+def sizes(ledger: Ledger) -> list[int]:
+    return [sum(len(job.events) for job in jobs) for jobs in ledger.calls]
+
+
+async def test_waiting_jobs_share_transactions_of_at_least_the_batch_size(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger) -> None:
+    for _ in range(60):
+        await enqueue(redis, events(10))
+    async with working(config(redis_url, batch_size=100, concurrency=2), ledger):
+        await drained(queue)
+    assert sum(sizes(ledger)) == 600
+    assert min(sizes(ledger)) >= 100
+
+
+async def test_what_waits_behind_a_transaction_shares_a_much_larger_one(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger) -> None:
+    async def wait_for_a_second(_: Sequence[Job]) -> None:
+        await eventually(lambda: len(ledger.calls) > 1)
+
+    ledger.before = wait_for_a_second
+    for _ in range(60):
+        await enqueue(redis, events(10))
+    async with working(config(redis_url, batch_size=100, concurrency=5), ledger):
+        await drained(queue)
+    assert sizes(ledger)[:2] == [100, 400]
+
+
+async def test_a_transaction_is_bounded_and_a_job_is_never_split(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "MAX_EVENTS", 20)
+    for size in (15, 15, 3, 2, 50):
+        await enqueue(redis, events(size))
+    async with working(config(redis_url, batch_size=100), ledger):
+        await drained(queue)
+    assert 50 in sizes(ledger)
+    assert max(size for size in sizes(ledger) if size != 50) <= 20
+    assert set(ledger.attempts.values()) == {1}
+
+
+async def test_a_lone_job_waits_for_no_company(queue: Queue, redis_url: str, ledger: Ledger) -> None:
+    async with working(config(redis_url, batch_size=5000), ledger):
+        for count in range(1, 4):
+            await queue.append(events(1))
+            await eventually(lambda count=count: len(ledger.calls) == count)
+
+
+async def test_no_more_transactions_than_concurrency_are_open_at_once(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger) -> None:
+    open_now = most = 0
+
+    async def count(_: Sequence[Job]) -> None:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        await asyncio.sleep(0.01)
+        open_now -= 1
+
+    ledger.before = count
+    for _ in range(60):
+        await enqueue(redis, events(5))
+    async with working(config(redis_url, batch_size=5, concurrency=3), ledger):
+        await drained(queue)
+    assert most == 3
+
+
+async def test_a_transient_failure_sends_every_job_of_the_transaction_back(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    async def fail(_: Sequence[Job]) -> None:
+        if len(ledger.calls) == 1:
+            raise TransientStoreError("restarting")
+
+    ledger.before = fail
+    ids = [await enqueue(redis, events(2)) for _ in range(5)]
+    async with working(settings, ledger):
+        await drained(queue)
+    assert ledger.attempts == dict.fromkeys(ids, 2)
+    assert await queue.books() == Books(accepted=10, stored=10)
+
+
+async def test_one_bad_job_fails_alone_and_holds_up_nobody(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    ids = [await enqueue(redis, events(2)) for _ in range(5)]
+    bad = ids[2]
+
+    async def fail(jobs: Sequence[Job]) -> None:
+        if any(job.id == bad for job in jobs):
+            raise ValueError("a bug that this job meets")
+
+    ledger.before = fail
+    async with working(settings, ledger):
+        await eventually(lambda: set(ids) - {bad} == ledger.outcomes.keys())
+        assert await queue.waiting(ids) == {bad}
+        assert max(ledger.attempts[good] for good in set(ids) - {bad}) <= 2, "merged once, then alone"
+        ledger.before = None
+        await drained(queue)
+    assert await queue.books() == Books(accepted=10, stored=10)
+
+
+async def test_a_failing_store_is_not_handed_the_whole_backlog(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "BACKOFF_SECONDS", 60)
+    monkeypatch.setattr(gather, "BACKOFF_CAP_SECONDS", 60)
+    monkeypatch.setattr(gather, "MAX_EVENTS", 20)
+
+    async def fail(_: Sequence[Job]) -> None:
+        raise TransientStoreError("no database")
+
+    ledger.before = fail
+    for _ in range(100):
+        await enqueue(redis, events(10))
+    async with working(config(redis_url, batch_size=10, concurrency=2), ledger):
+        await eventually(lambda: bool(ledger.calls))
+        await asyncio.sleep(0.5)
+    assert len(ledger.attempts) <= 4
+
+
+async def test_a_job_with_too_little_time_left_is_sent_back_unstored() -> None:
+    ledger = Ledger()
+
+    async def settle(_: Sequence[Job], __: Sequence[Outcome]) -> None:
+        pass
+
+    gatherer = gather.Gatherer(ledger.store, settle, concurrency=1, batch_size=10, timeout=10)
+    with pytest.raises(TransientStoreError, match="waited too long"):
+        await gatherer.hand(Job("late.1", events(1)), asyncio.get_running_loop().time() + 1)
+    assert not ledger.calls
+
+
+def test_pauses_double_up_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "BACKOFF_SECONDS", 0.25)
+    monkeypatch.setattr(gather, "BACKOFF_CAP_SECONDS", 15)
+    for attempt, most in [(1, 0.25), (2, 0.5), (3, 1), (7, 15), (10_000, 15)]:
+        pauses = {gather.backoff(attempt) for _ in range(50)}
+        assert most / 2 <= min(pauses) < max(pauses) <= most

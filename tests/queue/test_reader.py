@@ -1,0 +1,139 @@
+"""What the queue tells: depth, books, watermark and one event."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+
+from analytics import metrics
+from analytics.errors import TransientStoreError
+from analytics.events import Books, Job
+from analytics.queue import Queue, keys
+from analytics.settings import Settings
+from tests.queue.kit import Ledger, config, drained, enqueue, enqueue_body, event, events, eventually, now, working
+
+
+async def test_an_empty_queue_has_no_depth_and_its_watermark_is_now(queue: Queue, redis: Redis) -> None:
+    before = await now(redis)
+    depth, mark = await queue.depth(), await queue.watermark()
+    assert (depth.jobs, depth.events, depth.oldest_s) == (0, 0, 0)
+    assert mark.tzinfo == UTC
+    assert before - 0.001 <= mark.timestamp() <= await now(redis)
+
+
+async def test_depth_counts_jobs_and_events_and_the_age_of_the_oldest(queue: Queue, redis: Redis) -> None:
+    await enqueue(redis, events(3))
+    await asyncio.sleep(0.05)
+    await enqueue(redis, events(4))
+    depth = await queue.depth()
+    assert (depth.jobs, depth.events) == (2, 7)
+    assert 0.05 <= depth.oldest_s < 30
+
+
+async def test_a_clock_that_went_back_gives_no_negative_age(queue: Queue, redis: Redis) -> None:
+    job_id = await enqueue(redis, events(1))
+    await redis.zadd(keys.PENDING, {job_id: (await now(redis) + 3600) * 1000})
+    assert (await queue.depth()).oldest_s == 0
+
+
+async def test_retries_do_not_move_the_watermark(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger, hasty: None) -> None:
+    stuck = await enqueue(redis, events(1))
+    appended = (await redis.zscore(keys.PENDING, stuck) or 0) / 1000
+
+    async def fail(jobs: Sequence[Job]) -> None:
+        if any(job.id == stuck for job in jobs):
+            raise TransientStoreError("not now")
+
+    ledger.before = fail
+    async with working(settings, ledger):
+        await eventually(lambda: ledger.attempts[stuck] > 3)
+        for _ in range(5):
+            await queue.append(events(1))
+        assert (await queue.watermark()) == datetime.fromtimestamp(appended, UTC)
+        ledger.before = None
+        await drained(queue)
+    assert (await queue.watermark()).timestamp() > appended
+
+
+async def test_every_event_acknowledged_before_the_watermark_is_stored(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, hasty: None) -> None:
+    dice = random.Random(7)
+    acknowledged: list[tuple[float, set[uuid.UUID]]] = []
+
+    async def falter(jobs: Sequence[Job]) -> None:
+        await asyncio.sleep(dice.random() * 0.02)
+        if dice.random() < 0.3:
+            raise TransientStoreError("not now")
+
+    ledger.before = falter
+    done = asyncio.Event()
+
+    async def send() -> None:
+        while not done.is_set():
+            sent = events(dice.randint(1, 5))
+            await queue.append(sent)
+            acknowledged.append((await now(redis), {one.id for one in sent}))
+            await asyncio.sleep(dice.random() * 0.2)
+
+    marks = []
+    async with working(config(redis_url, batch_size=5), ledger):
+        senders = [asyncio.create_task(send()) for _ in range(5)]
+        for _ in range(150):
+            known = list(acknowledged)
+            mark = (await queue.watermark()).timestamp()
+            marks.append(mark)
+            missing = [ids - ledger.rows.keys() for instant, ids in known if instant < mark]
+            assert not set().union(*missing)
+            await asyncio.sleep(0.01)
+        done.set()
+        await asyncio.gather(*senders)
+        ledger.before = None
+        await drained(queue)
+    assert marks == sorted(marks)
+    assert len(set(marks)) > 5
+
+
+async def test_a_waiting_event_is_found_by_project_and_id(queue: Queue) -> None:
+    wanted, namesake = event(b'{"page": "/"}'), event(project="other")
+    await queue.append([*events(5), wanted, namesake])
+    assert await queue.find("default", wanted.id) == wanted
+    assert await queue.find("other", namesake.id) == namesake
+    assert await queue.find("other", wanted.id) is None
+    assert await queue.find("default", uuid.uuid4()) is None
+
+
+async def test_the_search_steps_over_jobs_it_cannot_read(queue: Queue, redis: Redis) -> None:
+    wanted = event()
+    await queue.append([wanted])
+    await enqueue_body(redis, b"\xc1" + wanted.id.bytes, keys.job_id(1))
+    await enqueue_body(redis, b"\x80" + wanted.id.bytes, "foreign")
+    assert await queue.find("default", wanted.id) == wanted
+
+
+async def test_waiting_names_the_jobs_that_are_not_settled(queue: Queue, redis: Redis) -> None:
+    there = await enqueue(redis, events(1))
+    assert await queue.waiting([there, "gone.1"]) == {there}
+    assert await queue.waiting([]) == set()
+
+
+async def test_replayed_dead_letters_are_queued_again_and_counted_once(queue: Queue, settings: Settings, ledger: Ledger, redis: Redis) -> None:
+    await redis.execute_command("HSET", keys.BOOKS, "accepted", 5, "dead_lettered", 5)  # type: ignore[no-untyped-call]
+    sent = events(2)
+    assert await queue.enqueue_replay(sent, [11, 12])
+    assert await queue.books() == Books(accepted=5, dead_lettered=3, queued=2)
+    assert not await queue.enqueue_replay(events(2), [12, 13]), "number 12 is on its way already"
+    assert await queue.books() == Books(accepted=5, dead_lettered=3, queued=2)
+    async with working(settings, ledger):
+        await drained(queue)
+    assert [job.replays for jobs in ledger.calls for job in jobs] == [(11, 12)]
+    assert await queue.books() == Books(accepted=5, stored=2, dead_lettered=3)
+    assert await queue.enqueue_replay(events(1), [12])
+
+
+async def test_the_gauges_show_what_redis_holds(queue: Queue) -> None:
+    await queue.append(events(4))
+    await queue.refresh_gauges()
+    assert (metrics.queue_depth.get({}), metrics.queue_jobs.get({})) == (4, 1)
+    assert [metrics.books.get({"account": account}) for account in ("accepted", "queued", "stored")] == [4, 4, 0]

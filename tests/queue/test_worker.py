@@ -1,0 +1,320 @@
+"""The worker: nothing but a settled outcome takes a job out of the queue, whatever happens on the way."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from analytics.errors import TransientStoreError
+from analytics.events import Books, Job, pack
+from analytics.queue import Queue, body, keys, worker
+from analytics.settings import Settings
+from tests import servers
+from tests.queue.kit import Ledger, client, config, drained, enqueue, enqueue_body, events, eventually, working
+
+pytestmark = pytest.mark.usefixtures("hasty")
+
+
+class Failing:
+    """Raises `error` the first `times` it is asked."""
+
+    def __init__(self, error: BaseException, times: int = 1) -> None:
+        self.error = error
+        self.left = times
+
+    async def __call__(self, *_: object) -> None:
+        if self.left:
+            self.left -= 1
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("a bug"), TransientStoreError("no database"), TimeoutError("slow"), asyncio.CancelledError(), OSError("no route"), KeyError("x")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end(
+    error: BaseException, queue: Queue, settings: Settings, ledger: Ledger
+) -> None:
+    """Seven failures are more than arq's five tries; and to arq an ordinary exception, or a time-out, ends a job."""
+    ledger.before = Failing(error, times=7)
+    sent = events(3)
+    await queue.append(sent)
+    async with working(settings, ledger):
+        await drained(queue)
+    assert len(ledger.calls) == 8
+    assert ledger.rows.keys() == {one.id for one in sent}
+    assert await queue.books() == Books(accepted=3, stored=3)
+
+
+async def test_a_store_that_hangs_is_cut_off_at_the_time_out_and_the_job_is_tried_again(queue: Queue, redis_url: str, ledger: Ledger) -> None:
+    cut = 0
+
+    async def hang(_: Sequence[Job]) -> None:
+        nonlocal cut
+        if len(ledger.calls) == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cut += 1
+
+    ledger.before = hang
+    await queue.append(events(1))
+    async with working(config(redis_url, job_timeout=1), ledger):
+        await drained(queue)
+    assert (len(ledger.calls), cut) == (2, 1)
+
+
+async def test_a_claim_outlasts_the_time_out_by_ten_seconds(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    job_id = await enqueue(redis, events(1))
+    release = asyncio.Event()
+
+    async def wait(_: Sequence[Job]) -> None:
+        await release.wait()
+
+    ledger.before = wait
+    async with working(settings, ledger):
+        await eventually(lambda: bool(ledger.calls))
+        assert settings.job_timeout < await redis.pttl(keys.IN_PROGRESS + job_id) / 1000 <= settings.job_timeout + 10
+        release.set()
+
+
+async def test_a_job_whose_claimer_died_is_delivered_again_when_the_claim_ends(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    job_id = await enqueue(redis, events(1))
+    assert await keys.CLAIM.run(redis, "dead", 500, 10, 1000, 100) == [job_id.encode()]
+    async with working(settings, ledger):
+        await asyncio.sleep(0.2)
+        assert not ledger.calls
+        await drained(queue)
+    assert ledger.attempts == {job_id: 1}
+
+
+async def test_jobs_in_work_elsewhere_never_hide_the_others(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    """A stock arq worker reads only the first entries of the queue, where the jobs in work stay."""
+    for _ in range(700):
+        await enqueue(redis, events(1))
+    assert len(await keys.CLAIM.run(redis, "other", 60_000, 1000, 1000, 1)) == 700
+    job_id = await enqueue(redis, events(1))
+    async with working(settings, ledger):
+        await eventually(lambda: ledger.attempts == {job_id: 1})
+
+
+async def test_a_claim_that_another_holds_by_now_is_not_given_back(redis: Redis) -> None:
+    job_id = await enqueue(redis, events(1))
+    await keys.CLAIM.run(redis, "first", 1, 10, 1000, 100)
+    await asyncio.sleep(0.01)
+    await keys.CLAIM.run(redis, "second", 60_000, 10, 1000, 100)
+    await keys.RELEASE.run(redis, "first", job_id, 0)
+    assert await redis.get(keys.IN_PROGRESS + job_id) == b"second"
+    assert await keys.CLAIM.run(redis, "third", 60_000, 10, 1000, 100) == []
+
+
+BAD_BODIES = {
+    "unknown function": (msgspec.msgpack.encode({"t": None, "f": "store_v2", "a": [b"x"], "k": {}, "et": 1}), "unknown_function"),
+    "more arguments": (msgspec.msgpack.encode({"t": None, "f": "store", "a": [b"", [], "new"], "k": {}, "et": 1}), "undecodable"),
+    "keywords": (msgspec.msgpack.encode({"t": None, "f": "store", "a": [pack(events(1))], "k": {"a": 1}, "et": 1}), "undecodable"),
+    "no events": (msgspec.msgpack.encode({"t": None, "f": "store", "a": [b"\xc1"], "k": {}, "et": 1}), "undecodable"),
+    "no msgpack": (b"\x80\x04pickle", "undecodable"),
+    "no body keys": (msgspec.msgpack.encode({"x": 1}), "undecodable"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+async def test_what_cannot_be_run_is_buried_before_it_is_removed(
+    name: str, queue: Queue, redis: Redis, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, reason = BAD_BODIES[name]
+    job_id = await enqueue_body(redis, found, keys.job_id(7))
+    bury, tries, held = ledger.bury, Failing(OSError("no database"), times=2), []
+
+    async def watched(*arguments: Any) -> None:
+        held.append(await redis.exists(keys.JOB + job_id) and await redis.zscore(keys.QUEUE, job_id) is not None)
+        await tries()
+        await bury(*arguments)
+
+    monkeypatch.setattr(ledger, "bury", watched)
+    async with working(settings, ledger):
+        await drained(queue)
+    assert held == [True, True, True]
+    assert ledger.buried[job_id][:3] == (7, found, reason)
+    assert await queue.books() == Books(accepted=7, dead_lettered=7)
+    assert await redis.exists(keys.JOB + job_id) == 0
+
+
+async def test_a_job_without_a_body_is_buried_by_its_id(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    job_id = await enqueue(redis, events(4))
+    await redis.delete(keys.JOB + job_id)
+    async with working(settings, ledger):
+        await drained(queue)
+    assert ledger.buried[job_id][:3] == (4, b"", "expired")
+    assert await queue.books() == Books(accepted=4, dead_lettered=4)
+
+
+async def test_a_job_that_another_settled_after_the_claim_is_not_buried(redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    job_id = await enqueue(redis, events(4))
+    await keys.SETTLE.run(redis, job_id, 4, 0, 0, "")
+    await worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury).bury(job_id)
+    assert not ledger.buried
+
+
+async def test_a_commit_that_could_not_be_settled_at_once_is_settled_later(
+    queue: Queue, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, failing = keys.SETTLE.run, Failing(RedisConnectionError("gone"), times=3)
+
+    async def faltering(*arguments: Any) -> Any:
+        await failing()
+        return await run(*arguments)
+
+    monkeypatch.setattr(keys.SETTLE, "run", faltering)
+    await queue.append(events(3))
+    async with working(settings, ledger):
+        await drained(queue)
+    assert len(ledger.calls) == 1
+    assert await queue.books() == Books(accepted=3, stored=3)
+
+
+async def test_a_worker_that_ends_between_commit_and_settling_leaves_exact_books(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "FINISH_SECONDS", 0.1)
+
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    sent = events(3)
+    job_id = await enqueue(redis, [*sent, sent[0]])
+    with monkeypatch.context() as patch:
+        patch.setattr(keys.SETTLE, "run", never)
+        async with working(settings, ledger):
+            await eventually(lambda: len(ledger.rows) == 3)
+    assert await queue.books() == Books(accepted=4, queued=4)
+    async with working(settings, ledger):
+        await drained(queue)
+    assert ledger.attempts == {job_id: 2}
+    assert await queue.books() == Books(accepted=4, stored=3, duplicate=1)
+
+
+async def test_settling_again_changes_nothing(queue: Queue, redis: Redis) -> None:
+    job_id = await enqueue(redis, events(4))
+    assert [await keys.SETTLE.run(redis, job_id, 2, 1, 1, "") for _ in range(3)] == [4, 0, 0]
+    assert await queue.books() == Books(accepted=4, stored=2, duplicate=1, dead_lettered=1)
+
+
+async def test_settling_leaves_nothing_of_a_job_in_redis(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    for _ in range(3):
+        await queue.append(events(2))
+    async with working(settings, ledger):
+        await drained(queue)
+    assert await redis.keys("*") == [keys.BOOKS.encode()]
+
+
+async def test_stopping_lets_running_jobs_finish_and_takes_no_more(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger) -> None:
+    release = asyncio.Event()
+
+    async def wait(_: Sequence[Job]) -> None:
+        await release.wait()
+
+    ledger.before = wait
+    first = await enqueue(redis, events(1))
+    settings = config(redis_url)
+    async with client(settings) as own:
+        stop = asyncio.Event()
+        task = asyncio.create_task(worker.Worker(own, settings, store=ledger.store, bury=ledger.bury).run(stop))
+        await eventually(lambda: ledger.attempts[first] == 1)
+        stop.set()
+        await asyncio.sleep(0.1)
+        await enqueue(redis, events(1))
+        await asyncio.sleep(0.2)
+        assert not task.done()
+        release.set()
+        await task
+    assert ledger.attempts == {first: 1}
+    assert (await queue.depth()).jobs == 1
+
+
+async def test_what_does_not_finish_in_time_is_given_back_at_once(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "FINISH_SECONDS", 0.1)
+
+    async def hang(_: Sequence[Job]) -> None:
+        await asyncio.Event().wait()
+
+    ledger.before = hang
+    job_id = await enqueue(redis, events(1))
+    settings = config(redis_url, job_timeout=600)
+    async with working(settings, ledger):
+        await eventually(lambda: ledger.attempts[job_id] == 1)
+    ledger.before = None
+    async with working(settings, ledger):
+        await drained(queue)
+    assert ledger.attempts[job_id] == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), RedisConnectionError("gone"), OSError("no route")], ids=lambda error: type(error).__name__)
+async def test_an_error_while_polling_does_not_end_the_worker(
+    error: Exception, queue: Queue, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, failing = keys.CLAIM.run, Failing(error, times=3)
+
+    async def faltering(*arguments: Any) -> Any:
+        await failing()
+        return await run(*arguments)
+
+    monkeypatch.setattr(keys.CLAIM, "run", faltering)
+    await queue.append(events(1))
+    async with working(settings, ledger) as task:
+        await drained(queue)
+        assert not task.done()
+
+
+async def test_an_error_inside_arq_does_not_end_the_worker_or_lose_the_job(
+    queue: Queue, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_job, failing = worker._Runner.run_job, Failing(RuntimeError("a hook failed"), times=2)
+
+    async def faltering(self: Any, job_id: str, score: int) -> None:
+        await failing()
+        await run_job(self, job_id, score)
+
+    monkeypatch.setattr(worker._Runner, "run_job", faltering)
+    await queue.append(events(1))
+    async with working(settings, ledger):
+        await drained(queue)
+    assert len(ledger.rows) == 1
+
+
+async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(server_folder: Path, ledger: Ledger) -> None:
+    release = asyncio.Event()
+
+    async def wait(_: Sequence[Job]) -> None:
+        await release.wait()
+
+    with servers.valkey(server_folder / "work") as server:
+        settings = config(server.url, job_timeout=20)
+        async with client(settings) as redis, Queue(redis, settings) as queue, working(settings, ledger) as task:
+            for held in (True, False):
+                ledger.before = wait if held else None
+                release.clear()
+                before = len(ledger.calls)
+                await queue.append(events(5))
+                await eventually(lambda before=before: len(ledger.calls) > before)
+                await asyncio.to_thread(server.kill)
+                release.set()
+                await asyncio.sleep(0.3)
+                await asyncio.to_thread(server.start)
+                await drained(queue)
+            assert not task.done()
+            assert await queue.books() == Books(accepted=10, stored=10)
+    assert max(ledger.attempts.values()) == 1, "a commit is settled as soon as Redis is back, not stored again"
+
+
+def test_a_body_for_another_function_keeps_its_arguments() -> None:
+    found = msgspec.msgpack.encode({"t": None, "f": "other", "a": [1], "k": {"x": 2}, "et": 1})
+    assert body.read(found) == {"t": None, "f": "other", "a": [1], "k": {"x": 2}, "et": 1}

@@ -1,0 +1,13 @@
+import { buildSelfDescribingEvent, newTracker } from '@snowplow/node-tracker'
+import { NUMBERS, TARGET, TOKEN, ended } from './common.mjs'
+
+const tracker = newTracker({ namespace: 'test', appId: TOKEN, encodeBase64: true }, { endpoint: TARGET })
+tracker.setUserId('user-1')
+for (const n of NUMBERS) {
+  tracker.track(buildSelfDescribingEvent({ event: { schema: 'iglu:com.acme/sdk_test/jsonschema/1-0-0', data: { n, plan: 'pro' } } }))
+}
+tracker.flush()
+await ended
+tracker.flush() // what failed waits for the next event, or for this
+await new Promise((resolve) => setTimeout(resolve, 2000))
+process.exit()

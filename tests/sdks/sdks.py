@@ -1,0 +1,95 @@
+"""The libraries that are run: what each is called, its program, and where its events' properties end up."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tests import node
+
+HERE = Path(__file__).parent
+VENV = Path(os.environ.get("SDK_VENV", HERE / ".venv"))
+EVENTS = 5
+
+
+class Sdk(msgspec.Struct, frozen=True):
+    """One library."""
+
+    package: str
+    program: str
+    docs: str
+    """Its page in docs/sdks."""
+    named: bool = True
+    """Whether it sends ids, so that what it sends twice is counted once."""
+    number: str = "n"
+    """The key in metadata that tells one event from another."""
+    plan: str = "plan"
+    environment: Mapping[str, str] = {}
+    label: str = ""
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.program.partition(".")[0] + "".join(self.environment).lower()
+
+    @property
+    def python(self) -> bool:
+        return self.program.endswith(".py")
+
+    @property
+    def version(self) -> str:
+        """As it is locked."""
+        if not self.python:
+            version: str = json.loads((HERE / "package.json").read_text())["dependencies"][self.package]
+            return version
+        found = re.search(rf"^{re.escape(self.package)}==(\S+)", (HERE / "requirements.txt").read_text(), re.MULTILINE)
+        assert found, self.package
+        return found[1]
+
+    @property
+    def page(self) -> bool:
+        """Whether its program is a page in a browser."""
+        return self.program.endswith(".page.js")
+
+    def start(self, target: str, token: str, log: Path) -> "subprocess.Popen[bytes]":
+        """Its program, which sends EVENTS events to `target` and lives on until its standard input is closed."""
+        runner = [sys.executable, "-m", "tests.sdks.page"] if self.page else [str(VENV / "bin" / "python") if self.python else node.node()]
+        command = [*runner, str(HERE / "programs" / self.program)]
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "PYTHONPATH", "CHROMIUM")}
+        environment = {**kept, "TARGET": target, "TOKEN": token, "EVENTS": str(EVENTS), **self.environment}
+        with log.open("wb") as out:
+            return subprocess.Popen(command, cwd=HERE.parents[1], env=environment, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
+
+
+HTTPS_ONLY = "tries again over https only, and these runs are over http"
+BROWSER = " (in Chromium)"
+
+SDKS = (
+    Sdk("segment-analytics-python", "segment-python.py", "segment"),
+    Sdk("@segment/analytics-node", "segment-node.mjs", "segment"),
+    Sdk("@segment/analytics-next", "segment-browser.page.js", "segment", label=BROWSER),
+    Sdk("rudder-sdk-python", "rudder-python.py", "segment"),
+    Sdk("@rudderstack/rudder-sdk-node", "rudder-node.mjs", "segment"),
+    Sdk("posthog", "posthog-python.py", "posthog"),
+    Sdk("posthog", "posthog-python.py", "posthog", environment={"V1": "1"}, label=" (capture v1)"),
+    Sdk("posthog-node", "posthog-node.mjs", "posthog"),
+    Sdk("posthog-js", "posthog-browser.page.js", "posthog", label=BROWSER),
+    Sdk("amplitude-analytics", "amplitude-python.py", "amplitude"),
+    Sdk("@amplitude/analytics-node", "amplitude-node.mjs", "amplitude"),
+    Sdk("mixpanel", "mixpanel-python.py", "mixpanel", label=" (Python)", note=HTTPS_ONLY),
+    Sdk("mixpanel", "mixpanel-node.mjs", "mixpanel", named=False, label=" (Node)"),
+    Sdk("mixpanel-browser", "mixpanel-browser.page.js", "mixpanel", label=BROWSER),
+    Sdk("plausible-events", "plausible-python.py", "plausible", named=False),
+    Sdk("plausible-tracker", "plausible-browser.page.js", "plausible", named=False, label=BROWSER),
+    Sdk("umami-analytics", "umami-python.py", "umami", named=False),
+    Sdk("@umami/node", "umami-node.mjs", "umami", named=False),
+    Sdk("snowplow-tracker", "snowplow-python.py", "snowplow"),
+    Sdk("@snowplow/node-tracker", "snowplow-node.mjs", "snowplow"),
+    Sdk("@snowplow/browser-tracker", "snowplow-browser.page.js", "snowplow", label=BROWSER),
+    Sdk("matomo-tracker", "matomo-node.mjs", "matomo", named=False, number="value", plan="name"),
+)

@@ -1,0 +1,54 @@
+"""The real libraries against a real platform; docs/sdks/matrix.md is written by this run (`make sdk-matrix`)."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.platform import ROOT, Platform
+from tests.sdks.matrix import written
+from tests.sdks.runs import Run, Runs
+from tests.sdks.sdks import EVENTS, SDKS, Sdk
+
+pytestmark = pytest.mark.skipif("SDK_MATRIX" not in os.environ, reason="make sdk-matrix runs it: it installs the libraries and takes minutes")
+
+Results = dict[tuple[str, str], Run]
+every = pytest.mark.parametrize("sdk", SDKS, ids=[sdk.name for sdk in SDKS])
+
+
+@pytest.fixture(scope="module")
+def results() -> Iterator[Results]:
+    with tempfile.TemporaryDirectory(prefix="analytics-sdks-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with Platform(folder, REQUIRE_WRITE_KEY="true") as platform:
+            yield Runs(platform).all()
+
+
+@every
+def test_every_event_sent_is_found_once_with_its_properties(sdk: Sdk, results: Results) -> None:
+    run = results["plain", sdk.name]
+    assert sorted(run.found) == [(str(n), "pro") for n in range(EVENTS)], run
+    assert all(status in (200, 202, 204) for status in run.heard), run
+
+
+@every
+def test_nothing_that_an_outage_left_is_doubled(sdk: Sdk, results: Results) -> None:
+    run = results["outage", sdk.name]
+    assert 503 in run.heard, run
+    assert run.repeated == 0, run
+
+
+@every
+def test_a_storm_of_repeats_makes_no_duplicate_where_ids_are_sent(sdk: Sdk, results: Results) -> None:
+    run = results["storm", sdk.name]
+    assert run.complete, run
+    assert run.heard.count(503) >= 1
+    assert run.repeated == 0 or not sdk.named, run
+
+
+def test_the_matrix_is_written_when_every_library_came_through(results: Results) -> None:
+    assert all(results[stage, sdk.name].complete for sdk in SDKS for stage in ("plain", "storm"))
+    (ROOT / "docs" / "sdks" / "matrix.md").write_text(written(results))

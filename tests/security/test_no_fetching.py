@@ -1,0 +1,30 @@
+"""No address that comes from outside is ever fetched: what serves requests imports nothing that could fetch one."""
+
+import ast
+from pathlib import Path
+
+import analytics
+
+PACKAGE = Path(analytics.__file__).parent
+FETCHERS = {"aiohttp", "ftplib", "httpx", "httpx2", "requests", "smtplib", "urllib3", "urllib.request", "http.client", "websockets", "socket"}
+SERVING = ("roles", "protocols", "pipeline", "queries", "queue", "live", "projects", "stores", "importing", "tracker")
+"""What works for others; the command line asks what its operator names, and server.py and embedded/ listen."""
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, with their parents."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+    return found
+
+
+def test_nothing_that_serves_can_fetch() -> None:
+    files = [path for name in SERVING for path in (PACKAGE / name).rglob("*.py")]
+    assert len(files) > 80
+    assert {str(path): found for path in files if (found := imported(path) & FETCHERS)} == {}

@@ -1,0 +1,95 @@
+"""A store on each layout, and events to put into it."""
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import asyncpg
+import msgspec
+import pytest
+
+from analytics.events import Event, Job
+from analytics.settings import Settings
+from analytics.stores import PostgresStore
+
+NOW = datetime.now(UTC).replace(microsecond=123456)
+
+
+def an_event(**changes: Any) -> Event:
+    """An event that a client named, unless changed."""
+    event = Event("default", uuid.uuid4(), "s1", "u1", "engagement", "click", b'{"page": "/pricing"}', NOW, NOW, named=True)
+    return msgspec.structs.replace(event, **changes)
+
+
+def a_job(*events: Event, **changes: Any) -> Job:
+    return msgspec.structs.replace(Job(f"{uuid.uuid4().hex}.{len(events)}", events), **changes)
+
+
+def ago(**time: float) -> datetime:
+    return NOW - timedelta(**time)
+
+
+async def ask(store: PostgresStore, query: str, *values: object) -> Any:
+    """The first column of the first row, over the store's own connection: TimescaleDB's test server takes no other."""
+    return await store._pool.fetchval(query, *values)
+
+
+async def rows(store: PostgresStore) -> int:
+    """How many raw rows there are; asserts that the daily counts say the same, in all and by type."""
+    n: int = await ask(store, "SELECT count(*) FROM raw_events")
+    counted = """
+        SELECT coalesce(array_agg((project, date, key, value, n) ORDER BY project, date, key, value), '{}')::text FROM (
+            SELECT project, (timestamp AT TIME ZONE 'UTC')::date AS date, key, value, count(*) AS n
+            FROM raw_events, LATERAL (VALUES ('', ''), ('event_type', event_type)) AS dimension (key, value) GROUP BY 1, 2, 3, 4
+        ) AS counted
+    """
+    kept = """
+        SELECT coalesce(array_agg((project, date, dimension_key, dimension_value, value) ORDER BY project, date, dimension_key, dimension_value), '{}')::text
+        FROM daily_metrics WHERE metric_name = 'events'
+    """
+    assert await ask(store, kept) == await ask(store, counted)
+    return n
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, **settings: Any) -> AsyncIterator[PostgresStore]:
+    """A store, closed at the end."""
+    store = await PostgresStore.open(Settings(database_url=url, **settings))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection beside the store's."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Poll until it is true."""
+    with anyio.fail_after(30):
+        while not await condition():  # noqa: ASYNC110 - what we wait for happens in the database
+            await anyio.sleep(0.02)
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[PostgresStore]:
+    """An empty store, once on plain PostgreSQL and once on TimescaleDB."""
+    async with opened(store_url) as store:
+        yield store
+
+
+@pytest.fixture
+async def plain_store(migrated_url: str) -> AsyncIterator[PostgresStore]:
+    """An empty store on plain PostgreSQL."""
+    async with opened(migrated_url) as store:
+        yield store

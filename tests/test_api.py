@@ -1,0 +1,304 @@
+"""The api over HTTP: who may ask, what errors look like, what is counted, and what happens when a server is down."""
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from starlette.applications import Starlette
+
+from analytics import metrics, projects
+from analytics.events import Event, event_id
+from analytics.queries import QUESTIONS, read
+from analytics.queue import Queue, connect
+from analytics.roles import api
+from analytics.settings import Settings
+from analytics.tables import raw_events
+
+KEY = "ak_r_static"
+STATIC = {"Authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture
+async def engine(migrated_url: str) -> AsyncIterator[AsyncEngine]:
+    """The database that the api reads, to be written to."""
+    engine = create_async_engine(migrated_url.replace("postgresql", "postgresql+asyncpg", 1))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def config(migrated_url: str, redis_url: str) -> Settings:
+    return Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,))
+
+
+@asynccontextmanager
+async def client(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    app: Starlette = api.app(config)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api", headers=STATIC) as http:
+        yield http
+
+
+@pytest.fixture
+async def http(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client(config) as found:
+        yield found
+
+
+def event(project: str = "default", id_: Any = None, **fields: Any) -> Event:
+    now = datetime.now(UTC)
+    values = {"session_id": "s", "user_id": "u", "event_type": "e", "event_action": "a", "metadata": b'{"page": "/"}', "timestamp": now, "created_at": now}
+    return Event(project=project, id=id_ or uuid4(), **{**values, **fields})
+
+
+async def store(engine: AsyncEngine, events: Sequence[Event]) -> None:
+    rows = [{column.name: getattr(one, column.name) for column in raw_events.c} | {"metadata": json.loads(one.metadata)} for one in events]
+    async with engine.begin() as connection:
+        await connection.execute(insert(raw_events), rows)
+
+
+# keys
+
+
+async def test_a_key_is_taken_from_either_header(http: httpx2.AsyncClient) -> None:
+    for headers in ({"Authorization": f"Bearer {KEY}"}, {"Authorization": f"bearer  {KEY}"}, {"X-API-Key": KEY, "Authorization": "Basic eDp5"}):
+        assert (await http.get("/api/live", headers=headers)).status_code == 200
+
+
+async def test_without_a_known_key_there_is_no_answer(config: Settings) -> None:
+    app = api.app(config)
+    nobody: list[dict[str, str]] = [{}, {"Authorization": "Bearer "}, {"Authorization": "Bearer nope"}, {"X-API-Key": "nope"}, {"Authorization": "Basic eDp5"}]
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+        for headers in nobody:
+            for question in QUESTIONS:
+                answer = await http.get(f"/api{question.path.replace('{id:path}', '1')}?nonsense=1", headers=headers)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+                assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_key_without_the_scope_is_forbidden(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+    token, _ = await projects.create_key(engine, scopes=["ingest"], project=None)
+    answer = await http.get("/api/trends?nonsense=1", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "missing_scope")
+
+
+async def test_a_projects_key_reads_that_project_only(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+    await projects.create_project(engine, "shop")
+    await store(engine, [event("shop"), event("shop"), event("default")])
+    token, _ = await projects.create_key(engine, scopes=["query"], project="shop")
+    own = {"X-API-Key": token, "Authorization": ""}
+    assert (await http.get("/api/trends", headers=own)).json()["data"]["series"][0]["total"] == 2
+    assert (await http.get("/api/trends?project=shop", headers=own)).json()["data"]["series"][0]["total"] == 2
+    answer = await http.get("/api/trends?project=default", headers=own)
+    assert (answer.status_code, answer.json()["error"]["field"]) == (403, "project")
+    assert (await http.get("/api/trends?project=shop")).json()["data"]["series"][0]["total"] == 2
+
+
+# answers and errors
+
+
+async def test_an_answer_says_what_was_asked_and_how_far_it_reaches(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+    await store(engine, [event()])
+    before = datetime.now(UTC)
+    answer = await http.get("/api/trends?by=metadata.page&last=1h&interval=hour")
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert list(body) == ["data", "query", "meta"]
+    assert body["data"]["series"][0] | {"values": None} == {"key": {"metadata.page": "/"}, "values": None, "total": 1}
+    assert body["query"]["by"] == "metadata.page"
+    assert body["meta"].keys() == {"source", "watermark", "partial", "cached", "ms"}
+    assert body["meta"]["watermark"].endswith("Z")
+    assert abs(datetime.fromisoformat(body["meta"]["watermark"]) - before) < timedelta(seconds=10)
+    assert (body["meta"]["partial"], body["meta"]["cached"]) == (False, False)
+
+
+async def test_the_watermark_stays_before_what_still_waits(http: httpx2.AsyncClient, config: Settings) -> None:
+    redis = connect(config)
+    async with Queue(redis, config) as queue:
+        await queue.append([event()])
+        acknowledged = datetime.now(UTC)
+        await asyncio.sleep(0.05)
+        meta = (await http.get("/api/live")).json()["meta"]
+    await redis.aclose()
+    assert datetime.fromisoformat(meta["watermark"]) <= acknowledged
+    assert meta["partial"] is True
+
+
+async def test_the_watermark_is_read_before_the_snapshot(http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read after it, it would vouch for events that were stored in between and are not in the answer."""
+    began: list[datetime] = []
+
+    @asynccontextmanager
+    async def slow(*arguments: Any) -> AsyncIterator[read.Read]:
+        async with read.snapshot(*arguments) as found:
+            began.append(datetime.now(UTC))
+            await asyncio.sleep(0.05)
+            yield found
+
+    monkeypatch.setattr(sys.modules["analytics.queries.answer"], "snapshot", slow)  # the package has a function of that name
+    meta = (await http.get("/api/trends")).json()["meta"]
+    assert datetime.fromisoformat(meta["watermark"]) <= began[0]
+
+
+async def test_an_answer_is_partial_when_its_range_reaches_past_what_still_waits(http: httpx2.AsyncClient, config: Settings) -> None:
+    redis = connect(config)
+    async with Queue(redis, config) as queue:
+        await queue.append([event()])
+        await asyncio.sleep(0.1)
+        earlier, later = (f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (-1, 1))
+        paths = ("/api/live", "/api/trends", f"/api/trends?to={later}", f"/api/trends?to={earlier}")
+        waiting = [(await http.get(path)).json()["meta"]["partial"] for path in paths]
+        await redis.flushdb()
+        settled = [(await http.get(path)).json()["meta"]["partial"] for path in paths]
+    await redis.aclose()
+    assert waiting == [True, True, True, False]
+    assert settled == [False, False, False, False]
+
+
+ERRORS: list[tuple[str, int, str | None]] = [
+    ("/api/trends?limit=99999999999999999999", 400, "limit"),
+    ("/api/trends?event=%00", 400, "event"),
+    ("/api/trends?event=%FF", 400, "event"),
+    ("/api/trends?where=metadata.k.re.%28", 400, "where"),
+    ("/api/trends?x%22%7D%201%0Ainjected=1", 400, 'x"} 1\ninjected'),
+    ("/api/nowhere", 404, None),
+    ("/api/events/", 400, "id"),
+    ("/api/events/" + "x" * 256, 400, "id"),
+    ("/api/events/%00", 400, "id"),
+]
+
+
+async def test_an_error_is_json_with_code_message_and_field(http: httpx2.AsyncClient) -> None:
+    for path, status, field in ERRORS:
+        answer = await http.get(path)
+        error = answer.json()["error"]
+        assert (answer.status_code, error.get("field")) == (status, field)
+        assert error["code"]
+        assert error["message"]
+
+
+async def test_only_get_is_understood(http: httpx2.AsyncClient) -> None:
+    assert (await http.post("/api/trends")).json()["error"]["code"] == "method_not_allowed"
+
+
+def counted() -> Counter[str]:
+    """Queries so far, by labels."""
+    lines = (line.rpartition(" ") for line in metrics.render()[0].decode().splitlines() if line.startswith("analytics_api_requests_total{"))
+    return Counter({labels.partition("{")[2]: int(number) for labels, _, number in lines})
+
+
+async def test_queries_are_counted_by_declared_endpoint_and_status(http: httpx2.AsyncClient) -> None:
+    before = counted()
+    for path in ("/api/trends", "/api/trends?x=1", "/api/events/a/b", "/api/x%22%7D%201%0Ainjected", "/health", "/apis"):
+        await http.get(path)
+    assert counted() - before == {
+        'endpoint="/events/{id}",status="200"}': 1,
+        'endpoint="/trends",status="200"}': 1,
+        'endpoint="/trends",status="400"}': 1,
+        'endpoint="other",status="404"}': 1,
+    }
+
+
+# the questions that are about now
+
+
+async def test_live_counts_actors_of_five_minutes_and_events_of_thirty(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+    now = datetime.now(UTC)
+    ages = [(1, "u"), (1, "u"), (200, "v"), (1000, "w"), (1801, "x"), (-100, "y")]
+    await store(engine, [event(user_id=user, timestamp=now - timedelta(seconds=age)) for age, user in ages])
+    data = (await http.get("/api/live")).json()["data"]
+    assert (data["visitors"], data["window_s"], len(data["per_minute"])) == (2, 300, 30)
+    assert (sum(data["per_minute"]), data["per_minute"][-1], data["per_minute"][-4]) == (4, 2, 1)
+
+
+async def test_schema_names_what_was_seen_with_counts(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+    await store(engine, [event(), event(event_action="b", metadata=b'{"page": 1, "n": {"x": 1}}'), event(event_type="f", metadata=b"{}"), event("shop")])
+    assert (await http.get("/api/schema")).json()["data"] == {
+        "event_types": [{"event_type": "e", "count": 2}, {"event_type": "f", "count": 1}],
+        "event_actions": [
+            {"event_type": "e", "event_action": "a", "count": 1},
+            {"event_type": "e", "event_action": "b", "count": 1},
+            {"event_type": "f", "event_action": "a", "count": 1},
+        ],
+        "metadata_keys": [{"key": "page", "count": 2}, {"key": "n", "count": 1}],
+    }
+
+
+async def test_an_event_is_queued_until_it_is_stored(http: httpx2.AsyncClient, config: Settings, engine: AsyncEngine) -> None:
+    sent = event(id_=event_id("order 1"), metadata=b'{"a":1}')
+    redis = connect(config)
+    async with Queue(redis, config) as queue:
+        await queue.append([sent])
+    await redis.aclose()
+    queued = (await http.get("/api/events/order%201")).json()["data"]
+    assert (queued["status"], queued["event"]["metadata"]) == ("queued", {"a": 1})
+    assert (await http.get("/api/events/order%201?project=shop")).json()["data"] == {"status": "unknown"}
+    await store(engine, [sent])
+    stored = (await http.get(f"/api/events/{sent.id}")).json()["data"]
+    assert stored == {"status": "stored", "event": queued["event"]}
+
+
+# outages
+
+
+async def test_without_redis_it_still_answers_but_knows_no_watermark(config: Settings, engine: AsyncEngine) -> None:
+    await store(engine, [event()])
+    lonely = Settings(environment="test", database_url=config.database_url, redis_url="redis://127.0.0.1:1/0", api_keys=(KEY,))
+    async with client(lonely) as http:
+        body = (await http.get("/api/trends")).json()
+        assert (body["meta"]["watermark"], body["meta"]["partial"]) == (None, True)
+        assert body["data"]["series"][0]["total"] == 1
+        assert (await http.get("/api/events/1")).json()["data"] == {"status": "unknown"}
+        assert (await http.get("/health")).status_code == 200
+
+
+async def test_without_a_database_it_says_so_and_when_to_come_back(config: Settings) -> None:
+    lonely = Settings(environment="test", database_url="postgresql://x:y@127.0.0.1:1/z", redis_url=config.redis_url, api_keys=(KEY,))
+    async with client(lonely) as http:
+        answer = await http.get("/api/trends")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await http.get("/health")).status_code == 503
+        assert (await http.get("/api/trends", headers={"Authorization": "Bearer ak_r_other"})).status_code == 503
+
+
+async def test_a_database_without_tables_is_a_hint_not_a_crash(database_url: str, redis_url: str) -> None:
+    async with client(Settings(environment="test", database_url=database_url, redis_url=redis_url, api_keys=(KEY,))) as http:
+        answer = await http.get("/api/trends")
+    assert answer.status_code == 503
+    assert "analytics migrate" in answer.json()["error"]["message"]
+
+
+async def test_a_question_that_takes_too_long_is_cut_off(http: httpx2.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "STATEMENT_SECONDS", 0.3)
+    await store(engine, [event()])
+    async with engine.begin() as connection:
+        await connection.execute(text("alter table raw_events rename to hidden"))
+        await connection.execute(text("create view raw_events as select hidden.* from hidden, pg_sleep(30)"))
+    answer = await http.get("/api/trends")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "too_slow")
+
+
+async def test_connections_that_died_with_a_restart_are_replaced(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+    assert (await http.get("/api/trends")).status_code == 200
+    async with engine.begin() as connection:
+        await connection.execute(text("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'analytics api'"))
+    assert (await http.get("/api/trends")).status_code == 200
+
+
+async def test_redis_is_closed_at_the_end(config: Settings) -> None:
+    async with client(config) as http:
+        await http.get("/api/live")
+    redis = Redis.from_url(config.redis())
+    assert len(await redis.client_list()) == 1
+    await redis.aclose()

@@ -1,0 +1,249 @@
+"""The collector: every answer of API.md's Collect, before a sink that the test holds and before the queue in Valkey."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import brotli
+import httpx2
+import msgspec
+import pytest
+import zstandard
+from redis.asyncio import Redis
+
+from analytics import metrics, pipeline
+from analytics.errors import Unavailable
+from analytics.projects import digest
+from analytics.projects.mirroring import KEYS, SYNCED
+from analytics.queue import Queue
+from analytics.roles import collector
+from analytics.roles.inflate import MAX_INFLATED
+from analytics.settings import Settings
+from tests.collecting import BAD, GOOD, Client, Table, error_of, running
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with running() as started:
+        yield started
+
+
+async def test_an_event_is_accepted_once_it_is_durable(client: Client) -> None:
+    answer = await client.send_events(GOOD)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "rejected": []})
+    assert [event.session_id for event in client.sink.events] == ["s1"]
+    assert client.sink.events[0].project == "default"
+
+
+async def test_any_content_type_is_read_as_json(client: Client) -> None:
+    for content_type in ("application/json", "application/json; charset=utf-8", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded"):
+        assert (await client.send_events([GOOD, GOOD], content_type=content_type)).json()["accepted"] == 2
+
+
+async def test_a_batch_with_faults_is_accepted_in_part_and_says_so(client: Client) -> None:
+    answer = await client.send_events({"events": [GOOD, BAD, GOOD]})
+    assert answer.status_code == 202
+    message = "session_id has 65 characters, 64 are allowed"
+    assert answer.json() == {"accepted": 2, "rejected": [{"index": 1, "code": "too_long", "field": "session_id", "message": message}]}
+    assert answer.headers["x-analytics"] == "1 rejected; the first: too_long session_id"
+    assert len(client.sink.events) == 2
+
+
+async def test_ids_are_those_of_the_accepted_in_order_as_stored(client: Client) -> None:
+    named = GOOD | {"id": "0193F0AA-6AD7-7F5C-9C0E-5D7A4C1B2E90"}
+    answer = await client.send_events([named, BAD, GOOD, GOOD | {"id": "order-1"}], "/collect?ids=1")
+    ids = [UUID(text) for text in answer.json()["ids"]]
+    assert ids == [event.id for event in client.sink.events]
+    assert answer.json()["ids"][0] == "0193f0aa-6ad7-7f5c-9c0e-5d7a4c1b2e90"
+    assert [id.version for id in ids] == [7, 7, 5]
+    for path in ("/collect?ids=0", "/collect?ids", "/collect?x=ids", "/collect?ids=%ff"):
+        assert "ids" not in (await client.send_events(GOOD, path)).json()
+
+
+async def test_when_no_event_is_valid_the_answer_is_400_with_the_verdicts(client: Client) -> None:
+    answer = await client.send_events([BAD, 5])
+    assert error_of(answer) == (400, "no_valid_event")
+    assert [(verdict["index"], verdict["code"], verdict["field"]) for verdict in answer.json()["rejected"]] == [
+        (0, "too_long", "session_id"),
+        (1, "wrong_type", None),
+    ]
+    assert client.sink.events == []
+
+
+@pytest.mark.parametrize(("body", "code"), [(b"[]", "empty_batch"), (b"", "not_json"), (b"a=b", "not_json"), (b"\xff", "not_json"), (b"5", "wrong_type")])
+async def test_what_is_no_batch_is_400(client: Client, body: bytes, code: str) -> None:
+    answer = await client.send_events(body)
+    assert error_of(answer) == (400, code)
+    assert answer.json()["rejected"] == []
+    assert answer.headers["x-analytics"] == code
+
+
+@pytest.mark.parametrize("encode", [("gzip", gzip.compress), ("br", brotli.compress), ("zstd", zstandard.compress), ("", gzip.compress), ("identity", bytes)])
+async def test_compressed_bodies_are_read(client: Client, encode: tuple[str, Any]) -> None:
+    name, compress = encode
+    answer = await client.send_events(compress(json.dumps([GOOD] * 50).encode()), **({"content_encoding": name} if name else {}))
+    assert answer.json()["accepted"] == 50
+
+
+async def test_a_body_may_not_inflate_beyond_ten_mebibytes(client: Client) -> None:
+    padded = json.dumps(GOOD).encode().ljust(MAX_INFLATED)
+    assert (await client.send_events(gzip.compress(padded), content_encoding="gzip")).status_code == 202
+    assert error_of(await client.send_events(gzip.compress(padded + b" "), content_encoding="gzip")) == (413, "too_large")
+    assert error_of(await client.send_events(gzip.compress(padded)[:-9], content_encoding="gzip")) == (400, "bad_encoding")
+    assert error_of(await client.send_events(GOOD, content_encoding="deflate")) == (415, "unsupported_encoding")
+
+
+async def test_a_large_batch_does_not_hold_up_the_others(client: Client) -> None:
+    large = asyncio.create_task(client.send_events(gzip.compress(json.dumps([GOOD] * 100_000).encode()), content_encoding="gzip"))
+    answers = 0
+    while not large.done():
+        await asyncio.sleep(0.001)
+        assert (await client.send_events(GOOD)).status_code == 202
+        answers += 1
+    assert large.result().json()["accepted"] == 100_000
+    assert answers > 2
+
+
+async def test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collector, "BODY_SECONDS", 0.2)
+
+    async def drops() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    assert error_of(await client.post("/collect", content=drops())) == (408, "slow_body")
+
+
+async def test_the_pixel_takes_an_event_and_answers_with_an_image(client: Client) -> None:
+    answer = await client.get("/collect.gif?session_id=s&event_type=t&event_action=a&metadata.page=/p&write_key=ak_w_shop")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
+    assert answer.content.startswith(b"GIF89a")
+    assert answer.headers["cache-control"] == "no-store"
+    assert [(event.project, event.metadata) for event in client.sink.events] == [("shop", b'{"page":"/p"}')]
+
+
+async def test_a_pixel_that_fails_says_why(client: Client) -> None:
+    assert error_of(await client.get("/collect.gif")) == (400, "no_valid_event")
+    assert error_of(await client.get("/collect.gif?session_id=s&event_type=t&event_action=a&write_key=no")) == (401, "unauthorized")
+    client.sink.refusal = Unavailable("full")
+    assert error_of(await client.get("/collect.gif?session_id=s&event_type=t&event_action=a")) == (503, "unavailable")
+
+
+async def test_when_the_queue_is_out_of_reach_nothing_is_accepted(client: Client) -> None:
+    client.sink.refusal = Unavailable("the queue is full", code="queue_full", retry_after=7)
+    answer = await client.send_events([GOOD, BAD])
+    assert error_of(answer) == (503, "queue_full")
+    assert answer.headers["retry-after"] == "7"
+    assert answer.headers["x-analytics"] == "queue_full"
+
+
+async def test_too_many_requests_are_429_for_their_sender_only() -> None:
+    async with running(rate_limit=2) as limited:
+        sent = [(await limited.send_events(GOOD)).status_code for _ in range(3)]
+        assert sent == [202, 202, 429]
+        answer = await limited.send_events(GOOD)
+        assert error_of(answer) == (429, "rate_limited")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert (await limited.send_events(GOOD, x_write_key="ak_w_shop")).status_code == 202
+        assert error_of(await limited.send_events(GOOD, x_write_key="guess")) == (429, "rate_limited")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "refusal"),
+    [
+        ("GET", "/collect", (405, "method_not_allowed")),
+        ("PUT", "/collect", (405, "method_not_allowed")),
+        ("OPTIONS", "/collect", (405, "method_not_allowed")),
+        ("POST", "/collect.gif", (405, "method_not_allowed")),
+        ("POST", "/collect/", (404, "not_found")),
+        ("GET", "/", (404, "not_found")),
+        ("POST", "/x%22%7D%201%0Ainjected", (404, "not_found")),
+    ],
+)
+async def test_other_methods_and_paths_are_refused_in_json(client: Client, method: str, path: str, refusal: tuple[int, str]) -> None:
+    assert error_of(await client.request(method, path)) == refusal
+
+
+async def test_a_head_of_the_pixel_is_no_event(client: Client) -> None:
+    assert (await client.head("/collect.gif?session_id=s&event_type=t&event_action=a")).status_code == 405
+    assert client.sink.events == []
+
+
+CORPUS = {
+    "NUL": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":"\\u0000"}}',
+    "a lone surrogate": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":"\\ud800"}}',
+    "NaN": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":NaN}}',
+    "1e400": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":1e400}}',
+    "bad UTF-8": b'{"session_id":"\xff","event_type":"t","event_action":"a"}',
+    "600 levels": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":' + b"[" * 600 + b"]" * 600 + b"}}",
+    "100,000 levels": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    "100,000 open brackets": b"[" * 100_000,
+    "year 1": b'{"session_id":"s","event_type":"t","event_action":"a","timestamp":"0001-01-01T00:00:00+23:59"}',
+    "year 9999": b'{"session_id":"s","event_type":"t","event_action":"a","timestamp":"9999-12-31T23:59:59-23:59"}',
+}
+
+
+@pytest.mark.parametrize("body", CORPUS.values(), ids=CORPUS.keys())
+async def test_no_body_is_a_500(client: Client, body: bytes) -> None:
+    answer = await client.send_events(body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"]
+
+
+async def test_what_the_pipeline_drops_is_no_fault_of_the_sender(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "run", lambda events, context, steps: pipeline.Passed([], {"drop_bots": len(events)}))
+    answer = await client.send_events(GOOD)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 0)
+    assert client.sink.events == []
+
+
+async def test_requests_events_and_verdicts_are_counted(client: Client) -> None:
+    def seen(counter: Any, **labels: str) -> float:
+        return float(counter.get(labels)) if labels in [given for given, _ in counter.get_all()] else 0.0
+
+    def reading() -> list[float]:
+        return [
+            seen(metrics.events_received, type="engagement"),
+            seen(metrics.events_rejected, code="too_long"),
+            seen(metrics.collect_requests, protocol="native", status="202"),
+            seen(metrics.collect_requests, protocol="native", status="400"),
+        ]
+
+    before = reading()
+    await client.send_events([GOOD, GOOD, BAD])
+    await client.send_events([BAD])
+    assert [after - was for after, was in zip(reading(), before, strict=True)] == [2, 2, 1, 1]
+    text = (await client.get("/metrics")).text
+    assert "analytics_collect_latency_seconds_bucket" in text
+    assert "analytics_queue_depth 2" in text
+
+
+async def test_health_names_what_the_collector_needs(client: Client) -> None:
+    answer = await client.get("/health")
+    assert (answer.status_code, answer.json()["checks"]) == (200, {"redis": "ok"})
+
+
+async def test_a_202_means_that_the_event_is_in_the_queue(redis_url: str) -> None:
+    redis = Redis.from_url(redis_url)
+    shop = msgspec.msgpack.encode(Table.keys["ak_w_shop"])
+    await redis.hset(KEYS, digest("ak_w_shop").hex(), shop)
+    await redis.set(SYNCED, "now")
+    app = collector.app(Settings(redis_url=redis_url))
+    recently = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    async with app.router.lifespan_context(app), Client(transport=httpx2.ASGITransport(app), base_url="http://collector") as client:
+        answer = await client.send_events([GOOD | {"id": "order-1", "timestamp": recently}, BAD, GOOD], "/collect?ids=1", x_write_key="ak_w_shop")
+        assert answer.json()["accepted"] == 2
+        queue = Queue(redis, Settings(redis_url=redis_url))
+        assert (await queue.books()).accepted == 2
+        found = await queue.find("shop", UUID(answer.json()["ids"][0]))
+        assert found is not None
+        assert (found.project, found.session_id, found.named) == ("shop", "s1", True)
+        assert error_of(await client.send_events(GOOD, x_write_key="unknown")) == (401, "unauthorized")
+        assert (await client.get("/health")).status_code == 200
+        assert "analytics_queue_depth 2" in (await client.get("/metrics")).text
+    await redis.aclose()

@@ -1,0 +1,161 @@
+"""The docs say what the code does: nothing that can be set, called, measured or answered is missing, and what is shown runs."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from analytics import metrics, pipeline
+from analytics.cli import cli
+from analytics.embedded import free_port
+from analytics.queries import QUESTIONS, Question
+from analytics.settings import SECRETS, SETTINGS, Setting
+from tests.faults.platform import http_get, wait_for
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """What a page's headings are called in links."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from commands(found, (*path, name))
+    else:
+        yield path, command
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_setting_stands_in_the_docs_with_its_default(setting: Setting) -> None:
+    default = f"`{setting.default}`" if setting.default else ""
+    assert f"| `{setting.name}` | {default} | {setting.help} |" in CONFIGURATION
+
+
+def test_the_docs_name_the_secrets_that_may_be_files() -> None:
+    sentence = next(line for line in CONFIGURATION.splitlines() if "NAME_FILE" in line)
+    assert all(f"`{name}`" in sentence for name in SECRETS)
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+def test_every_command_and_option_stands_in_the_docs(path: tuple[str, ...], command: click.Command) -> None:
+    row = next(line for line in CONFIGURATION.splitlines() if line.startswith(f"| `analytics {path[0]}"))
+    assert all(re.search(rf"`(analytics {path[0]} )?{word}\b", row) for word in path[1:])
+    for option in (parameter for parameter in command.params if isinstance(parameter, click.Option)):
+        assert any(name in row for name in option.opts), f"{option.opts[0]} is not in the docs of {' '.join(path)}"
+
+
+def test_every_metric_stands_in_the_docs_and_no_other() -> None:
+    declared = {collector.name for collector in metrics.REGISTRY.get_all()}
+    assert set(re.findall(r"^\| `(analytics_\w+)` \|", CONFIGURATION, re.MULTILINE)) == declared
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.path)
+def test_every_question_stands_in_the_docs(question: Question) -> None:
+    path = re.sub(r":\w+}", "}", question.path)
+    assert f"`/api{path}`" in (ROOT / "docs" / "asking.md").read_text()
+
+
+def test_the_architecture_names_every_part_of_the_package_and_its_layers() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    house = page.partition("## The house")[2].partition("## ")[0]
+    rows = [line.split("|")[1] for line in house.splitlines() if line.startswith("| `")]
+    named = {name.removeprefix("analytics/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    package = ROOT / "analytics"
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    assert named == {*folders, *files, "alembic/"}
+    [contract] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert re.findall(r"^```\n(.*?)^```", house, re.MULTILINE | re.DOTALL) == ["\n".join(contract["layers"]) + "\n"]
+    assert {part for layer in contract["layers"] for part in layer.split(" | ")} == {name.removesuffix("/").removesuffix(".py") for name in named} - {
+        "__main__",
+        "alembic",
+    }
+
+
+def test_every_verdict_of_the_collector_stands_in_the_docs() -> None:
+    used = {code for source in (ROOT / "analytics" / "protocols").glob("*.py") for code in re.findall(r'Fault\(\s*"(\w+)"', source.read_text())}
+    assert used
+    page = (ROOT / "docs" / "collecting.md").read_text()
+    assert [code for code in used if f"`{code}`" not in page] == []
+
+
+def test_every_step_and_every_reason_stands_in_the_docs() -> None:
+    page = (ROOT / "docs" / "enrichment.md").read_text()
+    steps, dropped = page.split("## Dropped")
+    assert re.findall(r"^\| `(\w+)` \|", steps, re.MULTILINE) == [step.__name__ for step in pipeline.STEPS]
+    assert re.findall(r"^\| `(\w+)` \|", dropped, re.MULTILINE) == list(pipeline.REASONS)
+    assert all(meaning in dropped for meaning in pipeline.REASONS.values())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere_and_json_is_json(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            file, _, anchor = target.partition("#")
+            linked = (page.parent / file).resolve() if file else page
+            assert linked.exists(), f"{target} does not exist"
+            if anchor:
+                assert anchor in anchors(linked), f"{target}: no such heading"
+    for block in blocks(page, "json"):
+        for line in [block] if block.count("\n{") == 0 else block.splitlines():
+            json.loads(line)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """`analytics run` on ports of its own: what the docs' addresses stand for, and KEY."""
+    folder = Path("/tmp") / f"analytics-docs-{os.getpid()}"  # noqa: S108 - where the servers' account can go
+    ports = {name: str(free_port()) for name in ("COLLECTOR_PORT", "API_PORT", "REALTIME_PORT", "PROCESSOR_PORT")}
+    env = {**{name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}, **ports, "DATA_DIR": str(folder)}
+    with (tmp_path_factory.mktemp("run") / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "analytics", "run"], cwd=ROOT, env=env, stdout=log, stderr=log)
+        try:
+            wait_for(lambda: all(http_get(f"http://127.0.0.1:{port}/health")[0] == 200 for port in ports.values()), "analytics run")
+            yield {"4001": ports["COLLECTOR_PORT"], "4002": ports["API_PORT"], "4003": ports["REALTIME_PORT"], "KEY": (folder / "key").read_text()}
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(40) == 0
+            subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def shell(script: str, running: dict[str, str]) -> str:
+    """What a block of shell prints, with the docs' ports replaced by the real ones."""
+    script = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{running[found[1]]}", script)
+    env = {**os.environ, "KEY": running["KEY"]}
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_readmes_commands_run_and_answer_as_shown(running: dict[str, str]) -> None:
+    send, ask = blocks(ROOT / "README.md", "bash")
+    assert json.loads(shell(send, running)) == json.loads(blocks(ROOT / "README.md", "json")[0])
+    total = wait_for(lambda: json.loads(shell(ask, running))["data"]["series"][0]["total"], "the event in an answer")
+    assert total == 1
+
+
+def test_getting_started_runs_and_answers_as_shown(running: dict[str, str]) -> None:
+    page = ROOT / "docs" / "getting-started.md"
+    send, ask, _ = blocks(page, "bash")
+    assert json.loads(shell(send, running)) == json.loads(blocks(page, "json")[0])
+    asked = wait_for(lambda: next((text for text in [shell(ask, running)] if '"status":"stored"' in text), ""), "the event to be stored")
+    assert '"total":' in asked

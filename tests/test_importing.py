@@ -1,0 +1,282 @@
+"""Files → events: verdicts, interruptions, repetitions, and the pace of the queue."""
+
+import bz2
+import gzip
+import json
+import random
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics.errors import CommandError, Unavailable
+from analytics.events import Books, Event, event_id
+from analytics.importing import importer
+from analytics.importing.importer import Importer, Step
+from analytics.importing.position import Keeper, Position, keeper
+from analytics.importing.rejects import Rejects
+from analytics.importing.source import opened
+
+
+class FakeQueue:
+    """Takes events, and does what it is told to: hold so many, refuse, or be interrupted before an append or just after it."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.jobs: list[int] = []
+        self.waiting = 0
+        self.deepest = 0
+        self.refusals = 0
+        self.interrupt_before: int | None = None
+        self.interrupt_after: int | None = None
+
+    async def append(self, events: Sequence[Event]) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise Unavailable("the queue is full", retry_after=0)
+        if len(self.jobs) == self.interrupt_before:
+            raise KeyboardInterrupt
+        self.events += events
+        self.jobs.append(len(events))
+        self.waiting += len(events)
+        self.deepest = max(self.deepest, self.waiting)
+        if len(self.jobs) == self.interrupt_after:
+            raise KeyboardInterrupt
+
+    async def books(self) -> Books:
+        queued, self.waiting = self.waiting, max(0, self.waiting - 400)
+        return Books(queued=queued)
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.said: list[str] = []
+
+    def step(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+    warn = note
+
+
+async def run(
+    path: Path, queue: FakeQueue, *, kind: str | None = None, watch: Watch | None = None, retention_days: int = 0, max_queued: int = 100_000
+) -> Position:
+    with opened(str(path)) as source, Rejects(path.with_name(path.name + ".rejected.ndjson")) as rejects:
+        kept = keeper(path.parent / "data", source.identity)
+        with kept.alone():
+            start = kept.load() or Position()
+            rejects.resume(start.rejects_size)
+            importing = Importer(queue, watch or Watch(), kept, rejects, project="default", retention_days=retention_days, max_queued=max_queued)
+            return await importing.run(source, kind, start)
+
+
+def event(number: int, **extra: Any) -> dict[str, Any]:
+    made = {"session_id": f"s{number}", "event_type": "commit", "event_action": "push", "timestamp": "2024-05-05T10:00:00+02:00", **extra}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def ndjson(*events: Any) -> bytes:
+    return b"".join((item if isinstance(item, bytes) else json.dumps(item).encode()) + b"\n" for item in events)
+
+
+def rejected(path: Path) -> list[dict[str, Any]]:
+    found = path.with_name(path.name + ".rejected.ndjson")
+    return [json.loads(line) for line in found.read_text().splitlines()] if found.exists() else []
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress])
+async def test_every_line_is_an_event_however_the_file_is_compressed(tmp_path: Path, compress: Any) -> None:
+    path = tmp_path / "events"
+    path.write_bytes(compress(ndjson(event(1, id="a", metadata={"repo": "x", "n": 1.50}), b"", event(2, user_id="ada"))))
+    queue = FakeQueue()
+    end = await run(path, queue)
+    first, second = queue.events
+    assert (first.id, first.named, first.metadata) == (event_id("a"), True, b'{"repo": "x", "n": 1.5}')
+    assert (second.session_id, second.actor, second.timestamp) == ("s2", "ada", datetime(2024, 5, 5, 8, tzinfo=UTC))
+    assert (end.accepted, end.rejected, end.line) == (2, {}, 3)
+
+
+BAD = [
+    ("no_json", b"{nonsense", "not_json", None),
+    ("two_events", b'{"session_id":"s"},{"session_id":"t"}', "not_json", None),
+    ("a_list", b"[]", "wrong_type", None),
+    ("no_utf8", b'{"session_id": "\xff"}', "not_json", None),
+    ("no_type", json.dumps({"session_id": "s", "event_action": "a"}).encode(), "missing", "event_type"),
+    ("a_nul", json.dumps(event(1, metadata={"k": "\0"})).encode(), "bad_character", "metadata.k"),
+    ("too_long", b'{"session_id": "' + b"x" * 3_000_000, "too_long", None),
+    ("too_deep", b"[" * 100_000, "not_json", None),
+    ("half", b'{"metadata": [{}', "not_json", None),
+    ("other_half", b"{}]}", "not_json", None),
+]
+
+
+async def test_each_bad_line_is_named_and_the_others_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    lines = [line for _, bad, _, _ in BAD for line in (event(0, id=str(len(bad))), bad)]
+    path.write_bytes(ndjson(*lines))
+    queue = FakeQueue()
+    end = await run(path, queue)
+    assert len(queue.events) == len(BAD)
+    assert [(line["line"], line["code"], line["field"]) for line in rejected(path)] == [
+        (2 * index + 2, code, field) for index, (_, _, code, field) in enumerate(BAD)
+    ]
+    assert rejected(path)[0]["text"] == "{nonsense"
+    assert end.rejected == Counter(code for _, _, code, _ in BAD)
+
+
+async def test_lines_that_would_only_be_events_together_are_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    whole = json.dumps(event(1, metadata={"list": [{}, {}]}))
+    middle = whole.index("[{}, {}]") + 3
+    path.write_bytes(ndjson(whole[:middle].encode(), whole[middle + 1 :].encode(), b'{"session_id": 1}, {"session_id": 2}'))
+    queue = FakeQueue()
+    await run(path, queue)
+    assert not queue.events
+    assert [line["code"] for line in rejected(path)] == ["not_json"] * 3
+
+
+REFUSED = [
+    ("no_columns", b"session_id,what\n1,2\n", "has no column event_type and no column event_action"),
+    ("a_list", b'[{"session_id": "s"}]', "one JSON list"),
+    ("zstd", b"\x28\xb5\x2f\xfd0000", "zstdcat"),
+    ("binary", b"\xff\xfe\x00\x01\n", "no header row"),
+    ("broken_gzip", gzip.compress(b"x" * 100)[:15] + b"x", "damaged"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+async def test_a_file_that_cannot_be_read_is_refused_in_one_clear_line(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "events"
+    path.write_bytes(data)
+    with pytest.raises(CommandError, match=message):
+        await run(path, FakeQueue())
+
+
+async def test_what_comes_before_the_damage_of_a_file_is_imported(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson.gz"
+    dice = random.Random(1)
+    path.write_bytes(gzip.compress(ndjson(*(event(n, id=str(dice.random())) for n in range(20_000))))[:-5_000])
+    queue = FakeQueue()
+    with pytest.raises(CommandError, match=r"damaged after line \d+ ") as caught:
+        await run(path, queue)
+    assert len(queue.events) > 10_000
+    assert f"line {len(queue.events)} " in caught.value.message
+
+
+async def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv.gz"
+    path.write_bytes(gzip.compress(b""))
+    path.with_suffix("").with_suffix(".ndjson").write_bytes(b"\n \n")
+    assert (await run(tmp_path / "events.ndjson", FakeQueue())).line == 0
+
+
+@pytest.mark.parametrize("when", ["interrupt_before", "interrupt_after", "interrupt_save"])
+@pytest.mark.parametrize("suffix", [".ndjson", ".ndjson.gz", ".csv"])
+async def test_an_interrupted_import_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, when: str) -> None:
+    monkeypatch.setattr(importer, "BATCH_EVENTS", 10)
+    path = tmp_path / f"events{suffix}"
+    if suffix == ".csv":
+        rows = [b'"s\n%d",t,a,%s' % (n, b"oops" * 300_000 if n == 7 else b"" if n % 7 else b"oops") for n in range(100)]
+        data = b"session_id,event_type,event_action,metadata\n" + b"\n".join(rows)
+    else:
+        data = ndjson(*(b"oops" * 300_000 if n == 7 else event(n) if n % 7 else b"oops %d" % n for n in range(100)))
+    path.write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
+    queue = FakeQueue()
+    if when == "interrupt_save":
+        monkeypatch.setattr(Keeper, "save", interrupt_save(4))
+    else:
+        setattr(queue, when, 4)
+    with pytest.raises(KeyboardInterrupt):
+        await run(path, queue)
+    queue.interrupt_before = queue.interrupt_after = None
+    watch = Watch()
+    end = await run(path, queue, watch=watch)
+    assert 30 < watch.steps[0].position.accepted < 60
+    assert (end.accepted, sum(end.rejected.values())) == (85, 15)
+    assert len({found.id for found in queue.events}) == 85
+    assert len(queue.events) <= 85 + 10
+    assert len({line["line"] for line in rejected(path)}) == len(rejected(path)) == 15
+    assert not list((tmp_path / "data" / "imports").iterdir())
+
+
+def interrupt_save(at: int) -> Callable[[Keeper, Position], None]:
+    """Keeper.save, but interrupted at its so-many-th call."""
+    calls = count(1)
+    save = Keeper.save
+
+    def interrupted(self: Keeper, position: Position) -> None:
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        save(self, position)
+
+    return interrupted
+
+
+async def test_an_event_without_id_is_the_same_event_in_every_later_import(tmp_path: Path) -> None:
+    plain, packed, grown, other = (tmp_path / name for name in ("a.ndjson", "b.ndjson.gz", "c.ndjson", "d.ndjson"))
+    data = ndjson(event(1), event(1), event(2))
+    plain.write_bytes(data)
+    packed.write_bytes(gzip.compress(data))
+    grown.write_bytes(data + ndjson(event(3)))
+    other.write_bytes(ndjson(event(0)) + data)
+    ids = {}
+    for path in (plain, packed, grown, other):
+        queue = FakeQueue()
+        await run(path, queue)
+        assert all(found.named for found in queue.events)
+        ids[path] = [found.id for found in queue.events]
+    assert len(set(ids[plain])) == 3
+    assert ids[plain] == ids[packed] == ids[grown][:3]
+    assert not set(ids[plain]) & set(ids[other])
+
+
+async def test_an_import_waits_for_the_queue_and_never_fills_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer, "ROOM_SECONDS", 0.0)
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(*(event(n) for n in range(6_000))))
+    queue, watch = FakeQueue(), Watch()
+    queue.refusals = 3
+    end = await run(path, queue, watch=watch, max_queued=2_000)
+    assert end.accepted == len(queue.events) == 6_000
+    assert queue.deepest <= 1_000
+    assert watch.said == ["waiting: the queue is full"] * 3
+
+
+async def test_two_imports_of_one_file_at_once_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1)))
+    with opened(str(path)) as source, keeper(tmp_path / "data", source.identity).alone(), pytest.raises(CommandError, match="another process"):
+        await run(path, FakeQueue())
+
+
+async def test_memory_stays_flat_for_any_line_and_any_file(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(80):
+            file.write(b"x" * 1_000_000)
+        for n in range(20):
+            file.write(b"\n" + ndjson(event(n, metadata={"long": "y" * 1_000_000})))
+    tracemalloc.start()
+    try:
+        end = await run(path, FakeLightQueue())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (end.accepted, end.rejected) == (20, {"too_long": 1})
+    assert peak < 60_000_000
+
+
+class FakeLightQueue(FakeQueue):
+    """Keeps nothing."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        pass

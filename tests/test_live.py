@@ -1,0 +1,271 @@
+"""The live bus on a real Valkey: nothing between the messages, and an exact number for what is missing."""
+
+import asyncio
+import os
+import signal
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from analytics.embedded import Valkey
+from analytics.errors import Unavailable
+from analytics.events import Event
+from analytics.live import Batch, Bus, messages, publish, publisher, visitors
+from analytics.live import bus as bus_module
+from tests import servers
+
+
+def some(number: int, project: str = "shop", **changes: object) -> list[Event]:
+    now = datetime.now(UTC)
+    fields = {
+        "project": project, "session_id": "s", "user_id": None, "event_type": "engagement", "event_action": "click", "metadata": b"{}", "timestamp": now,
+        "created_at": now,
+    }  # fmt: skip
+    return [Event(**(fields | {"id": uuid.uuid4()} | changes)) for _ in range(number)]  # type: ignore[arg-type]
+
+
+class Ear:
+    """A watcher that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[Event] = []
+        self.gaps: list[int] = []
+
+    def stored(self, batch: Batch) -> None:
+        self.heard.extend(batch.events)
+
+    def missed(self, number: int, before: int) -> None:
+        self.gaps.append(number)
+
+
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def client(url: str) -> Redis:
+    made: Redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    return made
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    redis = client(redis_url)
+    yield redis
+    await redis.aclose()
+
+
+@pytest.fixture
+async def bus(redis: Redis) -> AsyncIterator[Bus]:
+    async with Bus(redis) as bus:
+        yield bus
+
+
+@pytest.fixture
+def own_valkey(server_folder: Path) -> Iterator[Valkey]:
+    """A server that a test may stop, freeze and start again at the same port."""
+    with tempfile.TemporaryDirectory(dir=server_folder) as folder, servers.valkey(Path(folder)) as server:
+        yield server
+
+
+async def test_who_watches_hears_every_event_in_order_and_nothing_of_other_projects(redis: Redis, bus: Bus) -> None:
+    ear = Ear()
+    await bus.watch("shop", ear)
+    events = some(3)
+    await publish(redis, [events[0], *some(1, "other"), *events[1:]])
+    await until(lambda: len(ear.heard) == 3)
+    assert ear.heard == events
+    assert ear.gaps == []
+
+
+async def test_events_stored_before_the_first_watcher_are_no_gap(redis: Redis, bus: Bus) -> None:
+    await publish(redis, some(5))
+    ear = Ear()
+    await bus.watch("shop", ear)
+    await publish(redis, some(2))
+    await until(lambda: len(ear.heard) == 2)
+    assert ear.gaps == []
+
+
+async def test_nothing_but_the_count_is_sent_while_nobody_listens(redis: Redis) -> None:
+    before = (await redis.info("stats"))["total_net_input_bytes"]
+    await publish(redis, some(1000, metadata=b'{"x": "' + b"y" * 1000 + b'"}'))
+    after = (await redis.info("stats"))["total_net_input_bytes"]
+    assert after - before < 5000
+    assert await redis.hget(messages.COUNTS, "shop") == b"1000"  # type: ignore[misc]
+
+
+async def test_a_large_batch_comes_in_several_messages_without_a_gap(redis: Redis, bus: Bus) -> None:
+    ear = Ear()
+    await bus.watch("shop", ear)
+    await publish(redis, some(30, metadata=b'{"x": "' + b"y" * 100_000 + b'"}'))
+    await until(lambda: len(ear.heard) == 30)
+    assert ear.gaps == []
+
+
+async def test_publishers_at_once_make_no_gap(redis: Redis, bus: Bus) -> None:
+    ear = Ear()
+    await bus.watch("shop", ear)
+    await asyncio.gather(*(publish(redis, some(7)) for _ in range(50)))
+    await until(lambda: len(ear.heard) == 350)
+    assert ear.gaps == []
+
+
+async def test_leaving_and_coming_back_while_events_flow_is_no_gap_and_no_noise(redis: Redis, bus: Bus) -> None:
+    stop = False
+
+    async def flow() -> None:
+        while not stop:
+            await publish(redis, some(3))
+
+    flowing = asyncio.create_task(flow())
+    for _ in range(20):
+        ear = Ear()
+        await bus.watch("shop", ear)
+        await until(lambda ear=ear: ear.heard)  # type: ignore[misc]
+        bus.unwatch("shop", ear)
+        assert ear.gaps == []
+    stop = True
+    await flowing
+
+
+async def test_what_a_left_channel_still_brings_is_not_taken_for_the_one_entered_again(redis: Redis) -> None:
+    bus = Bus(redis)  # not connected: what Redis would say is said by hand
+    ear = Ear()
+    entering = asyncio.create_task(bus.watch("shop", ear))
+    await asyncio.sleep(0.01)
+    await bus._deliver("shop", b"7:")
+    await asyncio.sleep(0.01)
+    assert not entering.done()
+    await bus._subscribed("shop")
+    await bus._deliver("shop", b"9:")
+    assert await entering == 9
+    assert ear.gaps == []
+
+
+async def test_only_watched_projects_are_subscribed_to(redis: Redis, bus: Bus) -> None:
+    first, second = Ear(), Ear()
+    await bus.watch("shop", first)
+    await bus.watch("shop", second)
+    assert (await redis.pubsub_numsub("analytics:live:shop"))[0][1] == 1
+    bus.unwatch("shop", first)
+    await publish(redis, some(1))
+    await until(lambda: second.heard)
+    assert not first.heard
+    bus.unwatch("shop", second)
+    async with asyncio.timeout(5):
+        while (await redis.pubsub_numsub("analytics:live:shop"))[0][1]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_after_a_restart_of_redis_the_gap_is_exact_and_events_flow_again(own_valkey: Valkey) -> None:
+    redis = client(own_valkey.url)
+    async with Bus(redis) as bus:
+        ear = Ear()
+        await bus.watch("shop", ear)
+        await publish(redis, some(4))
+        await until(lambda: len(ear.heard) == 4)
+        own_valkey.kill()
+        await publish(redis, some(11))  # stored while Redis was away
+        own_valkey.start()
+        while True:  # one that comes while the bus is still on its way back
+            with suppress(Exception):
+                await redis.ping()
+                break
+        await publish(redis, some(6))
+        await until(lambda: sum(ear.gaps) + len(ear.heard) == 21)
+        await publish(redis, some(2))
+        await until(lambda: len(ear.heard) >= 6)
+        assert sum(ear.gaps) + len(ear.heard) == 23
+        assert sum(ear.gaps) >= 11
+    await redis.aclose()
+
+
+async def test_a_gap_is_told_without_waiting_for_the_next_event(own_valkey: Valkey) -> None:
+    redis = client(own_valkey.url)
+    async with Bus(redis) as bus:
+        ear = Ear()
+        await bus.watch("shop", ear)
+        await redis.client_kill_filter(_type="pubsub")
+        await publish(redis, some(9))  # before the bus tries again
+        await until(lambda: ear.gaps)
+        assert (ear.gaps, ear.heard) == ([9], [])
+    await redis.aclose()
+
+
+async def test_a_count_that_was_lost_with_redis_starts_anew(own_valkey: Valkey) -> None:
+    redis = client(own_valkey.url)
+    async with Bus(redis) as bus:
+        ear = Ear()
+        await bus.watch("shop", ear)
+        await publish(redis, some(50))
+        await until(lambda: len(ear.heard) == 50)
+        await redis.flushall()
+        await publish(redis, some(2))
+        await until(lambda: len(ear.heard) == 52)
+        assert ear.gaps == []
+    await redis.aclose()
+
+
+async def test_a_connection_that_died_without_a_word_is_noticed(own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.3)
+    redis = client(own_valkey.url)
+    async with Bus(redis) as bus:
+        ear = Ear()
+        await bus.watch("shop", ear)
+        os.kill(own_valkey.pid, signal.SIGSTOP)
+        await until(lambda: not bus._channels["shop"].confirmed.is_set())
+        await publish(redis, some(3))
+        os.kill(own_valkey.pid, signal.SIGCONT)
+        await until(lambda: bus._channels["shop"].confirmed.is_set())
+        await publish(redis, some(1))
+        await until(lambda: len(ear.heard) == 1 or sum(ear.gaps) > 3)
+        assert sum(ear.gaps) + len(ear.heard) == 4
+    await redis.aclose()
+
+
+async def test_an_idle_bus_stays_connected(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.05)
+    async with Bus(redis) as bus:
+        ear = Ear()
+        await bus.watch("shop", ear)
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            assert bus._channels["shop"].confirmed.is_set()
+
+
+async def test_watching_while_redis_is_away_is_refused_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "WATCH_SECONDS", 0.2)
+    redis = Redis(host="127.0.0.1", port=1)
+    async with Bus(redis) as bus:
+        with pytest.raises(Unavailable):
+            await bus.watch("shop", Ear())
+        assert not bus._channels
+    await publish(redis, some(1))
+    await redis.aclose()
+
+
+async def test_a_message_in_an_unknown_form_counts_as_missed(redis: Redis, bus: Bus) -> None:
+    ear = Ear()
+    await bus.watch("shop", ear)
+    await redis.publish("analytics:live:shop", b"5:\xc1of another release")
+    await until(lambda: ear.gaps)
+    assert ear.gaps == [5]
+
+
+async def test_visitors_are_the_actors_of_the_last_minutes_whatever_is_imported(redis: Redis) -> None:
+    now = datetime.now(UTC)
+    for number in range(20):
+        await publish(redis, some(2, user_id=f"u{number}"))
+    await publish(redis, some(3, user_id="old", timestamp=now - timedelta(minutes=6)))
+    await publish(redis, some(3, "other"))
+    assert await visitors(redis, "shop") == 20
+    for key in await redis.keys(publisher.VISITORS + "*"):
+        assert 0 < await redis.ttl(key) <= 420

@@ -1,0 +1,80 @@
+"""What the logs say, and what they never say."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from analytics import logs
+from analytics.settings import Settings
+
+CANARY = "ak_w_" + "Zq7" * 14
+
+
+@pytest.fixture
+def output() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        (f"key {CANARY} refused", CANARY),
+        (f"Authorization: Bearer {CANARY}", CANARY),
+        ("Authorization: Basic V0s6c2VjcmV0", "V0s6c2VjcmV0"),
+        ("X-API-Key: plain-old-key", "plain-old-key"),
+        ('{"write_key": "hunter22"}', "hunter22"),
+        ("GET /collect.gif?write_key=hunter22&x=1", "hunter22"),
+        ("redis://:hunter22@cache:6379/0 refused", "hunter22"),
+        ("postgresql://app:hunter22@db/analytics", "hunter22"),
+        ("user ada@example.org left", "ada@example.org"),
+        ("peer 203.0.113.77 is too fast", "203.0.113.77"),
+    ],
+)
+def test_secrets_and_personal_data_are_hidden(text: str, hidden: str) -> None:
+    assert hidden in text
+    assert hidden not in logs.redact(text)
+
+
+@pytest.mark.parametrize("text", ["listening on 127.0.0.1:4001", "stored 1,000 events in 0.2 s", "redis://cache:6379/0"])
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert logs.redact(text) == text
+
+
+def test_the_configured_keys_are_hidden_whatever_they_look_like(output: io.StringIO) -> None:
+    logs.setup(Settings(api_keys=("correct horse battery",)), output)
+    logging.getLogger("x").warning("somebody sent correct horse battery")
+    assert "somebody sent …" in output.getvalue()
+
+
+def test_production_writes_one_json_object_a_line_with_the_traceback_inside(output: io.StringIO) -> None:
+    logs.setup(Settings(environment="production"), output)
+    try:
+        raise ValueError(f"with {CANARY}\nin two lines")
+    except ValueError:
+        logging.getLogger("analytics.x").exception("it broke: %s", CANARY)
+    lines = output.getvalue().splitlines()
+    assert len(lines) == 1
+    line = json.loads(lines[0])
+    assert (line["level"], line["logger"]) == ("error", "analytics.x")
+    assert "ValueError" in line["trace"]
+    assert CANARY not in lines[0]
+
+
+def test_development_is_readable(output: io.StringIO) -> None:
+    logs.setup(Settings(), output)
+    logging.getLogger("analytics.x").info("hello")
+    assert output.getvalue().rstrip().endswith("info     analytics.x  hello")
+
+
+def test_the_level_is_the_settings(output: io.StringIO) -> None:
+    logs.setup(Settings(log_level="error"), output)
+    logging.getLogger("analytics.x").warning("hello")
+    assert output.getvalue() == ""

@@ -1,0 +1,229 @@
+"""The pipeline: each step by named cases, their order, drops by reason, and what is never stored."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from analytics import metrics, pipeline
+from analytics.errors import Unavailable
+from analytics.events import NOBODY, Event
+from analytics.pipeline import DROP, Context, Drop, Rules, Visit, context_of
+from analytics.pipeline.address import truncated
+from analytics.pipeline.referrer import source
+from analytics.pipeline.visitor import visitor
+from analytics.queue.salts import SALT, Salts
+from tests.collecting import GOOD, error_of, running
+
+NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+ADDRESS = "203.0.113.77"
+
+
+def event(metadata: dict[str, Any] | bytes = b"{}", session: str = "s", action: str = "a") -> Event:
+    text = metadata if isinstance(metadata, bytes) else json.dumps(metadata).encode()
+    return Event("default", UUID(int=1), session, None, "t", action, text, NOW, NOW)
+
+
+def browsing(rules: Rules | None = None, address: str = ADDRESS, salt: bytes = b"salt", **headers: str) -> Context:
+    named = {"origin": "https://shop.example", "user-agent": CHROME} | {name.replace("_", "-"): value for name, value in headers.items()}
+    encoded = {name.encode(): value.encode() for name, value in named.items()}
+    return context_of(encoded, address, NOW, relayed=False, salt=salt, rules=rules or Rules())
+
+
+SERVER = context_of({b"user-agent": b"python-requests/2.3"}, ADDRESS, NOW, relayed=False, salt=b"salt", rules=Rules())
+
+
+def facts(metadata: dict[str, Any] | bytes, context: Context) -> dict[str, Any]:
+    [kept] = pipeline.run([event(metadata)], context).events
+    found: dict[str, Any] = json.loads(kept.metadata)
+    return found
+
+
+CASES: dict[str, tuple[dict[str, Any], Context, dict[str, Any]]] = {
+    "the browser's agent": ({}, browsing(), {"$browser": "Chrome", "$browser_version": "131", "$os": "Linux", "$device": "desktop"}),
+    "the agent that an SDK tells": ({"$user_agent": IPHONE}, SERVER, {"$browser": "Mobile Safari", "$os": "iOS", "$device": "mobile"}),
+    "what the sender said stays": ({"$browser": "Mine"}, browsing(), {"$browser": "Mine", "$os": "Linux"}),
+    "a headless browser is no robot": ({"$user_agent": CHROME.replace("Chrome", "HeadlessChrome")}, SERVER, {"$browser": "HeadlessChrome"}),
+    "the page": ({"$url": "https://a.example/p/q?x=1"}, SERVER, {"$host": "a.example", "$path": "/p/q"}),
+    "a page that is none": ({"$url": "https://[bad"}, SERVER, {"$host": None, "$path": None}),
+    "the campaign": ({"$url": "https://a.example/?utm_source=n%20l&gclid=G1&x=2"}, SERVER, {"$utm_source": "n l", "$gclid": "G1", "$x": None}),
+    "a NUL in a campaign": ({"$url": "https://a.example/?utm_term=a%00b"}, SERVER, {"$utm_term": "ab"}),
+    "the referrer": ({"$referrer": "https://www.google.co.uk/search"}, SERVER, {"$referrer_domain": "google.co.uk", "$referrer_source": "Google"}),
+    "a referrer nobody knows": ({"$referrer": "https://blog.example/x"}, SERVER, {"$referrer_source": "blog.example"}),
+    "its own referrer": ({"$url": "https://a.example/", "$referrer": "https://www.a.example/b"}, SERVER, {"$referrer_domain": None}),
+    "the language": ({}, browsing(accept_language="de-AT,de;q=0.9"), {"$language": "de-AT"}),
+    "the screen": ({"$screen_width": 1280, "$screen_height": 720}, SERVER, {"$screen": "1280x720"}),
+    "a country header nobody named": ({}, browsing(cf_ipcountry="AT"), {"$country": None}),
+    "a country header": ({}, browsing(Rules(country_header=b"cf-ipcountry"), cf_ipcountry="at"), {"$country": "AT"}),
+    "Tor is no country": ({}, browsing(Rules(country_header=b"cf-ipcountry"), cf_ipcountry="T1"), {"$country": None}),
+    "a country by address": ({}, browsing(Rules(country={ADDRESS: "NZ"}.get)), {"$country": "NZ"}),
+    "a country by an SDK's address": ({"$ip": "192.0.2.9"}, SERVER, {"$country": None, "$ip": None}),
+    "no address": ({"$ip": ADDRESS}, browsing(), {"$ip": None}),
+    "an address written otherwise": ({"$properties": {"$ip": ADDRESS, "a": 1}}, SERVER, {"$properties": {"a": 1}}),
+    "half an address": ({}, browsing(Rules(store_ip="truncated")), {"$ip": "203.0.113.0"}),
+    "a whole address": ({}, browsing(Rules(store_ip="full")), {"$ip": ADDRESS}),
+    "a robot that is marked": ({}, browsing(Rules(bots="mark"), user_agent=GOOGLEBOT), {"$bot": True}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_step_puts(name: str) -> None:
+    metadata, context, expected = CASES[name]
+    found = facts(metadata, context)
+    assert {key: found.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("context", "metadata", "reason"),
+    [
+        (browsing(user_agent=GOOGLEBOT), {}, "drop_bots"),
+        (SERVER, {"$user_agent": GOOGLEBOT}, "drop_bots"),
+        (browsing(dnt="1"), {}, "drop_opted_out"),
+        (browsing(sec_gpc="1"), {}, "drop_opted_out"),
+        (browsing(Rules(signals=("gpc",)), dnt="1"), {}, None),
+        (browsing(dnt="0"), {}, None),
+        (browsing(Rules(bots="keep"), user_agent=GOOGLEBOT), {}, None),
+        (SERVER, {}, None),
+    ],
+)
+def test_a_step_drops(context: Context, metadata: dict[str, Any], reason: str | None) -> None:
+    passed = pipeline.run([event(metadata)], context)
+    assert passed.dropped == ({reason: 1} if reason else {})
+    assert len(passed.events) == (0 if reason else 1)
+
+
+def test_a_servers_own_agent_and_address_are_nobodys() -> None:
+    events = [event({"plan": "pro"}), event()]
+    assert pipeline.run(events, SERVER).events is events
+    [kept] = pipeline.run([event({"$url": "https://a.example/"}, NOBODY)], SERVER).events
+    assert kept.session_id == NOBODY
+    assert set(json.loads(kept.metadata)) == {"$url", "$host", "$path"}
+
+
+def test_a_key_in_escapes_is_seen_all_the_same() -> None:
+    assert facts(b'{"\\u0024ip":"203.0.113.77"}', SERVER) == {}
+
+
+def test_every_digit_of_other_values_is_kept() -> None:
+    [kept] = pipeline.run([event(b'{"n":1.2345678901234567890123,"$url":"https://a.example/"}')], SERVER).events
+    assert b'"n":1.2345678901234567890123' in kept.metadata
+
+
+def test_a_servers_plausible_hands_on_its_visitors_headers() -> None:
+    headers = {b"user-agent": IPHONE.encode(), b"x-forwarded-for": b"198.51.100.4, 10.0.0.1"}
+    context = context_of(headers, ADDRESS, NOW, relayed=True, salt=b"salt", rules=Rules())
+    assert (context.agent, context.address) == (IPHONE, "198.51.100.4")
+    own = context_of({b"user-agent": b"python-requests/2"}, ADDRESS, NOW, relayed=True, salt=b"salt", rules=Rules())
+    assert own.silent
+
+
+def test_a_visitor_without_id_is_one_for_a_day_and_ids_stay() -> None:
+    def session(context: Context, given: str = NOBODY) -> str:
+        [kept] = pipeline.run([event(session=given)], context).events
+        assert kept.id == UUID(int=1)
+        return kept.session_id
+
+    today = session(browsing())
+    assert today == session(browsing()) == visitor(b"salt", "default", ADDRESS, CHROME)
+    assert re.fullmatch("[0-9a-f]{32}", today)
+    assert len({today, session(browsing(salt=b"tomorrow")), session(browsing(address="203.0.113.78")), session(browsing(user_agent=IPHONE))}) == 4
+    assert session(browsing(address="2001:db8::1")) == session(browsing(address="2001:db8::2"))
+    assert session(browsing(), "mine") == "mine"
+
+
+def test_addresses_are_cut() -> None:
+    given = {"203.0.113.77": "203.0.113.0", "2001:db8:1:2::3": "2001:db8:1::", "::ffff:203.0.113.77": "203.0.113.0", "no": ""}
+    assert {text: truncated(text) for text in given} == given
+
+
+def test_sources_have_names_for_their_subdomains_only() -> None:
+    assert [source(name) for name in ("m.facebook.com", "t.co", "notfacebook.com", "google.com.evil.example")] == [
+        "Facebook",
+        "X",
+        "notfacebook.com",
+        "google.com.evil.example",
+    ]
+
+
+def put_mark(visit: Visit) -> None:
+    visit.replace("m", f"{visit.text('m')}!")
+
+
+def put_dot(visit: Visit) -> None:
+    visit.replace("m", f"{visit.text('m')}.")
+
+
+def drop_b(visit: Visit) -> Drop | None:
+    return DROP if visit.event.event_action == "b" else None
+
+
+def test_without_steps_the_very_list_goes_on() -> None:
+    events = [event(), event()]
+    assert pipeline.run(events, browsing(), ()).events is events
+
+
+def test_steps_run_top_to_bottom_and_drops_are_counted_by_their_step() -> None:
+    metrics.events_dropped.set({"reason": "drop_b"}, 0)
+    passed = pipeline.run([event(action=action) for action in "abcb"], browsing(), (put_mark, drop_b, put_dot))
+    assert [(kept.event_action, json.loads(kept.metadata)) for kept in passed.events] == [("a", {"m": "!."}), ("c", {"m": "!."})]
+    assert (passed.dropped, passed.note) == ({"drop_b": 2}, "2 dropped: drop_b")
+    assert metrics.events_dropped.get({"reason": "drop_b"}) == 2
+
+
+def test_a_steps_name_says_what_it_does() -> None:
+    for step in pipeline.STEPS:
+        assert re.fullmatch(r"(drop|put)_[a-z_]+", step.__name__)
+        assert step.__doc__
+
+
+async def test_a_robots_event_is_answered_as_a_success_that_explains_itself() -> None:
+    async with running() as client:
+        answer = await client.send_events(GOOD, origin="https://shop.example", user_agent=GOOGLEBOT)
+        assert (answer.status_code, answer.headers["x-analytics"], client.sink.events) == (202, "1 dropped: drop_bots", [])
+        body = {"n": "pageview", "u": "https://shop.example/", "d": "shop.example"}
+        answer = await client.send_events(body, "/api/event", origin="https://shop.example", user_agent=GOOGLEBOT)
+        assert (answer.status_code, answer.text, answer.headers["x-plausible-dropped"]) == (202, "ok", "1")
+
+
+async def test_no_address_leaves_the_collector(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    async with running(ADDRESS) as client:
+        page = {"n": "pageview", "u": "https://shop.example/", "d": "shop.example"}
+        await client.send_events(page, "/api/event", origin="https://shop.example", user_agent=CHROME)
+        call = {"type": "track", "event": "e", "userId": "u", "context": {"ip": ADDRESS, "device": {}}}
+        await client.send_events({"batch": [call], "writeKey": "w"}, "/v1/batch")
+        await client.send_events(GOOD | {"metadata": {"$ip": ADDRESS}}, x_forwarded_for=ADDRESS, x_real_ip=ADDRESS)
+        assert len(client.sink.events) == 3
+        assert ADDRESS.encode() not in msgspec.json.encode(client.sink.events)
+        assert (await client.get("/metrics")).text.count(ADDRESS) == 0
+    assert ADDRESS not in "".join(record.getMessage() for record in caplog.records if not record.name.startswith("httpx"))
+
+
+async def test_without_a_salt_nothing_is_accepted() -> None:
+    async with running() as client:
+        client.salts.refusal = Unavailable("no salt")
+        assert error_of(await client.send_events(GOOD)) == (503, "unavailable")
+        assert client.sink.events == []
+
+
+async def test_collectors_share_a_salt_that_ends_with_its_day(redis_url: str) -> None:
+    redis = Redis.from_url(redis_url)
+    day = datetime.now(UTC).replace(hour=12)
+    one, other = Salts(redis), Salts(redis)
+    salt = await one.of(day)
+    assert salt == await other.of(day) == await one.of(day)
+    assert len(salt) == 32
+    tomorrow = await one.of(day + timedelta(days=1))
+    assert tomorrow != salt
+    assert 0 < await redis.ttl(f"{SALT}{day:%Y-%m-%d}") <= 86_400 + 600
+    with pytest.raises(Unavailable):  # a day that is over has no salt any more
+        await Salts(redis).of(day - timedelta(days=3))
+    await redis.aclose()

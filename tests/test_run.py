@@ -1,0 +1,189 @@
+"""`analytics run` from one command to an answered question, and an end that leaves nothing behind."""
+
+import os
+import re
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from analytics.embedded import free_port
+from analytics.settings import ROLES
+
+
+class Run:
+    """One `analytics run` with a data folder and ports of its own."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
+        kept |= {"DATA_DIR": str(folder), **{f"{role.upper()}_PORT": str(free_port()) for role in ROLES}, **environment}
+        self.output = folder.with_suffix(".out")
+        with self.output.open("w") as output:
+            command = [sys.executable, "-m", "analytics", "run", *arguments]
+            self.process = subprocess.Popen(command, env=kept, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def screen(self) -> str:
+        """All that it printed, once it is ready."""
+        wait_for(lambda: "Ctrl-C ends it" in self.text() or self.process.poll() is not None, "the screen")
+        assert self.process.poll() is None, self.text()
+        return self.text()
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def servers(self) -> list[int]:
+        """The process ids of its PostgreSQL and its Valkey."""
+        return [int((self.folder / record).read_text().split()[0]) for record in ("valkey/valkey.pid", "postgres/data/postmaster.pid")]
+
+    def end(self, sig: signal.Signals) -> int:
+        self.process.send_signal(sig)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder below one that the servers' account can enter."""
+    with tempfile.TemporaryDirectory(prefix="analytics-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name) / "data"
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Callable[..., Run]]:
+    """Starts runs in one folder; whatever still runs at the end is stopped."""
+    runs: list[Run] = []
+
+    def begin(*arguments: str, **environment: str) -> Run:
+        runs.append(Run(folder, *arguments, **environment))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        if run.process.poll() is None:
+            run.end(signal.SIGTERM)
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(0.05)
+    return value
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _curl(line: str) -> Any:
+    """What curl would answer to its line on the screen; a fresh machine has none."""
+    _, *options, url = shlex.split(line)
+    request = urllib.request.Request(url)  # noqa: S310 - our own
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        if option == "--json":
+            request.data = value.encode()
+            request.add_header("Content-Type", "application/json")
+        else:
+            assert option == "-H"
+            request.add_header(*value.split(": "))
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own
+        return msgspec.json.decode(answer.read())
+
+
+def test_what_the_screen_says_works_and_sigterm_ends_all_of_it(start: Callable[..., Run]) -> None:
+    run = start()
+    screen = run.screen()
+    send, ask = re.findall(r"^ +(curl .*)$", screen, re.MULTILINE)
+    assert _curl(send) == {"accepted": 1, "rejected": []}
+    wait_for(lambda: _curl(ask)["data"]["series"][0]["total"] == 1, "the event to be counted")
+    servers = run.servers()
+    assert all(lives(pid) for pid in servers)
+    assert run.end(signal.SIGTERM) == 0
+    assert not any(lives(pid) for pid in servers)
+    assert "Traceback" not in run.text()
+
+
+def test_key_and_events_are_kept_from_run_to_run(start: Callable[..., Run], folder: Path) -> None:
+    first = start()
+    send, ask = re.findall(r"^ +(curl .*)$", first.screen(), re.MULTILINE)
+    _curl(send)
+    first.end(signal.SIGINT)
+    assert stat.S_IMODE((folder / "key").stat().st_mode) == 0o600
+    key = (folder / "key").read_text()
+    again = start("--role=api", "--role=processor")
+    screen = again.screen()
+    assert key in screen
+    assert "/collect" not in screen
+    [ask] = re.findall(r"^ +(curl .*)$", screen, re.MULTILINE)
+    wait_for(lambda: _curl(ask)["data"]["series"][0]["total"] == 1, "the event of the first run to be counted")
+
+
+@pytest.mark.parametrize("ports", ["the same ports", "other ports"])
+def test_a_second_start_says_that_one_runs(start: Callable[..., Run], ports: str) -> None:
+    port = str(free_port())
+    first = start("--role=collector", PORT=port)
+    first.screen()
+    second = start("--role=collector", PORT=port if ports == "the same ports" else str(free_port()))
+    assert second.process.wait(60) == 1
+    assert f"already runs here (process {first.process.pid})" in second.text()
+    assert second.text().count("\n") == 1
+    assert first.process.poll() is None
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+def test_a_second_ctrl_c_leaves_no_server_behind(start: Callable[..., Run], pause: float) -> None:
+    run = start("--role=collector")
+    run.screen()
+    servers = run.servers()
+    for _ in range(3):
+        run.process.send_signal(signal.SIGINT)
+        time.sleep(pause)
+    assert run.process.wait(60) == 0, run.text()
+    assert not any(lives(pid) for pid in servers)
+    assert "Traceback" not in run.text()
+
+
+@pytest.mark.parametrize("pause", [0.4, 1.0, 2.0])
+def test_a_signal_while_it_starts_leaves_no_server_behind(start: Callable[..., Run], folder: Path, pause: float) -> None:
+    run = start("--role=collector")
+    time.sleep(pause)
+    status = run.end(signal.SIGTERM)
+    assert status in (0, -signal.SIGTERM), run.text()  # before it has read its own name, it ends as any program does
+    assert "Traceback" not in run.text()
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if _works_in(pid, folder)]
+
+
+def _works_in(process: Path, folder: Path) -> bool:
+    try:
+        return (process / "cwd").resolve().is_relative_to(folder) and lives(int(process.name))
+    except OSError:
+        return False
+
+
+def test_a_redis_that_may_evict_is_refused_in_one_line(redis_at_fault: str, database_url: str, start: Callable[..., Run]) -> None:
+    run = start("--role=collector", REDIS_URL=redis_at_fault, DATABASE_URL=database_url)
+    assert run.process.wait(60) == 2
+    assert re.search(r"^analytics: .*maxmemory-policy is allkeys-lru.*$", run.text(), re.MULTILINE)
+    assert "Traceback" not in run.text()
+
+
+@pytest.fixture
+def redis_at_fault(server_folder: Path) -> Iterator[str]:
+    from tests.servers import valkey
+
+    with valkey(server_folder / "evicting", **{"maxmemory-policy": "allkeys-lru"}) as server:
+        yield server.url

@@ -1,0 +1,223 @@
+"""How the roles of one process start, stop and fail together. Run as a program, this file serves two small apps."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from analytics import server, settings
+from analytics.embedded import free_port
+from analytics.errors import CommandError, Unavailable
+
+ROLES = ("collector", "api")
+
+
+async def _hello(request: Request) -> Response:
+    return PlainTextResponse(str(request.app.state.ready))
+
+
+async def _body(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def _sleep(request: Request) -> Response:
+    await asyncio.sleep(float(request.query_params["s"]))
+    return PlainTextResponse("slept")
+
+
+async def _stream(_: Request) -> Response:
+    async def ticks() -> AsyncIterator[str]:
+        for tick in range(5):
+            yield str(tick)
+            await asyncio.sleep(0.4)
+
+    return StreamingResponse(ticks())
+
+
+async def _echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await websocket.send_text(text)
+
+
+def _app(role: str) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if os.environ.get("FAIL") == role:
+            await asyncio.sleep(0.3)
+            raise Unavailable("the moon is down")
+        app.state.ready = True
+        yield
+        print(f"{role} flushed", flush=True)
+
+    routes = [
+        Route("/", _hello),
+        Route("/sleep", _sleep),
+        Route("/stream", _stream),
+        Route("/body", _body, methods=["POST"]),
+        WebSocketRoute("/echo", _echo),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _program() -> None:
+    config = settings.load()
+    server.READ_SECONDS = {"collector": 1}
+    listeners = {role: server.bind(role, config, config.port_of(role, ROLES)) for role in ROLES}
+    try:
+        server.run(server.serve({role: _app(role) for role in ROLES}, listeners, config, ready=lambda: print("ready", flush=True)))
+    except Unavailable as error:
+        sys.exit(error.message)
+
+
+class Served:
+    """The program above as a process, and the ports of its two apps."""
+
+    def __init__(self, **environment: str) -> None:
+        self.ports = {role: free_port() for role in ROLES}
+        variables = {f"{role.upper()}_PORT": str(port) for role, port in self.ports.items()}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.test_server"],
+            env={**os.environ, **variables, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ready(self) -> bool:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline() == "ready\n"
+
+    def get(self, role: str, path: str = "/") -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[role]}{path}", timeout=10) as answer:
+            body: str = answer.read().decode()
+            return body
+
+    def request(self, role: str, text: str) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.ports[role]), timeout=10)
+        connection.sendall(text.encode())
+        return connection
+
+    def end(self, sig: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+        """Exit status and both outputs after one signal."""
+        self.process.send_signal(sig)
+        return self.ended()
+
+    def ended(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def served(**environment: str) -> Iterator[Served]:
+    program = Served(**environment)
+    try:
+        yield program
+    finally:
+        program.process.kill()
+        program.process.communicate()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_one_signal_stops_all_apps_and_lets_each_flush(sig: signal.Signals) -> None:
+    with served() as program:
+        assert program.ready()
+        assert [program.get(role) for role in ROLES] == ["True", "True"]
+        status, out, err = program.end(sig)
+    assert (status, err) == (0, "")
+    assert sorted(out.split("\n")) == ["", "api flushed", "collector flushed"]
+
+
+async def test_an_open_websocket_is_told_to_come_again_and_blocks_nothing() -> None:
+    with served() as program:
+        assert program.ready()
+        async with connect(f"ws://127.0.0.1:{program.ports['api']}/echo") as websocket:
+            await websocket.send("a")
+            assert await websocket.recv() == "a"
+            began = time.monotonic()
+            end = asyncio.create_task(asyncio.to_thread(program.end))
+            with pytest.raises(ConnectionClosed) as closed:
+                await websocket.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert (await end)[0] == 0
+        assert time.monotonic() - began < 15  # its next ping is due in 20 s
+
+
+def test_a_request_that_is_open_is_answered_before_the_end() -> None:
+    with served() as program:
+        assert program.ready()
+        with program.request("collector", "GET /sleep?s=1 HTTP/1.1\r\nhost: x\r\n\r\n") as request:
+            time.sleep(0.2)
+            assert program.end()[0] == 0
+            assert request.recv(1000).endswith(b"slept")
+
+
+def test_a_second_signal_cuts_the_wait_but_not_the_flush() -> None:
+    with served() as program:
+        assert program.ready()
+        with program.request("collector", "GET /sleep?s=60 HTTP/1.1\r\nhost: x\r\n\r\n"):
+            time.sleep(0.2)
+            began = time.monotonic()
+            program.process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+            status, out, _ = program.end(signal.SIGINT)
+        assert (status, "collector flushed" in out) == (0, True)
+        assert time.monotonic() - began < 15  # of the 25 s that the request would get
+
+
+def test_before_it_closes_it_serves_on_and_says_that_it_is_not_ready() -> None:
+    with served(SHUTDOWN_DELAY="2") as program:
+        assert program.ready()
+        program.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert program.get("api") == "False"
+        assert program.ended()[0] == 0
+
+
+def test_an_app_that_cannot_start_ends_all_with_its_own_error() -> None:
+    with served(FAIL="api") as program:
+        status, out, err = program.ended()
+    assert (status, out, err) == (1, "collector flushed\n", "the moon is down\n")
+
+
+def test_a_body_that_stops_coming_is_cut_off_at_the_collector() -> None:
+    with served() as program:
+        assert program.ready()
+        with program.request("collector", "POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc") as request:
+            while request.recv(1000):  # times out if the connection is left open
+                pass
+
+
+def test_a_silent_client_that_listens_to_a_long_answer_is_kept() -> None:
+    with served() as program:
+        assert program.ready()
+        assert program.get("api", "/stream") == "01234"
+
+
+def test_a_port_in_use_is_named_with_its_role_and_variable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(CommandError, match=rf"the api cannot listen on 127\.0\.0\.1:{port}: .* set API_PORT"):
+            server.bind("api", settings.load({"API_PORT": str(port)}), port)
+        with pytest.raises(CommandError, match="set PORT"):
+            server.bind("api", settings.load({"PORT": str(port)}), port)
+
+
+if __name__ == "__main__":
+    _program()
