@@ -1,0 +1,27 @@
+"""python -m bench [SECTION …] [--short]: measure, print, and write docs/performance.md. `make bench` does so for all sections."""
+
+import argparse
+
+from bench.report import Report
+from bench.sections import LONG, SECTIONS, SHORT
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--short", action="store_true", help="all of it in about five minutes")
+    parser.add_argument("--dry", action="store_true", help="print only")
+    asked = parser.parse_args()
+    if unknown := set(asked.sections) - SECTIONS.keys():
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    for name in asked.sections or SECTIONS:
+        section = SECTIONS[name]
+        print(f"\n## {name}: {(section.__doc__ or '').splitlines()[0]}\n", flush=True)
+        report = Report(name)
+        section(report, SHORT if asked.short else LONG)
+        if not asked.dry:
+            report.write()
+
+
+if __name__ == "__main__":
+    main()
