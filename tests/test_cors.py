@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from analytics.roles.inflate import MAX_COMPRESSED
+from tests.browser import AGENT
 from tests.collecting import GOOD, Client, error_of, running
 
 
@@ -31,7 +32,7 @@ async def test_any_page_may_send_and_read_without_credentials(client: Client) ->
 
 async def test_only_listed_pages_may_send() -> None:
     async with running(cors_origins=("https://shop.example", "https://b.example/")) as listed:
-        allowed = await listed.send_events(GOOD, origin="https://b.example")
+        allowed = await listed.send_events(GOOD, origin="https://b.example", user_agent=AGENT)
         assert allowed.status_code == 202
         assert allowed.headers["access-control-allow-origin"] == "https://b.example"
         assert allowed.headers["vary"] == "origin"

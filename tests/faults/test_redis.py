@@ -115,7 +115,7 @@ def test_at_its_memory_limit_redis_is_refused_for_in_time_and_drains(make_platfo
         collector = platform.role("collector")
         with Load(collector, batch=50, metadata={"text": "x" * 2000}) as load:
             wait_for(lambda: load.answers[503] > 20, "a refusal", 120)
-            assert refused(collector.port, "queue_full")
+            wait_for(lambda: refused(collector.port, "queue_full"), "a refusal that says why")
             held = platform.books()["queued"]
             assert held > 0
             platform.role("processor")

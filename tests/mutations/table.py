@@ -35,8 +35,8 @@ MUTATIONS = (
         "acknowledge before the append",
         "2xx means durable",
         "analytics/roles/collector.py",
-        "        await desk.sink.append(taken)\n",
-        "        _ = asyncio.ensure_future(desk.sink.append(taken))\n        _.add_done_callback(lambda done: done.cancelled() or done.exception())\n",
+        "        await desk.sink.append(passed.events)\n",
+        "        _ = asyncio.ensure_future(desk.sink.append(passed.events))\n        _.add_done_callback(lambda done: done.cancelled() or done.exception())\n",
         "tests/test_collector.py::test_when_the_queue_is_out_of_reach_nothing_is_accepted",
     ),
     mutation(
@@ -411,8 +411,8 @@ MUTATIONS = (
         "the watermark is read after the snapshot",
         "answers are honest",
         "analytics/queries/answer.py",
-        "        await read.check(asked.patterns)\n        data = await question.answer(asked, read)\n",
-        "        await read.check(asked.patterns)\n        data = await question.answer(asked, read)\n"
+        "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n",
+        "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n"
         "        horizon = await _horizon(sources.queue)\n        watermark = horizon.watermark if horizon else None\n",
         "tests/test_api.py::test_the_watermark_is_read_before_the_snapshot",
     ),

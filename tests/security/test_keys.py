@@ -127,7 +127,7 @@ async def test_a_key_for_one_origin_is_refused_from_another_by_every_role(house:
 
 async def test_neither_server_holds_a_key_s_text(house: House) -> None:
     token = await house.create("ingest")
-    secret = token.rpartition("_")[2][6:]
+    secret = token.split("_", 2)[2][6:]
     async with house.engine.connect() as connection:
         rows = (await connection.execute(select(tables.api_keys))).all()
     assert rows
