@@ -342,6 +342,14 @@ MUTATIONS = (
         "tests/deploy/test_nginx_rules.py::test_a_cached_answer_is_for_the_key_that_asked[nginx]",
     ),
     mutation(
+        "a kept answer's name forgets whose it is",
+        "data never crosses tenants",
+        "analytics/queries/kept.py",
+        "msgspec.json.encode([version, path, scope, parameters], ",
+        'msgspec.json.encode([version, path, {k: v for k, v in parameters.items() if k != "project"}], ',
+        "tests/queries/test_kept.py::test_an_answer_is_never_another_tenants",
+    ),
+    mutation(
         "realtime shows every project to everybody",
         "data never crosses tenants",
         "analytics/roles/subscriptions.py",
@@ -415,6 +423,15 @@ MUTATIONS = (
         "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n"
         "        horizon = await _horizon(sources.queue)\n        watermark = horizon.watermark if horizon else None\n",
         "tests/test_api.py::test_the_watermark_is_read_before_the_snapshot",
+    ),
+    mutation(
+        "a kept answer is given whatever has come since",
+        "answers are honest",
+        "analytics/queries/answer.py",
+        "    if kept is not None and kept.mark == await _mark(asking):\n",
+        "    if kept is not None:\n",
+        "tests/queries/test_kept.py::test_what_was_answered_is_given_again_until_an_event_comes_late",
+        "tests/queries/test_kept.py::test_rows_that_somebody_removes_are_gone_from_the_next_answer",
     ),
     mutation(
         "a retry moves the watermark",
