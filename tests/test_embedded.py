@@ -99,6 +99,15 @@ def test_servers_that_outlived_a_killed_parent_are_ended_and_replaced(folder: Pa
         assert _redis(again, "GET", "kept") == "42"
 
 
+def test_records_that_a_crash_left_empty_keep_neither_server_from_starting(folder: Path) -> None:
+    with embedded.servers(folder) as found:
+        _sql(found, "create table kept as select 42 as n")
+    for record in ("valkey/valkey.pid", "postgres/data/postmaster.pid"):
+        (folder / record).write_text("")
+    with embedded.servers(folder) as found:
+        assert _sql(found, "select n from kept") == "42"
+
+
 def test_a_database_that_was_only_half_made_is_made_again(folder: Path) -> None:
     half = folder / "postgres" / "data.new"
     half.mkdir(parents=True)

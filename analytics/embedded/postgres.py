@@ -5,7 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from analytics.embedded.server import Server, last_line, uninterrupted
+from analytics.embedded.server import Server, first_number, last_line, uninterrupted
 from analytics.errors import CommandError
 
 
@@ -17,6 +17,10 @@ class Postgres(Server):
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def _record(self) -> Path:
+        return self.data / "postmaster.pid"
+
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
 
@@ -27,6 +31,8 @@ class Postgres(Server):
     def _prepare(self) -> None:
         """Make the data folder under another name first: one that is only half made must never be taken for whole."""
         if self.data.exists():
+            if self._record.exists() and first_number(self._record) is None:
+                self._record.unlink()  # a crash left it empty, and PostgreSQL would not start before somebody removes it
             return
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -53,12 +59,10 @@ class Postgres(Server):
         return [self.program("postgres"), "-D", str(self.data), *(word for key, value in settings.items() for word in ("-c", f"{key}={value}"))]
 
     def _recorded_pid(self) -> int | None:
-        record = self.data / "postmaster.pid"
-        return int(record.read_text().split()[0]) if record.exists() else None
+        return first_number(self._record)
 
     def _answers(self) -> bool:
-        record = self.data / "postmaster.pid"
-        return record.exists() and record.read_text().split("\n")[-2:-1] == ["ready   "]
+        return self._record.exists() and self._record.read_text().split("\n")[-2:-1] == ["ready   "]
 
     def execute(self, statement: str) -> str:
         """Run one statement as the superuser; what psql prints, unaligned. Raises CommandError with its complaint."""

@@ -205,6 +205,12 @@ def last_line(text: str) -> str:
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
 
 
+def first_number(record: Path) -> int | None:
+    """What a file begins with, as those do in which servers write their process ids; None without the file, or where a crash left it empty."""
+    words = record.read_text().split() if record.exists() else []
+    return int(words[0]) if words else None
+
+
 def _runs_in(pid: int, folder: Path) -> bool:
     """Whether process `pid` lives and works in `folder` or below; without /proc, whether it lives."""
     try:

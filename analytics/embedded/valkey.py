@@ -5,7 +5,7 @@ import platform
 import socket
 from pathlib import Path
 
-from analytics.embedded.server import Server
+from analytics.embedded.server import Server, first_number
 
 
 class Valkey(Server):
@@ -36,7 +36,7 @@ class Valkey(Server):
         return self.folder / "valkey.pid"
 
     def _recorded_pid(self) -> int | None:
-        return int(self._pidfile.read_text()) if self._pidfile.exists() else None
+        return first_number(self._pidfile)
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as client:

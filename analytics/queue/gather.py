@@ -28,6 +28,10 @@ for they share the database's cores, and would cost a round trip for each of its
 SMALL = 2
 """Transactions that may be open when a small one begins: one that hangs must not hold up the next."""
 
+SHRINK, REGROW = 4, 2
+"""What a transaction may hold is divided by the one when it failed for lack of time or for the store's sake, and multiplied by the other when it
+committed: however slow the database is, some size is small enough to commit in time."""
+
 BACKOFF_SECONDS = 0.25
 BACKOFF_CAP_SECONDS = 15.0
 
@@ -58,6 +62,7 @@ class Gatherer:
         self._line: deque[_Waiter] = deque()
         self._line_events = 0
         self._coming: set[str] = set()
+        self._most = MAX_EVENTS
         self._open = 0
         self._transactions: set[asyncio.Task[None]] = set()
         self._failures = 0
@@ -118,16 +123,16 @@ class Gatherer:
     def _enough(self) -> int:
         """Events in line that are a full transaction: the more are open already, the more."""
         enough: int = self._batch_size * GROWTH**self._open
-        return min(MAX_EVENTS, enough)
+        return min(self._most, enough)
 
     def _take(self) -> list[_Waiter]:
         """Jobs from the head of the line until they fill a transaction. One that has too little time left is sent back for a new claim."""
         taken: list[_Waiter] = []
         events = 0
         late = asyncio.get_running_loop().time() + self._timeout / 2
-        while self._line and events < MAX_EVENTS:
+        while self._line and events < self._most:
             size = len(self._line[0].job.events)
-            if taken and events + size > MAX_EVENTS:
+            if taken and events + size > self._most:
                 break
             waiter = self._line.popleft()
             self._line_events -= size
@@ -171,10 +176,12 @@ class Gatherer:
                 await self._attempt([waiter])
         else:
             self._failures = 0
+            self._most = min(MAX_EVENTS, self._most * REGROW)
             _tell(taken, None)
 
     def _pause(self) -> None:
         self._failures += 1
+        self._most = max(1, self._most // SHRINK)
         self._resume_at = asyncio.get_running_loop().time() + backoff(self._failures)
 
 

@@ -133,6 +133,14 @@ MUTATIONS = (
         "tests/queue/test_gather.py::test_one_bad_job_fails_alone_and_holds_up_nobody",
     ),
     mutation(
+        "a transaction that took too long is tried again at the same size",
+        "nothing acknowledged waits for ever",
+        "analytics/queue/gather.py",
+        "        self._most = max(1, self._most // SHRINK)\n",
+        "",
+        "tests/queue/test_gather.py::test_a_store_too_slow_for_full_transactions_is_given_smaller_ones_until_they_commit",
+    ),
+    mutation(
         "a claim that another holds by now is given back",
         "no job is worked on twice for long",
         "analytics/queue/keys.py",

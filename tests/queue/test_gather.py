@@ -109,6 +109,35 @@ async def test_one_bad_job_fails_alone_and_holds_up_nobody(queue: Queue, redis: 
     assert await queue.books() == Books(accepted=10, stored=10)
 
 
+@pytest.mark.parametrize("failure", [TimeoutError, TransientStoreError])
+async def test_a_store_too_slow_for_full_transactions_is_given_smaller_ones_until_they_commit(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger, failure: type[Exception]
+) -> None:
+    """Or it would store nothing for ever; and they grow again once it is quick."""
+
+    async def fail_when_large(jobs: Sequence[Job]) -> None:
+        if sum(len(job.events) for job in jobs) > 50:
+            raise failure("not in this time")
+
+    async def wait(_: Sequence[Job]) -> None:
+        await all_are_queued.wait()
+
+    all_are_queued = asyncio.Event()
+    ledger.before = fail_when_large
+    for _ in range(60):
+        await enqueue(redis, events(10))
+    async with working(settings, ledger):
+        await drained(queue)
+        assert await queue.books() == Books(accepted=600, stored=600)
+        ledger.before = wait
+        ledger.calls.clear()
+        for _ in range(200):
+            await enqueue(redis, events(10))
+        all_are_queued.set()
+        await drained(queue)
+    assert max(sizes(ledger)) > 50
+
+
 async def test_a_failing_store_is_not_handed_the_whole_backlog(
     queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
