@@ -28,9 +28,9 @@ for they share the database's cores, and would cost a round trip for each of its
 SMALL = 2
 """Transactions that may be open when a small one begins: one that hangs must not hold up the next."""
 
-SHRINK, REGROW = 4, 2
+SHRINK, REGROW = 4, 1.25
 """What a transaction may hold is divided by the one when it failed for lack of time or for the store's sake, and multiplied by the other when it
-committed: however slow the database is, some size is small enough to commit in time."""
+committed: however slow the database is, some size is small enough to commit in time. Slowly up, for a failure costs the whole time limit."""
 
 BACKOFF_SECONDS = 0.25
 BACKOFF_CAP_SECONDS = 15.0
@@ -176,7 +176,7 @@ class Gatherer:
                 await self._attempt([waiter])
         else:
             self._failures = 0
-            self._most = min(MAX_EVENTS, self._most * REGROW)
+            self._most = min(MAX_EVENTS, int(self._most * REGROW) + 1)
             _tell(taken, None)
 
     def _pause(self) -> None:
