@@ -55,7 +55,7 @@ def event(number: int, project: str = "default") -> Event:
 
 def enqueue(platform: Platform, events: int, job: bytes) -> None:
     with Redis.from_url(platform.valkey.url) as redis:
-        redis.execute_command("EVAL", keys.ENQUEUE.text, len(keys.KEYS), *keys.KEYS, "", keys.job_id(events), events, job)
+        redis.execute_command("EVAL", keys.ENQUEUE.text, len(keys.KEYS), *keys.KEYS, "", 1, keys.job_id(events), events, job)
 
 
 def run(platform: Platform, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:

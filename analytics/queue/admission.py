@@ -47,6 +47,10 @@ class Admission:
             _refuse_eviction(memory)
             self._decide(self._full(memory, queued))
 
+    def refuse(self, error: Unavailable) -> None:
+        """Refuse until the next look: an append just met this."""
+        self._decide(error)
+
     async def watch(self) -> None:
         """Look again and again, for ever."""
         while True:

@@ -52,6 +52,7 @@ class Queue(Reader):
     def __init__(self, redis: Redis, settings: Settings) -> None:
         super().__init__(redis)
         self._admission = Admission(redis, settings)
+        self._share = settings.max_redis_memory
         self._line: deque[_Waiter] = deque()
         self._line_events = 0
         self._line_bytes = 0
@@ -102,7 +103,7 @@ class Queue(Reader):
         """Append the events of the dead letters `numbers` as one job. False, and nothing is done, when one of these is on its way already."""
         job = body.write(pack(events), numbers)
         with reaching():
-            appended: int = await keys.ENQUEUE.run(self._redis, " ".join(map(str, numbers)), keys.job_id(len(events)), len(events), job)
+            appended: int = await keys.ENQUEUE.run(self._redis, " ".join(map(str, numbers)), self._share, keys.job_id(len(events)), len(events), job)
         return appended >= 0
 
     async def check(self) -> str:
@@ -149,10 +150,12 @@ class Queue(Reader):
         verdict: Exception | None = Unavailable("the queue is closed", code="queue_closed")
         try:
             with reaching():
-                await keys.ENQUEUE.run(self._redis, "", *(part for job in _jobs(events) for part in job))
+                await keys.ENQUEUE.run(self._redis, "", self._share, *(part for job in _jobs(events) for part in job))
             verdict = None
         except Unavailable as error:
             log.warning("%d events could not be queued: %r", len(events), error.__cause__)
+            if error.code == "queue_full":
+                self._admission.refuse(error)
             verdict = error
         except Exception as error:  # a mistake of ours: who waits must hear of it
             log.exception("%d events could not be queued", len(events))

@@ -36,5 +36,5 @@ def reaching() -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         if isinstance(error, OutOfMemoryError) or "OOM" in str(error):  # the latter from scripts of Redis 6
-            raise Unavailable("the queue is full: Redis is at its memory limit", code="queue_full", retry_after=FULL_RETRY_SECONDS) from error
+            raise Unavailable("the queue is full: Redis is near its limit of memory, maxmemory", code="queue_full", retry_after=FULL_RETRY_SECONDS) from error
         raise Unavailable("the queue cannot be reached: Redis is down or does not answer in time", code="queue_unreachable") from error

@@ -71,13 +71,18 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 ENQUEUE = Script(
     _NOW
     + f"""
+local memory = redis.pcall('INFO', 'memory')
+local limit = type(memory) == 'string' and tonumber(string.match(memory, '\\nmaxmemory:(%d+)')) or 0
+if limit > 0 and tonumber(string.match(memory, '\\nused_memory:(%d+)')) >= limit * ARGV[2] then
+  return redis.error_reply('OOM what is left of maxmemory is for those who drain the queue')
+end
 local numbers = {{}}
 for number in string.gmatch(ARGV[1], '%d+') do
   if redis.call('SISMEMBER', KEYS[4], number) == 1 then return -1 end
   numbers[#numbers + 1] = number
 end
 local events = 0
-for i = 2, #ARGV, 3 do
+for i = 3, #ARGV, 3 do
   if redis.call('ZADD', KEYS[1], 'NX', now, ARGV[i]) == 1 then
     redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 2])
     redis.call('ZADD', KEYS[2], now, ARGV[i])
@@ -95,8 +100,9 @@ redis.call('HINCRBY', KEYS[3], 'queued', events)
 return events
 """
 )
-"""Append jobs. Arguments: the dead letters they replay, then id, events and body of each job.
+"""Append jobs. Arguments: the dead letters they replay, the share of maxmemory that may be used, then id, events and body of each job.
 
+Raises OutOfMemoryError, and nothing is done, when more is used: claims need memory too, and a Redis that is full to the brim could not be drained.
 Returns the events appended, or -1 (and nothing is done) when one of the dead letters is on its way already. A job that is in the
 queue already is left as it is. Bodies have no expiry: they go when their job is settled.
 """

@@ -74,7 +74,7 @@ def smuggle(platform: Platform, packed: bytes, events: int, *, job: bytes | None
 
     async def enqueue() -> None:
         async with Redis.from_url(platform.valkey.url) as redis:
-            assert await keys.ENQUEUE.run(redis, "", keys.job_id(events), events, job or body.write(packed)) == events
+            assert await keys.ENQUEUE.run(redis, "", 1, keys.job_id(events), events, job or body.write(packed)) == events
 
     asyncio.run(enqueue())
 

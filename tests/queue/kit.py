@@ -106,7 +106,7 @@ async def enqueue(redis: Redis, events: Sequence[Event], job_id: str | None = No
 
 
 async def enqueue_body(redis: Redis, found: bytes, job_id: str) -> str:
-    await keys.ENQUEUE.run(redis, "", job_id, keys.count(job_id), found)
+    await keys.ENQUEUE.run(redis, "", 1, job_id, keys.count(job_id), found)
     return job_id
 
 

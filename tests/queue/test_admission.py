@@ -67,6 +67,19 @@ async def test_the_queue_refuses_below_maxmemory_and_drains(own: Valkey, ledger:
         assert (await queue.books()).balanced
 
 
+async def test_a_burst_between_two_looks_leaves_room_for_those_who_drain(own: Valkey, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim needs memory: a Redis that collectors fill to the brim would never be drained."""
+    monkeypatch.setattr(admission, "POLL_SECONDS", 60)
+    settings = config(own.url)
+    async with client(settings) as redis, Queue(redis, settings) as queue:
+        assert (await refusal(queue)).code == "queue_full"
+        memory = await redis.info("memory")
+        assert memory["used_memory"] < memory["maxmemory"] * 0.85
+        async with working(settings, ledger):
+            await drained(queue)
+        assert (await queue.books()).balanced
+
+
 async def test_a_redis_that_is_full_all_the_same_answers_unavailable_and_keeps_nothing(own: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "POLL_SECONDS", 60)
     settings = config(own.url)

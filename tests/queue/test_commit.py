@@ -143,7 +143,7 @@ async def test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append(q
 
 
 async def test_the_same_job_enqueued_again_changes_nothing(queue: Queue, redis: Redis) -> None:
-    arguments = ("", keys.job_id(3), 3, body.write(pack(events(3))))
+    arguments = ("", 1, keys.job_id(3), 3, body.write(pack(events(3))))
     assert [await keys.ENQUEUE.run(redis, *arguments) for _ in range(3)] == [3, 0, 0]
     assert await queue.books() == Books(accepted=3, queued=3)
     assert (await queue.depth()).jobs == 1

@@ -67,6 +67,7 @@ async def test_no_more_transactions_than_concurrency_are_open_at_once(queue: Que
         nonlocal open_now, most
         open_now += 1
         most = max(most, open_now)
+        await eventually(lambda: most >= 3)
         await asyncio.sleep(0.01)
         open_now -= 1
 
