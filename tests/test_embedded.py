@@ -99,6 +99,16 @@ def test_servers_that_outlived_a_killed_parent_are_ended_and_replaced(folder: Pa
         assert _redis(again, "GET", "kept") == "42"
 
 
+def test_what_crashed_is_not_taken_for_started_by_the_record_that_it_left(folder: Path) -> None:
+    server = embedded.Postgres(folder, password="test-password")
+    server.start()
+    for _ in range(3):
+        server.kill()
+        server.start()
+        assert server.execute("select 42") == "42"
+    server.stop()
+
+
 def test_records_that_a_crash_left_empty_keep_neither_server_from_starting(folder: Path) -> None:
     with embedded.servers(folder) as found:
         _sql(found, "create table kept as select 42 as n")

@@ -62,7 +62,8 @@ class Postgres(Server):
         return first_number(self._record)
 
     def _answers(self) -> bool:
-        return self._record.exists() and self._record.read_text().split("\n")[-2:-1] == ["ready   "]
+        """Whether its record says so and is its own, not what a crashed one has left."""
+        return first_number(self._record) == self.pid and self._record.read_text().split("\n")[-2:-1] == ["ready   "]
 
     def execute(self, statement: str) -> str:
         """Run one statement as the superuser; what psql prints, unaligned. Raises CommandError with its complaint."""

@@ -44,7 +44,8 @@ MUTATIONS = (
         "2xx means durable",
         "analytics/queue/commit.py",
         '        try:\n            with reaching():\n                await keys.ENQUEUE.run(self._redis, "", self._share, *(part',
-        '        try:\n            _tell(taken, None)\n            with reaching():\n                await keys.ENQUEUE.run(self._redis, "", self._share, *(part',
+        "        try:\n            _tell(taken, None)\n            with reaching():\n"
+        '                await keys.ENQUEUE.run(self._redis, "", self._share, *(part',
         "tests/queue/test_commit.py::test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers",
         "tests/queue/test_commit.py::test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append",
     ),
