@@ -16,10 +16,12 @@ EXTRA = "embedded"
 
 
 def asked(name: str) -> Iterator[Requirement]:
-    """What pyproject.toml and NAME.in ask for, NAME.in's own `-r` included."""
+    """What pyproject.toml and NAME.in ask for, NAME.in's own `-r` included; of the image, only what the package cannot do without."""
     project = tomllib.loads(PROJECT.read_text())["project"]
-    yield from map(Requirement, (*project["dependencies"], *project["optional-dependencies"][EXTRA]))
-    yield from _lines(HERE / f"{name}.in")
+    yield from map(Requirement, project["dependencies"])
+    if name != "image":
+        yield from map(Requirement, project["optional-dependencies"][EXTRA])
+        yield from _lines(HERE / f"{name}.in")
 
 
 def _lines(path: Path) -> Iterator[Requirement]:
@@ -45,7 +47,7 @@ def pinned(name: str) -> dict[str, Requirement]:
 
 def faults() -> Iterator[str]:
     """What is wrong with the lock files, a line each."""
-    locks = {name: pinned(name) for name in ("main", "dev")}
+    locks = {name: pinned(name) for name in ("main", "dev", "image")}
     for name, lock in locks.items():
         for requirement in asked(name):
             pin = lock.get(canonicalize_name(requirement.name))
