@@ -1,7 +1,6 @@
 """One deployed platform for all tests that only use it: roles, nginx, and a short load that leaves something of everything."""
 
 import contextlib
-import json
 import os
 import tempfile
 import time
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from websockets.sync.client import ClientConnection, connect
 
 from tests.deploy.deployed import Deployed
 from tests.deploy.front import Front
+from tests.deploy.listener import Listener
 from tests.deploy.programs import find
 from tests.faults.platform import API_KEY, wait_for
 
@@ -65,27 +64,25 @@ def events(n: int, **more: object) -> list[dict[str, object]]:
 
 
 @contextlib.contextmanager
-def watch(front: Front) -> Iterator[ClientConnection]:
+def watch(front: Front) -> Iterator[Listener]:
     """A WebSocket through nginx that is subscribed to all events."""
-    with connect(
-        f"wss://127.0.0.1:{front.port}/realtime", ssl=front.context, additional_headers={"Authorization": f"Bearer {API_KEY}"}, open_timeout=60
-    ) as socket:
-        socket.send(json.dumps({"type": "subscribe", "id": "a", "channel": "events"}))
-        told = json.loads(socket.recv(60))
+    with Listener(f"wss://127.0.0.1:{front.port}/realtime", front.context, {"Authorization": f"Bearer {API_KEY}"}) as listener:
+        listener.send({"type": "subscribe", "id": "a", "channel": "events"})
+        told = listener.receive()
         assert told["type"] == "subscribed", told
-        yield socket
+        yield listener
 
 
 @pytest.fixture(scope="session")
 def loaded(deployed: Deployed) -> Deployed:
     """After a short load: events stored and refused, questions answered, a live listener told."""
-    with deployed.front.client(KEY) as client, watch(deployed.front) as socket:
+    with deployed.front.client(KEY) as client, watch(deployed.front) as listener:
         for _ in range(20):
             send(client, events(10))
         assert send(client, [*events(1), {"session_id": "s"}])["rejected"]
         for path in ("/api/trends", "/api/events", "/api/live", "/api/trends?nonsense=1"):
             client.get(path)
-        assert json.loads(socket.recv(20))["type"] == "event"
+        assert listener.receive()["type"] == "event"
     wait_for(deployed.drained, "an empty queue")
     return deployed
 
