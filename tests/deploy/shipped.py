@@ -32,7 +32,8 @@ def compose() -> dict[str, Any]:
 def compose_resolved(**secrets: str) -> Any:
     """docker-compose.yml as Docker Compose itself understands it."""
     env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **secrets}
-    return json.loads(run(docker_compose(), "--env-file", "/dev/null", "--profile", "monitoring", "config", "--format", "json", env=env))
+    printed = run(docker_compose(), "--env-file", "/dev/null", "--profile", "monitoring", "config", "--format", "json", env=env)
+    return json.loads(printed.replace("$$", "$"))  # it prints what could be read again
 
 
 @cache

@@ -15,6 +15,9 @@ ROLES = tuple(PORTS)
 REPLICAS = {"collector": 3, "processor": 2, "api": 2, "realtime": 2}
 LIMITS = {"collector": ("512M", "0.5"), "processor": ("1G", "1"), "api": ("512M", "0.5"), "realtime": ("512M", "0.5")}
 METRICS = {collector.name for collector in metrics.REGISTRY.get_all()}
+OF_SOME_ROLES = {"PORT", "REDIS_URL", "DATABASE_URL", "DATABASE_REPLICA_URL", "API_KEYS", "CONCURRENCY", "BATCH_SIZE", "GEOIP_FILE"}
+FIXED = {"ENVIRONMENT", "HOST", "COLLECTOR_PORT", "API_PORT", "REALTIME_PORT", "PROCESSOR_PORT", "SHUTDOWN_DELAY", "DATA_DIR"}
+"""Settings that a container has no use for: it runs one role, in production, on PORT."""
 GUIDE = ROOT.parent / "shared" / "deployment-guide.txt"
 
 
@@ -63,14 +66,42 @@ def test_the_collector_scales_as_the_guide_says() -> None:
     assert (made["livenessProbe"]["initialDelaySeconds"], made["livenessProbe"]["periodSeconds"]) == (15, 20)
 
 
+def config_map() -> dict[str, str]:
+    """What all pods of ours are given."""
+    [found] = [each for each in shipped.manifests("base") if each["kind"] == "ConfigMap" and each["metadata"]["name"].startswith("analytics-settings")]
+    data: dict[str, str] = found["data"]
+    return data
+
+
 def test_every_variable_is_a_setting_of_ours() -> None:
     known = {setting.name for setting in SETTINGS} | {"NODE_ENV"}
-    settings = next(each for each in shipped.manifests("base") if each["kind"] == "ConfigMap" and each["metadata"]["name"].startswith("analytics-settings"))
     for role in ROLES:
         assert not set(environment(role)) - known
         assert not _names(role) - known
-    assert not set(settings["data"]) - known
-    assert settings["data"]["NODE_ENV"] == "production"
+    assert not set(config_map()) - known
+
+
+def test_every_setting_can_be_set_and_is_what_it_is_by_default() -> None:
+    defaults = {setting.name: setting.default or "" for setting in SETTINGS if setting.name not in OF_SOME_ROLES | FIXED}
+    shared = config_map()
+    assert shared == {**defaults, "NODE_ENV": "production", "TRUSTED_PROXIES": shared["TRUSTED_PROXIES"]}
+    resolved = shipped.compose_resolved(**dict.fromkeys(shipped.SECRETS, "secret"))["services"]
+    for name in (*ROLES, "migrate"):
+        assert {key: value for key, value in resolved[name]["environment"].items() if key not in OF_SOME_ROLES} == shared
+    assert {name for role in ROLES for name in environment(role)} == {*shared, *OF_SOME_ROLES}
+    assert load(shared) == load({"NODE_ENV": "production", "TRUSTED_PROXIES": shared["TRUSTED_PROXIES"]})
+
+
+def test_the_example_names_all_that_compose_lets_one_change() -> None:
+    changeable = {name: value.replace("$$", "$") for name, value in re.findall(r"\$\{([A-Z_]+):-(.*?)\}", read("docker-compose.yml"))}
+    named = dict(re.findall(r"^#?([A-Z_]+)='?(.*?)'?$", read(".env.example"), re.MULTILINE))
+    assert named == {**dict.fromkeys(shipped.SECRETS, ""), **changeable, "GEOIP_FILE": ""}
+
+
+def test_a_file_of_countries_is_put_where_the_collector_looks_for_it() -> None:
+    given = shipped.compose_resolved(**dict.fromkeys(shipped.SECRETS, "secret"), GEOIP_FILE="./README.md")["services"]["collector"]
+    [mounted] = given["volumes"]
+    assert (mounted["source"], mounted["target"], mounted["read_only"]) == (str(ROOT / "README.md"), given["environment"]["GEOIP_FILE"], True)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -96,6 +127,12 @@ def _names(role: str) -> set[str]:
 def test_the_processors_concurrency_is_the_guides() -> None:
     assert environment("processor")["CONCURRENCY"] == 10
     assert {"name": "CONCURRENCY", "value": "10"} in container("base", "Deployment", "analytics-processor")["env"]
+
+
+def test_the_processors_batch_size_is_the_guides() -> None:
+    size = {setting.name: setting.default for setting in SETTINGS}["BATCH_SIZE"]
+    assert environment("processor")["BATCH_SIZE"] == f"${{BATCH_SIZE:-{size}}}"
+    assert {"name": "BATCH_SIZE", "value": size} in container("base", "Deployment", "analytics-processor")["env"]
 
 
 @pytest.mark.parametrize(("where", "kind", "query"), shipped.queries(), ids=lambda value: value if len(str(value)) < 60 else "…")

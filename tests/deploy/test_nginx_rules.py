@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics.protocols import PROTOCOLS
 from tests.deploy.front import HOST, Front
 from tests.deploy.programs import ROOT, find, run
 from tests.deploy.recorder import Recorder
@@ -59,6 +60,19 @@ def test_what_clients_need_is_reachable(nginx: Front, path: str) -> None:
         assert client.get(path).json()["path"] == path
 
 
+def test_every_path_of_the_collector_leads_to_it_and_to_no_other_role() -> None:
+    paths = {path for protocol in PROTOCOLS for path in (*protocol.routes, *protocol.stubs)} | {"/tracker.js"}
+    with tempfile.TemporaryDirectory(prefix="analytics-nginx-") as name, Recorder() as collector, Recorder() as other:
+        folder = Path(name)
+        folder.chmod(0o711)
+        ports = {"collector": [collector.port], "api": [other.port], "realtime": [other.port]}
+        with Front(folder, ports) as nginx, nginx.client() as client:
+            for path in sorted(paths):
+                asked = re.sub(r"\{\w+(:path)?\}", "any", path)
+                assert client.get(asked).status_code == 200, path
+        assert (collector.requests, other.requests) == (len(paths), 0)
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/collect/../metrics", "/collect%2f..%2fmetrics", "/api/..//metrics", "/%6detrics"])
 def test_metrics_are_refused_however_they_are_spelled(nginx: Front, path: str) -> None:
     answer = raw(nginx, f"GET {path} HTTP/1.1\nHost: {HOST}\nConnection: close\n\n")
@@ -104,6 +118,12 @@ def test_a_forged_address_is_overwritten(nginx: Front) -> None:
     assert told["x-forwarded-for"] == told["x-real-ip"] == "127.0.0.1"
     assert (told["x-forwarded-host"], told["x-forwarded-proto"]) == (HOST, "https")
     assert "forwarded" not in told
+
+
+def test_a_server_that_speaks_plausible_may_name_its_visitor(nginx: Front) -> None:
+    with nginx.client({"X-Forwarded-For": "203.0.113.9"}) as client:
+        told = client.get("/api/event").json()["headers"]
+    assert (told["X-Forwarded-For"], told["X-Real-IP"]) == ("203.0.113.9", "127.0.0.1")
 
 
 def test_a_trusted_proxy_is_believed_as_far_as_it_is_trusted() -> None:
