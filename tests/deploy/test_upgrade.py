@@ -1,19 +1,23 @@
-"""A rolling upgrade under load, as docs/operations/upgrade.md says: migrate first, then new beside old, then old away."""
+"""An upgrade under load: of the roles, as docs/operations/upgrade.md says (migrate first, then new beside old, then old away), and of the tables."""
 
 import io
 import signal
 import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.deploy.deployed import Deployed
-from tests.deploy.programs import ROOT
+from tests.deploy.programs import ROOT, run
 from tests.faults.load import Load, audit
 from tests.faults.platform import wait_for
 
 VERSIONS = "alembic/versions"
 NEEDED = "analytics/roles/collector.py"
+REVISIONS = sorted(path.name[:4] for path in (ROOT / VERSIONS).glob("[0-9]*.py"))
 
 
 def git(*words: str) -> bytes:
@@ -40,8 +44,8 @@ def test_an_upgrade_under_load_loses_nothing_and_counts_nothing_twice() -> None:
             tree.extractall(old, filter="data")
 
         def of_old(role: str) -> tuple[str, ...]:
-            run = "import runpy; runpy.run_module('analytics', run_name='__main__')"
-            return ("-c", f"import sys; sys.path[0] = {str(old)!r}; sys.argv = ['analytics', 'run', '--role={role}']; {run}")
+            begin = "import runpy; runpy.run_module('analytics', run_name='__main__')"
+            return ("-c", f"import sys; sys.path[0] = {str(old)!r}; sys.argv = ['analytics', 'run', '--role={role}']; {begin}")
 
         with Deployed(folder, release=old) as platform:
             before = [platform.role(role, program=of_old(role)) for role in ("collector", "processor")]
@@ -59,8 +63,37 @@ def test_an_upgrade_under_load_loses_nothing_and_counts_nothing_twice() -> None:
                 load.ports = [platform.all_of("collector")[-1].port]
                 assert second.end(signal.SIGTERM) == 0, second.tail()
                 load.wait_for_more(100)
-            head = max(path.name[:4] for path in (ROOT / VERSIONS).glob("[0-9]*.py"))
-            assert platform.sql("select version_num from alembic_version") == head
+            assert revision(platform) == REVISIONS[-1]
             wait_for(platform.drained, "an empty queue")
             platform.run("rebuild")  # what the older release stored has no rollups
             audit(platform, load)
+
+
+@pytest.mark.parametrize("older", REVISIONS[:-1])
+def test_tables_of_an_older_schema_are_migrated_under_load_and_nothing_is_lost(older: str) -> None:
+    """The roles are there before the tables that they need: what comes meanwhile waits in the queue, and is stored beside what was there."""
+    with tempfile.TemporaryDirectory(prefix="analytics-upgrade-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with Deployed(folder) as platform:
+            processor = platform.role("processor")
+            with Load(platform.role("collector")) as load:
+                load.wait_for_more(200)
+                wait_for(lambda: platform.books()["stored"] > 100, "stored events")
+                assert processor.end(signal.SIGTERM) == 0, processor.tail()
+                run(sys.executable, "-m", "alembic", "downgrade", older, env=platform.environment)
+                before = platform.books()["stored"]
+                processor.start(wait=False)
+                load.wait_for_more(200)
+                assert (revision(platform), platform.books()["stored"]) == (older, before)
+                platform.migrate()
+                wait_for(lambda: platform.books()["stored"] > before, "events stored in the new tables")
+                load.wait_for_more(100)
+            assert revision(platform) == REVISIONS[-1]
+            wait_for(platform.drained, "an empty queue")
+            platform.run("rebuild")  # what an older release stored has no rollups
+            audit(platform, load)
+
+
+def revision(platform: Deployed) -> str:
+    return platform.sql("select version_num from alembic_version")
