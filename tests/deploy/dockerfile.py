@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.programs import ROOT
+from tests.deploy.programs import ROOT, missing
 
 
 def instructions(stage: str) -> list[tuple[str, str]]:
@@ -37,9 +37,13 @@ def let_in() -> list[str]:
 
 
 def reachable() -> str:
-    """A python that other accounts can run: ours, or Debian's."""
+    """A python that other accounts can run and that can make environments: ours, or Debian's."""
     ours = Path(sys.executable).resolve()
-    return str(ours) if all(parent.stat().st_mode & stat.S_IXOTH for parent in ours.parents) else "/usr/bin/python3"
+    if all(parent.stat().st_mode & stat.S_IXOTH for parent in ours.parents):
+        return str(ours)
+    if subprocess.run(["/usr/bin/python3", "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode:
+        missing("python3-venv")
+    return "/usr/bin/python3"
 
 
 class Builder:

@@ -93,6 +93,6 @@ class Front:
 
 def certificate(folder: Path) -> None:
     """A self-signed certificate for this machine's address."""
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command = [find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     names = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1"]
     run(*command, *names, "-keyout", folder / "analytics.key", "-out", folder / "analytics.crt")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.deployed import Deployed
-from tests.deploy.programs import ROOT, run
+from tests.deploy.programs import ROOT, find, run
 from tests.faults.load import Load, audit
 from tests.faults.platform import wait_for
 
@@ -21,7 +21,7 @@ REVISIONS = sorted(path.name[:4] for path in (ROOT / VERSIONS).glob("[0-9]*.py")
 
 
 def git(*words: str) -> bytes:
-    return subprocess.run(["git", "-c", "safe.directory=*", *words], cwd=ROOT, capture_output=True, check=True).stdout
+    return subprocess.run([find("git"), "-c", "safe.directory=*", *words], cwd=ROOT, capture_output=True, check=True).stdout
 
 
 def release_before() -> str:
