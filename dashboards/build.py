@@ -116,30 +116,31 @@ API = [
           [("missed", f"sum(rate(analytics_realtime_events_missed_total{RATE})) or vector(0)")], unit="eps"),
 ]  # fmt: skip
 
-WHERE = "project = '$project' AND $__timeFilter(timestamp)"
-PERSON = "coalesce(user_id, session_id)"
+SEEN = """raw_events AS e LEFT JOIN identity_links AS known ON known.project = e.project AND known.actor = coalesce(user_id, session_id) COLLATE "C\""""
+WHERE = "e.project = '$project' AND $__timeFilter(timestamp)"
+PERSON = "coalesce(person, user_id, session_id)"
 DAYS = "metric_name = 'events' AND dimension_key = '' AND dimension_value = '' AND project = '$project' AND $__timeFilter(date::timestamptz)"
 
 BUSINESS = [
     stat("Events", "In the range that is shown, whole UTC days.", f"SELECT sum(value) AS events FROM daily_metrics WHERE {DAYS}", sql=True),  # noqa: S608
-    stat("People", "Distinct: user_id, else session_id.", f"SELECT count(DISTINCT {PERSON}) AS people FROM raw_events WHERE {WHERE}", sql=True),  # noqa: S608
-    stat("Sessions", "Distinct session ids.", f"SELECT count(DISTINCT session_id) AS sessions FROM raw_events WHERE {WHERE}", sql=True),  # noqa: S608
-    stat("Events a person", "On average.", f"SELECT count(*)::float / nullif(count(DISTINCT {PERSON}), 0) AS each FROM raw_events WHERE {WHERE}", sql=True),  # noqa: S608
-    stat("Known people", "Share that came with a user_id.",
-         f"SELECT count(DISTINCT user_id)::float / nullif(count(DISTINCT {PERSON}), 0) AS known FROM raw_events WHERE {WHERE}",  # noqa: S608
+    stat("People", "Whoever logs in is one person, before and after.", f"SELECT count(DISTINCT {PERSON}) AS people FROM {SEEN} WHERE {WHERE}", sql=True),  # noqa: S608
+    stat("Sessions", "Distinct session ids.", f"SELECT count(DISTINCT session_id) AS sessions FROM {SEEN} WHERE {WHERE}", sql=True),  # noqa: S608
+    stat("Events a person", "On average.", f"SELECT count(*)::float / nullif(count(DISTINCT {PERSON}), 0) AS each FROM {SEEN} WHERE {WHERE}", sql=True),  # noqa: S608
+    stat("Known people", "Share that has ever come with a user_id.",
+         f"SELECT count(DISTINCT {PERSON}) FILTER (WHERE user_id IS NOT NULL)::float / nullif(count(DISTINCT {PERSON}), 0) AS known FROM {SEEN} WHERE {WHERE}",  # noqa: S608
          "percentunit", sql=True),
     stat("Right now", "Events a second, all projects.", f"sum(rate(analytics_events_queued_total{RATE}))", "eps"),
     Panel("Events a day", "From the rollup; days are UTC's.",
           [("", f"SELECT date::timestamptz AS time, value AS events FROM daily_metrics WHERE {DAYS} ORDER BY 1")], "bars", sql=True),  # noqa: S608
     Panel("People a day", "Distinct people of each UTC day.",
           [("", f"SELECT date_trunc('day', timestamp, 'UTC') AS time, count(DISTINCT {PERSON}) AS people"  # noqa: S608
-                f" FROM raw_events WHERE {WHERE} GROUP BY 1 ORDER BY 1")], "bars", sql=True),
+                f" FROM {SEEN} WHERE {WHERE} GROUP BY 1 ORDER BY 1")], "bars", sql=True),
     Panel("What people do", "Events and people by type and action.",
           [("", f"SELECT event_type AS type, event_action AS action, count(*) AS events, count(DISTINCT {PERSON}) AS people"  # noqa: S608
-                f" FROM raw_events WHERE {WHERE} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20")], "table", sql=True),
+                f" FROM {SEEN} WHERE {WHERE} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20")], "table", sql=True),
     Panel("Where they do it", "Pages, by metadata.page.",
           [("", f"SELECT metadata ->> 'page' AS page, count(*) AS events, count(DISTINCT {PERSON}) AS people"  # noqa: S608
-                f" FROM raw_events WHERE {WHERE} AND metadata ? 'page' GROUP BY 1 ORDER BY 2 DESC LIMIT 20")], "table", sql=True),
+                f" FROM {SEEN} WHERE {WHERE} AND metadata ? 'page' GROUP BY 1 ORDER BY 2 DESC LIMIT 20")], "table", sql=True),
     Panel("Events by type", "As they come in, all projects.",
           [("{{type}}", f"sum by (type) (rate(analytics_events_received_total{RATE}))")], unit="eps", stack=True, width=24),
 ]  # fmt: skip

@@ -75,10 +75,11 @@ def watch(front: Front) -> Iterator[Listener]:
 
 @pytest.fixture(scope="session")
 def loaded(deployed: Deployed) -> Deployed:
-    """After a short load: events stored and refused, questions answered, a live listener told."""
+    """After a short load: events stored and refused, a visitor who logged in, questions answered, a live listener told."""
     with deployed.front.client(KEY) as client, watch(deployed.front) as listener:
         for _ in range(20):
             send(client, events(10))
+        send(client, [*events(1, session_id="visitor", user_id=None), *events(1, user_id="u0", metadata={"$anonymous_id": "visitor"})])
         assert send(client, [*events(1), {"session_id": "s"}])["rejected"]
         for path in ("/api/trends", "/api/events", "/api/live", "/api/trends?nonsense=1"):
             client.get(path)
