@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from analytics import __version__
-from analytics.errors import AnalyticsError, ConfigurationError
+from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def explain(error: Exception) -> str | None:
     """An expected failure in one line; None for one that nobody expects, which deserves its traceback."""
+    if isinstance(error, TransientStoreError | Unavailable):
+        return f"{error.message}; `analytics doctor` tells more"
     if isinstance(error, AnalyticsError):
         return error.message
     for kind in type(error).__mro__:

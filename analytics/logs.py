@@ -1,26 +1,46 @@
 """Logging: JSON lines in production, readable lines in development, and nothing secret or personal in either."""
 
+import ipaddress
 import logging
 import re
+import sys
 import traceback
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, TextIO
 
 import msgspec
 
 from analytics.settings import Settings
 
+log = logging.getLogger(__name__)
+
 SECRETS = (
     (re.compile(r"\bak_[wra]_[A-Za-z0-9_-]+"), lambda m: m.group()[:7] + "…"),
     (re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]+"), r"\1…"),
     (re.compile(r"(?i)((?:x-api-key|x-write-key|write_?key|api_?key|password|secret|token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&;}]+"), r"\1…"),
-    (re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@"), r"\1…@"),
+    (re.compile(r"(\b\w+://[^\s:/@]*:)[^\s@]+@"), r"\1…@"),
 )
 """What nobody may see: our keys, credentials in headers and URLs."""
 
+
+def _site(match: re.Match[str]) -> str:
+    """Another machine's IPv6 address without what is below its site (/48); anything else as it is."""
+    text = match.group()
+    bare = text if text.endswith("::") else text.removesuffix(":")
+    try:
+        address = ipaddress.IPv6Address(bare)
+    except ValueError:
+        return text
+    if address.is_loopback or address.is_unspecified:
+        return text
+    return f"{':'.join(address.exploded.split(':')[:3])}:…{text.removeprefix(bare)}"
+
+
 PERSONAL = (
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "…@…"),
+    (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+"), "…@…"),
     (re.compile(r"\b(?:(?!127\.|0\.0\.0\.0)\d{1,3}\.\d{1,3}\.\d{1,3}\.)\d{1,3}\b"), lambda m: m.group().rpartition(".")[0] + ".…"),
+    (re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,8}+[0-9a-fA-F]{0,4}+(?!\w|\.\d)"), _site),
 )
 """What a log, which is kept, leaves out besides: e-mail addresses, the last part of other machines' addresses."""
 
@@ -76,6 +96,11 @@ class Readable(logging.Formatter):
         return f"{line}\n{trace}" if (trace := _trace(record)) else line
 
 
+def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ends the process unexpectedly is told like all else, its traceback redacted."""
+    log.critical("ended by an unexpected error", exc_info=(kind, error, trace))
+
+
 QUIET = ("hypercorn.access", "arq", "alembic", "asyncio")
 """Libraries whose `info` is noise to an operator."""
 
@@ -89,5 +114,6 @@ def setup(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    sys.excepthook = _last_words
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -103,11 +103,17 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_migrate_without_a_database_says_what_to_set(tmp_path: Path) -> None:
-    assert "DATABASE_URL is not set" in complaint(analytics("migrate", DATA_DIR=str(tmp_path)), 2)
+    line = complaint(analytics("migrate", DATA_DIR=str(tmp_path)), 2)
+    assert "DATABASE_URL is not set" in line
+    assert "set DATABASE_URL, or start one" in line
 
 
-def test_migrate_with_an_unreachable_database_is_one_line() -> None:
-    complaint(analytics("migrate", **NOWHERE), 1)
+@pytest.mark.parametrize("arguments", ["migrate", "projects list", "keys revoke 1", "import {file}", "dead-letters list", "dead-letters replay 1", "verify"])
+def test_a_server_out_of_reach_is_one_line_that_says_what_to_do(arguments: str, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_text("{}\n")
+    done = analytics(*arguments.format(file=file).split(), DATA_DIR=str(tmp_path), **NOWHERE)
+    assert "`analytics doctor`" in complaint(done, 1)
 
 
 def test_migrate_says_what_it_did(database_url: str) -> None:

@@ -123,6 +123,8 @@ def test_projects_are_made_once_and_listed(analytics: Run) -> None:
         (["--scope", "everything"], "everything"),
         (["--scope", "ingest", "--expires", "soon"], "30d"),
         (["--scope", "ingest", "--expires", "2020-01-01"], "past"),
+        (["--scope", "ingest", "--expires", "0d"], "past"),
+        (["--scope", "ingest", "--project", "shop", "--all-projects"], "exclude"),
         (["--scope", "ingest", "--origin", "shop.example"], "origin"),
         (["--scope", "ingest", "--origin", "https://shop.example/path"], "origin"),
         (["--scope", "ingest", "--name", "x" * 101], "100"),

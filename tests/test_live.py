@@ -165,6 +165,21 @@ async def test_only_watched_projects_are_subscribed_to(redis: Redis, bus: Bus) -
             await asyncio.sleep(0.01)
 
 
+async def test_who_leaves_while_others_are_told_hears_nothing_more(redis: Redis, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "SLICE_SECONDS", -1.0)  # others have their turn after each watcher
+    second, last = Ear(), Ear()
+
+    class First(Ear):
+        def stored(self, batch: Batch) -> None:
+            asyncio.get_running_loop().call_soon(bus.unwatch, "shop", second)
+
+    for ear in (First(), second, last):
+        await bus.watch("shop", ear)
+    await publish(redis, some(1))
+    await until(lambda: last.heard)
+    assert not second.heard
+
+
 async def test_after_a_restart_of_redis_the_gap_is_exact_and_events_flow_again(own_valkey: Valkey) -> None:
     redis = client(own_valkey.url)
     async with Bus(redis) as bus:

@@ -3,6 +3,9 @@
 import io
 import json
 import logging
+import subprocess
+import sys
+import timeit
 from collections.abc import Iterator
 
 import pytest
@@ -17,8 +20,9 @@ CANARY = "ak_w_" + "Zq7" * 14
 def output() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, hook = root.handlers[:], root.level, sys.excepthook
     yield stream
+    sys.excepthook = hook
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -36,6 +40,8 @@ def output() -> Iterator[io.StringIO]:
         ("postgresql://app:hunter22@db/analytics", "hunter22"),
         ("user ada@example.org left", "ada@example.org"),
         ("peer 203.0.113.77 is too fast", "203.0.113.77"),
+        ("peer [2001:db8:12::ab:77]:443 is too fast", "ab:77"),
+        ("peer 2001:db8:12:34:5:6:7:8: left", "5:6:7:8"),
     ],
 )
 def test_secrets_and_personal_data_are_hidden(text: str, hidden: str) -> None:
@@ -43,9 +49,18 @@ def test_secrets_and_personal_data_are_hidden(text: str, hidden: str) -> None:
     assert hidden not in logs.redact(text)
 
 
-@pytest.mark.parametrize("text", ["listening on 127.0.0.1:4001", "stored 1,000 events in 0.2 s", "redis://cache:6379/0"])
+@pytest.mark.parametrize(
+    "text", ["listening on 127.0.0.1:4001", "on [::1]:4001, from 14:03:07 on", "std::move at 2a:b", "stored 1,000 events in 0.2 s", "redis://cache:6379/0"]
+)
 def test_what_is_no_secret_stays(text: str) -> None:
     assert logs.redact(text) == text
+
+
+def test_a_long_word_costs_no_more_than_its_length() -> None:
+    def seconds(characters: int) -> float:
+        return min(timeit.repeat(lambda: logs.redact("f" * characters), number=1, repeat=3))
+
+    assert seconds(200_000) < 40 * seconds(20_000)
 
 
 def test_the_configured_keys_are_hidden_whatever_they_look_like(output: io.StringIO) -> None:
@@ -66,6 +81,18 @@ def test_production_writes_one_json_object_a_line_with_the_traceback_inside(outp
     assert (line["level"], line["logger"]) == ("error", "analytics.x")
     assert "ValueError" in line["trace"]
     assert CANARY not in lines[0]
+
+
+def test_what_ends_the_process_is_told_as_all_else_is() -> None:
+    program = (
+        "from analytics import logs; from analytics.settings import Settings; import sys;"
+        "logs.setup(Settings(environment='production')); raise ValueError('redis://:hunter22@cache:6379/0')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    line = json.loads(done.stderr)
+    assert (done.returncode, line["level"]) == (1, "critical")
+    assert "ValueError" in line["trace"]
+    assert "hunter22" not in done.stderr
 
 
 def test_development_is_readable(output: io.StringIO) -> None:

@@ -28,14 +28,14 @@ class Expiry(click.ParamType[datetime]):
     name = "30d|ISO"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if span := _SPAN.fullmatch(value):
-            return datetime.now(UTC) + timedelta(**{_UNITS[span[2]]: int(span[1])})
+        now = datetime.now(UTC)
         try:
-            moment = datetime.fromisoformat(value)
+            span = _SPAN.fullmatch(value)
+            moment = now + timedelta(**{_UNITS[span[2]]: int(span[1])}) if span else datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is neither a span like 30d nor an ISO date or date-time", param, ctx)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if moment <= datetime.now(UTC):
+        if moment <= now:
             self.fail(f"{value} is past", param, ctx)
         return moment
 
@@ -59,7 +59,7 @@ def keys() -> None:
 
 @keys.command()
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do; may be repeated. admin includes the others.")
-@click.option("--project", default=DEFAULT_PROJECT, show_default=True, help="The one project that it opens.")
+@click.option("--project", help=f"The one project that it opens.  [default: {DEFAULT_PROJECT}]")
 @click.option("--all-projects", is_flag=True, help="It opens every project.")
 @click.option("--origin", "origins", multiple=True, type=Origin(), help="Pages that may use it; may be repeated. Without it, any.")
 @click.option("--expires", type=Expiry(), help="When it ends.  [default: never]")
@@ -67,14 +67,23 @@ def keys() -> None:
 @click.option("--token", help="Another product's token, to be a key here: what its libraries carry already.  [default: a new one]")
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 def create(
-    scopes: tuple[str, ...], project: str, all_projects: bool, origins: tuple[str, ...], expires: datetime | None, name: str, token: str | None, json_: bool
+    scopes: tuple[str, ...],
+    project: str | None,
+    all_projects: bool,
+    origins: tuple[str, ...],
+    expires: datetime | None,
+    name: str,
+    token: str | None,
+    json_: bool,
 ) -> None:
     """Make a key and show it, once."""
     if len(name) > 100:
         raise click.BadParameter("a name has at most 100 characters", param_hint="--name")
+    if project and all_projects:
+        raise click.UsageError("--project and --all-projects exclude each other")
 
     async def change(engine: AsyncEngine) -> None:
-        where = None if all_projects else project
+        where = None if all_projects else project or DEFAULT_PROJECT
         text, key = await create_key(engine, scopes=scopes, project=where, origins=origins, expires_at=expires, name=name, token=token)
         if json_:
             as_json({"key": text, **_shown(key)})

@@ -2,7 +2,7 @@
 
 import click
 
-from analytics.commands import connected
+from analytics.commands.servers import located
 
 
 @click.command()
@@ -10,7 +10,7 @@ def migrate() -> None:
     """Bring the database's tables up to date. Safe to run again, and by several replicas at once."""
     from analytics.stores.schema import migrate as upgrade
 
-    settings = connected()
+    settings = located("DATABASE_URL")
     done = upgrade(settings.database(), settings)
     if done.changed:
         click.echo(f"migrated from {done.before or 'an empty database'} to {done.after}")

@@ -185,7 +185,8 @@ class Bus:
         batch = Batch(events, first)
         since = time.monotonic()
         for watcher in tuple(channel.watchers) if events else ():
-            watcher.stored(batch)
+            if watcher in channel.watchers:  # it may have left while others had their turn
+                watcher.stored(batch)
             if time.monotonic() - since > SLICE_SECONDS:
                 await asyncio.sleep(0)
                 since = time.monotonic()

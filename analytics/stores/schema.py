@@ -59,7 +59,7 @@ def _migrate(database_url: str, settings: Settings) -> Migration:
         before = _upgrade(database_url)
         asyncio.run(_maintain(database_url, settings))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise CommandError(f"the database could not be migrated: {describe(error)}") from error
+        raise CommandError(f"the database could not be migrated: {describe(error)}; `analytics doctor` tells whether it can be reached") from error
     return Migration(before, target)
 
 
