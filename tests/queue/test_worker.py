@@ -1,6 +1,7 @@
 """The worker: nothing but a settled outcome takes a job out of the queue, whatever happens on the way."""
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,12 @@ async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(server
             assert not task.done()
             assert await queue.books() == Books(accepted=10, stored=10)
     assert max(ledger.attempts.values()) == 1, "a commit is settled as soon as Redis is back, not stored again"
+
+
+async def test_signals_are_left_to_who_started_the_worker(redis: Redis, settings: Settings, ledger: Ledger) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    worker._Runner(worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury), redis, settings.job_timeout)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_body_for_another_function_keeps_its_arguments() -> None:

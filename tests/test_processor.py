@@ -1,0 +1,56 @@
+"""The processor's own part: who watches is told of what is committed, and of nothing else."""
+
+from collections.abc import Sequence
+
+import pytest
+from redis.asyncio import Redis
+
+from analytics import live
+from analytics.errors import TransientStoreError
+from analytics.events import Event, Job, Outcome
+from analytics.queue import Queue
+from analytics.roles.processor import Processor
+from analytics.settings import Settings
+from analytics.stores.transaction import Written
+from tests.queue.kit import event
+
+
+class Store:
+    """Stores the first event of all; the others are duplicates. Away, it stores nothing."""
+
+    def __init__(self) -> None:
+        self.away = False
+
+    async def write(self, jobs: Sequence[Job]) -> Written:
+        if self.away:
+            raise TransientStoreError("no database")
+        return Written([Outcome(stored=1, duplicate=len(job.events) - 1) for job in jobs], [job.events[0] for job in jobs])
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """The events that the live bus was given."""
+    heard: list[Event] = []
+
+    async def publish(_: Redis, events: Sequence[Event]) -> None:
+        heard.extend(events)
+
+    monkeypatch.setattr(live, "publish", publish)
+    return heard
+
+
+async def test_only_what_is_committed_is_shown(told: list[Event]) -> None:
+    store, redis = Store(), Redis()
+    config = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
+    processor = Processor(redis, Queue(redis, config), config)
+    processor._store = store  # type: ignore[assignment]  # the two methods that it is asked for here
+    sent = [event(), event()]
+    store.away = True
+    with pytest.raises(TransientStoreError):
+        await processor.write([Job("a.2", sent)])
+    assert told == []
+    store.away = False
+    assert await processor.write([Job("a.2", sent)]) == [Outcome(stored=1, duplicate=1)]
+    assert told == sent[:1]
+    await processor.engine.dispose()
+    await redis.aclose()
