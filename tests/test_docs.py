@@ -1,5 +1,6 @@
 """The docs say what the code does: nothing that can be set, called, measured or answered is missing, and what is shown runs."""
 
+import ast
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from analytics import metrics, pipeline
 from analytics.cli import cli
 from analytics.embedded import free_port
 from analytics.queries import QUESTIONS, Question
+from analytics.roles import http
 from analytics.settings import SECRETS, SETTINGS, Setting
 from tests.faults.platform import http_get, wait_for
 
@@ -98,6 +100,26 @@ def test_every_verdict_of_the_collector_stands_in_the_docs() -> None:
     assert used
     page = (ROOT / "docs" / "collecting.md").read_text()
     assert [code for code in used if f"`{code}`" not in page] == []
+
+
+def codes_in(source: str) -> Iterator[str]:
+    """The codes that a module names: `code="…"` of a call, `"code": "…"` of a body."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+            yield str(node.value.value)
+        elif isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            yield from (str(value.value) for key, value in pairs if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant))
+
+
+def test_every_error_stands_in_the_docs_and_no_other() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text()
+    used = {code for path in (ROOT / "analytics").rglob("*.py") for code in codes_in(path.read_text())} - {"200"}
+    used |= {kind.default_code for kind in http.STATUS} | {code for code, _ in http.REFUSALS.values()} | {"http_error"}
+    used |= {"bad_timestamp"}  # of a batch's sent_at, by the judge of events
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == used
+    for kind, status in http.STATUS.items():
+        assert f"| `{kind.default_code}` | {status} |" in page
 
 
 def test_every_step_and_every_reason_stands_in_the_docs() -> None:

@@ -47,6 +47,13 @@ STATUS: Mapping[type[errors.AnalyticsError], int] = {
     errors.TransientStoreError: 503,
 }
 
+REFUSALS = {
+    404: ("not_found", "nothing lives at this address"),
+    405: ("method_not_allowed", "this address does not take this method"),
+    413: ("too_large", "the body is over its limit"),
+}
+"""What the router refuses: status → code and message."""
+
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -89,11 +96,7 @@ async def _on_error(_: Request, error: Exception) -> Response:
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-    code, message = {
-        404: ("not_found", "nothing lives at this address"),
-        405: ("method_not_allowed", "this address does not take this method"),
-        413: ("too_large", "the body is over its limit"),
-    }.get(error.status_code, ("http_error", error.detail))
+    code, message = REFUSALS.get(error.status_code, ("http_error", error.detail))
     return json_response({"error": {"code": code, "message": message}}, error.status_code, error.headers)
 
 
