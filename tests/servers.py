@@ -1,6 +1,10 @@
-"""Real servers for the tests: started once a session, a database or a keyspace for each test."""
+"""Real servers for the tests: started once a session, a database or a keyspace for each test.
+
+With POSTGRES_BIN=/usr/lib/postgresql/15/bin the tests run on that PostgreSQL instead of the embedded one.
+"""
 
 import contextlib
+import os
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -11,9 +15,23 @@ from analytics.embedded import Postgres, Valkey, create_database
 PASSWORD = "test-password"
 
 
+class Installed(Postgres):
+    """A PostgreSQL that this machine has, perhaps of an older major version than the embedded one."""
+
+    initdb_options = ()
+
+    def __init__(self, programs: Path, folder: Path, **options: str) -> None:
+        super().__init__(folder, password=PASSWORD, **options)
+        self.programs = programs
+
+    def program(self, name: str) -> str:
+        return str(self.programs / name)
+
+
 @contextlib.contextmanager
-def postgres(folder: Path, **options: str) -> Iterator[Postgres]:
-    server = Postgres(folder, password=PASSWORD, port=None, **{"fsync": "off", "max_connections": "200", **options})
+def postgres(folder: Path, programs: str | None = os.environ.get("POSTGRES_BIN"), **options: str) -> Iterator[Postgres]:
+    options = {"fsync": "off", "max_connections": "200", **options}
+    server = Installed(Path(programs), folder, **options) if programs else Postgres(folder, password=PASSWORD, **options)
     server.start()
     try:
         yield server

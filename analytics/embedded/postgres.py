@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from analytics.embedded.server import Server, first_number, last_line, uninterrupted
@@ -12,6 +13,7 @@ from analytics.errors import CommandError
 class Postgres(Server):
     name = "postgres"
     stop_signal = signal.SIGINT
+    initdb_options: Sequence[str] = ("--sync-method=syncfs",)
 
     @property
     def data(self) -> Path:
@@ -39,7 +41,7 @@ class Postgres(Server):
         secret = self.folder / "password"
         self._write_secret(secret, self.password)
         command = [
-            self.program("initdb"), "-D", str(fresh), "-U", "postgres", "-E", "utf8", "--locale=C", "--sync-method=syncfs",
+            self.program("initdb"), "-D", str(fresh), "-U", "postgres", "-E", "utf8", "--locale=C", *self.initdb_options,
             "--auth=scram-sha-256", f"--pwfile={secret}",
         ]  # fmt: skip
         with uninterrupted():
