@@ -21,7 +21,7 @@ class Installed(Postgres):
     initdb_options = ()
 
     def __init__(self, programs: Path, folder: Path, **options: str) -> None:
-        super().__init__(folder, password=PASSWORD, **options)
+        super().__init__(folder, password=PASSWORD, port=None, **options)
         self.programs = programs
 
     def program(self, name: str) -> str:
@@ -31,7 +31,7 @@ class Installed(Postgres):
 @contextlib.contextmanager
 def postgres(folder: Path, programs: str | None = os.environ.get("POSTGRES_BIN"), **options: str) -> Iterator[Postgres]:
     options = {"fsync": "off", "max_connections": "200", **options}
-    server = Installed(Path(programs), folder, **options) if programs else Postgres(folder, password=PASSWORD, **options)
+    server = Installed(Path(programs), folder, **options) if programs else Postgres(folder, password=PASSWORD, port=None, **options)
     server.start()
     try:
         yield server

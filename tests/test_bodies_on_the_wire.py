@@ -15,7 +15,7 @@ from hypercorn.config import Config
 from analytics.embedded import free_port
 from analytics.projects import Keys
 from analytics.roles import collector
-from analytics.roles.collector import Desk
+from analytics.roles.desk import Desk
 from analytics.roles.inflate import MAX_COMPRESSED
 from analytics.settings import Settings
 from tests.collecting import GOOD, MemorySalts, MemorySink, Table

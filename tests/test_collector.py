@@ -20,7 +20,7 @@ from analytics.errors import Unavailable
 from analytics.projects import digest
 from analytics.projects.mirroring import KEYS, SYNCED
 from analytics.queue import Queue
-from analytics.roles import collector
+from analytics.roles import body, collector
 from analytics.roles.inflate import MAX_INFLATED
 from analytics.settings import Settings
 from tests.collecting import BAD, GOOD, Client, Table, error_of, running
@@ -109,7 +109,7 @@ async def test_a_large_batch_does_not_hold_up_the_others(client: Client) -> None
 
 
 async def test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.2)
 
     async def drops() -> AsyncIterator[bytes]:
         for _ in range(100):

@@ -1,18 +1,17 @@
 """`analytics dead-letters`: look at what could not be stored, try it again, or delete it."""
 
 import asyncio
-import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 import msgspec
 
 from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located
+from analytics.commands.span import Span
 from analytics.errors import CommandError
 from analytics.events import Event, public
 from analytics.queue import Queue, body, connect
@@ -22,21 +21,6 @@ from analytics.stores import DeadLetter, DeadLetters, PostgresStore
 MESSAGE_SHOWN = 100
 JOB_EVENTS = 1_000
 """Events of dead letters that are tried again as one job."""
-
-_AGE = re.compile(r"([0-9]{1,5})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Age(click.ParamType[timedelta]):
-    """A span of time."""
-
-    name = "30d"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        age = _AGE.fullmatch(value)
-        if age is None:
-            self.fail(f"{value!r} is no span of time like 90m, 24h, 30d or 12w", param, ctx)
-        return timedelta(**{_UNITS[age[2]]: int(age[1])})
 
 
 @click.group("dead-letters")
@@ -79,7 +63,7 @@ def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
 @dead_letters.command()
 @click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]…")
 @click.option("--all", "all_", is_flag=True, help="All of them.")
-@click.option("--older-than", "age", type=Age(), help="Only those that have lain there this long; without a NUMBER, all of them.")
+@click.option("--older-than", "age", type=Span(), help="Only those that have lain there this long; without a NUMBER, all of them.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(numbers: Sequence[int], all_: bool, age: timedelta | None, yes: bool) -> None:
     """Delete dead letters for good, by NUMBER, --all, or --older-than."""

@@ -25,7 +25,7 @@ GOOD, ODD, BAD = "✓", "!", "✗"
 COLORS = {GOOD: "green", ODD: "yellow", BAD: "red"}
 
 VERSIONS = range(15, 19)
-"""Major versions of PostgreSQL that the tests run on."""
+"""Major versions of PostgreSQL that are supported."""
 
 KEYS = "SELECT count(*) FROM api_keys WHERE NOT revoked AND (expires_at IS NULL OR expires_at > now())"
 DURABLE = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'"
@@ -147,7 +147,7 @@ async def _replica(settings: Settings, url: str) -> Finding:
 async def _server(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
     found = await connection.fetchval("SHOW server_version")
     known = connection.get_server_version().major in VERSIONS
-    hint = "" if known else f"; tested are {VERSIONS[0]} to {VERSIONS[-1]}"
+    hint = "" if known else f"; supported are {VERSIONS[0]} to {VERSIONS[-1]}"
     yield Finding(GOOD if known else ODD, "PostgreSQL", f"{found} answers{hint}")
     extension = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
     if extension:

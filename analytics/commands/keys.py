@@ -1,9 +1,8 @@
 """`analytics keys`: make, list and revoke keys. A key's text is shown once, when it is made; only its digest is kept."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,14 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located, register
+from analytics.commands.span import span
 from analytics.events import DEFAULT_PROJECT
 from analytics.logs import redact
 from analytics.projects import SCOPES, Key, create_key, list_keys, mirror, revoke_key
 from analytics.queue import connect
 from analytics.settings import Settings
-
-_SPAN = re.compile(r"([0-9]{1,5})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Expiry(click.ParamType[datetime]):
@@ -30,8 +27,8 @@ class Expiry(click.ParamType[datetime]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         now = datetime.now(UTC)
         try:
-            span = _SPAN.fullmatch(value)
-            moment = now + timedelta(**{_UNITS[span[2]]: int(span[1])}) if span else datetime.fromisoformat(value)
+            ahead = span(value)
+            moment = datetime.fromisoformat(value) if ahead is None else now + ahead
         except ValueError:
             self.fail(f"{value!r} is neither a span like 30d nor an ISO date or date-time", param, ctx)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics import metrics, settings
-from analytics.errors import Unauthorized, Unavailable
+from analytics.errors import Unavailable
 from analytics.projects import DatabaseKeys, Key, Keys, authorize
 from analytics.queries import QUESTIONS, Question, Reply, Sources, Stream, reply
 from analytics.queries.flights import Flights
@@ -27,21 +27,12 @@ from analytics.queries.read import open_engine, snapshot
 from analytics.queries.replica import Replica
 from analytics.queue import connect
 from analytics.queue.reader import Reader
-from analytics.roles.http import MEDIA_TYPE, json_response, role_app
+from analytics.roles.http import MEDIA_TYPE, json_response, needed_token, role_app
 from analytics.settings import Settings
 
 PREFIX = "/api"
 REDIS_SECONDS = 1.0
 VARY = "Authorization, X-API-Key, Origin"
-
-
-def token(headers: Mapping[str, str]) -> str:
-    """The key of a request. Raises Unauthorized when there is none."""
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    found = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-    if not found:
-        raise Unauthorized("a key is needed, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
-    return found
 
 
 def _response(found: Reply | Stream, headers: Mapping[str, str]) -> Response:
@@ -61,7 +52,7 @@ def _response(found: Reply | Stream, headers: Mapping[str, str]) -> Response:
 def _route(question: Question) -> Route:
     async def endpoint(request: Request) -> Response:
         state = request.app.state
-        key: Key = await state.keys.find(token(request.headers))
+        key: Key = await state.keys.find(needed_token(request.headers))
         authorize(key, "query", origin=request.headers.get("origin"))
         fresh = "no-cache" in request.headers.get("cache-control", "").lower()
         found = await reply(question, request.scope["query_string"], request.path_params, key, state.sources, fresh=fresh)

@@ -1,6 +1,5 @@
 """The first half of an event's way: decode → project for the write key → pipeline → group commit to the queue → the reply."""
 
-import asyncio
 import re
 import time
 from collections import Counter
@@ -9,114 +8,26 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import ParamSpec, TypeVar
-from typing import Protocol as Shape
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from analytics import metrics, pipeline, settings
-from analytics.errors import AnalyticsError, ConfigurationError, SlowBody, TooLarge, Unauthorized, UnknownKey
-from analytics.events import DEFAULT_PROJECT, Event
-from analytics.projects import Keys, RedisKeys, authorize
+from analytics.errors import AnalyticsError, ConfigurationError, TooLarge
+from analytics.projects import Keys, RedisKeys
 from analytics.protocols import NATIVE, PROTOCOLS, Decoded, Incoming, Protocol, Reply
 from analytics.queue import Queue, Salts, connect
-from analytics.roles.cors import Cors, Origins, foreign_origin
-from analytics.roles.countries import open_countries
+from analytics.roles.body import beside, inflated, read
+from analytics.roles.cors import Cors, Origins
+from analytics.roles.desk import Desk
 from analytics.roles.http import error_headers, role_app, status_of
-from analytics.roles.inflate import MAX_COMPRESSED, inflate
-from analytics.roles.limits import Limits
 from analytics.roles.script import Script
 from analytics.settings import Settings
 from analytics.tracker import SCRIPT
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-THREAD_BYTES = 256 << 10
-"""A body this large is read beside the event loop, so that others need not wait for it."""
-
-OWN_TOKENS = ("ak_w_", "ak_r_", "ak_a_")
-"""How keys of our own begin: one that is unknown is a mistake, whoever sends it."""
-
-BODY_SECONDS = 30.0
-"""How long a body may take from its first byte to its last; the server bounds only the silence between two of its parts."""
-
-DISCARDED_BYTES = 16 << 20
-"""How much of a body that is too large is read all the same: a sender who is cut off while sending never hears the refusal."""
-
-
-class Sink(Shape):
-    """What the collector needs of the queue."""
-
-    async def append(self, events: Sequence[Event]) -> None:
-        """Returns when the events are durable. Raises Unavailable when none of them is."""
-
-    async def check(self) -> str:
-        """For /health."""
-
-    async def refresh_gauges(self) -> None:
-        """For /metrics."""
-
-
-class Salter(Shape):
-    """Where the collector gets the day's salt."""
-
-    async def of(self, moment: datetime) -> bytes:
-        """Raises Unavailable."""
-
-
-class Desk:
-    """Where requests are admitted: what all of them share while the collector runs. Raises ConfigurationError when GEOIP_FILE cannot be read."""
-
-    def __init__(self, sink: Sink, keys: Keys, salts: Salter, config: Settings) -> None:
-        self.sink = sink
-        self.salts = salts
-        self.rules = rules_of(config)
-        self.steps = pipeline.STEPS
-        self.keys = keys
-        self.require_key = config.require_write_key
-        self.retention_days = config.retention_days
-        self.origins = Origins(config.cors_origins)
-        self.limits = Limits(config.rate_limit)
-
-    async def admit(self, token: str | None, origin: bytes | None, peer: str, *, foreign: bool = False) -> str:
-        """The project of a request. Raises Unauthorized, Forbidden, RateLimited, or Unavailable when its key cannot be checked.
-
-        A token that is `foreign` and that nobody has registered is as good as none, so that pointing a library here is enough to begin.
-        """
-        if origin is not None and origin not in self.origins:
-            raise foreign_origin()
-        if token is None:
-            self.limits.take(peer)
-            if self.require_key:
-                raise Unauthorized("a write key is required", code="missing_key")
-            return DEFAULT_PROJECT
-        try:
-            key = await self.keys.find(token)
-        except Unauthorized as error:
-            self.limits.take(peer)  # who guesses keys is known by nothing else
-            if foreign and isinstance(error, UnknownKey) and not self.require_key and not token.startswith(OWN_TOKENS):
-                return DEFAULT_PROJECT
-            raise
-        self.limits.take(f"key {key.id}")
-        return authorize(key, "ingest", origin=None if origin is None else origin.decode("latin-1"))
-
-
-def rules_of(config: Settings) -> pipeline.Rules:
-    """The settings that the pipeline's steps follow."""
-    return pipeline.Rules(
-        bots=config.bots,
-        signals=config.honor_signals,
-        store_ip=config.store_ip,
-        country_header=config.country_header.encode(),
-        country=None if config.geoip_file is None else open_countries(config.geoip_file),
-    )
 
 
 class Endpoint:
@@ -145,7 +56,7 @@ class Endpoint:
     async def choose(self, incoming: Incoming) -> Protocol:
         """Whose request this is."""
         for protocol in self.protocols[1:]:
-            if await _beside(len(incoming.body), protocol.claims, incoming):
+            if await beside(len(incoming.body), protocol.claims, incoming):
                 return protocol
         return self.protocols[0]
 
@@ -175,9 +86,9 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
     desk: Desk = scope["app"].state.desk
     headers, size = incoming.headers, len(incoming.body)
     peer = scope["client"][0] if scope.get("client") else ""
-    draft = await _beside(size, protocol.read, incoming)
+    draft = await beside(size, protocol.read, incoming)
     project = await desk.admit(draft.key, headers.get(b"origin"), peer, foreign=protocol.foreign)
-    decoded = await _beside(size, draft.decide, project)
+    decoded = await beside(size, draft.decide, project)
     _count(decoded)
     salt = await desk.salts.of(incoming.received)
     context = pipeline.context_of(headers, peer, incoming.received, relayed=protocol.relayed, salt=salt, rules=desk.rules)
@@ -194,43 +105,6 @@ async def answer(reply: Reply, headers: list[tuple[bytes, bytes]], send: Send) -
         headers += ((b"content-type", reply.media_type), (b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-async def read(receive: Receive) -> bytes:
-    """A request's body. Raises SlowBody, TooLarge beyond MAX_COMPRESSED, ClientDisconnect when its sender has left."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _parts(receive)
-    except TimeoutError as error:
-        raise SlowBody(f"the body did not arrive within {BODY_SECONDS:g} s") from error
-
-
-async def _parts(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more and size <= DISCARDED_BYTES:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        part = message.get("body", b"")
-        size += len(part)
-        if size <= MAX_COMPRESSED:
-            parts.append(part)
-        more = message.get("more_body", False)
-    if size > MAX_COMPRESSED:
-        raise TooLarge(f"a body may have {MAX_COMPRESSED} bytes")
-    return b"".join(parts)
-
-
-async def inflated(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
-    """A body as its sender meant it; raises what `inflate` raises."""
-    encoding = headers.get(b"content-encoding", b"")
-    return await _beside(len(body) * 16 if encoding else 0, inflate, body, encoding)
-
-
-async def _beside(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function, beside the event loop when what it works on is large."""
-    return await asyncio.to_thread(function, *args, **kwargs) if size > THREAD_BYTES else function(*args, **kwargs)
 
 
 def _count(decoded: Decoded) -> None:

@@ -66,6 +66,20 @@ def status_of(error: errors.AnalyticsError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
+def token_of(headers: Mapping[str, str]) -> str | None:
+    """A reader's key in `Authorization: Bearer`, else `X-API-Key`, if there is one."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return (bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")) or None
+
+
+def needed_token(headers: Mapping[str, str]) -> str:
+    """The same where nothing is to be had without one. Raises Unauthorized."""
+    token = token_of(headers)
+    if token is None:
+        raise errors.Unauthorized("a key is needed, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+    return token
+
+
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Anything msgspec can encode, as JSON."""
     return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from analytics import metrics
 from analytics.errors import Forbidden, Unauthorized, Unavailable
 from analytics.projects import Key, Keys, authorize
 from analytics.roles.cors import Origins
+from analytics.roles.http import token_of
 from analytics.roles.subscriptions import Hub
 
 T = TypeVar("T")
@@ -23,12 +24,6 @@ AGAIN_SECONDS = (1, 10)
 """When those whom we send away may come again: at random, so that they do not all come at once."""
 
 TRANSPORTS = ("websocket", "sse")
-
-
-def token_of(headers: Mapping[str, str]) -> str | None:
-    """The key in `Authorization: Bearer` or `X-API-Key`, if there is one."""
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    return (bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")) or None
 
 
 async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:

@@ -9,8 +9,9 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from analytics.errors import BadRequest, Unauthorized
-from analytics.roles.lobby import Lobby, first_of, token_of
+from analytics.errors import BadRequest
+from analytics.roles.http import needed_token
+from analytics.roles.lobby import Lobby, first_of
 from analytics.roles.outbox import Message, Outbox
 from analytics.roles.sockets import CLOSE_SECONDS, SEND_SECONDS, count
 from analytics.roles.subscriptions import Subscriptions, Wanted, failure
@@ -62,9 +63,7 @@ class EventStreams:
         headers = Headers(scope=scope)
         lobby: Lobby = scope["app"].state.lobby
         with lobby.enter("sse", headers):
-            token = token_of(headers)
-            if token is None:
-                raise Unauthorized("a key is needed, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+            token = needed_token(headers)
             key = await lobby.identify(token, headers)
             outbox = Outbox()
             subscriptions = Subscriptions(lobby.hub, outbox)

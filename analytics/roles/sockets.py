@@ -11,8 +11,8 @@ from starlette.websockets import WebSocket
 from analytics import metrics
 from analytics.errors import AnalyticsError, BadRequest, Unauthorized, Unavailable
 from analytics.projects import Key
-from analytics.roles.http import error_response
-from analytics.roles.lobby import Lobby, first_of, token_of
+from analytics.roles.http import error_response, token_of
+from analytics.roles.lobby import Lobby, first_of
 from analytics.roles.outbox import Message, Outbox
 from analytics.roles.subscriptions import Subscriptions, Wanted, encode, failure
 

@@ -1,4 +1,4 @@
-"""The numbers of the advisory locks, in one place so that none is taken twice, and how one is held beyond a transaction."""
+"""The numbers of the stores' advisory locks, in one place so that none is taken twice, and how one is held beyond a transaction."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 
 MIGRATION = 4001_0001
-"""Held by the one migrator that runs; alembic/env.py takes it."""
+"""Held by the one migrator that runs; alembic/env.py, which imports nothing of this, takes it."""
 
 LEDGER_TURN = 4001_0002
 """Shared by every storing transaction, exclusive while the ledger turns."""

@@ -16,7 +16,7 @@ from analytics.protocols import PROTOCOLS
 from analytics.queries import QUESTIONS, Question
 from analytics.queries.parameters import parameters
 from analytics.roles import api, collector, processor, realtime
-from analytics.roles.collector import Desk
+from analytics.roles.desk import Desk
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.collecting import MemorySalts, MemorySink, Table

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from analytics import server
-from analytics.roles import collector
+from analytics.roles import body
 from analytics.settings import Settings
 from tests.collecting import GOOD
 from tests.hostile.wire import APPS, exchange, listening
@@ -118,8 +118,8 @@ async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connec
 async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """200 sockets that send a byte now and then, half of them in their headers, half in their bodies; limits shortened to a second or two."""
     assert server.READ_SECONDS == {"collector": 30}
-    assert collector.BODY_SECONDS == 30
-    monkeypatch.setattr(collector, "BODY_SECONDS", 2.0)
+    assert body.BODY_SECONDS == 30
+    monkeypatch.setattr(body, "BODY_SECONDS", 2.0)
     config = Settings(environment="test", database_url=migrated_url, redis_url=redis_url, shutdown_delay=0)
     real = server._config
 

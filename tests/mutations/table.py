@@ -31,13 +31,19 @@ def mutation(name: str, promise: str, file: str, old: str, new: str, *tests: str
 
 MUTATIONS = (
     # 2xx means durable
-    mutation(
+    Mutation(
         "acknowledge before the append",
         "2xx means durable",
-        "analytics/roles/collector.py",
-        "        await desk.sink.append(passed.events)\n",
-        "        _ = asyncio.ensure_future(desk.sink.append(passed.events))\n        _.add_done_callback(lambda done: done.cancelled() or done.exception())\n",
-        "tests/test_collector.py::test_when_the_queue_is_out_of_reach_nothing_is_accepted",
+        (
+            Edit("analytics/roles/collector.py", "import re\nimport time\n", "import asyncio\nimport re\nimport time\n"),
+            Edit(
+                "analytics/roles/collector.py",
+                "        await desk.sink.append(passed.events)\n",
+                "        _ = asyncio.ensure_future(desk.sink.append(passed.events))\n"
+                "        _.add_done_callback(lambda done: done.cancelled() or done.exception())\n",
+            ),
+        ),
+        ("tests/test_collector.py::test_when_the_queue_is_out_of_reach_nothing_is_accepted",),
     ),
     mutation(
         "tell who waits before Redis has answered",
@@ -452,7 +458,7 @@ MUTATIONS = (
     mutation(
         "a body may take for ever",
         "who is slow holds up nobody",
-        "analytics/roles/collector.py",
+        "analytics/roles/body.py",
         "        async with asyncio.timeout(BODY_SECONDS):\n",
         "        async with asyncio.timeout(None):\n",
         "tests/test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",

@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from analytics.projects import mirroring
+from analytics.stores import locks
 from analytics.stores.locks import COMPACTION, alone, try_alone
 from tests.store.conftest import connected, until
+
+REPOSITORY = Path(__file__).parents[2]
 
 TURNS = range(60)
 """Waits after which the holder is cancelled: from before it asks for the lock until after it has given it back."""
@@ -71,3 +77,11 @@ async def test_a_holder_that_is_cancelled_at_any_moment_leaves_none(migrated_url
                 await asyncio.sleep(0.0001)
             holder.cancel()
             await asyncio.gather(holder, return_exceptions=True)
+
+
+def test_every_lock_has_a_number_of_its_own_and_the_migrators_agree_on_theirs() -> None:
+    numbers = [number for name, number in vars(locks).items() if name.isupper() and isinstance(number, int)]
+    assert len({*numbers, mirroring._LOCK}) == len(numbers) + 1
+    alembic = re.search(r"^LOCK = (\w+)$", (REPOSITORY / "alembic" / "env.py").read_text(), re.MULTILINE)
+    assert alembic
+    assert int(alembic[1]) == locks.MIGRATION
