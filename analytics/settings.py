@@ -22,25 +22,23 @@ NEEDS = {
 """What each role cannot do without in production."""
 
 
-def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError("must not be negative")
-    return value
+CENTURY = 36_500
+"""Days; what lies further back is for ever."""
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError("must be at least 1")
-    return value
+def _between(least: int, most: int | None = None) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if value < least or (most is not None and value > most):
+            raise ValueError(f"must be at least {least}" if most is None else f"must be {least} to {most}")
+        return value
+
+    return read
 
 
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 < value < 65536:
-        raise ValueError("must be a port, 1 to 65535")
-    return value
+_whole = _between(0)
+_positive = _between(1)
+_port = _between(1, 65535)
 
 
 def _boolean(text: str) -> bool:
@@ -52,6 +50,13 @@ def _boolean(text: str) -> bool:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    names = tuple(name.lower().removesuffix("/") for name in _names(text))
+    if wrong := [name for name in names if name not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", name)]:
+        raise ValueError(f"{wrong[0]} must be an origin, as in https://example.com, or *")
+    return names
 
 
 def _paths(text: str) -> tuple[str, ...]:
@@ -147,7 +152,7 @@ SETTINGS = (
     ),
     Setting("API_KEYS", _names, "", "comma-separated keys that may query and watch every project"),
     Setting("REQUIRE_WRITE_KEY", _boolean, "false", "refuse events without a write key instead of taking them into project default"),
-    Setting("CORS_ORIGINS", _names, "*", "comma-separated origins whose pages may send events; * is any"),
+    Setting("CORS_ORIGINS", _origins, "*", "comma-separated origins whose pages may send events and listen; * is any"),
     Setting("TRACKER_PATHS", _paths, "", "comma-separated paths at which the browser tracker goes by other names: in .js its script, else where it sends"),
     Setting("BOTS", _choice("drop", "mark", "keep"), "drop", "what becomes of events by robots: drop; mark as $bot; or keep as any other"),
     Setting("HONOR_SIGNALS", _signals, "gpc,dnt", "which wishes not to be tracked drop a browser's events: gpc, dnt, or none"),
@@ -157,7 +162,7 @@ SETTINGS = (
     Setting("LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "debug, info, warning or error"),
     Setting("CONCURRENCY", _positive, "5", "transactions that one processor has open at once"),
     Setting("BATCH_SIZE", _positive, "100", "events in line with which a processor begins a transaction while more are coming"),
-    Setting("RETENTION_DAYS", _whole, "90", "days that raw events are kept; 0 keeps them for ever"),
+    Setting("RETENTION_DAYS", _between(0, CENTURY), "90", "days that raw events are kept; 0 keeps them for ever"),
     Setting(
         "PARTITION_SPAN",
         _choice("auto", "week", "month"),
@@ -170,13 +175,13 @@ SETTINGS = (
         "$browser,$os,$device,$country,$referrer,$path,$utm_source,page",
         "comma-separated keys of metadata by which counts and people are precomputed; each costs some ingest and disk",
     ),
-    Setting("LEDGER_DAYS", _positive, "7", "days, at least, that the id of an event is remembered whatever its timestamp"),
+    Setting("LEDGER_DAYS", _between(1, CENTURY), "7", "days, at least, that the id of an event is remembered whatever its timestamp"),
     Setting("MAX_QUEUED_EVENTS", _positive, "2000000", "events in the queue over which the collector answers 503"),
     Setting("MAX_REDIS_MEMORY", _ratio, "0.75", "share of Redis' maxmemory over which the collector answers 503"),
     Setting("RATE_LIMIT", _whole, "0", "requests a second that one key or address may send to a collector; 0 is no limit"),
     Setting("TRUSTED_PROXIES", _networks, "", "comma-separated addresses or networks of the proxies whose X-Real-IP is believed"),
     Setting("JOB_TIMEOUT", _positive, "30", "seconds that one transaction may take before it is tried again"),
-    Setting("SHUTDOWN_DELAY", _whole, None, "seconds between `not ready` and closing; 5 in production, 0 in development"),
+    Setting("SHUTDOWN_DELAY", _between(0, 20), None, "seconds between `not ready` and closing, up to 20; 5 in production, 0 in development"),
     Setting("DATA_DIR", Path, None, "folder of the embedded servers; by default in the user's data folder"),
 )
 

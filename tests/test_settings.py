@@ -1,6 +1,7 @@
 """Every setting is read, named when it is wrong, and found in a file when it is a secret."""
 
 import os
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ READ: dict[str, tuple[str, Any]] = {
     "DATABASE_REPLICA_URL": ("postgres://u:p@replica/analytics", "postgres://u:p@replica/analytics"),
     "API_KEYS": ("a, b,,c\nd", ("a", "b", "c", "d")),
     "REQUIRE_WRITE_KEY": ("Yes", True),
-    "CORS_ORIGINS": ("https://a.example,https://b.example", ("https://a.example", "https://b.example")),
+    "CORS_ORIGINS": ("https://A.example/,http://b.example:81, *", ("https://a.example", "http://b.example:81", "*")),
     "TRACKER_PATHS": ("/js/app.js, /js/in", ("/js/app.js", "/js/in")),
     "BOTS": ("Mark", "mark"),
     "HONOR_SIGNALS": ("GPC", ("gpc",)),
@@ -85,6 +86,22 @@ def test_a_wrong_value_is_named(name: str) -> None:
     with pytest.raises(ConfigurationError, match=name) as caught:
         settings.load({name: WRONG[name]})
     assert caught.value.field == name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("CORS_ORIGINS", "shop.example", "as in https://example.com"),
+        ("CORS_ORIGINS", "https://a.example,https://b.example/path", "https://b.example/path must be an origin"),
+        ("RETENTION_DAYS", "36501", "0 to 36500"),
+        ("SHUTDOWN_DELAY", "21", "0 to 20"),
+        ("PORT", "0", "1 to 65535"),
+        ("CONCURRENCY", "0", "at least 1"),
+    ],
+)
+def test_a_wrong_value_is_told_what_it_may_be(name: str, text: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        settings.load({name: text})
 
 
 @pytest.mark.parametrize("name", [setting.name for setting in settings.SETTINGS])
