@@ -1,14 +1,17 @@
 """The processor's own part: who watches is told of what is committed, and of nothing else."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 from redis.asyncio import Redis
 
-from analytics import live
+from analytics import live, server
+from analytics.embedded import free_port
 from analytics.errors import TransientStoreError
 from analytics.events import Event, Job, Outcome
-from analytics.queue import Queue
+from analytics.queue import Queue, Worker
+from analytics.roles import processor
 from analytics.roles.processor import Processor
 from analytics.settings import Settings
 from analytics.stores.transaction import Written
@@ -54,3 +57,16 @@ async def test_only_what_is_committed_is_shown(told: list[Event]) -> None:
     assert told == sent[:1]
     await processor.engine.dispose()
     await redis.aclose()
+
+
+async def test_a_worker_that_ends_by_a_bug_ends_the_process_with_it(redis_url: str, migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Worker, "run", broken)
+    config = Settings(redis_url=redis_url, database_url=migrated_url, environment="test", port=free_port())
+    assert config.port is not None
+    listener = server.bind("processor", config, config.port)
+    async with asyncio.timeout(30):
+        with pytest.raises(RuntimeError, match="a bug"):
+            await server.serve({"processor": processor.app(config)}, {"processor": listener}, config)

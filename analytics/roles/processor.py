@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -107,13 +108,21 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     app.state.queue = Queue(redis, config)
     app.state.processor = Processor(redis, app.state.queue, config)
     stop = asyncio.Event()
+
+    def ended(_: asyncio.Task[None]) -> None:
+        if not stop.is_set():  # a processor that stores nothing must not look alive
+            signal.raise_signal(signal.SIGTERM)
+
     work = asyncio.create_task(app.state.processor.run(stop), name="processor")
+    work.add_done_callback(ended)
     try:
         yield
     finally:
         stop.set()
-        await work
-        await redis.aclose()
+        try:
+            await work
+        finally:
+            await redis.aclose()
 
 
 def app(config: Settings) -> Starlette:
