@@ -46,6 +46,13 @@ def valkey_server(server_folder: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
+def own_valkey(server_folder: Path) -> Iterator[Valkey]:
+    """A server that a test may stop, freeze and start again at the same port."""
+    with tempfile.TemporaryDirectory(dir=server_folder) as folder, servers.valkey(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture
 def database_url(postgres_server: Postgres) -> Iterator[str]:
     """A new, empty PostgreSQL database (not migrated)."""
     with servers.database(postgres_server) as url:

@@ -3,12 +3,10 @@
 import asyncio
 import os
 import signal
-import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -18,7 +16,6 @@ from analytics.errors import Unavailable
 from analytics.events import Event
 from analytics.live import Batch, Bus, messages, publish, publisher, visitors
 from analytics.live import bus as bus_module
-from tests import servers
 
 
 def some(number: int, project: str = "shop", **changes: object) -> list[Event]:
@@ -66,13 +63,6 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 async def bus(redis: Redis) -> AsyncIterator[Bus]:
     async with Bus(redis) as bus:
         yield bus
-
-
-@pytest.fixture
-def own_valkey(server_folder: Path) -> Iterator[Valkey]:
-    """A server that a test may stop, freeze and start again at the same port."""
-    with tempfile.TemporaryDirectory(dir=server_folder) as folder, servers.valkey(Path(folder)) as server:
-        yield server
 
 
 async def test_who_watches_hears_every_event_in_order_and_nothing_of_other_projects(redis: Redis, bus: Bus) -> None:

@@ -4,13 +4,11 @@ import asyncio
 import json
 import random
 import signal
-import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -27,7 +25,6 @@ from analytics.live import publish
 from analytics.projects import Key, mirroring, verdicts
 from analytics.roles import lobby, outbox, realtime, server_sent, sockets
 from analytics.settings import Settings
-from tests import servers
 
 SHOP = "ak_r_shop"
 KEYS: dict[str, dict[str, Any]] = {
@@ -98,12 +95,6 @@ async def serving(redis_url: str, **changes: Any) -> AsyncIterator[Platform]:
 async def platform(redis_url: str) -> AsyncIterator[Platform]:
     async with serving(redis_url) as platform:
         yield platform
-
-
-@pytest.fixture
-def own_valkey(server_folder: Path) -> Iterator[Valkey]:
-    with tempfile.TemporaryDirectory(dir=server_folder) as folder, servers.valkey(Path(folder)) as valkey:
-        yield valkey
 
 
 async def tell(reader: ClientConnection, **message: Any) -> None:

@@ -1,4 +1,4 @@
-"""Which pages may send events: CORS for every answer of the collector, errors included.
+"""Which pages may send events: CORS for every answer, refusals included.
 
 Other products' libraries send with credentials, so their paths allow it; no answer depends on any. Our own paths never do.
 """
