@@ -106,7 +106,7 @@ QUIET = ("hypercorn.access", "arq", "alembic", "asyncio")
 
 
 def setup(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send every log to `stream` (standard error) in the form that the environment asks for."""
+    """Send every log to `stream` (standard error) in the form that the environment asks for; Python's warnings and an end by an exception too."""
     _secrets_of_settings.clear()
     _secrets_of_settings.update(key for key in settings.api_keys if len(key) >= 8)
     handler = logging.StreamHandler(stream)
@@ -115,5 +115,6 @@ def setup(settings: Settings, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
     sys.excepthook = _last_words
+    logging.captureWarnings(capture=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -23,6 +23,7 @@ def output() -> Iterator[io.StringIO]:
     handlers, level, hook = root.handlers[:], root.level, sys.excepthook
     yield stream
     sys.excepthook = hook
+    logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -85,13 +86,13 @@ def test_production_writes_one_json_object_a_line_with_the_traceback_inside(outp
 
 def test_what_ends_the_process_is_told_as_all_else_is() -> None:
     program = (
-        "from analytics import logs; from analytics.settings import Settings; import sys;"
-        "logs.setup(Settings(environment='production')); raise ValueError('redis://:hunter22@cache:6379/0')"
+        "from analytics import logs; from analytics.settings import Settings; import warnings;"
+        "logs.setup(Settings(environment='production')); warnings.warn('hunter'); raise ValueError('redis://:hunter22@cache:6379/0')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    line = json.loads(done.stderr)
-    assert (done.returncode, line["level"]) == (1, "critical")
-    assert "ValueError" in line["trace"]
+    warning, last = map(json.loads, done.stderr.splitlines())
+    assert (done.returncode, warning["level"], last["level"]) == (1, "warning", "critical")
+    assert "ValueError" in last["trace"]
     assert "hunter22" not in done.stderr
 
 

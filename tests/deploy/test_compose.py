@@ -7,7 +7,6 @@ import pytest
 from tests.deploy.shipped import SECRETS, compose, compose_resolved, read
 
 GIVEN = {name: f"secret{number}" for number, name in enumerate(SECRETS)}
-ONE_OFFS = {"database", "migrate"}
 ROLES = ("collector", "processor", "api", "realtime")
 
 

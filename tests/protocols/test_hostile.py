@@ -107,7 +107,7 @@ def answer(protocol: Protocol, path: str, body: bytes, query: bytes, **headers: 
 @given(
     body=bodies,
     wrapping=st.sampled_from(list(WRAPPINGS)),
-    query=st.sampled_from([b"", b"_=1577836800000&ip=1", b"data=e30", b"project_id=%ff"]),
+    query=st.sampled_from(QUERIES),
     data=st.data(),
 )
 def test_no_json_breaks_a_protocol(protocol: Protocol, body: Any, wrapping: str, query: bytes, data: st.DataObject) -> None:
