@@ -105,7 +105,9 @@ async def read_keys(connection: AsyncConnection) -> dict[bytes, Key]:
 
 
 async def revoke_key(engine: AsyncEngine, which: str) -> Key:
-    """Revoke the key of this id, of this beginning, or of this very text. Raises NotFound, or BadRequest when several begin so."""
+    """Revoke the key of this id, of this beginning, or of this very text. Raises NotFound, or BadRequest when several begin so, or nothing is said."""
+    if not which.strip():
+        raise BadRequest("say which key, by its id or beginning; `analytics keys list` shows them", field="which")
     condition: ColumnElement[bool]
     if which.isascii() and which.isdigit():
         condition = api_keys.c.id == min(int(which), 2**31 - 1)
