@@ -26,7 +26,7 @@ help: ## list the targets
 run: $(VENV)/.main ## start the platform with its own PostgreSQL and Valkey; Ctrl-C ends it
 	@$(BIN)/analytics run
 
-test: $(VENV)/.dev $(MODULES) ## run the tests (PYTEST_ARGS=... to choose, WORKERS=2)
+test: $(VENV)/.dev $(MODULES) ## run the tests (PYTEST_ARGS=... to choose, WORKERS=2, POSTGRES_BIN=... for another PostgreSQL)
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 oracle: $(VENV)/.dev $(MODULES) ## the properties on new random examples, TIMES=20 as many

@@ -180,6 +180,14 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_jobs_in_work_elsewhere_never_hide_the_others",
     ),
     mutation(
+        "a processor whose worker has ended looks alive",
+        "nobody stops storing unnoticed",
+        "analytics/roles/processor.py",
+        "        if not stop.is_set():  # a processor",
+        "        if stop.is_set():  # a processor",
+        "tests/test_processor.py::test_a_worker_that_ends_by_a_bug_ends_the_process_with_it",
+    ),
+    mutation(
         "arq takes the signals",
         "a stop is graceful",
         "analytics/queue/worker.py",
@@ -581,6 +589,38 @@ MUTATIONS = (
         'endpoint = scope["path"].removeprefix(PREFIX)',
         "tests/test_api.py::test_queries_are_counted_by_declared_endpoint_and_status",
     ),
+    mutation(
+        "every type of event is a label of its own",
+        "metrics stay few",
+        "analytics/metrics.py",
+        "            if len(self._words) >= self._limit:\n",
+        "            if self._limit < 0:\n",
+        "tests/test_metrics.py::test_a_vocabulary_keeps_the_words_seen_first_and_calls_the_rest_other",
+    ),
+    mutation(
+        "a label is printed as it came",
+        "metrics cannot be injected",
+        "analytics/metrics.py",
+        "self._words[text] = escape(text)",
+        "self._words[text] = text",
+        "tests/test_metrics.py::test_an_event_type_writes_no_line_of_its_own",
+    ),
+    mutation(
+        "a mirror that was never written is believed",
+        "a key that cannot be checked is never called bad",
+        "analytics/projects/mirroring.py",
+        "        if key is None and not synced:\n",
+        "        if key is None and synced is None:\n",
+        "tests/test_projects.py::test_without_a_mirror_nothing_is_said_of_a_key",
+    ),
+    mutation(
+        "who listens goes on with a revoked key",
+        "a key is revoked within a minute",
+        "analytics/roles/lobby.py",
+        "            except Unauthorized as error:\n                return error\n",
+        "            except Unauthorized:\n                continue\n",
+        "tests/test_realtime.py::test_a_key_revoked_while_connected_ends_the_connection",
+    ),
     # the live stream
     mutation(
         "publish before the commit",
@@ -589,6 +629,14 @@ MUTATIONS = (
         "        written = await self.store.write(jobs)\n        await live.publish(self.redis, written.stored)\n",
         "        await live.publish(self.redis, [event for job in jobs for event in job.events])\n        written = await self.store.write(jobs)\n",
         "tests/test_processor.py::test_only_what_is_committed_is_shown",
+    ),
+    mutation(
+        "who has left is told all the same",
+        "one reader's end is no other's",
+        "analytics/live/bus.py",
+        "            if watcher in channel.watchers:",
+        "            if channel.watchers is not None:",
+        "tests/test_live.py::test_who_leaves_while_others_are_told_hears_nothing_more",
     ),
     mutation(
         "what waits for a slow reader has no bound",

@@ -1,0 +1,45 @@
+"""What clients send can neither multiply our metrics nor write lines of its own into them."""
+
+import re
+
+import pytest
+
+from analytics import metrics
+from analytics.metrics import Vocabulary
+from tests.collecting import GOOD, running
+
+INJECTION = 'x"} 1\nanalytics_events_stored_total{type="forged'
+
+LINE = re.compile(r'\w+(\{(\w+="([^"\\\n]|\\["\\n])*",?)*\})? \S+')
+"""A sample in Prometheus' text format."""
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Vocabulary:
+    """The vocabulary of event types as a collector begins with it."""
+    vocabulary = Vocabulary("engagement")
+    monkeypatch.setattr(metrics, "event_types", vocabulary)
+    return vocabulary
+
+
+def test_a_vocabulary_keeps_the_words_seen_first_and_calls_the_rest_other(fresh: Vocabulary) -> None:
+    words = [fresh.word(f"type {number}") for number in range(150)]
+    assert words[:99] == [f"type {number}" for number in range(99)]
+    assert set(words[99:]) == {"other"}
+    assert fresh.word("engagement") == "engagement"
+    assert fresh.word("type 7") == "type 7"
+
+
+@pytest.mark.parametrize(("text", "escaped"), [(INJECTION, r"x\"} 1\nanalytics_events_stored_total{type=\"forged"), ("a\\", r"a\\"), ("é", "é")])
+def test_a_word_is_escaped_as_prometheus_reads_it(fresh: Vocabulary, text: str, escaped: str) -> None:
+    assert fresh.word(text) == fresh.word(text) == escaped
+
+
+async def test_an_event_type_writes_no_line_of_its_own(fresh: Vocabulary) -> None:
+    async with running() as client:
+        await client.send_events([GOOD | {"event_type": INJECTION}, GOOD | {"event_type": 'a\\"b'}])
+        text = (await client.get("/metrics")).text
+    samples = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert [line for line in samples if not LINE.fullmatch(line)] == []
+    assert not [line for line in samples if line.startswith("analytics_events_stored_total")]
+    assert r'analytics_events_received_total{type="a\\\"b"} 1' in samples
