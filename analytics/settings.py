@@ -308,4 +308,4 @@ def check(settings: Settings, roles: Sequence[str]) -> None:
     for role in roles:
         for name in NEEDS[role]:
             if not getattr(settings, name.lower()):
-                raise ConfigurationError(f"{name} is not set, and the {role} needs it in production", field=name)
+                raise ConfigurationError(f"{name} is not set, and the {role} needs it in production; set {name} or {name}_FILE", field=name)

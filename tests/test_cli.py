@@ -64,7 +64,7 @@ def test_wrong_usage_is_one_line_and_exit_status_2(arguments: list[str], names: 
 
 @pytest.mark.parametrize("role", ["collector", "processor", "api", "realtime"])
 def test_production_without_redis_names_the_variable(role: str) -> None:
-    assert "REDIS_URL is not set" in complaint(analytics("run", f"--role={role}", ENVIRONMENT="production", DATABASE_URL="postgresql://x"), 2)
+    assert "set REDIS_URL or REDIS_URL_FILE" in complaint(analytics("run", f"--role={role}", ENVIRONMENT="production", DATABASE_URL="postgresql://x"), 2)
 
 
 def test_production_without_keys_names_the_variable() -> None:

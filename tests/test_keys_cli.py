@@ -139,8 +139,8 @@ def test_wrong_usage_is_one_line_and_exit_status_2(arguments: list[str], said: s
 
 
 def test_what_is_not_there_is_one_line_and_exit_status_1(analytics: Run) -> None:
-    assert "no project typo" in complaint(analytics("keys", "create", "--scope", "ingest", "--project", "typo", status=1))
-    assert "no such key" in complaint(analytics("keys", "revoke", "77", status=1))
+    assert "analytics projects create typo" in complaint(analytics("keys", "create", "--scope", "ingest", "--project", "typo", status=1))
+    assert "analytics keys list" in complaint(analytics("keys", "revoke", "77", status=1))
     token = analytics("keys", "create", "--scope", "ingest").stdout.strip()
     assert "say which key" in complaint(analytics("keys", "revoke", "", status=1))
     assert "revoked key 1" in analytics("keys", "revoke", token).stdout

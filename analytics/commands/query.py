@@ -88,7 +88,7 @@ def _opened(where: str, key: str, base: str) -> HTTPResponse:
                 message = f"it answered {error.code}"
         raise CommandError(f"the api says: {message}") from error
     except OSError as error:
-        raise CommandError(f"no api answers at {base}: {getattr(error, 'reason', error)}") from error
+        raise CommandError(f"no api answers at {base}: {getattr(error, 'reason', error)}; start one, or say --url") from error
     return found
 
 

@@ -40,7 +40,7 @@ def account() -> Account | None:
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
             return Account(name, entry.pw_uid, entry.pw_gid)
-    raise CommandError("PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody' to run it as")
+    raise CommandError("PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody' to run it as; make one, or start as an ordinary user")
 
 
 def free_port() -> int:

@@ -79,7 +79,7 @@ async def create_key(
     }  # fmt: skip
     async with engine.begin() as connection:
         if project not in (None, DEFAULT_PROJECT) and not (await connection.execute(select(projects).where(projects.c.name == project))).all():
-            raise NotFound(f"there is no project {project}", field="project")
+            raise NotFound(f"there is no project {project}; `analytics projects create {project}` makes it", field="project")
         row = (await connection.execute(insert(api_keys).values(values).on_conflict_do_nothing().returning(*api_keys.c))).one_or_none()
     if row is None:
         raise BadRequest("this token is a key already, perhaps a revoked one; `analytics keys list` shows it", field="token")
@@ -120,7 +120,7 @@ async def revoke_key(engine: AsyncEngine, which: str) -> Key:
         if len(rows) > 1:
             raise BadRequest(f"{len(rows)} keys begin with {which}; nothing was revoked, name one by its id")
         if not rows:
-            raise NotFound("there is no such key")
+            raise NotFound("there is no such key; `analytics keys list` shows all")
     return _key(rows[0])
 
 
