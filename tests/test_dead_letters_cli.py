@@ -141,12 +141,14 @@ def test_what_cannot_be_replayed_is_said_plainly(platform: Platform) -> None:
 
 def test_a_purge_deletes_what_it_names_and_asks_before(platform: Platform) -> None:
     assert len(left(platform)) == 3
+    books = platform.books()
     platform.sql("update dead_letters set created_at = now() - interval '31 days' where number = 2")
     assert "deleted: 1" in run(platform, "purge", "--older-than", "30d", "--yes").stdout
     assert [letter[0] for letter in left(platform)] == ["1", "3"]
     assert "deleted: 1" in run(platform, "purge", "3", "--yes").stdout
     assert "deleted: 1" in run(platform, "purge", "--all", "--yes").stdout
     assert left(platform) == []
+    assert platform.books() == books, "they are the account of what was ever taken in"
 
 
 MISUSED = [

@@ -111,6 +111,10 @@ async def _redis(state: State) -> str:
     return "ok"
 
 
+async def _gauges(state: State) -> None:
+    await state.sources.queue.refresh_gauges()
+
+
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     config: Settings = app.state.settings
@@ -135,7 +139,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 def app(config: Settings) -> Starlette:
     """The api as an ASGI app."""
     checks = {"database": _database, "redis": _redis}
-    return role_app(config, [*ROUTES, Route(f"{PREFIX}/openapi.json", _openapi)], lifespan=_lifespan, checks=checks, middleware=[Middleware(Measured)])
+    routes = [*ROUTES, Route(f"{PREFIX}/openapi.json", _openapi)]
+    return role_app(config, routes, lifespan=_lifespan, checks=checks, gauges=_gauges, middleware=[Middleware(Measured)])
 
 
 def create() -> Starlette:

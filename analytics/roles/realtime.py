@@ -13,6 +13,7 @@ from analytics.live import Bus
 from analytics.projects import Keys, RedisKeys
 from analytics.queue import connect
 from analytics.queue.connection import reaching
+from analytics.queue.reader import Reader
 from analytics.roles import server_sent, sockets
 from analytics.roles.cors import Cors, Origins
 from analytics.roles.http import role_app
@@ -32,6 +33,10 @@ async def _redis(state: State) -> str:
     return "ok"
 
 
+async def _gauges(state: State) -> None:
+    await Reader(state.redis).refresh_gauges()
+
+
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     config: Settings = app.state.settings
@@ -47,7 +52,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 def app(config: Settings) -> Starlette:
     """Realtime as an ASGI app."""
     cors = Middleware(Cors, origins=Origins(config.cors_origins))
-    return role_app(config, ROUTES, lifespan=_lifespan, checks={"redis": _redis}, middleware=[cors])
+    return role_app(config, ROUTES, lifespan=_lifespan, checks={"redis": _redis}, gauges=_gauges, middleware=[cors])
 
 
 def create() -> Starlette:
