@@ -1,5 +1,7 @@
 """What we write must stay what arq reads: the names of its keys and the body of a job."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -74,3 +76,9 @@ def test_job_ids_sort_by_time_and_never_repeat() -> None:
     ids = [keys.job_id(1) for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert [one[:12] for one in ids] == sorted(one[:12] for one in ids)
+
+
+def test_one_file_knows_arq() -> None:
+    package = Path(__file__).parents[2] / "analytics"
+    knowing = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if re.search(r"^\s*(from|import) arq\b", path.read_text(), re.MULTILINE)}
+    assert knowing == {"queue/worker.py"}
