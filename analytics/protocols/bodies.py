@@ -6,18 +6,14 @@ from urllib.parse import parse_qsl
 
 from analytics.errors import BadRequest, TooLarge
 from analytics.protocols import metadata
-from analytics.protocols.protocol import MAX_EVENTS, Incoming, empty_batch
-
-MAX_CONTAINERS = 600_000
-"""Objects and lists in a body, so that undecoded 10 MiB never become a gigabyte."""
+from analytics.protocols.protocol import MAX_EVENTS, Incoming, bound_containers, empty_batch
 
 _BASE64 = bytes.maketrans(b"-_ ", b"+/+")
 
 
 def json(text: bytes) -> Any:
     """A JSON text, as `metadata.parse` reads it. Raises BadRequest, TooLarge."""
-    if text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
-        raise TooLarge(f"a request may hold {MAX_CONTAINERS} objects and lists")
+    bound_containers(text)
     try:
         return metadata.parse(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

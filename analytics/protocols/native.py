@@ -13,17 +13,14 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from analytics.errors import AnalyticsError, TooLarge
+from analytics.errors import AnalyticsError
 from analytics.events import Event, event_id
 from analytics.protocols import careful, metadata
 from analytics.protocols.careful import LIMITS
 from analytics.protocols.clock import Clock, Timestamp
 from analytics.protocols.ids import uuid7s
-from analytics.protocols.protocol import MAX_EVENTS, Decoded, Draft, Fault, Incoming, Protocol, Rejection, Reply
+from analytics.protocols.protocol import MAX_EVENTS, Decoded, Draft, Fault, Incoming, Protocol, Rejection, Reply, bound_containers
 from analytics.protocols.universal import note
-
-MAX_CONTAINERS = 600_000
-"""Objects and lists in a body, so that undecoded 10 MiB never become a gigabyte; events of the smallest size need 400,000."""
 
 _LARGE = 1 << 20
 
@@ -81,8 +78,8 @@ _UNDECIDED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowE
 def draft(incoming: Incoming) -> Draft:
     """A body, understood as far as can be before its key is known. Raises BadRequest, TooLarge."""
     body = incoming.body
-    if len(body) > _LARGE and body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
-        raise TooLarge(f"a request may hold {MAX_CONTAINERS} objects and lists")
+    if len(body) > _LARGE:
+        bound_containers(body)
     try:
         body.decode()
         if metadata.suspicious(body):

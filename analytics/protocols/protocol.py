@@ -6,11 +6,14 @@ from datetime import datetime
 
 import msgspec
 
-from analytics.errors import AnalyticsError, BadRequest
+from analytics.errors import AnalyticsError, BadRequest, TooLarge
 from analytics.events import Event
 
 MAX_EVENTS = 200_000
 """Events a request. No honest body reaches it: the smallest event has 53 bytes, and a body at most 10 MiB."""
+
+MAX_CONTAINERS = 600_000
+"""Objects and lists in a body, so that undecoded 10 MiB never become a gigabyte; events of the smallest size need 400,000."""
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -111,6 +114,12 @@ class Protocol(msgspec.Struct, frozen=True):
     """Whether its libraries on servers put their visitor's user agent and address into the headers, as a browser would."""
     stubs: Mapping[str, Reply | Callable[[Mapping[str, str]], Reply]] = {}
     """Path → what its libraries always hear there, for what they ask besides sending events; from the path's parameters, where it depends on them."""
+
+
+def bound_containers(text: bytes) -> None:
+    """Raises TooLarge for a text with more objects and lists than a request may hold."""
+    if text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
+        raise TooLarge(f"a request may hold {MAX_CONTAINERS} objects and lists")
 
 
 def empty_batch() -> BadRequest:
