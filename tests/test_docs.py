@@ -95,6 +95,21 @@ def test_the_architecture_names_every_part_of_the_package_and_its_layers() -> No
     }
 
 
+TOURS = [path for path in sorted((ROOT / "analytics").rglob("__init__.py")) if ".py`" in path.read_text() and path.parent != ROOT / "analytics"]
+
+
+@pytest.mark.parametrize("tour", TOURS, ids=lambda path: path.parent.name)
+def test_the_tour_of_a_package_leaves_no_file_out(tour: Path) -> None:
+    """A file stands in the docstring, or is one of those that the package itself lists: a protocol, a question."""
+    tree = ast.parse(tour.read_text())
+    named = set(re.findall(r"`(\w+)\.py`", ast.get_docstring(tree) or ""))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    listed = {(node.module or "").rpartition(".")[2] for node in imports} | {alias.name for node in imports for alias in node.names}
+    files = {path.stem for path in tour.parent.glob("*.py")} - {"__init__"}
+    assert named <= files
+    assert files <= named | listed
+
+
 def test_every_verdict_of_the_collector_stands_in_the_docs() -> None:
     used = {code for source in (ROOT / "analytics" / "protocols").glob("*.py") for code in re.findall(r'Fault\(\s*"(\w+)"', source.read_text())}
     assert used

@@ -1,4 +1,4 @@
-"""The commands of `analytics`, one a file; `cli.py` lists them."""
+"""The commands of `analytics`, one a file; the table in cli.py lists them."""
 
 import msgspec
 

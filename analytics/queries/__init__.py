@@ -1,15 +1,21 @@
 """The questions that the api answers: each is one file, and one line here.
 
-`parameters.py`  a query string → a question's struct      `asked.py`      what these structs have in common
-`times.py`       instants and local time                   `intervals.py`  buckets
-`fields.py`      what an event's fields hold               `filters.py`    which rows count
-`measures.py`    what is counted                           `lines.py`      a measure over time, by group
-`actives.py`     who was active in each bucket             `formats.py`    how exported events are written
-`rollup.py`      what is precomputed                       `memory.py`     what was read of it before
-`settled.py`     the same of raw rows, where days are over
-`read.py`        one snapshot of the database              `answer.py`     the envelope
-`kept.py`        answers that are kept             `mark.py`      whether they still hold
-`lanes.py`       what takes long, apart            `flights.py`   many who ask the same
+`parameters.py`  a query string → a question's struct        `asked.py`      what these structs have in common
+`times.py`       instants and local time                     `intervals.py`  buckets
+`fields.py`      what an event's fields hold                 `filters.py`    which rows count
+`patterns.py`    regular expressions, read                   `automata.py`   and run where there is no database
+`matching.py`    filters without a database                  `identity.py`   who is whom, where people are counted
+`measures.py`    what is counted                             `lines.py`      a measure over time, by group
+`actives.py`     who was active in each bucket               `cohorts.py`    who came back in which period
+`attempts.py`    how far a unit gets in a funnel             `formula.py`    arithmetic over series
+`source.py`      precomputed or raw, behind one face         `plan.py`       which of the two
+`rollup.py`      what is precomputed                         `pieces.py`     what it covers of a bucket
+`addends.py`     the statements that read it                 `sums.py`       put together
+`settled.py`     the same of raw rows, where days are over   `memory.py`     what was read of both before
+`read.py`        one snapshot of the database                `replica.py`    until when one of a replica is complete
+`answer.py`      the envelope                                `formats.py`    how exported events are written
+`kept.py`        answers that are kept                       `mark.py`       whether they still hold
+`lanes.py`       what takes long, apart                      `flights.py`    many who ask the same
 `openapi.py`     all of it, for programs
 """
 
