@@ -164,6 +164,17 @@ def test_standard_input_is_imported_too(platform: Platform, tmp_path: Path) -> N
     assert platform.sql("select count(*) from raw_events where session_id = 'piped'") == "1"
 
 
+def test_a_file_that_would_be_overwritten_is_not_imported(platform: Platform, tmp_path: Path) -> None:
+    path, left = tmp_path / "events.ndjson", tmp_path / "events.ndjson.rejected.ndjson"
+    for file in (path, left):
+        file.write_bytes(ndjson(event(1)))
+    for arguments in ((str(path), "--rejected", str(path)), (str(path), str(left))):
+        done = command(platform, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "where rejected lines go" in done.stderr
+        assert path.read_bytes() == left.read_bytes() == ndjson(event(1))
+
+
 def test_a_queue_out_of_reach_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
     path.write_bytes(ndjson(event(1)))

@@ -53,7 +53,15 @@ def import_(files: Sequence[str], project: str, kind: str | None, rejected: Path
     """
     if rejected and len(files) > 1:
         raise click.UsageError("--rejected is for a single FILE")
+    for output in (rejected or _rejected(path) for path in files):
+        if any(path != STDIN and output.exists() and output.samefile(path) for path in files):
+            raise click.UsageError(f"{output} is where rejected lines go, so it cannot be imported too")
     asyncio.run(_import(located("REDIS_URL"), files, Options(project, kind, rejected, restart, wait)))
+
+
+def _rejected(path: str) -> Path:
+    """Where the rejected lines of a file go when nothing else is said."""
+    return Path(f"{'stdin' if path == STDIN else path}.rejected.ndjson")
 
 
 async def _import(settings: Settings, files: Sequence[str], options: Options) -> None:
@@ -90,7 +98,7 @@ async def _check_project(settings: Settings, project: str) -> None:
 async def _import_file(queue: Queue, settings: Settings, path: str, options: Options) -> tuple[int, Position]:
     """One file, and its summary; how many events this run has taken, and where it ended."""
     began = time.monotonic()
-    with opened(path) as source, Rejects(options.rejected or Path(f"{'stdin' if path == STDIN else path}.rejected.ndjson")) as rejects:
+    with opened(path) as source, Rejects(options.rejected or _rejected(path)) as rejects:
         kept = keeper(settings.data_dir, source.identity, options.project, options.kind, settings.retention_days, load().redis_url)
         with kept.alone():
             if options.restart:
