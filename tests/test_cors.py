@@ -30,6 +30,13 @@ async def test_any_page_may_send_and_read_without_credentials(client: Client) ->
         assert "access-control-allow-credentials" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/metrics"])
+async def test_no_page_reads_what_is_the_operators(client: Client, path: str) -> None:
+    answer = await client.get(path, headers={"origin": "https://any.example"})
+    assert answer.status_code == 200
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
 async def test_only_listed_pages_may_send() -> None:
     async with running(cors_origins=("https://shop.example", "https://b.example/")) as listed:
         allowed = await listed.send_events(GOOD, origin="https://b.example", user_agent=AGENT)

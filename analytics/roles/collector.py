@@ -24,7 +24,7 @@ from analytics.queue import Queue, Salts, connect
 from analytics.roles.body import beside, inflated, read
 from analytics.roles.cors import Cors, Origins
 from analytics.roles.desk import Desk
-from analytics.roles.http import error_headers, role_app, status_of
+from analytics.roles.http import OPERATOR_PATHS, error_headers, role_app, status_of
 from analytics.roles.script import Script
 from analytics.settings import Settings
 from analytics.tracker import SCRIPT
@@ -138,7 +138,7 @@ def _tracker_routes(names: Sequence[str], taken: Sequence[Route]) -> Iterator[Ro
     script = Script(SCRIPT)
     yield _route("/tracker.js", script, "GET", "HEAD")
     for path in names:
-        if path in ("/tracker.js", "/health", "/health/live", "/metrics") or any(route.path_regex.match(path) for route in taken):
+        if path in ("/tracker.js", *OPERATOR_PATHS) or any(route.path_regex.match(path) for route in taken):
             raise ConfigurationError(f"TRACKER_PATHS is wrong: {path} is taken", field="TRACKER_PATHS")
         yield _route(path, script, "GET", "HEAD") if path.endswith(".js") else _route(path, Endpoint(NATIVE), "POST")
 

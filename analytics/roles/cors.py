@@ -1,4 +1,4 @@
-"""Which pages may send events: CORS for every answer, refusals included.
+"""Which pages may send events: CORS for every answer but the operator's, refusals included.
 
 Other products' libraries send with credentials, so their paths allow it; no answer depends on any. Our own paths never do.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.errors import Forbidden
-from analytics.roles.http import error_response
+from analytics.roles.http import OPERATOR_PATHS, error_response
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -50,7 +50,7 @@ class Cors:
         self.credentialed = credentialed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in OPERATOR_PATHS:
             return await self.app(scope, receive, send)
         headers = dict(scope["headers"])
         origin = headers.get(b"origin")

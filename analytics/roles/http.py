@@ -31,6 +31,9 @@ Gauges = Callable[[State], Awaitable[None]]
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
+OPERATOR_PATHS = ("/health", "/health/live", "/metrics")
+"""What every role has for its operator, and no page may read."""
+
 CHECK_SECONDS = 2.0
 MEDIA_TYPE = "application/json"
 
@@ -226,9 +229,7 @@ def role_app(
     app = Starlette(
         routes=[
             *routes,
-            Route("/health", health.ready),
-            Route("/health/live", health.live),
-            Route("/metrics", health.metrics),
+            *(Route(path, endpoint) for path, endpoint in zip(OPERATOR_PATHS, (health.ready, health.live, health.metrics), strict=True)),
         ],
         middleware=[Middleware(Shield), *proxied, *middleware],
         exception_handlers={errors.AnalyticsError: _on_error, HTTPException: _on_http_exception},
