@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from analytics import __version__
-from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError, Unavailable
+from analytics.errors import AnalyticsError, ConfigurationError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def explain(error: Exception) -> str | None:
     """An expected failure in one line; None for one that nobody expects, which deserves its traceback."""
-    if isinstance(error, TransientStoreError | Unavailable):
+    if isinstance(error, Unavailable):
         return f"{error.message}; `analytics doctor` tells more"
     if isinstance(error, AnalyticsError):
         return error.message

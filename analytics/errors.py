@@ -94,7 +94,7 @@ class Unavailable(AnalyticsError):
         self.retry_after = retry_after
 
 
-class TransientStoreError(AnalyticsError):
+class TransientStoreError(Unavailable):
     """The store could not commit now but may later: the batch is to be tried again, for ever."""
 
     default_code = "store_unavailable"

@@ -50,6 +50,8 @@ async def test_each_error_has_its_status_and_says_code_message_and_field(kind: t
         answer = await http.get("/x")
     assert answer.status_code == status
     assert answer.json() == {"error": {"code": "c", "message": "no", "field": "f"}}
+    assert ("retry-after" in answer.headers) == (status in (429, 503))
+    assert ("www-authenticate" in answer.headers) == (status == 401)
 
 
 async def test_waiting_helps_is_said_with_retry_after() -> None:
