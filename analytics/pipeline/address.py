@@ -38,4 +38,5 @@ def _clean_hidden(visit: Visit) -> None:
     for place in ("$properties", "$context"):
         hidden = visit.value(place) if place in visit else None
         if isinstance(hidden, dict) and (found := [name for name in (*NAMES, "ip") if name in hidden]):
-            visit.replace(place, {name: value for name, value in hidden.items() if name not in found})
+            left = {name: value for name, value in hidden.items() if name not in found}
+            visit.replace(place, left) if left else visit.remove(place)

@@ -20,9 +20,8 @@ UNIVERSAL = {"success": True, "status": 1, "code": 200, "error": None}
 
 @asynccontextmanager
 async def collector(*tokens: str, **settings: Any) -> AsyncIterator[Client]:
-    """A collector that keeps all history, for captured requests grow old, and adds nothing to events. Each token is a key of the project `shop`."""
+    """A collector that keeps all history, for captured requests grow old. Each token is a key of the project `shop`."""
     async with running(**{"retention_days": 0, **settings}) as client:
-        client.desk.steps = ()
         client.table.keys = client.table.keys | {
             token: Key(id=100 + n, prefix="", project="shop", scopes=frozenset({"ingest"})) for n, token in enumerate(tokens)
         }

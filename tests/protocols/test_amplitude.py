@@ -46,7 +46,7 @@ EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[s
     ),
     "a page view": (
         {"event_type": "[Amplitude] Page Viewed", "event_properties": {"[Amplitude] Page URL": "https://x.com/a", "b": 2}},
-        ("page", "view", "user1", "user1"), {"$url": "https://x.com/a", "b": 2},
+        ("page", "view", "user1", "user1"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "b": 2},
     ),
     "other fields": (
         {"event_properties": {"a": 1}, "user_properties": {"b": 2}, "platform": "Web", "os_name": "iOS", "ip": "$remote", "plan": {"branch": "x"}},

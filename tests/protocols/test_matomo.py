@@ -16,7 +16,7 @@ async def test_what_was_captured_lands_in_the_sites_project() -> None:
         assert {"status": "success", "tracked": 1, "invalid": 0}.items() <= answer.json().items()
         first, second = client.sink.events
         assert (first.project, told(first)) == ("shop", ("track", "add", "0123456789abcdef", "0123456789abcdef"))
-        assert metadata(first) == {"category": "shop", "$url": "http://x.com/a", "$title": "A"}
+        assert metadata(first) == {"category": "shop", "$url": "http://x.com/a", "$host": "x.com", "$path": "/a", "$title": "A"}
         assert told(second) == ("page", "view", None, "$nobody")
 
 

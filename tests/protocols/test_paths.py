@@ -1,11 +1,14 @@
-"""Where the protocols live: each path at the front door too, and none that two protocols could claim without a word."""
+"""Where the protocols live: each path at the front door too, and none that two protocols could claim without a word; and what their pages say."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 from analytics.protocols import PROTOCOLS
 
-FRONT = (Path(__file__).parents[2] / "nginx" / "sdk.conf").read_text()
+ROOT = Path(__file__).parents[2]
+FRONT = (ROOT / "nginx" / "sdk.conf").read_text()
 
 
 def test_every_path_of_a_protocol_passes_the_front_door() -> None:
@@ -24,6 +27,20 @@ def test_a_path_that_several_have_is_claimed_by_all_but_the_first() -> None:
     assert {path for path, name in seen.items() if name == "posthog"} >= {"/batch", "/track", "/engage"}
 
 
-def test_every_protocol_has_a_page() -> None:
-    pages = {page.stem for page in (Path(__file__).parents[2] / "docs" / "sdks").glob("*.md")}
-    assert {protocol.name.partition("_")[0] for protocol in PROTOCOLS} - {"native", "pixel"} <= pages
+@pytest.mark.parametrize("name", sorted({protocol.name.partition("_")[0] for protocol in PROTOCOLS} - {"native", "pixel"}))
+def test_every_protocols_page_says_what_becomes_of_each_part_of_an_event(name: str) -> None:
+    page = (ROOT / "docs" / "sdks" / f"{name}.md").read_text()
+    _, table = re.split(r"^\| theirs \| ours \|$", page, flags=re.MULTILINE)
+    ours = " ".join(line.split(" | ", 1)[1] for line in table.splitlines() if line.startswith("| "))
+    missing = [word for word in ("`id`", "`user_id`", "`session_id`", "`timestamp`", "metadata", "`$` and") if word not in ours]
+    assert missing == []
+    assert "`track`" in ours or ("`event_type`" in ours and "`event_action`" in ours)
+    assert "`POST /" in page or "POST at `/" in page
+
+
+def test_the_table_of_protocols_says_whether_events_are_deduplicated() -> None:
+    """Where no id is sent, the page says so, and so does the overview."""
+    overview = (ROOT / "docs" / "sdks" / "README.md").read_text()
+    for name in ("plausible", "umami", "ga4", "matomo"):
+        assert re.search(rf"\({name}\.md\) \|.*\| no: no id is sent \|", overview)
+        assert "| no id | `id`" in (ROOT / "docs" / "sdks" / f"{name}.md").read_text()

@@ -18,7 +18,9 @@ async def test_an_event_lands_in_the_domains_project(body: dict[str, Any]) -> No
         assert (answer.status_code, answer.text) == (202, "ok")
         [event] = client.sink.events
         assert (event.project, told(event), event.named) == ("shop", ("track", "signup", None, "$nobody"), False)
-        assert metadata(event) == {"plan": "pro", "$url": "https://x.com/a", "$referrer": "https://y.com", "$domain": "x.com"}
+        page = {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a"}
+        source = {"$referrer": "https://y.com", "$referrer_domain": "y.com", "$referrer_source": "y.com"}
+        assert metadata(event) == {"plan": "pro", "$domain": "x.com", **page, **source}
 
 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str], dict[str, Any]]] = {

@@ -63,7 +63,7 @@ async def test_capture_v1_is_pushed_back_with_503_for_there_429_is_the_end() -> 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
     "a page view": (
         {"event": "$pageview", "properties": {"$current_url": "https://x.com/a", "$pathname": "/a", "$session_id": "s1", "utm_source": "mail"}},
-        ("page", "view", "u1", "s1"), {"$url": "https://x.com/a", "$path": "/a", "$utm_source": "mail"},
+        ("page", "view", "u1", "s1"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "$utm_source": "mail"},
     ),
     "a screen": ({"event": "$screen", "properties": {"$screen_name": "Menu"}}, ("screen", "Menu", "u1", "u1"), {}),
     "autocapture": ({"event": "$autocapture"}, ("track", "$autocapture", "u1", "u1"), {"plan": "pro"}),

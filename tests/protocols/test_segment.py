@@ -69,10 +69,11 @@ CALLS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[st
     "a session": ({"context": {"sessionId": "s-9"}}, ("track", "Order", "u1", "s-9"), {}),
     "a session that is a number": ({"anonymousId": "a", "context": {"sessionId": 5}}, ("track", "Order", "u1", "a:5"), {"$anonymous_id": "a"}),
     "a property with a name of ours": (
-        {"properties": {"$ip": "x"}, "context": {"ip": "y"}},
+        {"properties": {"$title": "x"}, "context": {"page": {"title": "y"}}},
         ("track", "Order", "u1", "u1"),
-        {"$ip": "y", "$properties": {"$ip": "x"}},
+        {"$title": "y", "$properties": {"$title": "x"}},
     ),
+    "an address, which is not kept": ({"properties": {"$ip": "x"}, "context": {"ip": "192.0.2.9"}}, ("track", "Order", "u1", "u1"), {}),
     "properties that are no object": ({"properties": [1]}, ("track", "Order", "u1", "u1"), {"$properties": [1]}),
     "other fields": (
         {"integrations": {"All": True}, "_metadata": {"n": 1}},
@@ -96,13 +97,13 @@ async def test_context_has_one_name_for_all_protocols_and_loses_nothing() -> Non
         "campaign": {"name": "spring", "source": "mail"}, "library": {"name": "a.js", "version": "2", "flavour": "min"},
         "userAgent": "UA", "locale": "en", "ip": "192.0.2.9", "timezone": "Europe/Berlin", "screen": {"width": 3}, "custom": [1],
     }  # fmt: skip
-    async with collector() as client:
+    async with collector(store_ip="full") as client:
         found = metadata(await one(client, context=context))
         del found["$id"]
         found.pop("$timestamp", None)
         assert found == {
             "$url": "https://x.com/a?b", "$path": "/a", "$referrer": "https://y", "$title": "A", "$search": "?b", "$user_agent": "UA", "$language": "en",
-            "$ip": "192.0.2.9", "$timezone": "Europe/Berlin", "$lib": "a.js", "$lib_version": "2", "$utm_campaign": "spring", "$utm_source": "mail",
+            "$host": "x.com", "$referrer_domain": "y", "$referrer_source": "y", "$ip": "192.0.2.9", "$timezone": "Europe/Berlin", "$lib": "a.js", "$lib_version": "2", "$utm_campaign": "spring", "$utm_source": "mail",
             "$context": {"page": {"tab": 2}, "library": {"flavour": "min"}, "screen": {"width": 3}, "custom": [1]},
         }  # fmt: skip
 
