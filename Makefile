@@ -18,7 +18,7 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 MODULES := $(foreach folder,timescale tracker,tests/$(folder)/node_modules/.package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test oracle proof soak mutations audit bench bench-queries check check-deploy deploy-tools sdk-matrix tracker format lock hooks clean
+.PHONY: help run test oracle proof soak mutations audit bench bench-queries check check-deploy deploy-tools sdk-libraries sdk-matrix tracker format lock hooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -65,7 +65,9 @@ bench-queries: $(VENV)/.dev ## load 10 million events and time every question (E
 	$(BIN)/python -m bench.queries --events $(EVENTS) --write $(BENCH_ARGS)
 	$(BIN)/python -m bench.rollups $(BENCH_ROLLUPS_ARGS)
 
-sdk-matrix: $(VENV)/.dev tests/sdks/.venv/.done tests/sdks/node_modules/.package-lock.json ## run other products' libraries against the platform; writes docs/sdks/matrix.md
+sdk-libraries: $(VENV)/.dev tests/sdks/.venv/.done tests/sdks/node_modules/.package-lock.json ## install other products' libraries
+
+sdk-matrix: sdk-libraries ## run other products' libraries against the platform; writes docs/sdks/matrix.md
 	SDK_MATRIX=1 $(BIN)/python -m pytest tests/sdks $(PYTEST_ARGS)
 
 tracker: tests/tracker/node_modules/.package-lock.json ## check the browser tracker's types and minify it; writes analytics/tracker/tracker.min.js

@@ -45,7 +45,7 @@ class Browser:
         """One command of the protocol and its result; what happens meanwhile is not listened to."""
         self.calls += 1
         self.socket.send(json.dumps({"id": self.calls, "method": method, "params": params} | ({"sessionId": session} if session else {})))
-        while (message := json.loads(self.socket.recv(30))).get("id") != self.calls:
+        while (message := json.loads(self.socket.recv(90))).get("id") != self.calls:
             pass
         assert "error" not in message, (method, message["error"])
         return message["result"]
@@ -93,7 +93,7 @@ class Page:
         self.browser.call("Target.closeTarget", targetId=self.target)
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"

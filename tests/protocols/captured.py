@@ -28,13 +28,14 @@ async def collector(*tokens: str, **settings: Any) -> AsyncIterator[Client]:
         yield client
 
 
-async def replay(client: Client, name: str) -> httpx2.Response:
-    """A captured request once more, its body compressed as it was."""
+async def replay(client: Client, name: str, **headers: str) -> httpx2.Response:
+    """A captured request once more, its body compressed as it was (`gzip` marks one that does not say so), with more headers where a test wants them."""
     request = CAPTURED[name]
     body = request["body"].encode()
-    if request["headers"].get("content-encoding") == "gzip":
+    if request["headers"].get("content-encoding") == "gzip" or request.get("gzip"):
         body = gzip.compress(body)
-    return await client.request(request["method"], request["path"], content=body, headers=request["headers"])
+    sent = request["headers"] | {header.replace("_", "-"): value for header, value in headers.items()}
+    return await client.request(request["method"], request["path"], content=body, headers=sent)
 
 
 def told(event: Event) -> tuple[str, str, str | None, str]:

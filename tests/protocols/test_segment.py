@@ -103,7 +103,8 @@ async def test_context_has_one_name_for_all_protocols_and_loses_nothing() -> Non
         found.pop("$timestamp", None)
         assert found == {
             "$url": "https://x.com/a?b", "$path": "/a", "$referrer": "https://y", "$title": "A", "$search": "?b", "$user_agent": "UA", "$language": "en",
-            "$host": "x.com", "$referrer_domain": "y", "$referrer_source": "y", "$ip": "192.0.2.9", "$timezone": "Europe/Berlin", "$lib": "a.js", "$lib_version": "2", "$utm_campaign": "spring", "$utm_source": "mail",
+            "$host": "x.com", "$referrer_domain": "y", "$referrer_source": "y",
+            "$ip": "192.0.2.9", "$timezone": "Europe/Berlin", "$lib": "a.js", "$lib_version": "2", "$utm_campaign": "spring", "$utm_source": "mail",
             "$context": {"page": {"tab": 2}, "library": {"flavour": "min"}, "screen": {"width": 3}, "custom": [1]},
         }  # fmt: skip
 

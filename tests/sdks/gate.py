@@ -1,4 +1,4 @@
-"""Stands between a library and the collector: hands requests on, counts, and knows two ways to try a library's patience."""
+"""Stands between a library and the collector: hands requests on, counts, and knows three ways to try a library's patience."""
 
 import http.client
 import threading
@@ -14,6 +14,7 @@ EVENTS_GO = [compile_path(path)[0] for path in {path for protocol in PROTOCOLS f
 """Where events are sent; libraries ask other things too, and those do not count."""
 
 REFUSAL = b'{"success":false,"status":0,"code":503,"error":"forgotten","message":"forgotten"}'
+SPOILED = b"\xff{"
 HOP = ("connection", "keep-alive", "transfer-encoding", "te", "upgrade", "date", "server")
 
 
@@ -22,14 +23,17 @@ class Gate:
 
     In an outage its requests go to the collector at `closed`, which refuses all events, for so many seconds from its first refusal on.
     The answers to its first `forgotten` requests with events are lost: it hears 503 in their place.
+    When `spoiled`, events arrive so that nobody can read them: it hears what the collector says of that.
     """
 
-    def __init__(self, port: int, *, closed: int | None = None, seconds: float = 0.0, forgotten: int = 0) -> None:
+    def __init__(self, port: int, *, closed: int | None = None, seconds: float = 0.0, forgotten: int = 0, spoiled: bool = False) -> None:
         self.port = port
         self.closed = closed
         self.seconds = seconds
         self.opens: float | None = None
         self.forgotten = forgotten
+        self.spoiled = spoiled
+        self.last: float | None = None
         self.heard: list[int] = []
         """What the library heard of its events, in order."""
         self.sent: list[bytes] = []
@@ -74,12 +78,21 @@ class Gate:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_port}"
 
+    @property
+    def silence(self) -> float:
+        """Seconds since events last came; 0 before they ever did."""
+        with self.lock:
+            return time.monotonic() - self.last if self.last is not None else 0.0
+
     def behind(self) -> int:
         """The port where requests go now."""
         with self.lock:
             return self.closed if self.closed and (self.opens is None or time.monotonic() < self.opens) else self.port
 
     def forward(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
+        events = method != "OPTIONS" and any(known.match(path.partition("?")[0]) for known in EVENTS_GO)
+        if events and self.spoiled:
+            path, body = path.partition("?")[0], SPOILED
         connection = http.client.HTTPConnection("127.0.0.1", self.behind(), timeout=30)
         try:
             given = {name: value for name, value in headers.items() if name.lower() not in (*HOP, "host", "content-length")}
@@ -89,7 +102,7 @@ class Gate:
         finally:
             connection.close()
         kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in (*HOP, "content-length")]
-        if method == "OPTIONS" or not any(known.match(path.partition("?")[0]) for known in EVENTS_GO):
+        if not events:
             return answer.status, kept, reply
         with self.lock:
             if self.opens is None and answer.status == 503:
@@ -98,6 +111,7 @@ class Gate:
             self.forgotten -= lost
             self.heard.append(503 if lost else answer.status)
             self.sent.append(body)
+            self.last = time.monotonic()
         if not lost:
             return answer.status, kept, reply
         readable = [(name, value) for name, value in kept if name.lower().startswith("access-control-")]

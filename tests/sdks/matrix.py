@@ -2,22 +2,23 @@
 
 from collections.abc import Mapping
 
-from tests.sdks.runs import FORGOTTEN, OUTAGE_SECONDS, Run
+from tests.sdks.runs import FORGOTTEN, OUTAGE_SECONDS, STAGES, Run
 from tests.sdks.sdks import EVENTS, SDKS, Sdk
 
 _HEAD = f"""# The matrix
 
 Written by `make sdk-matrix`, which runs the published libraries, each in a process of its own with its default settings, against a collector, a processor and
-an api; do not edit. Each sent {EVENTS} events in each of three runs, with a token of its own, while
-keys were required.
+an api; do not edit. Each sent {EVENTS} events in each of four runs, with a token of its own, while keys were required.
 
 - **found**: how many of the events the api then had, each once and with its properties.
+- **told 400**: its events were made unreadable on their way, and the collector refused them as never to be taken; how many requests it sent in all, some of
+  them with events of its own.
 - **kept in an outage**: for {OUTAGE_SECONDS:g} seconds from the first request on, the collector answered 503, for Redis was over its limit; whether the events
   arrived afterwards, each once.
 - **storm**: the first {FORGOTTEN} requests were taken, but the library heard 503; how many requests it sent in all, and how many events that doubled.
 
-| library | version | found | kept in an outage | storm: requests | storm: doubled |
-|---|---|---|---|---|---|
+| library | version | found | told 400: requests | kept in an outage | storm: requests | storm: doubled |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -25,13 +26,20 @@ def written(results: Mapping[tuple[str, str], Run]) -> str:
     """The whole page."""
     notes = [sdk for sdk in SDKS if sdk.note]
     rows = "".join(_row(sdk, results, notes) for sdk in SDKS)
-    return _HEAD + rows + "".join(f"\n{n}. {sdk.note}.\n" for n, sdk in enumerate(notes, 1))
+    return _HEAD + rows + "\n" + "".join(f"{n}. {sdk.note}.\n" for n, sdk in enumerate(notes, 1))
 
 
 def _row(sdk: Sdk, results: Mapping[tuple[str, str], Run], notes: list[Sdk]) -> str:
-    plain, outage, storm = (results[stage, sdk.name] for stage in ("plain", "outage", "storm"))
+    plain, refused, outage, storm = (results[stage, sdk.name] for stage in STAGES)
     mark = f" ({notes.index(sdk) + 1})" if sdk in notes else ""
     kept = {EVENTS: "yes", 0: "no"}.get(len(set(outage.found)), f"{len(set(outage.found))} of {EVENTS}")
     doubled = str(storm.repeated) if sdk.named else f"{storm.repeated}, for it sends no ids"
-    cells = (f"[`{sdk.package}`]({sdk.docs}.md){sdk.label}", sdk.version, f"{len(plain.found)} of {EVENTS}", kept + mark, str(len(storm.heard)), doubled)
+    found = f"{len(plain.found)} of {EVENTS}"
+    tries = str(len(refused.heard)) if sdk.yields else "no end"
+    cells = (*named(sdk), found, tries, kept + mark, str(len(storm.heard)), doubled)
     return f"| {' | '.join(cells)} |\n"
+
+
+def named(sdk: Sdk) -> tuple[str, str]:
+    """The first cells of a library's row."""
+    return f"[`{sdk.package}`]({sdk.docs}.md){sdk.label}", sdk.version

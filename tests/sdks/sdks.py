@@ -29,6 +29,12 @@ class Sdk(msgspec.Struct, frozen=True):
     number: str = "n"
     """The key in metadata that tells one event from another."""
     plan: str = "plan"
+    keeps: bool = True
+    """Whether it is known to send again what met 503."""
+    yields: bool = True
+    """Whether it takes 400 for the last word."""
+    form: str = "{}"
+    """What its product's keys look like."""
     environment: Mapping[str, str] = {}
     label: str = ""
     note: str = ""
@@ -67,6 +73,7 @@ class Sdk(msgspec.Struct, frozen=True):
 
 
 HTTPS_ONLY = "tries again over https only, and these runs are over http"
+CALLER = "only makes requests, which are the caller's to send: here each once"
 BROWSER = " (in Chromium)"
 
 SDKS = (
@@ -75,21 +82,26 @@ SDKS = (
     Sdk("@segment/analytics-next", "segment-browser.page.js", "segment", label=BROWSER),
     Sdk("rudder-sdk-python", "rudder-python.py", "segment"),
     Sdk("@rudderstack/rudder-sdk-node", "rudder-node.mjs", "segment"),
+    Sdk("@jitsu/js", "jitsu-node.mjs", "segment", keeps=False, label=" (Node)"),
     Sdk("posthog", "posthog-python.py", "posthog"),
     Sdk("posthog", "posthog-python.py", "posthog", environment={"V1": "1"}, label=" (capture v1)"),
     Sdk("posthog-node", "posthog-node.mjs", "posthog"),
     Sdk("posthog-js", "posthog-browser.page.js", "posthog", label=BROWSER),
     Sdk("amplitude-analytics", "amplitude-python.py", "amplitude"),
     Sdk("@amplitude/analytics-node", "amplitude-node.mjs", "amplitude"),
-    Sdk("mixpanel", "mixpanel-python.py", "mixpanel", label=" (Python)", note=HTTPS_ONLY),
-    Sdk("mixpanel", "mixpanel-node.mjs", "mixpanel", named=False, label=" (Node)"),
+    Sdk("@amplitude/analytics-browser", "amplitude-browser.page.js", "amplitude", label=BROWSER),
+    Sdk("mixpanel", "mixpanel-python.py", "mixpanel", keeps=False, label=" (Python)", note=HTTPS_ONLY),
+    Sdk("mixpanel", "mixpanel-node.mjs", "mixpanel", named=False, keeps=False, label=" (Node)"),
     Sdk("mixpanel-browser", "mixpanel-browser.page.js", "mixpanel", label=BROWSER),
-    Sdk("plausible-events", "plausible-python.py", "plausible", named=False),
-    Sdk("plausible-tracker", "plausible-browser.page.js", "plausible", named=False, label=BROWSER),
-    Sdk("umami-analytics", "umami-python.py", "umami", named=False),
-    Sdk("@umami/node", "umami-node.mjs", "umami", named=False),
+    Sdk("plausible-events", "plausible-python.py", "plausible", named=False, yields=False),
+    Sdk("plausible-tracker", "plausible-browser.page.js", "plausible", named=False, keeps=False, label=BROWSER),
+    Sdk("@plausible-analytics/tracker", "plausible-own-browser.page.js", "plausible", named=False, keeps=False, label=BROWSER),
+    Sdk("umami-analytics", "umami-python.py", "umami", named=False, keeps=False),
+    Sdk("@umami/node", "umami-node.mjs", "umami", named=False, keeps=False),
     Sdk("snowplow-tracker", "snowplow-python.py", "snowplow"),
     Sdk("@snowplow/node-tracker", "snowplow-node.mjs", "snowplow"),
     Sdk("@snowplow/browser-tracker", "snowplow-browser.page.js", "snowplow", label=BROWSER),
-    Sdk("matomo-tracker", "matomo-node.mjs", "matomo", named=False, number="value", plan="name"),
+    Sdk("ga4mp", "ga4-python.py", "ga4", named=False, keeps=False, form="G-{}:secret"),
+    Sdk("matomo-tracker", "matomo-node.mjs", "matomo", named=False, keeps=False, number="value", plan="name"),
+    Sdk("cloudevents", "cloudevents-python.py", "cloudevents", keeps=False, note=CALLER),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.platform import ROOT, Platform
 from tests.sdks.matrix import written
-from tests.sdks.runs import Run, Runs
+from tests.sdks.runs import MOST, Run, Runs
 from tests.sdks.sdks import EVENTS, SDKS, Sdk
 
 pytestmark = pytest.mark.skipif("SDK_MATRIX" not in os.environ, reason="make sdk-matrix runs it: it installs the libraries and takes minutes")
@@ -35,10 +35,18 @@ def test_every_event_sent_is_found_once_with_its_properties(sdk: Sdk, results: R
 
 
 @every
-def test_nothing_that_an_outage_left_is_doubled(sdk: Sdk, results: Results) -> None:
+def test_what_is_refused_for_good_is_not_sent_again(sdk: Sdk, results: Results) -> None:
+    run = results["refused", sdk.name]
+    assert 0 < run.refusals == len(run.heard), run
+    assert len(run.heard) <= MOST or not sdk.yields, run
+
+
+@every
+def test_an_outage_is_outlived_by_who_tries_again_and_doubles_nothing(sdk: Sdk, results: Results) -> None:
     run = results["outage", sdk.name]
     assert 503 in run.heard, run
     assert run.repeated == 0, run
+    assert run.complete or not sdk.keeps, run
 
 
 @every

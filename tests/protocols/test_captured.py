@@ -1,0 +1,87 @@
+"""Requests of libraries on pages and on servers, through the real steps: what is told of a visitor, and what is not."""
+
+import json
+
+import pytest
+
+from tests.protocols.captured import CAPTURED, collector, metadata, replay
+
+PAGES = [name for name in CAPTURED if name.startswith("page-")]
+SERVERS = [name for name in CAPTURED if not name.startswith("page-")]
+TOKENS = ("WK", "G-WK:secret", "TOK", "AK", "phc_key", "1")
+
+
+def test_every_protocol_with_libraries_was_captured() -> None:
+    captured = " ".join(CAPTURED)
+    protocols = (
+        "segment",
+        "posthog-v0",
+        "posthog-v1",
+        "amplitude",
+        "mixpanel",
+        "plausible",
+        "umami",
+        "snowplow",
+        "ga4",
+        "matomo",
+        "cloudevents",
+        "rudder",
+        "jitsu",
+    )
+    assert [protocol for protocol in protocols if protocol not in captured] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page_tells_of_its_visitors_browser_and_keeps_what_it_said(name: str) -> None:
+    async with collector(*TOKENS, require_write_key=True) as client:
+        assert (await replay(client, name)).status_code in (200, 202)
+        for event in client.sink.events:
+            assert (event.project, event.event_action) == ("shop", "sdk_test")
+            told = metadata(event)
+            assert (told["$browser"], told["$os"]) == ("Chrome", "Linux")
+            assert told["$language"] == "en-US"
+            assert str(told["n"]).isdecimal()
+            assert told["plan"] == "pro"
+            assert "$ip" not in told
+        assert client.sink.events
+
+
+@pytest.mark.parametrize("name", ["page-plausible-1", "page-plausible-2"])
+async def test_a_page_that_names_nobody_has_the_visitor_of_the_day(name: str) -> None:
+    async with collector(*TOKENS) as client:
+        await replay(client, name)
+        await replay(client, name)
+        await replay(client, name, user_agent="Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Firefox/140.0")
+        first, again, other = (event.session_id for event in client.sink.events)
+        assert first == again != other
+        assert len(first) == 32
+
+
+@pytest.mark.parametrize("header", ["dnt", "sec_gpc"])
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page_whose_visitor_asks_not_to_be_tracked_hears_of_success_and_nothing_is_kept(name: str, header: str) -> None:
+    async with collector(*TOKENS) as client:
+        answer = await replay(client, name, **{header: "1"})
+        assert answer.status_code in (200, 202)
+        assert "dropped: drop_opted_out" in answer.headers["x-analytics"]
+        assert client.sink.events == []
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_servers_headers_say_nothing_of_a_visitor(name: str) -> None:
+    async with collector(*TOKENS) as client:
+        assert (await replay(client, name, dnt="1")).status_code in (200, 202, 204)
+        for event in client.sink.events:
+            assert not {"$browser", "$device", "$ip"} & metadata(event).keys()
+        assert client.sink.events
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+async def test_no_key_is_stored(name: str) -> None:
+    """But a site's name, where that is its key."""
+    async with collector(*TOKENS) as client:
+        await replay(client, name)
+        for event in client.sink.events:
+            told = {key: value for key, value in metadata(event).items() if key not in ("$domain", "$app_id")}
+            assert not {"WK", "phc_key", "TOK", "AK", "secret"} & set(json.dumps(told).split('"'))
+        assert client.sink.events
