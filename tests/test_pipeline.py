@@ -68,6 +68,12 @@ CASES: dict[str, tuple[dict[str, Any], Context, dict[str, Any]]] = {
     "a country by an SDK's address": ({"$ip": "192.0.2.9"}, SERVER, {"$country": None, "$ip": None}),
     "no address": ({"$ip": ADDRESS}, browsing(), {"$ip": None}),
     "an address written otherwise": ({"$properties": {"$ip": ADDRESS, "a": 1}}, SERVER, {"$properties": {"a": 1}}),
+    "an address in what a library says": (
+        {"$context": {"device": [{"ip": ADDRESS, "id": 7}]}, "$set": {"$ip": ADDRESS}},
+        SERVER,
+        {"$context": {"device": [{"id": 7}]}, "$set": None},
+    ),
+    "an address that its sender named": ({"ip": ADDRESS}, browsing(), {"ip": ADDRESS}),
     "half an address": ({}, browsing(Rules(store_ip="truncated")), {"$ip": "203.0.113.0"}),
     "a whole address": ({}, browsing(Rules(store_ip="full")), {"$ip": ADDRESS}),
     "a robot that is marked": ({}, browsing(Rules(bots="mark"), user_agent=GOOGLEBOT), {"$bot": True}),

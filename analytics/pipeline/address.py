@@ -1,11 +1,18 @@
 """A visitor's address: used above, stored only as the operator wants it. The last step."""
 
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from analytics.pipeline.visit import Visit
 
-NAMES = ("$ip", "$ip_address", "$ip_override", "$remote_addr")
+NAMES = ("$ip", "$ip_address", "$ip_override", "$remote_addr", "$request_ip")
 """Under which protocols and SDKs hand an address on."""
+
+PLACES = ("$properties", "$context", "$set", "$set_once")
+"""Objects that are a library's, not its user's own."""
+
+HIDDEN = frozenset((*NAMES, *(name[1:] for name in NAMES)))
+"""What an address is called in them."""
 
 PREFIX = {4: 24, 6: 48}
 """Bits that are left of an address of each version."""
@@ -34,9 +41,13 @@ def truncated(address: str) -> str:
 
 
 def _clean_hidden(visit: Visit) -> None:
-    """Addresses among properties that another of the same name has hidden, and in a library's own context."""
-    for place in ("$properties", "$context"):
-        hidden = visit.value(place) if place in visit else None
-        if isinstance(hidden, dict) and (found := [name for name in (*NAMES, "ip") if name in hidden]):
-            left = {name: value for name, value in hidden.items() if name not in found}
+    """Addresses in what a library says within something else, however deep: its context, a person, properties that another of the same name has hidden."""
+    for place in PLACES:
+        if place in visit and isinstance(hidden := visit.value(place), dict) and (left := _without(hidden)) != hidden:
             visit.replace(place, left) if left else visit.remove(place)
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without(each) for name, each in value.items() if name not in HIDDEN}
+    return [_without(each) for each in value] if isinstance(value, list) else value
