@@ -2,13 +2,12 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from analytics import metrics, pipeline
 from analytics.errors import Unavailable
@@ -17,7 +16,7 @@ from analytics.pipeline import DROP, Context, Drop, Rules, Visit, context_of
 from analytics.pipeline.address import truncated
 from analytics.pipeline.referrer import source
 from analytics.pipeline.visitor import visitor
-from analytics.queue.salts import SALT, Salts
+from analytics.settings import load
 from tests.collecting import GOOD, error_of, running
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -199,6 +198,60 @@ async def test_a_robots_event_is_answered_as_a_success_that_explains_itself() ->
         assert (answer.status_code, answer.text, answer.headers["x-plausible-dropped"]) == (202, "ok", "1")
 
 
+@pytest.mark.parametrize(
+    ("honoured", "header", "kept"),
+    [
+        ("gpc,dnt", "sec_gpc", False),
+        ("gpc,dnt", "dnt", False),
+        ("gpc", "sec_gpc", False),
+        ("gpc", "dnt", True),
+        ("dnt", "sec_gpc", True),
+        ("dnt", "dnt", False),
+        ("none", "sec_gpc", True),
+        ("none", "dnt", True),
+    ],
+)
+async def test_a_visitors_wish_is_honoured_as_the_operator_set(honoured: str, header: str, kept: bool) -> None:
+    rules = load({"HONOR_SIGNALS": honoured})
+    async with running(honor_signals=rules.honor_signals) as client:
+        answer = await client.send_events(GOOD, origin="https://shop.example", user_agent=CHROME, **{header: "1"})
+        assert (answer.status_code, len(client.sink.events)) == (202, 1 if kept else 0)
+        assert answer.headers.get("x-analytics") == (None if kept else "1 dropped: drop_opted_out")
+
+
+@pytest.mark.parametrize(
+    ("store_ip", "address", "stored"),
+    [
+        ("no", ADDRESS, None),
+        ("truncated", ADDRESS, "203.0.113.0"),
+        ("truncated", "2001:db8:1:2::3", "2001:db8:1::"),
+        ("full", ADDRESS, ADDRESS),
+        ("full", "2001:db8:1:2::3", "2001:db8:1:2::3"),
+    ],
+)
+async def test_an_address_is_stored_as_the_operator_set(store_ip: str, address: str, stored: str | None) -> None:
+    assert load({"STORE_IP": store_ip}).store_ip == store_ip
+    async with running(address, store_ip=store_ip) as client:
+        await client.send_events(GOOD, origin="https://shop.example", user_agent=CHROME)
+        await client.send_events({"type": "track", "event": "e", "userId": "u", "context": {"ip": address}}, "/v1/track")
+        assert [json.loads(event.metadata).get("$ip") for event in client.sink.events] == [stored, stored]
+
+
+async def test_what_is_dropped_is_told_by_its_reason_in_the_answer_and_the_metrics() -> None:
+    for reason in pipeline.REASONS:
+        metrics.events_dropped.set({"reason": reason}, 0)
+    async with running() as client:
+        bad = GOOD | {"session_id": ""}
+        page = {"origin": "https://shop.example"}
+        answer = await client.send_events([GOOD, bad, GOOD], user_agent=GOOGLEBOT, **page)
+        assert (answer.status_code, answer.json()["accepted"], len(answer.json()["rejected"])) == (202, 0, 1)
+        assert answer.headers["x-analytics"] == "1 rejected; the first: too_short session_id; 2 dropped: drop_bots"
+        await client.send_events(GOOD, user_agent=CHROME, dnt="1", **page)
+        told = (await client.get("/metrics")).text
+        assert 'analytics_events_dropped_total{reason="drop_bots"} 2' in told
+        assert 'analytics_events_dropped_total{reason="drop_opted_out"} 1' in told
+
+
 async def test_no_address_leaves_the_collector(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
     async with running(ADDRESS) as client:
@@ -218,18 +271,3 @@ async def test_without_a_salt_nothing_is_accepted() -> None:
         client.salts.refusal = Unavailable("no salt")
         assert error_of(await client.send_events(GOOD)) == (503, "unavailable")
         assert client.sink.events == []
-
-
-async def test_collectors_share_a_salt_that_ends_with_its_day(redis_url: str) -> None:
-    redis = Redis.from_url(redis_url)
-    day = datetime.now(UTC).replace(hour=12)
-    one, other = Salts(redis), Salts(redis)
-    salt = await one.of(day)
-    assert salt == await other.of(day) == await one.of(day)
-    assert len(salt) == 32
-    tomorrow = await one.of(day + timedelta(days=1))
-    assert tomorrow != salt
-    assert 0 < await redis.ttl(f"{SALT}{day:%Y-%m-%d}") <= 86_400 + 600
-    with pytest.raises(Unavailable):  # a day that is over has no salt any more
-        await Salts(redis).of(day - timedelta(days=3))
-    await redis.aclose()

@@ -249,6 +249,29 @@ def test_an_outage_is_outlived_by_a_page_that_may_store(shop: Shop) -> None:
         visit.wait(1, "kept")
 
 
+def test_what_a_page_left_in_doubt_is_sent_by_the_next_one_under_the_same_id(shop: Shop) -> None:
+    with shop.visit(attributes='data-storage="session" data-off="vitals"') as visit:
+        visit.wait(1)
+        visit.gate.forgotten = 1_000  # all is taken, but the page hears 503
+        visit.page.run("analytics('doubtful', { n: 1 })")
+        until(lambda: visit.gate.heard[-1] == 503, "a failure")
+        visit.page.go(f"{visit.url}/other")
+
+        def together() -> bool:
+            """Whether the next page has sent it beside its own view."""
+            requests = [json.loads(body)["events"] for body in visit.gate.sent if body]
+            return any(
+                {"doubtful", "/other"} <= {word for event in events for word in (event["event_action"], event["metadata"]["$path"])} for events in requests
+            )
+
+        until(together, "the next page")
+        visit.gate.forgotten = 0
+        (found,) = visit.wait(1, "doubtful")
+        tries = [event for event in visit.sent() if event["event_action"] == "doubtful"]
+        assert len(tries) >= 2
+        assert {(event["id"], event["timestamp"], event["session_id"]) for event in tries} == {(found["id"], tries[0]["timestamp"], found["session_id"])}
+
+
 @pytest.mark.parametrize(("storage", "lasting"), [("session", True), ("local", True), ("", False)])
 def test_a_session_lasts_as_long_as_the_page_may_remember_it(shop: Shop, storage: str, lasting: bool) -> None:
     with shop.visit(attributes=f'data-storage="{storage}"') as visit:

@@ -1,6 +1,7 @@
 """What pages load: small, made of its source, and served so that browsers may keep it."""
 
 import gzip
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def test_the_script_is_made_of_its_source_and_the_source_has_types(tmp_path: Pat
         done = subprocess.run([node.npm(), *run], cwd=HERE, env=node.ENVIRONMENT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "made.js").read_bytes() == SCRIPT, "make tracker writes it anew"
+
+
+@pytest.mark.parametrize(("more", "fits"), [("", True), ("analytics(1)", False), ("analytics.page('help')", False)])
+def test_what_the_docs_show_has_the_types_that_they_declare(tmp_path: Path, more: str, fits: bool) -> None:
+    page = (ROOT / "docs" / "tracker.md").read_text()
+    [declared] = re.findall(r"^```ts\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    [used] = re.findall(r"^```js\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "page.ts").write_text(f"{declared}{used}{more}\n")
+    tsc = HERE / "node_modules" / ".bin" / "tsc"
+    done = subprocess.run([str(tsc), "--noEmit", "--strict", str(tmp_path / "page.ts")], env=node.ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is fits, done.stdout
 
 
 @pytest.mark.parametrize(
