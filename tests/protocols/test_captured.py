@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from analytics.errors import Unavailable
+from analytics.roles.limits import Limits
 from tests.protocols.captured import CAPTURED, collector, metadata, replay
 
 PAGES = [name for name in CAPTURED if name.startswith("page-")]
@@ -85,3 +87,32 @@ async def test_no_key_is_stored(name: str) -> None:
             told = {key: value for key, value in metadata(event).items() if key not in ("$domain", "$app_id")}
             assert not {"WK", "phc_key", "TOK", "AK", "secret"} & set(json.dumps(told).split('"'))
         assert client.sink.events
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+async def test_who_sends_too_fast_is_told_to_keep_it(name: str) -> None:
+    async with collector(*TOKENS) as client:
+        client.desk.limits = Limits(1, now=lambda: 0.0)
+        await replay(client, name)
+        taken = len(client.sink.events)
+        answer = await replay(client, name)
+        assert answer.status_code == (503 if name == "posthog-v1-1" else 429)
+        assert answer.headers["retry-after"] == "1"
+        assert len(client.sink.events) == taken
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+async def test_a_queue_out_of_reach_is_told_to_every_library_as_503(name: str) -> None:
+    async with collector(*TOKENS) as client:
+        client.sink.refusal = Unavailable("full", retry_after=7)
+        answer = await replay(client, name)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+
+
+@pytest.mark.parametrize("name", [name for name, request in CAPTURED.items() if request["body"] and "ce-id" not in request["headers"]])
+async def test_what_nobody_can_read_is_told_to_every_library_as_never_to_be_sent_again(name: str) -> None:
+    request = CAPTURED[name]
+    async with collector(*TOKENS, require_write_key=True) as client:
+        answer = await client.request(request["method"], request["path"], content=b"\xff{", headers=request["headers"])
+        assert answer.status_code in (400, 401)
+        assert client.sink.events == []
