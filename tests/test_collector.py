@@ -22,6 +22,7 @@ from analytics.projects.mirroring import KEYS, SYNCED
 from analytics.queue import Queue
 from analytics.roles import body, collector
 from analytics.roles.inflate import MAX_INFLATED
+from analytics.roles.limits import Limits
 from analytics.settings import Settings
 from tests.collecting import BAD, GOOD, Client, Table, error_of, running
 
@@ -143,7 +144,8 @@ async def test_when_the_queue_is_out_of_reach_nothing_is_accepted(client: Client
 
 
 async def test_too_many_requests_are_429_for_their_sender_only() -> None:
-    async with running(rate_limit=2) as limited:
+    async with running() as limited:
+        limited.desk.limits = Limits(2, now=lambda: 0.0)
         sent = [(await limited.send_events(GOOD)).status_code for _ in range(3)]
         assert sent == [202, 202, 429]
         answer = await limited.send_events(GOOD)

@@ -15,8 +15,8 @@ ESBUILD = Path(__file__).parent / "node_modules" / ".bin" / "esbuild"
 
 
 def bundle(program: str) -> bytes:
-    """The page's script with its libraries; TARGET, TOKEN and EVENTS are written into it."""
-    values = {name: os.environ[name] for name in ("TARGET", "TOKEN")}
+    """The page's script with its libraries; TARGET, TOKEN, PLAN and EVENTS are written into it."""
+    values = {name: os.environ[name] for name in ("TARGET", "TOKEN", "PLAN")}
     defined = [f"--define:{name}={json.dumps(value)}" for name, value in values.items()]
     command = [str(ESBUILD), program, "--bundle", "--format=iife", "--log-level=error", f"--define:EVENTS={os.environ['EVENTS']}", *defined]
     return subprocess.run(command, capture_output=True, check=True).stdout

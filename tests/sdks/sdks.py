@@ -15,6 +15,8 @@ from tests import node
 HERE = Path(__file__).parent
 VENV = Path(os.environ.get("SDK_VENV", HERE / ".venv"))
 EVENTS = 5
+PLAN = 'café ☕ 100% & + "all"'
+"""A property of every event, of what encodings stumble over."""
 
 
 class Sdk(msgspec.Struct, frozen=True):
@@ -67,7 +69,7 @@ class Sdk(msgspec.Struct, frozen=True):
         runner = [sys.executable, "-m", "tests.sdks.page"] if self.page else [str(VENV / "bin" / "python") if self.python else node.node()]
         command = [*runner, str(HERE / "programs" / self.program)]
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "PYTHONPATH", "CHROMIUM")}
-        environment = {**kept, "TARGET": target, "TOKEN": token, "EVENTS": str(EVENTS), **self.environment}
+        environment = {**kept, "TARGET": target, "TOKEN": token, "EVENTS": str(EVENTS), "PLAN": PLAN, **self.environment}
         with log.open("wb") as out:
             return subprocess.Popen(command, cwd=HERE.parents[1], env=environment, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
 

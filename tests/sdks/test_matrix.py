@@ -10,7 +10,7 @@ import pytest
 from tests.faults.platform import ROOT, Platform
 from tests.sdks.matrix import written
 from tests.sdks.runs import MOST, Run, Runs
-from tests.sdks.sdks import EVENTS, SDKS, Sdk
+from tests.sdks.sdks import EVENTS, PLAN, SDKS, Sdk
 
 pytestmark = pytest.mark.skipif("SDK_MATRIX" not in os.environ, reason="make sdk-matrix runs it: it installs the libraries and takes minutes")
 
@@ -30,7 +30,7 @@ def results() -> Iterator[Results]:
 @every
 def test_every_event_sent_is_found_once_with_its_properties(sdk: Sdk, results: Results) -> None:
     run = results["plain", sdk.name]
-    assert sorted(run.found) == [(str(n), "pro") for n in range(EVENTS)], run
+    assert sorted(run.found) == [(str(n), PLAN) for n in range(EVENTS)], run
     assert all(status in (200, 202, 204) for status in run.heard), run
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 TARGET = os.environ["TARGET"]
 TOKEN = os.environ["TOKEN"]
+PLAN = os.environ["PLAN"]
 NUMBERS = range(int(os.environ["EVENTS"]))
 
 

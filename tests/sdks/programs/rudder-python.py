@@ -1,10 +1,10 @@
 # mypy: ignore-errors
 import rudderstack.analytics as rudder
-from common import NUMBERS, TARGET, TOKEN, wait
+from common import NUMBERS, PLAN, TARGET, TOKEN, wait
 
 rudder.write_key = TOKEN
 rudder.dataPlaneUrl = TARGET
 for n in NUMBERS:
-    rudder.track("user-1", "sdk_test", {"n": n, "plan": "pro"})
+    rudder.track("user-1", "sdk_test", {"n": n, "plan": PLAN})
 wait()
 rudder.shutdown()
