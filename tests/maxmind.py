@@ -64,7 +64,7 @@ def _data(value: Any) -> bytes:
         return _head(_ARRAY, len(value)) + b"".join(map(_data, value))
     if isinstance(value, int):
         return _number(_U32, value)
-    text = value.encode()
+    text = str(value).encode()
     return _head(_STRING, len(text)) + text
 
 
