@@ -10,6 +10,7 @@ from analytics.errors import ConfigurationError
 from analytics.roles.countries import open_countries
 from tests import maxmind
 from tests.collecting import running
+from tests.visits import CHROME
 
 RECORDS: dict[str, Any] = {
     "203.0.113.0/24": {"country": {"iso_code": "NZ"}, "registered_country": {"iso_code": "US"}, "city": {"names": {"en": "Auckland"}}},
@@ -20,7 +21,6 @@ RECORDS: dict[str, Any] = {
     "2001:db8:1::/48": {"country": {"iso_code": "PT"}},
 }
 PAGE = {"n": "pageview", "u": "https://shop.example/", "d": "shop.example"}
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 
 
 @pytest.fixture

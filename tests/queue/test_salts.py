@@ -10,7 +10,7 @@ from analytics import pipeline
 from analytics.errors import Unavailable
 from analytics.events import NOBODY
 from analytics.queue.salts import GRACE, SALT, Salts
-from tests.test_pipeline import browsing, event
+from tests.visits import browsing, event
 
 SECOND = timedelta(seconds=1)
 
