@@ -120,7 +120,9 @@ class Runs:
         return len(self.found(sdk, stage)) >= EVENTS and (stage != "storm" or gate.heard[-1:] != [503])
 
     def found(self, sdk: Sdk, stage: str) -> list[tuple[str, str]]:
-        rows = self.platform.get(self.api, f"/api/events?project={project(sdk, stage)}&event=*:sdk_test&limit=1000&last=1d")["data"]["rows"]
+        url = f"{self.api.url}/api/events?project={project(sdk, stage)}&event=*:sdk_test&limit=1000&last=1d"
+        answer = wait_for(lambda: (got := http_get(url))[0] == 200 and got[1], "the api's answer")  # on a strained machine it may be late
+        rows = msgspec.json.decode(answer)["data"]["rows"]
         return [(_whole(row["metadata"].get(sdk.number)), str(row["metadata"].get(sdk.plan))) for row in rows]
 
 
