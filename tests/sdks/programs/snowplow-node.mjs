@@ -7,7 +7,6 @@ for (const n of NUMBERS) {
   tracker.track(buildSelfDescribingEvent({ event: { schema: 'iglu:com.acme/sdk_test/jsonschema/1-0-0', data: { n, plan: PLAN } } }))
 }
 tracker.flush()
+setInterval(() => tracker.flush(), 5000) // what failed waits for the next event, or for this
 await ended
-tracker.flush() // what failed waits for the next event, or for this
-await new Promise((resolve) => setTimeout(resolve, 2000))
 process.exit()
