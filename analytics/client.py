@@ -5,7 +5,6 @@ It needs nothing but the standard library and imports nothing else of this packa
 
 import atexit
 import gzip
-import hashlib
 import http.client
 import json
 import logging
@@ -30,8 +29,8 @@ log = logging.getLogger(__name__)
 BATCH_EVENTS = 500
 BATCH_BYTES = 512 << 10
 MAX_BACKOFF = 60.0
-NOBODY = "$nobody"
-"""The session of an event that names neither a session nor a user."""
+NO_SESSION, NOBODY = "$none", "$nobody"
+"""What stands for the session where none is named, but a user is; and where neither is."""
 
 Event = dict[str, Any]
 OnDrop = Callable[[list[Event], str], None]
@@ -103,7 +102,7 @@ class Client:
             raise ValueError("a timestamp needs a time zone")
         event = {
             "id": id or str(_uuid7()),
-            "session_id": session_id or _session(user_id),
+            "session_id": session_id or (NO_SESSION if user_id else NOBODY),
             "user_id": user_id,
             "event_type": event_type,
             "event_action": event_action,
@@ -242,13 +241,6 @@ def _read(error: urllib.error.HTTPError) -> bytes:
         return error.read()
     except (OSError, http.client.HTTPException):
         return b""
-
-
-def _session(user_id: str | None) -> str:
-    """As other products' libraries have it: the user, shortened to a digest when it is too long for a session."""
-    if not user_id:
-        return NOBODY
-    return user_id if len(user_id) <= 64 else hashlib.sha256(user_id.encode()).hexdigest()
 
 
 def _uuid7() -> UUID:

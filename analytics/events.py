@@ -14,8 +14,14 @@ DEFAULT_PROJECT = "default"
 ID_NAMESPACE = UUID("8f0ff4a5-6ad7-5f5c-9c0e-5d7a4c1b2e90")
 """Ids that are no UUID become UUIDv5 in this namespace; fixed for ever, stated in docs/guarantee.md."""
 
+UNTOLD = "$"
+"""A session_id that begins so is none: the sender tells no session, so that questions make them, of what a person does between silences."""
+
+NO_SESSION = "$none"
+"""Where somebody is named, but no session."""
+
 NOBODY = "$nobody"
-"""The session of an event whose sender names neither a person nor a session; the pipeline may know better."""
+"""Where neither is, so that it is the actor too; the pipeline may know better."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 

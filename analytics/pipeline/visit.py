@@ -53,7 +53,7 @@ class Visit:
             self._changed = True
 
     def belongs(self, session: str) -> None:
-        """The session of an event that names none."""
+        """What stands for the session of an event that names neither it nor anybody."""
         self._session = session
         self._changed = True
 

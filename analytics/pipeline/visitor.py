@@ -3,15 +3,15 @@
 import hashlib
 from ipaddress import IPv6Address, ip_address
 
-from analytics.events import NOBODY
+from analytics.events import NOBODY, UNTOLD
 from analytics.pipeline.visit import Visit
 
 
 def put_visitor(visit: Visit) -> None:
-    """The session of an event that names nobody: a hash of the day's salt, project, address and user agent."""
+    """Who acted where an event names nobody and no session: a hash of the day's salt, project, address and user agent."""
     salt = visit.context.salt
-    if visit.event.session_id == NOBODY and salt and (address := visit.address) and (agent := visit.agent):
-        visit.belongs(visitor(salt, visit.event.project, address, agent))
+    if visit.event.actor == NOBODY and salt and (address := visit.address) and (agent := visit.agent):
+        visit.belongs(UNTOLD + visitor(salt, visit.event.project, address, agent))
 
 
 def visitor(salt: bytes, project: str, address: str, agent: str) -> str:

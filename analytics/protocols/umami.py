@@ -59,7 +59,7 @@ def tell(value: Any) -> Told:
 
 
 def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
-    """The session, as an id of Umami's shape; for a list, how many."""
+    """Whose event it was, as an id of Umami's shape; for a list, how many."""
     if not decoded.events:
         return universal.refuse_all(decoded.rejected)
     if incoming.path.startswith("/api/batch"):
@@ -68,8 +68,8 @@ def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Repl
         )
     if not taken:
         return Reply(200, b'{"beep":"boop"}')
-    session = event_id(taken[0].session_id)
-    return Reply(200, msgspec.json.encode({"cache": "", "sessionId": session, "visitId": session}))
+    actor = event_id(taken[0].actor)
+    return Reply(200, msgspec.json.encode({"cache": "", "sessionId": actor, "visitId": actor}))
 
 
 UMAMI = Protocol("umami", {"/api/send": ("POST",), "/api/batch": ("POST",)}, read, accept, universal.refuse, foreign=True)

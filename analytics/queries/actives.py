@@ -14,18 +14,19 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.queries.asked import Filtered
 from analytics.queries.filters import Condition
-from analytics.queries.measures import UNITS, Statement
+from analytics.queries.measures import Statement
 from analytics.queries.pieces import EVER
 from analytics.queries.read import Read
 from analytics.queries.rollup import Rollup
 from analytics.queries.sums import numbers, people
+from analytics.queries.units import ACTOR
 from analytics.tables import Instant, raw_events
 
 
 def visits(conditions: Sequence[Condition], edges: Sequence[datetime]) -> Statement:
     """`bucket` (from 1; 0 is before the first edge) and `actors`, their numbers as four bytes each, where anybody was active."""
     bucket = func.width_bucket(raw_events.c.timestamp, literal(list(edges), ARRAY(Instant)))
-    pair = select(UNITS["user"].label("actor"), bucket.label("bucket")).where(*conditions).distinct().subquery("pairs")
+    pair = select(ACTOR.label("actor"), bucket.label("bucket")).where(*conditions).distinct().subquery("pairs")
     actor = select(func.row_number().over().label("number"), func.array_agg(pair.c.bucket).label("buckets")).group_by(pair.c.actor).subquery("actors")
     visited = func.unnest(actor.c.buckets).table_valued("bucket").render_derived("visited")
     sent = func.string_agg(func.int4send(cast(actor.c.number, Integer)), literal(b"", LargeBinary))

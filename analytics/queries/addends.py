@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
 from analytics.queries.asked import Filtered
 from analytics.queries.fields import Field
 from analytics.queries.filters import Condition
-from analytics.queries.measures import ACTOR, Statement
+from analytics.queries.measures import Statement
 from analytics.queries.pieces import Unit
 from analytics.queries.plan import Plan
+from analytics.queries.units import ACTOR
 from analytics.stores.rollups.cells import ANY, DAY, HOUR
 from analytics.tables import Instant, people, raw_events, rollup_deltas, rollup_since, rollup_strays, rollups
 

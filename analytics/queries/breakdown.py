@@ -120,8 +120,8 @@ def table(asked: Breakdown) -> Statement:
 def _groups(asked: Breakdown) -> Statement:
     """All groups with all measures. Measures of what is distinct need a pass of their own each; the others share one."""
     measures = list(enumerate(asked.measure.measures))
-    distinct = [[one] for one in measures if one[1].kind.distinct]
-    passes = [some for some in ([one for one in measures if not one[1].kind.distinct], *distinct) if some]
+    distinct = [[one] for one in measures if one[1].kind.unit]
+    passes = [some for some in ([one for one in measures if not one[1].kind.unit], *distinct) if some]
     parts = [_part(asked, some) for some in passes]
     if len(parts) == 1:
         return parts[0]
@@ -134,9 +134,10 @@ def _groups(asked: Breakdown) -> Statement:
 def _part(asked: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statement:
     """All groups with some of the measures, and null for the others."""
     keys = [field.value.label(f"key{at}") for at, field in enumerate(asked.by.fields)]
-    operands = [measure.operand.label(f"operand{at}") for at, measure in measures]
-    statement = select(*keys, *operands).where(*asked.rows())
-    row = (statement.distinct() if measures[0][1].kind.distinct else statement).subquery("rows")
+    (first, measure), *others = measures
+    operands = [other.operand.label(f"operand{at}") for at, other in others]
+    statement = measure.rows(asked.rows(), *keys, *operands, name=f"operand{first}")
+    row = (statement.distinct() if measure.kind.unit else statement).subquery("rows")
     values = {at: measure.kind.aggregate(row.c[f"operand{at}"]) for at, measure in measures}
     shown = [values.get(at, cast(null(), Numeric)).label(f"value{at}") for at in range(len(asked.measure.measures))]
     return select(*(row.c[key.name] for key in keys), *shown).group_by(*(row.c[key.name] for key in keys))

@@ -22,9 +22,10 @@ from analytics.queries.asked import Filtered, Limit
 from analytics.queries.attempts import MARK, MAX_STEPS, ORDERS, Matcher
 from analytics.queries.fields import Field
 from analytics.queries.filters import Events
-from analytics.queries.measures import UNITS, Number, Statement, number
+from analytics.queries.measures import Number, Statement, number
 from analytics.queries.read import Read
 from analytics.queries.times import Duration
+from analytics.queries.units import Unit, members
 from analytics.tables import raw_events
 
 MIN_STEPS = 2
@@ -46,7 +47,7 @@ class Funnel(Filtered, frozen=True, kw_only=True):
     steps: tuple[Events, ...] = msgspec.field(name="step")
     window: Duration = FORTNIGHT
     order: Literal["ordered", "strict", "any"] = "ordered"
-    unit: Literal["user", "session"] = "user"
+    unit: Unit = "user"
     by: Field | None = None
     limit: Limit = 10
 
@@ -85,16 +86,17 @@ class Steps(TypedDict):
 
 def units(asked: Funnel) -> Statement:
     """`marks` and `times` of the rows of each unit, and what `by` holds in those that match the first step, all in the order of the rows."""
-    order = (raw_events.c.timestamp, raw_events.c.id)
     mark = sum((case((step.condition, 1 << at), else_=0) for at, step in enumerate(asked.steps)), literal(MARK))
-    columns = [
-        func.string_agg(func.chr(mark), aggregate_order_by(literal("", Text), *order)).label("marks"),
-        func.string_agg(func.timestamptz_send(raw_events.c.timestamp), aggregate_order_by(literal(b"", LargeBinary), *order)).label("times"),
-    ]
-    if asked.by is not None:
-        columns.append(func.array_agg(aggregate_order_by(case((asked.steps[0].condition, asked.by.value)), *order)).label("keys"))
+    key = [] if asked.by is None else [case((asked.steps[0].condition, asked.by.value)).label("key")]
     matching = [] if asked.order == "strict" else [or_(*(step.condition for step in asked.steps))]
-    return select(*columns).where(*asked.rows(), *matching).group_by(UNITS[asked.unit])
+    row = members(asked.unit, asked.rows(), mark.label("mark"), raw_events.c.timestamp, raw_events.c.id, *key, then=matching).subquery("rows")
+    order = (row.c.timestamp, row.c.id)
+    columns = [
+        func.string_agg(func.chr(row.c.mark), aggregate_order_by(literal("", Text), *order)).label("marks"),
+        func.string_agg(func.timestamptz_send(row.c.timestamp), aggregate_order_by(literal(b"", LargeBinary), *order)).label("times"),
+        *(func.array_agg(aggregate_order_by(row.c.key, *order)).label("keys") for _ in key),
+    ]
+    return select(*columns).group_by(row.c.unit)
 
 
 class Attempts:

@@ -50,7 +50,7 @@ class Window(msgspec.Struct, frozen=True):
 
 def largest(measure: Measure, by: Field, conditions: Sequence[Condition], limit: int) -> Statement:
     """The groups to show, as `key` and `value`: largest first, nulls last, then by key in code-point order."""
-    rows = select(by.value.label("key"), measure.operand).where(*conditions)
+    rows = measure.rows(conditions, by.value.label("key"))
     groups = measure.aggregated(rows, "key")
     key, value = groups.selected_columns
     return groups.order_by(value.desc().nulls_last(), key.collate("C").nulls_last()).limit(limit)
@@ -60,14 +60,14 @@ def lines(measure: Measure, groups: Groups, conditions: Sequence[Condition], win
     """`slot`, `bucket` (from 1) and `value`, where there are rows."""
     source, slot = groups.rows
     bucket = func.width_bucket(raw_events.c.timestamp, literal(list(window.edges), ARRAY(Instant)))
-    rows = select(slot.label("slot"), bucket.label("bucket"), measure.operand).select_from(source).where(*conditions)
+    rows = measure.rows(conditions, slot.label("slot"), bucket.label("bucket"), source=source)
     return measure.aggregated(rows, "slot", "bucket") if window.rolling == 1 else _rolled(measure, rows, window)
 
 
 def _rolled(measure: Measure, rows: Statement, window: Window) -> Statement:
     """Each row counts in the `rolling` buckets from its own on; where parts can be added up, their values stand for the rows."""
     union = measure.kind.union
-    parts = measure.aggregated(rows, "slot", "bucket") if union else rows.distinct() if measure.kind.distinct else rows
+    parts = measure.aggregated(rows, "slot", "bucket") if union else rows.distinct() if measure.kind.unit else rows
     part = parts.subquery("parts")
     first = func.greatest(part.c.bucket - (window.rolling - 1), 1)
     last = func.least(part.c.bucket, window.buckets)

@@ -1,14 +1,16 @@
 """Measures: `measure=` as it is written, and as an aggregate over rows."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Double, Select, case, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Double, FromClause, Select, case, cast, func, literal_column, select
 
 from analytics.queries.fields import Field, decode
+from analytics.queries.filters import Condition
+from analytics.queries.units import Unit, members
 from analytics.tables import raw_events
 
 Number = int | float | None
@@ -16,11 +18,6 @@ Operand = ColumnElement[Any]
 Statement = Select[*tuple[Any, ...]]
 
 _ROW: Operand = literal_column("1")
-ACTOR = func.coalesce(raw_events.c.user_id, raw_events.c.session_id).collate("C")
-_SESSION = raw_events.c.session_id.collate("C")
-UNITS = {"user": ACTOR, "session": _SESSION}
-"""Whose rows belong together, by the name of the unit; a user is an actor."""
-
 _TINY: Operand = literal_column("1e-300")
 
 
@@ -41,11 +38,11 @@ class Kind(msgspec.Struct, frozen=True):
 
     aggregate: Callable[[Operand], Operand]
     operand: Operand | None = None
-    """What it takes from a row; None for the number in a field that must be named."""
+    """What it takes from a row; without, and without a unit, it is the number in a field that must be named."""
     empty: int | None = None
     """The measure of no rows."""
-    distinct: bool = False
-    """Whether equal operands count once, so that they can be sorted out before they are aggregated."""
+    unit: Unit | None = None
+    """What it counts each once of, so that equals can be sorted out before they are aggregated."""
     union: Union | None = None
 
 
@@ -56,8 +53,8 @@ def _percentile(share: float) -> Kind:
 
 KINDS = {
     "count": Kind(lambda _: func.count(), _ROW, empty=0, union=_SUM),
-    "users": Kind(func.count, ACTOR, empty=0, distinct=True),
-    "sessions": Kind(func.count, _SESSION, empty=0, distinct=True),
+    "users": Kind(func.count, empty=0, unit="user"),
+    "sessions": Kind(func.count, empty=0, unit="session"),
     "sum": Kind(lambda number: func.coalesce(func.sum(number), 0), empty=0, union=_SUM),
     "avg": Kind(func.avg),
     "min": Kind(func.min, union=_MIN),
@@ -85,7 +82,7 @@ class Measure(msgspec.Struct, frozen=True):
         kind = KINDS.get(decode(name))
         if kind is None or "," in text or ":" in rest:
             raise ValueError(f"it is one of {', '.join(KINDS)}, those after `sessions` with a field, as in sum:metadata.KEY")
-        if kind.operand is not None:
+        if kind.operand is not None or kind.unit is not None:
             if colon:
                 raise ValueError(f"{name} takes no field")
             return cls(text, name)
@@ -100,14 +97,20 @@ class Measure(msgspec.Struct, frozen=True):
 
     @property
     def operand(self) -> Operand:
-        """What is taken from a row, labelled `operand`."""
+        """What is taken from a row, unless units are counted."""
         taken = self.field.number if self.field else self.kind.operand
         assert taken is not None  # noqa: S101 - `read` saw to it
-        return taken.label("operand")
+        return taken
+
+    def rows(self, conditions: Sequence[Condition], *columns: Operand, name: str = "operand", source: FromClause = raw_events) -> Statement:
+        """Labelled columns, and by a `name` what is measured, of the rows of a `source` that meet the conditions."""
+        if self.kind.unit:
+            return members(self.kind.unit, conditions, *columns, name=name, source=source)
+        return select(*columns, self.operand.label(name)).select_from(source).where(*conditions)
 
     def aggregated(self, rows: Statement, *labels: str) -> Statement:
         """The measure, as `value`, of each group of `rows` (with columns `labels` and `operand`) with equal labels."""
-        source = (rows.distinct() if self.kind.distinct else rows).subquery("rows")
+        source = (rows.distinct() if self.kind.unit else rows).subquery("rows")
         columns = [source.c[label] for label in labels]
         return select(*columns, self.kind.aggregate(source.c.operand).label("value")).group_by(*columns)
 

@@ -5,7 +5,7 @@ given, it is looked for first: of the other rows, only those of units that have 
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 from msgspec import Meta
@@ -17,8 +17,9 @@ from analytics.queries.answer import Question
 from analytics.queries.asked import Filtered, Limit
 from analytics.queries.fields import Field
 from analytics.queries.filters import Events
-from analytics.queries.measures import UNITS, Statement
+from analytics.queries.measures import Statement
 from analytics.queries.read import Read
+from analytics.queries.units import Unit, members
 from analytics.tables import raw_events
 
 ACTION = Field.read("event_action")
@@ -32,7 +33,7 @@ class Paths(Filtered, frozen=True, kw_only=True):
     ends: Events | None = msgspec.field(default=None, name="end")
     depth: Annotated[int, Meta(ge=1, le=100)] = 5
     limit: Limit = 10
-    unit: Literal["user", "session"] = "user"
+    unit: Unit = "user"
 
     @classmethod
     def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
@@ -69,21 +70,18 @@ def links(asked: Paths) -> Statement:
 
 def _rows(asked: Paths) -> Statement:
     """`value`, `unit`, `timestamp` and `id` of all rows that can be in a path."""
-    unit, place = UNITS[asked.unit], (raw_events.c.timestamp, raw_events.c.id)
-    conditions = [*asked.rows(), asked.by.value.is_not(None)]
-    rows = select(asked.by.value.label("value"), unit.label("unit"), *place).where(*conditions)
+    place = (raw_events.c.timestamp, raw_events.c.id)
+    there = asked.by.value.is_not(None)
+    rows = members(asked.unit, asked.rows(), asked.by.value.label("value"), *place, then=[there])
     anchor = asked.begins or asked.ends
     if anchor is None:
         return rows
-    first = (
-        select(unit.label("unit"), *place)
-        .where(*conditions, anchor.condition)
-        .order_by(unit, *_ordered(asked, *place))
-        .ext(distinct_on(unit))
-        .subquery("first")
-    )
-    here, there = tuple_(*place), tuple_(first.c.timestamp, first.c.id)
-    return rows.join(first, first.c.unit == unit).where(here <= there if asked.ends else here >= there)
+    row = rows.subquery("every")
+    match = members(asked.unit, asked.rows(), *place, then=[there, anchor.condition]).subquery("matches")
+    order = _ordered(asked, match.c.timestamp, match.c.id)
+    first = select(*match.c).order_by(match.c.unit, *order).ext(distinct_on(match.c.unit)).subquery("first")
+    here, where = tuple_(row.c.timestamp, row.c.id), tuple_(first.c.timestamp, first.c.id)
+    return select(*row.c).join(first, first.c.unit == row.c.unit).where(here <= where if asked.ends else here >= where)
 
 
 def _ordered(asked: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any]]:

@@ -24,11 +24,12 @@ from analytics.queries.asked import Filtered
 from analytics.queries.cohorts import Visits
 from analytics.queries.filters import ANY_EVENT, Events, both
 from analytics.queries.intervals import INTERVALS
-from analytics.queries.measures import UNITS, Statement
+from analytics.queries.measures import Statement
 from analytics.queries.pieces import EVER
 from analytics.queries.read import Read
 from analytics.queries.rollup import Rollup
 from analytics.queries.sums import people
+from analytics.queries.units import ACTOR
 from analytics.tables import Instant, raw_events
 
 MAX_COUNTS = 200_000
@@ -103,7 +104,7 @@ def visits(asked: Retention, shape: Shape) -> Statement:
     returns = [asked.returning.condition, timestamp >= shape.edges[1], timestamp < until]
     bucket = func.width_bucket(timestamp, literal([asked.start, *shape.edges[1:]], ARRAY(Instant)))
     rows = select(
-        UNITS["user"].label("actor"),
+        ACTOR.label("actor"),
         bucket.label("bucket"),
         func.bool_or(and_(*begins)).label("begins"),
         func.bool_or(and_(*returns)).label("returns"),

@@ -10,8 +10,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.queries.answer import Question
 from analytics.queries.asked import Bucketed
-from analytics.queries.measures import UNITS, Number, Statement, number
+from analytics.queries.measures import Number, Statement, number
 from analytics.queries.read import Read
+from analytics.queries.units import ACTOR, members
 from analytics.tables import Instant, raw_events
 
 WHOLE = None
@@ -47,10 +48,9 @@ class Sessions(Figures, frozen=True, kw_only=True):
 
 def _visits(asked: Bucketed, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
     """Who took part in which session, and the sessions: each with the `bucket` in which it began (from 1), whether it `bounced`, and its `seconds`."""
-    timestamp = raw_events.c.timestamp
-    ends = (func.min(timestamp).label("first"), func.max(timestamp).label("last"), func.count().label("events"))
-    session, actor = (UNITS[unit].label(unit) for unit in ("session", "user"))
-    part = select(session, actor, *ends).where(*asked.rows()).group_by(session, actor).cte("parts")
+    row = members("session", asked.rows(), ACTOR.label("user"), raw_events.c.timestamp, name="session").subquery("rows")
+    ends = (func.min(row.c.timestamp).label("first"), func.max(row.c.timestamp).label("last"), func.count().label("events"))
+    part = select(row.c.session, row.c.user, *ends).group_by(row.c.session, row.c.user).cte("parts")
     first, last = func.min(part.c.first), func.max(part.c.last)
     columns = {
         "bucket": func.width_bucket(first, literal(list(edges), ARRAY(Instant))),

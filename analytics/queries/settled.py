@@ -14,10 +14,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.queries.asked import Filtered
 from analytics.queries.fields import Field
-from analytics.queries.measures import ACTOR, Statement
+from analytics.queries.measures import Statement
 from analytics.queries.memory import OVERHEAD, Cells, Kept
 from analytics.queries.pieces import Coverage, Unit
 from analytics.queries.sums import Sum, numbers
+from analytics.queries.units import ACTOR
 from analytics.stores.rollups.cells import ANY, DAY, MAX_VALUES
 from analytics.stores.rollups.deltas import Delta
 from analytics.stores.rollups.raw import instant

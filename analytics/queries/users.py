@@ -19,8 +19,9 @@ from analytics.queries import events, identity
 from analytics.queries.answer import Question
 from analytics.queries.asked import Filtered, Limit
 from analytics.queries.filters import Condition
-from analytics.queries.measures import UNITS, Statement
+from analytics.queries.measures import Statement
 from analytics.queries.read import Read
+from analytics.queries.units import ACTOR, members
 from analytics.tables import raw_events
 
 STRIDE = 5_000
@@ -124,21 +125,21 @@ def stride(asked: Users, before: datetime, rows: int) -> Statement:
 
 def seen(asked: Users, start: datetime, end: datetime) -> Statement:
     """`actor` and `last` of those seen between two instants."""
-    actor = UNITS["user"].label("actor")
+    actor = ACTOR.label("actor")
     return select(actor, func.max(raw_events.c.timestamp).label("last")).where(*asked.rows(start, end)).group_by(actor)
 
 
 def again(asked: Users, start: datetime, ids: Collection[str]) -> Statement:
     """Which actors of these names were seen from an instant to the end of the range."""
-    return select(UNITS["user"].label("actor")).where(*asked.rows(start), _is_one_of(ids)).distinct()
+    return select(ACTOR.label("actor")).where(*asked.rows(start), _is_one_of(ids)).distinct()
 
 
 def described(asked: Filtered, ids: Collection[str]) -> Statement:
     """`id`, `user_id`, `first_seen`, `last_seen`, `events`, `sessions` of each actor of these names that was seen at all."""
-    timestamp, user = raw_events.c.timestamp, func.max(raw_events.c.user_id)
-    columns = [user.label("user_id"), func.min(timestamp).label("first"), func.max(timestamp).label("last"), func.count().label("n")]
-    actor, session = UNITS["user"].label("id"), raw_events.c.session_id
-    part = select(actor, *columns).where(*asked.rows(), _is_one_of(ids)).group_by(actor, session).subquery("sessions")
+    conditions = [*asked.rows(), _is_one_of(ids)]
+    row = members("session", conditions, ACTOR.label("id"), raw_events.c.user_id, raw_events.c.timestamp).subquery("rows")
+    ends = [func.max(row.c.user_id).label("user_id"), func.min(row.c.timestamp).label("first"), func.max(row.c.timestamp).label("last")]
+    part = select(row.c.id, *ends, func.count().label("n")).group_by(row.c.id, row.c.unit).subquery("sessions")
     whole = (func.max(part.c.user_id), func.min(part.c.first), func.max(part.c.last), func.sum(part.c.n), func.count())
     names = User.__struct_fields__[1:]
     return select(part.c.id, *(column.label(name) for column, name in zip(whole, names, strict=True))).group_by(part.c.id)

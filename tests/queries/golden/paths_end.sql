@@ -1,9 +1,24 @@
 SELECT links.step, links.far AS source, links.near AS target, count(*) AS n
 FROM (SELECT row_number() OVER (PARTITION BY rows.unit ORDER BY rows.timestamp DESC, rows.id DESC) AS step, rows.value AS near, lead(rows.value) OVER (PARTITION BY rows.unit ORDER BY rows.timestamp DESC, rows.id DESC) AS far
-FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS value, raw_events.session_id COLLATE "C" AS unit, raw_events.timestamp AS timestamp, raw_events.id AS id
-FROM raw_events JOIN (SELECT DISTINCT ON (raw_events.session_id COLLATE "C") raw_events.session_id COLLATE "C" AS unit, raw_events.timestamp AS timestamp, raw_events.id AS id
+FROM (SELECT every.value AS value, every.timestamp AS timestamp, every.id AS id, every.unit AS unit
+FROM (SELECT members.value AS value, members.timestamp AS timestamp, members.id AS id, members.unit AS unit
+FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS value, raw_events.timestamp AS timestamp, raw_events.id AS id, raw_events.session_id COLLATE "C" AS unit
 FROM raw_events
-WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND (raw_events.metadata ->> $5::VARCHAR) IS NOT NULL AND raw_events.event_type = $6::VARCHAR AND raw_events.event_action = $7::VARCHAR ORDER BY raw_events.session_id COLLATE "C", raw_events.timestamp DESC, raw_events.id DESC) AS first ON first.unit = (raw_events.session_id COLLATE "C")
-WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND (raw_events.metadata ->> $5::VARCHAR) IS NOT NULL AND (raw_events.timestamp, raw_events.id) <= (first.timestamp, first.id)) AS rows) AS links
-WHERE links.step <= $8::INTEGER AND links.far IS NOT NULL GROUP BY links.step, links.far, links.near ORDER BY n DESC, links.step, links.far COLLATE "C", links.near COLLATE "C"
- LIMIT $9::INTEGER;
+WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $5::VARCHAR AND (raw_events.metadata ->> $6::VARCHAR) IS NOT NULL UNION ALL SELECT begun.value AS value, begun.timestamp AS timestamp, begun.id AS id, rpad(CAST(begun.began AS TEXT), $7::INTEGER) || begun.whose AS unit
+FROM (SELECT heard.value AS value, heard.timestamp AS timestamp, heard.id AS id, heard.whose AS whose, heard.shown AS shown, max(CASE WHEN (heard.at - heard.before <= $8::INTERVAL) THEN NULL ELSE heard.at END) OVER (PARTITION BY heard.whose ORDER BY heard.at) AS began
+FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS value, raw_events.timestamp AS timestamp, raw_events.id AS id, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS whose, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, (raw_events.metadata ->> $6::VARCHAR) IS NOT NULL AS shown
+FROM raw_events
+WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $5::VARCHAR) AS heard) AS begun
+WHERE begun.shown) AS members) AS every JOIN (SELECT DISTINCT ON (matches.unit) matches.timestamp AS timestamp, matches.id AS id, matches.unit AS unit
+FROM (SELECT members.timestamp AS timestamp, members.id AS id, members.unit AS unit
+FROM (SELECT raw_events.timestamp AS timestamp, raw_events.id AS id, raw_events.session_id COLLATE "C" AS unit
+FROM raw_events
+WHERE raw_events.project = $9::VARCHAR AND raw_events.timestamp >= $10::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $11::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $5::VARCHAR AND (raw_events.metadata ->> $6::VARCHAR) IS NOT NULL AND raw_events.event_type = $12::VARCHAR AND raw_events.event_action = $13::VARCHAR UNION ALL SELECT begun.timestamp AS timestamp, begun.id AS id, rpad(CAST(begun.began AS TEXT), $14::INTEGER) || begun.whose AS unit
+FROM (SELECT heard.timestamp AS timestamp, heard.id AS id, heard.whose AS whose, heard.shown AS shown, max(CASE WHEN (heard.at - heard.before <= $15::INTERVAL) THEN NULL ELSE heard.at END) OVER (PARTITION BY heard.whose ORDER BY heard.at) AS began
+FROM (SELECT raw_events.timestamp AS timestamp, raw_events.id AS id, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS whose, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, (raw_events.metadata ->> $6::VARCHAR) IS NOT NULL AND raw_events.event_type = $12::VARCHAR AND raw_events.event_action = $13::VARCHAR AS shown
+FROM raw_events
+WHERE raw_events.project = $9::VARCHAR AND raw_events.timestamp >= $10::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $11::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $5::VARCHAR) AS heard) AS begun
+WHERE begun.shown) AS members) AS matches ORDER BY matches.unit, matches.timestamp DESC, matches.id DESC) AS first ON first.unit = every.unit
+WHERE (every.timestamp, every.id) <= (first.timestamp, first.id)) AS rows) AS links
+WHERE links.step <= $16::INTEGER AND links.far IS NOT NULL GROUP BY links.step, links.far, links.near ORDER BY n DESC, links.step, links.far COLLATE "C", links.near COLLATE "C"
+ LIMIT $17::INTEGER;

@@ -1,7 +1,14 @@
 WITH parts AS
-(SELECT raw_events.session_id COLLATE "C" AS session, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS "user", min(raw_events.timestamp) AS first, max(raw_events.timestamp) AS last, count(*) AS events
+(SELECT rows.session AS session, rows."user" AS "user", min(rows.timestamp) AS first, max(rows.timestamp) AS last, count(*) AS events
+FROM (SELECT members."user" AS "user", members.timestamp AS timestamp, members.session AS session
+FROM (SELECT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS "user", raw_events.timestamp AS timestamp, raw_events.session_id COLLATE "C" AS session
 FROM raw_events
-WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE GROUP BY raw_events.session_id COLLATE "C", coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C"),
+WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $7::VARCHAR UNION ALL SELECT begun."user" AS "user", begun.timestamp AS timestamp, rpad(CAST(begun.began AS TEXT), $8::INTEGER) || begun.whose AS session
+FROM (SELECT heard."user" AS "user", heard.timestamp AS timestamp, heard.whose AS whose, heard.shown AS shown, max(CASE WHEN (heard.at - heard.before <= $9::INTERVAL) THEN NULL ELSE heard.at END) OVER (PARTITION BY heard.whose ORDER BY heard.at) AS began
+FROM (SELECT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS "user", raw_events.timestamp AS timestamp, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS whose, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
+FROM raw_events
+WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $7::VARCHAR) AS heard) AS begun
+WHERE begun.shown) AS members) AS rows GROUP BY rows.session, rows."user"),
 visits AS
 (SELECT parts.session AS session, width_bucket(min(parts.first), $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, sum(parts.events) = $3::INTEGER AS bounced, EXTRACT(epoch FROM max(parts.last) - min(parts.first)) AS seconds
 FROM parts GROUP BY parts.session)
@@ -12,4 +19,4 @@ FROM (SELECT there.bucket AS bucket, count(*) AS users
 FROM (SELECT DISTINCT visits.bucket AS bucket, parts."user" AS "user"
 FROM parts JOIN visits ON parts.session = visits.session) AS there GROUP BY there.bucket UNION ALL SELECT CAST(NULL AS INTEGER) AS anon_1, count(*) AS count_1
 FROM (SELECT DISTINCT parts."user" AS "user"
-FROM parts) AS everyone) AS users) AS users ON coalesce(durations.bucket, $7::INTEGER) = coalesce(users.bucket, $8::INTEGER);
+FROM parts) AS everyone) AS users) AS users ON coalesce(durations.bucket, $10::INTEGER) = coalesce(users.bucket, $11::INTEGER);
