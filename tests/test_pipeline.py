@@ -117,8 +117,8 @@ def test_a_visitor_without_id_is_one_for_a_day_and_ids_stay() -> None:
         return kept.session_id
 
     today = session(browsing())
-    assert today == session(browsing()) == visitor(b"salt", "default", ADDRESS, CHROME)
-    assert re.fullmatch("[0-9a-f]{32}", today)
+    assert today == session(browsing()) == "$" + visitor(b"salt", "default", ADDRESS, CHROME)
+    assert re.fullmatch("[$][0-9a-f]{32}", today)
     assert len({today, session(browsing(salt=b"tomorrow")), session(browsing(address="203.0.113.78")), session(browsing(user_agent=IPHONE))}) == 4
     assert session(browsing(address="2001:db8::1")) == session(browsing(address="2001:db8::2"))
     assert session(browsing(), "mine") == "mine"

@@ -33,7 +33,7 @@ async def test_an_event_arrives_in_every_mode(path: str, mode: str) -> None:
             answer = await client.send_events({"plan": "pro"}, path, **HEADERS, **key)
         assert answer.status_code == 200
         [event] = client.sink.events
-        assert (event.project, told(event)) == ("shop", ("track", "com.acme.ordered", "u1", "u1"))
+        assert (event.project, told(event)) == ("shop", ("track", "com.acme.ordered", "u1", "$none"))
         assert event.id == event_id("/shop 7")
         assert {"plan": "pro", "$source": "/shop", "$id": "7"}.items() <= metadata(event).items()
 

@@ -14,7 +14,7 @@ EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[s
     "a user": ({**BODY, "user_id": "u1"}, ("track", "login", "u1", "1.2:1"), {"method": "mail", "$anonymous_id": "1.2"}),
     "a page view": (
         {**BODY, "events": [{"name": "page_view", "params": {"page_location": "https://x.com/a"}}], "user_properties": {"p": {"value": 1}}},
-        ("page", "view", "1.2", "1.2"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "$user_properties": {"p": {"value": 1}}},
+        ("page", "view", "1.2", "$none"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "$user_properties": {"p": {"value": 1}}},
     ),
 }  # fmt: skip
 

@@ -19,10 +19,10 @@ async def one(client: Client, message: dict[str, Any], path: str = "/track") -> 
 
 
 CAPTURES = {
-    "mixpanel-1": (("track", "Signed Up", "u1", "u1"), True, UNIVERSAL),
-    "mixpanel-2": (("identify", "set", "u1", "u1"), False, UNIVERSAL),
-    "js-mixpanel-1": (("track", "Signed Up", "u1", "u1"), False, 1),
-    "js-mixpanel-2": (("track", "A", "u1", "u1"), False, 1),
+    "mixpanel-1": (("track", "Signed Up", "u1", "$none"), True, UNIVERSAL),
+    "mixpanel-2": (("identify", "set", "u1", "$none"), False, UNIVERSAL),
+    "js-mixpanel-1": (("track", "Signed Up", "u1", "$none"), False, 1),
+    "js-mixpanel-2": (("track", "A", "u1", "$none"), False, 1),
 }
 
 
@@ -51,15 +51,15 @@ async def test_a_time_is_in_seconds_or_milliseconds(time: Any) -> None:
 
 
 EVENTS: dict[str, tuple[str, dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "a device": ("e", {"distinct_id": "$device:d1", "$device_id": "d1"}, ("track", "e", "d1", "d1"), {}),
-    "a user on a device": ("e", {"distinct_id": "u1", "$user_id": "u1", "$device_id": "d1"}, ("track", "e", "u1", "d1"), {"$anonymous_id": "d1"}),
-    "identify": ("$identify", {"$identified_id": "u1", "$anon_id": "d1"}, ("identify", "identify", "u1", "d1"), {"$anonymous_id": "d1"}),
-    "an alias": ("$create_alias", {"distinct_id": "d1", "alias": "u1"}, ("alias", "alias", "u1", "u1"), {"$previous_id": "d1"}),
-    "a merge": ("$merge", {"$distinct_ids": ["u1", "d1"]}, ("alias", "merge", "u1", "u1"), {"$previous_id": "d1"}),
+    "a device": ("e", {"distinct_id": "$device:d1", "$device_id": "d1"}, ("track", "e", "d1", "$none"), {}),
+    "a user on a device": ("e", {"distinct_id": "u1", "$user_id": "u1", "$device_id": "d1"}, ("track", "e", "u1", "$none"), {"$anonymous_id": "d1"}),
+    "identify": ("$identify", {"$identified_id": "u1", "$anon_id": "d1"}, ("identify", "identify", "u1", "$none"), {"$anonymous_id": "d1"}),
+    "an alias": ("$create_alias", {"distinct_id": "d1", "alias": "u1"}, ("alias", "alias", "u1", "$none"), {"$previous_id": "d1"}),
+    "a merge": ("$merge", {"$distinct_ids": ["u1", "d1"]}, ("alias", "merge", "u1", "$none"), {"$previous_id": "d1"}),
     "a page view": (
         "$mp_web_page_view",
         {"current_url_path": "/a", "utm_source": "mail"},
-        ("page", "view", "u1", "u1"),
+        ("page", "view", "u1", "$none"),
         {"$path": "/a", "$utm_source": "mail"},
     ),
 }
@@ -76,8 +76,8 @@ async def test_each_event_has_its_columns_and_metadata(
 
 
 UPDATES: dict[str, tuple[str, dict[str, Any], tuple[str, str, str | None, str]]] = {
-    "increment": ("/engage", {"$distinct_id": "u1", "$add": {"n": 1}}, ("identify", "add", "u1", "u1")),
-    "delete": ("/engage", {"$distinct_id": "u1", "$delete": ""}, ("identify", "delete", "u1", "u1")),
+    "increment": ("/engage", {"$distinct_id": "u1", "$add": {"n": 1}}, ("identify", "add", "u1", "$none")),
+    "delete": ("/engage", {"$distinct_id": "u1", "$delete": ""}, ("identify", "delete", "u1", "$none")),
     "a group": ("/groups", {"$group_key": "org", "$group_id": "o1", "$set": {"a": 1}}, ("group", "set", None, "$nobody")),
 }
 
@@ -98,7 +98,7 @@ async def test_a_body_is_understood_in_every_wrapping(body: bytes) -> None:
     async with collector("TOK", require_write_key=True) as client:
         answer = await client.send_events(body, "/track?verbose=0")
         assert (answer.status_code, answer.text) == (200, "1")
-        assert told(client.sink.events[0]) == ("track", "e", "u1", "u1")
+        assert told(client.sink.events[0]) == ("track", "e", "u1", "$none")
 
 
 async def test_the_answer_is_bare_unless_asked_to_be_verbose() -> None:

@@ -40,7 +40,7 @@ async def test_capture_v1_answers_for_each_event() -> None:
     async with collector("phc_key", require_write_key=True) as client:
         answer = await replay(client, "posthog-v1-1")
         assert (answer.status_code, answer.json()) == (200, {"results": {"213b848e-3c34-492a-995f-eed2269019ae": {"result": "ok", "details": None}}})
-        assert told(client.sink.events[0]) == ("track", "signup", "u1", "u1")
+        assert told(client.sink.events[0]) == ("track", "signup", "u1", "$none")
         assert metadata(client.sink.events[0])["$lib"] == "posthog-python"
         bad = {**EVENT, "uuid": "11111111-f629-42e6-8634-6cc6f8bdf4fe", "event": None}
         answer = await client.send_events({"batch": [EVENT, bad, 5, {"uuid": "\ud800"}]}, V1, authorization="Bearer phc_key")
@@ -67,23 +67,23 @@ EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[s
         {"event": "$pageview", "properties": {"$current_url": "https://x.com/a", "$pathname": "/a", "$session_id": "s1", "utm_source": "mail"}},
         ("page", "view", "u1", "s1"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "$utm_source": "mail"},
     ),
-    "a screen": ({"event": "$screen", "properties": {"$screen_name": "Menu"}}, ("screen", "Menu", "u1", "u1"), {}),
-    "autocapture": ({"event": "$autocapture"}, ("track", "$autocapture", "u1", "u1"), {"plan": "pro"}),
+    "a screen": ({"event": "$screen", "properties": {"$screen_name": "Menu"}}, ("screen", "Menu", "u1", "$none"), {}),
+    "autocapture": ({"event": "$autocapture"}, ("track", "$autocapture", "u1", "$none"), {"plan": "pro"}),
     "identify": (
         {"event": "$identify", "properties": {"$anon_distinct_id": "a1"}, "$set": {"b": 1}},
-        ("identify", "identify", "u1", "a1"), {"$anonymous_id": "a1", "$set": {"b": 1}},
+        ("identify", "identify", "u1", "$none"), {"$anonymous_id": "a1", "$set": {"b": 1}},
     ),
-    "set": ({"event": "$set", "properties": {"$set": {"b": 1}}}, ("identify", "set", "u1", "u1"), {"$set": {"b": 1}}),
-    "an alias": ({"event": "$create_alias", "properties": {"distinct_id": "a1", "alias": "u1"}}, ("alias", "alias", "u1", "u1"), {"$previous_id": "a1"}),
-    "a merge": ({"event": "$merge_dangerously", "properties": {"alias": "a1"}}, ("alias", "merge", "u1", "u1"), {"$previous_id": "a1"}),
+    "set": ({"event": "$set", "properties": {"$set": {"b": 1}}}, ("identify", "set", "u1", "$none"), {"$set": {"b": 1}}),
+    "an alias": ({"event": "$create_alias", "properties": {"distinct_id": "a1", "alias": "u1"}}, ("alias", "alias", "u1", "$none"), {"$previous_id": "a1"}),
+    "a merge": ({"event": "$merge_dangerously", "properties": {"alias": "a1"}}, ("alias", "merge", "u1", "$none"), {"$previous_id": "a1"}),
     "a group": (
         {"event": "$groupidentify", "properties": {"$group_type": "company", "$group_key": "g1", "$group_set": {"a": 1}}},
-        ("group", "group", "u1", "u1"), {"$group_id": "g1", "$group_type": "company", "$group_set": {"a": 1}},
+        ("group", "group", "u1", "$none"), {"$group_id": "g1", "$group_type": "company", "$group_set": {"a": 1}},
     ),
-    "the person among the properties": ({"distinct_id": None, "properties": {"distinct_id": 7}}, ("track", "signup", "7", "7"), {}),
-    "a property named token": ({"properties": {"token": "mine"}}, ("track", "signup", "u1", "u1"), {"token": "mine"}),
-    "properties that are a list": ({"properties": [1]}, ("track", "signup", "u1", "u1"), {"$properties": [1]}),
-    "other fields": ({"type": "capture", "$set_once": {"a": 1}}, ("track", "signup", "u1", "u1"), {"plan": "pro", "$type": "capture", "$set_once": {"a": 1}}),
+    "the person among the properties": ({"distinct_id": None, "properties": {"distinct_id": 7}}, ("track", "signup", "7", "$none"), {}),
+    "a property named token": ({"properties": {"token": "mine"}}, ("track", "signup", "u1", "$none"), {"token": "mine"}),
+    "properties that are a list": ({"properties": [1]}, ("track", "signup", "u1", "$none"), {"$properties": [1]}),
+    "other fields": ({"type": "capture", "$set_once": {"a": 1}}, ("track", "signup", "u1", "$none"), {"plan": "pro", "$type": "capture", "$set_once": {"a": 1}}),
 }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ async def test_a_body_is_understood_in_every_wrapping(path: str, body: bytes) ->
 async def test_an_event_may_come_by_get() -> None:
     async with collector() as client:
         assert (await client.get("/e/", params={"data": base64.b64encode(ALONE).decode()})).status_code == 200
-        assert told(client.sink.events[0]) == ("track", "signup", "u1", "u1")
+        assert told(client.sink.events[0]) == ("track", "signup", "u1", "$none")
 
 
 async def test_a_request_has_one_key() -> None:

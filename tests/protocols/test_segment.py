@@ -1,6 +1,7 @@
 """Segment and RudderStack: what their libraries send, what we make of it, and what they hear."""
 
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -27,14 +28,14 @@ async def test_what_was_captured_lands_in_the_keys_project(name: str) -> None:
         answer = await replay(client, name)
         assert (answer.status_code, answer.json()) == (200, UNIVERSAL)
         [event] = client.sink.events
-        assert (event.project, event.user_id, event.session_id, event.named) == ("shop", "u1", "u1", True)
+        assert (event.project, event.user_id, event.session_id, event.named) == ("shop", "u1", "$none", True)
 
 
 async def test_a_track_call_keeps_its_name_properties_and_library() -> None:
     async with collector() as client:
         await replay(client, "segment-1")
         [event] = client.sink.events
-        assert told(event) == ("track", "Order Completed", "u1", "u1")
+        assert told(event) == ("track", "Order Completed", "u1", "$none")
         assert event.id == UUID("e4eb7664-5e20-47d7-8ec8-5c01f6ad9440")
         found = metadata(event)
         assert found.pop("$timestamp") == "2026-11-23T14:35:19.981+00:00"
@@ -45,7 +46,7 @@ async def test_identify_becomes_an_event_with_its_traits() -> None:
     async with collector() as client:
         await replay(client, "segment-2")
         [event] = client.sink.events
-        assert told(event) == ("identify", "identify", "u1", "u1")
+        assert told(event) == ("identify", "identify", "u1", "$none")
         assert metadata(event)["email"] == "a@b.c"
 
 
@@ -57,27 +58,27 @@ async def test_an_id_that_is_no_uuid_is_mapped_and_kept() -> None:
 
 
 CALLS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "anonymous": ({"userId": None, "anonymousId": "a1"}, ("track", "Order", "a1", "a1"), {}),
-    "both": ({"anonymousId": "a1"}, ("track", "Order", "u1", "a1"), {"$anonymous_id": "a1"}),
-    "a number as user": ({"userId": 7}, ("track", "Order", "7", "7"), {}),
+    "anonymous": ({"userId": None, "anonymousId": "a1"}, ("track", "Order", "a1", "$none"), {}),
+    "both": ({"anonymousId": "a1"}, ("track", "Order", "u1", "$none"), {"$anonymous_id": "a1"}),
+    "a number as user": ({"userId": 7}, ("track", "Order", "7", "$none"), {}),
     "nobody": ({"userId": None}, ("track", "Order", None, "$nobody"), {}),
-    "a page without name": ({"type": "page"}, ("page", "view", "u1", "u1"), {}),
-    "a page with a name": ({"type": "page", "name": "Home", "category": "Docs"}, ("page", "Home", "u1", "u1"), {"$category": "Docs"}),
-    "a screen": ({"type": "screen", "name": "Menu"}, ("screen", "Menu", "u1", "u1"), {}),
-    "a group": ({"type": "group", "groupId": "g", "traits": {"plan": "pro"}}, ("group", "group", "u1", "u1"), {"$group_id": "g", "plan": "pro"}),
-    "an alias": ({"type": "alias", "previousId": "a1"}, ("alias", "alias", "u1", "u1"), {"$previous_id": "a1"}),
+    "a page without name": ({"type": "page"}, ("page", "view", "u1", "$none"), {}),
+    "a page with a name": ({"type": "page", "name": "Home", "category": "Docs"}, ("page", "Home", "u1", "$none"), {"$category": "Docs"}),
+    "a screen": ({"type": "screen", "name": "Menu"}, ("screen", "Menu", "u1", "$none"), {}),
+    "a group": ({"type": "group", "groupId": "g", "traits": {"plan": "pro"}}, ("group", "group", "u1", "$none"), {"$group_id": "g", "plan": "pro"}),
+    "an alias": ({"type": "alias", "previousId": "a1"}, ("alias", "alias", "u1", "$none"), {"$previous_id": "a1"}),
     "a session": ({"context": {"sessionId": "s-9"}}, ("track", "Order", "u1", "s-9"), {}),
     "a session that is a number": ({"anonymousId": "a", "context": {"sessionId": 5}}, ("track", "Order", "u1", "a:5"), {"$anonymous_id": "a"}),
     "a property with a name of ours": (
         {"properties": {"$title": "x"}, "context": {"page": {"title": "y"}}},
-        ("track", "Order", "u1", "u1"),
+        ("track", "Order", "u1", "$none"),
         {"$title": "y", "$properties": {"$title": "x"}},
     ),
-    "an address, which is not kept": ({"properties": {"$ip": "x"}, "context": {"ip": "192.0.2.9"}}, ("track", "Order", "u1", "u1"), {}),
-    "properties that are no object": ({"properties": [1]}, ("track", "Order", "u1", "u1"), {"$properties": [1]}),
+    "an address, which is not kept": ({"properties": {"$ip": "x"}, "context": {"ip": "192.0.2.9"}}, ("track", "Order", "u1", "$none"), {}),
+    "properties that are no object": ({"properties": [1]}, ("track", "Order", "u1", "$none"), {"$properties": [1]}),
     "other fields": (
         {"integrations": {"All": True}, "_metadata": {"n": 1}},
-        ("track", "Order", "u1", "u1"),
+        ("track", "Order", "u1", "$none"),
         {"$integrations": {"All": True}, "$_metadata": {"n": 1}},
     ),
 }
@@ -109,12 +110,14 @@ async def test_context_has_one_name_for_all_protocols_and_loses_nothing() -> Non
         }  # fmt: skip
 
 
-async def test_a_session_too_long_for_its_column_is_hashed_and_kept() -> None:
+async def test_a_session_too_long_for_its_column_or_named_like_none_is_hashed_and_kept() -> None:
     async with collector() as client:
-        event = await one(client, userId="u" * 200)
-        assert (len(event.session_id), event.user_id) == (64, "u" * 200)
-        assert metadata(event)["$session_id"] == "u" * 200
-        assert (await one(client, userId="u" * 200)).session_id == event.session_id
+        for session in ("s" * 65, "$none", "$5"):
+            event = await one(client, context={"sessionId": session})
+            assert re.fullmatch("[0-9a-f]{64}", event.session_id)
+            assert metadata(event)["$session_id"] == session
+            assert (await one(client, context={"sessionId": session})).session_id == event.session_id
+        assert (await one(client, userId="u" * 200)).session_id == "$none"
 
 
 @pytest.mark.parametrize("path", ["/v1/track", "/v1/t", "/v1/batch", "/v1/b", "/v1/import", "/api/s/track"])
@@ -126,7 +129,7 @@ async def test_calls_arrive_by_every_path(path: str) -> None:
 async def test_the_path_names_the_type_of_a_call_that_does_not() -> None:
     async with collector() as client:
         assert (await client.send_events({"userId": "u"}, "/v1/p", content_type="text/plain")).status_code == 200
-        assert told(client.sink.events[-1]) == ("page", "view", "u", "u")
+        assert told(client.sink.events[-1]) == ("page", "view", "u", "$none")
 
 
 @pytest.mark.parametrize(("body", "headers"), [

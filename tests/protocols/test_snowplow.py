@@ -25,7 +25,7 @@ async def test_what_was_captured_lands_in_the_apps_project() -> None:
         answer = await replay(client, "snowplow-1")
         assert (answer.status_code, answer.json()) == (200, UNIVERSAL)
         assert [told(event) for event in client.sink.events] == [
-            ("page", "view", "u1", "u1"), ("track", "add", "u1", "u1"), ("track", "signup", "u1", "u1"),
+            ("page", "view", "u1", "$none"), ("track", "add", "u1", "$none"), ("track", "signup", "u1", "$none"),
         ]  # fmt: skip
         page, structured, custom = map(metadata, client.sink.events)
         assert (page["$url"], page["$title"], page["$lib"], page["$platform"], page["$app_id"]) == ("https://x.com/a", "A", "py-1.1.0", "pc", "app")
@@ -42,7 +42,7 @@ SCREEN: dict[str, Any] = {"schema": "iglu:com.snowplowanalytics.snowplow/unstruc
 CONTEXTS = {"schema": "iglu:contexts", "data": [{"schema": "iglu:a/b/jsonschema/1-0-0", "data": {"x": 1}}]}
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
     "a domain session": ({"duid": "d1", "sid": "s1", "uid": "u1"}, ("track", "add", "u1", "s1"), {"category": "shop", "$anonymous_id": "d1"}),
-    "a network user": ({"tnuid": "n1"}, ("track", "add", "n1", "n1"), {"category": "shop"}),
+    "a network user": ({"tnuid": "n1"}, ("track", "add", "n1", "$none"), {"category": "shop"}),
     "contexts": ({"co": json.dumps(CONTEXTS)}, ("track", "add", None, "$nobody"), {"category": "shop", "$contexts": CONTEXTS["data"]}),
     "a screen": (
         {"e": "ue", "ue_pr": json.dumps(SCREEN)},

@@ -28,9 +28,9 @@ async def test_an_event_keeps_its_data_and_context() -> None:
 
 
 MESSAGES: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "identify": ({"type": "identify", "payload": {"id": "u1", "data": {"a": 1}}}, ("identify", "identify", "u1", "u1"), {"a": 1}),
+    "identify": ({"type": "identify", "payload": {"id": "u1", "data": {"a": 1}}}, ("identify", "identify", "u1", "$none"), {"a": 1}),
     "performance": ({"type": "performance", "payload": {"lcp": 3}}, ("track", "performance", None, "$nobody"), {"$lcp": 3}),
-    "a time": ({"type": "event", "payload": {"id": 7, "timestamp": 1577836800, "tag": "b"}}, ("page", "view", "7", "7"), {"$tag": "b"}),
+    "a time": ({"type": "event", "payload": {"id": 7, "timestamp": 1577836800, "tag": "b"}}, ("page", "view", "7", "$none"), {"$tag": "b"}),
 }
 
 

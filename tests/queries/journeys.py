@@ -1,5 +1,6 @@
 """Random rows of a few people and sessions, close together: many at the same instant, or exactly on the ends of windows and ranges."""
 
+import operator
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from tests.queries.oracle import Condition, Pair, Row
+from tests.queries.oracle import SILENCE, Condition, Pair, Row
 from tests.queries.streams import paths, texts
 
 TICK = timedelta(microseconds=1)
@@ -31,8 +32,8 @@ def rows(instants: Sequence[datetime], most: int, least: int = 0) -> st.SearchSt
     row = st.builds(
         Row,
         id=st.integers(0, 15).map(lambda number: UUID(int=number << 124 | number)) | st.integers(0, 2**128 - 1).map(lambda number: UUID(int=number)),
-        timestamp=at | at.map(lambda instant: instant - TICK) | at.map(lambda instant: instant + TICK),
-        session_id=st.sampled_from(["s", "t", "é"]),
+        timestamp=st.builds(operator.add, at, st.sampled_from([timedelta(0), -TICK, TICK, SILENCE, SILENCE + TICK])),
+        session_id=st.sampled_from(["s", "t", "é", "$none", "$s"]),
         user_id=st.sampled_from([None, "s", "u"]),
         event_type=names,
         event_action=actions,

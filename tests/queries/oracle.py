@@ -6,7 +6,7 @@ Buckets come from walking the time line and watching the local clock, not from c
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -39,6 +39,8 @@ class Row:
     event_type: str
     event_action: str
     metadata: dict[str, Any] = field(hash=False)
+    session: Any = None
+    """Which it is, where `in_sessions` has said so."""
 
     def raw(self, path: Sequence[str]) -> Any:
         """What stands at a field, None if nothing does."""
@@ -138,6 +140,26 @@ def buckets(start: datetime, end: datetime, interval: str, zone: ZoneInfo, befor
     return edges[first - before : last + 1]
 
 
+# sessions
+
+SILENCE = timedelta(minutes=30)
+
+
+def in_sessions(rows: Iterable[Row]) -> list[Row]:
+    """Rows that pass the filters, each with its session: the one it tells, or all of its person's to which one leads from another in 30 minutes or less."""
+    rows = list(rows)
+    found = [replace(row, session=("told", row.session_id)) for row in rows if not row.session_id.startswith("$")]
+    untold = [row for row in rows if row.session_id.startswith("$")]
+    while untold:
+        mine, before = [untold[0]], 0
+        while len(mine) > before:
+            before = len(mine)
+            mine = [row for row in untold if any(row.actor == other.actor and abs(row.timestamp - other.timestamp) <= SILENCE for other in mine)]
+        found += [replace(row, session=("made", untold[0].id)) for row in mine]
+        untold = [row for row in untold if row not in mine]
+    return found
+
+
 # measures
 
 
@@ -163,7 +185,7 @@ def measure(name: str, path: tuple[str, ...] | None, rows: Sequence[Row]) -> Fra
     if name == "users":
         return Fraction(len({row.actor for row in rows}))
     if name == "sessions":
-        return Fraction(len({row.session_id for row in rows}))
+        return Fraction(len({row.session for row in rows}))
     assert path is not None
     numbers = [number for row in rows if (number := row.number(path)) is not None]
     if name == "sum":
@@ -197,7 +219,7 @@ class Trend:
 
 def trends(rows: Iterable[Row], asked: Trend) -> dict[str, Any]:
     """`times` as instants; `series` and `other` with exact values; the key of an item is the group's value alone."""
-    rows = [row for row in rows if is_event(row, asked.pairs) and all(condition.holds(row) for condition in asked.where)]
+    rows = in_sessions(row for row in rows if is_event(row, asked.pairs) and all(condition.holds(row) for condition in asked.where))
     in_range = [row for row in rows if asked.start <= row.timestamp < asked.end]
     width = len(buckets(asked.start, asked.end, asked.interval, asked.zone, 0)) - 1
     before = asked.rolling - 1 + (width if asked.compare else 0)

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cmp_to_key
 from typing import Any
 
-from tests.queries.oracle import Condition, Pair, Row, is_event, measure
+from tests.queries.oracle import Condition, Pair, Row, in_sessions, is_event, measure
 
 Path = tuple[str, ...]
 
@@ -39,8 +39,8 @@ def _compare(left: Any, right: Any, descending: bool) -> int:
 def breakdown(rows: Iterable[Row], asked: Breakdown) -> tuple[list[list[Any]], int]:
     """The rows of the table with exact values, and how many there are without the limit."""
     groups: dict[tuple[str | None, ...], list[Row]] = {}
-    for row in rows:
-        if asked.start <= row.timestamp < asked.end and is_event(row, asked.pairs) and all(condition.holds(row) for condition in asked.where):
+    for row in in_sessions(row for row in rows if is_event(row, asked.pairs) and all(condition.holds(row) for condition in asked.where)):
+        if asked.start <= row.timestamp < asked.end:
             groups.setdefault(tuple(row.text(path) for path in asked.by), []).append(row)
     table = [[*key, *(measure(*one, mine) for one in asked.measures)] for key, mine in groups.items()]
     column, descending = asked.sort or (len(asked.by), True)

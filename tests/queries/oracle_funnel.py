@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import combinations, permutations
 from typing import Any
 
-from tests.queries.oracle import Condition, Pair, Row, is_event, percentile
+from tests.queries.oracle import Condition, Pair, Row, in_sessions, is_event, percentile
 
 Pairs = tuple[Pair, ...]
 
@@ -56,10 +56,11 @@ def steps(attempts: Sequence[Sequence[Row]], asked: Funnel) -> list[tuple[int, F
 
 
 def funnel(rows: Iterable[Row], asked: Funnel) -> dict[str, Any]:
-    units: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.timestamp, row.id.int)):
-        if asked.start <= row.timestamp < asked.end and all(condition.holds(row) for condition in asked.where):
-            units.setdefault(row.actor if asked.unit == "user" else row.session_id, []).append(row)
+    units: dict[Any, list[Row]] = {}
+    passing = in_sessions(row for row in rows if all(condition.holds(row) for condition in asked.where))
+    for row in sorted(passing, key=lambda row: (row.timestamp, row.id.int)):
+        if asked.start <= row.timestamp < asked.end:
+            units.setdefault(row.actor if asked.unit == "user" else row.session, []).append(row)
     attempts = [found for mine in units.values() if (found := attempt(mine, asked))]
     groups: dict[str | None, list[list[Row]]] = {}
     if asked.by is not None:

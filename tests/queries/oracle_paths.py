@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from tests.queries.oracle import Condition, Pair, Row, is_event
+from tests.queries.oracle import Condition, Pair, Row, in_sessions, is_event
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ def path(rows: list[Row], asked: Paths) -> list[str]:
 
 
 def paths(rows: Iterable[Row], asked: Paths) -> list[Link]:
-    units: dict[str, list[Row]] = {}
-    for row in rows:
-        if asked.start <= row.timestamp < asked.end and row.text(asked.by) is not None and all(condition.holds(row) for condition in asked.where):
-            units.setdefault(row.actor if asked.unit == "user" else row.session_id, []).append(row)
+    units: dict[Any, list[Row]] = {}
+    for row in in_sessions(row for row in rows if all(condition.holds(row) for condition in asked.where)):
+        if asked.start <= row.timestamp < asked.end and row.text(asked.by) is not None:
+            units.setdefault(row.actor if asked.unit == "user" else row.session, []).append(row)
     links: Counter[tuple[int, str, str]] = Counter()
     for mine in units.values():
         values = path(mine, asked)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.queries.oracle import Row, buckets, percentile
+from tests.queries.oracle import Row, buckets, in_sessions, percentile
 
 SECOND = timedelta(seconds=1)
 
@@ -26,10 +26,10 @@ def figures(sessions: list[list[Row]]) -> dict[str, Any]:
 
 def sessions(rows: Iterable[Row], start: datetime, end: datetime, interval: str, zone: ZoneInfo) -> dict[str, Any]:
     """Of rows that pass the filters; `series` as a list of the buckets' figures, each with its `time`."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
+    found: dict[Any, list[Row]] = {}
+    for row in in_sessions(rows):
         if start <= row.timestamp < end:
-            found.setdefault(row.session_id, []).append(row)
+            found.setdefault(row.session, []).append(row)
     every = list(found.values())
     edges = buckets(start, end, interval, zone, 0)
     series = []

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tests.queries.oracle import Row
+from tests.queries.oracle import Row, in_sessions
 
 
 def users(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Of rows in the range that pass the filters: last seen first, then by id in code-point order."""
-    rows = list(rows)
+    rows = in_sessions(rows)
     found: list[dict[str, Any]] = []
     for actor in {row.actor for row in rows}:
         mine = [row for row in rows if row.actor == actor]
@@ -19,7 +19,7 @@ def users(rows: Iterable[Row]) -> list[dict[str, Any]]:
                 "first_seen": min(row.timestamp for row in mine),
                 "last_seen": max(row.timestamp for row in mine),
                 "events": len(mine),
-                "sessions": len({row.session_id for row in mine}),
+                "sessions": len({row.session for row in mine}),
             }
         )
     found.sort(key=lambda user: [ord(character) for character in user["id"]])

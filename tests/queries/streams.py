@@ -1,6 +1,7 @@
 """Random streams of events around days on which clocks change, and random questions about them."""
 
 import json
+import operator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from tests.queries.oracle import Condition, Pair, Row, Trend, buckets
+from tests.queries.oracle import SILENCE, Condition, Pair, Row, Trend, buckets
 
 PLACES = [
     ("Europe/Berlin", "2026-03-29"),
@@ -56,11 +57,12 @@ def streams(draw: st.DrawFn, asked: Trend, least: int = 0) -> list[Row]:
     moments = [asked.start, asked.end, asked.start - tick, asked.end - tick, *edges, *(edge - tick for edge in edges)]
     span = int((edges[-1] - edges[0]) / tick)
     instants = st.sampled_from(moments) | st.integers(0, span).map(lambda at: edges[0] + at * tick)
+    silences = st.sampled_from([timedelta(0), timedelta(0), SILENCE - tick, SILENCE, SILENCE, SILENCE + tick, 2 * SILENCE])
     row = st.builds(
         Row,
         id=st.integers(0, 2**128 - 1).map(lambda number: UUID(int=number)),
-        timestamp=instants,
-        session_id=st.sampled_from(["s", "t", "u", "é"]),
+        timestamp=st.builds(operator.add, instants, silences),
+        session_id=st.sampled_from(["s", "t", "u", "é", "$none", "$none", "$s"]),
         user_id=st.sampled_from([None, None, "s", "u", "v"]),
         event_type=words,
         event_action=st.sampled_from(["a", "b", "*"]),
