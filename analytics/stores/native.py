@@ -22,9 +22,12 @@ SELECT child.relname AS name,
 FROM pg_inherits
 JOIN pg_class AS child ON child.oid = inhrelid
 CROSS JOIN LATERAL pg_get_expr(child.relpartbound, child.oid) AS bounds
-WHERE inhparent = 'raw_events'::regclass
+WHERE inhparent = 'raw_events'::regclass AND bounds <> 'DEFAULT'
 ORDER BY 2
 """
+"""Without one that somebody drops meanwhile, whose bounds are null, and without a DEFAULT one, which has none."""
+
+HAS_DEFAULT = "SELECT partdefid <> 0 FROM pg_partitioned_table WHERE partrelid = 'raw_events'::regclass"
 
 LEFT = """
 SELECT relname FROM pg_class
@@ -49,7 +52,9 @@ class NativePartitions:
     name = "plain"
 
     async def make_room(self, connection: asyncpg.Connection, timestamps: Sequence[datetime], settings: Settings) -> None:
-        """Make the partitions that rows with these timestamps need."""
+        """Make the partitions that rows with these timestamps need: none where somebody has made a DEFAULT one, which takes them all."""
+        if await connection.fetchval(HAS_DEFAULT):
+            return
         async with self._making(connection):
             there = await partitions(connection)
             for missing in gaps(there, timestamps, monthly=settings.monthly):

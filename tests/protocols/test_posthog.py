@@ -83,7 +83,10 @@ EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[s
     "the person among the properties": ({"distinct_id": None, "properties": {"distinct_id": 7}}, ("track", "signup", "7", "$none"), {}),
     "a property named token": ({"properties": {"token": "mine"}}, ("track", "signup", "u1", "$none"), {"token": "mine"}),
     "properties that are a list": ({"properties": [1]}, ("track", "signup", "u1", "$none"), {"$properties": [1]}),
-    "other fields": ({"type": "capture", "$set_once": {"a": 1}}, ("track", "signup", "u1", "$none"), {"plan": "pro", "$type": "capture", "$set_once": {"a": 1}}),
+    "other fields": (
+        {"type": "capture", "$set_once": {"a": 1}},
+        ("track", "signup", "u1", "$none"), {"plan": "pro", "$type": "capture", "$set_once": {"a": 1}},
+    ),
 }  # fmt: skip
 
 

@@ -56,6 +56,17 @@ async def test_several_processors_may_need_the_same_partition_at_once(migrated_u
     assert outcomes == [Outcome(stored=8)] * 6
 
 
+async def test_a_default_partition_that_somebody_made_takes_what_has_no_other(migrated_url: str) -> None:
+    async with opened(migrated_url) as store:
+        await ask(store, "CREATE TABLE anything PARTITION OF raw_events DEFAULT")
+        event = an_event(timestamp=ago(days=400))
+        assert (await store.write([a_job(event)])).outcomes == [Outcome(stored=1)]
+        assert (await store.write([a_job(event)])).outcomes == [Outcome(duplicate=1)]
+        assert await ask(store, "SELECT count(*) FROM anything") == 1
+        await store.maintain()
+        assert len(await ranges(store)) == 3
+
+
 async def test_a_new_partition_does_not_wait_for_those_who_insert(migrated_url: str) -> None:
     async with opened(migrated_url, job_timeout=3) as store, connected(migrated_url) as other, other.transaction():
         await other.execute("INSERT INTO raw_events (session_id, event_type, event_action) VALUES ('s', 't', 'a')")
