@@ -39,6 +39,7 @@ class Storer(Asker):
     """Rows come through the store; compaction is called by the test."""
 
     store: PostgresStore
+    url: str
 
     async def empty(self) -> None:
         """No rows, no rollups; people stay, with their numbers."""
@@ -69,6 +70,7 @@ async def opened(server: Postgres, template: str) -> AsyncIterator[Storer]:
         writer = await asyncpg.connect(url)
         await writer.execute("create table raw_events_of_any_age partition of raw_events default")
         storer = Storer(writer, engine)
+        storer.url = url
         storer.store = await PostgresStore.open(Settings(database_url=url, rollup_dimensions=DIMENSIONS))
         yield storer
         await storer.store.close()

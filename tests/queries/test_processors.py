@@ -1,0 +1,97 @@
+"""Several processors at once, handed the same jobs again and again: who is whom and what is a session are as if one had read the events in order."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from analytics.embedded import Postgres
+from analytics.errors import TransientStoreError
+from analytics.events import Job
+from analytics.queries.read import _known
+from analytics.settings import Settings
+from analytics.stores import PostgresStore
+from tests.queries import oracle_sessions, oracle_users
+from tests.queries.oracle import Row
+from tests.queries.oracle_identity import owned, persons
+from tests.queries.storing import Storer, event, opened
+from tests.queries.test_trends import equal
+from tests.queries.test_users import LIST, pages
+
+START = datetime(2026, 11, 2, tzinfo=UTC)
+END = START + timedelta(days=3)
+RANGE = (("from", START.isoformat()), ("to", END.isoformat()))
+PROCESSORS = 4
+
+
+@pytest.fixture(scope="module")
+async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
+    async with opened(postgres_server, migrated_database) as storer:
+        yield storer
+
+
+def crowd(dice: random.Random) -> list[Row]:
+    """Events of people who tell no session, log in on devices of each other's, and are renamed; a few tell a session."""
+
+    def one() -> Row:
+        user, device = f"user-{dice.randrange(12)}", f"device-{dice.randrange(25)}"
+        kind = dice.choice(["device", "device", "device", "user", "claim", "claim", "alias"])
+        metadata: dict[str, Any] = {"claim": {"$anonymous_id": device}, "alias": {"$previous_id": f"user-{dice.randrange(12)}"}}.get(kind, {})
+        at = START + timedelta(minutes=10) * dice.randrange(430)
+        session = dice.choice(["$none", "$none", "$none", f"told-{device}"])
+        return Row(UUID(int=dice.getrandbits(128)), at, session, device if kind == "device" else user, "alias" if kind == "alias" else "e", "a", metadata)
+
+    return [one() for _ in range(240)]
+
+
+async def process(stores: list[PostgresStore], jobs: list[Job]) -> None:
+    """Every job is taken from a queue by whoever is free, until it is stored."""
+    waiting = list(jobs)
+
+    async def work(store: PostgresStore) -> None:
+        while waiting:
+            some = [waiting.pop() for _ in range(min(2, len(waiting)))]
+            try:
+                await store.write(some)
+            except TransientStoreError:  # as the worker does
+                waiting.extend(some)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(work(store) for store in stores for _ in range(2)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_processors_that_link_and_store_at_once_agree_with_one_who_reads_in_order(storer: Storer, seed: int) -> None:
+    dice = random.Random(seed)
+    rows = crowd(dice)
+    jobs = [Job(f"{seed}.{at}", [event(row) for row in rows[at : at + 6]]) for at in range(0, len(rows), 6)]
+    again = [Job(f"again.{seed}.{at}", [event(row) for row in dice.sample(rows, 6)]) for at in range(10)]
+    deliveries = [*jobs, *jobs, *again]
+    dice.shuffle(deliveries)
+    await storer.empty()
+    await storer.connection.execute("truncate identity_versions, identity_claims, identity_aliases, identity_links")
+    _known.clear()
+    async with AsyncExitStack() as stack:
+        stores = [await PostgresStore.open(Settings(database_url=storer.url)) for _ in range(PROCESSORS)]
+        for store in stores:
+            stack.push_async_callback(store.close)
+        await process(stores, deliveries)
+
+    known = persons(rows)
+    links = await storer.connection.fetch("select actor, person from identity_links where person <> actor")
+    assert {link["actor"]: link["person"] for link in links} == {name: person for name, person in known.items() if name != person}
+
+    mine = owned(rows)
+    found = (await storer.ask("/sessions", *RANGE))["data"]
+    expected = oracle_sessions.sessions(mine, START, END, "day", ZoneInfo("UTC"))
+    for name in ("sessions", "users", "bounce_rate", "avg_s", "median_s"):
+        assert equal(found[name], expected[name])
+        assert all(equal(got, bucket[name]) for got, bucket in zip(found["series"][name], expected["series"], strict=True))
+    said = {user["id"]: (user["events"], user["sessions"]) for user in await pages(storer, LIST, *RANGE, limit=50)}
+    assert said == {user["id"]: (user["events"], user["sessions"]) for user in oracle_users.users(mine)}
