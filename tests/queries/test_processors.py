@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 
 from analytics.embedded import Postgres
@@ -20,20 +21,31 @@ from analytics.stores import PostgresStore
 from tests.queries import oracle_sessions, oracle_users
 from tests.queries.oracle import Row
 from tests.queries.oracle_identity import owned, persons
+from tests.queries.simple import row
 from tests.queries.storing import Storer, event, opened
 from tests.queries.test_trends import equal
 from tests.queries.test_users import LIST, pages
+from tests.store.conftest import until
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
-END = START + timedelta(days=3)
+END = START + timedelta(days=6)
 RANGE = (("from", START.isoformat()), ("to", END.isoformat()))
 PROCESSORS = 4
+
+WAITING = "select count(*) = $1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 @pytest.fixture(scope="module")
 async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
     async with opened(postgres_server, migrated_database) as storer:
         yield storer
+
+
+async def forget(storer: Storer) -> None:
+    """No rows, and nobody is anybody else."""
+    await storer.empty()
+    await storer.connection.execute("truncate identity_versions, identity_claims, identity_aliases, identity_links")
+    _known.clear()
 
 
 def crowd(dice: random.Random) -> list[Row]:
@@ -43,7 +55,7 @@ def crowd(dice: random.Random) -> list[Row]:
         user, device = f"user-{dice.randrange(12)}", f"device-{dice.randrange(25)}"
         kind = dice.choice(["device", "device", "device", "user", "claim", "claim", "alias"])
         metadata: dict[str, Any] = {"claim": {"$anonymous_id": device}, "alias": {"$previous_id": f"user-{dice.randrange(12)}"}}.get(kind, {})
-        at = START + timedelta(minutes=10) * dice.randrange(430)
+        at = START + timedelta(days=1) * dice.randrange(6) + timedelta(minutes=10) * dice.randrange(30)
         session = dice.choice(["$none", "$none", "$none", f"told-{device}"])
         return Row(UUID(int=dice.getrandbits(128)), at, session, device if kind == "device" else user, "alias" if kind == "alias" else "e", "a", metadata)
 
@@ -69,14 +81,12 @@ async def process(stores: list[PostgresStore], jobs: list[Job]) -> None:
 @pytest.mark.parametrize("seed", range(4))
 async def test_processors_that_link_and_store_at_once_agree_with_one_who_reads_in_order(storer: Storer, seed: int) -> None:
     dice = random.Random(seed)
-    rows = crowd(dice)
+    rows = sorted(crowd(dice), key=lambda row: row.timestamp)  # so that a job is of one day: the counts of a day are changed by one at a time
     jobs = [Job(f"{seed}.{at}", [event(row) for row in rows[at : at + 6]]) for at in range(0, len(rows), 6)]
     again = [Job(f"again.{seed}.{at}", [event(row) for row in dice.sample(rows, 6)]) for at in range(10)]
     deliveries = [*jobs, *jobs, *again]
     dice.shuffle(deliveries)
-    await storer.empty()
-    await storer.connection.execute("truncate identity_versions, identity_claims, identity_aliases, identity_links")
-    _known.clear()
+    await forget(storer)
     async with AsyncExitStack() as stack:
         stores = [await PostgresStore.open(Settings(database_url=storer.url)) for _ in range(PROCESSORS)]
         for store in stores:
@@ -95,3 +105,17 @@ async def test_processors_that_link_and_store_at_once_agree_with_one_who_reads_i
         assert all(equal(got, bucket[name]) for got, bucket in zip(found["series"][name], expected["series"], strict=True))
     said = {user["id"]: (user["events"], user["sessions"]) for user in await pages(storer, LIST, *RANGE, limit=50)}
     assert said == {user["id"]: (user["events"], user["sessions"]) for user in oracle_users.users(mine)}
+
+
+async def test_who_waited_for_a_turn_to_link_looks_again_at_what_was_said_meanwhile(storer: Storer) -> None:
+    await forget(storer)
+    await storer.write([row("2026-11-02", "ada"), row("2026-11-02", "bob"), row("2026-11-02", "cookie"), row("2026-11-02", "eve", **{"$anonymous_id": "e"})])
+    earlier, later = (row(f"2026-11-0{day}", user, **{"$anonymous_id": "cookie"}) for day, user in ((3, "bob"), (4, "ada")))
+    holder = await asyncpg.connect(storer.url)
+    async with asyncio.TaskGroup() as writing, holder.transaction():
+        await holder.execute("select from identity_versions for update")
+        for waiting, claim in enumerate((earlier, later), 1):
+            writing.create_task(storer.write([claim]))
+            await until(lambda waiting=waiting: storer.connection.fetchval(WAITING, waiting))  # type: ignore[misc]
+    await holder.close()
+    assert await storer.connection.fetchval("select person from identity_links where actor = 'cookie'") == "bob"
