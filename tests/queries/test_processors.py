@@ -15,7 +15,6 @@ import pytest
 from analytics.embedded import Postgres
 from analytics.errors import TransientStoreError
 from analytics.events import Job
-from analytics.queries.read import _known
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.queries import oracle_sessions, oracle_users
@@ -39,13 +38,6 @@ WAITING = "select count(*) = $1 from pg_stat_activity where datname = current_da
 async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
     async with opened(postgres_server, migrated_database) as storer:
         yield storer
-
-
-async def forget(storer: Storer) -> None:
-    """No rows, and nobody is anybody else."""
-    await storer.empty()
-    await storer.connection.execute("truncate identity_versions, identity_claims, identity_aliases, identity_links")
-    _known.clear()
 
 
 def crowd(dice: random.Random) -> list[Row]:
@@ -86,7 +78,7 @@ async def test_processors_that_link_and_store_at_once_agree_with_one_who_reads_i
     again = [Job(f"again.{seed}.{at}", [event(row) for row in dice.sample(rows, 6)]) for at in range(10)]
     deliveries = [*jobs, *jobs, *again]
     dice.shuffle(deliveries)
-    await forget(storer)
+    await storer.empty()
     async with AsyncExitStack() as stack:
         stores = [await PostgresStore.open(Settings(database_url=storer.url)) for _ in range(PROCESSORS)]
         for store in stores:
@@ -108,7 +100,7 @@ async def test_processors_that_link_and_store_at_once_agree_with_one_who_reads_i
 
 
 async def test_who_waited_for_a_turn_to_link_looks_again_at_what_was_said_meanwhile(storer: Storer) -> None:
-    await forget(storer)
+    await storer.empty()
     await storer.write([row("2026-11-02", "ada"), row("2026-11-02", "bob"), row("2026-11-02", "cookie"), row("2026-11-02", "eve", **{"$anonymous_id": "e"})])
     earlier, later = (row(f"2026-11-0{day}", user, **{"$anonymous_id": "cookie"}) for day, user in ((3, "bob"), (4, "ada")))
     holder = await asyncpg.connect(storer.url)
