@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.queries.read import open_engine
 from analytics.settings import Settings
+from dashboards import build
 from tests.examples import examples
 from tests.queries.conftest import Asker
 from tests.queries.oracle import SILENCE, Row
@@ -131,8 +132,12 @@ async def test_every_question_counts_the_same_sessions_in_whatever_order_rows_li
     random.Random(seed).shuffle(crowd)
     await asker.hold(crowd)
     assert (await sessions(asker), await everything(asker)) == answers
+    assert await asker.connection.fetchval(PANEL) == answers[0]
     assert sum(user["sessions"] for user in answers[1]["/users"]["rows"]) == answers[0]
 
+
+PANEL = build.SESSIONS.replace("$project", "default").replace("$__timeFilter(timestamp)", "timestamp between '2026-11-02' and '2026-11-05'")
+"""What the dashboard asks the database."""
 
 QUESTIONS: dict[str, Sequence[tuple[str, str]]] = {
     "/sessions": [("interval", "hour")],
