@@ -231,6 +231,15 @@ async def test_an_alias_joins_two_users(storer: Storer) -> None:
     assert [user["id"] for user in (await storer.ask(LIST, *DAYS))["data"]["rows"]] == ["new"]
 
 
+async def test_a_link_makes_one_session_of_what_two_did_that_tell_none(storer: Storer) -> None:
+    phone, laptop = row("2026-11-02T10:00", None, "cookie", "page:view"), row("2026-11-02T10:20", "ada", "$none")
+    await store(storer, [([replace(phone, user_id="cookie", session_id="$none"), laptop], False)])
+    assert [(await storer.ask("/sessions", *DAYS))["data"][name] for name in ("sessions", "users", "avg_s")] == [2, 2, 0]
+    await storer.write([row("2026-11-04", "ada", "s", **LOGIN)])
+    assert [(await storer.ask("/sessions", *DAYS))["data"][name] for name in ("sessions", "users", "avg_s")] == [2, 1, 600]
+    assert (await one(storer, ("measure", "sessions"), ("where", "session_id.eq.$none")))["total"] == 1
+
+
 async def test_links_are_of_one_project(storer: Storer) -> None:
     rows = [row("2026-11-02", None, "cookie"), row("2026-11-03", "ada", "s", **LOGIN)]
     await store(storer, [(rows[:1], False)])

@@ -44,9 +44,9 @@ def crowd(dice: random.Random) -> list[Row]:
     """Events of people who tell no session, log in on devices of each other's, and are renamed; a few tell a session."""
 
     def one() -> Row:
-        user, device = f"user-{dice.randrange(12)}", f"device-{dice.randrange(25)}"
-        kind = dice.choice(["device", "device", "device", "user", "claim", "claim", "alias"])
-        metadata: dict[str, Any] = {"claim": {"$anonymous_id": device}, "alias": {"$previous_id": f"user-{dice.randrange(12)}"}}.get(kind, {})
+        user, device = f"user-{dice.randrange(20)}", f"device-{dice.randrange(30)}"
+        kind = dice.choices(["device", "user", "claim", "alias"], [8, 4, 6, 1])[0]
+        metadata: dict[str, Any] = {"claim": {"$anonymous_id": device}, "alias": {"$previous_id": f"user-{dice.randrange(20)}"}}.get(kind, {})
         at = START + timedelta(days=1) * dice.randrange(6) + timedelta(minutes=10) * dice.randrange(30)
         session = dice.choice(["$none", "$none", "$none", f"told-{device}"])
         return Row(UUID(int=dice.getrandbits(128)), at, session, device if kind == "device" else user, "alias" if kind == "alias" else "e", "a", metadata)

@@ -124,7 +124,7 @@ def crowds(draw: st.DrawFn) -> list[Row]:
     return [one for each, (user, session) in events for one in silent(each, user=user, session=session)]
 
 
-@examples(60)
+@examples(25)
 @given(crowd=crowds(), seed=st.integers(0, 99))
 async def test_every_question_counts_the_same_sessions_in_whatever_order_rows_lie(asker: Asker, crowd: list[Row], seed: int) -> None:
     await asker.hold(crowd)
