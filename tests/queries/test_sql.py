@@ -32,6 +32,7 @@ FILTERS = [("where", text) for text in ("metadata.plan.in.pro,team", "user_id.nc
 CASES: dict[str, tuple[Any, ...]] = {
     "trends": ("/trends", [*DAYS]),
     "trends_users_by": ("/trends", [*DAYS, ("measure", "users"), ("by", "metadata.page"), ("limit", "2")]),
+    "trends_sessions_by": ("/trends", [*DAYS, ("measure", "sessions"), ("by", "metadata.page"), ("limit", "2")]),
     "trends_rolling_sum": ("/trends", [*DAYS, ("measure", "sum:metadata.cart.total"), ("rolling", "7")]),
     "trends_rolling_users": ("/trends", [*DAYS, ("measure", "users"), ("rolling", "7")]),
     "trends_rollup": ("/trends", [*DAYS, ("measure", "users"), ("event", "a,b:c")], True),
