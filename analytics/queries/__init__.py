@@ -16,7 +16,7 @@
 `answer.py`      the envelope                                `formats.py`    how exported events are written
 `kept.py`        answers that are kept                       `mark.py`       whether they still hold
 `lanes.py`       what takes long, apart                      `flights.py`    many who ask the same
-`openapi.py`     all of it, for programs
+`units.py`       whose rows belong together                `openapi.py`    all of it, for programs
 """
 
 from analytics.queries import breakdown, events, export, funnel, lifecycle, live, paths, retention, schema, sessions, stickiness, trends, users
