@@ -1,6 +1,7 @@
 """Requests of libraries on pages and on servers, through the real steps: what is told of a visitor, and what is not."""
 
 import json
+import re
 
 import pytest
 
@@ -56,7 +57,7 @@ async def test_a_page_that_names_nobody_has_the_visitor_of_the_day(name: str) ->
         await replay(client, name, user_agent="Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Firefox/140.0")
         first, again, other = (event.session_id for event in client.sink.events)
         assert first == again != other
-        assert len(first) == 32
+        assert re.fullmatch("[$][0-9a-f]{32}", first)
 
 
 @pytest.mark.parametrize("header", ["dnt", "sec_gpc"])

@@ -1,6 +1,7 @@
 """A visitor's address and user agent serve while a request is answered, and are nowhere afterwards: in no queue, no row, no log, no file of a server."""
 
 import json
+import re
 import tempfile
 import urllib.parse
 import urllib.request
@@ -139,7 +140,7 @@ def test_nothing_of_a_visitor_is_in_a_log_a_metric_or_an_answer(left: Left) -> N
 
 def test_visitors_without_ids_are_told_apart_by_a_salt_that_only_redis_has(left: Left) -> None:
     assert len(set(left.sessions)) == len(left.sessions) == len(ADDRESSES)
-    assert all(len(session) == 32 and int(session, 16) for session in left.sessions)
+    assert all(re.fullmatch("[$][0-9a-f]{32}", session) for session in left.sessions)
     for salt in left.salts:
         assert len(salt) == 32
         assert salt in left.redis
