@@ -1,5 +1,6 @@
 """The embedded servers start, refuse a second start, keep their data and leave nothing behind. Run as a program, this file holds them."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +108,25 @@ def test_what_crashed_is_not_taken_for_started_by_the_record_that_it_left(folder
         server.kill()
         server.start()
         assert server.execute("select 42") == "42"
+    server.stop()
+
+
+def test_backends_that_outlived_their_server_do_not_keep_its_successor_from_starting(folder: Path) -> None:
+    server = embedded.Postgres(folder, password="test-password")
+    server.start()
+
+    def work_for_ever() -> None:
+        with contextlib.suppress(CommandError):
+            server.execute("select count(*) from generate_series(1, 1000000000000)")
+
+    worker = threading.Thread(target=work_for_ever)
+    worker.start()
+    while server.execute("select count(*) from pg_stat_activity where state = 'active'") == "1":
+        time.sleep(0.01)
+    server.kill()
+    server.start()
+    assert server.execute("select 42") == "42"
+    worker.join()
     server.stop()
 
 

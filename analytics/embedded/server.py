@@ -97,7 +97,7 @@ class Server:
     def start(self) -> None:
         """Start and wait until it answers. Raises CommandError with the last line of its log if it does not."""
         self._own_folder()
-        self._end_orphan()
+        self._end_orphans()
         self._prepare()
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600), "ab") as log, uninterrupted():
             self._process = self._popen(self._command(), stdout=log, stderr=subprocess.STDOUT)
@@ -176,17 +176,24 @@ class Server:
             fresh.rename(copy)
         return copy / path.name
 
-    def _end_orphan(self) -> None:
-        """A server that outlived a killed parent still holds the folder: end it, as a restart would."""
-        pid = self._recorded_pid()
-        if pid is None or not _runs_in(pid, self.folder):
-            return
-        os.kill(pid, self.stop_signal)
+    def _end_orphans(self) -> None:
+        """A server that outlived a killed parent still holds the folder: end it, as a restart would. So do backends that outlived their server: kill them."""
+        server = self._recorded_pid()
+        if server is not None and _runs_in(server, self.folder):
+            os.kill(server, self.stop_signal)
         end = time.monotonic() + STOP_SECONDS
-        while _runs_in(pid, self.folder):
-            if time.monotonic() > end:
-                os.kill(pid, signal.SIGKILL)
+        while orphans := self._orphans(server):
+            for pid in orphans if server not in orphans or time.monotonic() > end else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
+
+    def _orphans(self, server: int | None) -> list[int]:
+        """The processes of this program that work in the folder; without /proc, the server alone is known."""
+        comms = list(Path("/proc").glob("[0-9]*/comm"))
+        if not comms:
+            return [server] if server is not None and _runs_in(server, self.folder) else []
+        return [pid for pid, name in ((int(comm.parent.name), _text(comm)) for comm in comms) if name.startswith(self.name) and _runs_in(pid, self.folder)]
 
     def _prepare(self) -> None:
         """Whatever must stand in the folder before it starts."""
@@ -209,6 +216,13 @@ def first_number(record: Path) -> int | None:
     """What a file begins with, as those do in which servers write their process ids; None without the file, or where a crash left it empty."""
     words = record.read_text().split() if record.exists() else []
     return int(words[0]) if words else None
+
+
+def _text(path: Path) -> str:
+    """What a file holds; nothing, when it is gone."""
+    with contextlib.suppress(OSError):
+        return path.read_text(errors="replace")
+    return ""
 
 
 def _runs_in(pid: int, folder: Path) -> bool:
