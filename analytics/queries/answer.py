@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import metrics
-from analytics.errors import AnalyticsError
+from analytics.errors import AnalyticsError, Unavailable
 from analytics.projects import Key, authorize
 from analytics.queries import parameters
 from analytics.queries.asked import Asked
@@ -62,8 +62,8 @@ class Question(msgspec.Struct, frozen=True):
     """What the answer may be: of a Stream, all formats that there are."""
     kept: bool = True
     """Whether answers are kept; not those that hold events or people themselves, or speak of this very moment."""
-    heavy: bool = False
-    """Whether it takes long by its nature."""
+    streamed: bool = False
+    """Whether the answer is a Stream."""
 
 
 class Sources(NamedTuple):
@@ -74,7 +74,7 @@ class Sources(NamedTuple):
     replica: Replica | None = None
     """Set where the engine is a replica's."""
     lanes: Lanes | None = None
-    """Set where questions that take long are kept apart; the engine is that of the light ones."""
+    """Set where questions that take long, and streams, are kept apart; the engine is that of the light ones."""
     answers: Answers | None = None
     """Set where answers are kept."""
     flights: Flights | None = None
@@ -133,7 +133,7 @@ async def reply(question: Question, query: bytes, path: Mapping[str, str], key: 
 async def _find_or_make(asking: _Asking, answers: Answers) -> tuple[Made | Stream, bool]:
     """The answer, and whether it was made before or by another api meanwhile."""
     kept = await answers.find(asking.name)
-    if kept is not None and kept.mark == await _mark(asking):
+    if kept is not None and await _holds(kept, asking):
         return kept, True
     turn = await answers.begin(asking.name)
     if turn is None and (other := await answers.wait(asking.name, kept)):
@@ -152,9 +152,15 @@ async def _make_and_keep(asking: _Asking, answers: Answers) -> Made | Stream:
     return made
 
 
-async def _mark(asking: _Asking) -> bytes:
-    async with snapshot(asking.sources.engine, asking.sources.queue) as read:
-        return await mark(asking.asked, read)
+async def _holds(kept: Made, asking: _Asking) -> bool:
+    """Whether nothing that the answer depends on has changed; no, where it takes long to tell."""
+    try:
+        async with snapshot(asking.sources.engine, asking.sources.queue) as read:
+            return kept.mark == await mark(asking.asked, read)
+    except Unavailable as error:
+        if error.code != "too_slow":
+            raise
+        return False
 
 
 async def _make(asking: _Asking) -> Made | Stream:
@@ -169,7 +175,10 @@ async def _make(asking: _Asking) -> Made | Stream:
     ask = partial(_ask, asking, horizon)
     if sources.lanes is None:
         return await ask(sources.engine)
-    return await sources.lanes.run(asking.name, asking.question.path, ask, heavy=asking.question.heavy)
+    if asking.question.streamed:
+        found = await ask(sources.lanes.slices)
+        return replace(found, chunks=sources.lanes.stream(found.chunks)) if isinstance(found, Stream) else found
+    return await sources.lanes.run(asking.name, (asking.question.path, asking.asked.shape), ask)
 
 
 async def _ask(asking: _Asking, horizon: Horizon | None, engine: AsyncEngine) -> Made | Stream:

@@ -11,7 +11,7 @@ import msgspec
 
 from analytics import __version__
 from analytics.events import DEFAULT_PROJECT
-from analytics.queries.answer import Question, Stream
+from analytics.queries.answer import Question
 from analytics.queries.asked import Asked
 from analytics.queries.parameters import Value, values_of
 
@@ -55,7 +55,7 @@ class Meta(msgspec.Struct, frozen=True):
 def document(questions: Iterable[Question]) -> dict[str, Any]:
     """OpenAPI 3.1 of these questions."""
     questions = list(questions)
-    answers = [Any if _streams(question) else _answer(question) for question in questions]
+    answers = [Any if question.streamed else _answer(question) for question in questions]
     schemas, components = msgspec.json.schema_components([*answers, Failure, Meta], ref_template=REFERENCE)
     paths = {f"/api{_path(question)}": {"get": _operation(question, schema)} for question, schema in zip(questions, schemas, strict=False)}
     about = {"title": "analytics", "version": __version__, "description": "Every question is a GET. An unknown parameter is a 400."}
@@ -74,10 +74,6 @@ def _answer(question: Question) -> Any:
     return typing.get_type_hints(question.answer)["return"]
 
 
-def _streams(question: Question) -> bool:
-    return _answer(question) is Stream
-
-
 def _path(question: Question) -> str:
     return re.sub(r":\w+}", "}", question.path)
 
@@ -91,12 +87,12 @@ def _operation(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
         "summary": (question.answer.__doc__ or "").partition("\n")[0],
         "tags": words[:1],
         "parameters": [_parameter(name, value, question) for name, value in values_of(question.asked).items()],
-        "responses": {"200": _found(question, schema), **({} if _streams(question) else NOT_MODIFIED), **failures},
+        "responses": {"200": _found(question, schema), **({} if question.streamed else NOT_MODIFIED), **failures},
     }
 
 
 def _found(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
-    if _streams(question):
+    if question.streamed:
         return _content("The file", {kind: {"type": "string"} for kind in question.media_types})
     meta = {"$ref": REFERENCE.format(name="Meta")}
     envelope = {"type": "object", "properties": {"data": schema, "query": {"type": "object"}, "meta": meta}, "required": ["data", "query", "meta"]}

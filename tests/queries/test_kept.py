@@ -16,11 +16,9 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from analytics import projects
-from analytics.errors import Unavailable
 from analytics.events import Event, Job
-from analytics.queries import lanes, retention, trends
+from analytics.queries import retention, trends
 from analytics.queries.kept import MAX_BYTES, PREFIX, Answers, Made, name_of
-from analytics.queries.lanes import Lanes
 from analytics.roles import api
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
@@ -183,32 +181,6 @@ async def test_what_is_large_is_not_kept_nor_anything_where_redis_is_rather_full
     assert bytes(found.data) == b'"small"'
     assert 0 < await redis.ttl((await redis.keys(f"{PREFIX}*"))[0]) <= 60
     await redis.aclose()
-
-
-async def test_heavy_questions_wait_apart_from_light_ones(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "MAX_WAITING", 2)
-    found = Lanes(config)
-    gate = asyncio.Event()
-
-    async def heavy(engine: Any) -> str:
-        if engine is found.light:
-            raise Unavailable("slow", code="too_slow")
-        await gate.wait()
-        return "heavy"
-
-    async def light(engine: Any) -> str:
-        assert engine is found.light
-        return "light"
-
-    asking = [asyncio.create_task(found.run(at, "/funnel", heavy)) for at in range(lanes.HEAVY_PLACES + 2)]
-    await asyncio.sleep(0.05)
-    with pytest.raises(Unavailable) as caught:
-        await found.run("more", "/funnel", heavy)
-    assert caught.value.code == "busy"
-    assert await found.run("light", "/trends", light) == "light"
-    gate.set()
-    assert await asyncio.gather(*asking) == ["heavy"] * len(asking)
-    await found.dispose()
 
 
 def test_a_retention_that_is_not_over_is_not_settled() -> None:
