@@ -1,7 +1,4 @@
-"""openapi.json says what the api does: held to the questions here, and to a running api by schemathesis.
-
-`SCHEMATHESIS_EXAMPLES` is how many random requests each question gets, 5 unless told otherwise.
-"""
+"""openapi.json says what the api does: held to the questions here, and to a running api by schemathesis; `make oracle` tries it for longer."""
 
 import asyncio
 import contextlib
@@ -28,6 +25,7 @@ from analytics.queries.openapi import document
 from analytics.roles import api
 from analytics.settings import Settings
 from tests import servers
+from tests.examples import TIMES
 from tests.faults.platform import http_get, wait_for
 from tests.queries.conftest import Asker
 from tests.queries.test_pages import rows
@@ -133,7 +131,8 @@ def running(postgres_server: Postgres, migrated_database: str, valkey_server: Va
 
 def test_whatever_is_asked_there_is_no_500_and_no_answer_that_it_does_not_foresee(running: str, tmp_path: Path) -> None:
     words = ["run", f"{running}/api/openapi.json", "--header", f"X-API-Key: {KEY}", "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"]
-    bounds = ["--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "5"), "--seed", "1", "--continue-on-failure", "--no-color", "--warnings", "off"]
+    same = [] if TIMES else ["--seed", "1"]
+    bounds = ["--max-examples", str(5 * max(TIMES, 1)), *same, "--continue-on-failure", "--no-color", "--warnings", "off"]
     script = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
     found = subprocess.run([*script, *words, *bounds], cwd=tmp_path, capture_output=True, text=True, check=False)
     print(found.stdout)
