@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
+import pyarrow
 import pyarrow.parquet
 import pytest
 from hypothesis import given
@@ -134,6 +136,26 @@ async def test_no_connection_is_held_while_a_client_reads_and_no_slice_is_long(a
             lengths.append(len(lines(chunk)))
             assert asker.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     assert lengths == [0, 3, 3, 3, 1, 0]
+
+
+@pytest.mark.parametrize("format", ["ndjson", "csv", "parquet"])
+async def test_memory_does_not_grow_with_what_is_exported(asker: Asker, format: str) -> None:
+    first = datetime.fromisoformat("2026-11-02T10:00:00+00:00")
+    await asker.hold([row((first + timedelta(seconds=at)).isoformat(), k=f"{at:1000}") for at in range(3000)])
+    peaks, parquet = [], pyarrow.default_memory_pool()
+    with slices(ROWS=100):
+        found = await stream(asker, f"from=2026-11-02&to=2026-11-05&format={format}".encode())
+        tracemalloc.start()
+        try:
+            async for _ in found.chunks:
+                peaks.append(tracemalloc.get_traced_memory()[1] + parquet.bytes_allocated())
+                tracemalloc.reset_peak()
+        finally:
+            tracemalloc.stop()
+    assert len(peaks) == 32
+    early, late = max(peaks[1:10]), max(peaks[20:])
+    between = 1000 * 1000
+    assert late - early < 0.2 * between, f"{early:,} bytes, {late:,} after {between:,} more"
 
 
 async def test_one_event_larger_than_a_slice_is_exported_all_the_same(asker: Asker) -> None:
