@@ -18,7 +18,28 @@ from analytics.queries.parameters import Value, values_of
 JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
 
-NOT_MODIFIED = {"304": {"description": "The answer is still that of the ETag in If-None-Match"}}
+Headers = dict[str, dict[str, Any]]
+
+
+def _header(description: str, kind: str = "string", *, required: bool = True) -> dict[str, Any]:
+    return {"description": description, "required": required, "schema": {"type": kind}}
+
+
+KEPT: Headers = {
+    "ETag": _header("Of the question and its data, for If-None-Match"),
+    "Cache-Control": _header("How long whoever asked may keep the answer"),
+    "Vary": _header("It is the answer to this key"),
+}
+FILE: Headers = {
+    "Content-Disposition": _header("The file's name"),
+    "X-Watermark": _header("Every event acknowledged before it is in the file; not there if that cannot be told", required=False),
+}
+FAILED: dict[str, Headers] = {
+    "401": {"WWW-Authenticate": _header("`Bearer`")},
+    "503": {"Retry-After": _header("Seconds", "integer")},
+}
+
+NOT_MODIFIED = {"304": {"description": "The answer is still that of the ETag in If-None-Match", "headers": KEPT}}
 
 ERRORS = {
     "400": "A parameter is unknown, wrong, missing or against another; `field` names it",
@@ -81,7 +102,7 @@ def _path(question: Question) -> str:
 def _operation(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
     path = _path(question)
     words = [word.strip("{}") for word in path.split("/") if word]
-    failures = {status: _content(text, {JSON: {"$ref": REFERENCE.format(name="Failure")}}) for status, text in ERRORS.items()}
+    failures = {status: _content(text, {JSON: {"$ref": REFERENCE.format(name="Failure")}}, FAILED.get(status, {})) for status, text in ERRORS.items()}
     return {
         "operationId": "_".join(words),
         "summary": (question.answer.__doc__ or "").partition("\n")[0],
@@ -93,14 +114,15 @@ def _operation(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
 
 def _found(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
     if question.streamed:
-        return _content("The file", {kind: {"type": "string"} for kind in question.media_types})
+        return _content("The file", {kind: {"type": "string"} for kind in question.media_types}, FILE)
     meta = {"$ref": REFERENCE.format(name="Meta")}
     envelope = {"type": "object", "properties": {"data": schema, "query": {"type": "object"}, "meta": meta}, "required": ["data", "query", "meta"]}
-    return _content("The answer", {JSON: envelope})
+    return _content("The answer", {JSON: envelope}, KEPT)
 
 
-def _content(description: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}
+def _content(description: str, schemas: dict[str, Any], headers: Headers) -> dict[str, Any]:
+    found = {"description": description, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}
+    return {**found, "headers": headers} if headers else found
 
 
 def _parameter(name: str, value: Value, question: Question) -> dict[str, Any]:

@@ -96,6 +96,19 @@ def test_bounds_defaults_and_choices_stand_in_it() -> None:
     assert trends["where"]["type"] == "array"
 
 
+async def test_the_headers_that_it_names_are_sent(migrated_url: str, redis_url: str) -> None:
+    app = api.app(Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)))
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+        for path in ("/api/trends", "/api/events", "/api/export"):
+            responses = DOCUMENT["paths"][path]["get"]["responses"]
+            found = {"200": await http.get(path, headers={"X-API-Key": KEY}), "401": await http.get(path)}
+            if etag := found["200"].headers.get("etag"):
+                found["304"] = await http.get(path, headers={"X-API-Key": KEY, "If-None-Match": etag})
+            for status, answer in found.items():
+                assert str(answer.status_code) == status
+                assert {name.lower() for name in responses[status]["headers"]} <= {*answer.headers}
+
+
 async def seed(url: str) -> None:
     """The events of the docs' examples, the last of them an hour ago."""
     events = list(rows())
