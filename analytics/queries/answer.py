@@ -124,7 +124,7 @@ async def reply(question: Question, query: bytes, path: Mapping[str, str], key: 
         found = await _make(asking)
     if isinstance(found, Stream):
         return found
-    waits = _waits(asking, await _horizon(sources.queue), found.watermark) if cached else found.partial
+    waits = _waits(asking, await _horizon(sources), found.watermark) if cached else found.partial
     meta = {"source": found.source, "watermark": found.watermark, "partial": waits, "cached": cached}
     body = _encoder.encode({"data": found.data, "query": found.query, "meta": {**meta, "ms": round((time.perf_counter() - started) * 1000)}})
     return Reply(body, found.etag, (SETTLED_MAX_AGE if _settled(asking, found.watermark) else OPEN_MAX_AGE) if question.kept else None)
@@ -169,9 +169,7 @@ async def _make(asking: _Asking) -> Made | Stream:
     The watermark is read before the snapshot is taken: what was acknowledged before it had been stored by then.
     """
     sources = asking.sources
-    horizon = await _horizon(sources.queue)
-    if sources.replica is not None:
-        horizon = await sources.replica.horizon(horizon)
+    horizon = await _horizon(sources)
     ask = partial(_ask, asking, horizon)
     if sources.lanes is None:
         return await ask(sources.engine)
@@ -209,9 +207,10 @@ def _waits(asking: _Asking, horizon: Horizon | None, watermark: datetime | None)
     return horizon is None or watermark is None or (horizon.waiting and asking.asked.reach(asking.now) > watermark)
 
 
-async def _horizon(queue: Reader) -> Horizon | None:
-    """Until when the answer is complete; None if that cannot be told because Redis does not answer."""
+async def _horizon(sources: Sources) -> Horizon | None:
+    """Until when an answer is complete that is made after this; None if that cannot be told because Redis does not answer."""
     try:
-        return await asyncio.wait_for(queue.horizon(), WATERMARK_SECONDS)
+        horizon = await asyncio.wait_for(sources.queue.horizon(), WATERMARK_SECONDS)
     except (TimeoutError, AnalyticsError, RedisError, OSError):
-        return None
+        horizon = None
+    return horizon if sources.replica is None else await sources.replica.horizon(horizon)
