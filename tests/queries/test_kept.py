@@ -22,9 +22,18 @@ from analytics.queries.kept import MAX_BYTES, PREFIX, Answers, Made, name_of
 from analytics.roles import api
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
+from analytics.stores.rollups import rebuilding
+from analytics.stores.rollups.deltas import Dimensions
 
 KEY = "ak_r_static"
-OLD = "/api/trends?from={:%Y-%m-%d}&to={:%Y-%m-%d}".format(*(datetime.now(UTC) - timedelta(days=days) for days in (12, 4)))
+
+
+def trends_of(*days: int) -> str:
+    """A question about the time between so many days ago."""
+    return "/api/trends?from={:%Y-%m-%d}&to={:%Y-%m-%d}".format(*(datetime.now(UTC) - timedelta(days=ago) for ago in days))
+
+
+OLD = trends_of(12, 4)
 
 
 @pytest.fixture
@@ -85,6 +94,27 @@ async def test_rows_that_somebody_removes_are_gone_from_the_next_answer(http: ht
     await connection.execute("delete from raw_events")
     await connection.close()
     assert total(await http.get(OLD)) == 0
+
+
+async def test_what_retention_drops_is_gone_from_the_next_answer(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+    await put(store, days=30)
+    older = trends_of(33, 25)
+    assert [(total(answer), cached(answer)) for answer in [await http.get(older) for _ in range(2)]] == [(1, False), (1, True)]
+    keeper = await PostgresStore.open(msgspec.structs.replace(config, retention_days=8))
+    await keeper.maintain()
+    await keeper.close()
+    assert total(await http.get(older)) == 0
+
+
+async def test_an_answer_is_made_anew_after_a_rebuild(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+    await put(store)
+    assert [cached(await http.get(OLD)) for _ in range(2)] == [False, True]
+    connection = await asyncpg.connect(config.database())
+    day = int((datetime.now(UTC) - timedelta(days=6)).timestamp()) // 86400 * 24
+    await rebuilding.day(connection, "default", day, Dimensions(()))
+    await connection.close()
+    again = await http.get(OLD)
+    assert (cached(again), total(again)) == (False, 1)
 
 
 async def test_an_answer_is_never_another_tenants(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
