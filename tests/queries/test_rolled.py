@@ -1,6 +1,7 @@
 """Retention, lifecycle, stickiness and breakdown on rollups: against the oracle, and what must not be remembered."""
 
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.embedded import Postgres
-from analytics.queries import pieces
+from analytics.queries import pieces, trends
 from analytics.queries.memory import Cells, Kept, Memory
+from analytics.queries.source import Rolled
 from analytics.queries.sums import Sum
 from tests.examples import examples
 from tests.queries import journeys, oracle_breakdown, oracle_lives, oracle_retention, test_retention
@@ -177,6 +179,23 @@ async def test_people_of_long_ago_are_looked_for_in_raw_rows_where_rollups_begin
         answer = await filled.ask(path, *WEEK)
         assert answer["meta"]["source"] == source
         assert answer["data"] == whole["data"]
+
+
+async def test_what_may_be_millions_of_values_is_not_put_together_on_the_event_loop(filled: Storer) -> None:
+    threads: set[int] = set()
+
+    def seen(function: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any) -> Any:
+            threads.add(threading.get_ident())
+            return function(*arguments)
+
+        return watched
+
+    with patch.object(Rolled, "_measure", seen(Rolled._measure)), patch.object(trends, "_dense", seen(trends._dense)):
+        answer = await filled.ask("/trends", *WEEK, ("by", "metadata.k"), ("measure", "users"), ("interval", "hour"))
+    assert answer["meta"]["source"] == "rollup"
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_a_last_hour_that_is_not_over_yet_needs_no_raw_rows_unless_something_happened_later_in_it(filled: Storer) -> None:
