@@ -124,16 +124,23 @@ def running_api(postgres: Postgres, template: str, valkey: Valkey, folder: Path)
     """The address of an api with some events in it."""
     with servers.database(postgres, template=template) as url:
         asyncio.run(seed(url))
-        port = free_port()
-        env = {**os.environ, "ENVIRONMENT": "test", "PORT": str(port), "DATABASE_URL": url, "REDIS_URL": valkey.url, "API_KEYS": KEY}
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([sys.executable, "-m", "analytics", "run", "--role=api"], cwd=ROOT, env=env, stdout=log, stderr=log)
-        try:
-            wait_for(lambda: http_get(f"http://127.0.0.1:{port}/health")[0] == 200, "the api")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(40)
+        with serving(url, valkey, folder) as address:
+            yield address
+
+
+@contextlib.contextmanager
+def serving(url: str, valkey: Valkey, folder: Path) -> Iterator[str]:
+    """The address of an api of a database."""
+    port = free_port()
+    env = {**os.environ, "ENVIRONMENT": "test", "PORT": str(port), "DATABASE_URL": url, "REDIS_URL": valkey.url, "API_KEYS": KEY}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "analytics", "run", "--role=api"], cwd=ROOT, env=env, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: http_get(f"http://127.0.0.1:{port}/health")[0] == 200, "the api")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(40)
 
 
 @pytest.fixture
