@@ -85,17 +85,19 @@ class OneConnection:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def execute(self, sql: str, *values: Any) -> None:
-        async with self._engine.connect() as connection:
-            await self._raw(await connection.get_raw_connection()).execute(sql, *values)
+    async def execute(self, sql: str, *values: Any) -> Any:
+        return await self._with("execute", sql, *values)
 
-    async def executemany(self, sql: str, rows: Iterable[Any]) -> None:
-        async with self._engine.connect() as connection:
-            await self._raw(await connection.get_raw_connection()).executemany(sql, rows)
+    async def executemany(self, sql: str, rows: Iterable[Any]) -> Any:
+        return await self._with("executemany", sql, rows)
 
-    @staticmethod
-    def _raw(connection: Any) -> asyncpg.Connection:
-        return connection.driver_connection
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        return await self._with("fetchval", sql, *values)
+
+    async def _with(self, method: str, *arguments: Any) -> Any:
+        async with self._engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            return await getattr(raw.driver_connection, method)(*arguments)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
