@@ -1,8 +1,9 @@
 """Fixtures that every test may use; async tests run under anyio on asyncio."""
 
+import re
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,29 @@ from analytics.embedded import Postgres, Valkey, create_database
 from analytics.settings import Settings
 from analytics.stores import migrate
 from tests import servers, timescale
+from tests.examples import TIMES
 
 
 def pytest_configure() -> None:
     """A shell that runs something in the background has it ignore Ctrl-C, and all that it starts; the tests of Ctrl-C mean one that is heard."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A property's report says how many examples it held for."""
+    report = yield
+    if call.when == "call" and (statistics := getattr(item, "hypothesis_statistics", None)):
+        report.user_properties.append(("examples", sum(map(int, re.findall(r"(\d+) passing", statistics)))))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The last line of `make oracle`: how much was tried."""
+    counts = [int(str(value)) for report in terminalreporter.getreports("passed") for name, value in report.user_properties if name == "examples"]
+    if TIMES:
+        terminalreporter.write_line(f"{sum(counts):,} examples of {len(counts)} properties")
 
 
 @pytest.fixture(scope="session")

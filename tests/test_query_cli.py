@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from analytics.commands.query import key_of
 from analytics.commands.tables import Table, spark, tables
 from analytics.embedded import Postgres, Valkey
 from analytics.errors import ConfigurationError
+from analytics.queries import QUESTIONS
 from analytics.settings import Settings
 from tests.queries.test_openapi import KEY, running_api
 
@@ -47,28 +49,38 @@ def test_an_answer_is_a_table_with_a_line_of_blocks_below_what_is_counted_over_t
     assert "complete until" in shown
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("breakdown", "--by", "event_type", "--measure", "count,avg:metadata.amount", "--sort", "-count"),
-        ("funnel", "--step", "account", "--step", "order", "--by", "metadata.plan"),
-        ("retention",),
-        ("paths",),
-        ("sessions",),
-        ("lifecycle",),
-        ("stickiness", "--interval", "week"),
-        ("users",),
-        ("users/ada",),
-        ("users/ada/timeline", "--limit", "1"),
-        ("events", "--where", "user_id.set", "--where", "metadata.path.set"),
-        ("live",),
-        ("schema",),
-    ],
-    ids=lambda words: words[0],
-)
+ONE = "events/00000000-0000-4000-8000-000000000009"
+ASKED: list[tuple[str, ...]] = [
+    ("trends", "--series", "count@page", "--series", "users@account", "--formula", "B/A*100", *DAYS),
+    ("breakdown", "--by", "event_type", "--measure", "count,avg:metadata.amount", "--sort", "-count", *DAYS),
+    ("funnel", "--step", "account", "--step", "order", "--by", "metadata.plan", *DAYS),
+    ("retention", *DAYS),
+    ("paths", *DAYS),
+    ("sessions", *DAYS),
+    ("lifecycle", *DAYS),
+    ("stickiness", "--interval", "week", *DAYS),
+    ("users", *DAYS),
+    ("users/ada", *DAYS),
+    ("users/ada/timeline", "--limit", "1", *DAYS),
+    ("events", "--where", "user_id.set", "--where", "metadata.path.set", *DAYS),
+    (ONE,),
+    ("live",),
+    ("schema", *DAYS),
+]
+
+
+@pytest.mark.parametrize("words", ASKED, ids=lambda words: words[0])
 def test_every_question_can_be_shown(environment: dict[str, str], words: tuple[str, ...]) -> None:
-    shown = query(environment, *words, *(() if words == ("live",) else DAYS)).stdout
+    shown = query(environment, *words).stdout
     assert len(shown.splitlines()) > 2
+    assert len([*csv.reader(io.StringIO(query(environment, *words, "--csv").stdout))]) > 1
+    assert json.loads(query(environment, *words, "--json").stdout)["data"]
+
+
+def test_no_question_is_forgotten_above() -> None:
+    patterns = [re.compile(re.sub(r"\{.*?\}", "[^/]+", question.path[1:])) for question in QUESTIONS if not question.streamed]
+    assert all(any(pattern.fullmatch(words[0]) for words in ASKED) for pattern in patterns)
+    assert len(ASKED) == len(patterns)
 
 
 def test_json_is_the_answer_as_it_came(environment: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, Text, and_, any_, case, distin
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
 
 from analytics.queries.asked import Filtered
-from analytics.queries.fields import Field
+from analytics.queries.fields import By
 from analytics.queries.filters import Condition
 from analytics.queries.measures import Statement
 from analytics.queries.pieces import Unit
@@ -76,7 +76,7 @@ def _places(units: Sequence[Unit]) -> Condition:
     return or_(*(and_(table.span == span, table.start == any_(literal(some, ARRAY(table.start.type)))) for span, some in starts.items() if some))
 
 
-def raw(asked: Filtered, edges: Sequence[datetime], pieces: Sequence[tuple[datetime, datetime]], by: Field | None, with_people: bool) -> Statement:
+def raw(asked: Filtered, edges: Sequence[datetime], pieces: Sequence[tuple[datetime, datetime]], by: By | None, with_people: bool) -> Statement:
     """`bucket` (from 1), group, count, and who: numbers and, of those who have none, names, of the rows in pieces.
 
     Each piece is looked up by itself (the offset keeps the planner from merging it): joined at once, all rows of the range would be read.

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import metrics
-from analytics.errors import AnalyticsError
+from analytics.errors import AnalyticsError, Unavailable
 from analytics.projects import Key, authorize
 from analytics.queries import parameters
 from analytics.queries.asked import Asked
@@ -62,8 +62,8 @@ class Question(msgspec.Struct, frozen=True):
     """What the answer may be: of a Stream, all formats that there are."""
     kept: bool = True
     """Whether answers are kept; not those that hold events or people themselves, or speak of this very moment."""
-    heavy: bool = False
-    """Whether it takes long by its nature."""
+    streamed: bool = False
+    """Whether the answer is a Stream."""
 
 
 class Sources(NamedTuple):
@@ -74,7 +74,7 @@ class Sources(NamedTuple):
     replica: Replica | None = None
     """Set where the engine is a replica's."""
     lanes: Lanes | None = None
-    """Set where questions that take long are kept apart; the engine is that of the light ones."""
+    """Set where questions that take long, and streams, are kept apart; the engine is that of the light ones."""
     answers: Answers | None = None
     """Set where answers are kept."""
     flights: Flights | None = None
@@ -124,7 +124,7 @@ async def reply(question: Question, query: bytes, path: Mapping[str, str], key: 
         found = await _make(asking)
     if isinstance(found, Stream):
         return found
-    waits = _waits(asking, await _horizon(sources.queue), found.watermark) if cached else found.partial
+    waits = _waits(asking, await _horizon(sources), found.watermark) if cached else found.partial
     meta = {"source": found.source, "watermark": found.watermark, "partial": waits, "cached": cached}
     body = _encoder.encode({"data": found.data, "query": found.query, "meta": {**meta, "ms": round((time.perf_counter() - started) * 1000)}})
     return Reply(body, found.etag, (SETTLED_MAX_AGE if _settled(asking, found.watermark) else OPEN_MAX_AGE) if question.kept else None)
@@ -133,7 +133,7 @@ async def reply(question: Question, query: bytes, path: Mapping[str, str], key: 
 async def _find_or_make(asking: _Asking, answers: Answers) -> tuple[Made | Stream, bool]:
     """The answer, and whether it was made before or by another api meanwhile."""
     kept = await answers.find(asking.name)
-    if kept is not None and kept.mark == await _mark(asking):
+    if kept is not None and await _holds(kept, asking):
         return kept, True
     turn = await answers.begin(asking.name)
     if turn is None and (other := await answers.wait(asking.name, kept)):
@@ -152,9 +152,15 @@ async def _make_and_keep(asking: _Asking, answers: Answers) -> Made | Stream:
     return made
 
 
-async def _mark(asking: _Asking) -> bytes:
-    async with snapshot(asking.sources.engine, asking.sources.queue) as read:
-        return await mark(asking.asked, read)
+async def _holds(kept: Made, asking: _Asking) -> bool:
+    """Whether nothing that the answer depends on has changed; no, where it takes long to tell."""
+    try:
+        async with snapshot(asking.sources.engine, asking.sources.queue) as read:
+            return kept.mark == await mark(asking.asked, read)
+    except Unavailable as error:
+        if error.code != "too_slow":
+            raise
+        return False
 
 
 async def _make(asking: _Asking) -> Made | Stream:
@@ -163,13 +169,14 @@ async def _make(asking: _Asking) -> Made | Stream:
     The watermark is read before the snapshot is taken: what was acknowledged before it had been stored by then.
     """
     sources = asking.sources
-    horizon = await _horizon(sources.queue)
-    if sources.replica is not None:
-        horizon = await sources.replica.horizon(horizon)
+    horizon = await _horizon(sources)
     ask = partial(_ask, asking, horizon)
     if sources.lanes is None:
         return await ask(sources.engine)
-    return await sources.lanes.run(asking.name, asking.question.path, ask, heavy=asking.question.heavy)
+    if asking.question.streamed:
+        found = await ask(sources.lanes.slices)
+        return replace(found, chunks=sources.lanes.stream(found.chunks)) if isinstance(found, Stream) else found
+    return await sources.lanes.run(asking.name, (asking.question.path, asking.asked.shape), ask)
 
 
 async def _ask(asking: _Asking, horizon: Horizon | None, engine: AsyncEngine) -> Made | Stream:
@@ -200,9 +207,10 @@ def _waits(asking: _Asking, horizon: Horizon | None, watermark: datetime | None)
     return horizon is None or watermark is None or (horizon.waiting and asking.asked.reach(asking.now) > watermark)
 
 
-async def _horizon(queue: Reader) -> Horizon | None:
-    """Until when the answer is complete; None if that cannot be told because Redis does not answer."""
+async def _horizon(sources: Sources) -> Horizon | None:
+    """Until when an answer is complete that is made after this; None if that cannot be told because Redis does not answer."""
     try:
-        return await asyncio.wait_for(queue.horizon(), WATERMARK_SECONDS)
+        horizon = await asyncio.wait_for(sources.queue.horizon(), WATERMARK_SECONDS)
     except (TimeoutError, AnalyticsError, RedisError, OSError):
-        return None
+        horizon = None
+    return horizon if sources.replica is None else await sources.replica.horizon(horizon)

@@ -51,6 +51,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Every parameter, the same for all who mean the same at whatever time: what is counted from now on is left relative."""
         return self.resolved()
 
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The same for questions that likely take as long: they are about the same fields of about as many rows, whatever the values."""
+        return tuple(_outline(getattr(self, field.name)) for field in msgspec.structs.fields(self))
+
     def resolved(self) -> dict[str, Any]:
         """Every parameter as the answer repeats it, ready for JSON."""
         return {field.encode_name: self._shown(getattr(self, field.name)) for field in msgspec.structs.fields(self)}
@@ -64,6 +69,21 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(value, tuple):
             return [cls.plain(item) for item in value]
         return value if value is None or isinstance(value, str | int) else str(getattr(value, "text", value))
+
+
+def _outline(value: Any) -> Any:
+    """What of a parameter's value decides how long an answer takes: names of fields, words to choose from, how many there are; not when or what."""
+    match value:
+        case tuple():
+            return tuple(map(_outline, value))
+        case Where():
+            return value.field.text, value.operator
+        case Events():
+            return value.everything
+        case datetime() | ZoneInfo() | Last() | int():
+            return None
+        case _:
+            return getattr(value, "text", value)
 
 
 class Ranged(Asked, frozen=True, kw_only=True):
@@ -103,6 +123,10 @@ class Ranged(Asked, frozen=True, kw_only=True):
     def as_asked(self, now: datetime) -> dict[str, Any]:
         relative = {"from": self.last is not None, "to": self.end == now}
         return {name: None if relative.get(name) else value for name, value in super().as_asked(now).items()}
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return ((self.end - self.start).days.bit_length(), *super().shape)
 
     def rows(self, start: datetime | None = None, end: datetime | None = None) -> list[Condition]:
         """The rows that pass the filters in the range, or in another range."""

@@ -12,7 +12,7 @@ from sqlalchemy import Numeric, cast, func, null, select, union_all
 from analytics.errors import BadRequest
 from analytics.queries.answer import Question
 from analytics.queries.asked import Filtered, Limit
-from analytics.queries.fields import Field
+from analytics.queries.fields import Field, Several
 from analytics.queries.measures import COUNT, Measure, Number, Statement, number
 from analytics.queries.read import Read
 from analytics.queries.rollup import Rollup
@@ -156,22 +156,24 @@ async def answer(asked: Breakdown, read: Read) -> Table:
 
 
 async def _rolled(asked: Breakdown, read: Read) -> list[Row] | None:
-    """All rows in order, if rollups have them: by one field, of counts and people alone."""
-    (by, *more), measures = asked.by.fields, [measure.name for measure in asked.measure.measures]
-    if more or not {*measures} <= {"count", "users"}:
+    """All rows in order, if rollups have them: of counts and people alone."""
+    fields, measures = asked.by.fields, [measure.name for measure in asked.measure.measures]
+    if not {*measures} <= {"count", "users"}:
         return None
+    by = fields[0] if len(fields) == 1 else Several(fields)
     buckets = await Rollup(read).buckets(asked, [asked.start, asked.end], by, people="users" in measures)
     return None if buckets is None else await asyncio.to_thread(_rows, asked, buckets[0], measures)
 
 
 def _rows(asked: Breakdown, groups: Bucket, measures: Sequence[str]) -> list[Row]:
-    """Sorted by the key, then, as sorting is stable, by the column asked for."""
-    keys = sorted(groups, key=lambda key: (key is None, key or ""))
-    rows: list[Row] = [[key, *(groups[key].count if name == "count" else len(groups[key].people) for name in measures)] for key in keys]
-    at, known = asked.columns.index(asked.sort.column), [row for row in rows if row[0] is not None]
-    if at > 0:
-        return sorted(rows, key=itemgetter(at), reverse=asked.sort.descending)
-    return [*known[:: -1 if asked.sort.descending else 1], *(row for row in rows if row[0] is None)]
+    """Sorted by the fields, then, as sorting is stable, by the column asked for."""
+    fields = len(asked.by.fields)
+    split = Several.split if fields > 1 else lambda key: [key]
+    rows: list[Row] = [[*split(key), *(sum_.count if name == "count" else len(sum_.people) for name in measures)] for key, sum_ in groups.items()]
+    rows.sort(key=lambda row: [(value is None, value or "") for value in row[:fields]])
+    at = asked.columns.index(asked.sort.column)
+    known = sorted((row for row in rows if row[at] is not None), key=itemgetter(at), reverse=asked.sort.descending)
+    return [*known, *(row for row in rows if row[at] is None)]
 
 
 QUESTION = Question("/breakdown", Breakdown, answer)

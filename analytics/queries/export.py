@@ -124,4 +124,4 @@ async def answer(asked: Export, read: Read) -> Stream:
     return Stream(format.media_type, f"events.{asked.format}", chunks(asked, format, read.anew))
 
 
-QUESTION = Question("/export", Export, answer, tuple(format.media_type for format in FORMATS.values()), kept=False, heavy=True)
+QUESTION = Question("/export", Export, answer, tuple(format.media_type for format in FORMATS.values()), kept=False, streamed=True)

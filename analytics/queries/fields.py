@@ -1,5 +1,6 @@
 """The fields of an event: as parameters name them, and as SQL reads them."""
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -54,6 +55,11 @@ class Field(msgspec.Struct, frozen=True):
         return cls(".".join(words), column, keys)
 
     @property
+    def parts(self) -> "tuple[Field, ...]":
+        """What rows are grouped by: the field alone."""
+        return (self,)
+
+    @property
     def value(self) -> ColumnElement[str]:
         """What the field holds, as text: strings as they are, numbers and booleans as JSON writes them; NULL if absent or JSON null."""
         if not self.keys:
@@ -74,3 +80,43 @@ class Field(msgspec.Struct, frozen=True):
         for key in keys:
             inside = inside.op("->", return_type=JSONB())(literal(key, Text))
         return inside
+
+
+class Several(msgspec.Struct, frozen=True):
+    """Fields to group by as if they were one: what it holds is the text of a JSON array."""
+
+    parts: tuple[Field, ...]
+
+    @property
+    def text(self) -> str:
+        return ",".join(field.text for field in self.parts)
+
+    @property
+    def value(self) -> ColumnElement[str]:
+        return cast(func.jsonb_build_array(*(field.value for field in self.parts)), Text)
+
+    @staticmethod
+    def joined(values: Sequence[str | None]) -> str:
+        """What holds these values, to the letter as PostgreSQL writes it."""
+        return json.dumps(values, ensure_ascii=False)
+
+    @staticmethod
+    def split(text: str | None) -> list[str | None]:
+        """The values again."""
+        found: list[str | None] = json.loads(text or "[]")
+        return found
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The keys of metadata, each of which a row is counted for."""
+
+    text: str = "keys of metadata"
+    parts: tuple[Field, ...] = ()
+
+    @property
+    def value(self) -> ColumnElement[str]:
+        return func.jsonb_object_keys(raw_events.c.metadata)
+
+
+By = Field | Several | Keys
+"""What rows are put into groups by."""

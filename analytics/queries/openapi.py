@@ -11,14 +11,35 @@ import msgspec
 
 from analytics import __version__
 from analytics.events import DEFAULT_PROJECT
-from analytics.queries.answer import Question, Stream
+from analytics.queries.answer import Question
 from analytics.queries.asked import Asked
 from analytics.queries.parameters import Value, values_of
 
 JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
 
-NOT_MODIFIED = {"304": {"description": "The answer is still that of the ETag in If-None-Match"}}
+Headers = dict[str, dict[str, Any]]
+
+
+def _header(description: str, kind: str = "string", *, required: bool = True) -> dict[str, Any]:
+    return {"description": description, "required": required, "schema": {"type": kind}}
+
+
+KEPT: Headers = {
+    "ETag": _header("Of the question and its data, for If-None-Match"),
+    "Cache-Control": _header("How long whoever asked may keep the answer"),
+    "Vary": _header("It is the answer to this key"),
+}
+FILE: Headers = {
+    "Content-Disposition": _header("The file's name"),
+    "X-Watermark": _header("Every event acknowledged before it is in the file; not there if that cannot be told", required=False),
+}
+FAILED: dict[str, Headers] = {
+    "401": {"WWW-Authenticate": _header("`Bearer`")},
+    "503": {"Retry-After": _header("Seconds", "integer")},
+}
+
+NOT_MODIFIED = {"304": {"description": "The answer is still that of the ETag in If-None-Match", "headers": KEPT}}
 
 ERRORS = {
     "400": "A parameter is unknown, wrong, missing or against another; `field` names it",
@@ -55,7 +76,7 @@ class Meta(msgspec.Struct, frozen=True):
 def document(questions: Iterable[Question]) -> dict[str, Any]:
     """OpenAPI 3.1 of these questions."""
     questions = list(questions)
-    answers = [Any if _streams(question) else _answer(question) for question in questions]
+    answers = [Any if question.streamed else _answer(question) for question in questions]
     schemas, components = msgspec.json.schema_components([*answers, Failure, Meta], ref_template=REFERENCE)
     paths = {f"/api{_path(question)}": {"get": _operation(question, schema)} for question, schema in zip(questions, schemas, strict=False)}
     about = {"title": "analytics", "version": __version__, "description": "Every question is a GET. An unknown parameter is a 400."}
@@ -74,10 +95,6 @@ def _answer(question: Question) -> Any:
     return typing.get_type_hints(question.answer)["return"]
 
 
-def _streams(question: Question) -> bool:
-    return _answer(question) is Stream
-
-
 def _path(question: Question) -> str:
     return re.sub(r":\w+}", "}", question.path)
 
@@ -85,26 +102,27 @@ def _path(question: Question) -> str:
 def _operation(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
     path = _path(question)
     words = [word.strip("{}") for word in path.split("/") if word]
-    failures = {status: _content(text, {JSON: {"$ref": REFERENCE.format(name="Failure")}}) for status, text in ERRORS.items()}
+    failures = {status: _content(text, {JSON: {"$ref": REFERENCE.format(name="Failure")}}, FAILED.get(status, {})) for status, text in ERRORS.items()}
     return {
         "operationId": "_".join(words),
         "summary": (question.answer.__doc__ or "").partition("\n")[0],
         "tags": words[:1],
         "parameters": [_parameter(name, value, question) for name, value in values_of(question.asked).items()],
-        "responses": {"200": _found(question, schema), **({} if _streams(question) else NOT_MODIFIED), **failures},
+        "responses": {"200": _found(question, schema), **({} if question.streamed else NOT_MODIFIED), **failures},
     }
 
 
 def _found(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
-    if _streams(question):
-        return _content("The file", {kind: {"type": "string"} for kind in question.media_types})
+    if question.streamed:
+        return _content("The file", {kind: {"type": "string"} for kind in question.media_types}, FILE)
     meta = {"$ref": REFERENCE.format(name="Meta")}
     envelope = {"type": "object", "properties": {"data": schema, "query": {"type": "object"}, "meta": meta}, "required": ["data", "query", "meta"]}
-    return _content("The answer", {JSON: envelope})
+    return _content("The answer", {JSON: envelope}, KEPT)
 
 
-def _content(description: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}
+def _content(description: str, schemas: dict[str, Any], headers: Headers) -> dict[str, Any]:
+    found = {"description": description, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}
+    return {**found, "headers": headers} if headers else found
 
 
 def _parameter(name: str, value: Value, question: Question) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
+from functools import cache
 from uuid import UUID
 
 import msgspec
@@ -9,7 +10,7 @@ from sqlalchemy import Text, and_, false, literal, or_, true
 
 from analytics.events import Event
 from analytics.queries.asked import Filtered
-from analytics.queries.fields import Field
+from analytics.queries.fields import By, Field, Several
 from analytics.queries.filters import ANY_EVENT, Condition, Events
 from analytics.queries.matching import View, matcher
 from analytics.stores.rollups.cells import ANY
@@ -17,6 +18,13 @@ from analytics.tables import rollups
 
 TESTS = ("eq", "in", "ne", "nin", "contains", "ncontains", "set", "unset")
 """Operators on a dimension's values."""
+
+_GRAINS: dict[str, Callable[[str, str, str | None], str | None]] = {
+    "event_action": lambda type_, action, value: action,
+    "event_type": lambda type_, action, value: type_,
+    "metadata": lambda type_, action, value: value,
+}
+"""What a field to group by is in a cell. The first of them that is asked for says how fine the rows of `rollups` must be."""
 
 _NIL = UUID(int=0)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,21 +40,22 @@ class Plan(msgspec.Struct, frozen=True):
     is_event: Callable[[str, str], bool]
     passes: Callable[[str | None], bool]
     group: Callable[[str, str, str | None], str | None]
-    by: Field | None = None
+    by: By | None = None
     raw: bool = False
     """Whether no rows of `rollups` will do: then cells are counted from raw rows, and only remembered like the others."""
 
 
-def covers(asked: Filtered, by: Field | None = None) -> bool:
-    """Whether rollups may answer: grouped by type, action or one key of metadata, and filtered by no more than that key and the event."""
+def covers(asked: Filtered, by: By | None = None) -> bool:
+    """Whether rollups may answer: grouped by type, action and one key of metadata, and filtered by no more than that key and the event."""
     return plan(asked, by) is not None
 
 
-def plan(asked: Filtered, by: Field | None) -> Plan | None:
+def plan(asked: Filtered, by: By | None) -> Plan | None:
     """None for a question that only raw rows can answer; whether a key is a dimension is only seen in the data."""
-    fields = {where.field for where in asked.where} | ({by} if by is not None and by.column == "metadata" else set())
-    keys = {field.keys for field in fields if field.column == "metadata"}
-    if len(keys) > 1 or any(len(path) != 1 for path in keys) or (by is not None and by.column not in ("event_type", "event_action", "metadata")):
+    parts = by.parts if by is not None else ()
+    keys = {field.keys for field in (*parts, *(where.field for where in asked.where)) if field.column == "metadata"}
+    columns = {field.column for field in parts}
+    if len(keys) > 1 or any(len(path) != 1 for path in keys) or (by is not None and not parts) or not columns <= {*_GRAINS}:
         return None
     if any(where.field.column != "metadata" or where.operator not in TESTS for where in asked.where):
         return None
@@ -59,21 +68,22 @@ def plan(asked: Filtered, by: Field | None) -> Plan | None:
             passed[value] = test(View(_only({key: value})))
         return passed[value]
 
-    column = by.column if by is not None else None
-    groups: dict[str | None, Callable[[str, str, str | None], str | None]] = {
-        None: lambda type_, action, value: None,
-        "event_type": lambda type_, action, value: type_,
-        "event_action": lambda type_, action, value: action,
-        "metadata": lambda type_, action, value: value,
-    }
-    grouped = column if column in ("event_type", "event_action") else ""
-    name = (key, grouped, frozenset(asked.event.pairs))
-    return Plan(key, name, _rows_of(asked.event, column), _is_event(asked.event), passes if asked.where else lambda value: True, groups[column])
+    grain = next((column for column in _GRAINS if column in columns), None)
+    name = (key, "" if grain == "metadata" else grain or "", frozenset(asked.event.pairs))
+    return Plan(key, name, _rows_of(asked.event, grain), _is_event(asked.event), passes if asked.where else lambda value: True, _group(by))
 
 
-def plan_of_raw_rows(asked: Filtered, by: Field | None) -> Plan | None:
+def _group(by: By | None) -> Callable[[str, str, str | None], str | None]:
+    """The group of a cell of a type, an action and a value of the one key."""
+    if isinstance(by, Several):
+        parts = [_group(field) for field in by.parts]
+        return cache(lambda *cell: Several.joined([part(*cell) for part in parts]))
+    return _GRAINS[by.column] if isinstance(by, Field) else lambda type_, action, value: None
+
+
+def plan_of_raw_rows(asked: Filtered, by: By | None) -> Plan | None:
     """For what `plan` has none: cells of just the rows that pass, grouped by just this field. None for a field that is another for everybody."""
-    if by is not None and by.column in ("user_id", "session_id"):
+    if by is not None and any(field.column in ("user_id", "session_id") for field in by.parts):
         return None
     name = ("raw", by.text if by else None, frozenset(asked.event.pairs), frozenset(where.text for where in asked.where))
     return Plan(ANY, name, false(), _is_event(ANY_EVENT), lambda value: True, lambda type_, action, value: value, by, raw=True)

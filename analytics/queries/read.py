@@ -1,6 +1,7 @@
 """Reading from the database: one snapshot a question, bounded in time and in connections, with its failures in words."""
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -24,15 +25,29 @@ from analytics.queue.reader import Reader
 from analytics.settings import Settings
 
 STATEMENT_SECONDS = 10
+QUESTION_SECONDS = 30.0
+"""So long all statements of a question may take, but for the last of them."""
+
 CONNECT_SECONDS = 5
 WAIT_SECONDS = 5
 CONNECTIONS = 10
+PATIENCE = "question_seconds"
+"""The execution option of an engine that says how long a question may have one of its connections."""
+
 SESSION = {"application_name": "analytics api", "timezone": "UTC", "jit": "off", "plan_cache_mode": "force_custom_plan"}
 """A plan for these very values, because how many rows a range or a filter leaves is what plans depend on."""
 
 
-def open_engine(settings: Settings, url: str | None = None, *, statement_seconds: float | None = None, connections: int = CONNECTIONS) -> AsyncEngine:
-    """A bounded pool; asyncpg itself reads the URL, so that it may say all that libpq's may (sslmode, several hosts)."""
+def open_engine(
+    settings: Settings,
+    url: str | None = None,
+    *,
+    statement_seconds: float | None = None,
+    question_seconds: float | None = None,
+    connections: int = CONNECTIONS,
+    wait_seconds: float = WAIT_SECONDS,
+) -> AsyncEngine:
+    """A bounded pool whose connections are waited for; asyncpg itself reads the URL, so that it may say all that libpq's may (sslmode, several hosts)."""
     url = url or settings.database()
 
     async def connect() -> asyncpg.Connection:
@@ -49,10 +64,10 @@ def open_engine(settings: Settings, url: str | None = None, *, statement_seconds
         async_creator=connect,
         pool_size=connections,
         max_overflow=0,
-        pool_timeout=WAIT_SECONDS,
+        pool_timeout=wait_seconds,
         pool_pre_ping=True,
         isolation_level="REPEATABLE READ",
-        execution_options={"postgresql_readonly": True},
+        execution_options={"postgresql_readonly": True, PATIENCE: question_seconds or QUESTION_SECONDS},
     )
 
 
@@ -83,18 +98,32 @@ class Read:
         self.links = identity.NONE
         """Who is whom; `links.version` is the project's identity version."""
         self._project = ""
+        self._seconds: float = connection.sync_engine.get_execution_options().get(PATIENCE, QUESTION_SECONDS)
+        self._until = time.monotonic() + self._seconds
 
     async def identify(self, project: str, known: identity.Known) -> None:
         """Take who is one person in a project for one from now on, as this snapshot has it."""
         self._project, self.links = project, await known.links(project, self.rows)
 
     async def rows(self, statement: Statement, *, linked: bool = True) -> Sequence[Row[Any]]:
-        """All rows of a statement; if they are to be `linked`, with persons where it looks at actors."""
+        """All rows of a statement; if they are to be `linked`, with persons where it looks at actors. Raises Unavailable once there is no time left."""
+        self._look_at_the_time()
         return (await self._connection.execute(self._linked(statement) if linked else statement)).all()
 
     async def batches(self, statement: Statement, size: int) -> AsyncIterator[Sequence[Row[Any]]]:
         """The rows of a statement, `size` at a time: no more are in memory, here or on the way."""
-        return (await self._connection.stream(self._linked(statement), execution_options={"yield_per": size})).partitions()
+        self._look_at_the_time()
+        return self._in_time((await self._connection.stream(self._linked(statement), execution_options={"yield_per": size})).partitions())
+
+    async def _in_time(self, batches: AsyncIterator[Sequence[Row[Any]]]) -> AsyncIterator[Sequence[Row[Any]]]:
+        async for batch in batches:
+            yield batch
+            self._look_at_the_time()
+
+    def _look_at_the_time(self) -> None:
+        """A statement is cut off by the database, a question of many here, between two of them."""
+        if time.monotonic() > self._until:
+            raise _too_slow(self._seconds)
 
     def _linked(self, statement: Statement) -> Statement:
         return identity.linked(statement, self._project) if self.links.version else statement
@@ -137,9 +166,7 @@ def _in_words(sqlstate: str | None, error: Exception) -> Exception:
     """What an SQLSTATE means to who asked; the error itself if it is our own mistake."""
     match sqlstate:
         case "57014":
-            return Unavailable(
-                f"the question took longer than {STATEMENT_SECONDS} s; ask for a shorter range, fewer groups or simpler filters", code="too_slow", retry_after=5
-            )
+            return _too_slow(STATEMENT_SECONDS)
         case "2201B":
             reason = str(getattr(error, "orig", error)).rpartition(": ")[2]
             return BadRequest(f"where: PostgreSQL refuses the pattern: {reason[:200]}", code="bad_parameter", field="where")
@@ -148,3 +175,7 @@ def _in_words(sqlstate: str | None, error: Exception) -> Exception:
         case _ if sqlstate is None or sqlstate[:2] in ("08", "25", "40", "53", "55", "57"):
             return Unavailable("the database does not answer", retry_after=2)
     return error
+
+
+def _too_slow(seconds: float) -> Unavailable:
+    return Unavailable(f"the question took longer than {seconds:g} s; ask for a shorter range, fewer groups or simpler filters", code="too_slow", retry_after=5)

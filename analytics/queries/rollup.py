@@ -22,7 +22,7 @@ from analytics.errors import Unavailable
 from analytics.queries import addends as sql
 from analytics.queries import settled
 from analytics.queries.asked import Filtered
-from analytics.queries.fields import Field
+from analytics.queries.fields import By
 from analytics.queries.memory import OVERHEAD, Cells, Kept, Name
 from analytics.queries.pieces import EVER, Coverage, Pieces, Unit
 from analytics.queries.plan import Plan, plan, plan_of_raw_rows
@@ -49,7 +49,7 @@ class Rollup:
         self._waiting: dict[str, list[Delta]] = {}
         self._strangers: dict[str, int] = {}
 
-    async def buckets(self, asked: Filtered, edges: Sequence[datetime], by: Field | None = None, *, people: bool = True) -> list[Bucket] | None:
+    async def buckets(self, asked: Filtered, edges: Sequence[datetime], by: By | None = None, *, people: bool = True) -> list[Bucket] | None:
         """What is between each two edges, of the events that pass the question's filters (its range is not looked at), in groups by a field.
 
         The first edge may be EVER. None where rollups do not cover the question, or too little of it. Without `people`, only counts can be
@@ -60,7 +60,7 @@ class Rollup:
                 return found
         return None
 
-    async def _buckets(self, asked: Filtered, edges: Sequence[datetime], by: Field | None, plan_: Plan, people: bool) -> list[Bucket] | None:
+    async def _buckets(self, asked: Filtered, edges: Sequence[datetime], by: By | None, plan_: Plan, people: bool) -> list[Bucket] | None:
         coverage = await self._covered(asked.project, edges[0] == EVER)
         if coverage is None or coverage.waiting > MAX_WAITING:
             return None

@@ -1,36 +1,83 @@
 """Schema: which event types, actions and metadata keys were seen in the range, the most frequent first."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from analytics.queries.answer import Question
-from analytics.queries.asked import Ranged
+from analytics.queries.asked import Filtered
+from analytics.queries.fields import By, Field, Keys, Several
 from analytics.queries.measures import Statement
 from analytics.queries.read import Read
-from analytics.tables import raw_events
+from analytics.queries.rollup import Rollup
 
 MOST = 1000
 """Of each kind."""
 
+TYPE = Field.read("event_type")
+EVENT = Several((TYPE, Field.read("event_action")))
+KEYS = Keys()
 
-def seen(asked: Ranged, **columns: ColumnElement[str]) -> Statement:
-    """Distinct values of the columns, with their number of rows as `count`."""
-    labelled = [column.label(name) for name, column in columns.items()]
-    rows = select(*labelled).where(*asked.rows()).subquery("rows")
+
+class Type(TypedDict):
+    """An event type, and how many events have it."""
+
+    event_type: str
+    count: int
+
+
+class Action(TypedDict):
+    """An action of a type, and how many events have both."""
+
+    event_type: str
+    event_action: str
+    count: int
+
+
+class Key(TypedDict):
+    """A key at the top of metadata, and how many events have it."""
+
+    key: str
+    count: int
+
+
+class Schema(TypedDict):
+    """What is answered."""
+
+    event_types: list[Type]
+    event_actions: list[Action]
+    metadata_keys: list[Key]
+
+
+def seen(asked: Filtered, by: By) -> Statement:
+    """The largest groups of the rows in the range: their values, and their number of rows as `count`."""
+    values = [value.label(f"value{at}") for at, value in enumerate(field.value for field in by.parts or (by,))]
+    row = select(*values).where(*asked.rows()).subquery("rows")
     count = func.count().label("count")
-    return select(*rows.c, count).group_by(*rows.c).order_by(count.desc(), *(column.collate("C") for column in rows.c)).limit(MOST)
+    return select(*row.c, count).group_by(*row.c).order_by(count.desc(), *(value.collate("C") for value in row.c)).limit(MOST)
 
 
-async def answer(asked: Ranged, read: Read) -> dict[str, list[dict[str, Any]]]:
+async def answer(asked: Filtered, read: Read) -> Schema:
     """Three lists of objects, each with `count`."""
-    type_, action = raw_events.c.event_type, raw_events.c.event_action
-    statements = {
-        "event_types": seen(asked, event_type=type_),
-        "event_actions": seen(asked, event_type=type_, event_action=action),
-        "metadata_keys": seen(asked, key=func.jsonb_object_keys(raw_events.c.metadata)),
+    rollup = Rollup(read)
+    types, actions, keys = [await _largest(asked, read, rollup, by) for by in (TYPE, EVENT, KEYS)]
+    return {
+        "event_types": [{"event_type": type_, "count": count} for (type_,), count in types],
+        "event_actions": [{"event_type": type_, "event_action": action, "count": count} for (type_, action), count in actions],
+        "metadata_keys": [{"key": key, "count": count} for (key,), count in keys],
     }
-    return {name: [dict(row._mapping) for row in await read.rows(statement)] for name, statement in statements.items()}
 
 
-QUESTION = Question("/schema", Ranged, answer)
+async def _largest(asked: Filtered, read: Read, rollup: Rollup, by: By) -> Sequence[tuple[Sequence[str], int]]:
+    """The values of the largest groups and how many rows each has: of rollups and what is remembered, or of raw rows."""
+    buckets = await rollup.buckets(asked, [asked.start, asked.end], by, people=False)
+    read.sources.add("raw" if buckets is None else "rollup")
+    if buckets is None:
+        return [(row[:-1], row[-1]) for row in await read.rows(seen(asked, by))]
+    split = Several.split if isinstance(by, Several) else lambda key: [key]
+    groups = [([str(value) for value in split(key)], sum_.count) for key, sum_ in buckets[0].items()]
+    return sorted(groups, key=lambda group: (-group[1], group[0]))[:MOST]
+
+
+QUESTION = Question("/schema", Filtered, answer)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, LargeBinary, and_, func, literal, literal_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.queries.asked import Filtered
-from analytics.queries.fields import Field
+from analytics.queries.fields import By
 from analytics.queries.measures import Statement
 from analytics.queries.memory import OVERHEAD, Cells, Kept
 from analytics.queries.pieces import Coverage, Unit
@@ -50,7 +50,7 @@ def _end(unit: Unit) -> int:
     return unit.starts.stop - 1 + unit.span
 
 
-def counts(asked: Filtered, units: Sequence[Unit], by: Field | None, with_people: bool) -> Statement:
+def counts(asked: Filtered, units: Sequence[Unit], by: By | None, with_people: bool) -> Statement:
     """`unit` (from 1), group and count of a run, and who: their numbers, four bytes each, and whether anybody has none."""
     edges = [instant(hour) for hour in (units[0].starts.start, *map(_end, units))]
     timestamp = raw_events.c.timestamp

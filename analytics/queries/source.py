@@ -1,5 +1,6 @@
 """Source: where the lines of a measure come from, precomputed or raw, behind one face; the planner picks."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import accumulate
@@ -78,7 +79,7 @@ class Rows(Source):
 
 
 class Rolled(Source):
-    """Sums of rollups, between all edges that matter."""
+    """Sums of rollups, between all edges that matter; looked at in a thread, for there may be millions."""
 
     def __init__(self, wanted: Wanted, edges: Sequence[datetime], buckets: Sequence[Bucket]) -> None:
         self._wanted = wanted
@@ -94,15 +95,19 @@ class Rolled(Source):
         if wanted.window.rolling == 1 and wanted.previous is None:
             ordered = [edge for edge in ordered if edge >= asked.start]
         buckets = await Rollup(read).buckets(asked, ordered, wanted.by, people=wanted.measure.name == "users")
-        return None if buckets is None else cls(wanted, ordered, buckets)
+        return None if buckets is None else await asyncio.to_thread(cls, wanted, ordered, buckets)
 
     async def largest(self, limit: int) -> list[str | None]:
-        if self._wanted.by is None:
-            return [None]
+        return [None] if self._wanted.by is None else await asyncio.to_thread(self._largest, limit)
+
+    def _largest(self, limit: int) -> list[str | None]:
         totals = {group: self._measure([sum_]) for group, sum_ in self._whole.items()}
         return sorted(totals, key=lambda group: (-totals[group], group is None, group or ""))[:limit]
 
     async def values(self, groups: Groups, window: Window) -> Found:
+        return await asyncio.to_thread(self._values, groups, window)
+
+    def _values(self, groups: Groups, window: Window) -> Found:
         asked = self._wanted.asked
         cut = asked.start if window.edges[-1] >= asked.end and window.rolling == 1 else window.edges[0]
         end = min(asked.end, window.edges[-1])
@@ -110,6 +115,9 @@ class Rolled(Source):
         return {slot: dict(enumerate(self._rolled(buckets, window.rolling))) for slot, buckets in slots.items()}
 
     async def totals(self, groups: Groups, values: Found) -> Totals:
+        return await asyncio.to_thread(self._totals, groups)
+
+    def _totals(self, groups: Groups) -> Totals:
         range_ = [self._wanted.asked.start, self._wanted.asked.end]
         return {slot: self._measure(sums) for slot, (sums,) in self._slots(groups, [(range_[0], self._whole)], range_).items()}
 

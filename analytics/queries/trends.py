@@ -1,5 +1,6 @@
 """Trends: a measure over time, by a field or not; or several measures, and a formula over them."""
 
+import asyncio
 import string
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, NotRequired, TypedDict, cast
@@ -142,8 +143,11 @@ async def _groups(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], 
         total = number(totals.get(slot, asked.measure.kind.empty))
         return {"values": lines[0], "total": total} | ({"previous": lines[1]} if previous is not None else {})
 
-    items = [{"key": {asked.by.text: key} if asked.by else {}, **item(slot)} for slot, key in enumerate(groups.shown, 1)]
-    return items, item(OTHER) if OTHER in totals else None
+    def items() -> tuple[list[Item], Item | None]:
+        found = [{"key": {asked.by.text: key} if asked.by else {}, **item(slot)} for slot, key in enumerate(groups.shown, 1)]
+        return found, item(OTHER) if OTHER in totals else None
+
+    return await asyncio.to_thread(items)
 
 
 async def _series(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], None]:

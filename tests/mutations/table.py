@@ -661,14 +661,14 @@ MUTATIONS = (
         "analytics/queries/answer.py",
         "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n",
         "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n"
-        "        horizon = await _horizon(sources.queue)\n        watermark = horizon.watermark if horizon else None\n",
+        "        horizon = await _horizon(sources)\n        watermark = horizon.watermark if horizon else None\n",
         "tests/test_api.py::test_the_watermark_is_read_before_the_snapshot",
     ),
     mutation(
         "a kept answer is given whatever has come since",
         "answers are honest",
         "analytics/queries/answer.py",
-        "    if kept is not None and kept.mark == await _mark(asking):\n",
+        "    if kept is not None and await _holds(kept, asking):\n",
         "    if kept is not None:\n",
         "tests/queries/test_kept.py::test_what_was_answered_is_given_again_until_an_event_comes_late",
         "tests/queries/test_kept.py::test_rows_that_somebody_removes_are_gone_from_the_next_answer",

@@ -18,7 +18,7 @@ from analytics.queries import QUESTIONS, Question, Sources, answer
 from analytics.queries.read import open_engine
 from analytics.queue.reader import Horizon
 from analytics.settings import Settings
-from tests import servers
+from tests import servers, timescale
 from tests.queries.oracle import Row
 from tests.queries.streams import exact
 
@@ -79,11 +79,50 @@ def events_url(postgres_server: Postgres, migrated_database: str) -> Iterator[st
         yield url
 
 
+class OneConnection:
+    """What an Asker needs of a connection, through the one that an engine reads with, for a server that takes one at a time."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def execute(self, sql: str, *values: Any) -> Any:
+        return await self._with("execute", sql, *values)
+
+    async def executemany(self, sql: str, rows: Iterable[Any]) -> Any:
+        return await self._with("executemany", sql, rows)
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        return await self._with("fetchval", sql, *values)
+
+    async def _with(self, method: str, *arguments: Any) -> Any:
+        async with self._engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            return await getattr(raw.driver_connection, method)(*arguments)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What holds for random rows holds for them in each layout of the tables; a named case is about one."""
+    if "asker" in metafunc.fixturenames:
+        layouts = ("plain", "timescale") if getattr(metafunc.function, "is_hypothesis_test", False) else ("plain",)
+        metafunc.parametrize("asker", layouts, indirect=True, scope="package", ids=layouts if len(layouts) > 1 else [pytest.HIDDEN_PARAM])
+
+
 @pytest.fixture(scope="package")
-async def asker(events_url: str) -> AsyncIterator[Asker]:
-    engine = open_engine(Settings(database_url=events_url))
-    writer = await asyncpg.connect(events_url)
-    await writer.execute("create table raw_events_of_any_age partition of raw_events default")
+async def asker(request: pytest.FixtureRequest) -> AsyncIterator[Asker]:
+    if request.param == "timescale":
+        url = request.getfixturevalue("timescale_server")
+        await timescale.empty(url)
+        engine = open_engine(Settings(database_url=url), connections=1)
+        asker = Asker(OneConnection(engine), engine)
+        await asker.connection.execute("select set_chunk_time_interval('raw_events', interval '20 days')")  # most questions are about several
+        yield asker
+        await asker.connection.execute("select set_chunk_time_interval('raw_events', interval '7 days')")
+        await engine.dispose()
+        return
+    url = request.getfixturevalue("events_url")
+    engine = open_engine(Settings(database_url=url))
+    writer = await asyncpg.connect(url)
+    await writer.execute("create table if not exists raw_events_of_any_age partition of raw_events default")
     yield Asker(writer, engine)
     await writer.close()
     await engine.dispose()

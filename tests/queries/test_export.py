@@ -1,21 +1,28 @@
 """Export: every event once, oldest first, in each format; cut anywhere and resumed; in slices that stay small."""
 
 import csv
+import http.client
 import io
 import json
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import httpx2
+import pyarrow
 import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.embedded import Valkey
 from analytics.errors import BadRequest
 from analytics.queries import QUESTIONS, Sources, Stream, answer, export
 from analytics.roles import api
@@ -25,6 +32,7 @@ from tests.queries.conftest import EVERYTHING, WATERMARK, Asker, StillQueue
 from tests.queries.oracle import Row, Trend
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import written_filters
+from tests.queries.test_openapi import KEY, serving
 from tests.queries.test_sessions import filtered
 from tests.queries.test_trends import several
 
@@ -136,6 +144,26 @@ async def test_no_connection_is_held_while_a_client_reads_and_no_slice_is_long(a
     assert lengths == [0, 3, 3, 3, 1, 0]
 
 
+@pytest.mark.parametrize("format", ["ndjson", "csv", "parquet"])
+async def test_memory_does_not_grow_with_what_is_exported(asker: Asker, format: str) -> None:
+    first = datetime.fromisoformat("2026-11-02T10:00:00+00:00")
+    await asker.hold([row((first + timedelta(seconds=at)).isoformat(), k=f"{at:1000}") for at in range(3000)])
+    peaks, parquet = [], pyarrow.default_memory_pool()
+    with slices(ROWS=100):
+        found = await stream(asker, f"from=2026-11-02&to=2026-11-05&format={format}".encode())
+        tracemalloc.start()
+        try:
+            async for _ in found.chunks:
+                peaks.append(tracemalloc.get_traced_memory()[1] + parquet.bytes_allocated())
+                tracemalloc.reset_peak()
+        finally:
+            tracemalloc.stop()
+    assert len(peaks) == 32
+    early, late = max(peaks[1:10]), max(peaks[20:])
+    between = 1000 * 1000
+    assert late - early < 0.2 * between, f"{early:,} bytes, {late:,} after {between:,} more"
+
+
 async def test_one_event_larger_than_a_slice_is_exported_all_the_same(asker: Asker) -> None:
     sent = [row(f"2026-11-02T10:00:0{at}", k="x" * 1000) for at in range(3)]
     await asker.hold(sent)
@@ -164,20 +192,20 @@ async def test_other_projects_are_not_exported(asker: Asker) -> None:
 
 
 @pytest.fixture
-async def http(migrated_url: str, redis_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(migrated_url: str, redis_url: str) -> AsyncIterator[httpx2.AsyncClient]:
     app = api.app(Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("k",)))
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client:
-        yield client
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as found:
+        yield found
 
 
-async def test_over_http_it_is_a_file_with_a_watermark_and_errors_are_json(http: httpx2.AsyncClient) -> None:
-    found = await http.get("/api/export?format=csv", headers={"X-API-Key": "k"})
+async def test_over_http_it_is_a_file_with_a_watermark_and_errors_are_json(client: httpx2.AsyncClient) -> None:
+    found = await client.get("/api/export?format=csv", headers={"X-API-Key": "k"})
     assert (found.status_code, found.headers["content-type"]) == (200, "text/csv; charset=utf-8")
     assert found.headers["content-disposition"] == 'attachment; filename="events.csv"'
     assert datetime.fromisoformat(found.headers["x-watermark"]).tzinfo is not None
-    refused = await http.get("/api/export?format=xml", headers={"X-API-Key": "k"})
+    refused = await client.get("/api/export?format=xml", headers={"X-API-Key": "k"})
     assert (refused.status_code, refused.json()["error"]["field"]) == (400, "format")
-    assert (await http.get("/api/export")).status_code == 401
+    assert (await client.get("/api/export")).status_code == 401
 
 
 NONSENSE = [
@@ -198,3 +226,27 @@ async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
     with pytest.raises(BadRequest) as caught:
         await asker.body(QUESTION, query.encode(), {})
     assert caught.value.field == field
+
+
+MANY = """
+insert into raw_events (session_id, event_type, event_action, metadata, timestamp)
+select 's', 'e', 'a', jsonb_build_object('text', repeat(md5(n::text), 60)), now() - n * interval '1 second' from generate_series(1, 40000) n
+"""
+
+
+async def test_a_transfer_that_fails_in_between_is_cut_and_never_looks_whole(migrated_url: str, valkey_server: Valkey, tmp_path: Path) -> None:
+    database = await asyncpg.connect(migrated_url)
+    await database.execute("create table raw_events_of_any_age partition of raw_events default")
+    await database.execute(MANY)
+    with serving(migrated_url, valkey_server, tmp_path) as address:
+        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+        connection.request("GET", "/api/export?last=7d&format=csv", headers={"X-API-Key": KEY})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.readline().startswith(b"id,project")
+        await database.execute("alter table raw_events rename to hidden")
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            answer.read()
+        assert caught.value.partial.count(b"\n") < 40_000
+        connection.close()
+    await database.close()

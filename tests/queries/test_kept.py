@@ -16,17 +16,24 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from analytics import projects
-from analytics.errors import Unavailable
 from analytics.events import Event, Job
-from analytics.queries import lanes, retention, trends
+from analytics.queries import retention, trends
 from analytics.queries.kept import MAX_BYTES, PREFIX, Answers, Made, name_of
-from analytics.queries.lanes import Lanes
 from analytics.roles import api
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
+from analytics.stores.rollups import rebuilding
+from analytics.stores.rollups.deltas import Dimensions
 
 KEY = "ak_r_static"
-OLD = "/api/trends?from={:%Y-%m-%d}&to={:%Y-%m-%d}".format(*(datetime.now(UTC) - timedelta(days=days) for days in (12, 4)))
+
+
+def trends_of(*days: int) -> str:
+    """A question about the time between so many days ago."""
+    return "/api/trends?from={:%Y-%m-%d}&to={:%Y-%m-%d}".format(*(datetime.now(UTC) - timedelta(days=ago) for ago in days))
+
+
+OLD = trends_of(12, 4)
 
 
 @pytest.fixture
@@ -89,6 +96,27 @@ async def test_rows_that_somebody_removes_are_gone_from_the_next_answer(http: ht
     assert total(await http.get(OLD)) == 0
 
 
+async def test_what_retention_drops_is_gone_from_the_next_answer(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+    await put(store, days=30)
+    older = trends_of(33, 25)
+    assert [(total(answer), cached(answer)) for answer in [await http.get(older) for _ in range(2)]] == [(1, False), (1, True)]
+    keeper = await PostgresStore.open(msgspec.structs.replace(config, retention_days=8))
+    await keeper.maintain()
+    await keeper.close()
+    assert total(await http.get(older)) == 0
+
+
+async def test_an_answer_is_made_anew_after_a_rebuild(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+    await put(store)
+    assert [cached(await http.get(OLD)) for _ in range(2)] == [False, True]
+    connection = await asyncpg.connect(config.database())
+    day = int((datetime.now(UTC) - timedelta(days=6)).timestamp()) // 86400 * 24
+    await rebuilding.day(connection, "default", day, Dimensions(()))
+    await connection.close()
+    again = await http.get(OLD)
+    assert (cached(again), total(again)) == (False, 1)
+
+
 async def test_an_answer_is_never_another_tenants(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
     """Both have as many events of that day, so that nothing but the name of an answer tells them apart."""
     engine = projects.open_engine(config.database())
@@ -108,7 +136,7 @@ async def test_etag_and_304(http: httpx2.AsyncClient, store: PostgresStore) -> N
     await put(store)
     first = await http.get(OLD)
     assert first.headers["cache-control"] == "private, max-age=300"
-    assert "X-API-Key" in first.headers["vary"]
+    assert first.headers["vary"] == "Authorization, X-API-Key, Origin", "whose answer it is decides who may be given it"
     for tags in (first.headers["etag"], f'"x", W/{first.headers["etag"]}'):
         again = await http.get(OLD, headers={"If-None-Match": tags})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
@@ -183,32 +211,6 @@ async def test_what_is_large_is_not_kept_nor_anything_where_redis_is_rather_full
     assert bytes(found.data) == b'"small"'
     assert 0 < await redis.ttl((await redis.keys(f"{PREFIX}*"))[0]) <= 60
     await redis.aclose()
-
-
-async def test_heavy_questions_wait_apart_from_light_ones(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "MAX_WAITING", 2)
-    found = Lanes(config)
-    gate = asyncio.Event()
-
-    async def heavy(engine: Any) -> str:
-        if engine is found.light:
-            raise Unavailable("slow", code="too_slow")
-        await gate.wait()
-        return "heavy"
-
-    async def light(engine: Any) -> str:
-        assert engine is found.light
-        return "light"
-
-    asking = [asyncio.create_task(found.run(at, "/funnel", heavy)) for at in range(lanes.HEAVY_PLACES + 2)]
-    await asyncio.sleep(0.05)
-    with pytest.raises(Unavailable) as caught:
-        await found.run("more", "/funnel", heavy)
-    assert caught.value.code == "busy"
-    assert await found.run("light", "/trends", light) == "light"
-    gate.set()
-    assert await asyncio.gather(*asking) == ["heavy"] * len(asking)
-    await found.dispose()
 
 
 def test_a_retention_that_is_not_over_is_not_settled() -> None:

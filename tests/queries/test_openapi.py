@@ -1,7 +1,4 @@
-"""openapi.json says what the api does: held to the questions here, and to a running api by schemathesis.
-
-`SCHEMATHESIS_EXAMPLES` is how many random requests each question gets, 5 unless told otherwise.
-"""
+"""openapi.json says what the api does: held to the questions here, and to a running api by schemathesis; `make oracle` tries it for longer."""
 
 import asyncio
 import contextlib
@@ -28,6 +25,7 @@ from analytics.queries.openapi import document
 from analytics.roles import api
 from analytics.settings import Settings
 from tests import servers
+from tests.examples import TIMES
 from tests.faults.platform import http_get, wait_for
 from tests.queries.conftest import Asker
 from tests.queries.test_pages import rows
@@ -98,6 +96,19 @@ def test_bounds_defaults_and_choices_stand_in_it() -> None:
     assert trends["where"]["type"] == "array"
 
 
+async def test_the_headers_that_it_names_are_sent(migrated_url: str, redis_url: str) -> None:
+    app = api.app(Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)))
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+        for path in ("/api/trends", "/api/events", "/api/export"):
+            responses = DOCUMENT["paths"][path]["get"]["responses"]
+            found = {"200": await http.get(path, headers={"X-API-Key": KEY}), "401": await http.get(path)}
+            if etag := found["200"].headers.get("etag"):
+                found["304"] = await http.get(path, headers={"X-API-Key": KEY, "If-None-Match": etag})
+            for status, answer in found.items():
+                assert str(answer.status_code) == status
+                assert {name.lower() for name in responses[status]["headers"]} <= {*answer.headers}
+
+
 async def seed(url: str) -> None:
     """The events of the docs' examples, the last of them an hour ago."""
     events = list(rows())
@@ -113,16 +124,23 @@ def running_api(postgres: Postgres, template: str, valkey: Valkey, folder: Path)
     """The address of an api with some events in it."""
     with servers.database(postgres, template=template) as url:
         asyncio.run(seed(url))
-        port = free_port()
-        env = {**os.environ, "ENVIRONMENT": "test", "PORT": str(port), "DATABASE_URL": url, "REDIS_URL": valkey.url, "API_KEYS": KEY}
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([sys.executable, "-m", "analytics", "run", "--role=api"], cwd=ROOT, env=env, stdout=log, stderr=log)
-        try:
-            wait_for(lambda: http_get(f"http://127.0.0.1:{port}/health")[0] == 200, "the api")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(40)
+        with serving(url, valkey, folder) as address:
+            yield address
+
+
+@contextlib.contextmanager
+def serving(url: str, valkey: Valkey, folder: Path) -> Iterator[str]:
+    """The address of an api of a database."""
+    port = free_port()
+    env = {**os.environ, "ENVIRONMENT": "test", "PORT": str(port), "DATABASE_URL": url, "REDIS_URL": valkey.url, "API_KEYS": KEY}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "analytics", "run", "--role=api"], cwd=ROOT, env=env, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: http_get(f"http://127.0.0.1:{port}/health")[0] == 200, "the api")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(40)
 
 
 @pytest.fixture
@@ -133,7 +151,8 @@ def running(postgres_server: Postgres, migrated_database: str, valkey_server: Va
 
 def test_whatever_is_asked_there_is_no_500_and_no_answer_that_it_does_not_foresee(running: str, tmp_path: Path) -> None:
     words = ["run", f"{running}/api/openapi.json", "--header", f"X-API-Key: {KEY}", "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"]
-    bounds = ["--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "5"), "--seed", "1", "--continue-on-failure", "--no-color", "--warnings", "off"]
+    same = [] if TIMES else ["--seed", "1"]
+    bounds = ["--max-examples", str(5 * max(TIMES, 1)), *same, "--continue-on-failure", "--no-color", "--warnings", "off"]
     script = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
     found = subprocess.run([*script, *words, *bounds], cwd=tmp_path, capture_output=True, text=True, check=False)
     print(found.stdout)

@@ -6,7 +6,8 @@ An example is a fenced `GET …` and the block after it: JSON (one document, or 
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,12 +15,14 @@ from uuid import UUID
 import pytest
 from starlette.routing import Match
 
-from analytics.queries import QUESTIONS
+from analytics.queries import QUESTIONS, Question
+from analytics.queries.parameters import parameters
 from analytics.roles.api import PREFIX, ROUTES
 from tests.queries.conftest import Asker
 from tests.queries.oracle import Row
 
-PAGES = Path(__file__).parents[2] / "docs" / "questions"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = DOCS / "questions"
 EXAMPLE = re.compile(r"^```http\nGET (\S+)\n```\n+```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -53,6 +56,12 @@ def shown(answer: Any, example: Any) -> Any:
     return answer
 
 
+def held(request: str) -> Iterator[Row]:
+    """The events that a request is asked of: as they are listed, or so that the last of them was half a minute ago."""
+    late = datetime.now(UTC) - timedelta(seconds=30) - max(row.timestamp for row in rows()) if request == f"{PREFIX}/live" else timedelta()
+    return (replace(row, timestamp=row.timestamp + late) for row in rows())
+
+
 async def asked(asker: Asker, request: str) -> str:
     """The body of the answer, found by the api's own routes."""
     path, _, query = request.partition("?")
@@ -65,7 +74,7 @@ async def asked(asker: Asker, request: str) -> str:
 
 @pytest.mark.parametrize("example", list(examples()), ids=lambda example: f"{example.page}-{example.request[: example.request.find('?')]}")
 async def test_an_example_is_answered_as_it_stands_on_its_page(asker: Asker, example: Example) -> None:
-    await asker.hold(rows())
+    await asker.hold(held(example.request))
     answer = await asked(asker, example.request)
     if example.language == "json" and "\n{" not in example.answer:
         found, expected = [answer], [example.answer]
@@ -79,7 +88,22 @@ async def test_an_example_is_answered_as_it_stands_on_its_page(asker: Asker, exa
             assert got == want
 
 
-@pytest.mark.parametrize("page", [page.name for page in PAGES.glob("*.md") if page.name != "README.md"])
-def test_every_page_has_an_example_of_its_own_question(page: str) -> None:
-    own = f"{PREFIX}/{page.removesuffix('.md')}"
-    assert any(example.request.startswith(own) for example in examples() if example.page == page)
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.path)
+def test_every_question_has_an_example_on_a_page_of_its_own_that_says_how_it_is_computed(question: Question) -> None:
+    page = f"{question.path.split('/')[1]}.md"
+    own = re.compile(PREFIX + re.sub(r"\{.*?\}", "[^/?]+", question.path) + r"(\?|$)")
+    assert any(own.match(example.request) for example in examples() if example.page == page)
+    assert "**How it is computed.**" in (PAGES / page).read_text()
+
+
+def test_every_page_is_of_a_question() -> None:
+    pages = {page.stem for page in PAGES.glob("*.md")} - {"README"}
+    assert pages == {question.path.split("/")[1] for question in QUESTIONS}
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.path)
+def test_every_parameter_of_a_question_stands_on_its_page_or_is_one_of_those_in_common(question: Question) -> None:
+    common = (DOCS / "asking.md").read_text()
+    page = (PAGES / f"{question.path.split('/')[1]}.md").read_text()
+    for name in parameters(question.asked):
+        assert re.search(rf"`{name}[`=]|[?&]{name}=|{{{name}}}", page) or f"`{name}`" in common, name

@@ -10,12 +10,15 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.commands.doctor import BAD, GOOD, _replica
 from analytics.embedded import Postgres, create_database
 from analytics.errors import Unavailable
 from analytics.queries import QUESTIONS, Sources, answer
+from analytics.queries.flights import Flights
+from analytics.queries.kept import Answers
 from analytics.queries.read import open_engine
 from analytics.queries.replica import Replica
 from analytics.queue.reader import Horizon, Reader
@@ -72,6 +75,8 @@ class Pair:
         self.primary, self.standby, self.queue = primary, standby, MovingQueue()
         self.engines = [open_engine(Settings(), server.url("events")) for server in (primary, standby)]
         self.replica = Replica(self.engines[0], self.engines[1], cast(Reader, self.queue))
+        self.answers: Answers | None = None
+        self.cached = False
 
     async def store(self, *times: str) -> None:
         connection = await asyncpg.connect(self.primary.url("events"))
@@ -82,8 +87,9 @@ class Pair:
 
     async def ask(self) -> tuple[int, datetime | None, bool]:
         """How many events the answer counts, its watermark, and whether it calls itself partial."""
-        sources = Sources(self.engines[1], cast(Reader, self.queue), self.replica)
+        sources = Sources(self.engines[1], cast(Reader, self.queue), self.replica, answers=self.answers, flights=Flights())
         found = msgspec.json.decode(cast(bytes, await answer(TRENDS, DAY, {}, EVERYTHING, sources)))
+        self.cached = found["meta"]["cached"]
         watermark = found["meta"]["watermark"]
         return found["data"]["series"][0]["total"], watermark and datetime.fromisoformat(watermark), found["meta"]["partial"]
 
@@ -122,6 +128,24 @@ async def test_answers_of_a_replica_claim_what_it_has_replayed_and_no_more(pair:
     pair.standby.kill()
     with pytest.raises(Unavailable, match="does not answer"):
         await pair.ask()
+
+
+async def test_a_kept_answer_of_a_replica_claims_no_more_than_it_knew(pair: Pair, redis_url: str) -> None:
+    redis = Redis.from_url(redis_url)
+    pair.answers = Answers(redis)
+    await pair.store("2026-11-23T10:00")
+    known = NOON + timedelta(minutes=1)
+    assert await pair.caught_up() == await pair.ask() == (1, known, False)
+    assert pair.cached
+
+    pair.standby.execute("select pg_wal_replay_pause()")
+    wait_for(lambda: pair.standby.execute("select pg_get_wal_replay_pause_state()") == "paused", "the pause")
+    await pair.store("2026-11-23T11:00")
+    assert await pair.ask() == (1, known, True), "kept or made anew: the replica does not have what the primary has"
+
+    pair.standby.execute("select pg_wal_replay_resume()")
+    assert await pair.caught_up() == (2, NOON + timedelta(minutes=2), False)
+    await redis.aclose()
 
 
 async def test_a_server_that_is_no_replica_is_promised_nothing_and_found_by_the_doctor(postgres_server: Postgres, migrated_url: str) -> None:

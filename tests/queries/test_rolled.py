@@ -1,6 +1,7 @@
 """Retention, lifecycle, stickiness and breakdown on rollups: against the oracle, and what must not be remembered."""
 
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.embedded import Postgres
-from analytics.queries import pieces
+from analytics.queries import pieces, trends
 from analytics.queries.memory import Cells, Kept, Memory
+from analytics.queries.source import Rolled
 from analytics.queries.sums import Sum
 from tests.examples import examples
 from tests.queries import journeys, oracle_breakdown, oracle_lives, oracle_retention, test_retention
@@ -104,14 +106,14 @@ async def test_retention_of_rollups_is_what_sets_of_people_say(storer: Storer, c
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[Parameters, Breakdown, Batches, bool]:
-    trend = replace(draw(questions()), by=draw(fields), compare=False, rolling=1, where=draw(wheres))
+    trend = replace(draw(questions()), by=None, compare=False, rolling=1, where=draw(wheres))
     names = draw(st.lists(st.sampled_from(["count", "users"]), min_size=1, max_size=3))
-    assert trend.by is not None
-    columns = [written_field(trend.by), *names]
-    sort = draw(st.none() | st.tuples(st.integers(0, len(names)).map(lambda at: columns.index(columns[at])), st.booleans()))
+    by = tuple(draw(st.lists(fields, min_size=1, max_size=3)))
+    columns = [*map(written_field, by), *names]
+    sort = draw(st.none() | st.tuples(st.sampled_from(columns).map(columns.index), st.booleans()))
     measures = tuple((name, None) for name in names)
-    asked = Breakdown(trend.start, trend.end, (trend.by,), measures, trend.pairs, trend.where, trend.limit, sort)
-    written = [*written_filters(trend), ("by", columns[0]), ("measure", ",".join(names)), ("limit", str(asked.limit))]
+    asked = Breakdown(trend.start, trend.end, by, measures, trend.pairs, trend.where, trend.limit, sort)
+    written = [*written_filters(trend), ("by", ",".join(columns[: len(by)])), ("measure", ",".join(names)), ("limit", str(asked.limit))]
     written += [("sort", "-" * sort[1] + columns[sort[0]])] if sort else []
     return written, asked, draw(batches(draw(streams(trend, draw(few_or_many))))), draw(st.booleans())
 
@@ -159,7 +161,10 @@ async def filled(storer: Storer) -> Storer:
         ("/breakdown", [("by", "metadata.k")], "rollup"),
         ("/breakdown", [("by", "metadata.é")], "raw"),
         ("/breakdown", [("by", "metadata.k"), ("measure", "count,sessions")], "raw"),
-        ("/breakdown", [("by", "event_type,event_action")], "raw"),
+        ("/breakdown", [("by", "event_type,event_action")], "rollup"),
+        ("/breakdown", [("by", "metadata.k,event_type"), ("measure", "users"), ("where", "metadata.k.ne.b")], "rollup"),
+        ("/breakdown", [("by", "metadata.k,metadata.é")], "raw"),
+        ("/breakdown", [("by", "event_type,user_id")], "raw"),
     ],
 )
 async def test_the_planner_says_what_it_picked(filled: Storer, path: str, parameters: Parameters, expected: str) -> None:
@@ -177,6 +182,23 @@ async def test_people_of_long_ago_are_looked_for_in_raw_rows_where_rollups_begin
         answer = await filled.ask(path, *WEEK)
         assert answer["meta"]["source"] == source
         assert answer["data"] == whole["data"]
+
+
+async def test_what_may_be_millions_of_values_is_not_put_together_on_the_event_loop(filled: Storer) -> None:
+    threads: set[int] = set()
+
+    def seen(function: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any) -> Any:
+            threads.add(threading.get_ident())
+            return function(*arguments)
+
+        return watched
+
+    with patch.object(Rolled, "_measure", seen(Rolled._measure)), patch.object(trends, "_dense", seen(trends._dense)):
+        answer = await filled.ask("/trends", *WEEK, ("by", "metadata.k"), ("measure", "users"), ("interval", "hour"))
+    assert answer["meta"]["source"] == "rollup"
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_a_last_hour_that_is_not_over_yet_needs_no_raw_rows_unless_something_happened_later_in_it(filled: Storer) -> None:

@@ -84,7 +84,11 @@ def _differences(kept: Cells, counted: Cells) -> Iterator[Difference]:
             continue
         for value in {**mine, **true}:
             if mine.get(value) != true.get(value):
-                yield Difference(place, value, repr(mine.get(value)), repr(true.get(value)))
+                yield Difference(place, value, _said(mine.get(value)), _said(true.get(value)))
+
+
+def _said(cell: Cell | None) -> str:
+    return "nothing" if cell is None else repr(cell)
 
 
 def _total(cells: Mapping[str | None, Cell]) -> int:

@@ -1,17 +1,30 @@
-SELECT rows.event_type, count(*) AS count
-FROM (SELECT raw_events.event_type AS event_type
+SELECT (SELECT rollup_since.start
+FROM rollup_since
+WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
+ LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+FROM rollup_deltas
+WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+
+SELECT rows.value0, count(*) AS count
+FROM (SELECT raw_events.event_type AS value0
 FROM raw_events
-WHERE raw_events.project = $1::VARCHAR AND raw_events.timestamp >= $2::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.event_type ORDER BY count DESC, rows.event_type COLLATE "C"
+WHERE raw_events.project = $1::VARCHAR AND raw_events.timestamp >= $2::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.value0 ORDER BY count DESC, rows.value0 COLLATE "C"
  LIMIT $4::INTEGER;
 
-SELECT rows.event_type, rows.event_action, count(*) AS count
-FROM (SELECT raw_events.event_type AS event_type, raw_events.event_action AS event_action
+SELECT rows.value0, rows.value1, count(*) AS count
+FROM (SELECT raw_events.event_type AS value0, raw_events.event_action AS value1
 FROM raw_events
-WHERE raw_events.project = $1::VARCHAR AND raw_events.timestamp >= $2::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.event_type, rows.event_action ORDER BY count DESC, rows.event_type COLLATE "C", rows.event_action COLLATE "C"
+WHERE raw_events.project = $1::VARCHAR AND raw_events.timestamp >= $2::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.value0, rows.value1 ORDER BY count DESC, rows.value0 COLLATE "C", rows.value1 COLLATE "C"
  LIMIT $4::INTEGER;
 
-SELECT rows.key, count(*) AS count
-FROM (SELECT jsonb_object_keys(raw_events.metadata) AS key
+SELECT rows.value0, count(*) AS count
+FROM (SELECT jsonb_object_keys(raw_events.metadata) AS value0
 FROM raw_events
-WHERE raw_events.project = $1::VARCHAR AND raw_events.timestamp >= $2::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.key ORDER BY count DESC, rows.key COLLATE "C"
+WHERE raw_events.project = $1::VARCHAR AND raw_events.timestamp >= $2::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.value0 ORDER BY count DESC, rows.value0 COLLATE "C"
  LIMIT $4::INTEGER;

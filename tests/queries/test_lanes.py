@@ -1,0 +1,202 @@
+"""Lanes: what takes long waits apart, what is quick never waits for it, what is streamed takes turns. On real servers: tests/faults/test_heavy.py."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from analytics.errors import Unavailable
+from analytics.queries import QUESTIONS, lanes, parameters, read
+from analytics.queries.lanes import Lanes
+from analytics.queries.read import snapshot
+from analytics.roles import api
+from analytics.settings import Settings
+from tests.queries.conftest import StillQueue
+
+
+@pytest.fixture
+async def found(migrated_url: str) -> AsyncIterator[Lanes]:
+    found = Lanes(Settings(database_url=migrated_url))
+    yield found
+    await found.dispose()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others go on until it is so."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what it waits for tells nobody
+            await asyncio.sleep(0)
+
+
+def slow(found: Lanes, gate: asyncio.Event) -> Callable[[AsyncEngine], Awaitable[str]]:
+    """A question that takes too long for the light lane, and in the heavy one until the gate opens."""
+
+    async def ask(engine: AsyncEngine) -> str:
+        if engine is found.light:
+            raise Unavailable("slow", code="too_slow")
+        assert engine is found.heavy
+        await gate.wait()
+        return "heavy"
+
+    return ask
+
+
+async def test_heavy_questions_wait_apart_from_light_ones(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MAX_WAITING", 2)
+    gate = asyncio.Event()
+
+    async def light(engine: AsyncEngine) -> str:
+        assert engine is found.light
+        return "light"
+
+    asking = [asyncio.create_task(found.run(at, "funnel by plan", slow(found, gate))) for at in range(lanes.HEAVY_PLACES + 2)]
+    await until(lambda: found._waiting == 2)
+    with pytest.raises(Unavailable) as caught:
+        await found.run("more", "funnel by plan", slow(found, gate))
+    assert (caught.value.code, caught.value.retry_after > 0) == ("busy", True)
+    assert await found.run("light", "trends", light) == "light"
+    gate.set()
+    assert await asyncio.gather(*asking) == ["heavy"] * len(asking)
+
+
+async def test_the_wait_for_a_place_ends(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "PLACE_SECONDS", 0.01)
+    gate = asyncio.Event()
+    asking = [asyncio.create_task(found.run(at, "x", slow(found, gate))) for at in range(lanes.HEAVY_PLACES)]
+    await until(found._places.locked)
+    with pytest.raises(Unavailable) as caught:
+        await found.run("more", "x", slow(found, gate))
+    assert caught.value.code == "busy"
+    gate.set()
+    await asyncio.gather(*asking)
+
+
+async def test_what_was_heavy_is_asked_there_at_once_until_it_was_quick_there(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[AsyncEngine] = []
+
+    async def ask(engine: AsyncEngine) -> None:
+        asked.append(engine)
+        if asked == [found.light]:
+            raise Unavailable("slow", code="too_slow")
+
+    monkeypatch.setattr(lanes, "LIGHT_SECONDS", -1.0)
+    await found.run("a", "x", ask)
+    await found.run("a", "x", ask)
+    monkeypatch.setattr(lanes, "LIGHT_SECONDS", 60.0)
+    await found.run("a", "x", ask)
+    await found.run("a", "x", ask)
+    assert asked == [found.light, found.heavy, found.heavy, found.heavy, found.light]
+
+
+async def test_a_question_of_many_quick_statements_is_heavy_too(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "LIGHT_QUESTION_SECONDS", 0.1)
+    found = Lanes(Settings(database_url=migrated_url))
+    statements: dict[AsyncEngine, int] = {found.light: 0, found.heavy: 0}
+
+    async def ask(engine: AsyncEngine) -> None:
+        async with snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
+            for _ in range(10):
+                await reading.rows(select(func.pg_sleep(0.05)))
+                statements[engine] += 1
+
+    await found.run("a", "x", ask)
+    assert statements[found.heavy] == 10
+    assert 1 <= statements[found.light] < 10
+    await found.dispose()
+
+
+async def test_all_statements_of_a_question_together_are_cut_off_too(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "QUESTION_SECONDS", 0.05)
+    found = Lanes(Settings(database_url=migrated_url))
+
+    async def ask(engine: AsyncEngine) -> None:
+        async with snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
+            async for _ in await reading.batches(select(func.generate_series(1, 1000)), 1):
+                await asyncio.sleep(0.005)
+
+    with pytest.raises(Unavailable) as caught:
+        await found.run("a", "x", ask)
+    assert (caught.value.code, "0.05 s" in caught.value.message) == ("too_slow", True)
+    await found.dispose()
+
+
+SHAPES = [
+    ("/trends", "last=30d&event=a", "last=29d&event=b&tz=Europe/Berlin&limit=3", True),
+    ("/trends", "last=30d", "last=90d", False),
+    ("/trends", "where=metadata.a.re.x", "where=metadata.a.re.y", True),
+    ("/trends", "where=metadata.a.re.x", "where=metadata.a.eq.x", False),
+    ("/trends", "where=metadata.a.eq.x", "where=metadata.b.eq.x", False),
+    ("/trends", "where=metadata.a.eq.x", "", False),
+    ("/trends", "by=event_type", "by=metadata.a", False),
+    ("/trends", "measure=users", "measure=p99:metadata.a", False),
+    ("/trends", "project=a", "project=b", False),
+    ("/funnel", "step=a&step=b", "step=c&step=d", True),
+    ("/funnel", "step=a&step=b", "step=a&step=b&step=c", False),
+    ("/funnel", "step=a&step=b", "step=a&step=b&order=strict", False),
+]
+
+
+@pytest.mark.parametrize(("path", "one", "other", "alike"), SHAPES)
+def test_questions_of_one_shape_differ_in_values_only(path: str, one: str, other: str, alike: bool) -> None:
+    kind = next(question.asked for question in QUESTIONS if question.path == path)
+    shapes = [parameters.read(kind, query.encode(), {}, now=datetime(2026, 11, 23, tzinfo=UTC), project="p").shape for query in (one, other)]
+    assert (shapes[0] == shapes[1]) is alike
+    assert len({*shapes}) == 2 - alike
+
+
+# streams
+
+
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield b"x"
+
+
+async def test_there_are_so_many_streams_and_no_more(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MAX_STREAMS", 3)
+
+    async def few() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise OSError
+
+    ended, cut, abandoned = found.stream(few()), found.stream(broken()), found.stream(endless())
+    with pytest.raises(Unavailable) as caught:
+        found.stream(endless())
+    assert caught.value.code == "busy"
+    assert [chunk async for chunk in ended] == [b"x"]
+    with pytest.raises(OSError):  # noqa: PT011 - its own
+        _ = [chunk async for chunk in cut]
+    assert await anext(abandoned) == b"x"
+    del abandoned
+    gc.collect()
+    await until(lambda: not found._streams)
+    never_begun = found.stream(endless())
+    assert len(found._streams) == 1
+    del never_begun
+    gc.collect()
+    assert not found._streams
+
+
+async def test_an_export_needs_no_place_among_the_heavy_and_leaves_them_theirs(migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = api.app(Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("k",)))
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+        found: Any = app.state.sources.lanes
+        gate = asyncio.Event()
+        asking = [asyncio.create_task(found.run(at, "x", slow(found, gate))) for at in range(lanes.HEAVY_PLACES)]
+        await until(found._places.locked)
+        assert (await http.get("/api/export", headers={"X-API-Key": "k"})).status_code == 200
+        assert not found._streams
+        monkeypatch.setattr(lanes, "MAX_STREAMS", 0)
+        refused = await http.get("/api/export", headers={"X-API-Key": "k"})
+        assert (refused.status_code, refused.json()["error"]["code"], int(refused.headers["retry-after"]) > 0) == (503, "busy", True)
+        gate.set()
+        await asyncio.gather(*asking)
