@@ -1,6 +1,5 @@
 """The real libraries against a real platform; docs/sdks/matrix.md is written by this run (`make sdk-matrix`)."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,6 @@ from tests.faults.platform import ROOT, Platform
 from tests.sdks.matrix import written
 from tests.sdks.runs import MOST, Run, Runs
 from tests.sdks.sdks import EVENTS, PLAN, SDKS, Sdk
-
-pytestmark = pytest.mark.skipif("SDK_MATRIX" not in os.environ, reason="make sdk-matrix runs it: it installs the libraries and takes minutes")
 
 Results = dict[tuple[str, str], Run]
 every = pytest.mark.parametrize("sdk", SDKS, ids=[sdk.name for sdk in SDKS])
