@@ -105,13 +105,14 @@ MUTATIONS = (
         "",
         "tests/queue/test_commit.py::test_closing_flushes_what_waits_and_then_refuses",
     ),
-    mutation(
+    Mutation(
         "Redis may fill up to its limit",
         "a full queue can still be drained",
-        "analytics/queue/admission.py",
-        "elif limit and used >= limit * self._settings.max_redis_memory:",
-        "elif limit and used >= limit * 2:",
-        "tests/queue/test_admission.py::test_the_queue_refuses_below_maxmemory_and_drains",
+        (
+            Edit("analytics/queue/admission.py", "used >= limit * self._settings.max_redis_memory:", "used >= limit * 2:"),
+            Edit("analytics/queue/keys.py", ">= limit * ARGV[2] then", ">= limit * 2 then"),
+        ),
+        ("tests/queue/test_admission.py::test_the_queue_refuses_below_maxmemory_and_drains",),
     ),
     mutation(
         "nothing is said of a Redis that may forget",
