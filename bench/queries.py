@@ -1,12 +1,13 @@
 """What every question costs: events of a believable crowd are loaded, and each question is asked again and again, cold and warm.
 
 python -m bench.queries [--events 10000000] [--people 100000] [--days 7,30,90] [--zones UTC,Europe/Berlin] [--rounds 21]
-                        [--only WORD] [--folder FOLDER] [--no-growth] [--write]
+                        [--only WORD] [--folder FOLDER] [--no-growth] [--only-kept] [--write]
 
 Whole answers, from the query string to JSON, without HTTP and without the cache of whole answers. *Cold* is an api that has remembered
 nothing (PostgreSQL and the operating system may have the data in memory), asked again where it says so until it has answered; p50 and p95 are
-of the questions after that. The same is done with a tenth of the events, for the growth. The folder keeps the server's files, so that the
-same data can be asked by another version; without it they are made anew and thrown away. --write puts the tables into docs/performance.md.
+of the questions after that; what an answer costs that is kept comes last (`bench/kept.py`). The same is done with a tenth of the events, for
+the growth. The folder keeps the server's files, so that the same data can be asked by another version; without it they are made anew and
+thrown away. --write puts the tables into docs/performance.md.
 """
 
 import argparse
@@ -40,6 +41,7 @@ from analytics.settings import Settings
 from analytics.stores.rollups.deltas import Dimensions
 from analytics.stores.rollups.verifying import verify
 from bench.crowd import Crowd, load
+from bench.kept import kept, said
 
 KEY = Key(id=1, prefix="ak_r_", project=None, scopes=frozenset({"query"}))
 
@@ -51,7 +53,8 @@ SECONDS = 4.0
 LEAST = 3
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- queries -->", "<!-- /queries -->"
+QUERIES, KEPT = "queries", "kept"
+"""Where the tables go, and what is said of kept answers: between such markers."""
 
 
 class Asked(NamedTuple):
@@ -165,11 +168,15 @@ async def opened(url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def timed(url: str, asked: Asked, days: int, zone: str, until: datetime, rounds: int) -> Times:
-    ranged = [("last", f"{days - 1}d"), ("to", until.isoformat()), ("tz", zone)]
+def ranged(asked: Asked, days: int, zone: str, until: datetime) -> list[tuple[str, str]]:
+    """The parameters that say of which range, where the question has one."""
     if asked.path == "/live" or asked.path.startswith("/events/"):
-        ranged = []
-    parameters = [*ranged, *asked.parameters]
+        return []
+    return [("last", f"{days - 1}d"), ("to", until.isoformat()), ("tz", zone)]
+
+
+async def timed(url: str, asked: Asked, days: int, zone: str, until: datetime, rounds: int) -> Times:
+    parameters = [*ranged(asked, days, zone, until), *asked.parameters]
     async with opened(url) as engine:
         began, warm = time.perf_counter(), list[float]()
         try:
@@ -286,12 +293,13 @@ def table(found: Found, small: Found, days: Sequence[int], zones: Sequence[str])
         yield f"| {name}{' ¹' if asked.precomputed else ''} | {' | '.join(cells)} | {growth} |"
 
 
-def write(text: str) -> None:
-    """Put the tables between their markers."""
+def write(marker: str, text: str) -> None:
+    """Put it between its markers."""
+    begin, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
     page = PAGE.read_text()
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+    head, _, rest = page.partition(begin)
+    _, _, tail = rest.partition(end)
+    PAGE.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
 
 
 @contextlib.contextmanager
@@ -304,11 +312,14 @@ def folder(name: str | None) -> Iterator[Path]:
         yield Path(made)
 
 
-def report(server: Postgres, arguments: argparse.Namespace) -> str:
+def crowd_of(arguments: argparse.Namespace, days: Sequence[int]) -> Crowd:
+    return Crowd(arguments.events, arguments.people, max(days), datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+
+
+def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int]) -> str:
     """Load, ask, and say it in Markdown."""
-    days, zones = sorted(map(int, arguments.days.split(","))), arguments.zones.split(",")
-    until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    crowd = Crowd(arguments.events, arguments.people, max(days), until)
+    zones = arguments.zones.split(",")
+    crowd = crowd_of(arguments, days)
     small = msgspec.structs.replace(crowd, events=crowd.events // 10)
     url, small_url = ensure(server, crowd), ensure(server, small) if arguments.growth else ""
     few = asyncio.run(measure(small_url, arguments, days[-1:], zones[:1], newest(small_url))) if small_url else {}
@@ -335,19 +346,28 @@ def main() -> None:
     parser.add_argument("--zones", default="UTC,Europe/Berlin")
     parser.add_argument("--only", default="")
     parser.add_argument("--no-growth", dest="growth", action="store_false")
+    parser.add_argument("--only-kept", action="store_true", help="ask for kept answers only")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    days = sorted(map(int, arguments.days.split(",")))
+    text = ""
     with folder(arguments.folder) as path:
         path.mkdir(mode=0o711, exist_ok=True)
         server = Postgres(path / "postgres", password="bench", max_wal_size="8GB")
         server.start()
         try:
-            text = report(server, arguments)
+            if not arguments.only_kept:
+                text = report(server, arguments, days)
+            url = ensure(server, crowd_of(arguments, days))
+            asked = {name: (one.path, [*ranged(one, days[-1], "UTC", newest(url)), *one.parameters]) for name, one in ASKED.items() if arguments.only in name}
+            sentence = said(asyncio.run(kept(url, path, KEY, asked)), days[-1])
         finally:
             server.stop()
-    print(f"\n{text}")
+    print(f"\n{text}\n\n{sentence}")
     if arguments.write:
-        write(text)
+        write(KEPT, sentence)
+        if text:
+            write(QUERIES, text)
 
 
 if __name__ == "__main__":
