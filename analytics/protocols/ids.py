@@ -17,6 +17,7 @@ def uuid7s(count: int, at: datetime) -> list[UUID]:
     """
     elapsed = at - _EPOCH
     milliseconds = elapsed.days * 86_400_000 + elapsed.seconds * 1000 + elapsed.microseconds // 1000
-    head = b"\xc4\x10" + (milliseconds << 16 | 7 << 12 | secrets.randbits(12)).to_bytes(8, "big")
-    first = 2 << 62 | secrets.randbits(61)
+    noise = secrets.randbits(73)
+    head = b"\xc4\x10" + (milliseconds << 16 | 7 << 12 | noise >> 61).to_bytes(8, "big")
+    first = 2 << 62 | noise & (1 << 61) - 1
     return _decoder.decode(b"\xdd" + count.to_bytes(4, "big") + b"".join([head + (first + i).to_bytes(8, "big") for i in range(count)]))

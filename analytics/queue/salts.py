@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from redis.asyncio import Redis
 
@@ -24,25 +24,26 @@ class Salts:
     def __init__(self, redis: Redis, *, fresh: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._redis = redis
         self._fresh = fresh
-        self._day = ""
+        self._day: date | None = None
         self._salt = b""
 
     async def of(self, moment: datetime) -> bytes:
         """The salt of the moment's UTC day. Raises Unavailable when Redis does not give it."""
-        day = moment.astimezone(UTC).strftime("%Y-%m-%d")
+        day = moment.astimezone(UTC).date()
         if day != self._day:
-            self._day, self._salt = "", b""
+            self._day, self._salt = None, b""
             salt = await self._agree(day)
             self._day, self._salt = day, salt
             return salt
         return self._salt
 
-    async def _agree(self, day: str) -> bytes:
+    async def _agree(self, day: date) -> bytes:
         """The salt that the first collector to ask has set."""
-        ends = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1) + GRACE
+        name = SALT + day.isoformat()
+        ends = datetime.combine(day, time.min, UTC) + timedelta(days=1) + GRACE
         with reaching():
-            await self._redis.set(SALT + day, self._fresh(BYTES), nx=True, exat=int(ends.timestamp()))
-            salt: bytes | None = await self._redis.get(SALT + day)
+            await self._redis.set(name, self._fresh(BYTES), nx=True, exat=int(ends.timestamp()))
+            salt: bytes | None = await self._redis.get(name)
         if salt is None:
             raise Unavailable("the day's salt is gone already: this clock and that of Redis differ", code="no_salt")
         return salt
