@@ -155,6 +155,14 @@ def audit(platform: Platform, load: Load) -> None:
     check_books(platform)
 
 
+def settled(platform: Platform, load: Load, processor: Role) -> None:
+    """Wait until the queue has drained; the processor lives through it all, and the books are audited."""
+    wait_for(platform.drained, "the queue to drain", 180)
+    assert processor.process is not None
+    assert processor.process.poll() is None, "the processor ended"
+    audit(platform, load)
+
+
 def check_books(platform: Platform) -> None:
     """Rollups equal raw counts, and the books equal the tables."""
     books = platform.books()

@@ -10,7 +10,7 @@ import pytest
 
 from analytics.embedded import Postgres, Valkey
 from tests.faults.figures import often
-from tests.faults.load import Load, audit, check_books, event, post, recovered
+from tests.faults.load import Load, audit, check_books, event, post, recovered, settled
 from tests.faults.platform import Platform, wait_for
 
 KILLS = often(60, 20)
@@ -97,7 +97,4 @@ def test_a_server_that_is_down_for_a_while_costs_nothing_acknowledged(platform: 
             stopped.start()
             recovered(platform, load)
         load.wait_for_more(200)
-    wait_for(platform.drained, "the queue to drain")
-    assert processor.process is not None
-    assert processor.process.poll() is None, "the processor ended"
-    audit(platform, load)
+    settled(platform, load, processor)

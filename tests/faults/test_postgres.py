@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.conftest import MakePlatform
 from tests.faults.figures import often
-from tests.faults.load import Load, audit, recovered
+from tests.faults.load import Load, recovered, settled
 from tests.faults.platform import ROOT, Platform, Role, stopped, wait_for
 from tests.faults.proxy import Proxy
 
@@ -28,10 +28,7 @@ def loaded(platform: Platform) -> Iterator[tuple[Load, Role]]:
         load.wait_for_more(200)
         yield load, processor
         load.wait_for_more(100)
-    wait_for(platform.drained, "the queue to drain", 180)
-    assert processor.process is not None
-    assert processor.process.poll() is None, "the processor ended"
-    audit(platform, load)
+    settled(platform, load, processor)
 
 
 def waits_for(processor: Role, words: str, since: int) -> None:

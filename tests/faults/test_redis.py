@@ -15,7 +15,7 @@ import pytest
 from analytics.embedded import Valkey
 from tests.faults.conftest import MakePlatform
 from tests.faults.figures import often
-from tests.faults.load import Answer, Load, ask, audit, event, recovered, send
+from tests.faults.load import Answer, Load, ask, audit, event, recovered, send, settled
 from tests.faults.platform import Platform, stopped, wait_for
 from tests.faults.proxy import Proxy
 from tests.servers import PASSWORD
@@ -161,10 +161,7 @@ def test_a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_a
             platform.restart(disk)
             recovered(platform, load)
             load.wait_for_more(200)
-        wait_for(platform.drained, "the queue to drain")
-        assert processor.process is not None
-        assert processor.process.poll() is None, "the processor ended"
-        audit(platform, load)
+        settled(platform, load, processor)
 
 
 # fault 9
@@ -213,10 +210,7 @@ def test_a_frozen_redis_is_a_503_within_the_time_out_and_nothing_is_lost(platfor
                 assert time.monotonic() - began < SECONDS_TO_REFUSE
             recovered(platform, load)
         load.wait_for_more(200)
-    wait_for(platform.drained, "the queue to drain")
-    assert processor.process is not None
-    assert processor.process.poll() is None, "the processor ended"
-    audit(platform, load)
+    settled(platform, load, processor)
 
 
 def test_a_way_to_redis_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged(platform: Platform) -> None:
@@ -239,7 +233,4 @@ def test_a_way_to_redis_that_is_slow_cut_or_swallows_everything_costs_nothing_ac
             way.mend()
             recovered(platform, load)
             load.wait_for_more(200)
-        wait_for(platform.drained, "the queue to drain")
-        assert processor.process is not None
-        assert processor.process.poll() is None, "the processor ended"
-        audit(platform, load)
+        settled(platform, load, processor)
