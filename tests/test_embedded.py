@@ -245,3 +245,8 @@ def _program() -> None:
 
 if __name__ == "__main__":
     _program()
+
+
+def test_no_port_is_given_twice() -> None:
+    """Two roles that ask one after the other, and bind only then, would meet."""
+    assert len({embedded.free_port() for _ in range(1_000)}) == 1_000

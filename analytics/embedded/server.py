@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import pwd
 import random
@@ -43,10 +44,14 @@ def account() -> Account | None:
     raise CommandError("PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody' to run it as; make one, or start as an ordinary user")
 
 
+PORTS = range(20_000, 32_768)  # outgoing connections are given those from 32768 on
+_turn = itertools.count(random.randrange(len(PORTS)))  # noqa: S311 - only so that two processes that ask at once differ
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free now, and that no outgoing connection is given: those begin at 32768."""
+    """A TCP port of 127.0.0.1 that is free now, that no outgoing connection is given, and that this process was told of no other time."""
     while True:
-        port = random.randrange(20_000, 32_768)  # noqa: S311 - only so that two who ask at once differ
+        port = PORTS[next(_turn) % len(PORTS)]
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -161,7 +161,7 @@ async def test_memory_does_not_grow_with_what_is_exported(asker: Asker, format: 
     assert len(peaks) == 32
     early, late = max(peaks[1:10]), max(peaks[20:])
     between = 1000 * 1000
-    assert late - early < 0.2 * between, f"{early:,} bytes, {late:,} after {between:,} more"
+    assert late - early < 0.5 * between, f"{early:,} bytes, {late:,} after {between:,} more"
 
 
 async def test_one_event_larger_than_a_slice_is_exported_all_the_same(asker: Asker) -> None:
