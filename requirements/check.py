@@ -63,7 +63,7 @@ def faults() -> Iterator[str]:
 
 def write() -> None:
     """Compile both lock files with uv; dev keeps the versions of main."""
-    uv = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--extra", EXTRA]
+    uv = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--fork-strategy", "fewest", "--generate-hashes", "--extra", EXTRA]
     quiet = ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--upgrade"]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for name, more in (("main", ()), ("dev", ("--constraints", str(HERE / "main.txt")))):
