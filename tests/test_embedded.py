@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from analytics import embedded
-from analytics.embedded.server import uninterrupted
+from analytics.embedded.server import first_number, uninterrupted
 from analytics.errors import CommandError
 from tests.servers import psql
 
@@ -250,3 +250,13 @@ if __name__ == "__main__":
 def test_no_port_is_given_twice() -> None:
     """Two roles that ask one after the other, and bind only then, would meet."""
     assert len({embedded.free_port() for _ in range(1_000)}) == 1_000
+
+
+def test_a_record_that_goes_while_it_is_read_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PostgreSQL that starts takes the record of one that crashed away, at any moment."""
+    record = tmp_path / "postmaster.pid"
+    record.write_text("42\n")
+    assert first_number(record) == 42
+    record.unlink()
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    assert first_number(record) is None

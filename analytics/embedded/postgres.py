@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from analytics.embedded.server import Server, first_number, last_line, uninterrupted
+from analytics.embedded.server import Server, first_number, last_line, text_of, uninterrupted
 from analytics.errors import CommandError
 
 
@@ -65,7 +65,8 @@ class Postgres(Server):
 
     def _answers(self) -> bool:
         """Whether its record says so and is its own, not what a crashed one has left."""
-        return first_number(self._record) == self.pid and self._record.read_text().split("\n")[-2:-1] == ["ready   "]
+        record = text_of(self._record).split("\n")  # read once: who starts takes the record of one that crashed away before it writes its own
+        return record[0] == str(self.pid) and record[-2:-1] == ["ready   "]
 
     def execute(self, statement: str) -> str:
         """Run one statement as the superuser; what psql prints, unaligned. Raises CommandError with its complaint."""

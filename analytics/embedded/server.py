@@ -198,7 +198,7 @@ class Server:
         comms = list(Path("/proc").glob("[0-9]*/comm"))
         if not comms:
             return [server] if server is not None and _runs_in(server, self.folder) else []
-        return [pid for pid, name in ((int(comm.parent.name), _text(comm)) for comm in comms) if name.startswith(self.name) and _runs_in(pid, self.folder)]
+        return [pid for pid, name in ((int(comm.parent.name), text_of(comm)) for comm in comms) if name.startswith(self.name) and _runs_in(pid, self.folder)]
 
     def _prepare(self) -> None:
         """Whatever must stand in the folder before it starts."""
@@ -219,11 +219,11 @@ def last_line(text: str) -> str:
 
 def first_number(record: Path) -> int | None:
     """What a file begins with, as those do in which servers write their process ids; None without the file, or where a crash left it empty."""
-    words = record.read_text().split() if record.exists() else []
+    words = text_of(record).split()
     return int(words[0]) if words else None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """What a file holds; nothing, when it is gone."""
     with contextlib.suppress(OSError):
         return path.read_text(errors="replace")
