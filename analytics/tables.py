@@ -164,6 +164,16 @@ rollup_strays = Table(
 )
 """Days whose raw rows somebody changed without a delta, by the transaction that did: there, only raw rows are right until a rebuild."""
 
+packed_days = Table(
+    "packed_days",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("part", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""Rows of days that are over as packed columns; true for as long as `part` is all that `rollups` have of the day."""
+
 event_ledger_0, event_ledger_1 = (
     Table(f"event_ledger_{slot}", metadata, Column("id", UUID, primary_key=True), Column("project", String(64), primary_key=True)) for slot in (0, 1)
 )

@@ -38,6 +38,8 @@ from analytics.queries import QUESTIONS, Sources, Stream, answer
 from analytics.queries.read import open_engine, snapshot
 from analytics.queue.reader import Horizon
 from analytics.settings import Settings
+from analytics.stores import migrate
+from analytics.stores.columns.packing import pack_days
 from analytics.stores.rollups.deltas import Dimensions
 from analytics.stores.rollups.verifying import verify
 from bench.crowd import Crowd, load
@@ -221,7 +223,7 @@ async def measure(url: str, arguments: argparse.Namespace, days: Sequence[int], 
 
 SIZES = """
 SELECT sum(pg_total_relation_size(oid)) FILTER (WHERE relname ~ '^raw_events') AS raw,
-    sum(pg_total_relation_size(oid)) FILTER (WHERE relname ~ '^(rollup|people)') AS rollups, (SELECT count(*) FROM raw_events) AS events
+    sum(pg_total_relation_size(oid)) FILTER (WHERE relname ~ '^(rollup|people|packed)') AS rollups, (SELECT count(*) FROM raw_events) AS events
 FROM pg_class WHERE relkind IN ('r', 'm') AND relnamespace = 'public'::regnamespace
 """
 
@@ -254,7 +256,19 @@ def ensure(server: Postgres, crowd: Crowd) -> str:
         asyncio.run(load(url, crowd))
         print(f"{crowd.events:,} events loaded in {time.perf_counter() - began:.0f} s", flush=True)
         asyncio.run(check(url, crowd.until - timedelta(days=crowd.days // 2)))
+    asyncio.run(pack(url))
     return url
+
+
+async def pack(url: str) -> None:
+    """Pack the days that are over, as the upkeep of the processor does."""
+    await asyncio.to_thread(migrate, url, Settings())
+    connection = await asyncpg.connect(url)
+    began = time.perf_counter()
+    await pack_days(connection, seconds=float("inf"))
+    days, events = await connection.fetchrow("SELECT count(*), (SELECT count(*) FROM raw_events) FROM packed_days")
+    print(f"{days} days of {events:,} events packed in {time.perf_counter() - began:.1f} s", flush=True)
+    await connection.close()
 
 
 def newest(url: str) -> datetime:

@@ -50,6 +50,10 @@ class Events(msgspec.Struct, frozen=True):
     def condition(self) -> Condition:
         return true() if self.everything else or_(*(_is_event(*pair) for pair in self.pairs))
 
+    def match(self, type_: str, action: str) -> bool:
+        """Whether events of these names match."""
+        return any((t is None or t == type_) and (a is None or a == action) for t, a in self.pairs)
+
 
 ANY_EVENT = Events("*", ((None, None),))
 

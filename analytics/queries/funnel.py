@@ -7,12 +7,13 @@ it happened. `attempts.py` finds each unit's attempt in them. docs/decisions/000
 import asyncio
 import sys
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, TypedDict
 
 import msgspec
+import numpy as np
 from sqlalchemy import LargeBinary, Text, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
@@ -20,12 +21,16 @@ from analytics.errors import BadRequest
 from analytics.queries.answer import Question
 from analytics.queries.asked import Filtered, Limit
 from analytics.queries.attempts import MARK, MAX_STEPS, ORDERS, Matcher
+from analytics.queries.columns import Columns
 from analytics.queries.fields import Field
 from analytics.queries.filters import Events
 from analytics.queries.measures import Number, Statement, number
+from analytics.queries.progress import LONGEST, NOT_TAKEN, TRACKERS
 from analytics.queries.read import Read
+from analytics.queries.sequences import Sequences, by_person, by_session
 from analytics.queries.times import Duration
 from analytics.queries.units import Unit, members
+from analytics.stores.columns.day import Array
 from analytics.tables import raw_events
 
 MIN_STEPS = 2
@@ -100,12 +105,12 @@ def units(asked: Funnel) -> Statement:
 
 
 class Attempts:
-    """What is kept of the attempts of all units: for each its group, and how long each step after the first took."""
+    """What is kept of the attempts of all units: for each its group, and how long each step after the first took, in microseconds."""
 
     def __init__(self, steps: int) -> None:
         self.groups: dict[str | None, int] = {}
-        self.group = array("L")
-        self.took = [array("q") for _ in range(steps - 1)]
+        self._group = array("q")
+        self._took = [array("q") for _ in range(steps - 1)]
 
     def add(self, batch: Iterable[Sequence[Any]], match: Matcher) -> None:
         """The attempts of more units: marks, times, and keys or nothing."""
@@ -114,40 +119,98 @@ class Attempts:
             if sys.byteorder == "little":
                 instants.byteswap()
             if places := match(marks, instants):
-                key = keys[0][places[0]] if keys else None
-                self.group.append(self.groups.setdefault(key, len(self.groups)))
-                for at, took in enumerate(self.took, 1):
+                self._group.append(self.number(keys[0][places[0]] if keys else None))
+                for at, took in enumerate(self._took, 1):
                     took.append(instants[places[at]] - instants[places[at - 1]] if at < len(places) else NEVER)
 
-    def largest(self, limit: int) -> dict[str | None, list[int]]:
+    def extend(self, group: Array, took: Sequence[Array]) -> None:
+        """The same of many at once."""
+        for kept, more in zip([self._group, *self._took], [group, *took], strict=True):
+            kept.frombytes(more.astype(np.int64).tobytes())
+
+    def number(self, key: str | None) -> int:
+        """The number of a group."""
+        return self.groups.setdefault(key, len(self.groups))
+
+    @property
+    def group(self) -> Array:
+        return np.frombuffer(self._group, np.int64)
+
+    @property
+    def took(self) -> list[Array]:
+        return [np.frombuffer(took, np.int64) for took in self._took]
+
+    def largest(self, limit: int) -> dict[str | None, Array]:
         """The attempts of each of the largest groups, in the order in which these are shown."""
-        sizes = Counter(self.group)
-        shown = sorted(self.groups, key=lambda key: (-sizes[self.groups[key]], key is None, key or ""))[:limit]
-        members: dict[int, list[int]] = {self.groups[key]: [] for key in shown}
-        for attempt, group in enumerate(self.group):
-            if group in members:
-                members[group].append(attempt)
-        return {key: members[self.groups[key]] for key in shown}
+        group = self.group
+        sizes = np.bincount(group, minlength=len(self.groups))
+        found = sorted((key for key, number in self.groups.items() if sizes[number]), key=lambda key: (-sizes[self.groups[key]], key is None, key or ""))
+        return {key: np.flatnonzero(group == self.groups[key]) for key in found[:limit]}
 
 
 async def answer(asked: Funnel, read: Read) -> Steps:
     """The steps of all units, and those of each of the largest groups."""
+    columns = await _columns(asked, read)
+    attempts = await _of_rows(asked, read) if columns is None else await asyncio.to_thread(_of_columns, asked, columns)
+    return await asyncio.to_thread(_shown, asked, attempts)
+
+
+async def _columns(asked: Funnel, read: Read) -> Columns | None:
+    """The packed days that will do: but not for rows of several steps at once in any order, which ask for a matching of each unit."""
+    rows_between = asked.order == "strict" or asked.unit == "session"
+    columns = await Columns.load(asked, read, asked.by, [] if rows_between else [or_(*(step.condition for step in asked.steps))])
+    if columns is not None and asked.order == "any" and any(mark & (mark - 1) for mark in _marks(asked, columns).tolist()):
+        return None
+    return columns
+
+
+def _marks(asked: Funnel, columns: Columns) -> Array:
+    """Which steps rows of each name match."""
+    marks = [sum(1 << at for at, step in enumerate(asked.steps) if step.match(type_, action)) for type_, action, _ in columns.names]
+    return np.array(marks, np.int32)
+
+
+def _of_columns(asked: Funnel, columns: Columns) -> Attempts:
+    attempts = Attempts(len(asked.steps))
+    marks, event, between = _marks(asked, columns), columns.passing(asked.event), asked.order == "strict"
+    groups = np.array([attempts.number(key) for _, _, key in columns.names], np.int64)
+    window = min(asked.window.seconds * SECOND, LONGEST)
+
+    def attempted(every: Sequences) -> tuple[Array, list[Array]]:
+        rows = every if between else every.where(marks[every.code] > 0)
+        places = TRACKERS[asked.order](rows, marks[rows.code], len(asked.steps), window)
+        took = [np.where(place == NOT_TAKEN, NEVER, rows.at[place] - rows.at[before]) for before, place in pairwise(places)]
+        return groups[rows.code[places[0]]], took
+
+    units = by_session if asked.unit == "session" else by_person
+    wanted = event if between or asked.unit == "session" else event & (marks > 0)
+    for group, took in units(columns, wanted, attempted):
+        attempts.extend(group, took)
+    return attempts
+
+
+async def _of_rows(asked: Funnel, read: Read) -> Attempts:
     match = ORDERS[asked.order](len(asked.steps), asked.window.seconds * SECOND)
     attempts = Attempts(len(asked.steps))
     async for batch in await read.batches(units(asked), BATCH):
         await asyncio.to_thread(attempts.add, batch, match)
+    return attempts
+
+
+def _shown(asked: Funnel, attempts: Attempts) -> Steps:
     groups = attempts.largest(asked.limit) if asked.by else {}
     return {
-        "steps": _steps(asked, attempts, range(len(attempts.group))),
+        "steps": _steps(asked, attempts, np.arange(len(attempts.group))),
         "groups": [{"key": {asked.by.text: key}, "steps": _steps(asked, attempts, members)} for key, members in groups.items() if asked.by],
     }
 
 
-def _steps(asked: Funnel, attempts: Attempts, members: Sequence[int]) -> list[Step]:
+def _steps(asked: Funnel, attempts: Attempts, members: Array) -> list[Step]:
     """The steps of some of the attempts."""
     steps: list[Step] = [{"event": asked.steps[0].text, "n": len(members), "rate": 1, "step_rate": 1, "median_s": None}]
     for event, all_took in zip(asked.steps[1:], attempts.took, strict=True):
-        took = sorted(all_took[member] for member in members if all_took[member] != NEVER)
+        took = all_took[members]
+        took = took[took != NEVER]
         n, median = len(took), _median(took) if asked.order != "any" else None
         steps.append({"event": event.text, "n": n, "rate": _share(n, len(members)), "step_rate": _share(n, steps[-1]["n"]), "median_s": median})
     return steps
@@ -157,9 +220,13 @@ def _share(n: int, of: int) -> Number:
     return number(n / of) if of else None
 
 
-def _median(took: Sequence[int]) -> Number:
-    """In seconds, of sorted microseconds."""
-    return number((took[(len(took) - 1) // 2] + took[len(took) // 2]) / (2 * SECOND)) if took else None
+def _median(took: Array) -> Number:
+    """In seconds, of microseconds."""
+    if not len(took):
+        return None
+    middle = (len(took) - 1) // 2, len(took) // 2
+    low, high = np.partition(took, middle)[list(middle)].tolist()
+    return number((low + high) / (2 * SECOND))
 
 
 QUESTION = Question("/funnel", Funnel, answer)

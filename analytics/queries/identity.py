@@ -7,9 +7,12 @@ applied to what is put together from them, so that a new link makes nothing that
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap
 from sqlalchemy import FromClause, Select, and_, func, select
 from sqlalchemy.sql import visitors
@@ -49,6 +52,21 @@ class Links:
             return people
         found = itemgetter(*others)(self._persons)
         return (people - others) | BitMap(found if len(others) > 1 else [found])
+
+    def persons(self, numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Whose numbers these are, ascending or not; the same array where nobody is linked."""
+        if not self._persons:
+            return numbers
+        others, theirs = self._columns
+        places = np.minimum(np.searchsorted(others, numbers), len(others) - 1)
+        return np.where(others[places] == numbers, theirs[places], numbers)
+
+    @cached_property
+    def _columns(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """The numbers that are linked, ascending, and whose they are."""
+        others = np.fromiter(self._persons, np.uint32, len(self._persons))
+        order = np.argsort(others)
+        return others[order], np.fromiter(self._persons.values(), np.uint32, len(self._persons))[order]
 
 
 NONE = Links()

@@ -4,10 +4,13 @@ PostgreSQL puts the rows of each unit in order and numbers them from that row on
 given, it is looked for first: of the other rows, only those of units that have it, on the right side of it, need to be sorted.
 """
 
+import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -15,14 +18,23 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from analytics.errors import BadRequest
 from analytics.queries.answer import Question
 from analytics.queries.asked import Filtered, Limit
+from analytics.queries.columns import Columns
 from analytics.queries.fields import Field
 from analytics.queries.filters import Events
 from analytics.queries.measures import Statement
 from analytics.queries.read import Read
+from analytics.queries.sequences import Sequences, by_person, by_session
 from analytics.queries.units import Unit, members
+from analytics.stores.columns.day import Array, runs
 from analytics.tables import raw_events
 
 ACTION = Field.read("event_action")
+
+NAMES = {"event_type": 0, "event_action": 1}
+KEY = 2
+"""Where in a name of packed rows a field stands: every other is the key that they are told apart by."""
+
+NOTHING = -1
 
 
 class Paths(Filtered, frozen=True, kw_only=True):
@@ -91,7 +103,75 @@ def _ordered(asked: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any
 
 async def answer(asked: Paths, read: Read) -> Links:
     """The largest links over all steps."""
-    return {"links": [{"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in await read.rows(links(asked))]}
+    columns = await Columns.load(asked, read, None if asked.by.column in NAMES else asked.by)
+    if columns is None:
+        return {"links": [{"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in await read.rows(links(asked))]}
+    return {"links": await asyncio.to_thread(Trails(asked, columns).largest)}
+
+
+class Trails:
+    """The links of all units, from packed days: counted for all units at once, step by step."""
+
+    def __init__(self, asked: Paths, columns: Columns) -> None:
+        self._asked = asked
+        self._columns = columns
+        column = NAMES.get(asked.by.column, KEY)
+        self._values = sorted({value for name in columns.names if (value := name[column]) is not None})
+        number: dict[str | None, int] = {None: NOTHING, **{value: at for at, value in enumerate(self._values)}}
+        self._value = np.array([number[name[column]] for name in columns.names], np.int64)
+        anchor = asked.begins or asked.ends
+        self._anchor = None if anchor is None else columns.passing(anchor)
+
+    def largest(self) -> list[Link]:
+        """The largest links over all steps."""
+        asked, columns = self._asked, self._columns
+        event, there = columns.passing(asked.event), self._value != NOTHING
+        units, wanted = (by_session, event) if asked.unit == "session" else (by_person, event & there)
+        pieces = units(columns, wanted, lambda every: list(self._counted(every.where(there[every.code]))))
+        links, counts = _added_up([found for piece in pieces for found in piece])
+        if len(links) > asked.limit:
+            enough = counts >= np.partition(counts, -asked.limit)[-asked.limit]
+            links, counts = links[enough], counts[enough]
+        order = np.lexsort((links, -counts))[: asked.limit]
+        many = len(self._values)
+        found: list[Link] = []
+        for link, n in zip(links[order].tolist(), counts[order].tolist(), strict=True):
+            pair, target = divmod(link, many)
+            step, source = divmod(pair, many)
+            found.append({"step": step, "from": self._values[source], "to": self._values[target], "n": n})
+        return found
+
+    def _counted(self, rows: Sequences) -> Iterator[tuple[Array, Array]]:
+        """Links as numbers, in the order in which they are shown, and how many units took them, step by step."""
+        value, many = self._value[rows.code], len(self._values)
+        unit = np.append(rows.unit, -1)
+        place = self._anchors(rows)
+        for step in range(1, self._asked.depth + 1):
+            further = place - 1 if self._asked.ends else place + 1
+            going = unit[further] == unit[place]
+            place, further = place[going], further[going]
+            if not len(place):
+                return
+            source, target = (further, place) if self._asked.ends else (place, further)
+            yield np.unique((step * many + value[source]) * many + value[target], return_counts=True)
+            place = further
+
+    def _anchors(self, rows: Sequences) -> Array:
+        """Where the path of each unit begins, or ends."""
+        if self._anchor is None:
+            return runs(rows.unit)
+        places = np.flatnonzero(self._anchor[rows.code])
+        if self._asked.ends:
+            places = places[::-1]
+        return places[runs(rows.unit[places])]
+
+
+def _added_up(found: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """The numbers in several, ascending, each with the sum of its counts."""
+    if not found:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    links, places = np.unique(np.concatenate([links for links, _ in found]), return_inverse=True)
+    return links, np.bincount(places, np.concatenate([counts for _, counts in found])).astype(np.int64)
 
 
 QUESTION = Question("/paths", Paths, answer)

@@ -107,20 +107,20 @@ class Read:
 
     async def rows(self, statement: Statement, *, linked: bool = True) -> Sequence[Row[Any]]:
         """All rows of a statement; if they are to be `linked`, with persons where it looks at actors. Raises Unavailable once there is no time left."""
-        self._look_at_the_time()
+        self.look_at_the_time()
         return (await self._connection.execute(self._linked(statement) if linked else statement)).all()
 
     async def batches(self, statement: Statement, size: int) -> AsyncIterator[Sequence[Row[Any]]]:
         """The rows of a statement, `size` at a time: no more are in memory, here or on the way."""
-        self._look_at_the_time()
+        self.look_at_the_time()
         return self._in_time((await self._connection.stream(self._linked(statement), execution_options={"yield_per": size})).partitions())
 
     async def _in_time(self, batches: AsyncIterator[Sequence[Row[Any]]]) -> AsyncIterator[Sequence[Row[Any]]]:
         async for batch in batches:
             yield batch
-            self._look_at_the_time()
+            self.look_at_the_time()
 
-    def _look_at_the_time(self) -> None:
+    def look_at_the_time(self) -> None:
         """A statement is cut off by the database, a question of many here, between two of them."""
         if time.monotonic() > self._until:
             raise _too_slow(self._seconds)

@@ -61,18 +61,18 @@ class Rollup:
         return None
 
     async def _buckets(self, asked: Filtered, edges: Sequence[datetime], by: By | None, plan_: Plan, people: bool) -> list[Bucket] | None:
-        coverage = await self._covered(asked.project, edges[0] == EVER)
+        coverage = await self.covered(asked.project, edges[0] == EVER)
         if coverage is None or coverage.waiting > MAX_WAITING:
             return None
         edges = [*edges[:-1], await self._rounded(asked.project, edges[-1], coverage)]
         if plan_.raw:
-            coverage = settled.without(coverage, await self._deltas(asked.project) if coverage.waiting else [])
+            coverage = settled.without(coverage, await self.waiting(asked.project) if coverage.waiting else [])
             self._read.sources.add("raw")
         pieces = Pieces(edges, coverage)
         if pieces.mostly_raw:
             return None
         cells = await self._cells(asked, pieces.units, plan_, people)
-        waiting = await self._deltas(asked.project) if coverage.waiting and not plan_.raw else []
+        waiting = await self.waiting(asked.project) if coverage.waiting and not plan_.raw else []
         sums = Sums(len(edges) - 1, self._read.links)
         if cells is None or not all(_add_delta(sums, pieces, plan_, delta, people) for delta in waiting):
             return None
@@ -80,7 +80,7 @@ class Rollup:
             self._add_raw(sums, await self._read.rows(sql.raw(asked, edges, pieces.raw, by, people)))
         return await asyncio.to_thread(_added_up, sums, cells, plan_, people)
 
-    async def _covered(self, project: str, ever: bool) -> Coverage | None:
+    async def covered(self, project: str, ever: bool) -> Coverage | None:
         if project not in self._coverage:
             row = next(iter(await self._read.rows(sql.coverage(project))), None)
             found = None if row is None or row.since is None else row
@@ -100,7 +100,7 @@ class Rollup:
         whole = hour + timedelta(hours=1)
         return end if await self._read.rows(sql.anything(project, end, whole)) else whole
 
-    async def _deltas(self, project: str) -> list[Delta]:
+    async def waiting(self, project: str) -> list[Delta]:
         if project not in self._waiting:
             self._waiting[project] = [deltas.unpack(row.data) for row in await self._read.rows(sql.waiting(project))]
         return self._waiting[project]

@@ -1,22 +1,33 @@
 """Sessions: how many, how long, and how many of them were one event only; in all, and by when they began."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import msgspec
+import numpy as np
 from sqlalchemy import CTE, ColumnElement, Double, Integer, cast, func, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.queries.answer import Question
 from analytics.queries.asked import Bucketed
+from analytics.queries.columns import Columns, microseconds
 from analytics.queries.measures import Number, Statement, number
 from analytics.queries.read import Read
 from analytics.queries.units import ACTOR, members
+from analytics.queries.visits import Stays, stays
+from analytics.stores.columns.day import Array, distinct, runs
 from analytics.tables import Instant, raw_events
 
 WHOLE = None
 """Stands for the bucket of the whole range."""
+
+SECOND = 1_000_000
+
+PERSON_BITS = 32
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -90,18 +101,52 @@ def _people(part: CTE, visit: CTE) -> Statement:
 async def answer(asked: Bucketed, read: Read) -> Sessions:
     """The sessions that are left of the rows in the range when all filters are passed."""
     edges = asked.edges()
-    found = {row.bucket: row for row in await read.rows(figures(asked, edges))}
-
-    def shown(bucket: int | None) -> Figures:
-        if bucket not in found:
-            return Figures()
-        of = found[bucket]
-        return Figures(of.sessions, of.users, number(of.bounce_rate), number(of.avg_s), number(of.median_s))
-
-    buckets = [shown(bucket) for bucket in range(1, len(edges))]
+    columns = await Columns.load(asked, read)
+    found = await _of_rows(asked, edges, read) if columns is None else await asyncio.to_thread(_of_columns, asked, edges, columns)
+    buckets = [found.get(bucket, Figures()) for bucket in range(1, len(edges))]
     names = Figures.__struct_fields__
     series = Series(times=asked.times(edges), **{name: [getattr(bucket, name) for bucket in buckets] for name in names})
-    return Sessions(**msgspec.structs.asdict(shown(WHOLE)), series=series)
+    return Sessions(**msgspec.structs.asdict(found.get(WHOLE, Figures())), series=series)
+
+
+async def _of_rows(asked: Bucketed, edges: Sequence[datetime], read: Read) -> dict[int | None, Figures]:
+    """The figures of each bucket in which sessions began, and of all of them."""
+    return {
+        row.bucket: Figures(row.sessions, row.users, number(row.bounce_rate), number(row.avg_s), number(row.median_s))
+        for row in await read.rows(figures(asked, edges))
+    }
+
+
+def _of_columns(asked: Bucketed, edges: Sequence[datetime], columns: Columns) -> dict[int | None, Figures]:
+    """The same from packed days."""
+    found = stays(columns, columns.passing(asked.event), np.array(list(map(microseconds, edges))))
+    return _figures_of(found) if len(found.rows) else {}
+
+
+def _figures_of(stays: Stays) -> dict[int | None, Figures]:
+    order = np.argsort(stays.session)
+    stays = Stays(*(column[order] for column in stays))
+    firsts = runs(stays.session)
+    begins, bounced = np.minimum.reduceat(stays.first, firsts), np.add.reduceat(stays.rows, firsts) == 1
+    lasted, bucket = np.maximum.reduceat(stays.last, firsts) - begins, np.minimum.reduceat(stays.bucket, firsts)
+    began = np.repeat(bucket, np.diff(np.append(firsts, len(order))))
+    people = distinct(began << PERSON_BITS | stays.person)
+    order = np.argsort(bucket.astype(np.uint16), kind="stable")  # MAX_BUCKETS fit
+    bucket, lasted, bounced = bucket[order], lasted[order], bounced[order]
+    users = np.bincount(people >> PERSON_BITS)
+    found: dict[int | None, Figures] = {
+        int(bucket[first]): _figures(lasted[first:end], bounced[first:end], int(users[bucket[first]])) for first, end in pairwise([*runs(bucket), len(bucket)])
+    }
+    return {**found, WHOLE: _figures(lasted, bounced, len(distinct(people & ((1 << PERSON_BITS) - 1))))}
+
+
+def _figures(lasted: Array, bounced: Array, users: int) -> Figures:
+    """Of some sessions, by how many microseconds they lasted."""
+    many = len(lasted)
+    middle = (many - 1) // 2, many // 2
+    low, high = (int(value) / SECOND for value in np.partition(lasted, middle)[list(middle)])
+    mean = float(Fraction(int(lasted.sum()), many * SECOND))
+    return Figures(many, users, number(int(bounced.sum()) / many), number(mean), number(low + (high - low) / 2))
 
 
 QUESTION = Question("/sessions", Bucketed, answer)

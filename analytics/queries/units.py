@@ -8,13 +8,13 @@ from sqlalchemy import ColumnElement, FromClause, Interval, Select, Text, and_, 
 
 from analytics.events import UNTOLD
 from analytics.queries.filters import Condition
+from analytics.stores.columns.day import SILENT
 from analytics.tables import raw_events
 
 Statement = Select[*tuple[Any, ...]]
 Unit = Literal["user", "session"]
 
-SILENCE = timedelta(minutes=30)
-"""Of one person, after which a session is over; that long itself is not."""
+SILENCE = timedelta(microseconds=SILENT)
 
 LONGER = 65
 """Characters that no session_id has: its column takes one less."""

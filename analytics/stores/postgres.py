@@ -12,6 +12,7 @@ from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Job
 from analytics.settings import Settings
 from analytics.stores import dead_letters, layouts, ledger, schema, stored_jobs, transaction
+from analytics.stores.columns import packing
 from analytics.stores.connections import ACQUIRE, TRANSACTION, open_pool
 from analytics.stores.faults import Verdict, describe, judge, transient
 from analytics.stores.layouts import Layout
@@ -119,12 +120,13 @@ class PostgresStore:
                 await coverage.forget(connection, horizon)
 
     async def _tend(self, connection: asyncpg.Connection) -> None:
-        """Bring rollups of what is over to few rows, and read again what somebody changed without a delta."""
+        """Bring rollups of what is over to few rows, read again what somebody changed without a delta, and pack days that are over."""
         more = True
         while more:
             async with alone(connection, COMPACTION):
                 more = await compaction.settle(connection)
         await rebuilding.heal(connection, Dimensions(self._settings.rollup_dimensions))
+        await packing.pack_days(connection)
 
     async def compact(self) -> int:
         """Take up deltas, unless another processor is at it; how many events they were. Raises TransientStoreError."""

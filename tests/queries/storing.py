@@ -28,7 +28,7 @@ conditions = st.one_of(
 )
 wheres: st.SearchStrategy[tuple[Condition, ...]] = st.just(()) | st.lists(conditions, max_size=2).map(tuple)
 
-ROWS = ("raw_events", "rollups", "rollup_deltas", "rollup_strays", "daily_metrics", "stored_jobs", "event_ledger_0", "event_ledger_1")
+ROWS = ("raw_events", "rollups", "rollup_deltas", "rollup_strays", "packed_days", "daily_metrics", "stored_jobs", "event_ledger_0", "event_ledger_1")
 LINKS = ("identity_versions", "identity_claims", "identity_aliases", "identity_links")
 
 few_or_many = st.sampled_from([0, 15, 25])

@@ -9,6 +9,7 @@ SINCE = "SELECT start FROM rollup_since WHERE project IN ($1, '') ORDER BY proje
 ADVANCE = "UPDATE rollup_since SET start = $1 WHERE start < $1"
 REMOVE = "DELETE FROM rollups WHERE start < $1"
 REMOVE_STRAYS = "DELETE FROM rollup_strays WHERE start < $1"
+REMOVE_PACKED = "DELETE FROM packed_days WHERE start < $1"
 
 DAY_SECONDS = 86400
 
@@ -36,3 +37,4 @@ async def forget(connection: asyncpg.Connection, horizon: datetime) -> None:
         await connection.execute(ADVANCE, start)
         await connection.execute(REMOVE, start)
         await connection.execute(REMOVE_STRAYS, start)
+        await connection.execute(REMOVE_PACKED, start)

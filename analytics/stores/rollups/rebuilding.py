@@ -26,6 +26,7 @@ AT_ONCE = 7
 """Days of a project that are healed in one go."""
 
 REMOVE = "DELETE FROM rollups WHERE project = $1 AND (span = 1 AND start >= $2 AND start < $2 + 24 OR span = 24 AND start = $2)"
+REMOVE_PACKED = "DELETE FROM packed_days WHERE project = $1 AND start = $2"
 HEAL = "DELETE FROM rollup_strays WHERE project = $1 AND start = $2"
 STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND start >= $2 ORDER BY start DESC"
 STRAYED = "SELECT DISTINCT project FROM rollup_strays"
@@ -102,6 +103,7 @@ async def _day(connection: asyncpg.Connection, project: str, start: int | None, 
             return None
     cells = await raw.count(connection, project, start, dimensions, _no_stranger)
     await connection.execute(REMOVE, project, start)
+    await connection.execute(REMOVE_PACKED, project, start)
     await compaction.write(connection, project, compaction.pack_all(cells), level=REBUILT)
     await connection.execute(HEAL, project, start)
     if backwards:

@@ -1,0 +1,92 @@
+"""Packing: the days that are over become columns, the newest first; a packed day is true for as long as its rollups are the same one part.
+
+Nothing here is waited for: of a day that is not packed, or no longer truly, questions read the raw rows.
+"""
+
+import asyncio
+import time
+
+import asyncpg
+
+from analytics.stores.columns.day import AS_RECORD, MAX_ROWS, Day, Group, Strangers, pack
+from analytics.stores.rollups import coverage, deltas
+from analytics.stores.rollups.cells import DAY
+from analytics.stores.rollups.raw import instant
+
+AT_ONCE = 50
+"""Days that are looked up by one statement."""
+
+SECONDS = 60
+"""For which days are packed at a time."""
+
+UNPACKED = """
+SELECT project, rollups.start, min(rollups.part) AS part
+FROM rollups LEFT JOIN packed_days USING (project, start)
+WHERE span = 24 AND key = '' AND event_type = '' AND event_action = ''
+    AND rollups.start + 24 < extract(epoch FROM now()) / 3600 - 1 AND (project, rollups.start) < ($1, $2)
+GROUP BY project, rollups.start, packed_days.part
+HAVING count(*) = 1 AND min(rollups.part) IS DISTINCT FROM packed_days.part
+ORDER BY project DESC, rollups.start DESC LIMIT $3
+"""
+
+ROWS = f"""
+SELECT event_type, event_action, count(*) AS rows, coalesce(string_agg({AS_RECORD}, ''), '') AS records
+FROM raw_events LEFT JOIN people ON people.project = $1 AND actor = coalesce(user_id, session_id) COLLATE "C"
+WHERE raw_events.project = $1 AND timestamp >= $2 AND timestamp < $3
+GROUP BY event_type, event_action
+"""  # noqa: S608 - only our own constants
+
+COUNT = """
+SELECT value FROM daily_metrics
+WHERE project = $1 AND date = $2 AND metric_name = 'events' AND dimension_key = '' AND dimension_value = ''
+"""
+
+PARTS = "SELECT array_agg(part) FROM rollups WHERE project = $1 AND span = 24 AND start = $2 AND key = '' AND event_type = '' AND event_action = ''"
+STRAYED = "SELECT EXISTS (SELECT FROM rollup_strays WHERE project = $1 AND start = $2)"
+WAITING = "SELECT data FROM rollup_deltas WHERE project = $1"
+
+WRITE = """
+INSERT INTO packed_days (project, start, part, data) VALUES ($1, $2, $3, $4)
+ON CONFLICT (project, start) DO UPDATE SET part = excluded.part, data = excluded.data
+"""
+
+
+async def pack_days(connection: asyncpg.Connection, seconds: float = SECONDS) -> None:
+    """Pack what is over and not packed, for so long at most. The caller holds the lock UPKEEP."""
+    until = time.monotonic() + seconds
+    place = ("\U0010ffff", 0)
+    while found := await connection.fetch(UNPACKED, *place, AT_ONCE):
+        for row in found:
+            await _day(connection, row["project"], row["start"], row["part"])
+            if time.monotonic() > until:
+                return
+        place = (found[-1]["project"], found[-1]["start"])
+
+
+async def _day(connection: asyncpg.Connection, project: str, start: int, part: int) -> None:
+    """Pack a day, unless somebody is changing it."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        day = await made(connection, project, start, part)
+    if day is not None:
+        await connection.execute(WRITE, project, start, part, await asyncio.to_thread(day.encode))
+
+
+async def made(connection: asyncpg.Connection, project: str, start: int, part: int) -> Day | None:
+    """A day as its raw rows are in the snapshot of the caller's transaction; None where a part of rollups is not all that is said of it."""
+    if await connection.fetchval(PARTS, project, start) != [part] or await connection.fetchval(STRAYED, project, start):
+        return None
+    if start < await coverage.since(connection, project) or await _waits(connection, project, start):
+        return None
+    if (await connection.fetchval(COUNT, project, instant(start).date()) or 0) > MAX_ROWS:
+        return None
+    rows = await connection.fetch(ROWS, project, instant(start), instant(start + DAY))
+    try:
+        return await asyncio.to_thread(pack, start, [Group((row["event_type"], row["event_action"], None), row["rows"], row["records"]) for row in rows])
+    except Strangers:
+        return None
+
+
+async def _waits(connection: asyncpg.Connection, project: str, start: int) -> bool:
+    """Whether there are deltas about a day."""
+    waiting = [deltas.unpack(row["data"]) for row in await connection.fetch(WAITING, project)]
+    return any(start <= group.hour < start + DAY for delta in waiting for group in delta.groups)

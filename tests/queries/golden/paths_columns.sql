@@ -1,0 +1,34 @@
+SELECT (SELECT rollup_since.start
+FROM rollup_since
+WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
+ LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+FROM rollup_deltas
+WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+
+SELECT rollup_deltas.data
+FROM rollup_deltas
+WHERE rollup_deltas.project = $1::VARCHAR;
+
+SELECT rollups.span, array_agg(rollups.start ORDER BY rollups.start, rollups.part) AS array_agg_1, array_agg(rollups.part ORDER BY rollups.start, rollups.part) AS array_agg_2
+FROM rollups
+WHERE rollups.project = $1::VARCHAR AND rollups.span = $2::SMALLINT AND rollups.start = ANY ($3::INTEGER[]) AND rollups.key = $4::VARCHAR AND rollups.event_type = $5::VARCHAR AND rollups.event_action = $6::VARCHAR GROUP BY rollups.span;
+
+SELECT packed_days.start, packed_days.part, packed_days.data
+FROM packed_days
+WHERE packed_days.project = $1::VARCHAR AND packed_days.start = ANY ($2::INTEGER[]);
+
+SELECT daily_metrics.date
+FROM daily_metrics
+WHERE daily_metrics.project = $1::VARCHAR AND daily_metrics.metric_name = $2::VARCHAR AND daily_metrics.dimension_key = $3::VARCHAR AND daily_metrics.dimension_value = $4::VARCHAR AND daily_metrics.value > $5::BIGINT AND daily_metrics.date = ANY ($6::DATE[]);
+
+SELECT raw_events.event_type, raw_events.event_action, CAST(NULL AS TEXT) AS key, count(*) AS n, string_agg(int4send(number) || timestamptz_send(timestamp) || uuid_send(id) || int8send(
+    CASE WHEN session_id LIKE '$%' THEN 0 ELSE coalesce(nullif(hashtextextended(session_id, 0), 0), 1) END
+), $1::BYTEA) AS records
+FROM raw_events LEFT OUTER JOIN people ON people.project = $2::VARCHAR AND people.actor = (coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C")
+WHERE raw_events.project = $3::VARCHAR AND raw_events.timestamp >= $4::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $5::TIMESTAMP WITH TIME ZONE GROUP BY raw_events.event_type, raw_events.event_action, CAST(NULL AS TEXT);
