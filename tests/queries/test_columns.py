@@ -1,21 +1,32 @@
 """Packed days: funnels, paths and sessions from them against the oracle, while events come and people turn out to be others."""
 
+import threading
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import Mock, patch
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.embedded import Postgres
-from analytics.queries import columns, pieces, sequences
+from analytics.errors import Unavailable
+from analytics.queries import columns, funnel, parameters, pieces, sequences
+from analytics.queries.memory import Memory
+from analytics.queries.read import Read, snapshot
+from analytics.stores.columns import packing
+from analytics.stores.columns.day import Day
+from analytics.stores.rollups import coverage
 from tests.examples import examples
 from tests.queries import oracle_funnel, oracle_paths, oracle_sessions, test_funnel, test_paths, test_sessions
+from tests.queries.conftest import WATERMARK, StillQueue
 from tests.queries.oracle import Row, Trend
 from tests.queries.oracle_funnel import Funnel
 from tests.queries.oracle_identity import owned
 from tests.queries.oracle_paths import Paths
+from tests.queries.simple import row
 from tests.queries.storing import Batches, Storer, batches, opened, rows_of
 from tests.queries.streams import written_filters
 from tests.queries.test_funnel import plain, step
@@ -36,13 +47,6 @@ def _rather_packed() -> Iterator[None]:
     """However much of a range is changing; and a few rows at a time, so that there are several times."""
     with patch.object(pieces, "MAX_RAW", float("inf")), patch.object(sequences, "ROWS", 4):
         yield
-
-
-@pytest.fixture
-def loaded() -> Iterator[Mock]:
-    """Whether questions found packed days that will do."""
-    with patch.object(columns.Columns, "load", wraps=columns.Columns.load) as load:
-        yield load
 
 
 State = tuple[bool, bool]
@@ -121,3 +125,163 @@ async def test_sessions_are_what_looking_at_each_says(storer: Storer, case: tupl
     assert all(equal(found[name], expected[name]) for name in expected)
     for name in expected:
         assert all(equal(got, bucket[name]) for got, bucket in zip(series[name], wanted, strict=True)), name
+
+
+# what is packed, and when it is true
+
+STEPS = (("step", "e:a"), ("step", "e:b"))
+RANGE = (("from", "2026-10-05"), ("to", "2026-10-12"))
+
+
+@pytest.fixture
+async def filled(storer: Storer) -> Storer:
+    """Two weeks in which everybody takes both steps, packed."""
+    await storer.empty()
+    days = [datetime(2026, 10, 1, tzinfo=UTC) + timedelta(days=day) for day in range(14)]
+    await storer.write([row(f"{day:%Y-%m-%d}T{hour}:30", f"u{day.day}", event=event) for day in days for hour, event in ((12, "e:a"), (13, "e:b"))])
+    await storer.store.compact()
+    await storer.tend()
+    return storer
+
+
+@pytest.fixture
+def read() -> Iterator[Mock]:
+    """Calls for raw rows."""
+    statement = columns.records
+    with patch.object(columns, "records", wraps=statement) as records:
+        yield records
+
+
+async def n(storer: Storer, *parameters: tuple[str, str]) -> list[int]:
+    return [found["n"] for found in (await storer.ask("/funnel", *RANGE, *STEPS, *parameters))["data"]["steps"]]
+
+
+async def packed(storer: Storer) -> dict[str, Day]:
+    rows = await storer.connection.fetch("select to_timestamp(start * 3600) as day, data from packed_days")  # type: ignore[attr-defined]
+    return {f"{found['day']:%m-%d}": Day.decode(found["data"]) for found in rows}
+
+
+async def test_days_that_are_over_are_packed_and_asked_for_without_a_look_at_raw_rows(filled: Storer, read: Mock) -> None:
+    assert len(await packed(filled)) == 14
+    answer = await filled.ask("/funnel", *RANGE, *STEPS)
+    assert [found["n"] for found in answer["data"]["steps"]] == [7, 7]
+    assert answer["meta"]["source"] == "rollup"
+    assert read.call_count == 0
+
+
+async def test_a_filter_or_a_field_is_looked_for_in_raw_rows_once(filled: Storer, read: Mock) -> None:
+    for _ in range(3):
+        assert await n(filled, ("where", "user_id.ne.u7")) == [6, 6]
+        assert await n(filled, ("by", "metadata.k")) == [7, 7]
+    assert read.call_count == 14
+    assert (await filled.ask("/funnel", *RANGE, *STEPS, ("where", "user_id.ne.u7")))["meta"]["source"] == "raw"
+
+
+async def test_types_and_actions_are_fields_that_every_name_has(filled: Storer, read: Mock) -> None:
+    answer = (await filled.ask("/funnel", *RANGE, *STEPS, ("by", "event_action")))["data"]
+    assert [(group["key"], group["steps"][0]["n"]) for group in answer["groups"]] == [({"event_action": "a"}, 7)]
+    assert read.call_count == 0
+
+
+async def test_a_late_event_counts_before_its_day_is_packed_anew_and_after(filled: Storer, read: Mock) -> None:
+    await n(filled)
+    await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
+    assert await n(filled) == [8, 7]
+    await filled.store.compact()
+    assert await n(filled) == [8, 7]
+    assert (await packed(filled))["10-07"].rows == 2
+    await filled.tend()
+    assert (await packed(filled))["10-07"].rows == 3
+    assert await n(filled) == [8, 7]
+    assert read.call_count == 2  # of that day alone, while it was changing and then once more, to be remembered
+
+
+async def test_what_somebody_deletes_is_gone_at_once_and_from_the_packed_day_too(filled: Storer) -> None:
+    await n(filled)
+    await filled.connection.execute("delete from raw_events where user_id = 'u7'")
+    assert await n(filled) == [6, 6]
+    await filled.tend()
+    assert "10-07" not in await packed(filled)
+    assert await n(filled) == [6, 6]
+
+
+async def test_a_day_is_not_packed_while_events_of_it_wait_or_in_several_parts(filled: Storer) -> None:
+    await filled.connection.execute("delete from packed_days")
+    await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
+    async with filled.store._pool.acquire() as connection:
+        await packing.pack_days(connection)
+    assert "10-07" not in await packed(filled)
+    await filled.store.compact()
+    async with filled.store._pool.acquire() as connection:
+        await packing.pack_days(connection)
+    assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 15) if day != 7]
+
+
+async def test_a_day_that_is_not_over_is_not_packed(filled: Storer) -> None:
+    now = datetime.now(UTC)
+    await filled.write([row(f"{now:%Y-%m-%dT%H:%M}", "now", event="e:a")])
+    await filled.store.compact()
+    await filled.tend()
+    assert f"{now:%m-%d}" not in await packed(filled)
+
+
+async def test_days_that_go_with_their_rows_are_packed_no_more(filled: Storer) -> None:
+    async with filled.store._pool.acquire() as connection:
+        await coverage.forget(connection, datetime(2026, 10, 8, 1, tzinfo=UTC))
+    assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(9, 15)]
+
+
+async def test_the_newest_days_are_packed_first_and_no_longer_than_there_is_time(filled: Storer) -> None:
+    await filled.connection.execute("delete from packed_days")
+    async with filled.store._pool.acquire() as connection:
+        await packing.pack_days(connection, seconds=-1)
+        assert sorted(await packed(filled)) == ["10-14"]
+        await packing.pack_days(connection)
+    assert len(await packed(filled)) == 14
+
+
+async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(filled: Storer, read: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "MAX_ROWS", 1)
+    monkeypatch.setattr(columns, "MAX_ROWS", 1)
+    await filled.connection.execute("delete from packed_days")
+    await filled.tend()
+    assert await packed(filled) == {}
+    assert await n(filled) == [7, 7]
+    assert read.call_count == 0
+    monkeypatch.undo()
+    await filled.tend()
+    monkeypatch.setattr(columns, "MAX_NAMES", 1)
+    assert await n(filled) == [7, 7]
+    assert len(await packed(filled)) == 14
+
+
+async def test_actors_without_a_number_are_left_to_the_database(filled: Storer) -> None:
+    await filled.connection.execute("insert into raw_events (session_id, event_type, event_action, timestamp) values ('new', 'e', 'a', '2026-10-07T04:00Z')")
+    assert await n(filled) == [8, 7]
+
+
+async def test_a_question_that_has_no_time_left_ends_between_two_pieces(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+    await n(filled)
+    looks = []
+
+    def look_at_the_time(_: Read) -> None:
+        looks.append(threading.current_thread().name)
+        if looks[-1].startswith("columns"):
+            raise Unavailable("late", code="too_slow")
+
+    monkeypatch.setattr(Read, "look_at_the_time", look_at_the_time)
+    with pytest.raises(Unavailable) as error:
+        await n(filled)
+    assert error.value.code == "too_slow"
+
+
+async def test_both_statements_make_the_same_of_a_day(filled: Storer) -> None:
+    """That of the processor, which packs, and that of a question without a filter."""
+    before = (await packed(filled))["10-07"]
+    await filled.connection.execute("delete from packed_days")
+    async with snapshot(filled.engine, StillQueue(), None, "default") as read:  # type: ignore[arg-type]
+        asked = parameters.read(funnel.Funnel, urlencode([*RANGE, *STEPS]).encode(), {}, now=WATERMARK, project="default")
+        read.memory = Memory()
+        found = await columns.Columns.load(asked, read)
+    assert found is not None
+    assert [part.day.encode() for part in found.parts if part.day.start == before.start] == [before.encode()]

@@ -1,0 +1,78 @@
+"""A day's columns: rows come back as they were put in, in order, however they tie."""
+
+import struct
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.stores.columns.day import HOUR, SILENT, SINCE_1970, UNTOLD, Day, Group, Strangers, pack
+from tests.examples import examples
+
+START = int(datetime(2026, 11, 2, tzinfo=UTC).timestamp()) // 3600
+BEGIN = START * HOUR
+
+Row = tuple[int, int, int, int, str]
+"""Person, microseconds since the day began, id, session, action."""
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 2**31 - 1]),
+        st.sampled_from([0, 1, 255, 256, SILENT, SILENT + 256, 24 * HOUR - 1]),
+        st.integers(0, 9).map(lambda number: number << 124 | number) | st.integers(0, 2**128 - 1),
+        st.sampled_from([UNTOLD, 1, 2, 2**64 - 1]),
+        st.sampled_from(["x", "y"]),
+    ),
+    max_size=30,
+    unique_by=lambda row: row[2],
+)
+
+
+def record(row: Row) -> bytes:
+    """As PostgreSQL makes it."""
+    person, at, id_, session, _ = row
+    return struct.pack(">iq", person, BEGIN + at - SINCE_1970) + id_.to_bytes(16) + struct.pack(">Q", session)
+
+
+def packed(rows: list[Row]) -> Day:
+    groups = {action: [record(row) for row in rows if row[4] == action] for action in ("x", "y")}
+    return pack(START, [Group(("e", action, None), len(found), b"".join(found)) for action, found in groups.items() if found])
+
+
+@examples(300)
+@given(rows=rows)
+def test_rows_are_in_order_of_person_time_and_id(rows: list[Row]) -> None:
+    day = Day.decode(packed(rows).encode())
+    persons = np.repeat(day.persons, np.diff(day.offsets)).tolist()
+    sessions = day.sessions[np.repeat(day.visits, np.diff(day.visit_offsets))].tolist()
+    found = list(zip(persons, (day.times(slice(None)) - BEGIN).tolist(), sessions, (day.names[code][1] for code in day.codes), strict=True))
+    ordered = sorted(rows, key=lambda row: row[:3])
+    assert found == [(person, at, session, action) for person, at, _, session, action in ordered]
+    before = [sum(other[1] == row[1] and other[2] < row[2] for other in rows) for row in ordered]
+    assert day.turns_of(slice(None)).tolist() == before
+    assert day.turns_of(np.arange(day.rows)[::2]).tolist() == before[::2]
+    assert day.rows == len(rows)
+
+
+@examples(300)
+@given(rows=rows)
+def test_a_visit_is_one_person_s_in_one_session_and_silence_ends_what_nobody_tells(rows: list[Row]) -> None:
+    day, ordered = packed(rows), sorted(rows, key=lambda row: row[:3])
+    expected = []
+    for at, (before, row) in enumerate(zip([None, *ordered], ordered, strict=False)):
+        goes_on = before is not None and (before[0], before[3]) == (row[0], row[3]) and (row[3] != UNTOLD or row[1] - before[1] <= SILENT)
+        expected += [] if goes_on else [at]
+    assert day.visit_offsets.tolist() == [*expected, len(rows)]
+
+
+def test_an_actor_without_a_number_is_a_stranger() -> None:
+    with pytest.raises(Strangers):
+        pack(START, [Group(("e", "x", None), 2, record((1, 0, 0, 1, "x")))])
+
+
+def test_columns_are_small() -> None:
+    """Some ten bytes a row, where people come back within their sessions."""
+    rows = [(number // 50, number * 1_000_003 % (24 * HOUR), number, 1 + number // 50, "x") for number in range(20_000)]
+    assert packed(rows).size / len(rows) < 10
