@@ -37,6 +37,9 @@ from analytics.tables import daily_metrics, packed_days, people, raw_events
 MAX_NAMES = 5000
 """Of the rows of a day; for more (groups by user, say), other ways are better."""
 
+_NAMES = {"event_type": 0, "event_action": 1}
+"""The fields that are part of every name."""
+
 FETCHED = 16
 """Packed days that are read by one statement."""
 
@@ -100,6 +103,7 @@ class Columns:
         """
         if by is not None and by.column in ("user_id", "session_id"):
             return None
+        by = None if by is not None and by.column in _NAMES else by
         found = await _Loading(asked, read, by, only).days()
         if found is None:
             return None
@@ -114,6 +118,11 @@ class Columns:
             return work(one)
 
         return list(_threads.map(timely, over))
+
+    def values(self, field: Field | None) -> list[str | None]:
+        """What rows of each name hold in the field that they were loaded by, or in one that is part of every name."""
+        place = -1 if field is None else _NAMES.get(field.column, -1)
+        return [name[place] for name in self.names]
 
     def passing(self, events: Events) -> Array:
         """Whether rows of each name match."""

@@ -173,7 +173,7 @@ def _marks(asked: Funnel, columns: Columns) -> Array:
 def _of_columns(asked: Funnel, columns: Columns) -> Attempts:
     attempts = Attempts(len(asked.steps))
     marks, event, between = _marks(asked, columns), columns.passing(asked.event), asked.order == "strict"
-    groups = np.array([attempts.number(key) for _, _, key in columns.names], np.int64)
+    groups = np.array([attempts.number(key) for key in columns.values(asked.by)], np.int64)
     window = min(asked.window.seconds * SECOND, LONGEST)
 
     def attempted(every: Sequences) -> tuple[Array, list[Array]]:

@@ -30,10 +30,6 @@ from analytics.tables import raw_events
 
 ACTION = Field.read("event_action")
 
-NAMES = {"event_type": 0, "event_action": 1}
-KEY = 2
-"""Where in a name of packed rows a field stands: every other is the key that they are told apart by."""
-
 NOTHING = -1
 
 
@@ -103,7 +99,7 @@ def _ordered(asked: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any
 
 async def answer(asked: Paths, read: Read) -> Links:
     """The largest links over all steps."""
-    columns = await Columns.load(asked, read, None if asked.by.column in NAMES else asked.by)
+    columns = await Columns.load(asked, read, asked.by)
     if columns is None:
         return {"links": [{"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in await read.rows(links(asked))]}
     return {"links": await asyncio.to_thread(Trails(asked, columns).largest)}
@@ -115,10 +111,10 @@ class Trails:
     def __init__(self, asked: Paths, columns: Columns) -> None:
         self._asked = asked
         self._columns = columns
-        column = NAMES.get(asked.by.column, KEY)
-        self._values = sorted({value for name in columns.names if (value := name[column]) is not None})
+        values = columns.values(asked.by)
+        self._values = sorted({value for value in values if value is not None})
         number: dict[str | None, int] = {None: NOTHING, **{value: at for at, value in enumerate(self._values)}}
-        self._value = np.array([number[name[column]] for name in columns.names], np.int64)
+        self._value = np.array([number[value] for value in values], np.int64)
         anchor = asked.begins or asked.ends
         self._anchor = None if anchor is None else columns.passing(anchor)
 

@@ -4,12 +4,12 @@ The same as `attempts.py`, which says what an attempt is, for rows as packed day
 the lowest bit. Found are the places of the rows of each unit's attempt: a column for each step, with NOT_TAKEN where the unit did not get to it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from analytics.queries.sequences import Sequences
-from analytics.stores.columns.day import Array, runs
+from analytics.stores.columns.day import Array, distinct, runs
 
 NOT_TAKEN = -1
 
@@ -23,78 +23,72 @@ Tracker = Callable[[Sequences, Array, int, int], list[Array]]
 def ordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array]:
     """Step after step, each the next row that matches it.
 
-    All rows of the first step with the same next row of the second take the same steps from there on, and the latest of them gets furthest: so only it
-    is followed. Where a unit got furthest, the attempt begins with the first of these that still reaches as far within the window.
+    Whoever begins before the same row of the second step goes on as the others do, and the latest of them gets furthest: so only the latest are followed,
+    and the first of each unit. Where a unit gets furthest, its attempt begins with the first of them that gets as far within the window.
     """
+    begins, seconds = np.flatnonzero(marks & 1), np.flatnonzero(marks & 2)
+    firsts = begins[runs(rows.unit[begins])]
+    either = np.flatnonzero(marks & 3)
+    latest = either[:-1][(marks[either][:-1] & 1 > 0) & (marks[either][1:] & 2 > 0)]
     here = np.arange(len(marks), dtype=np.int32)
-    begins = np.flatnonzero(marks & 1)
-    first = begins[runs(rows.unit[begins])]
-    second = np.flatnonzero(marks & 2)
-    latest = np.maximum.accumulate(np.where(marks & 1, here, NOT_TAKEN))[second - 1]
-    latest[:1][second[:1] == 0] = NOT_TAKEN
-    since = np.append(0, second[:-1])  # who begins before this has another second row
-    led = (latest >= since) & (rows.unit[latest] == rows.unit[second])
-    latest, second, since = latest[led], second[led], since[led]
-    within = rows.at[second] - rows.at[latest] <= window
-    latest, since, place = latest[within], since[within], second[within]
-    places, alive = [latest, place], np.arange(len(place))
-    depth = np.full(len(place), 2, np.int8)
-    for step in range(2, steps):
-        following = np.append(np.minimum.accumulate(np.where(marks & (1 << step), here, len(marks))[::-1])[::-1], len(marks))[place + 1]
-        start = latest[alive]
-        inside = following < len(marks)
-        alive, following, start = alive[inside], following[inside], start[inside]
-        taken = (rows.unit[following] == rows.unit[start]) & (rows.at[following] - rows.at[start] <= window)
-        alive, place = alive[taken], following[taken]
-        depth[alive] = step + 1
-        places.append(np.full(len(latest), NOT_TAKEN))
-        places[step][alive] = place
-    unit = rows.unit[latest]
-    firsts = runs(unit)
-    best = np.maximum.reduceat(depth, firsts) if len(firsts) else depth
-    furthest = np.flatnonzero(depth == np.repeat(best, np.diff(np.append(firsts, len(depth)))))
-    chosen = furthest[runs(unit[furthest])]
-    found = [np.full(len(first), NOT_TAKEN) for _ in range(steps)]
-    found[0] = first.copy()
-    units = np.searchsorted(first, latest[chosen], side="right") - 1
-    for step in range(1, steps):
-        found[step][units] = places[step][chosen]
-    end = np.max([column[chosen] for column in places], axis=0) if len(chosen) else chosen
-    found[0][units] = _from(rows, begins, np.maximum(since[chosen], first[units]), latest[chosen], rows.at[end] - window)
-    return found
 
+    def following(step: int, before: Array) -> Array:
+        matches = np.where(marks & (1 << step), here, len(marks)).astype(np.int32)
+        found: Array = np.append(np.minimum.accumulate(matches[::-1])[::-1], np.int32(len(marks)))[before + 1]
+        return found
 
-def _from(rows: Sequences, begins: Array, low: Array, high: Array, earliest: Array) -> Array:
-    """Of the rows that begin an attempt, between two places each, the first that is not earlier; the one at the high end is not."""
-    high = np.searchsorted(begins, high)
-    low = np.searchsorted(begins, low)
-    while (open_ := low < high).any():
-        middle = (low + high) // 2
-        early = open_ & (rows.at[begins[middle]] < earliest)
-        low = np.where(early, middle + 1, low)
-        high = np.where(open_ & ~early, middle, high)
-    return begins[low]
+    places = _furthest(rows, _climbed(rows, distinct(np.append(firsts, latest)), steps, window, following))
+    since = np.append(0, seconds)[np.searchsorted(seconds, places[0], side="right")]  # who begins before that has another second row
+    places[0] = _earliest(rows, begins, np.maximum(since, firsts), places[0], rows.at[np.max(places, axis=0)] - window)
+    return places
 
 
 def strict(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array]:
     """The same, where each row is the very next after the one before."""
-    begins = np.flatnonzero(marks & 1)
-    unit, at = np.append(rows.unit, NOT_TAKEN), np.append(rows.at, 0)
-    following = np.append(marks, 0)
-    depth = np.ones(len(begins), np.int8)
-    places = [begins, *(np.full(len(begins), NOT_TAKEN) for _ in range(1, steps))]
-    alive = np.arange(len(begins))
+    matches = np.append(marks, 0)
+
+    def following(step: int, before: Array) -> Array:
+        return np.where(matches[before + 1] & (1 << step), before + 1, len(marks))
+
+    return _furthest(rows, _climbed(rows, np.flatnonzero(marks & 1), steps, window, following))
+
+
+def _climbed(rows: Sequences, begins: Array, steps: int, window: int, following: Callable[[int, Array], Array]) -> list[Array]:
+    """From each of these rows as far as it goes; `following` a row there is a place for a step, or none in `rows`."""
+    places, going = [begins], np.arange(len(begins))
     for step in range(1, steps):
-        place = begins[alive] + step
-        taken = (following[place] >> step & 1 > 0) & (unit[place] == unit[begins[alive]]) & (at[place] - at[begins[alive]] <= window)
-        alive = alive[taken]
-        places[step][alive] = place[taken]
-        depth[alive] = step + 1
-    firsts = runs(rows.unit[begins])
+        place = following(step, places[-1][going])
+        inside = place < len(rows.at)
+        place, going = place[inside], going[inside]
+        begin = begins[going]
+        taken = (rows.unit[place] == rows.unit[begin]) & (rows.at[place] - rows.at[begin] <= window)
+        going = going[taken]
+        places.append(np.full(len(begins), NOT_TAKEN))
+        places[-1][going] = place[taken]
+    return places
+
+
+def _furthest(rows: Sequences, places: Sequence[Array]) -> list[Array]:
+    """Of each unit the first that gets furthest."""
+    unit, depth = rows.unit[places[0]], np.zeros(len(places[0]), np.int8)
+    for column in places:
+        depth += column != NOT_TAKEN
+    firsts = runs(unit)
     best = np.maximum.reduceat(depth, firsts) if len(firsts) else depth
-    furthest = np.flatnonzero(depth == np.repeat(best, np.diff(np.append(firsts, len(begins)))))
-    chosen = furthest[runs(rows.unit[begins][furthest])]
+    furthest = np.flatnonzero(depth == np.repeat(best, np.diff(np.append(firsts, len(unit)))))
+    chosen = furthest[runs(unit[furthest])]
     return [column[chosen] for column in places]
+
+
+def _earliest(rows: Sequences, begins: Array, low: Array, high: Array, since: Array) -> Array:
+    """Of the rows that begin attempts, between two of them each, the first that is not before an instant, as the one at the high end is not: by bisection."""
+    low, high = np.searchsorted(begins, low), np.searchsorted(begins, high)
+    while (apart := low < high).any():
+        middle = (low + high) // 2
+        early = rows.at[begins[middle]] < since
+        low, high = np.where(apart & early, middle + 1, low), np.where(apart & ~early, middle, high)
+    found: Array = begins[low]
+    return found
 
 
 def unordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array]:

@@ -19,7 +19,7 @@ from analytics.stores.columns.day import Array, runs, stretched
 
 T = TypeVar("T")
 
-ROWS = 500_000
+ROWS = 250_000
 """Of people in memory at a time, roughly, in each thread: who has more is not parted."""
 
 PERSONS = 1 << 16

@@ -157,7 +157,7 @@ async def n(storer: Storer, *parameters: tuple[str, str]) -> list[int]:
 
 
 async def packed(storer: Storer) -> dict[str, Day]:
-    rows = await storer.connection.fetch("select to_timestamp(start * 3600) as day, data from packed_days")  # type: ignore[attr-defined]
+    rows = await storer.connection.fetch("select to_timestamp(start * 3600) as day, data from packed_days")
     return {f"{found['day']:%m-%d}": Day.decode(found["data"]) for found in rows}
 
 

@@ -40,7 +40,7 @@ def alone(units: list[Unit], order: str, steps: int, window: int) -> list[list[i
     return found
 
 
-def taken(columns: list[np.ndarray]) -> list[list[int]]:  # type: ignore[type-arg]
+def taken(columns: list[np.ndarray]) -> list[list[int]]:
     return [[place for place in places if place != progress.NOT_TAKEN] for places in zip(*(column.tolist() for column in columns), strict=True)]
 
 
