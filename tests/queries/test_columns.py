@@ -19,6 +19,8 @@ from analytics.queries.read import Read, snapshot
 from analytics.stores.columns import packing
 from analytics.stores.columns.day import Day
 from analytics.stores.rollups import coverage
+from analytics.stores.rollups.deltas import Dimensions
+from analytics.stores.rollups.verifying import verify
 from tests.examples import examples
 from tests.queries import oracle_funnel, oracle_paths, oracle_sessions, test_funnel, test_paths, test_sessions
 from tests.queries.conftest import WATERMARK, StillQueue
@@ -27,7 +29,7 @@ from tests.queries.oracle_funnel import Funnel
 from tests.queries.oracle_identity import owned
 from tests.queries.oracle_paths import Paths
 from tests.queries.simple import row
-from tests.queries.storing import Batches, Storer, batches, opened, rows_of
+from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, opened, rows_of
 from tests.queries.streams import written_filters
 from tests.queries.test_funnel import plain, step
 from tests.queries.test_identity import telling
@@ -285,3 +287,19 @@ async def test_both_statements_make_the_same_of_a_day(filled: Storer) -> None:
         found = await columns.Columns.load(asked, read)
     assert found is not None
     assert [part.day.encode() for part in found.parts if part.day.start == before.start] == [before.encode()]
+
+
+async def verified(storer: Storer) -> list[str]:
+    """What is wrong, by day."""
+    async with storer.store._pool.acquire() as connection:
+        verdicts = verify(connection, "default", datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 15, tzinfo=UTC), Dimensions(DIMENSIONS))
+        return [f"{verdict.day:%m-%d} {wrong.kept} {wrong.counted}" async for verdict in verdicts for wrong in verdict.differences]
+
+
+async def test_what_is_packed_is_verified(filled: Storer) -> None:
+    assert await verified(filled) == []
+    other = await filled.connection.fetchval("select data from packed_days order by start limit 1")
+    await filled.connection.execute("update packed_days set data = $1 where start = $2", other, int(datetime(2026, 10, 7, tzinfo=UTC).timestamp()) // 3600)
+    assert await verified(filled) == ["10-07 2 packed rows 2, not the same"]
+    await filled.connection.execute("update packed_days set part = part + 1 where start % 7 >= 0")
+    assert await verified(filled) == []  # nobody trusts it

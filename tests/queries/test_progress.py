@@ -23,7 +23,7 @@ def of_steps(units: list[Unit], steps: int) -> list[Unit]:
     return [[(at, mask & (1 << steps) - 1) for at, mask in unit] for unit in units]
 
 
-def sequences(units: list[Unit]) -> tuple[Sequences, np.ndarray]:  # type: ignore[type-arg]
+def sequences(units: list[Unit]) -> tuple[Sequences, np.ndarray]:
     rows = [(number, at, mask) for number, unit in enumerate(units, 7) for at, mask in unit]
     unit, at, marks = (np.array([row[column] for row in rows], np.int64) for column in range(3))
     return Sequences(unit, at, marks), marks

@@ -116,6 +116,10 @@ class Day(msgspec.Struct, frozen=True, dict=True):
         places = np.minimum(np.searchsorted(self.tied, rows), len(self.tied) - 1)
         return np.where(self.tied[places] == rows, self.turns[places], np.uint32(0))
 
+    def same(self, other: "Day") -> bool:
+        """Whether the other has the same rows."""
+        return self.names == other.names and all(map(np.array_equal, self.columns, other.columns))
+
     def encode(self) -> bytes:
         """As it is stored."""
         packed = [(column.dtype.str, column.tobytes()) for column in self.columns]

@@ -45,6 +45,8 @@ PARTS = "SELECT array_agg(part) FROM rollups WHERE project = $1 AND span = 24 AN
 STRAYED = "SELECT EXISTS (SELECT FROM rollup_strays WHERE project = $1 AND start = $2)"
 WAITING = "SELECT data FROM rollup_deltas WHERE project = $1"
 
+PACKED = "SELECT part, data FROM packed_days WHERE project = $1 AND start = $2"
+
 WRITE = """
 INSERT INTO packed_days (project, start, part, data) VALUES ($1, $2, $3, $4)
 ON CONFLICT (project, start) DO UPDATE SET part = excluded.part, data = excluded.data
@@ -84,6 +86,16 @@ async def made(connection: asyncpg.Connection, project: str, start: int, part: i
         return await asyncio.to_thread(pack, start, [Group((row["event_type"], row["event_action"], None), row["rows"], row["records"]) for row in rows])
     except Strangers:
         return None
+
+
+async def wrong(connection: asyncpg.Connection, project: str, start: int) -> tuple[Day, Day] | None:
+    """A packed day that questions trust and what it should be, if it is not that, in the snapshot of the caller's transaction."""
+    row = await connection.fetchrow(PACKED, project, start)
+    true = row and await made(connection, project, start, row["part"])
+    if true is None:
+        return None
+    kept = await asyncio.to_thread(Day.decode, row["data"])
+    return None if kept.same(true) else (kept, true)
 
 
 async def _waits(connection: asyncpg.Connection, project: str, start: int) -> bool:

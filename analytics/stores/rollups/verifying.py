@@ -1,4 +1,4 @@
-"""Verifying: rollups against raw rows, hour by hour, in one snapshot a day, so that events may be stored meanwhile."""
+"""Verifying: rollups and packed days against raw rows, hour by hour, in one snapshot a day, so that events may be stored meanwhile."""
 
 import asyncio
 from collections import defaultdict
@@ -8,6 +8,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from analytics.stores.columns import packing
 from analytics.stores.rollups import coverage, deltas, raw
 from analytics.stores.rollups.cells import ANY, DAY, Cell, Cells, Place, Row, add_up, gather, unpack
 from analytics.stores.rollups.deltas import Dimensions
@@ -56,7 +57,9 @@ async def _day(connection: asyncpg.Connection, project: str, day: int, dimension
         strangers: dict[str, int] = {}
         counted = await raw.count(connection, project, day, dimensions, lambda actor: strangers.setdefault(actor, STRANGER - len(strangers)))
         kept = await _kept(connection, project, day)
-    return Verdict(raw.instant(day), True, list(_differences(kept, counted)))
+        wrong = await packing.wrong(connection, project, day)
+    packed = [Difference(Place(DAY, day, ANY, ANY, ANY), None, f"{wrong[0].rows} packed rows", f"{wrong[1].rows}, not the same")] if wrong else []
+    return Verdict(raw.instant(day), True, [*_differences(kept, counted), *packed])
 
 
 async def _kept(connection: asyncpg.Connection, project: str, day: int) -> Cells:
