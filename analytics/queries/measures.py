@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
+from functools import reduce
 from typing import Any, ClassVar
 
 import msgspec
@@ -28,7 +29,17 @@ class Union(msgspec.Struct, frozen=True):
     python: Callable[[Iterable[Any]], Any]
 
 
-_SUM = Union(func.sum, sum)
+EXACT = Context(prec=150_000)
+"""As many digits as PostgreSQL's numbers have, at most."""
+
+
+def added(numbers: Iterable[Decimal | int]) -> Decimal:
+    """The exact sum, with as many digits after the point as the number that has most of them."""
+    return reduce(EXACT.add, numbers, Decimal(0))
+
+
+_COUNT = Union(func.sum, sum)
+_SUM = Union(func.sum, added)
 _MIN = Union(func.min, lambda values: min((value for value in values if value is not None), default=None))
 _MAX = Union(func.max, lambda values: max((value for value in values if value is not None), default=None))
 
@@ -44,15 +55,22 @@ class Kind(msgspec.Struct, frozen=True):
     unit: Unit | None = None
     """What it counts each once of, so that equals can be sorted out before they are aggregated."""
     union: Union | None = None
+    share: float | None = None
+    """Of a percentile: which share of the numbers is no greater."""
+
+
+def double(number: Operand) -> Operand:
+    """A number as a double; one too small for that is 0, where the cast alone would fail."""
+    return cast(case((func.abs(number) < _TINY, 0), else_=number), Double)
 
 
 def _percentile(share: float) -> Kind:
-    """Interpolated linearly, in doubles; a number too small for one is 0, where the cast alone would fail."""
-    return Kind(lambda number: func.percentile_cont(share).within_group(cast(case((func.abs(number) < _TINY, 0), else_=number), Double)))
+    """Interpolated linearly, in doubles."""
+    return Kind(lambda number: func.percentile_cont(share).within_group(double(number)), share=share)
 
 
 KINDS = {
-    "count": Kind(lambda _: func.count(), _ROW, empty=0, union=_SUM),
+    "count": Kind(lambda _: func.count(), _ROW, empty=0, union=_COUNT),
     "users": Kind(func.count, empty=0, unit="user"),
     "sessions": Kind(func.count, empty=0, unit="session"),
     "sum": Kind(lambda number: func.coalesce(func.sum(number), 0), empty=0, union=_SUM),

@@ -118,6 +118,11 @@ async def test_a_sum_is_exact_and_sees_json_numbers_only(asker: Asker) -> None:
     assert (await one(asker, ("measure", "sum:metadata.n")))["total"] == 3 * big
 
 
+async def test_a_total_has_all_digits_of_its_buckets(asker: Asker) -> None:
+    await asker.hold([row("2026-11-02", n=10**30 + 1), row("2026-11-03", n=1)])
+    assert await one(asker, ("measure", "sum:metadata.n")) == {"key": {}, "values": [10**30 + 1, 1, 0], "total": 10**30 + 2}
+
+
 async def test_no_number_is_too_large_or_too_small_for_an_answer(asker: Asker) -> None:
     await asker.hold([row("2026-11-02", n=Decimal(text)) for text in ("1e308", "-1e308", "1e308", "1e-400")])
     for name in ("sum", "avg", "min", "max", "p50", "p99"):
