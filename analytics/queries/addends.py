@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Text, and_, any_, case, distinct, func, literal, literal_column, null, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
 
+from analytics.queries import figures
 from analytics.queries.asked import Filtered
 from analytics.queries.fields import By
+from analytics.queries.figures import Of
 from analytics.queries.filters import Condition
 from analytics.queries.measures import Statement
 from analytics.queries.pieces import Unit
@@ -77,7 +79,29 @@ def _places(units: Sequence[Unit]) -> Condition:
 
 
 def raw(asked: Filtered, edges: Sequence[datetime], pieces: Sequence[tuple[datetime, datetime]], by: By | None, with_people: bool) -> Statement:
-    """`bucket` (from 1), group, count, and who: numbers and, of those who have none, names, of the rows in pieces.
+    """`bucket` (from 1), group, count, and who: numbers and, of those who have none, names, of the rows in pieces."""
+    rows, source = _inside(asked, pieces, by, ACTOR.label("actor"))
+    who: list[ColumnElement[Any]] = [null(), null()]
+    if with_people:
+        source = source.outerjoin(people, and_(people.c.project == asked.project, people.c.actor == rows.c.actor))
+        unknown = people.c.number.is_(None)
+        who = [func.array_agg(distinct(people.c.number)).filter(~unknown), func.array_agg(distinct(rows.c.actor)).filter(unknown)]
+    columns = (_bucket(rows, edges), rows.c.key, func.count().label("count"), who[0].label("numbers"), who[1].label("strangers"))
+    return select(*columns).select_from(source).group_by(literal_column("1"), literal_column("2"))
+
+
+def raw_numbers(asked: Filtered, edges: Sequence[datetime], pieces: Sequence[tuple[datetime, datetime]], by: By | None, of: Of) -> Statement:
+    """`bucket` (from 1), group and figures of the rows in pieces."""
+    rows, source = _inside(asked, pieces, by, of.field.number.label("number"))
+    return figures.aggregated(select(_bucket(rows, edges), rows.c.key, rows.c.number).select_from(source).subquery("numbers"), "bucket", of)
+
+
+def _bucket(rows: FromClause, edges: Sequence[datetime]) -> ColumnElement[int]:
+    return func.width_bucket(rows.c.timestamp, literal(list(edges), ARRAY(Instant))).label("bucket")
+
+
+def _inside(asked: Filtered, pieces: Sequence[tuple[datetime, datetime]], by: By | None, column: ColumnElement[Any]) -> tuple[FromClause, FromClause]:
+    """The rows in pieces (`timestamp`, `key` and a column), and where they are read from.
 
     Each piece is looked up by itself (the offset keeps the planner from merging it): joined at once, all rows of the range would be read.
     """
@@ -85,14 +109,6 @@ def raw(asked: Filtered, edges: Sequence[datetime], pieces: Sequence[tuple[datet
     piece = func.unnest(starts, ends).table_valued("start", "end").render_derived("pieces")
     timestamp = raw_events.c.timestamp
     key: ColumnElement[Any] = (by.value if by else null()).label("key")
-    inside = select(timestamp, key, ACTOR.label("actor")).where(*asked.filters, timestamp >= piece.c.start, timestamp < piece.c.end)
+    inside = select(timestamp, key, column).where(*asked.filters, timestamp >= piece.c.start, timestamp < piece.c.end)
     rows = inside.offset(0).lateral("rows")
-    source: FromClause = piece.join(rows, true())
-    who: list[ColumnElement[Any]] = [null(), null()]
-    if with_people:
-        source = source.outerjoin(people, and_(people.c.project == asked.project, people.c.actor == rows.c.actor))
-        unknown = people.c.number.is_(None)
-        who = [func.array_agg(distinct(people.c.number)).filter(~unknown), func.array_agg(distinct(rows.c.actor)).filter(unknown)]
-    bucket = func.width_bucket(rows.c.timestamp, literal(list(edges), ARRAY(Instant)))
-    columns = (bucket.label("bucket"), rows.c.key, func.count().label("count"), who[0].label("numbers"), who[1].label("strangers"))
-    return select(*columns).select_from(source).group_by(literal_column("1"), literal_column("2"))
+    return rows, piece.join(rows, true())

@@ -1,7 +1,7 @@
 """Breakdown: a table of groups, by up to three fields, with several measures of each."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, ClassVar
@@ -13,10 +13,10 @@ from analytics.errors import BadRequest
 from analytics.queries.answer import Question
 from analytics.queries.asked import Filtered, Limit
 from analytics.queries.fields import Field, Several
+from analytics.queries.figures import Of
 from analytics.queries.measures import COUNT, Measure, Number, Statement, number
 from analytics.queries.read import Read
 from analytics.queries.rollup import Rollup
-from analytics.queries.sums import Bucket
 
 Row = list[str | Number]
 """The values of a group, then its measures."""
@@ -147,33 +147,54 @@ async def answer(asked: Breakdown, read: Read) -> Table:
     """The first rows in the order asked for, and how many there are in all."""
     rolled = await _rolled(asked, read)
     read.sources.add("raw" if rolled is None else "rollup")
-    if rolled is not None:
-        return Table(asked.columns, rolled[: asked.limit], len(rolled))
     fields = len(asked.by.fields)
+    if rolled is not None:
+        return Table(asked.columns, [_shown(row, fields) for row in rolled[: asked.limit]], len(rolled))
     found = await read.rows(table(asked))
-    rows = [[*row[:fields], *map(number, row[fields:-1])] for row in found]
-    return Table(asked.columns, rows, found[0].total if found else 0)
+    return Table(asked.columns, [_shown(row[:-1], fields) for row in found], found[0].total if found else 0)
 
 
-async def _rolled(asked: Breakdown, read: Read) -> list[Row] | None:
-    """All rows in order, if rollups have them: of counts and people alone."""
-    fields, measures = asked.by.fields, [measure.name for measure in asked.measure.measures]
-    if not {*measures} <= {"count", "users"}:
+def _shown(row: Sequence[Any], fields: int) -> Row:
+    return [*row[:fields], *map(number, row[fields:])]
+
+
+async def _rolled(asked: Breakdown, read: Read) -> list[list[Any]] | None:
+    """All rows in order, if they can be put together from rollups and what is remembered: of any measures but sessions."""
+    fields, measures = asked.by.fields, asked.measure.measures
+    names = {measure.name for measure in measures}
+    if "sessions" in names:
         return None
     by = fields[0] if len(fields) == 1 else Several(fields)
-    buckets = await Rollup(read).buckets(asked, [asked.start, asked.end], by, people="users" in measures)
-    return None if buckets is None else await asyncio.to_thread(_rows, asked, buckets[0], measures)
+    rollup, edges = Rollup(read), [asked.start, asked.end]
+    groups: dict[Of | None, Mapping[str | None, Any]] = {}
+    for of in dict.fromkeys(map(Of.measure, measures)):
+        buckets = await (rollup.figures(asked, edges, by, of) if of else rollup.buckets(asked, edges, by, people="users" in names))
+        if buckets is None:
+            return None
+        groups[of] = buckets[0]
+    return await asyncio.to_thread(_rows, asked, groups)
 
 
-def _rows(asked: Breakdown, groups: Bucket, measures: Sequence[str]) -> list[Row]:
-    """Sorted by the fields, then, as sorting is stable, by the column asked for."""
+def _rows(asked: Breakdown, groups: Mapping[Of | None, Mapping[str | None, Any]]) -> list[list[Any]]:
+    """Sorted by the fields, then, as sorting is stable, by the column asked for. Every measure has the same groups, as all are of one snapshot."""
     fields = len(asked.by.fields)
     split = Several.split if fields > 1 else lambda key: [key]
-    rows: list[Row] = [[*split(key), *(sum_.count if name == "count" else len(sum_.people) for name in measures)] for key, sum_ in groups.items()]
+    measures = [(measure, groups[Of.measure(measure)]) for measure in asked.measure.measures]
+    rows = [[*split(key), *(_measured(measure, of[key]) for measure, of in measures)] for key in measures[0][1]]
     rows.sort(key=lambda row: [(value is None, value or "") for value in row[:fields]])
     at = asked.columns.index(asked.sort.column)
     known = sorted((row for row in rows if row[at] is not None), key=itemgetter(at), reverse=asked.sort.descending)
     return [*known, *(row for row in rows if row[at] is None)]
+
+
+def _measured(measure: Measure, addend: Any) -> Any:
+    match measure.name:
+        case "count":
+            return addend.count
+        case "users":
+            return len(addend.people)
+        case name:
+            return addend.measure(name)
 
 
 QUESTION = Question("/breakdown", Breakdown, answer)

@@ -8,13 +8,14 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import NamedTuple
 
+from analytics.queries.figures import Figure
 from analytics.queries.sums import Sum
 
-LIMIT = 128_000_000
+LIMIT = 256_000_000
 """Bytes that are kept, roughly."""
 
 OVERHEAD = 400
-"""Bytes of a cell besides its bitmap."""
+"""Bytes of a cell besides its bitmap or its numbers."""
 
 Name = tuple[str, str, str | None]
 """A type, an action (or ANY) and a dimension's value."""
@@ -23,9 +24,9 @@ Cells = dict[Name, Sum]
 
 
 class Kept(NamedTuple):
-    """Cells, or None for those of a dimension that is not complete; whether their people are there too; and bytes, roughly."""
+    """Cells (or, by a key that says so, figures), or None for those of a dimension that is not complete; whether people are there too; and bytes, roughly."""
 
-    cells: Cells | None
+    cells: Cells | dict[Name, Figure] | None
     people: bool
     size: int
 
@@ -34,7 +35,7 @@ class Memory:
     """Cells by key; what was not asked for longest is forgotten first."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._limit = limit
+        self.limit = limit
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self.size = 0
 
@@ -52,5 +53,5 @@ class Memory:
             self.size -= old.size
         self._kept[key] = max(kept, old or kept, key=lambda each: each.people)
         self.size += self._kept[key].size
-        while self.size > self._limit:
+        while self.size > self.limit:
             self.size -= self._kept.popitem(last=False)[1].size

@@ -46,6 +46,7 @@ class Pieces:
     """The buckets between edges, cut into units of rollups and ranges of raw rows."""
 
     def __init__(self, edges: Sequence[datetime], coverage: Coverage) -> None:
+        self.edges = edges
         self.coverage = coverage
         self.units: list[Unit] = []
         self.raw: list[tuple[datetime, datetime]] = []

@@ -11,6 +11,7 @@ from sqlalchemy import Text, and_, false, literal, or_, true
 from analytics.events import Event
 from analytics.queries.asked import Filtered
 from analytics.queries.fields import By, Field, Several
+from analytics.queries.figures import Of
 from analytics.queries.filters import ANY_EVENT, Condition, Events
 from analytics.queries.matching import View, matcher
 from analytics.stores.rollups.cells import ANY
@@ -43,6 +44,8 @@ class Plan(msgspec.Struct, frozen=True):
     by: By | None = None
     raw: bool = False
     """Whether no rows of `rollups` will do: then cells are counted from raw rows, and only remembered like the others."""
+    of: Of | None = None
+    """What cells hold instead of counts and people, which no rows of `rollups` have."""
 
 
 def covers(asked: Filtered, by: By | None = None) -> bool:
@@ -81,12 +84,12 @@ def _group(by: By | None) -> Callable[[str, str, str | None], str | None]:
     return _GRAINS[by.column] if isinstance(by, Field) else lambda type_, action, value: None
 
 
-def plan_of_raw_rows(asked: Filtered, by: By | None) -> Plan | None:
+def plan_of_raw_rows(asked: Filtered, by: By | None, of: Of | None = None) -> Plan | None:
     """For what `plan` has none: cells of just the rows that pass, grouped by just this field. None for a field that is another for everybody."""
     if by is not None and any(field.column in ("user_id", "session_id") for field in by.parts):
         return None
-    name = ("raw", by.text if by else None, frozenset(asked.event.pairs), frozenset(where.text for where in asked.where))
-    return Plan(ANY, name, false(), _is_event(ANY_EVENT), lambda value: True, lambda type_, action, value: value, by, raw=True)
+    name = ("raw", by.text if by else None, frozenset(asked.event.pairs), frozenset(where.text for where in asked.where), of and (of.field.keys, of.each))
+    return Plan(ANY, name, false(), _is_event(ANY_EVENT), lambda value: True, lambda type_, action, value: value, by, raw=True, of=of)
 
 
 def _only(metadata: dict[str, str | None]) -> Event:

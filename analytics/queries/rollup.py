@@ -8,10 +8,11 @@ the rest of a bucket (parts of hours, days that rollups do not cover) from raw r
 """
 
 import asyncio
+import math
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,9 @@ from analytics.queries import addends as sql
 from analytics.queries import settled
 from analytics.queries.asked import Filtered
 from analytics.queries.fields import By
-from analytics.queries.memory import OVERHEAD, Cells, Kept, Name
+from analytics.queries.figures import Figure, Groups, Of, added_up
+from analytics.queries.figures import read as read_figure
+from analytics.queries.memory import OVERHEAD, Kept, Name
 from analytics.queries.pieces import EVER, Coverage, Pieces, Unit
 from analytics.queries.plan import Plan, plan, plan_of_raw_rows
 from analytics.queries.read import STATEMENT_SECONDS, Read
@@ -60,24 +63,38 @@ class Rollup:
                 return found
         return None
 
-    async def _buckets(self, asked: Filtered, edges: Sequence[datetime], by: By | None, plan_: Plan, people: bool) -> list[Bucket] | None:
-        coverage = await self.covered(asked.project, edges[0] == EVER)
+    async def figures(self, asked: Filtered, edges: Sequence[datetime], by: By | None, of: Of) -> list[Groups] | None:
+        """What the numbers in a field are between each two edges; None where only raw rows can say."""
+        plan_ = plan_of_raw_rows(asked, by, of)
+        pieces = await self._pieces(asked.project, edges, plan_) if plan_ else None
+        if plan_ is None or pieces is None or (cells := await self._cells(asked, pieces.units, plan_, people=False)) is None:
+            return None
+        rows = await self._read.rows(sql.raw_numbers(asked, pieces.edges, pieces.raw, by, of)) if pieces.raw else []
+        return await asyncio.to_thread(_figures, len(edges) - 1, cells, rows, of)
+
+    async def _pieces(self, project: str, edges: Sequence[datetime], plan_: Plan) -> Pieces | None:
+        """The buckets, cut; None where too little of them can come from anywhere but raw rows."""
+        coverage = await self.covered(project, edges[0] == EVER)
         if coverage is None or coverage.waiting > MAX_WAITING:
             return None
-        edges = [*edges[:-1], await self._rounded(asked.project, edges[-1], coverage)]
+        edges = [*edges[:-1], await self._rounded(project, edges[-1], coverage)]
         if plan_.raw:
-            coverage = settled.without(coverage, await self.waiting(asked.project) if coverage.waiting else [])
+            coverage = settled.without(coverage, await self.waiting(project) if coverage.waiting else [])
             self._read.sources.add("raw")
         pieces = Pieces(edges, coverage)
-        if pieces.mostly_raw:
+        return None if pieces.mostly_raw else pieces
+
+    async def _buckets(self, asked: Filtered, edges: Sequence[datetime], by: By | None, plan_: Plan, people: bool) -> list[Bucket] | None:
+        pieces = await self._pieces(asked.project, edges, plan_)
+        if pieces is None:
             return None
         cells = await self._cells(asked, pieces.units, plan_, people)
-        waiting = await self.waiting(asked.project) if coverage.waiting and not plan_.raw else []
+        waiting = await self.waiting(asked.project) if pieces.coverage.waiting and not plan_.raw else []
         sums = Sums(len(edges) - 1, self._read.links)
         if cells is None or not all(_add_delta(sums, pieces, plan_, delta, people) for delta in waiting):
             return None
         if pieces.raw:
-            self._add_raw(sums, await self._read.rows(sql.raw(asked, edges, pieces.raw, by, people)))
+            self._add_raw(sums, await self._read.rows(sql.raw(asked, pieces.edges, pieces.raw, by, people)))
         return await asyncio.to_thread(_added_up, sums, cells, plan_, people)
 
     async def covered(self, project: str, ever: bool) -> Coverage | None:
@@ -105,18 +122,20 @@ class Rollup:
             self._waiting[project] = [deltas.unpack(row.data) for row in await self._read.rows(sql.waiting(project))]
         return self._waiting[project]
 
-    async def _cells(self, asked: Filtered, units: Sequence[Unit], plan_: Plan, people: bool) -> list[tuple[int, Cells]] | None:
-        """The cells of each unit with its bucket, from memory or else from the database; None if they do not tell all of a dimension."""
+    async def _cells(self, asked: Filtered, units: Sequence[Unit], plan_: Plan, people: bool) -> list[tuple[int, Any]] | None:
+        """The cells of each unit with its bucket, from memory or else from the database; None if they do not tell all, or would be too many to hold."""
         memory, project = self._read.memory, asked.project
+        limit = memory.limit if plan_.of else math.inf
         keys = _keys(project, units, plan_, await self._read.rows(sql.parts(project, units))) if units else {}
         found = {unit: kept for unit, key in keys.items() if (kept := memory.find(key, people=people))}
         missing = [unit for unit in keys if unit not in found]
         for run in settled.runs(missing) if plan_.raw else [missing] if missing else []:
+            if not _all_told(found.values(), limit):
+                return None
             for unit, kept in (await (self._counted if plan_.raw else self._read_rows)(asked, run, plan_, people)).items():
                 found[unit] = kept
                 memory.keep(keys[unit], kept)
-        cells = [(unit.bucket, kept.cells) for unit, kept in found.items() if kept.cells is not None]
-        return cells if len(cells) == len(found) else None
+        return [(unit.bucket, kept.cells) for unit, kept in found.items()] if _all_told(found.values(), limit) else None
 
     async def _read_rows(self, asked: Filtered, units: Sequence[Unit], plan_: Plan, people: bool) -> dict[Unit, Kept]:
         """The cells of units from `rollups`."""
@@ -127,6 +146,9 @@ class Rollup:
         """The cells of units that follow each other from raw rows. Raises Unavailable once it has taken too long; what is known by then stays known."""
         if time.monotonic() - self._began > STATEMENT_SECONDS:
             raise Unavailable(f"the question took longer than {STATEMENT_SECONDS} s; ask again, and it goes on from there", code="too_slow", retry_after=1)
+        if plan_.of:
+            rows = await self._read.rows(settled.numbers_of(asked, units, plan_.by, plan_.of))
+            return await asyncio.to_thread(settled.cells_of_numbers, units, rows, plan_.of)
         rows = await self._read.rows(settled.counts(asked, units, plan_.by, people), linked=False)  # who is whom may change, what is remembered may not
         return await asyncio.to_thread(settled.cells, units, rows, people)
 
@@ -134,6 +156,11 @@ class Rollup:
         for bucket, group, count, numbers, strangers in rows:
             found = [self._strangers.setdefault(stranger, _STRANGER - len(self._strangers)) for stranger in strangers or ()]
             sums.add(bucket - 1, group, Sum(count, BitMap([*(numbers or ()), *found])))
+
+
+def _all_told(kept: Collection[Kept], limit: float) -> bool:
+    """Whether no cells are lacking, and all may be held at once."""
+    return all(each.cells is not None for each in kept) and sum(each.size for each in kept) <= limit
 
 
 def _keys(project: str, units: Sequence[Unit], plan_: Plan, rows: Iterable[Any]) -> dict[Unit, Hashable]:
@@ -191,7 +218,20 @@ class _Reading:
         return Kept({name: Sum(count, self._bitmaps.get(name, ())) for name, count in self._counts.items()}, self._people, size)
 
 
-def _added_up(sums: Sums, cells: Iterable[tuple[int, Cells]], plan_: Plan, people: bool) -> list[Bucket]:
+def _figures(buckets: int, cells: Iterable[tuple[int, dict[Name, Figure]]], rows: Iterable[Any], of: Of) -> list[Groups] | None:
+    """What cells and raw rows say together; None if there are too many numbers in the latter."""
+    found: list[list[tuple[str | None, Figure]]] = [[] for _ in range(buckets)]
+    for bucket, figures in cells:
+        found[bucket] += [(value, figure) for (_, _, value), figure in figures.items()]
+    for bucket, group, *values in rows:
+        figure = read_figure(of, *values)
+        if figure is None:
+            return None
+        found[bucket - 1].append((group, figure))
+    return added_up(found)
+
+
+def _added_up(sums: Sums, cells: Iterable[tuple[int, dict[Name, Sum]]], plan_: Plan, people: bool) -> list[Bucket]:
     """The buckets, with the cells whose values pass."""
     for bucket, found in cells:
         for (type_, action, value), sum_ in found.items():

@@ -12,10 +12,12 @@ from pyroaring import BitMap
 from sqlalchemy import ColumnElement, LargeBinary, and_, func, literal, literal_column, null, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from analytics.queries import figures
 from analytics.queries.asked import Filtered
 from analytics.queries.fields import By
+from analytics.queries.figures import Figure, Of, Spread
 from analytics.queries.measures import Statement
-from analytics.queries.memory import OVERHEAD, Cells, Kept
+from analytics.queries.memory import OVERHEAD, Kept, Name
 from analytics.queries.pieces import Coverage, Unit
 from analytics.queries.sums import Sum, numbers
 from analytics.queries.units import ACTOR
@@ -52,13 +54,9 @@ def _end(unit: Unit) -> int:
 
 def counts(asked: Filtered, units: Sequence[Unit], by: By | None, with_people: bool) -> Statement:
     """`unit` (from 1), group and count of a run, and who: their numbers, four bytes each, and whether anybody has none."""
-    edges = [instant(hour) for hour in (units[0].starts.start, *map(_end, units))]
-    timestamp = raw_events.c.timestamp
-    key: ColumnElement[Any] = (by.value if by else null()).label("key")
-    unit = func.width_bucket(timestamp, literal(edges, ARRAY(Instant))).label("unit")
     labels = ["unit", "key", *(["actor"] if with_people else [])]
-    columns = [unit, key, *([ACTOR.label("actor")] if with_people else []), func.count().label("n")]
-    rows = select(*columns).where(*asked.filters, timestamp >= edges[0], timestamp < edges[-1]).group_by(*map(literal_column, labels)).subquery("rows")
+    columns: list[ColumnElement[Any]] = [*([ACTOR.label("actor")] if with_people else []), func.count().label("n")]
+    rows = _rows(asked, units, by, *columns).group_by(*map(literal_column, labels)).subquery("rows")
     if not with_people:
         return select(rows.c.unit, rows.c.key, rows.c.n.label("count"), null().label("numbers"), literal_column("false").label("strangers"))
     known = rows.outerjoin(people, and_(people.c.project == asked.project, people.c.actor == rows.c.actor))
@@ -68,9 +66,23 @@ def counts(asked: Filtered, units: Sequence[Unit], by: By | None, with_people: b
     return select(rows.c.unit, rows.c.key, count, who, strangers).select_from(known).group_by(rows.c.unit, rows.c.key)
 
 
+def numbers_of(asked: Filtered, units: Sequence[Unit], by: By | None, of: Of) -> Statement:
+    """`unit` (from 1), group and figures of a run."""
+    return figures.aggregated(_rows(asked, units, by, of.field.number.label("number")).subquery("rows"), "unit", of)
+
+
+def _rows(asked: Filtered, units: Sequence[Unit], by: By | None, *columns: ColumnElement[Any]) -> Statement:
+    """The rows of a run: `unit` (from 1), `key` and some columns."""
+    edges = [instant(hour) for hour in (units[0].starts.start, *map(_end, units))]
+    timestamp = raw_events.c.timestamp
+    key: ColumnElement[Any] = (by.value if by else null()).label("key")
+    unit = func.width_bucket(timestamp, literal(edges, ARRAY(Instant))).label("unit")
+    return select(unit, key, *columns).where(*asked.filters, timestamp >= edges[0], timestamp < edges[-1])
+
+
 def cells(units: Sequence[Unit], rows: Iterable[Any], with_people: bool) -> dict[Unit, Kept]:
     """The cells of each unit; none of one that has too many groups, or somebody without a number, for whom other ways are better."""
-    found: list[Cells | None] = [{} for _ in units]
+    found: list[dict[Name, Sum] | None] = [{} for _ in units]
     sizes = [OVERHEAD for _ in units]
     for row in rows:
         at = row.unit - 1
@@ -81,4 +93,19 @@ def cells(units: Sequence[Unit], rows: Iterable[Any], with_people: bool) -> dict
         of[ANY, ANY, row.key] = Sum(int(row.count), BitMap(numbers(row.numbers)) if with_people else ())
         sizes[at] += OVERHEAD + len(row.numbers or b"") // 2
     kept = (Kept(of, with_people or of is None, size) for of, size in zip(found, sizes, strict=True))
+    return dict(zip(units, kept, strict=True))
+
+
+def cells_of_numbers(units: Sequence[Unit], rows: Iterable[Any], of: Of) -> dict[Unit, Kept]:
+    """The cells of each unit; none of one that has too many groups or numbers."""
+    found: list[dict[Name, Figure] | None] = [{} for _ in units]
+    sizes = [OVERHEAD for _ in units]
+    for unit, key, *values in rows:
+        of_unit, figure = found[unit - 1], figures.read(of, *values)
+        if of_unit is None or figure is None or len(of_unit) == MAX_VALUES:
+            found[unit - 1] = None
+            continue
+        of_unit[ANY, ANY, key] = figure
+        sizes[unit - 1] += OVERHEAD + (figure.size if isinstance(figure, Spread) else 0)
+    kept = (Kept(of_unit, True, OVERHEAD if of_unit is None else size) for of_unit, size in zip(found, sizes, strict=True))
     return dict(zip(units, kept, strict=True))

@@ -1,20 +1,29 @@
 """Source: where the lines of a measure come from, precomputed or raw, behind one face; the planner picks."""
 
 import asyncio
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Any, Protocol
+from operator import itemgetter
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import msgspec
 
+from analytics.queries import figures
 from analytics.queries.asked import Filtered
 from analytics.queries.fields import Field
+from analytics.queries.figures import Figure, Of
 from analytics.queries.lines import OTHER, Found, Groups, Window, found, largest, lines
 from analytics.queries.measures import Measure
 from analytics.queries.read import Read
 from analytics.queries.rollup import Rollup
 from analytics.queries.sums import Bucket, Sum, united, whole
+
+MAX_LOOKS = 300_000
+"""Figures that are looked at for rolling measures, each as often as it is in a window; more are for the database."""
+
+Addend = TypeVar("Addend")
 
 Totals = dict[int, Any]
 """Slot → the measure over the whole range, for slots that have rows."""
@@ -45,7 +54,8 @@ class Source(Protocol):
 
 async def choose(wanted: Wanted, read: Read) -> Source:
     """Rollups where they cover all that is wanted, else raw rows."""
-    rolled = await Rolled.load(wanted, read) if wanted.measure.name in ("count", "users") else None
+    kind: type[Added[Any]] = Figured if wanted.measure.field else Rolled
+    rolled = await kind.load(wanted, read) if wanted.measure.name != "sessions" else None
     read.sources.add("rollup" if rolled else "raw")
     return rolled or Rows(wanted, read)
 
@@ -78,31 +88,50 @@ class Rows(Source):
         return {slot: buckets[0] for slot, buckets in whole.items()}
 
 
-class Rolled(Source):
-    """Sums of rollups, between all edges that matter; looked at in a thread, for there may be millions."""
+class Added(Source, Generic[Addend]):
+    """What is added up between all edges that matter; looked at in a thread, for there may be millions of addends."""
 
-    def __init__(self, wanted: Wanted, edges: Sequence[datetime], buckets: Sequence[Bucket]) -> None:
+    def __init__(self, wanted: Wanted, edges: Sequence[datetime], buckets: Sequence[Mapping[str | None, Addend]]) -> None:
         self._wanted = wanted
         self._buckets = list(zip(edges, buckets, strict=False))
-        self._users = wanted.measure.name == "users"
-        self._whole = whole([bucket for start, bucket in self._buckets if wanted.asked.start <= start < wanted.asked.end])
+        self._whole = self._joined([bucket for start, bucket in self._buckets if wanted.asked.start <= start < wanted.asked.end])
 
     @classmethod
-    async def load(cls, wanted: Wanted, read: Read) -> "Rolled | None":
+    async def load(cls, wanted: Wanted, read: Read) -> Self | None:
+        """None where only raw rows can say."""
         asked = wanted.asked
         edges = {asked.start, asked.end, *(edge for window in (wanted.window, wanted.previous) if window for edge in window.edges)}
         ordered = sorted(edge for edge in edges if edge <= asked.end)
         if wanted.window.rolling == 1 and wanted.previous is None:
             ordered = [edge for edge in ordered if edge >= asked.start]
-        buckets = await Rollup(read).buckets(asked, ordered, wanted.by, people=wanted.measure.name == "users")
+        buckets = await cls._read(wanted, Rollup(read), ordered)
         return None if buckets is None else await asyncio.to_thread(cls, wanted, ordered, buckets)
+
+    @classmethod
+    @abstractmethod
+    async def _read(cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]) -> Sequence[Mapping[str | None, Addend]] | None:
+        """The addends between each two edges, by group."""
+
+    @abstractmethod
+    def _joined(self, buckets: Sequence[Mapping[str | None, Addend]]) -> Mapping[str | None, Addend]:
+        """Several buckets as one."""
+
+    @abstractmethod
+    def _measure(self, addends: Sequence[Addend]) -> Any:
+        """The measure of some addends together."""
+
+    @abstractmethod
+    def _rolled(self, buckets: Sequence[Sequence[Addend]], rolling: int) -> list[Any]:
+        """The measure of each `rolling` neighbours."""
 
     async def largest(self, limit: int) -> list[str | None]:
         return [None] if self._wanted.by is None else await asyncio.to_thread(self._largest, limit)
 
     def _largest(self, limit: int) -> list[str | None]:
-        totals = {group: self._measure([sum_]) for group, sum_ in self._whole.items()}
-        return sorted(totals, key=lambda group: (-totals[group], group is None, group or ""))[:limit]
+        totals = [(group, self._measure([addend])) for group, addend in self._whole.items()]
+        totals.sort(key=lambda item: (item[0] is None, item[0] or ""))
+        measured = sorted((item for item in totals if item[1] is not None), key=itemgetter(1), reverse=True)  # equals stay in their order
+        return [group for group, _ in [*measured, *(item for item in totals if item[1] is None)]][:limit]
 
     async def values(self, groups: Groups, window: Window) -> Found:
         return await asyncio.to_thread(self._values, groups, window)
@@ -119,22 +148,37 @@ class Rolled(Source):
 
     def _totals(self, groups: Groups) -> Totals:
         range_ = [self._wanted.asked.start, self._wanted.asked.end]
-        return {slot: self._measure(sums) for slot, (sums,) in self._slots(groups, [(range_[0], self._whole)], range_).items()}
+        return {slot: self._measure(addends) for slot, (addends,) in self._slots(groups, [(range_[0], self._whole)], range_).items()}
 
-    def _slots(self, groups: Groups, parts: Sequence[tuple[datetime, Bucket]], edges: Sequence[datetime]) -> dict[int, list[list[Sum]]]:
-        """The sums of each slot by bucket."""
+    def _slots(self, groups: Groups, parts: Sequence[tuple[datetime, Mapping[str | None, Addend]]], edges: Sequence[datetime]) -> dict[int, list[list[Addend]]]:
+        """The addends of each slot by bucket."""
         slot_of = {group: slot for slot, group in enumerate(groups.shown, 1)}
-        slots: dict[int, list[list[Sum]]] = {}
+        slots: dict[int, list[list[Addend]]] = {}
         at = 0
         for start, bucket in parts:
             while edges[at + 1] <= start:
                 at += 1
-            for group, sum_ in bucket.items():
+            for group, addend in bucket.items():
                 slot = slot_of.get(group, OTHER)
                 if slot not in slots:
                     slots[slot] = [[] for _ in edges[1:]]
-                slots[slot][at].append(sum_)
+                slots[slot][at].append(addend)
         return slots
+
+
+class Rolled(Added[Sum]):
+    """Counts and people, of rollups or in their shape."""
+
+    @classmethod
+    async def _read(cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]) -> list[Bucket] | None:
+        return await rollup.buckets(wanted.asked, edges, wanted.by, people=wanted.measure.name == "users")
+
+    def _joined(self, buckets: Sequence[Mapping[str | None, Sum]]) -> Bucket:
+        return whole(buckets)
+
+    @property
+    def _users(self) -> bool:
+        return self._wanted.measure.name == "users"
 
     def _measure(self, sums: Sequence[Sum]) -> int:
         return len(united([sum_.people for sum_ in sums])) if self._users else sum(sum_.count for sum_ in sums)
@@ -159,3 +203,23 @@ class Rolled(Source):
             if (at + 1) % rolling:
                 backward[at] = backward[at + 1] | people[at]
         return [backward[at].union_cardinality(forward[at + rolling - 1]) for at in windows]
+
+
+class Figured(Added[Figure]):
+    """What is said of numbers, which only raw rows have."""
+
+    @classmethod
+    async def _read(cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]) -> list[figures.Groups] | None:
+        of = Of.measure(wanted.measure)
+        assert of is not None  # noqa: S101 - `choose` saw to it
+        buckets = await rollup.figures(wanted.asked, edges, wanted.by, of)
+        return None if buckets is None or (wanted.window.rolling > 1 and wanted.window.rolling * sum(map(len, buckets)) > MAX_LOOKS) else buckets
+
+    def _joined(self, buckets: Sequence[Mapping[str | None, Figure]]) -> figures.Groups:
+        return figures.whole(buckets)
+
+    def _measure(self, addends: Sequence[Figure]) -> Any:
+        return figures.joined(addends).measure(self._wanted.measure.name) if addends else self._wanted.measure.kind.empty
+
+    def _rolled(self, buckets: Sequence[Sequence[Figure]], rolling: int) -> list[Any]:
+        return [self._measure([addend for addends in buckets[at : at + rolling] for addend in addends]) for at in range(len(buckets) - rolling + 1)]

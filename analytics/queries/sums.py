@@ -3,7 +3,7 @@
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pyroaring import BitMap
 
@@ -56,7 +56,7 @@ def people(bucket: Bucket) -> BitMap:
     return bucket[None].people if bucket else BitMap()
 
 
-def whole(buckets: Iterable[Bucket]) -> Bucket:
+def whole(buckets: Iterable[Mapping[str | None, Sum]]) -> Bucket:
     """Several buckets as one."""
     sums = Sums(1)
     for bucket in buckets:

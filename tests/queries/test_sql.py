@@ -40,6 +40,8 @@ CASES: dict[str, tuple[Any, ...]] = {
     "funnel_columns": ("/funnel", [*DAYS, ("step", "page"), ("step", "account:signup"), ("by", "metadata.plan"), ("where", "user_id.set")], True),
     "paths_columns": ("/paths", [*DAYS, ("unit", "session")], True),
     "trends_settled": ("/trends", [*DAYS, ("measure", "users"), ("where", "metadata.plan.eq.pro"), ("where", "user_id.set"), ("by", "metadata.page")], True),
+    "trends_settled_sum": ("/trends", [("from", "2026-11-01T00:30"), ("to", "2026-11-04"), ("measure", "sum:metadata.n"), ("by", "metadata.page")], True),
+    "trends_settled_percentile": ("/trends", [*DAYS, ("measure", "p95:metadata.ms"), ("event", "api:call")], True),
     "trends_percentile": ("/trends", [*DAYS, ("measure", "p95:metadata.ms"), ("event", "api:call,*:rpc")]),
     "breakdown": ("/breakdown", [*DAYS, ("by", "metadata.page,event_type"), ("measure", "count,avg:metadata.ms"), ("sort", "event_type")]),
     "breakdown_users": ("/breakdown", [*DAYS, ("by", "metadata.page"), ("measure", "users,p50:metadata.ms")]),

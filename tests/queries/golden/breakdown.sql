@@ -1,3 +1,16 @@
+SELECT (SELECT rollup_since.start
+FROM rollup_since
+WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
+ LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+FROM rollup_deltas
+WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+
 SELECT groups.key0, groups.key1, groups.value0, groups.value1, count(*) OVER () AS total
 FROM (SELECT rows.key0 AS key0, rows.key1 AS key1, count(*) AS value0, avg(rows.operand1) AS value1
 FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS key0, raw_events.event_type AS key1, CASE WHEN (jsonb_typeof(raw_events.metadata -> $2::VARCHAR) = $3::VARCHAR) THEN CAST(raw_events.metadata ->> $4::VARCHAR AS NUMERIC) END AS operand1, 1 AS operand0

@@ -1,3 +1,16 @@
+SELECT (SELECT rollup_since.start
+FROM rollup_since
+WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
+ LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+FROM rollup_deltas
+WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+FROM rollups
+WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+
 SELECT groups.key0, groups.value0, groups.value1, count(*) OVER () AS total
 FROM (SELECT parts.key0 AS key0, max(parts.value0) AS value0, max(parts.value1) AS value1
 FROM (SELECT rows.key0 AS key0, CAST(NULL AS NUMERIC) AS value0, percentile_cont($1::FLOAT) WITHIN GROUP (ORDER BY CAST(CASE WHEN (abs(rows.operand1) < 1e-300) THEN $2::INTEGER ELSE rows.operand1 END AS DOUBLE PRECISION)) AS value1
