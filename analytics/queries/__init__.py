@@ -14,7 +14,7 @@
 `rollup.py`      what is precomputed                         `pieces.py`     what it covers of a bucket
 `addends.py`     the statements that read it                 `sums.py`       put together
 `settled.py`     the same of raw rows, where days are over   `memory.py`     what was read of both before
-`figures.py`     of numbers, what sums and percentiles need
+`figures.py`     of numbers, what sums and percentiles need  `walk.py`       the newest rows that pass
 `read.py`        one snapshot of the database                `replica.py`    until when one of a replica is complete
 `answer.py`      the envelope                                `formats.py`    how exported events are written
 `kept.py`        answers that are kept                       `mark.py`       whether they still hold

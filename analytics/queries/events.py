@@ -2,7 +2,9 @@
 
 import base64
 import struct
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from analytics.queries.answer import Question
 from analytics.queries.asked import Asked, Filtered, Limit
 from analytics.queries.measures import Statement
 from analytics.queries.read import Read
+from analytics.queries.walk import walk
 from analytics.tables import dead_letters, raw_events
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,10 +61,10 @@ class Page(TypedDict):
     next: str | None
 
 
-def page(asked: Events) -> Statement:
-    """The rows of a page, and one more if there are more."""
+def page(asked: Events, start: datetime, end: datetime, limit: int) -> Statement:
+    """The newest rows between two instants and after the cursor, newest first."""
     place = (raw_events.c.timestamp, raw_events.c.id)
-    statement = stored().where(*asked.rows()).order_by(*(column.desc() for column in place)).limit(asked.limit + 1)
+    statement = stored().where(*asked.rows(start, end)).order_by(*(column.desc() for column in place)).limit(limit)
     if asked.cursor is None:
         return statement
     return statement.where(tuple_(*place) < tuple_(asked.cursor.timestamp, asked.cursor.id))
@@ -78,8 +81,20 @@ def shown(row: Row[Any]) -> Event:
 
 
 async def answer(asked: Events, read: Read) -> Page:
-    """A page, and the cursor of the next one if there is one."""
-    rows = await read.rows(page(asked))
+    """A page, and the cursor of the next one if there is one; filters may leave so little that it has to be looked for."""
+    if asked.event.everything and not asked.where:
+        return await answer_at_once(asked, read)
+    cursor = asked.cursor
+    end = cursor.timestamp + timedelta(microseconds=1) if cursor and cursor.timestamp < asked.end else asked.end
+    return _paged(asked, await walk(asked, end, asked.limit + 1, partial(page, asked), read))
+
+
+async def answer_at_once(asked: Events, read: Read) -> Page:
+    """The same in one statement, whatever the filters are."""
+    return _paged(asked, await read.rows(page(asked, asked.start, asked.end, asked.limit + 1)))
+
+
+def _paged(asked: Events, rows: Sequence[Row[Any]]) -> Page:
     here = rows[: asked.limit]
     return {"rows": [public(shown(row)) for row in here], "next": Cursor.after(here[-1]).text if len(rows) > len(here) else None}
 

@@ -191,7 +191,7 @@ async def answer_one(asked: OneUser, read: Read) -> Page:
 async def answer_timeline(asked: Timeline, read: Read) -> events.Page:
     """A page of what somebody did, newest first."""
     names = await _names(asked, read, [await _person(asked, read, asked.id)])
-    return await events.answer(Named(**msgspec.structs.asdict(asked), names=tuple(names)) if names else asked, read)
+    return await events.answer_at_once(Named(**msgspec.structs.asdict(asked), names=tuple(names)) if names else asked, read)
 
 
 async def _person(asked: Filtered, read: Read, name: str) -> str:
