@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -22,6 +22,9 @@ MAX_NUMBERS = 200_000
 
 FEW = 200
 """Numbers of a run up to which it is quicker to sort all than to look for those that matter."""
+
+ARRAYS = 200
+"""Bytes of a run besides its numbers."""
 
 HALVES = 40
 """Steps of that looking, at most: of numbers that lie believably far apart a dozen are enough."""
@@ -44,6 +47,9 @@ class Of(msgspec.Struct, frozen=True):
 
 class Figures(msgspec.Struct, frozen=True):
     """How many numbers, their sum (which has as many digits after the point as PostgreSQL's) and their extremes."""
+
+    size: ClassVar = 150
+    """Bytes, roughly."""
 
     count: int
     sum: Decimal
@@ -84,7 +90,7 @@ class Run:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Bytes of what is in the arrays."""
         return self.numbers.nbytes + (0 if self.upto is None else self.upto.nbytes)
 
     def at(self, place: int) -> float:
@@ -118,8 +124,8 @@ class Spread:
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return sum(run.size for run in self.runs)
+        """Bytes, roughly."""
+        return sum(ARRAYS + run.size for run in self.runs)
 
     def measure(self, name: str) -> float | None:
         """The percentile of this name, or None of no numbers: as `percentile_cont` interpolates, to the last bit where both round each step."""

@@ -147,7 +147,7 @@ class Rollup:
         if time.monotonic() - self._began > STATEMENT_SECONDS:
             raise Unavailable(f"the question took longer than {STATEMENT_SECONDS} s; ask again, and it goes on from there", code="too_slow", retry_after=1)
         if plan_.of:
-            rows = await self._read.rows(settled.numbers_of(asked, units, plan_.by, plan_.of))
+            rows = await self._read.rows(settled.numbers_of(asked, units, plan_.by, plan_.of), linked=False)
             return await asyncio.to_thread(settled.cells_of_numbers, units, rows, plan_.of)
         rows = await self._read.rows(settled.counts(asked, units, plan_.by, people), linked=False)  # who is whom may change, what is remembered may not
         return await asyncio.to_thread(settled.cells, units, rows, people)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from analytics.queries import figures
 from analytics.queries.asked import Filtered
 from analytics.queries.fields import By
-from analytics.queries.figures import Figure, Of, Spread
+from analytics.queries.figures import Figure, Of
 from analytics.queries.measures import Statement
 from analytics.queries.memory import OVERHEAD, Kept, Name
 from analytics.queries.pieces import Coverage, Unit
@@ -106,6 +106,6 @@ def cells_of_numbers(units: Sequence[Unit], rows: Iterable[Any], of: Of) -> dict
             found[unit - 1] = None
             continue
         of_unit[ANY, ANY, key] = figure
-        sizes[unit - 1] += OVERHEAD + (figure.size if isinstance(figure, Spread) else 0)
+        sizes[unit - 1] += OVERHEAD + figure.size
     kept = (Kept(of_unit, True, OVERHEAD if of_unit is None else size) for of_unit, size in zip(found, sizes, strict=True))
     return dict(zip(units, kept, strict=True))

@@ -218,6 +218,13 @@ async def test_groups_without_numbers_come_last_and_equal_ones_in_code_point_ord
     assert found["other"]["total"] == {"avg": 0.5, "p50": 0.5}[name]
 
 
+async def test_a_breakdown_has_every_measure_of_every_group(storer: Storer) -> None:
+    await hold(storer, [row(a_day(at), f"u{at % 3}", k="ab"[at % 2], n=at) for at in range(12)] + [row(a_day(1), k="c")])
+    measures = ["p50:metadata.n", "count", "users", *(f"{name}:metadata.n" for name in ("sum", "avg", "min", "max", "p90"))]
+    found = await asked_both_ways(storer, "/breakdown", [*WEEK, ("by", "metadata.k"), ("measure", ",".join(measures)), ("sort", "metadata.k")])
+    assert found["rows"] == [["a", 5, 6, 3, 30, 5, 0, 10, 9], ["b", 6, 6, 3, 36, 6, 1, 11, 10], ["c", None, 1, 1, 0, None, None, None, None]]
+
+
 @pytest.mark.parametrize(("day", "hours"), [("2026-10-25", 25), ("2026-03-29", 23)])
 async def test_a_local_day_has_the_numbers_of_all_its_hours(storer: Storer, day: str, hours: int) -> None:
     first = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
@@ -309,7 +316,10 @@ async def test_more_groups_than_can_be_kept_are_left_to_the_database(filled: Sto
     await filled.write([row("2026-10-07T12:30", k="other", n=1)])
     await filled.store.compact()
     monkeypatch.setattr(settled, "MAX_VALUES", 1)
-    found = await filled.ask("/trends", *WEEK, ("measure", "sum:metadata.n"), ("by", "metadata.k"))
+    by_group = [*WEEK, ("measure", "sum:metadata.n"), ("by", "metadata.k")]
+    with nothing_but_figures(), pytest.raises(AssertionError):
+        await filled.ask("/trends", *by_group)
+    found = await filled.ask("/trends", *by_group)
     assert sum(line["total"] for line in found["data"]["series"]) == 57
 
 
@@ -318,12 +328,14 @@ async def test_more_numbers_than_can_be_kept_are_left_to_the_database_and_read_f
 ) -> None:
     await filled.write([row("2026-10-07T03:00", k="other", n=1000), row("2026-10-07T03:00:01", n=1000)])
     await filled.store.compact()
-    assert await total(filled, "max") == 1000
+    monkeypatch.setattr(settled, "HOURS", 24)
     monkeypatch.setattr(figures, "MAX_NUMBERS", 1)
     assert [await total(filled, "p50") for _ in range(2)] == [9, 9]
-    assert counted.call_count == 2
+    assert counted.call_count == 3
+    for by in ([], [("by", "metadata.k")]):
+        with nothing_but_figures(), pytest.raises(AssertionError):
+            await total(filled, "p50", *by)
     found = await filled.ask("/trends", *WEEK, ("measure", "p50:metadata.n"), ("by", "metadata.k"))
-    assert len(found["data"]["series"]) == 9
     assert found["data"]["series"][0]["total"] == 1000
 
 
