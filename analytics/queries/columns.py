@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from sqlalchemy import LargeBinary, Text, and_, any_, cast, func, literal, literal_column, null, select
+from sqlalchemy import LargeBinary, Text, and_, any_, func, literal, literal_column, null, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.errors import Unavailable
@@ -107,7 +107,6 @@ class Columns:
         found = await _Loading(asked, read, by, only).days()
         if found is None:
             return None
-        read.sources.add("rollup" if by is None and not asked.where else "raw")
         return await asyncio.to_thread(cls, found, asked.start, asked.end, read)
 
     def each(self, work: Callable[[S], T], over: Iterable[S]) -> list[T]:
@@ -135,7 +134,7 @@ def microseconds(moment: datetime) -> int:
 
 
 class _Crowded(Exception):
-    """A day has more rows than are packed."""
+    """More rows or names on a day, or rows in all, than can be held."""
 
 
 class _Loading:
@@ -147,6 +146,7 @@ class _Loading:
         self._by = by
         self._only = only
         self._began = time.monotonic()
+        self._size = 0
         self._rollup = Rollup(read)
 
     async def days(self) -> list[Day] | None:
@@ -161,8 +161,6 @@ class _Loading:
             found = await self._settled(coverage)
             found |= {start: await self._changing(start) for start in changing}
         except (Strangers, _Crowded):
-            return None
-        if any(len(day.names) > MAX_NAMES for day in found.values()):
             return None
         return [found[start] for start in sorted(found)]
 
@@ -193,7 +191,8 @@ class _Loading:
         if missing and await self._read.rows(crowded(self._asked.project, missing)):
             raise _Crowded
         for start in missing:
-            found[start] = self._remember(await self._made(start, instant(start), instant(start + 24), self._passing), parts[start])
+            day = await self._made(start, instant(start), instant(start + 24), self._passing)
+            found[start] = self._remember(day, parts[start], "raw")
         return found
 
     async def _packed(self, missing: dict[int, tuple[int, ...]]) -> dict[int, Day]:
@@ -203,12 +202,12 @@ class _Loading:
             rows = await self._read.rows(packed(self._asked.project, starts[at : at + FETCHED]))
             for row in rows:
                 if (row.part,) == missing[row.start]:
-                    found[row.start] = self._remember(await asyncio.to_thread(Day.decode, row.data), (row.part,))
+                    found[row.start] = self._remember(await asyncio.to_thread(Day.decode, row.data), (row.part,), "rollup")
         return found
 
     async def _changing(self, start: int) -> Day:
         event = [] if self._asked.event.everything else [self._asked.event.condition]
-        return await self._made(start, *self._clipped(start), [*self._passing, *event, *self._only])
+        return self._found(await self._made(start, *self._clipped(start), [*self._passing, *event, *self._only]), "raw")
 
     @property
     def _passing(self) -> list[Condition]:
@@ -227,13 +226,21 @@ class _Loading:
 
     def _remembered(self, start: int, parts: tuple[int, ...]) -> Day | None:
         kept = self._read.memory.find(self._key(start), people=False)
-        if kept is None:
+        if kept is None or kept.cells[:1] != (parts,):
             return None
-        of, day = kept.cells  # type: ignore[misc]
-        return day if of == parts else None  # type: ignore[return-value]
+        _, source, day = kept.cells
+        return self._found(day, source)
 
-    def _remember(self, day: Day, parts: tuple[int, ...]) -> Day:
-        self._read.memory.keep(self._key(day.start), Kept((parts, day), False, day.size))  # type: ignore[arg-type]
+    def _remember(self, day: Day, parts: tuple[int, ...], source: str) -> Day:
+        self._read.memory.keep(self._key(day.start), Kept((parts, source, day), False, day.size))
+        return self._found(day, source)
+
+    def _found(self, day: Day, source: str) -> Day:
+        """A day that is one of the answer's. Raises _Crowded where it is too much."""
+        self._size += day.size
+        if len(day.names) > MAX_NAMES or self._size > self._read.memory.limit:
+            raise _Crowded
+        self._read.sources.add(source)
         return day
 
 
@@ -245,7 +252,7 @@ def packed(project: str, starts: Sequence[int]) -> Statement:
 
 def records(project: str, conditions: Sequence[Condition], by: Field | None) -> Statement:
     """Each name with the number of its rows, and as `records` those rows whose actors have numbers."""
-    key = (cast(null(), Text) if by is None else by.value).label("key")
+    key = (null().cast(Text) if by is None else by.value).label("key")
     names = (raw_events.c.event_type, raw_events.c.event_action, key)
     rows = raw_events.outerjoin(people, and_(people.c.project == project, people.c.actor == ACTOR))
     gathered = func.string_agg(literal_column(AS_RECORD, LargeBinary), literal(b"", LargeBinary)).label("records")

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, FromClause, Text, case, func, literal, literal_column, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from analytics.queries.asked import Filtered
 from analytics.queries.fields import Field
 from analytics.queries.filters import Condition
 from analytics.queries.measures import Measure, Statement
@@ -18,6 +19,10 @@ OTHER = 0
 
 Found = dict[int, dict[int, Any]]
 """Slot → bucket (from 0) → value, where there are rows."""
+
+
+Totals = dict[int, Any]
+"""Slot → the measure over the whole range, for slots that have rows."""
 
 
 class Groups(msgspec.Struct, frozen=True):
@@ -46,6 +51,16 @@ class Window(msgspec.Struct, frozen=True):
     @property
     def buckets(self) -> int:
         return len(self.edges) - self.rolling
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Lines of a measure by a field: in a window that ends with the question's range and, if it compares, in one before it."""
+
+    asked: Filtered
+    measure: Measure
+    by: Field | None
+    window: Window
+    previous: Window | None
 
 
 def largest(measure: Measure, by: Field, conditions: Sequence[Condition], limit: int) -> Statement:

@@ -4,15 +4,20 @@ A part of `rollups` is never changed, and its number never given again, so what 
 these are all that there are. Every question asks its snapshot which these are; whatever merges, rebuilds or erases makes new ones.
 """
 
+import contextlib
+import os
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from analytics.queries.figures import Figure
 from analytics.queries.sums import Sum
 
-LIMIT = 256_000_000
-"""Bytes that are kept, roughly."""
+MOST = 256_000_000
+SHARE = 4
+"""Bytes that are kept, roughly: this many, or a quarter of what the process may have where that is less."""
+
+CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 OVERHEAD = 400
 """Bytes of a cell besides its bitmap or its numbers."""
@@ -24,18 +29,27 @@ Cells = dict[Name, Sum]
 
 
 class Kept(NamedTuple):
-    """Cells (or, by a key that says so, figures), or None for those of a dimension that is not complete; whether people are there too; and bytes, roughly."""
+    """What is known, whether people are there too, and bytes, roughly."""
 
-    cells: Cells | dict[Name, Figure] | None
+    cells: Any
+    """By a key that says so: Cells, Figures by name, a packed day with what it is of; None for cells of a dimension that is not complete."""
     people: bool
     size: int
+
+
+def allowance(limit: Path = CGROUP) -> int:
+    """How many bytes may be kept, by the memory of the machine and of the container, if this is one (cgroup v2)."""
+    may_have = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    with contextlib.suppress(OSError, ValueError):  # there is none, or it says `max`
+        may_have.append(int(limit.read_text()))
+    return min(MOST, min(may_have) // SHARE)
 
 
 class Memory:
     """Cells by key; what was not asked for longest is forgotten first."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self.limit = limit
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = allowance() if limit is None else limit
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self.size = 0
 

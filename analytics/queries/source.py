@@ -8,35 +8,18 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-import msgspec
-
 from analytics.queries import figures
-from analytics.queries.asked import Filtered
-from analytics.queries.fields import Field
 from analytics.queries.figures import Figure, Of
-from analytics.queries.lines import OTHER, Found, Groups, Window, found, largest, lines
-from analytics.queries.measures import Measure
+from analytics.queries.lines import OTHER, Found, Groups, Totals, Wanted, Window, found, largest, lines
 from analytics.queries.read import Read
 from analytics.queries.rollup import Rollup
 from analytics.queries.sums import Bucket, Sum, united, whole
+from analytics.queries.visited import Visited
 
 MAX_LOOKS = 300_000
 """Figures that are looked at for rolling measures, each as often as it is in a window; more are for the database."""
 
 Addend = TypeVar("Addend")
-
-Totals = dict[int, Any]
-"""Slot → the measure over the whole range, for slots that have rows."""
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """Lines of a measure by a field: in a window that ends with the question's range and, if it compares, in one before it."""
-
-    asked: Filtered
-    measure: Measure
-    by: Field | None
-    window: Window
-    previous: Window | None
 
 
 class Source(Protocol):
@@ -54,10 +37,15 @@ class Source(Protocol):
 
 async def choose(wanted: Wanted, read: Read) -> Source:
     """Rollups where they cover all that is wanted, else raw rows."""
-    kind: type[Added[Any]] = Figured if wanted.measure.field else Rolled
-    rolled = await kind.load(wanted, read) if wanted.measure.name != "sessions" else None
-    read.sources.add("rollup" if rolled else "raw")
-    return rolled or Rows(wanted, read)
+    if wanted.measure.name == "sessions":
+        found: Source | None = await Visited.load(wanted, read)
+    else:
+        kind: type[Added[Any]] = Figured if wanted.measure.field else Rolled
+        found = await kind.load(wanted, read)
+        read.sources.add("rollup" if found else "raw")
+    if found is None:
+        read.sources.add("raw")
+    return found or Rows(wanted, read)
 
 
 class Rows(Source):

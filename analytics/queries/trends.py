@@ -17,10 +17,10 @@ from analytics.queries.fields import Field
 from analytics.queries.filters import Events
 from analytics.queries.formula import Formula
 from analytics.queries.intervals import DAY, MAX_BUCKETS, Interval, edges_before
-from analytics.queries.lines import OTHER, Groups, Window
+from analytics.queries.lines import OTHER, Groups, Wanted, Window
 from analytics.queries.measures import COUNT, Measure, Number, number
 from analytics.queries.read import Read
-from analytics.queries.source import Wanted, choose
+from analytics.queries.source import choose
 
 MAX_VALUES = 2_000_000
 """Groups times buckets in one answer."""

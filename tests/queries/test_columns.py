@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import Mock, patch
@@ -22,7 +23,7 @@ from analytics.stores.rollups import coverage
 from analytics.stores.rollups.deltas import Dimensions
 from analytics.stores.rollups.verifying import verify
 from tests.examples import examples
-from tests.queries import oracle_funnel, oracle_paths, oracle_sessions, test_funnel, test_paths, test_sessions
+from tests.queries import oracle, oracle_funnel, oracle_paths, oracle_sessions, test_funnel, test_paths, test_sessions
 from tests.queries.conftest import WATERMARK, StillQueue
 from tests.queries.oracle import Row, Trend
 from tests.queries.oracle_funnel import Funnel
@@ -30,10 +31,10 @@ from tests.queries.oracle_identity import owned
 from tests.queries.oracle_paths import Paths
 from tests.queries.simple import row
 from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, opened, rows_of
-from tests.queries.streams import written_filters
+from tests.queries.streams import questions, streams, written, written_filters
 from tests.queries.test_funnel import plain, step
 from tests.queries.test_identity import telling
-from tests.queries.test_trends import equal
+from tests.queries.test_trends import assert_same, equal
 
 several = examples(150)
 
@@ -127,6 +128,20 @@ async def test_sessions_are_what_looking_at_each_says(storer: Storer, case: tupl
     assert all(equal(found[name], expected[name]) for name in expected)
     for name in expected:
         assert all(equal(got, bucket[name]) for got, bucket in zip(series[name], wanted, strict=True)), name
+
+
+@st.composite
+def counted(draw: st.DrawFn) -> tuple[Trend, Batches, State]:
+    asked = replace(draw(questions()), measure=("sessions", None), rolling=draw(st.sampled_from([1, 1, 1, 2])))
+    return asked, draw(told(draw(streams(asked)))), draw(states)
+
+
+@several
+@given(case=counted())
+async def test_sessions_over_time_are_what_a_plain_count_says(storer: Storer, case: tuple[Trend, Batches, State]) -> None:
+    asked, stored, state = case
+    answer = await store(storer, stored, state, "/trends", *written(asked))
+    assert_same(answer["data"], oracle.trends(owned(rows_of(stored)), asked), asked)
 
 
 # what is packed, and when it is true
