@@ -1,0 +1,34 @@
+"""How much is remembered: no more than a quarter of what the process may have."""
+
+from pathlib import Path
+
+import pytest
+
+from analytics.queries import memory
+from analytics.queries.memory import Kept, Memory, allowance
+
+GB = 1_000_000_000
+
+
+@pytest.mark.parametrize(("says", "expected"), [("512000000\n", 128_000_000), (f"{8 * GB}\n", memory.MOST), ("max\n", memory.MOST), (None, memory.MOST)])
+def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, expected: int) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: {"SC_PHYS_PAGES": GB // 1000, "SC_PAGE_SIZE": 4000}[name])
+    limit = tmp_path / "memory.max"
+    if says is not None:
+        limit.write_text(says)
+    assert allowance(limit) == expected
+
+
+def test_a_small_machine_s_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: {"SC_PHYS_PAGES": 100_000, "SC_PAGE_SIZE": 4000}[name])
+    assert allowance(tmp_path / "memory.max") == 100_000_000
+
+
+def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
+    kept = Memory(limit=30)
+    for key in ("a", "b", "c"):
+        kept.keep(key, Kept(key, False, 10))
+    assert kept.find("a", people=False)
+    kept.keep("d", Kept("d", False, 15))
+    assert [key for key in "abcd" if kept.find(key, people=False)] == ["a", "d"]
+    assert kept.size == 25
