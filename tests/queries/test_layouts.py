@@ -4,6 +4,9 @@ import asyncpg
 
 from analytics.queries.read import open_engine
 from analytics.settings import Settings
+from analytics.stores.columns import packing
+from analytics.stores.rollups import rebuilding
+from analytics.stores.rollups.deltas import Dimensions
 from tests.queries.conftest import Asker
 from tests.queries.simple import DAYS, row
 
@@ -29,4 +32,20 @@ async def test_a_hypertable_answers_like_a_table(asker: Asker, timescale_url: st
         answers = [(await Asker(asker.connection, which).ask(path, *DAYS, *parameters))["data"] for which in (asker.engine, engine)]
         assert answers[0] == answers[1]
         assert answers[0]
+    await engine.dispose()
+
+
+async def test_days_of_a_hypertable_are_packed_too(asker: Asker, timescale_url: str) -> None:
+    rows = [row(f"2026-11-0{day}T{hour}:00", f"u{day % 2}", f"s{day}", event) for day in range(1, 5) for hour, event in ((11, "e:a"), (12, "e:b"))]
+    await asker.hold(rows)
+    writer = await asyncpg.connect(timescale_url)
+    await Asker(writer, asker.engine).add(rows)
+    assert [day async for day in rebuilding.missing(writer, "default", Dimensions(()))]
+    await packing.pack_days(writer)
+    await writer.close()
+    engine = open_engine(Settings(database_url=timescale_url))
+    for path, parameters in [("/funnel", [("step", "*:a"), ("step", "*:b")]), ("/paths", []), ("/sessions", []), ("/trends", [("measure", "sessions")])]:
+        plain, packed = [await Asker(asker.connection, which).ask(path, *DAYS, *parameters) for which in (asker.engine, engine)]
+        assert plain["data"] == packed["data"]
+        assert (plain["meta"]["source"], packed["meta"]["source"]) == ("raw", "rollup")
     await engine.dispose()
