@@ -234,6 +234,22 @@ async def test_a_day_is_not_packed_while_events_of_it_wait_or_in_several_parts(f
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 15) if day != 7]
 
 
+async def test_a_packed_day_is_not_trusted_once_another_part_is_all_there_is(filled: Storer) -> None:
+    await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
+    await filled.store.compact()
+    with patch.object(packing, "pack_days"):
+        await filled.tend()
+    assert (await packed(filled))["10-07"].rows == 2
+    assert await n(filled) == [8, 7]
+
+
+async def test_a_day_that_somebody_changed_is_not_packed_before_it_is_read_again(filled: Storer) -> None:
+    await filled.connection.execute("delete from packed_days; delete from raw_events where user_id = 'u7'")
+    async with filled.store._pool.acquire() as connection:
+        await packing.pack_days(connection)
+    assert "10-07" not in await packed(filled)
+
+
 async def test_a_day_that_is_not_over_is_not_packed(filled: Storer) -> None:
     now = datetime.now(UTC)
     await filled.write([row(f"{now:%Y-%m-%dT%H:%M}", "now", event="e:a")])
@@ -302,6 +318,21 @@ async def test_both_statements_make_the_same_of_a_day(filled: Storer) -> None:
         found = await columns.Columns.load(asked, read)
     assert found is not None
     assert [part.day.encode() for part in found.parts if part.day.start == before.start] == [before.encode()]
+
+
+@pytest.mark.parametrize(("gap", "sessions"), [(0, 1), (1, 2)])
+async def test_a_session_that_nobody_tells_goes_on_over_midnight_until_there_is_silence_for_too_long(storer: Storer, gap: int, sessions: int) -> None:
+    await storer.empty()
+    midnight = datetime(2026, 10, 7, tzinfo=UTC)
+    instants = [midnight - timedelta(minutes=40), midnight - timedelta(minutes=15), midnight + timedelta(minutes=15, microseconds=gap)]
+    await storer.write([row(instant.isoformat(), "u", "$none", event) for instant, event in zip(instants, ("e:a", "e:b", "e:a"), strict=True)])
+    await storer.write([row(f"2026-10-06T23:5{minute}", "u", "told", "e:b") for minute in (0, 1)])
+    await storer.store.compact()
+    await storer.tend()
+    found = (await storer.ask("/sessions", *RANGE))["data"]
+    assert (found["sessions"], found["users"]) == (sessions + 1, 1)
+    assert sum((await storer.ask("/trends", *RANGE, ("measure", "sessions")))["data"]["series"][0]["values"]) == 3  # whole, or in two buckets
+    assert await n(storer, ("unit", "session"), ("step", "e:a")) == [sessions, 1, 2 - sessions]
 
 
 async def verified(storer: Storer) -> list[str]:
