@@ -24,9 +24,9 @@ def ordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Arra
     """Step after step, each the next row that matches it.
 
     Whoever begins before the same row of the second step goes on as the others do, and the latest of them gets furthest: so only the latest are followed,
-    and the first of each unit. Where a unit gets furthest, its attempt begins with the first of them that gets as far within the window.
+    and the first of each unit. Where a unit gets furthest, its attempt begins with the first row that is within the window of the last.
     """
-    begins, seconds = np.flatnonzero(marks & 1), np.flatnonzero(marks & 2)
+    begins = np.flatnonzero(marks & 1)
     firsts = begins[runs(rows.unit[begins])]
     either = np.flatnonzero(marks & 3)
     latest = either[:-1][(marks[either][:-1] & 1 > 0) & (marks[either][1:] & 2 > 0)]
@@ -38,8 +38,7 @@ def ordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Arra
         return found
 
     places = _furthest(rows, _climbed(rows, distinct(np.append(firsts, latest)), steps, window, following))
-    since = np.append(0, seconds)[np.searchsorted(seconds, places[0], side="right")]  # who begins before that has another second row
-    places[0] = _earliest(rows, begins, np.maximum(since, firsts), places[0], rows.at[np.max(places, axis=0)] - window)
+    places[0] = _earliest(rows, begins, firsts, places[0], rows.at[np.max(places, axis=0)] - window)
     return places
 
 
