@@ -10,7 +10,8 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import Row, Text, cast, select, tuple_
+from sqlalchemy import Row, Text, any_, cast, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.events import Event, event_id, public
 from analytics.queries.answer import Question
@@ -18,7 +19,7 @@ from analytics.queries.asked import Asked, Filtered, Limit
 from analytics.queries.measures import Statement
 from analytics.queries.read import Read
 from analytics.queries.walk import walk
-from analytics.tables import dead_letters, raw_events
+from analytics.tables import Instant, dead_letters, raw_events
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE = struct.Struct(">q16s")
@@ -61,10 +62,12 @@ class Page(TypedDict):
     next: str | None
 
 
-def page(asked: Events, start: datetime, end: datetime, limit: int) -> Statement:
-    """The newest rows between two instants and after the cursor, newest first."""
+def page(asked: Events, between: tuple[datetime, datetime], limit: int, instants: Sequence[datetime] | None = None) -> Statement:
+    """The newest rows between two instants and after the cursor, newest first; if any are given, only those of some instants."""
     place = (raw_events.c.timestamp, raw_events.c.id)
-    statement = stored().where(*asked.rows(start, end)).order_by(*(column.desc() for column in place)).limit(limit)
+    statement = stored().where(*asked.rows(*between)).order_by(*(column.desc() for column in place)).limit(limit)
+    if instants is not None:
+        statement = statement.where(place[0] == any_(literal(list(instants), ARRAY(Instant))))
     if asked.cursor is None:
         return statement
     return statement.where(tuple_(*place) < tuple_(asked.cursor.timestamp, asked.cursor.id))
@@ -91,7 +94,7 @@ async def answer(asked: Events, read: Read) -> Page:
 
 async def answer_at_once(asked: Events, read: Read) -> Page:
     """The same in one statement, whatever the filters are."""
-    return _paged(asked, await read.rows(page(asked, asked.start, asked.end, asked.limit + 1)))
+    return _paged(asked, await read.rows(page(asked, (asked.start, asked.end), asked.limit + 1)))
 
 
 def _paged(asked: Events, rows: Sequence[Row[Any]]) -> Page:

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
-from sqlalchemy import FromClause, Integer, LargeBinary, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Integer, LargeBinary, Numeric, case, cast, func, literal, select
 
 from analytics.queries.fields import Field
 from analytics.queries.measures import EXACT, KINDS, Measure, Statement, added, double
+from analytics.tables import raw_events
 
 MAX_NUMBERS = 200_000
 """Different numbers of a day (or of what else is one place), up to which they are remembered one by one: some 2 MB."""
@@ -33,10 +34,20 @@ _PAIR = np.dtype([("number", ">f8"), ("times", ">i4")])
 """A number and how often it is there, as `aggregated` packs them."""
 
 
+class Instants(msgspec.Struct, frozen=True):
+    """When events happened, as if it were a field: in microseconds since 1970, which are exact in doubles for as long as nobody asks for other centuries."""
+
+    keys: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> ColumnElement[Decimal]:
+        return cast(func.extract("epoch", raw_events.c.timestamp) * 1_000_000, Numeric)
+
+
 class Of(msgspec.Struct, frozen=True):
     """The numbers of which field, and whether each of them matters, as it does for percentiles."""
 
-    field: Field
+    field: Field | Instants
     each: bool
 
     @classmethod
@@ -121,6 +132,11 @@ class Spread:
     @classmethod
     def joined(cls, parts: Sequence["Spread"]) -> "Spread":
         return cls([run for part in parts for run in part.runs])
+
+    @property
+    def numbers(self) -> list[float]:
+        """Each that there is, in no order."""
+        return [number for run in self.runs for number in run.numbers.tolist()]
 
     @property
     def size(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from analytics.queries.asked import Filtered
+from analytics.queries.figures import Instants, Of, Spread
 from analytics.queries.measures import Statement
 from analytics.queries.read import Read
 from analytics.queries.rollup import Rollup
@@ -23,9 +24,16 @@ DAYS = (8, 64, 512)
 """Of each window before that; what is older than all of them is read as it is."""
 
 DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Page = Callable[[datetime, datetime, int], Statement]
-"""The newest rows between two instants, at most so many, newest first."""
+INSTANTS = Of(Instants(), each=True)
+YEARS = range(1700, 2250)
+"""In which they are exact."""
+
+Range = tuple[datetime, datetime]
+
+Page = Callable[[Range, int, Sequence[datetime] | None], Statement]
+"""The newest rows between two instants (and, if any are given, of just these), at most so many, newest first."""
 
 
 async def walk(asked: Filtered, end: datetime, limit: int, page: Page, read: Read) -> list[Row[Any]]:
@@ -33,8 +41,10 @@ async def walk(asked: Filtered, end: datetime, limit: int, page: Page, read: Rea
     found: list[Row[Any]] = []
     rollup = Rollup(read)
     for at, window in enumerate(windows(asked.start, end)):
-        for start, until in [window] if at in (0, len(DAYS) + 1) else await _with_rows(asked, window, rollup):
-            found += await read.rows(page(start, until, limit - len(found)))
+        pieces, few = ([(window[0], window[-1])], False) if at in (0, len(DAYS) + 1) else await _with_rows(asked, window, limit - len(found), rollup)
+        instants = await _instants(asked, pieces, rollup) if few and pieces else None
+        for piece in pieces if instants is None else [(pieces[-1][0], pieces[0][1])]:
+            found += await read.rows(page(piece, limit - len(found), instants))
             if len(found) == limit:
                 return found
     return found
@@ -68,15 +78,33 @@ def _midnight(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-async def _with_rows(asked: Filtered, edges: Sequence[datetime], rollup: Rollup) -> list[tuple[datetime, datetime]]:
-    """What of a window may have rows, newest first, in as few pieces as that takes: all of it where nobody knows."""
+async def _with_rows(asked: Filtered, edges: Sequence[datetime], limit: int, rollup: Rollup) -> tuple[list[Range], bool]:
+    """What of a window has its newest rows, at most so many, newest first and in as few pieces as that takes, and whether it has fewer.
+
+    All of it where nobody knows.
+    """
     buckets = await rollup.buckets(asked, edges, people=False)
     if buckets is None:
-        return [(edges[0], edges[-1])]
-    pieces: list[tuple[datetime, datetime]] = []
+        return [(edges[0], edges[-1])], False
+    pieces: list[Range] = []
+    known = 0
     for bucket, (start, until) in reversed([*zip(buckets, pairwise(edges), strict=True)]):
         if bucket and pieces and pieces[-1][0] == until:
             pieces[-1] = (start, pieces[-1][1])
         elif bucket:
             pieces.append((start, until))
-    return pieces
+        known += sum(sum_.count for sum_ in bucket.values())
+        if known >= limit:
+            break
+    return pieces, known < limit
+
+
+async def _instants(asked: Filtered, pieces: Sequence[Range], rollup: Rollup) -> list[datetime] | None:
+    """When something in the pieces happened, which is remembered too; None where nobody knows."""
+    found: list[float] = []
+    for start, end in pieces:
+        days = await rollup.figures(asked, _days(start, end), None, INSTANTS) if start.year in YEARS and end.year in YEARS else None
+        if days is None:
+            return None
+        found += [number for day in days for spread in day.values() if isinstance(spread, Spread) for number in spread.numbers]
+    return [_EPOCH + timedelta(microseconds=number) for number in found]

@@ -82,7 +82,7 @@ RANGE = [("from", "2026-07-01"), ("to", "2026-10-14T18:00")]
 RARE = [*RANGE, ("where", "metadata.n.gte.100")]
 """Of 105 days there is one on which something passes."""
 
-page, counts = events.page, settled.counts
+page, counts, numbers_of = events.page, settled.counts, settled.numbers_of
 
 
 @pytest.fixture
@@ -110,8 +110,15 @@ def counted() -> Iterator[Mock]:
         yield counted
 
 
+@pytest.fixture
+def timed() -> Iterator[Mock]:
+    """Calls for when something happened on settled days."""
+    with patch.object(settled, "numbers_of", side_effect=numbers_of) as timed:
+        yield timed
+
+
 def ranges(looked: Mock) -> list[tuple[str, str]]:
-    return [(f"{call.args[1]:%m-%dT%H}", f"{call.args[2]:%m-%dT%H}") for call in looked.call_args_list]
+    return [(f"{start:%m-%dT%H}", f"{end:%m-%dT%H}") for start, end in (call.args[1] for call in looked.call_args_list)]
 
 
 async def ids(asker: Asker, parameters: Parameters) -> list[int]:
@@ -119,20 +126,36 @@ async def ids(asker: Asker, parameters: Parameters) -> list[int]:
     return [datetime.fromisoformat(shown["timestamp"]).day for shown in (await asker.ask("/events", *parameters))["data"]["rows"]]
 
 
-async def test_days_without_rows_are_passed_by_and_counted_once(filled: Storer, looked: Mock, counted: Mock) -> None:
+async def test_days_without_rows_are_passed_by_and_counted_once(filled: Storer, looked: Mock, counted: Mock, timed: Mock) -> None:
     assert await ids(filled, RARE) == [3, 3]
     calls = counted.call_count
     assert ranges(looked) == [("10-14T00", "10-14T18"), ("09-03T00", "09-04T00")]
     assert await ids(filled, RARE) == [3, 3]
     assert counted.call_count == calls > 0
+    assert timed.call_count == 1
     assert len(looked.call_args_list) == 4
 
 
-async def test_days_with_rows_that_follow_each_other_are_read_at_once(filled: Storer, looked: Mock) -> None:
+async def test_where_there_are_few_rows_only_these_are_read(filled: Storer, looked: Mock) -> None:
+    for _ in range(2):
+        await ids(filled, RARE)
+    instants = [datetime(2026, 9, 3, hour, tzinfo=UTC) for hour in (1, 2)]
+    assert [call.args[3] and sorted(call.args[3]) for call in looked.call_args_list] == [None, instants, None, instants]
+
+
+async def test_instants_that_are_no_doubles_are_read_as_they_are(filled: Storer) -> None:
+    rows = [row(f"2300-01-05T12:00:00.{at:06}", n=100) for at in range(1, 9)]
+    await filled.write(rows)
+    await filled.store.compact()
+    assert await pages(filled, [("from", "2300-01-01"), ("to", "2300-01-20"), RARE[2]], 20) == [row.id for row in reversed(rows)]
+
+
+async def test_days_with_rows_that_follow_each_other_are_read_at_once(filled: Storer, looked: Mock, timed: Mock) -> None:
     await filled.write([row("2026-09-04T01:00", n=100), row("2026-09-06T01:00", n=100)])
     await filled.store.compact()
     assert await ids(filled, RARE) == [6, 4, 3, 3]
-    assert ranges(looked)[1:] == [("09-06T00", "09-07T00"), ("09-03T00", "09-05T00")]
+    assert ranges(looked)[1:] == [("09-03T00", "09-07T00")]
+    assert [len(call.args[1]) for call in timed.call_args_list] == [1, 2]
 
 
 async def test_a_page_that_is_found_in_the_newest_hours_needs_nothing_else(filled: Storer, looked: Mock) -> None:
@@ -147,8 +170,10 @@ async def test_a_list_without_filters_is_one_statement(filled: Storer, looked: M
     assert ranges(looked) == [("07-01T00", "10-14T18")]
 
 
-async def test_nothing_older_is_looked_at_once_a_page_is_full(filled: Storer, counted: Mock) -> None:
+async def test_nothing_older_is_looked_at_once_a_page_is_full(filled: Storer, looked: Mock, counted: Mock) -> None:
     assert await ids(filled, [*RANGE, ("where", "metadata.n.gte.8"), ("limit", "3")]) == [14, 13, 12]
+    assert ranges(looked)[1:] == [("10-11T00", "10-14T00")]
+    assert looked.call_args.args[2:] == (3, None)
     days = [unit.starts.start for call in counted.call_args_list for unit in call.args[1]]
     assert min(days) == datetime(2026, 10, 6, tzinfo=UTC).timestamp() // 3600
     assert len(days) == DAYS[0]
