@@ -39,9 +39,9 @@ NAMES = ("sum", "avg", "min", "max", "p50", "p90", "p95", "p99")
 N = ("metadata", "n")
 
 TINY = [Decimal("1e-400"), Decimal("-1e-400")]
-NUMBERS = [0, 1, 1, 2, 3, -7, *map(Decimal, ("-0.0", "0.1", "0.2", "1.00", "2.5000", "-3e5", "1e-7", "12345.6789")), *TINY]
+NUMBERS = [0, 1, 1, 2, 3, -7, *map(Decimal, ("-0.0", "0.1", "0.2", "1.00", "2.5000", "-3e5", "1e-7", "12345.6789"))]
 LONG = [2**53 + 1, 10**30 + 1]
-"""They lose digits as doubles, which the oracle does not."""
+"""As doubles these lose digits and tiny ones are equal to 0, for the oracle they do not and are not: it is not asked for percentiles of them."""
 
 HUGE = [*map(Decimal, ("1e308", "-1e308", "1.7976931348623157e308", "9e307"))]
 OTHERS = ["7", "", True, None, [1], {"a": 1}]
@@ -116,7 +116,7 @@ def lines(draw: st.DrawFn, numbers: Sequence[Any], names: Sequence[str] = NAMES)
 
 
 @examples(100)
-@given(case=lines(NUMBERS) | lines([*NUMBERS, *LONG], ("sum", "avg", "min", "max")))
+@given(case=lines(NUMBERS) | lines([*NUMBERS, *LONG, *TINY], ("sum", "avg", "min", "max")))
 async def test_trends_of_remembered_numbers_are_what_a_plain_look_says(storer: Storer, case: tuple[Trend, Batches, bool]) -> None:
     asked, batches, tended = case
     await stored(storer, batches, tended, "/trends", written(asked))
