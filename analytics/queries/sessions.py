@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from fractions import Fraction
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from analytics.queries.answer import Question
 from analytics.queries.asked import Bucketed
 from analytics.queries.columns import Columns, microseconds
-from analytics.queries.measures import Number, Statement, number
+from analytics.queries.figures import divided
+from analytics.queries.measures import EXACT, Number, Statement, number
 from analytics.queries.read import Read
 from analytics.queries.units import ACTOR, members
 from analytics.queries.visits import Stays, stays
@@ -141,12 +142,13 @@ def _figures_of(stays: Stays) -> dict[int | None, Figures]:
 
 
 def _figures(lasted: Array, bounced: Array, users: int) -> Figures:
-    """Of some sessions, by how many microseconds they lasted."""
+    """Of some sessions, by how many microseconds they lasted; averages are rounded where PostgreSQL's are, so that both ways say the same."""
     many = len(lasted)
     middle = (many - 1) // 2, many // 2
     low, high = (int(value) / SECOND for value in np.partition(lasted, middle)[list(middle)])
-    mean = float(Fraction(int(lasted.sum()), many * SECOND))
-    return Figures(many, users, number(int(bounced.sum()) / many), number(mean), number(low + (high - low) / 2))
+    seconds, rest = np.divmod(lasted, SECOND)  # sums of which fit, where that of sessions of years would not
+    total = EXACT.scaleb(Decimal(int(seconds.sum()) * SECOND + int(rest.sum())), -6)
+    return Figures(many, users, number(divided(Decimal(int(bounced.sum())), many)), number(divided(total, many)), number(low + (high - low) / 2))
 
 
 QUESTION = Question("/sessions", Bucketed, answer)

@@ -1,14 +1,16 @@
 """Sessions: against the oracle over random streams, and the sentences of API.md one by one."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.errors import BadRequest
+from analytics.queries.sessions import _figures
 from tests.queries import oracle_sessions
 from tests.queries.conftest import Asker
 from tests.queries.oracle import Row, Trend, is_event
@@ -132,3 +134,22 @@ async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
     with pytest.raises(BadRequest) as caught:
         await asker.ask_raw("/sessions", query.encode())
     assert caught.value.field == field
+
+
+def test_the_average_of_many_long_sessions_is_exact() -> None:
+    """Of microseconds there are more than 64 bits hold."""
+    year = 365 * 86_400 * 1_000_000
+    assert _figures(np.full(400_000, year), np.zeros(400_000, bool), 1).avg_s == 365 * 86_400
+
+
+async def test_packed_days_and_raw_rows_say_the_same_average_to_the_last_digit(asker: Asker) -> None:
+    """PostgreSQL's `avg` stops after 16 digits, of which a double may hold one more."""
+    lasted = [24_736_315_090] * 6 + [24_736_315_092]
+    firsts = [row(f"2026-11-02T{hour:02}:00", session=f"s{hour}") for hour in range(7)]
+    lasts = [
+        replace(row("2026-11-02", session=first.session_id), timestamp=first.timestamp + timedelta(microseconds=more))
+        for first, more in zip(firsts, lasted, strict=True)
+    ]
+    await asker.hold([*firsts, *lasts])
+    found = (await asker.ask("/sessions", *DAYS))["data"]
+    assert _figures(np.array(lasted), np.zeros(7, bool), 1).avg_s == found["avg_s"]
