@@ -190,6 +190,7 @@ def _of_columns(asked: Funnel, columns: Columns) -> Attempts:
 
 
 async def _of_rows(asked: Funnel, read: Read) -> Attempts:
+    read.sources.add("raw")
     match = ORDERS[asked.order](len(asked.steps), asked.window.seconds * SECOND)
     attempts = Attempts(len(asked.steps))
     async for batch in await read.batches(units(asked), BATCH):

@@ -101,6 +101,7 @@ async def answer(asked: Paths, read: Read) -> Links:
     """The largest links over all steps."""
     columns = await Columns.load(asked, read, asked.by)
     if columns is None:
+        read.sources.add("raw")
         return {"links": [{"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in await read.rows(links(asked))]}
     return {"links": await asyncio.to_thread(Trails(asked, columns).largest)}
 

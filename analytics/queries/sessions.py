@@ -112,6 +112,7 @@ async def answer(asked: Bucketed, read: Read) -> Sessions:
 
 async def _of_rows(asked: Bucketed, edges: Sequence[datetime], read: Read) -> dict[int | None, Figures]:
     """The figures of each bucket in which sessions began, and of all of them."""
+    read.sources.add("raw")
     return {
         row.bucket: Figures(row.sessions, row.users, number(row.bounce_rate), number(row.avg_s), number(row.median_s))
         for row in await read.rows(figures(asked, edges))

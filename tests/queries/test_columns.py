@@ -1,5 +1,6 @@
 """Packed days: funnels, paths and sessions from them against the oracle, while events come and people turn out to be others."""
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -8,18 +9,22 @@ from typing import Any
 from unittest.mock import Mock, patch
 from urllib.parse import urlencode
 
+import asyncpg
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.embedded import Postgres
 from analytics.errors import Unavailable
+from analytics.events import Job
 from analytics.queries import columns, funnel, parameters, pieces, sequences
+from analytics.queries import read as read_module
 from analytics.queries.memory import Memory
 from analytics.queries.read import Read, snapshot
 from analytics.stores.columns import packing
 from analytics.stores.columns.day import Day
-from analytics.stores.rollups import coverage
+from analytics.stores.rollups import coverage, rebuilding
 from analytics.stores.rollups.deltas import Dimensions
 from analytics.stores.rollups.verifying import verify
 from tests.examples import examples
@@ -30,7 +35,7 @@ from tests.queries.oracle_funnel import Funnel
 from tests.queries.oracle_identity import owned
 from tests.queries.oracle_paths import Paths
 from tests.queries.simple import row
-from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, opened, rows_of
+from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, opened, rows_of
 from tests.queries.streams import questions, streams, written, written_filters
 from tests.queries.test_funnel import plain, step
 from tests.queries.test_identity import telling
@@ -147,6 +152,7 @@ async def test_sessions_over_time_are_what_a_plain_count_says(storer: Storer, ca
 # what is packed, and when it is true
 
 STEPS = (("step", "e:a"), ("step", "e:b"))
+HOUR_OF_LAST = int(datetime(2026, 10, 14, tzinfo=UTC).timestamp()) // 3600
 RANGE = (("from", "2026-10-05"), ("to", "2026-10-12"))
 
 
@@ -349,3 +355,15 @@ async def test_what_is_packed_is_verified(filled: Storer) -> None:
     assert await verified(filled) == ["10-07 2 packed rows 2, not the same"]
     await filled.connection.execute("update packed_days set part = part + 1 where start % 7 >= 0")
     assert await verified(filled) == []  # nobody trusts it
+
+
+async def test_an_answer_for_which_packed_days_would_not_do_says_raw(filled: Storer) -> None:
+    overlapping = (("step", "e:a"), ("step", "e"), ("order", "any"))
+    assert (await filled.ask("/funnel", *RANGE, *overlapping))["meta"]["source"] == "raw"
+
+
+async def test_an_answer_of_more_days_than_can_be_held_says_raw(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = max(day.size for day in (await packed(filled)).values())
+    monkeypatch.setattr(read_module._memories[filled.engine], "limit", 2 * size)
+    for path, parameters_ in (("/funnel", STEPS), ("/paths", ()), ("/sessions", ())):
+        assert (await filled.ask(path, *RANGE, *parameters_))["meta"]["source"] == "raw", path
