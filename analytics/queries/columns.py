@@ -9,8 +9,9 @@ by the parts of its rollups (`settled.py` says why). All others are made of raw 
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
@@ -110,13 +111,26 @@ class Columns:
         return await asyncio.to_thread(cls, found, asked.start, asked.end, read)
 
     def each(self, work: Callable[[S], T], over: Iterable[S]) -> list[T]:
-        """What `work` makes of each, in two threads, for as long as the question has time. Raises Unavailable once that is over."""
+        """What `work` makes of each, in two threads, for as long as the question has time. Raises Unavailable once that is over.
+
+        No more of it than there are threads waits for them at a time, so that who has little to do is not behind all of somebody else's.
+        """
 
         def timely(one: S) -> T:
             self._look_at_the_time()
             return work(one)
 
-        return list(_threads.map(timely, over))
+        found: list[T] = []
+        running: deque[Future[T]] = deque()
+        try:
+            for one in over:
+                if len(running) == THREADS:
+                    found.append(running.popleft().result())
+                running.append(_threads.submit(timely, one))
+            return [*found, *(each.result() for each in running)]
+        finally:
+            for each in running:
+                each.cancel()
 
     def values(self, field: Field | None) -> list[str | None]:
         """What rows of each name hold in the field that they were loaded by, or in one that is part of every name."""

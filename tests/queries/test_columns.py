@@ -367,3 +367,26 @@ async def test_an_answer_of_more_days_than_can_be_held_says_raw(filled: Storer, 
     monkeypatch.setattr(read_module._memories[filled.engine], "limit", 2 * size)
     for path, parameters_ in (("/funnel", STEPS), ("/paths", ()), ("/sessions", ())):
         assert (await filled.ask(path, *RANGE, *parameters_))["meta"]["source"] == "raw", path
+
+
+async def test_who_has_little_to_do_is_not_behind_all_of_somebody_elses_pieces() -> None:
+    done: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def of_many(_: int) -> None:
+        begun.set()
+        go_on.wait()
+        done.append("many")
+
+    def of_few(_: int) -> None:
+        done.append("few")
+
+    one, other = (object.__new__(columns.Columns) for _ in range(2))
+    one._look_at_the_time = other._look_at_the_time = lambda: None
+    many = asyncio.create_task(asyncio.to_thread(one.each, of_many, range(50)))
+    await asyncio.to_thread(begun.wait)
+    few = asyncio.create_task(asyncio.to_thread(other.each, of_few, [0]))
+    await asyncio.sleep(0.1)
+    go_on.set()
+    await asyncio.gather(many, few)
+    assert done.index("few") < 25
