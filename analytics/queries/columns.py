@@ -168,8 +168,13 @@ class _Loading:
         if coverage is None or coverage.waiting > MAX_WAITING:
             return None
         coverage = settled.without(coverage, await self._rollup.waiting(self._asked.project) if coverage.waiting else [])
-        changing = [start for start in self._starts() if not coverage.has(start)]
-        if sum(map(self._hours, changing)) > pieces.MAX_RAW * ((self._asked.end - self._asked.start) / timedelta(hours=1)):
+        most = pieces.MAX_RAW * ((self._asked.end - self._asked.start) / timedelta(hours=1))
+        every = self._starts()
+        unknown = range(every.start, min(every.stop, coverage.since), 24)
+        if (len(unknown) - 2) * 24 > most:  # but for the first and the last they are whole days
+            return None
+        changing = sorted({*unknown, *(start for start in coverage.strays if start in every)})
+        if sum(map(self._hours, changing)) > most:
             return None
         try:
             found = await self._settled(coverage)

@@ -369,6 +369,13 @@ async def test_an_answer_of_more_days_than_can_be_held_says_raw(filled: Storer, 
         assert (await filled.ask(path, *RANGE, *parameters_))["meta"]["source"] == "raw", path
 
 
+async def test_of_all_time_only_days_that_may_be_unknown_are_looked_at(filled: Storer) -> None:
+    with patch.object(pieces.Coverage, "has", autospec=True, side_effect=lambda self, hour: hour >= self.since) as has:
+        answer = await filled.ask("/funnel", ("from", "0001-01-01"), ("to", "9999-12-31"), *STEPS)
+    assert [found["n"] for found in answer["data"]["steps"]] == [14, 14]
+    assert has.call_count < 100
+
+
 async def test_who_has_little_to_do_is_not_behind_all_of_somebody_elses_pieces() -> None:
     done: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
