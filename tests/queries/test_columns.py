@@ -397,3 +397,46 @@ async def test_who_has_little_to_do_is_not_behind_all_of_somebody_elses_pieces()
     go_on.set()
     await asyncio.gather(many, few)
     assert done.index("few") < 25
+
+
+async def test_the_newest_days_of_all_projects_are_packed_first(filled: Storer) -> None:
+    old = msgspec.structs.replace(event(row("2020-01-01T12:00", "u", event="e:a")), project="z")
+    await filled.store.write([Job("z.1", [old])])
+    await filled.store.compact()
+    await filled.tend()
+    await filled.connection.execute("delete from packed_days")
+    async with filled.store._pool.acquire() as connection:
+        await packing.pack_days(connection, seconds=-1)
+    assert [found["project"] for found in await filled.connection.fetch("select project from packed_days")] == ["default"]
+
+
+async def test_a_day_that_takes_too_long_to_pack_does_not_keep_others_from_it(filled: Storer) -> None:
+    await filled.connection.execute("delete from packed_days")
+    made = packing.made
+
+    async def slow(connection: asyncpg.Connection, project: str, start: int, part: int) -> Day | None:
+        if start == HOUR_OF_LAST:
+            await connection.execute("set local statement_timeout = 20; select pg_sleep(60)")
+        return await made(connection, project, start, part)
+
+    with patch.object(packing, "made", slow):
+        await filled.tend()
+    assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 14)]
+
+
+async def test_what_is_gone_while_it_is_packed_is_not_kept(filled: Storer) -> None:
+    await filled.connection.execute("delete from packed_days")
+    made = packing.made
+
+    async def late(connection: asyncpg.Connection, project: str, start: int, part: int) -> Day | None:
+        day = await made(connection, project, start, part)
+        if start == HOUR_OF_LAST:
+            await filled.connection.execute("delete from raw_events where user_id = 'u14'")
+            async with filled.store._pool.acquire() as other:
+                await rebuilding.day(other, project, start, Dimensions(DIMENSIONS))
+        return day
+
+    with patch.object(packing, "made", late):
+        await filled.tend()
+    await filled.tend()
+    assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 14)]
