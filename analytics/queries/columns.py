@@ -30,10 +30,13 @@ from analytics.queries.pieces import Coverage, Unit
 from analytics.queries.read import STATEMENT_SECONDS, Read
 from analytics.queries.rollup import MAX_WAITING, Rollup
 from analytics.queries.units import ACTOR
-from analytics.stores.columns.day import AS_RECORD, DAY, HOUR, MAX_ROWS, Array, Day, Group, Name, Strangers, pack
+from analytics.stores.columns.day import AS_RECORD, DAY, FORMAT, HOUR, MAX_ROWS, Array, Day, Group, Name, Strangers, pack
 from analytics.stores.rollups import cells
 from analytics.stores.rollups.raw import instant
 from analytics.tables import daily_metrics, packed_days, people, raw_events
+
+ROW, VISIT = 150, 100
+"""Bytes that a row takes while a day is packed, and a visit while sessions are made."""
 
 MAX_NAMES = 5000
 """Of the rows of a day; for more (groups by user, say), other ways are better."""
@@ -48,6 +51,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 THREADS = 2
+_workers = ThreadPoolExecutor(THREADS, "questions")
 _threads = ThreadPoolExecutor(THREADS, "columns")
 """For all questions together, so that they never take more of the machine."""
 
@@ -87,6 +91,9 @@ class Part(NamedTuple):
 class Columns:
     """The days that have rows, oldest first, with one numbering of all their names, and who is whom."""
 
+    _left = False
+    """Whether nobody waits for the answer any more."""
+
     def __init__(self, days: Iterable[Day], since: datetime, until: datetime, read: Read) -> None:
         numbers: dict[Name, int] = {}
         edges = microseconds(since), microseconds(until)
@@ -96,8 +103,9 @@ class Columns:
         self._look_at_the_time = read.look_at_the_time
 
     @classmethod
-    async def load(cls, asked: Filtered, read: Read, by: Field | None = None, only: Sequence[Condition] = ()) -> "Columns | None":
-        """The rows that pass the question's filters, told apart by a field. None where too little of the range is settled.
+    async def load(cls, asked: Filtered, read: Read, by: Field | None = None, only: Sequence[Condition] = (), *, sessions: bool = False) -> "Columns | None":
+        """The rows that pass the question's filters, told apart by a field. None where too little of the range is settled, or it is too much to work on,
+        which comes sooner where `sessions` are to be made of it.
 
         Rows of the wrong event, and rows that `only` does not want, may be left out. Raises Unavailable once it has taken too long; what is known by then
         stays known.
@@ -105,10 +113,18 @@ class Columns:
         if by is not None and by.column in ("user_id", "session_id"):
             return None
         by = None if by is not None and by.column in _NAMES else by
-        found = await _Loading(asked, read, by, only).days()
+        found = await _Loading(asked, read, by, only, VISIT if sessions else 0).days()
         if found is None:
             return None
         return await asyncio.to_thread(cls, found, asked.start, asked.end, read)
+
+    async def work(self, what: Callable[[], T]) -> T:
+        """What it makes of the columns, in a thread; none of it goes on for long once nobody waits for it."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(_workers, what)
+        except asyncio.CancelledError:
+            self._left = True
+            raise
 
     def each(self, work: Callable[[S], T], over: Iterable[S]) -> list[T]:
         """What `work` makes of each, in two threads, for as long as the question has time. Raises Unavailable once that is over.
@@ -117,6 +133,8 @@ class Columns:
         """
 
         def timely(one: S) -> T:
+            if self._left:
+                raise Unavailable("nobody waits for the answer any more", code="too_slow")
             self._look_at_the_time()
             return work(one)
 
@@ -154,13 +172,15 @@ class _Crowded(Exception):
 class _Loading:
     """The days of one question, from where they are quickest."""
 
-    def __init__(self, asked: Filtered, read: Read, by: Field | None, only: Sequence[Condition]) -> None:
+    def __init__(self, asked: Filtered, read: Read, by: Field | None, only: Sequence[Condition], visit: int) -> None:
         self._asked = asked
         self._read = read
         self._by = by
         self._only = only
         self._began = time.monotonic()
         self._size = 0
+        self._visit = visit
+        self._most = min(MAX_ROWS, read.memory.limit // ROW)
         self._rollup = Rollup(read)
 
     async def days(self) -> list[Day] | None:
@@ -177,6 +197,7 @@ class _Loading:
         if sum(map(self._hours, changing)) > most:
             return None
         try:
+            await self._look_out(changing)
             found = await self._settled(coverage)
             found |= {start: await self._changing(start) for start in changing}
         except (Strangers, _Crowded):
@@ -207,12 +228,16 @@ class _Loading:
         if self._by is None and not self._asked.where:
             found |= await self._packed({start: numbers for start, numbers in parts.items() if start not in found})
         missing = sorted(parts.keys() - found.keys(), reverse=True)
-        if missing and await self._read.rows(crowded(self._asked.project, missing)):
-            raise _Crowded
+        await self._look_out(missing)
         for start in missing:
             day = await self._made(start, instant(start), instant(start + 24), self._passing)
             found[start] = self._remember(day, parts[start], "raw")
         return found
+
+    async def _look_out(self, starts: Sequence[int]) -> None:
+        """Raises _Crowded where a day has too many rows to be packed here."""
+        if starts and await self._read.rows(crowded(self._asked.project, starts, self._most)):
+            raise _Crowded
 
     async def _packed(self, missing: dict[int, tuple[int, ...]]) -> dict[int, Day]:
         found = {}
@@ -256,7 +281,7 @@ class _Loading:
 
     def _found(self, day: Day, source: str) -> Day:
         """A day that is one of the answer's. Raises _Crowded where it is too much."""
-        self._size += day.size
+        self._size += day.size + self._visit * len(day.visits)
         if len(day.names) > MAX_NAMES or self._size > self._read.memory.limit:
             raise _Crowded
         self._read.sources.add(source)
@@ -266,7 +291,8 @@ class _Loading:
 def packed(project: str, starts: Sequence[int]) -> Statement:
     """`start`, `part` and `data` of the packed days that there are."""
     table = packed_days.c
-    return select(table.start, table.part, table.data).where(table.project == project, table.start == any_(literal(list(starts), ARRAY(table.start.type))))
+    some = [table.project == project, table.start == any_(literal(list(starts), ARRAY(table.start.type))), func.get_byte(table.data, 0) == FORMAT]
+    return select(table.start, table.part, table.data).where(*some)
 
 
 def records(project: str, conditions: Sequence[Condition], by: Field | None) -> Statement:
@@ -278,8 +304,8 @@ def records(project: str, conditions: Sequence[Condition], by: Field | None) -> 
     return select(*names, func.count().label("n"), gathered).select_from(rows).where(*conditions).group_by(*names)
 
 
-def crowded(project: str, starts: Sequence[int]) -> Statement:
-    """A row for each of some days that has more than MAX_ROWS rows."""
+def crowded(project: str, starts: Sequence[int], most: int) -> Statement:
+    """A row for each of some days that has too many rows."""
     table, days = daily_metrics.c, [instant(start).date() for start in starts]
-    every = and_(table.metric_name == "events", table.dimension_key == "", table.dimension_value == "", table.value > MAX_ROWS)
+    every = and_(table.metric_name == "events", table.dimension_key == "", table.dimension_value == "", table.value > most)
     return select(table.date).where(table.project == project, every, table.date == any_(literal(days, ARRAY(table.date.type))))

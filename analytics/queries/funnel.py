@@ -151,14 +151,15 @@ class Attempts:
 async def answer(asked: Funnel, read: Read) -> Steps:
     """The steps of all units, and those of each of the largest groups."""
     columns = await _columns(asked, read)
-    attempts = await _of_rows(asked, read) if columns is None else await asyncio.to_thread(_of_columns, asked, columns)
+    attempts = await _of_rows(asked, read) if columns is None else await columns.work(lambda: _of_columns(asked, columns))
     return await asyncio.to_thread(_shown, asked, attempts)
 
 
 async def _columns(asked: Funnel, read: Read) -> Columns | None:
     """The packed days that will do: but not for rows of several steps at once in any order, which ask for a matching of each unit."""
     rows_between = asked.order == "strict" or asked.unit == "session"
-    columns = await Columns.load(asked, read, asked.by, [] if rows_between else [or_(*(step.condition for step in asked.steps))])
+    only = [] if rows_between else [or_(*(step.condition for step in asked.steps))]
+    columns = await Columns.load(asked, read, asked.by, only, sessions=asked.unit == "session")
     if columns is not None and asked.order == "any" and any(mark & (mark - 1) for mark in _marks(asked, columns).tolist()):
         return None
     return columns

@@ -4,7 +4,6 @@ PostgreSQL puts the rows of each unit in order and numbers them from that row on
 given, it is looked for first: of the other rows, only those of units that have it, on the right side of it, need to be sorted.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
@@ -99,11 +98,11 @@ def _ordered(asked: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any
 
 async def answer(asked: Paths, read: Read) -> Links:
     """The largest links over all steps."""
-    columns = await Columns.load(asked, read, asked.by)
+    columns = await Columns.load(asked, read, asked.by, sessions=asked.unit == "session")
     if columns is None:
         read.sources.add("raw")
         return {"links": [{"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in await read.rows(links(asked))]}
-    return {"links": await asyncio.to_thread(Trails(asked, columns).largest)}
+    return {"links": await columns.work(lambda: Trails(asked, columns).largest())}
 
 
 class Trails:

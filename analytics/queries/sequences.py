@@ -7,14 +7,13 @@ All rows of a unit are in one piece. Days have their rows in order of person and
 same ones after each other: a stable sort by sixteen bits, which takes a time linear in the rows. Most sessions are one stretch of one day as they are.
 """
 
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from analytics.queries.columns import Columns
-from analytics.queries.visits import Stays, stays
+from analytics.queries.visits import stays
 from analytics.stores.columns.day import Array, runs, stretched
 
 T = TypeVar("T")
@@ -22,7 +21,8 @@ T = TypeVar("T")
 ROWS = 250_000
 """Of people in memory at a time, roughly, in each thread: who has more is not parted."""
 
-PERSONS = 1 << 16
+BITS = 20
+"""Of the largest number of a person by which rows are counted: exactly up to a million people, roughly beyond."""
 
 _NONE = np.zeros(0, np.int64)
 
@@ -68,38 +68,56 @@ def by_person(columns: Columns, wanted: Array, work: Callable[[Sequences], T]) -
         rows = people.rows(*edges)
         return work(Sequences(*rows[:3])) if len(rows.at) else None
 
-    return [found for found in columns.each(piece, pairwise(people.edges())) if found is not None]
+    return [found for found in columns.each(piece, people.edges()) if found is not None]
 
 
 def by_session(columns: Columns, wanted: Array, work: Callable[[Sequences], T]) -> list[T]:
-    """The rows of each session: those of one stay as they are, those of several in order together."""
+    """The rows of each session: day by day those of sessions of one stay, then those of sessions of several, in order together."""
     every = stays(columns, wanted)
-    alone = np.bincount(every.session)[every.session] == 1 if len(every.session) else every.session
-    ends = np.searchsorted(every.day, np.arange(len(columns.parts) + 1))
+    if not len(every.session):
+        return []
+    several = np.bincount(every.session)[every.session] > 1
+    days = np.searchsorted(every.day, np.arange(len(columns.parts) + 1))
 
-    def piece(at: int) -> tuple[T | None, _Rows]:
-        mine = slice(ends[at], ends[at + 1])
-        return _of_day(columns, wanted, at, Stays(*(column[mine] for column in every)), alone[mine], work)
+    def rows(at: int, chosen: Array) -> _Rows:
+        mine = slice(days[at], days[at + 1])
+        return _of_stays(columns, wanted, at, every.session[mine], every.rows[mine], chosen[mine])
 
-    found = columns.each(piece, range(len(columns.parts)))
-    rest = _joined([rows for _, rows in found])
-    rest = rest.taken(np.lexsort((rest.turn, rest.at, rest.unit)))
-    return [*(each for each, _ in found if each is not None), *([work(Sequences(*rest[:3]))] if len(rest.at) else [])]
+    def piece(at: int) -> T | None:
+        found = rows(at, ~several)
+        return work(Sequences(*found[:3])) if len(found.at) else None
+
+    def together(edges: tuple[int, int]) -> T | None:
+        chosen = several & (every.session >= edges[0]) & (every.session < edges[1])
+        found = _joined([rows(at, chosen) for at in range(len(columns.parts))])
+        found = found.taken(np.lexsort((found.turn, found.at, found.unit)))
+        return work(Sequences(*found[:3])) if len(found.at) else None
+
+    edges = cuts(np.bincount(every.session, every.rows * several), ROWS)
+    found = [*columns.each(piece, range(len(columns.parts))), *columns.each(together, edges)]
+    return [each for each in found if each is not None]
 
 
-def _of_day(columns: Columns, wanted: Array, at: int, mine: Stays, alone: Array, work: Callable[[Sequences], T]) -> tuple[T | None, _Rows]:
-    """What is made of a day's sessions that are one stay each, and the rows of the others."""
+def cuts(rows: Array, most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of numbers, each up to where there are as many rows; of those between which there are none, none."""
+    there = np.flatnonzero(rows)
+    ends = np.cumsum(rows[there])
+    at = 0
+    while at < len(there):
+        until = max(at + 1, int(np.searchsorted(ends, (ends[at - 1] if at else 0) + most)))
+        yield int(there[at]), int(there[until - 1]) + 1
+        at = until
+
+
+def _of_stays(columns: Columns, wanted: Array, at: int, session: Array, rows: Array, chosen: Array) -> _Rows:
+    """The rows of some of a day's stays."""
     part = columns.parts[at]
-    rows = part.kept(wanted)
-    unit = np.repeat(mine.session, mine.rows)
-    single = np.repeat(alone, mine.rows)
-    when, code = part.day.times(rows), part.codes[part.day.codes[rows]]
-    done = Sequences(unit, when, code).where(single)
-    if single.all():
-        return (work(done) if len(done.at) else None), _Rows(_NONE, _NONE, _NONE, _NONE)
-    several = ~single
-    rest = _Rows(unit[several], when[several], code[several], part.day.turns_of(rows)[several])
-    return (work(done) if len(done.at) else None), rest
+    kept: slice | Array = part.kept(wanted)
+    if not chosen.all():
+        places = np.flatnonzero(np.repeat(chosen, rows))
+        kept = places if isinstance(kept, slice) else kept[places]
+    unit = np.repeat(session[chosen], rows[chosen])
+    return _Rows(unit, part.day.times(kept), part.codes[part.day.codes[kept]], part.day.turns_of(kept))
 
 
 def _joined(several: list[_Rows]) -> _Rows:
@@ -116,27 +134,21 @@ class _People:
         self._order = [np.argsort(who, kind="stable") for who in self._who] if columns.links.version else []
         self._sorted = [who[order] for who, order in zip(self._who, self._order, strict=True)] if self._order else self._who
 
-    def edges(self) -> list[int]:
-        """Numbers between which there are as many rows as shall be in memory."""
+    def edges(self) -> Iterator[tuple[int, int]]:
+        """Ranges of numbers in which there are as many rows as shall be in memory."""
         most = max((int(who[-1]) + 1 for who in self._sorted if len(who)), default=0)
-        rows = np.zeros(most, np.int64)
+        coarse = max(0, most.bit_length() - BITS)
+        rows = np.zeros((most >> coarse) + 1)
         for part, who in zip(self._parts, self._who, strict=True):
-            if self._order:  # then somebody may be there twice
-                np.add.at(rows, who, np.diff(part.day.offsets))
-            else:
-                rows[who] += np.diff(part.day.offsets)
-        ends = np.cumsum(rows)
-        edges = [0]
-        while edges[-1] < most:
-            before = ends[edges[-1] - 1] if edges[-1] else 0
-            until = int(np.searchsorted(ends, before + ROWS))
-            edges.append(min(max(until, edges[-1] + 1), most, edges[-1] + PERSONS))
-        return edges
+            found = np.bincount(who >> coarse, np.diff(part.day.offsets))
+            rows[: len(found)] += found
+        return ((first << coarse, last << coarse) for first, last in cuts(rows, ROWS))
 
     def rows(self, first: int, last: int) -> _Rows:
         """All rows of some people that are wanted, in order."""
         rows = _joined([self._of(at, first, last) for at in range(len(self._parts))])
-        rows = rows.taken(np.argsort((rows.unit - first).astype(np.uint16), kind="stable"))
+        narrow = np.uint16 if last - first <= 1 << 16 else np.uint32  # sixteen bits are sorted in linear time
+        rows = rows.taken(np.argsort((rows.unit - first).astype(narrow), kind="stable"))
         return self._in_order(rows) if self._order else rows
 
     def _of(self, at: int, first: int, last: int) -> _Rows:

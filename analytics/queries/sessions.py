@@ -1,6 +1,5 @@
 """Sessions: how many, how long, and how many of them were one event only; in all, and by when they began."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -102,8 +101,8 @@ def _people(part: CTE, visit: CTE) -> Statement:
 async def answer(asked: Bucketed, read: Read) -> Sessions:
     """The sessions that are left of the rows in the range when all filters are passed."""
     edges = asked.edges()
-    columns = await Columns.load(asked, read)
-    found = await _of_rows(asked, edges, read) if columns is None else await asyncio.to_thread(_of_columns, asked, edges, columns)
+    columns = await Columns.load(asked, read, sessions=True)
+    found = await _of_rows(asked, edges, read) if columns is None else await columns.work(lambda: _of_columns(asked, edges, columns))
     buckets = [found.get(bucket, Figures()) for bucket in range(1, len(edges))]
     names = Figures.__struct_fields__
     series = Series(times=asked.times(edges), **{name: [getattr(bucket, name) for bucket in buckets] for name in names})
@@ -127,12 +126,11 @@ def _of_columns(asked: Bucketed, edges: Sequence[datetime], columns: Columns) ->
 
 def _figures_of(stays: Stays) -> dict[int | None, Figures]:
     order = np.argsort(stays.session)
-    stays = Stays(*(column[order] for column in stays))
-    firsts = runs(stays.session)
-    begins, bounced = np.minimum.reduceat(stays.first, firsts), np.add.reduceat(stays.rows, firsts) == 1
-    lasted, bucket = np.maximum.reduceat(stays.last, firsts) - begins, np.minimum.reduceat(stays.bucket, firsts)
-    began = np.repeat(bucket, np.diff(np.append(firsts, len(order))))
-    people = distinct(began << PERSON_BITS | stays.person)
+    firsts = runs(stays.session[order])
+    begins, bounced = np.minimum.reduceat(stays.first[order], firsts), np.add.reduceat(stays.rows[order], firsts) == 1
+    lasted, bucket = np.maximum.reduceat(stays.last[order], firsts) - begins, np.minimum.reduceat(stays.bucket[order], firsts)
+    began = np.repeat(bucket.astype(np.int64), np.diff(np.append(firsts, len(order))))
+    people = distinct(began << PERSON_BITS | stays.person[order])
     order = np.argsort(bucket.astype(np.uint16), kind="stable")  # MAX_BUCKETS fit
     bucket, lasted, bounced = bucket[order], lasted[order], bounced[order]
     users = np.bincount(people >> PERSON_BITS)

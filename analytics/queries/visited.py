@@ -27,12 +27,12 @@ class Visited:
         if wanted.window.rolling > 1:
             return None
         asked, previous, before = wanted.asked, wanted.previous, None
-        columns = await Columns.load(asked, read, wanted.by)
+        columns = await Columns.load(asked, read, wanted.by, sessions=True)
         if columns is not None and previous is not None:
-            before = await Columns.load(replace(asked, start=previous.edges[0], end=previous.edges[-1]), read, wanted.by)
+            before = await Columns.load(replace(asked, start=previous.edges[0], end=previous.edges[-1]), read, wanted.by, sessions=True)
         if columns is None or (previous is not None and before is None):
             return None
-        return await asyncio.to_thread(cls, wanted, columns, before)
+        return await columns.work(lambda: cls(wanted, columns, before))
 
     async def largest(self, limit: int) -> list[str | None]:
         return [None] if self._wanted.by is None else await asyncio.to_thread(self._largest, limit)
@@ -78,5 +78,5 @@ def _counts(session: Array, place: Array, places: int) -> list[int]:
     if not len(session):
         return [0] * places
     many = int(session.max()) + 1
-    found: list[int] = np.bincount(distinct(place * many + session) // many, minlength=places).tolist()
+    found: list[int] = np.bincount(distinct(place.astype(np.int64) * many + session) // many, minlength=places).tolist()
     return found

@@ -14,7 +14,7 @@ from analytics.stores.columns.day import SILENT, Array, distinct, runs, stretche
 
 
 class Stays(NamedTuple):
-    """Columns, all as long, day by day; without buckets and groups, in the order of the rows that count."""
+    """Columns, all as long, day by day; without buckets and groups, in the order of the rows that count. All are 32 bits wide but the instants."""
 
     day: Array
     """Which of the parts."""
@@ -38,7 +38,8 @@ def stays(columns: Columns, wanted: Array, edges: Array | None = None, group: Ar
         part = columns.parts[at]
         visit, found = _Day(part, wanted, np.zeros(0, np.int64) if edges is None else edges, group).stays()
         person = np.searchsorted(part.day.offsets, part.day.visit_offsets[visit], side="right") - 1
-        return found._replace(day=np.full(len(visit), at), session=numbers[at][part.day.visits[visit]], person=columns.links.persons(part.day.persons)[person])
+        who = columns.links.persons(part.day.persons)[person]
+        return found._replace(day=np.full(len(visit), at, np.int32), session=numbers[at][part.day.visits[visit]], person=who)
 
     every = _joined(columns.each(of, range(len(columns.parts))))
     untold = np.flatnonzero(every.session == 0)
@@ -52,7 +53,7 @@ def numbered(told: Sequence[Array]) -> tuple[list[Array], int]:
     again = distinct(every[1:][every[1:] == every[:-1]])
     found, before = [], len(again)
     for sessions in told:
-        numbers = np.arange(before, before + len(sessions) + 1)
+        numbers = np.arange(before, before + len(sessions) + 1, dtype=np.int32)
         numbers[0] = 0
         if len(again):
             places = np.minimum(np.searchsorted(again, sessions), len(again) - 1)
@@ -103,7 +104,9 @@ class _Day:
 
 
 def _stays(bucket: Array, group: Array, first: Array, last: Array, rows: Array, kept: Array | slice = slice(None)) -> Stays:
-    nothing = np.zeros(len(bucket), np.int64)
+    nothing = np.zeros(len(bucket), np.int32)
+    narrow = (column.astype(np.int32) for column in (bucket, group, rows))
+    bucket, group, rows = narrow
     return Stays(*(column[kept] for column in (nothing, nothing, nothing, bucket, group, first, last, rows)))
 
 

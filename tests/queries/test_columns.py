@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from analytics.queries import read as read_module
 from analytics.queries.memory import Memory
 from analytics.queries.read import Read, snapshot
 from analytics.stores.columns import packing
-from analytics.stores.columns.day import Day
+from analytics.stores.columns.day import Day, Group
 from analytics.stores.rollups import coverage, rebuilding
 from analytics.stores.rollups.deltas import Dimensions
 from analytics.stores.rollups.verifying import verify
@@ -256,6 +256,29 @@ async def test_a_day_that_somebody_changed_is_not_packed_before_it_is_read_again
     assert "10-07" not in await packed(filled)
 
 
+async def test_of_days_that_somebody_changed_nothing_packed_is_left_before_they_are_read_again(filled: Storer) -> None:
+    await filled.connection.execute("delete from raw_events where user_id in ('u3', 'u7', 'u9')")
+    with patch.object(rebuilding, "AT_ONCE", 0):
+        await filled.tend()
+    assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 15) if day not in (3, 7, 9)]
+
+
+async def test_a_day_that_is_changing_may_be_too_large_too(filled: Storer, read: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MAX_ROWS", 2)
+    await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
+    assert await n(filled) == [8, 7]
+    assert read.call_count == 0
+
+
+async def test_a_packed_day_of_another_format_is_left_alone(filled: Storer, read: Mock) -> None:
+    await filled.connection.execute(
+        "update packed_days set data = set_byte(data, 0, 9) where start = $1", int(datetime(2026, 10, 7, tzinfo=UTC).timestamp()) // 3600
+    )
+    assert await n(filled) == [7, 7]
+    assert read.call_count == 1
+    assert await verified(filled) == []
+
+
 async def test_a_day_that_is_not_over_is_not_packed(filled: Storer) -> None:
     now = datetime.now(UTC)
     await filled.write([row(f"{now:%Y-%m-%dT%H:%M}", "now", event="e:a")])
@@ -382,7 +405,7 @@ async def test_who_has_little_to_do_is_not_behind_all_of_somebody_elses_pieces()
 
     def of_many(_: int) -> None:
         begun.set()
-        go_on.wait()
+        go_on.wait(60)
         done.append("many")
 
     def of_few(_: int) -> None:
@@ -391,12 +414,31 @@ async def test_who_has_little_to_do_is_not_behind_all_of_somebody_elses_pieces()
     one, other = (object.__new__(columns.Columns) for _ in range(2))
     one._look_at_the_time = other._look_at_the_time = lambda: None
     many = asyncio.create_task(asyncio.to_thread(one.each, of_many, range(50)))
-    await asyncio.to_thread(begun.wait)
+    assert await asyncio.to_thread(begun.wait, 60)
     few = asyncio.create_task(asyncio.to_thread(other.each, of_few, [0]))
     await asyncio.sleep(0.1)
     go_on.set()
     await asyncio.gather(many, few)
     assert done.index("few") < 25
+
+
+async def test_what_nobody_waits_for_goes_no_further_than_a_piece() -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def piece(number: int) -> None:
+        begun.set()
+        go_on.wait(60)
+        done.append(number)
+
+    of = object.__new__(columns.Columns)
+    of._look_at_the_time = lambda: None
+    asking = asyncio.create_task(of.work(lambda: of.each(piece, range(50))))
+    assert await asyncio.to_thread(begun.wait, 60)
+    asking.cancel()
+    await asyncio.wait([asking])
+    go_on.set()
+    await of.work(lambda: None)
+    assert len(done) <= columns.THREADS
 
 
 async def test_the_newest_days_of_all_projects_are_packed_first(filled: Storer) -> None:
@@ -412,31 +454,31 @@ async def test_the_newest_days_of_all_projects_are_packed_first(filled: Storer) 
 
 async def test_a_day_that_takes_too_long_to_pack_does_not_keep_others_from_it(filled: Storer) -> None:
     await filled.connection.execute("delete from packed_days")
-    made = packing.made
+    groups = packing.groups
 
-    async def slow(connection: asyncpg.Connection, project: str, start: int, part: int) -> Day | None:
+    async def slow(connection: asyncpg.Connection, project: str, start: int, part: int) -> Sequence[Group] | None:
         if start == HOUR_OF_LAST:
             await connection.execute("set local statement_timeout = 20; select pg_sleep(60)")
-        return await made(connection, project, start, part)
+        return await groups(connection, project, start, part)
 
-    with patch.object(packing, "made", slow):
+    with patch.object(packing, "groups", slow):
         await filled.tend()
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 14)]
 
 
 async def test_what_is_gone_while_it_is_packed_is_not_kept(filled: Storer) -> None:
     await filled.connection.execute("delete from packed_days")
-    made = packing.made
+    groups = packing.groups
 
-    async def late(connection: asyncpg.Connection, project: str, start: int, part: int) -> Day | None:
-        day = await made(connection, project, start, part)
+    async def late(connection: asyncpg.Connection, project: str, start: int, part: int) -> Sequence[Group] | None:
+        found = await groups(connection, project, start, part)
         if start == HOUR_OF_LAST:
             await filled.connection.execute("delete from raw_events where user_id = 'u14'")
             async with filled.store._pool.acquire() as other:
                 await rebuilding.day(other, project, start, Dimensions(DIMENSIONS))
-        return day
+        return found
 
-    with patch.object(packing, "made", late):
+    with patch.object(packing, "groups", late):
         await filled.tend()
     await filled.tend()
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 14)]

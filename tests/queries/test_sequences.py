@@ -109,10 +109,10 @@ def counted(case: Case) -> tuple[Columns, Array, list[Row]]:
 
 
 @examples(1000)
-@given(case=cases)
-def test_rows_of_people_are_in_order(case: Case) -> None:
+@given(case=cases, bits=st.sampled_from([1, 20]))
+def test_rows_of_people_are_in_order(case: Case, bits: int) -> None:
     found, wanted, rows = counted(case)
-    with patch.object(sequences, "ROWS", 3):
+    with patch.object(sequences, "ROWS", 3), patch.object(sequences, "BITS", bits):
         pieces = by_person(found, wanted, lambda rows: rows)
     assert shown(found, pieces) == sorted([(row[1], row[4]) for row in of] for of in of_people(rows, case[1]).values())
 
@@ -121,7 +121,8 @@ def test_rows_of_people_are_in_order(case: Case) -> None:
 @given(case=cases)
 def test_rows_of_sessions_are_in_order(case: Case) -> None:
     found, wanted, rows = counted(case)
-    pieces = by_session(found, wanted, lambda rows: rows)
+    with patch.object(sequences, "ROWS", 3):
+        pieces = by_session(found, wanted, lambda rows: rows)
     assert shown(found, pieces) == sorted([(row[1], row[4]) for row in of] for of in of_sessions(rows, case[1]).values())
 
 
@@ -155,3 +156,15 @@ def test_who_acts_under_another_number_meanwhile_is_not_silent() -> None:
     second = [(1, at, 100 + at, UNTOLD, "y") for at in (1, 3 * SILENT + 1)]
     found, wanted, rows = counted(([*first, *second], {1: 0}, (0, DAY), {"x", "y"}))
     assert [len(unit) for unit in shown(found, by_session(found, wanted, lambda rows: rows))] == [len(rows)]
+
+
+def test_people_of_large_numbers_are_found_in_few_looks() -> None:
+    rows: list[Row] = [(person, 0, person, 1, "x") for person in (2**31 - 1, 0, 2**31 - 2, 5)]
+    found, wanted, _ = counted((rows, {}, (0, DAY), {"x"}))
+    pieces = by_person(found, wanted, lambda rows: rows)
+    assert [piece.unit.tolist() for piece in pieces] == [[0, 5, 2**31 - 2, 2**31 - 1]]
+
+
+def test_cuts_are_ranges_of_as_many_rows() -> None:
+    assert list(sequences.cuts(np.array([0, 3, 0, 1, 1, 9, 0, 1]), 3)) == [(1, 2), (3, 5), (5, 6), (7, 8)]
+    assert list(sequences.cuts(np.zeros(3), 3)) == []

@@ -6,10 +6,11 @@ Nothing here is waited for: of a day that is not packed, or no longer truly, que
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 
 import asyncpg
 
-from analytics.stores.columns.day import AS_RECORD, MAX_ROWS, Day, Group, Strangers, pack
+from analytics.stores.columns.day import AS_RECORD, FORMAT, MAX_ROWS, Day, Group, Strangers, pack
 from analytics.stores.rollups import coverage, deltas
 from analytics.stores.rollups.cells import DAY
 from analytics.stores.rollups.raw import instant
@@ -51,7 +52,7 @@ PARTS = "SELECT array_agg(part) FROM rollups WHERE project = $1 AND span = 24 AN
 STRAYED = "SELECT EXISTS (SELECT FROM rollup_strays WHERE project = $1 AND start = $2)"
 WAITING = "SELECT data FROM rollup_deltas WHERE project = $1"
 
-PACKED = "SELECT part, data FROM packed_days WHERE project = $1 AND start = $2"
+PACKED = f"SELECT part, data FROM packed_days WHERE project = $1 AND start = $2 AND get_byte(data, 0) = {FORMAT}"  # noqa: S608 - only our own constants
 
 REMOVE_UNTRUE = """
 DELETE FROM packed_days AS packed WHERE NOT EXISTS (
@@ -86,13 +87,20 @@ async def pack_days(connection: asyncpg.Connection, seconds: float = SECONDS) ->
 async def _day(connection: asyncpg.Connection, project: str, start: int, part: int) -> None:
     """Pack a day, unless somebody is changing it."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        day = await made(connection, project, start, part)
-    if day is not None:
+        found = await groups(connection, project, start, part)
+    if found is not None and (day := await asyncio.to_thread(_made, start, found)):
         await connection.execute(WRITE, project, start, part, await asyncio.to_thread(day.encode))
 
 
-async def made(connection: asyncpg.Connection, project: str, start: int, part: int) -> Day | None:
-    """A day as its raw rows are in the snapshot of the caller's transaction; None where a part of rollups is not all that is said of it."""
+def _made(start: int, found: Sequence[Group]) -> Day | None:
+    try:
+        return pack(start, found)
+    except Strangers:
+        return None
+
+
+async def groups(connection: asyncpg.Connection, project: str, start: int, part: int) -> Sequence[Group] | None:
+    """A day's raw rows in the snapshot of the caller's transaction; None where a part of rollups is not all that is said of it."""
     if await connection.fetchval(PARTS, project, start) != [part] or await connection.fetchval(STRAYED, project, start):
         return None
     if start < await coverage.since(connection, project) or await _waits(connection, project, start):
@@ -100,17 +108,14 @@ async def made(connection: asyncpg.Connection, project: str, start: int, part: i
     if (await connection.fetchval(COUNT, project, instant(start).date()) or 0) > MAX_ROWS:
         return None
     rows = await connection.fetch(ROWS, project, instant(start), instant(start + DAY))
-    try:
-        return await asyncio.to_thread(pack, start, [Group((row["event_type"], row["event_action"], None), row["rows"], row["records"]) for row in rows])
-    except Strangers:
-        return None
+    return [Group((row["event_type"], row["event_action"], None), row["rows"], row["records"]) for row in rows]
 
 
 async def wrong(connection: asyncpg.Connection, project: str, start: int) -> tuple[Day, Day] | None:
     """A packed day that questions trust and what it should be, if it is not that, in the snapshot of the caller's transaction."""
     row = await connection.fetchrow(PACKED, project, start)
-    true = row and await made(connection, project, start, row["part"])
-    if true is None:
+    found = row and await groups(connection, project, start, row["part"])
+    if found is None or (true := await asyncio.to_thread(_made, start, found)) is None:
         return None
     kept = await asyncio.to_thread(Day.decode, row["data"])
     return None if kept.same(true) else (kept, true)

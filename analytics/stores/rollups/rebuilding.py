@@ -27,6 +27,7 @@ AT_ONCE = 7
 
 REMOVE = "DELETE FROM rollups WHERE project = $1 AND (span = 1 AND start >= $2 AND start < $2 + 24 OR span = 24 AND start = $2)"
 REMOVE_PACKED = "DELETE FROM packed_days WHERE project = $1 AND start = $2"
+REMOVE_STRAYED = "DELETE FROM packed_days USING rollup_strays WHERE packed_days.project = rollup_strays.project AND packed_days.start = rollup_strays.start"
 HEAL = "DELETE FROM rollup_strays WHERE project = $1 AND start = $2"
 STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND start >= $2 ORDER BY start DESC"
 STRAYED = "SELECT DISTINCT project FROM rollup_strays"
@@ -50,7 +51,8 @@ async def missing(connection: asyncpg.Connection, project: str, dimensions: Dime
 
 
 async def heal(connection: asyncpg.Connection, dimensions: Dimensions) -> None:
-    """Rebuild the newest days that somebody changed without deltas, a few of each project at a time."""
+    """Rebuild the newest days that somebody changed without deltas, a few of each project at a time; of all of them no packed rows stay."""
+    await connection.execute(REMOVE_STRAYED)
     for project in await connection.fetch(STRAYED):
         floor = await coverage.since(connection, project["project"])
         for row in await connection.fetch(f"{STRAYS} LIMIT {AT_ONCE}", project["project"], floor):

@@ -21,7 +21,7 @@ WHERE rollups.project = $1::VARCHAR AND rollups.span = $2::SMALLINT AND rollups.
 
 SELECT packed_days.start, packed_days.part, packed_days.data
 FROM packed_days
-WHERE packed_days.project = $1::VARCHAR AND packed_days.start = ANY ($2::INTEGER[]);
+WHERE packed_days.project = $1::VARCHAR AND packed_days.start = ANY ($2::INTEGER[]) AND get_byte(packed_days.data, $3::INTEGER) = $4::INTEGER;
 
 SELECT daily_metrics.date
 FROM daily_metrics
