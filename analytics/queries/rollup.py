@@ -247,14 +247,12 @@ def _add_delta(sums: Sums, pieces: Pieces, plan_: Plan, delta: Delta, people: bo
         bucket = pieces.bucket(group.hour)
         if bucket is None or not plan_.is_event(group.event_type, group.event_action):
             continue
-        people_of: defaultdict[str | None, list[int]] = defaultdict(list)
-        if not plan_.key:
-            people_of[None] = group.people
-        elif at is None or UNCOUNTED in group.values[at]:
-            return False
-        else:
-            for place, person in zip(group.values[at], group.people, strict=True):
-                people_of[delta.words[place]].append(person)
+        people_of: dict[str | None, list[int]] = {None: group.people}
+        if plan_.key:
+            places = {UNCOUNTED: group.people} if at is None else group.people_of(at)
+            if UNCOUNTED in places:
+                return False
+            people_of = {delta.words[place]: found for place, found in places.items()}
         for value, found in people_of.items():
             if plan_.passes(value):
                 sums.add(bucket, plan_.group(group.event_type, group.event_action, value), Sum(len(found), BitMap(found if people else ())))

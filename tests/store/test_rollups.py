@@ -10,10 +10,10 @@ import pytest
 
 from analytics.events import Event
 from analytics.stores import PostgresStore
-from analytics.stores.rollups import compaction, coverage, rebuilding
+from analytics.stores.rollups import compaction, coverage, deltas, rebuilding
 from analytics.stores.rollups.cells import ANY, DAY, HOUR, Cell, Place, add_up, unpack
 from analytics.stores.rollups.cells import Row as Packed
-from analytics.stores.rollups.deltas import Dimensions
+from analytics.stores.rollups.deltas import UNCOUNTED, Dimensions
 from analytics.stores.rollups.verifying import Verdict, verify
 from tests.store.conftest import NOW, a_job, ago, an_event, ask, connected, opened, until
 
@@ -52,6 +52,18 @@ async def total(store: PostgresStore, place: Place, project: str = "default") ->
     query = "SELECT counts, people FROM rollups WHERE (project, span, start, key, event_type, event_action) = ($1, $2, $3, $4, $5, $6)"
     rows = await store._pool.fetch(query, project, *place)
     return add_up(unpack(Packed(*row)) for row in rows)
+
+
+def test_a_value_that_all_events_of_a_group_have_is_said_once() -> None:
+    pages = ["/", "/", "/a", "x" * 256]
+    for of_group, said in ((pages, [0, 0, 1, UNCOUNTED]), (pages[:2], 0), (pages[3:], UNCOUNTED)):
+        events = [an_event(timestamp=NOW, metadata=msgspec.json.encode({"page": page})) for page in of_group]
+        delta = deltas.unpack(deltas.pack(deltas.of(events, range(len(events)), DIMENSIONS)["default"]))
+        [group] = delta.groups
+        assert group.values == [said, delta.words.index(None)]
+        assert group.people_of(1) == {delta.words.index(None): group.people}
+        every = [person for place, people in group.people_of(0).items() for person in people if place != UNCOUNTED]
+        assert every == [person for person, page in enumerate(of_group) if len(page) < 256]
 
 
 async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(store: PostgresStore) -> None:
@@ -115,9 +127,9 @@ async def test_a_transaction_that_fails_leaves_neither_people_nor_deltas(store: 
     async with store._pool.acquire() as connection:
         undone = connection.transaction()
         await undone.start()
-        numbers = await store._recorder.record(connection, [an_event(user_id="never")])
+        recorded = await store._recorder.record(connection, [an_event(user_id="never")])
         await undone.rollback()
-    assert numbers["default", "never"] == 1
+    assert recorded.people["default", "never"] == 1
     await store.write([a_job(an_event(user_id="second"))])
     assert await ask(store, "SELECT array_agg(actor || number ORDER BY number) FROM people") == ["first0", "second1"]
     await store.compact()

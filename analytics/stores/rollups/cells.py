@@ -5,7 +5,7 @@ order and at any time, without a change to any answer.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -47,19 +47,11 @@ Values = dict[str | None, list[int]]
 """Value → everybody who acted, once for each event."""
 
 
-class Cell:
+class Cell(msgspec.Struct, gc=False):
     """How many events, by whom."""
 
-    __slots__ = ("count", "people")
-
-    def __init__(self, count: int, people: BitMap) -> None:
-        self.count = count
-        self.people = people
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cell) and (self.count, self.people) == (other.count, other.people)
-
-    __hash__ = None  # type: ignore[assignment]
+    count: int
+    people: BitMap
 
     def __repr__(self) -> str:
         return f"{self.count} events of {len(self.people)} people"
@@ -89,35 +81,32 @@ def unpack(row: Row) -> dict[str | None, Cell]:
 
 def gather(deltas: Iterable[Delta]) -> Cells:
     """All cells that deltas add to: of their hours and their days; of each event, of its type, of any; in all and by dimension."""
-    leaves: defaultdict[tuple[str, int, str, str], defaultdict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
+    people: defaultdict[Place, defaultdict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
     for delta in deltas:
         for group in delta.groups:
-            name = (group.hour, group.event_type, group.event_action)
-            leaves[ANY, *name][None] += group.people
-            for key, places in zip(delta.keys, group.values, strict=True):
-                _sort(leaves[key, *name], delta.words, places, group.people)
-    crowded = len({leaf[2:] for leaf in leaves}) > MAX_NAMES
-    addends: defaultdict[Place, defaultdict[str | None, list[Cell]]] = defaultdict(lambda: defaultdict(list))
-    for (key, hour, event_type, event_action), values in leaves.items():
-        exactly, by_type, any_ = (event_type, event_action), (event_type, ANY), (ANY, ANY)
-        cells = {value: Cell(len(people), BitMap(people)) for value, people in values.items()}
-        for span in (HOUR, DAY):
-            for about in (any_,) if crowded and key else (exactly, by_type, any_):
-                target = addends[Place(span, hour - hour % span, key, *about)]
-                for value, cell in cells.items():
-                    target[value].append(cell)
-    return {place: {value: _sum(cells) for value, cells in values.items()} for place, values in addends.items() if len(values) <= MAX_VALUES}
+            about = (group.event_type, group.event_action)
+            people[Place(HOUR, group.hour, ANY, *about)][None] += group.people
+            for at, key in enumerate(delta.keys):
+                values = people[Place(HOUR, group.hour, key, *about)]
+                for place, each in group.people_of(at).items():
+                    if place != UNCOUNTED:
+                        values[delta.words[place]] += each
+    exactly = {place: {value: Cell(len(each), BitMap(each)) for value, each in values.items()} for place, values in people.items()}
+    by_type = _wider(exactly, lambda place: place._replace(event_action=ANY))
+    any_ = _wider(by_type, lambda place: place._replace(event_type=ANY))
+    if len({place[3:] for place in exactly}) > MAX_NAMES:
+        exactly, by_type = ({place: values for place, values in cells.items() if place.key == ANY} for cells in (exactly, by_type))
+    hours = exactly | by_type | any_
+    days = _wider(hours, lambda place: place._replace(span=DAY, start=place.start - place.start % DAY))
+    return {place: values for place, values in (hours | days).items() if len(values) <= MAX_VALUES}
 
 
-def _sum(cells: Sequence[Cell]) -> Cell:
-    return cells[0] if len(cells) == 1 else Cell(sum(cell.count for cell in cells), BitMap.union(*(cell.people for cell in cells)))
-
-
-def _sort(target: dict[str | None, list[int]], words: Sequence[str | None], places: Sequence[int], people: Sequence[int]) -> None:
-    """People to their values."""
-    for place, person in zip(places, people, strict=True):
-        if place != UNCOUNTED:
-            target[words[place]].append(person)
+def _wider(cells: Cells, about: Callable[[Place], Place]) -> Cells:
+    """The sums of cells by places that each hold several of theirs."""
+    rows: defaultdict[Place, list[Mapping[str | None, Cell]]] = defaultdict(list)
+    for place, values in cells.items():
+        rows[about(place)].append(values)
+    return {place: add_up(addends) for place, addends in rows.items()}
 
 
 def add_up(rows: Iterable[Mapping[str | None, Cell]]) -> dict[str | None, Cell]:
@@ -127,3 +116,7 @@ def add_up(rows: Iterable[Mapping[str | None, Cell]]) -> dict[str | None, Cell]:
         for value, cell in cells.items():
             addends[value].append(cell)
     return {value: _sum(cells) for value, cells in addends.items()}
+
+
+def _sum(cells: Sequence[Cell]) -> Cell:
+    return cells[0] if len(cells) == 1 else Cell(sum(cell.count for cell in cells), BitMap.union(*(cell.people for cell in cells)))

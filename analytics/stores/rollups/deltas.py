@@ -3,6 +3,7 @@
 People are numbers already, and the values of dimensions are positions in a list of words, so that who reads a delta looks nothing up.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,13 +22,23 @@ INSERT = "INSERT INTO rollup_deltas (project, events, data) SELECT * FROM unnest
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Events of one hour (since 1970, UTC) and name: who acted, and for each dimension the position of each event's value."""
+    """Events of one hour (since 1970, UTC) and name: who acted, and for each dimension the position of each event's value, one where all have the same."""
 
     hour: int
     event_type: str
     event_action: str
     people: list[int]
-    values: list[list[int]]
+    values: list[int | list[int]]
+
+    def people_of(self, dimension: int) -> Mapping[int, list[int]]:
+        """Who acted, by the position of the value that their events have."""
+        places = self.values[dimension]
+        if isinstance(places, int):
+            return {places: self.people}
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for place, person in zip(places, self.people, strict=True):
+            found[place].append(person)
+        return found
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -77,6 +88,10 @@ class Words(dict[str | bytes | None, int]):
         self.words.append(value)
         return place
 
+    def of(self, column: Sequence[str | bytes | None]) -> int | list[int]:
+        """The positions of some values: one for all of them where they are the same, as where a dimension is absent."""
+        return self[column[0]] if column.count(column[0]) == len(column) else [self[value] for value in column]
+
 
 def of(events: Sequence[Event], numbers: Sequence[int], dimensions: Dimensions) -> dict[str, Delta]:
     """The delta of each project; `numbers` are those of the events' people."""
@@ -93,7 +108,7 @@ def of(events: Sequence[Event], numbers: Sequence[int], dimensions: Dimensions) 
     for (project, hour, type_, action), (people, rows) in groups.items():
         place = words.setdefault(project, Words())
         delta = made.setdefault(project, Delta(dimensions.keys, place.words, []))
-        delta.groups.append(Group(hour, type_, action, people, [list(map(place.__getitem__, column)) for column in zip(*rows, strict=True)]))
+        delta.groups.append(Group(hour, type_, action, people, [place.of(column) for column in zip(*rows, strict=True)]))
     return made
 
 
