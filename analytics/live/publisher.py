@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -71,13 +72,13 @@ async def _publish(redis: Redis, by_project: dict[str, list[Event]], left: Count
 
 def _add_visitors(pipe: Any, by_project: dict[str, list[Event]]) -> None:
     """Note who was here in the minutes that still count; what is imported from long ago is no visit."""
-    now = int(time.time() // 60)
+    minute = int(time.time() // 60)
+    since, until = (datetime.fromtimestamp((minute + after) * 60, UTC) for after in (1 - WINDOW_MINUTES, 2))
     minutes: dict[str, set[str]] = defaultdict(set)
     for project, events in by_project.items():
         for event in events:
-            minute = int(event.timestamp.timestamp() // 60)
-            if now - WINDOW_MINUTES < minute <= now + 1:
-                minutes[f"{VISITORS}{project}:{minute}"].add(event.actor)
+            if since <= event.timestamp < until:
+                minutes[f"{VISITORS}{project}:{int(event.timestamp.timestamp() // 60)}"].add(event.actor)
     for key, actors in minutes.items():
         pipe.pfadd(key, *actors)
         pipe.expire(key, (WINDOW_MINUTES + 2) * 60)

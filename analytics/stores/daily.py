@@ -1,11 +1,12 @@
 """Counts per UTC day, kept beside the rows and changed in the same transaction."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 
 import asyncpg
 
-from analytics.events import Event
+from analytics.stores.rollups.deltas import Delta
 
 ADD = """
 INSERT INTO daily_metrics AS known (project, date, metric_name, dimension_key, dimension_value, value)
@@ -16,10 +17,13 @@ ON CONFLICT (project, date, metric_name, dimension_key, dimension_value) DO UPDA
 """
 
 
-async def add(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
-    """Count events, in all and by type; sorted, so that two transactions wait for each other but never in a circle."""
-    counts: Counter[tuple[str, object, str, str]] = Counter()
-    for (project, date, event_type), n in Counter((event.project, event.timestamp.date(), event.event_type) for event in events).items():
-        counts[project, date, "", ""] += n
-        counts[project, date, "event_type", event_type] += n
-    await connection.execute(ADD, *map(list, zip(*counts, strict=True)), list(counts.values()))
+async def add(connection: asyncpg.Connection, deltas: Mapping[str, Delta]) -> None:
+    """Count the events of deltas, in all and by type; sorted, so that two transactions wait for each other but never in a circle."""
+    counts: Counter[tuple[str, date, str, str]] = Counter()
+    for project, delta in deltas.items():
+        for group in delta.groups:
+            day = datetime.fromtimestamp(group.hour * 3600, UTC).date()
+            counts[project, day, "", ""] += len(group.people)
+            counts[project, day, "event_type", group.event_type] += len(group.people)
+    if counts:
+        await connection.execute(ADD, *map(list, zip(*counts, strict=True)), list(counts.values()))

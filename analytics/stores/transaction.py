@@ -38,9 +38,9 @@ async def store(connection: asyncpg.Connection, jobs: Sequence[Job], recorder: R
         await batch.bury_poison()
         await batch.remove_replayed()
         await batch.record_jobs()
-        await batch.count()
-        people = await recorder.record(connection, batch.stored())
-    recorder.committed(people)
+        recorded = await recorder.record(connection, batch.stored())
+        await daily.add(connection, recorded.deltas)
+    recorder.committed(recorded.people)
     return Written([batch.outcomes[job.id] for job in jobs], batch.stored())
 
 
@@ -126,11 +126,6 @@ class Batch:
         if fresh:
             await stored_jobs.record(self.connection, fresh)
         self.outcomes |= fresh
-
-    async def count(self) -> None:
-        """Add the new rows to the counts of their days."""
-        if self.left:
-            await daily.add(self.connection, self.stored())
 
     def stored(self) -> list[Event]:
         """The events that are left."""

@@ -1,5 +1,6 @@
 """What an event says of who is whom: the one place that decides which events link, for all protocols."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -47,6 +48,9 @@ class _Metadata(msgspec.Struct, gc=False):
     previous: Any = msgspec.field(name="$previous_id", default=None)
 
 
+_may_say = re.compile(rb'\$(?:anonymous|previous)_id"|\\u').search
+"""A key may be written with escapes, so whatever has any is decoded."""
+
 _decoder = msgspec.json.Decoder(_Metadata)
 
 
@@ -55,8 +59,7 @@ def said(events: Sequence[Event]) -> dict[str, Said]:
     found: dict[str, Said] = {}
     for event in events:
         user, metadata = event.user_id, event.metadata
-        # a key may be written with escapes, so whatever has any is decoded
-        if user is None or not (b'$anonymous_id"' in metadata or b'$previous_id"' in metadata or b"\\u" in metadata):
+        if user is None or not _may_say(metadata):
             continue
         told = _decoder.decode(metadata)
         anonymous, previous = _name(told.anonymous, user), _name(told.previous, user) if event.event_type == ALIAS else None

@@ -1,6 +1,7 @@
-"""Recording: what a storing transaction does for the rollups and of who is whom, last before it commits."""
+"""Recording: what a storing transaction does for the rollups and of who is whom, once its rows are in."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import asyncpg
 
@@ -8,11 +9,18 @@ from analytics.events import Event
 from analytics.stores.identity import linking
 from analytics.stores.identity.saying import said
 from analytics.stores.rollups import deltas, people
-from analytics.stores.rollups.deltas import Dimensions
+from analytics.stores.rollups.deltas import Delta, Dimensions
 from analytics.stores.rollups.people import Name, People
 
 ANNOUNCE = "SET LOCAL analytics.storing = 'on'"
 """Tells the trigger on raw_events that this transaction leaves deltas of its rows; without, it marks their days as incomplete."""
+
+
+class Recorded(NamedTuple):
+    """The deltas of each project, and the numbers of the people, to be given to `committed`."""
+
+    deltas: Mapping[str, Delta]
+    people: Mapping[Name, int]
 
 
 class Recorder:
@@ -22,8 +30,8 @@ class Recorder:
         self._dimensions = Dimensions(keys)
         self._people = People()
 
-    async def record(self, connection: asyncpg.Connection, events: Sequence[Event]) -> Mapping[Name, int]:
-        """Append the deltas of events that are rows now, and link whom they link; the numbers of their people, to be given to `committed`."""
+    async def record(self, connection: asyncpg.Connection, events: Sequence[Event]) -> Recorded:
+        """Append the deltas of events that are rows now, and link whom they link."""
         names = [(event.project, event.actor) for event in events]
         linked = said(events)
         everybody = {*names, *((project, name) for project, links in linked.items() for name in links.names)}
@@ -34,11 +42,12 @@ class Recorder:
         for project, actors in sorted(asked.items()):
             found = await people.look_up(connection, project, actors)
             numbers |= {(project, actor): number for actor, number in found.items()}
-        if events:
-            await deltas.append(connection, deltas.of(events, [numbers[name] for name in names], self._dimensions))
+        made = deltas.of(events, [numbers[name] for name in names], self._dimensions)
+        if made:
+            await deltas.append(connection, made)
         for project, links in sorted(linked.items()):
             await linking.link(connection, project, links)
-        return numbers
+        return Recorded(made, numbers)
 
     def committed(self, numbers: Mapping[Name, int]) -> None:
         """Their transaction has committed."""
