@@ -17,7 +17,7 @@ ANNOUNCE = "SET LOCAL analytics.storing = 'on'"
 
 
 class Recorded(NamedTuple):
-    """The deltas of each project, and the numbers of the people, to be given to `committed`."""
+    """The deltas of each project, and the numbers of people that were looked up, to be given to `committed`."""
 
     deltas: Mapping[str, Delta]
     people: Mapping[Name, int]
@@ -39,15 +39,17 @@ class Recorder:
         asked: dict[str, list[str]] = {}
         for project, actor in everybody - numbers.keys():
             asked.setdefault(project, []).append(actor)
+        looked_up: dict[Name, int] = {}
         for project, actors in sorted(asked.items()):
             found = await people.look_up(connection, project, actors)
-            numbers |= {(project, actor): number for actor, number in found.items()}
+            looked_up |= {(project, actor): number for actor, number in found.items()}
+        numbers |= looked_up
         made = deltas.of(events, [numbers[name] for name in names], self._dimensions)
         if made:
             await deltas.append(connection, made)
         for project, links in sorted(linked.items()):
             await linking.link(connection, project, links)
-        return Recorded(made, numbers)
+        return Recorded(made, looked_up)
 
     def committed(self, numbers: Mapping[Name, int]) -> None:
         """Their transaction has committed."""
