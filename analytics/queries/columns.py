@@ -97,7 +97,10 @@ class Columns:
     def __init__(self, days: Iterable[Day], since: datetime, until: datetime, read: Read) -> None:
         numbers: dict[Name, int] = {}
         edges = microseconds(since), microseconds(until)
-        self.parts = [Part(day, *edges, np.array([numbers.setdefault(name, len(numbers)) for name in day.names], np.uint32)) for day in days if day.rows]
+        some = [day for day in days if day.rows]
+        codes = [[numbers.setdefault(name, len(numbers)) for name in day.names] for day in some]
+        narrow = np.min_scalar_type(len(numbers))
+        self.parts = [Part(day, *edges, np.array(of, narrow)) for day, of in zip(some, codes, strict=True)]
         self.names = list(numbers)
         self.links = read.links
         self._look_at_the_time = read.look_at_the_time

@@ -168,23 +168,24 @@ async def _columns(asked: Funnel, read: Read) -> Columns | None:
 def _marks(asked: Funnel, columns: Columns) -> Array:
     """Which steps rows of each name match."""
     marks = [sum(1 << at for at, step in enumerate(asked.steps) if step.match(type_, action)) for type_, action, _ in columns.names]
-    return np.array(marks, np.int32)
+    return np.array(marks, np.min_scalar_type(1 << len(asked.steps)))
 
 
 def _of_columns(asked: Funnel, columns: Columns) -> Attempts:
     attempts = Attempts(len(asked.steps))
     marks, event, between = _marks(asked, columns), columns.passing(asked.event), asked.order == "strict"
+    between_stays = asked.unit == "session" and not between  # of which sessions are made, though no step is
     groups = np.array([attempts.number(key) for key in columns.values(asked.by)], np.int64)
     window = min(asked.window.seconds * SECOND, LONGEST)
 
     def attempted(every: Sequences) -> tuple[Array, list[Array]]:
-        rows = every if between else every.where(marks[every.code] > 0)
+        rows = every.where(marks[every.code] > 0) if between_stays else every
         places = TRACKERS[asked.order](rows, marks[rows.code], len(asked.steps), window)
         took = [np.where(place == NOT_TAKEN, NEVER, rows.at[place] - rows.at[before]) for before, place in pairwise(places)]
         return groups[rows.code[places[0]]], took
 
     units = by_session if asked.unit == "session" else by_person
-    wanted = event if between or asked.unit == "session" else event & (marks > 0)
+    wanted = event if between or between_stays else event & (marks > 0)
     for group, took in units(columns, wanted, attempted):
         attempts.extend(group, took)
     return attempts

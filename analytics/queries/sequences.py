@@ -18,7 +18,7 @@ from analytics.stores.columns.day import Array, runs, stretched
 
 T = TypeVar("T")
 
-ROWS = 250_000
+ROWS = 1_000_000
 """Of people in memory at a time, roughly, in each thread: who has more is not parted."""
 
 BITS = 20
@@ -129,7 +129,7 @@ class _People:
 
     def __init__(self, columns: Columns, wanted: Array) -> None:
         self._parts = columns.parts
-        self._wanted = wanted
+        self._codes = [wanted[part.codes] for part in columns.parts]
         self._who = [columns.links.persons(part.day.persons) for part in columns.parts]
         self._order = [np.argsort(who, kind="stable") for who in self._who] if columns.links.version else []
         self._sorted = [who[order] for who, order in zip(self._who, self._order, strict=True)] if self._order else self._who
@@ -147,8 +147,11 @@ class _People:
     def rows(self, first: int, last: int) -> _Rows:
         """All rows of some people that are wanted, in order."""
         rows = _joined([self._of(at, first, last) for at in range(len(self._parts))])
+        firsts = runs(rows.unit)
+        lengths = np.diff(np.append(firsts, len(rows.unit)))
         narrow = np.uint16 if last - first <= 1 << 16 else np.uint32  # sixteen bits are sorted in linear time
-        rows = rows.taken(np.argsort((rows.unit - first).astype(narrow), kind="stable"))
+        order = np.argsort((rows.unit[firsts] - first).astype(narrow), kind="stable")
+        rows = rows.taken(stretched(firsts[order], lengths[order]))
         return self._in_order(rows) if self._order else rows
 
     def _of(self, at: int, first: int, last: int) -> _Rows:
@@ -162,9 +165,13 @@ class _People:
             people = self._order[at][begin:end]
             lengths = offsets[people + 1] - offsets[people]
             rows = stretched(offsets[people], lengths)
-        found = _Rows(np.repeat(who[begin:end], lengths), day.times(rows), part.codes[day.codes[rows]], day.turns_of(rows) if self._order else _NONE)
-        kept = part.counts(self._wanted, rows, found.at)
-        return found if kept.all() else found.taken(kept)
+        unit, code = np.repeat(who[begin:end], lengths), day.codes[rows]
+        kept = self._codes[at][code]
+        if not kept.all():  # before anything is made of rows that do not count
+            places = np.flatnonzero(kept)
+            unit, code, rows = unit[places], code[places], places + rows.start if isinstance(rows, slice) else rows[places]
+        found = _Rows(unit, day.times(rows), part.codes[code], day.turns_of(rows) if self._order else _NONE)
+        return found if part.whole else found.taken((found.at >= part.since) & (found.at < part.until))
 
     def _in_order(self, rows: _Rows) -> _Rows:
         """The rows of people who have several numbers by time and id."""
