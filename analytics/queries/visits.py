@@ -105,15 +105,12 @@ class _Day:
 
 def _stays(bucket: Array, group: Array, first: Array, last: Array, rows: Array, kept: Array | slice = slice(None)) -> Stays:
     nothing = np.zeros(len(bucket), np.int32)
-    narrow = (column.astype(np.int32) for column in (bucket, group, rows))
-    bucket, group, rows = narrow
+    bucket, group, rows = (column.astype(np.int32) for column in (bucket, group, rows))
     return Stays(*(column[kept] for column in (nothing, nothing, nothing, bucket, group, first, last, rows)))
 
 
 def _joined(several: Sequence[Stays]) -> Stays:
-    return (
-        Stays(*(np.concatenate([np.zeros(0, np.int64), *column]) for column in zip(*several, strict=True))) if several else Stays(*[np.zeros(0, np.int64)] * 8)
-    )
+    return Stays(*map(np.concatenate, zip(*several, strict=True))) if several else Stays(*[np.zeros(0, np.int64)] * len(Stays._fields))
 
 
 def _by_silence(person: Array, first: Array, last: Array) -> Array:

@@ -148,6 +148,7 @@ def test_stays_are_parts_of_sessions(case: Case, edges: list[int]) -> None:
             expected.append(mine)
         assert sorted(map(sorted, (one.items() for one in numbers.values()))) == sorted(map(sorted, (one.items() for one in expected)))
         assert sum(of.rows) == len(rows)
+        assert not rows or {column.itemsize for column in (of.day, of.session, of.person, of.bucket, of.group, of.rows)} == {4}
 
 
 def test_who_acts_under_another_number_meanwhile_is_not_silent() -> None:
