@@ -8,9 +8,9 @@
 `measures.py`    what is counted                             `lines.py`      a measure over time, by group
 `actives.py`     who was active in each bucket               `cohorts.py`    who came back in which period
 `attempts.py`    how far a unit gets in a funnel             `formula.py`    arithmetic over series
-`columns.py`     rows as packed days                         `sequences.py`  those of each person or session, in order
-`progress.py`    how far all units get at once               `visits.py`     sessions, from stretches of rows
-`visited.py`     how many of them over time
+`packed.py`      the days of a range as columns              `columns.py`    what is made of them, in threads
+`sequences.py`   rows by person or session, in order         `progress.py`   how far all units get at once
+`visits.py`      sessions, from stretches of rows            `visited.py`    how many of them over time
 `source.py`      precomputed or raw, behind one face         `plan.py`       which of the two
 `rollup.py`      what is precomputed                         `pieces.py`     what it covers of a bucket
 `addends.py`     the statements that read it                 `sums.py`       put together

@@ -18,6 +18,7 @@ from sqlalchemy import LargeBinary, Text, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from analytics.errors import BadRequest
+from analytics.queries import packed
 from analytics.queries.answer import Question
 from analytics.queries.asked import Filtered, Limit
 from analytics.queries.attempts import MARK, MAX_STEPS, ORDERS, Matcher
@@ -159,7 +160,7 @@ async def _columns(asked: Funnel, read: Read) -> Columns | None:
     """The packed days that will do: but not for rows of several steps at once in any order, which ask for a matching of each unit."""
     rows_between = asked.order == "strict" or asked.unit == "session"
     only = [] if rows_between else [or_(*(step.condition for step in asked.steps))]
-    columns = await Columns.load(asked, read, asked.by, only, sessions=asked.unit == "session")
+    columns = await packed.load(asked, read, asked.by, only, sessions=asked.unit == "session")
     if columns is not None and asked.order == "any" and any(mark & (mark - 1) for mark in _marks(asked, columns).tolist()):
         return None
     return columns

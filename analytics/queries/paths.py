@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from analytics.errors import BadRequest
+from analytics.queries import packed
 from analytics.queries.answer import Question
 from analytics.queries.asked import Filtered, Limit
 from analytics.queries.columns import Columns
@@ -98,7 +99,7 @@ def _ordered(asked: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any
 
 async def answer(asked: Paths, read: Read) -> Links:
     """The largest links over all steps."""
-    columns = await Columns.load(asked, read, asked.by, sessions=asked.unit == "session")
+    columns = await packed.load(asked, read, asked.by, sessions=asked.unit == "session")
     if columns is None:
         read.sources.add("raw")
         return {"links": [{"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in await read.rows(links(asked))]}

@@ -73,7 +73,7 @@ def plan(asked: Filtered, by: By | None) -> Plan | None:
 
     grain = next((column for column in _GRAINS if column in columns), None)
     name = (key, "" if grain == "metadata" else grain or "", frozenset(asked.event.pairs))
-    return Plan(key, name, _rows_of(asked.event, grain), _is_event(asked.event), passes if asked.where else lambda value: True, _group(by))
+    return Plan(key, name, _rows_of(asked.event, grain), asked.event.match, passes if asked.where else lambda value: True, _group(by))
 
 
 def _group(by: By | None) -> Callable[[str, str, str | None], str | None]:
@@ -89,16 +89,12 @@ def plan_of_raw_rows(asked: Filtered, by: By | None, of: Of | None = None) -> Pl
     if by is not None and any(field.column in ("user_id", "session_id") for field in by.parts):
         return None
     name = ("raw", by.text if by else None, frozenset(asked.event.pairs), frozenset(where.text for where in asked.where), of and (of.field.keys, of.each))
-    return Plan(ANY, name, false(), _is_event(ANY_EVENT), lambda value: True, lambda type_, action, value: value, by, raw=True, of=of)
+    return Plan(ANY, name, false(), ANY_EVENT.match, lambda value: True, lambda type_, action, value: value, by, raw=True, of=of)
 
 
 def _only(metadata: dict[str, str | None]) -> Event:
     """An event of which no more is known."""
     return Event("", _NIL, "", None, "", "", msgspec.json.encode(metadata), _LONG_AGO, _LONG_AGO)
-
-
-def _is_event(events: Events) -> Callable[[str, str], bool]:
-    return lambda type_, action: any((t is None or t == type_) and (a is None or a == action) for t, a in events.pairs)
 
 
 def _rows_of(events: Events, by: str | None) -> Condition:

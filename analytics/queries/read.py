@@ -177,5 +177,11 @@ def _in_words(sqlstate: str | None, error: Exception) -> Exception:
     return error
 
 
+def go_on(began: float) -> None:
+    """Between statements whose answers are remembered: raise Unavailable once they take longer than one may, for who asks again goes on from there."""
+    if time.monotonic() - began > STATEMENT_SECONDS:
+        raise Unavailable(f"the question took longer than {STATEMENT_SECONDS} s; ask again, and it goes on from there", code="too_slow", retry_after=1)
+
+
 def _too_slow(seconds: float) -> Unavailable:
     return Unavailable(f"the question took longer than {seconds:g} s; ask for a shorter range, fewer groups or simpler filters", code="too_slow", retry_after=5)

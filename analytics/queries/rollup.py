@@ -19,7 +19,6 @@ from typing import Any
 import msgspec
 from pyroaring import BitMap
 
-from analytics.errors import Unavailable
 from analytics.queries import addends as sql
 from analytics.queries import settled
 from analytics.queries.asked import Filtered
@@ -29,7 +28,7 @@ from analytics.queries.figures import read as read_figure
 from analytics.queries.memory import OVERHEAD, Kept, Name
 from analytics.queries.pieces import EVER, Coverage, Pieces, Unit
 from analytics.queries.plan import Plan, plan, plan_of_raw_rows
-from analytics.queries.read import STATEMENT_SECONDS, Read
+from analytics.queries.read import Read, go_on
 from analytics.queries.sums import Bucket, Sum, Sums
 from analytics.stores.rollups import deltas, rebuilding
 from analytics.stores.rollups.cells import unpack_counts, unpack_people
@@ -144,8 +143,7 @@ class Rollup:
 
     async def _counted(self, asked: Filtered, units: Sequence[Unit], plan_: Plan, people: bool) -> dict[Unit, Kept]:
         """The cells of units that follow each other from raw rows. Raises Unavailable once it has taken too long; what is known by then stays known."""
-        if time.monotonic() - self._began > STATEMENT_SECONDS:
-            raise Unavailable(f"the question took longer than {STATEMENT_SECONDS} s; ask again, and it goes on from there", code="too_slow", retry_after=1)
+        go_on(self._began)
         if plan_.of:
             rows = await self._read.rows(settled.numbers_of(asked, units, plan_.by, plan_.of), linked=False)
             return await asyncio.to_thread(settled.cells_of_numbers, units, rows, plan_.of)

@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import CTE, ColumnElement, Double, Integer, cast, func, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from analytics.queries import packed
 from analytics.queries.answer import Question
 from analytics.queries.asked import Bucketed
 from analytics.queries.columns import Columns, microseconds
@@ -101,7 +102,7 @@ def _people(part: CTE, visit: CTE) -> Statement:
 async def answer(asked: Bucketed, read: Read) -> Sessions:
     """The sessions that are left of the rows in the range when all filters are passed."""
     edges = asked.edges()
-    columns = await Columns.load(asked, read, sessions=True)
+    columns = await packed.load(asked, read, sessions=True)
     found = await _of_rows(asked, edges, read) if columns is None else await columns.work(lambda: _of_columns(asked, edges, columns))
     buckets = [found.get(bucket, Figures()) for bucket in range(1, len(edges))]
     names = Figures.__struct_fields__

@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 from msgspec.structs import replace
 
+from analytics.queries import packed
 from analytics.queries.columns import Columns, microseconds
 from analytics.queries.lines import OTHER, Found, Groups, Totals, Wanted, Window
 from analytics.queries.read import Read
@@ -27,9 +28,9 @@ class Visited:
         if wanted.window.rolling > 1:
             return None
         asked, previous, before = wanted.asked, wanted.previous, None
-        columns = await Columns.load(asked, read, wanted.by, sessions=True)
+        columns = await packed.load(asked, read, wanted.by, sessions=True)
         if columns is not None and previous is not None:
-            before = await Columns.load(replace(asked, start=previous.edges[0], end=previous.edges[-1]), read, wanted.by, sessions=True)
+            before = await packed.load(replace(asked, start=previous.edges[0], end=previous.edges[-1]), read, wanted.by, sessions=True)
         if columns is None or (previous is not None and before is None):
             return None
         return await columns.work(lambda: cls(wanted, columns, before))

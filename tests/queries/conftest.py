@@ -1,75 +1,20 @@
-"""A database with events in it, and a way to ask it questions without a server in between."""
+"""Databases for questions: with the rows that a test puts in, or filled by the real store."""
 
-import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
+from unittest.mock import patch
 
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.embedded import Postgres
-from analytics.events import Event
-from analytics.projects import Key
-from analytics.queries import QUESTIONS, Question, Sources, answer
+from analytics.queries import pieces
 from analytics.queries.read import open_engine
-from analytics.queue.reader import Horizon
 from analytics.settings import Settings
 from tests import servers, timescale
-from tests.queries.oracle import Row
-from tests.queries.streams import exact
-
-EVERYTHING = Key(id=1, prefix="ak_r_", project=None, scopes=frozenset({"query"}))
-WATERMARK = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-class StillQueue:
-    """The queue at the seam: nothing waits in it."""
-
-    async def horizon(self) -> Horizon:
-        return Horizon(WATERMARK, waiting=False)
-
-    async def find(self, project: str, event_id: UUID) -> Event | None:
-        return None
-
-
-class Asker:
-    """Puts rows into the database and questions to it."""
-
-    def __init__(self, connection: asyncpg.Connection, engine: AsyncEngine) -> None:
-        self.connection = connection
-        self.engine = engine
-
-    async def hold(self, rows: Iterable[Row], project: str = "default") -> None:
-        """These rows and no others."""
-        await self.connection.execute("truncate raw_events")
-        await self.add(rows, project)
-
-    async def add(self, rows: Iterable[Row], project: str = "default") -> None:
-        """These rows too."""
-        await self.connection.executemany(
-            "insert into raw_events (project, id, session_id, user_id, event_type, event_action, metadata, timestamp, created_at)"
-            " values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $8)",
-            [(project, row.id, row.session_id, row.user_id, row.event_type, row.event_action, exact(row.metadata), row.timestamp) for row in rows],
-        )
-
-    async def ask(self, path: str, *parameters: tuple[str, str], key: Key = EVERYTHING, **inside: str) -> Any:
-        """The whole answer to `GET /api{path}?parameters`; `inside` are the parameters in the path."""
-        return await self.ask_raw(path, urlencode(parameters).encode(), key, **inside)
-
-    async def ask_raw(self, path: str, query: bytes, key: Key = EVERYTHING, **inside: str) -> Any:
-        """The same, of a query string as it is."""
-        question = next(question for question in QUESTIONS if question.path == path)
-        return json.loads(await self.body(question, query, inside, key))
-
-    async def body(self, question: Question, query: bytes, inside: Mapping[str, str], key: Key = EVERYTHING) -> bytes:
-        """The answer as it is sent."""
-        sources = Sources(self.engine, StillQueue())  # type: ignore[arg-type]
-        found = await answer(question, query, inside, key, sources)
-        return found if isinstance(found, bytes) else b"".join([chunk async for chunk in found.chunks])
+from tests.queries.asker import Asker
+from tests.queries.storing import Storer, opened
 
 
 @pytest.fixture(scope="package")
@@ -126,3 +71,17 @@ async def asker(request: pytest.FixtureRequest) -> AsyncIterator[Asker]:
     yield Asker(writer, engine)
     await writer.close()
     await engine.dispose()
+
+
+@pytest.fixture(scope="module")
+async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
+    """A database of the module's own that the real store fills."""
+    async with opened(postgres_server, migrated_database) as storer:
+        yield storer
+
+
+@pytest.fixture(scope="module")
+def rather_precomputed() -> Iterator[None]:
+    """However much of a range only raw rows can say, the rest comes from what is precomputed or remembered."""
+    with patch.object(pieces, "MAX_RAW", float("inf")):
+        yield

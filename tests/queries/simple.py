@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row
 
 _ids = count(1)

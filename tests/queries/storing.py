@@ -14,7 +14,7 @@ from analytics.queries.read import _known, open_engine
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests import servers
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Condition, Row
 from tests.queries.streams import exact
 

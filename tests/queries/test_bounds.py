@@ -8,7 +8,7 @@ import pytest
 from analytics.errors import BadRequest
 from analytics.queries import QUESTIONS, parameters, retention, trends
 from analytics.queries.intervals import MAX_BUCKETS
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.simple import DAYS, row
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

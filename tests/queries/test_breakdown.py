@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analytics.errors import BadRequest
 from tests.queries import oracle_breakdown
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row
 from tests.queries.oracle_breakdown import Breakdown
 from tests.queries.simple import DAYS, row

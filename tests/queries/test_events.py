@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from analytics.tables import dead_letters
 from tests.queries import oracle
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import questions, streams, written_filters

@@ -28,7 +28,7 @@ from analytics.queries import QUESTIONS, Sources, Stream, answer, export
 from analytics.roles import api
 from analytics.settings import Settings
 from tests.queries import oracle
-from tests.queries.conftest import EVERYTHING, WATERMARK, Asker, StillQueue
+from tests.queries.asker import EVERYTHING, WATERMARK, Asker, StillQueue
 from tests.queries.oracle import Row, Trend
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import written_filters

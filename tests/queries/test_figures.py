@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,9 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.embedded import Postgres
 from analytics.events import Job
-from analytics.queries import breakdown, figures, pieces, settled, source
+from analytics.queries import breakdown, figures, settled, source
 from analytics.queries.figures import Run, Spread, divided
 from analytics.queries.measures import added
 from analytics.queries.read import _memories, open_engine
@@ -27,11 +26,11 @@ from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
 from tests.queries import oracle, oracle_breakdown
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
 from tests.queries.oracle_breakdown import Breakdown
 from tests.queries.simple import row
-from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, few_or_many, opened, rows_of
+from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, few_or_many, rows_of
 from tests.queries.streams import paths, questions, streams, written, written_field, written_filters, written_measure
 from tests.queries.test_trends import assert_same, equal
 
@@ -49,17 +48,7 @@ OTHERS = ["7", "", True, None, [1], {"a": 1}]
 Parameters = Sequence[tuple[str, str]]
 
 
-@pytest.fixture(scope="module")
-async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
-    async with opened(postgres_server, migrated_database) as storer:
-        yield storer
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _rather_remembered() -> Iterator[None]:
-    """However much of a range cannot be remembered."""
-    with patch.object(pieces, "MAX_RAW", float("inf")):
-        yield
+pytestmark = pytest.mark.usefixtures("rather_precomputed")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from analytics.errors import BadRequest
 from analytics.queries.fields import Field, Several
 from analytics.tables import raw_events
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row
 from tests.queries.simple import one, row, trends
 

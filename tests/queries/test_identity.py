@@ -1,11 +1,9 @@
 """Identity: every question counts one person once, from rollups and raw rows alike; against the oracle, in any order of arrival."""
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -13,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from analytics.embedded import Postgres
 from analytics.events import Job
-from analytics.queries import parameters, pieces
+from analytics.queries import parameters
 from analytics.queries.identity import Known, Links
 from analytics.queries.mark import mark
 from analytics.queries.read import snapshot
@@ -34,7 +31,7 @@ from tests.queries import (
     test_paths,
     test_retention,
 )
-from tests.queries.conftest import WATERMARK, StillQueue
+from tests.queries.asker import WATERMARK, StillQueue
 from tests.queries.oracle import Row, Trend
 from tests.queries.oracle_breakdown import Breakdown
 from tests.queries.oracle_funnel import Funnel
@@ -42,7 +39,7 @@ from tests.queries.oracle_identity import owned, persons
 from tests.queries.oracle_paths import Paths
 from tests.queries.oracle_retention import Retention
 from tests.queries.simple import DAYS, one, row
-from tests.queries.storing import Batches, Storer, batches, event, opened, rows_of
+from tests.queries.storing import Batches, Storer, batches, event, rows_of
 from tests.queries.streams import questions, streams, written, written_field, written_filters
 from tests.queries.test_sessions import passing
 from tests.queries.test_trends import assert_same, equal
@@ -51,16 +48,7 @@ from tests.queries.test_users import LIST, ONE, TIMELINE, pages, read
 few = examples(15)
 
 
-@pytest.fixture(scope="module")
-async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
-    async with opened(postgres_server, migrated_database) as storer:
-        yield storer
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _rather_rollups() -> Iterator[None]:
-    with patch.object(pieces, "MAX_RAW", float("inf")):
-        yield
+pytestmark = pytest.mark.usefixtures("rather_precomputed")
 
 
 async def store(storer: Storer, batches: Batches) -> None:

@@ -17,7 +17,7 @@ from analytics.queries.lanes import Lanes
 from analytics.queries.read import snapshot
 from analytics.roles import api
 from analytics.settings import Settings
-from tests.queries.conftest import StillQueue
+from tests.queries.asker import StillQueue
 
 
 @pytest.fixture

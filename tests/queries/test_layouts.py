@@ -7,7 +7,7 @@ from analytics.settings import Settings
 from analytics.stores.columns import packing
 from analytics.stores.rollups import rebuilding
 from analytics.stores.rollups.deltas import Dimensions
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.simple import DAYS, row
 
 QUESTIONS = [

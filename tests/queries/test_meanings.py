@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.simple import one, row, trends
 
 # times

@@ -27,7 +27,7 @@ from analytics.settings import Settings
 from tests import servers
 from tests.examples import TIMES
 from tests.faults.platform import http_get, wait_for
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.test_pages import rows
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from starlette.routing import Match
 from analytics.queries import QUESTIONS, Question
 from analytics.queries.parameters import parameters
 from analytics.roles.api import PREFIX, ROUTES
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -6,7 +6,7 @@ import pytest
 
 from analytics.errors import BadRequest, Forbidden
 from analytics.projects import Key
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 
 NONSENSE = [
     ("/trends", "nope=1", "nope"),

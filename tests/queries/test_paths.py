@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from analytics.errors import BadRequest
 from tests.examples import examples
 from tests.queries import journeys, oracle_paths
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.journeys import written_range
 from tests.queries.oracle import Row
 from tests.queries.oracle_paths import Paths

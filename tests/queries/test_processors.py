@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +11,6 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from analytics.embedded import Postgres
 from analytics.errors import TransientStoreError
 from analytics.events import Job
 from analytics.settings import Settings
@@ -21,7 +19,7 @@ from tests.queries import oracle_sessions, oracle_users
 from tests.queries.oracle import Row
 from tests.queries.oracle_identity import owned, persons
 from tests.queries.simple import row
-from tests.queries.storing import Storer, event, opened
+from tests.queries.storing import Storer, event
 from tests.queries.test_trends import equal
 from tests.queries.test_users import LIST, pages
 from tests.store.conftest import until
@@ -32,12 +30,6 @@ RANGE = (("from", START.isoformat()), ("to", END.isoformat()))
 PROCESSORS = 4
 
 WAITING = "select count(*) = $1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-
-
-@pytest.fixture(scope="module")
-async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
-    async with opened(postgres_server, migrated_database) as storer:
-        yield storer
 
 
 def crowd(dice: random.Random) -> list[Row]:

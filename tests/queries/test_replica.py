@@ -26,7 +26,7 @@ from analytics.settings import Settings
 from analytics.stores import migrate
 from tests import servers
 from tests.faults.platform import wait_for
-from tests.queries.conftest import EVERYTHING, Asker, StillQueue
+from tests.queries.asker import EVERYTHING, Asker, StillQueue
 from tests.queries.simple import row
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """Retention, lifecycle, stickiness and breakdown on rollups: against the oracle, and what must not be remembered."""
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,19 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.embedded import Postgres
 from analytics.queries import pieces, trends
 from analytics.queries.memory import Cells, Kept, Memory
 from analytics.queries.source import Rolled
 from analytics.queries.sums import Sum
 from tests.examples import examples
 from tests.queries import journeys, oracle_breakdown, oracle_lives, oracle_retention, test_retention
-from tests.queries.conftest import WATERMARK
+from tests.queries.asker import WATERMARK
 from tests.queries.oracle import Trend
 from tests.queries.oracle_breakdown import Breakdown
 from tests.queries.oracle_retention import Retention, periods
 from tests.queries.simple import row
-from tests.queries.storing import Batches, Storer, all_text, batches, few_or_many, fields, opened, rows_of, wheres
+from tests.queries.storing import Batches, Storer, all_text, batches, few_or_many, fields, rows_of, wheres
 from tests.queries.streams import questions, ranges, streams, written_field, written_filters
 from tests.queries.test_sessions import passing
 
@@ -32,17 +31,7 @@ several = examples(60)
 Parameters = list[tuple[str, str]]
 
 
-@pytest.fixture(scope="module")
-async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
-    async with opened(postgres_server, migrated_database) as storer:
-        yield storer
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _rather_rollups() -> Iterator[None]:
-    """However much of a range raw rows must say."""
-    with patch.object(pieces, "MAX_RAW", float("inf")):
-        yield
+pytestmark = pytest.mark.usefixtures("rather_precomputed")
 
 
 async def stored_and_asked(storer: Storer, batches: Batches, tended: bool, path: str, parameters: Parameters) -> Any:

@@ -1,7 +1,6 @@
 """Rollups against the oracle and against raw rows: random streams stored by the real store, compacted at random moments."""
 
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,27 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.embedded import Postgres
 from analytics.events import Job
 from analytics.queries.read import open_engine
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
 from tests.queries import oracle
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Trend
 from tests.queries.simple import row
-from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, fields, opened, rows_of, wheres
+from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, fields, rows_of, wheres
 from tests.queries.streams import questions, streams, written
 from tests.queries.test_trends import assert_same
 
 several = examples(100)
-
-
-@pytest.fixture(scope="module")
-async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
-    async with opened(postgres_server, migrated_database) as storer:
-        yield storer
 
 
 measures = st.tuples(st.sampled_from(["count", "users"]), st.none())

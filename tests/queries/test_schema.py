@@ -1,37 +1,22 @@
 """Schema against the oracle, of raw rows and of rollups; and its bounds."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.embedded import Postgres
-from analytics.queries import pieces, schema
+from analytics.queries import schema
 from tests.queries import oracle_schema
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
 from tests.queries.simple import DAYS, row
-from tests.queries.storing import Batches, Storer, batches, few_or_many, opened, rows_of
+from tests.queries.storing import Batches, Storer, batches, few_or_many, rows_of
 from tests.queries.streams import streams, written_filters
 from tests.queries.test_rolled import several as few
 from tests.queries.test_rolled import stored_and_asked
 from tests.queries.test_sessions import filtered, passing
 from tests.queries.test_trends import several
-
-
-@pytest.fixture(scope="module")
-async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
-    async with opened(postgres_server, migrated_database) as found:
-        yield found
-
-
-@pytest.fixture
-def rather_rollups() -> Iterator[None]:
-    with patch.object(pieces, "MAX_RAW", float("inf")):
-        yield
 
 
 def expected(rows: list[Row], asked: Trend) -> Any:
@@ -56,7 +41,7 @@ def stored(draw: st.DrawFn) -> tuple[Trend, Batches, bool]:
 
 @few
 @given(case=stored())
-async def test_a_schema_of_rollups_is_what_counting_one_by_one_says(storer: Storer, rather_rollups: None, case: tuple[Trend, Batches, bool]) -> None:
+async def test_a_schema_of_rollups_is_what_counting_one_by_one_says(storer: Storer, rather_precomputed: None, case: tuple[Trend, Batches, bool]) -> None:
     asked, written, tended = case
     answer = await stored_and_asked(storer, written, tended, "/schema", written_filters(asked))
     assert answer["data"] == expected(rows_of(written), asked)

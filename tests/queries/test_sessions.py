@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analytics.errors import BadRequest
 from analytics.queries.sessions import _figures
 from tests.queries import oracle_sessions
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend, is_event
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import questions, streams, written_filters

@@ -1,6 +1,6 @@
 """What is remembered of raw rows: random filters against the oracle while events come, and what must not be remembered."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.embedded import Postgres
 from analytics.errors import Unavailable
-from analytics.queries import pieces, rollup, settled
+from analytics.queries import settled
 from analytics.queries.pieces import Coverage, Unit
 from analytics.stores.rollups.cells import DAY, HOUR
 from tests.examples import examples
 from tests.queries import oracle
 from tests.queries.oracle import Trend
 from tests.queries.simple import row
-from tests.queries.storing import Batches, Storer, batches, opened, rows_of
+from tests.queries.storing import Batches, Storer, batches, rows_of
 from tests.queries.streams import questions, streams, written
 from tests.queries.test_trends import assert_same
 
@@ -27,17 +26,7 @@ WEEK = (("from", "2026-10-05"), ("to", "2026-10-12"), ("where", "metadata.n.gte.
 USERS = ("measure", "users")
 
 
-@pytest.fixture(scope="module")
-async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
-    async with opened(postgres_server, migrated_database) as storer:
-        yield storer
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _rather_remembered() -> Iterator[None]:
-    """However much of a range cannot be remembered."""
-    with patch.object(pieces, "MAX_RAW", float("inf")):
-        yield
+pytestmark = pytest.mark.usefixtures("rather_precomputed")
 
 
 @st.composite
@@ -143,7 +132,7 @@ async def test_a_question_that_takes_too_long_goes_on_where_it_was(filled: Store
 
     def counts_until_late(*arguments: Any) -> Any:
         if counted.call_count == 2:
-            monkeypatch.setattr(rollup, "STATEMENT_SECONDS", -1)
+            monkeypatch.setattr("analytics.queries.read.STATEMENT_SECONDS", -1)
         return statement(*arguments)
 
     counted.side_effect = counts_until_late

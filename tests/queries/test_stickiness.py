@@ -9,7 +9,7 @@ from pyroaring import BitMap
 
 from analytics.queries.actives import times_active
 from tests.queries import oracle_lives
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import written_filters

@@ -14,7 +14,7 @@ from analytics.queries.read import open_engine
 from analytics.settings import Settings
 from dashboards import build
 from tests.examples import examples
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import SILENCE, Row
 from tests.queries.simple import DAYS, one, row
 

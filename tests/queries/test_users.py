@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analytics.errors import BadRequest
 from analytics.queries import users
 from tests.queries import oracle_users
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import written_filters

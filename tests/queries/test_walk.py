@@ -1,7 +1,7 @@
 """Lists that a filter leaves little of: against the oracle while events come, and what of the range is looked at."""
 
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.embedded import Postgres
 from analytics.events import Job
 from analytics.queries import events, pieces, settled
 from analytics.queries.read import open_engine
@@ -22,19 +21,13 @@ from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
 from tests.queries import oracle
-from tests.queries.conftest import Asker
+from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
 from tests.queries.simple import row
-from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, few_or_many, opened, rows_of
+from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, few_or_many, rows_of
 from tests.queries.streams import questions, streams, written_filters
 
 Parameters = list[tuple[str, str]]
-
-
-@pytest.fixture(scope="module")
-async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIterator[Storer]:
-    async with opened(postgres_server, migrated_database) as storer:
-        yield storer
 
 
 async def pages(asker: Asker, parameters: Parameters, limit: int) -> list[UUID]:
