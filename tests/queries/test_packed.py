@@ -191,6 +191,7 @@ async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(filled: S
     await filled.tend()
     monkeypatch.setattr(packed_days, "MAX_NAMES", 1)
     assert await n(filled) == [7, 7]
+    assert (await filled.ask("/funnel", *RANGE, *STEPS))["meta"]["source"] == "raw"
     assert len(await packed(filled)) == 14
 
 

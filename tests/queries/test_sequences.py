@@ -118,10 +118,10 @@ def test_rows_of_people_are_in_order(case: Case, bits: int) -> None:
 
 
 @examples(1000)
-@given(case=cases)
-def test_rows_of_sessions_are_in_order(case: Case) -> None:
+@given(case=cases, most=st.sampled_from([3, 1_000]))
+def test_rows_of_sessions_are_in_order(case: Case, most: int) -> None:
     found, wanted, rows = counted(case)
-    with patch.object(sequences, "ROWS", 3):
+    with patch.object(sequences, "ROWS", most):
         pieces = by_session(found, wanted, lambda rows: rows)
     assert shown(found, pieces) == sorted([(row[1], row[4]) for row in of] for of in of_sessions(rows, case[1]).values())
 
