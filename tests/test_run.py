@@ -167,6 +167,31 @@ def test_a_signal_while_it_starts_leaves_no_server_behind(start: Callable[..., R
     assert not [pid for pid in Path("/proc").glob("[0-9]*") if _works_in(pid, folder)]
 
 
+DEAF = """
+import os, signal, sys
+
+class Deaf:
+    def find_spec(self, name, path, target=None):
+        if name == "{}":
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except BaseException:
+                pass
+
+sys.meta_path.insert(0, Deaf())
+"""
+"""Beside the program, this makes one module swallow a signal while it is imported, as some that are written in C do."""
+
+
+@pytest.mark.parametrize("module", ["analytics.stores.schema", "analytics.roles.collector"])
+def test_a_module_that_swallows_a_signal_does_not_keep_it_from_ending(start: Callable[..., Run], folder: Path, tmp_path: Path, module: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DEAF.format(module))
+    run = start("--role=collector", PYTHONPATH=str(tmp_path))
+    assert run.process.wait(60) == 0, run.text()
+    assert "Traceback" not in run.text()
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if _works_in(pid, folder)]
+
+
 def _works_in(process: Path, folder: Path) -> bool:
     try:
         return (process / "cwd").resolve().is_relative_to(folder) and lives(int(process.name))

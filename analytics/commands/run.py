@@ -46,7 +46,8 @@ def run(roles: Sequence[str]) -> None:
             settings, key = stack.enter_context(_own_servers(settings))
         _complete(settings, chosen)
         logs.setup(settings)
-        apps = {role: importlib.import_module(f"analytics.roles.{role}").app(settings) for role in chosen}
+        with embedded.uninterrupted():  # modules in C swallow an interruption while they are read, or take it for a failure of their own
+            apps = {role: importlib.import_module(f"analytics.roles.{role}").app(settings) for role in chosen}
         addresses = {role: _address(listeners[role]) for role in chosen}
         server.run(server.serve(apps, listeners, settings, ready=None if settings.production else lambda: _show(settings, addresses, key)))
 
@@ -57,7 +58,8 @@ def _own_servers(settings: Settings) -> Iterator[tuple[Settings, str]]:
     with embedded.servers(settings.data_dir, lambda line: click.echo(f"{line} …")) as found:
         key = embedded.kept_secret(settings.data_dir / "key", "ak_r_")
         settings = msgspec.structs.replace(settings, redis_url=found.redis_url, database_url=found.database_url, api_keys=(*settings.api_keys, key))
-        from analytics.stores.schema import migrate
+        with embedded.uninterrupted():
+            from analytics.stores.schema import migrate
 
         migrate(found.database_url, settings)
         yield settings, key

@@ -15,7 +15,7 @@ from analytics.embedded.server import free_port, uninterrupted
 from analytics.embedded.valkey import Valkey
 from analytics.errors import CommandError
 
-__all__ = ["Postgres", "Running", "Valkey", "create_database", "free_port", "kept_secret", "refuse_second", "running", "servers"]
+__all__ = ["Postgres", "Running", "Valkey", "create_database", "free_port", "kept_secret", "refuse_second", "running", "servers", "uninterrupted"]
 
 
 class Running(msgspec.Struct, frozen=True):
