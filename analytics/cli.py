@@ -30,8 +30,8 @@ COMMANDS = {
     "import": Entry("import_:import_", "Import events from NDJSON or CSV files."),
     "dead-letters": Entry("dead_letters:dead_letters", "List, replay and purge what could not be stored."),
     "query": Entry("query:query", "Ask the api a question and show the answer."),
-    "rebuild": Entry("rollups:rebuild", "Read the precomputed counts and people anew from raw events."),
-    "verify": Entry("rollups:verify", "Compare the precomputed counts and people with raw events."),
+    "rebuild": Entry("rollups:rebuild_command", "Read the precomputed counts and people anew from raw events."),
+    "verify": Entry("rollups:verify_command", "Compare the precomputed counts and people with raw events."),
     "doctor": Entry("doctor:doctor", "Say what is configured, reachable and durable."),
 }
 

@@ -14,16 +14,16 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import msgspec
 
+from analytics.derived.cells import gather
+from analytics.derived.deltas import Delta, Group, Words
+from analytics.derived.instants import BEGINNING, day_of
 from analytics.settings import Settings
 from analytics.stores import migrate
-from analytics.stores.layouts import detect
+from analytics.stores.layouts.layout import detect
 from analytics.stores.locks import COMPACTION, alone
-from analytics.stores.rollups import compaction
-from analytics.stores.rollups.cells import gather
-from analytics.stores.rollups.coverage import day_of
-from analytics.stores.rollups.deltas import Delta, Group, Words
-from analytics.stores.rollups.rebuilding import BEGINNING, REBUILT
-from analytics.stores.rows import COLUMNS
+from analytics.stores.upkeep import compaction
+from analytics.stores.upkeep.rebuild import REBUILT
+from analytics.stores.writing.rows import COLUMNS
 
 NAMES = (
     [("navigation", "view")] * 5 + [("engagement", "click")] * 3 + [("engagement", "scroll"), ("commerce", "add"), ("commerce", "buy"), ("account", "login")]

@@ -15,12 +15,12 @@ from analytics.embedded import Valkey
 from analytics.errors import AnalyticsError
 from analytics.projects import Key
 from analytics.queries import QUESTIONS, Sources
-from analytics.queries.answer import Reply, reply
-from analytics.queries.flights import Flights
-from analytics.queries.kept import Answers
-from analytics.queries.read import open_engine
-from analytics.queue import connect
+from analytics.queries.answers.answer import Reply, reply
+from analytics.queries.answers.cache import Answers
+from analytics.queries.answers.flights import Flights
+from analytics.queries.database.read import open_engine
 from analytics.queue.reader import Reader
+from analytics.redis import connect
 from analytics.settings import Settings
 
 ROUNDS = 51

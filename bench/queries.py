@@ -30,18 +30,19 @@ import msgspec
 from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from analytics.derived.deltas import Dimensions
 from analytics.embedded import Postgres, create_database
 from analytics.errors import AnalyticsError, Unavailable
 from analytics.events import Event
 from analytics.projects import Key
-from analytics.queries import QUESTIONS, Sources, Stream, answer
-from analytics.queries.read import open_engine, snapshot
+from analytics.queries import QUESTIONS, Sources, Stream
+from analytics.queries.answers import answer
+from analytics.queries.database.read import open_engine, snapshot
 from analytics.queue.reader import Horizon
 from analytics.settings import Settings
 from analytics.stores import migrate
-from analytics.stores.columns.packing import pack_days
-from analytics.stores.rollups.deltas import Dimensions
-from analytics.stores.rollups.verifying import verify
+from analytics.stores.upkeep.packing import pack_days
+from analytics.stores.upkeep.verify import verify
 from bench.crowd import Crowd, load
 from bench.kept import kept, said
 from bench.questions import ASKED, Asked

@@ -21,8 +21,8 @@ from analytics.embedded import Postgres, create_database
 from analytics.events import Event, Job
 from analytics.settings import Settings
 from analytics.stores import PostgresStore, migrate
-from analytics.stores.rollups.people import Name
-from analytics.stores.rollups.recording import Recorder
+from analytics.stores.writing.people import Name
+from analytics.stores.writing.recorder import Recorder
 from bench.crowd import BROWSERS, COUNTRIES, DEVICES, NAMES, SYSTEMS
 
 SIZES = """

@@ -21,10 +21,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from analytics.embedded import free_port
 from analytics.events import Event, Job
-from analytics.projects import mirroring
 from analytics.protocols import native
+from analytics.redis import key_mirror
 from analytics.settings import Settings
-from analytics.stores import PostgresStore, rows
+from analytics.stores import PostgresStore
+from analytics.stores.writing import rows
 from bench import load as client
 from bench import startup
 from bench.report import Report, below, met, milliseconds, percentile, spread
@@ -76,7 +77,7 @@ def bare(at: Stand) -> Role:
 def mirror_keys(at: Stand) -> None:
     """Let a processor put the keys where collectors look for them; before that nobody's key can be checked."""
     processor = at.start("processor")
-    while not at.redis("EXISTS", mirroring.SYNCED):
+    while not at.redis("EXISTS", key_mirror.SYNCED):
         time.sleep(0.05)
     at.stop(processor)
 

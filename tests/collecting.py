@@ -12,8 +12,8 @@ from analytics import metrics
 from analytics.errors import Unavailable
 from analytics.events import Event
 from analytics.projects import Key, Keys, digest
-from analytics.roles import collector
-from analytics.roles.desk import Desk
+from analytics.roles.collector import collector
+from analytics.roles.collector.desk import Desk
 from analytics.settings import Settings
 
 GOOD = {"session_id": "s1", "event_type": "engagement", "event_action": "click"}

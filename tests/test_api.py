@@ -19,8 +19,10 @@ from starlette.applications import Starlette
 
 from analytics import metrics, projects
 from analytics.events import Event, event_id
-from analytics.queries import QUESTIONS, read
-from analytics.queue import Queue, connect
+from analytics.queries import QUESTIONS
+from analytics.queries.database import read
+from analytics.queue import Queue
+from analytics.redis import connect
 from analytics.roles import api
 from analytics.settings import Settings
 from analytics.tables import raw_events
@@ -145,7 +147,7 @@ async def test_the_watermark_is_read_before_the_snapshot(http: httpx2.AsyncClien
             await asyncio.sleep(0.05)
             yield found
 
-    monkeypatch.setattr(sys.modules["analytics.queries.answer"], "snapshot", slow)  # the package has a function of that name
+    monkeypatch.setattr(sys.modules["analytics.queries.answers.answer"], "snapshot", slow)  # the package has a function of that name
     meta = (await http.get("/api/trends")).json()["meta"]
     assert datetime.fromisoformat(meta["watermark"]) <= began[0]
 

@@ -14,9 +14,9 @@ from hypercorn.config import Config
 
 from analytics.embedded import free_port
 from analytics.projects import Keys
-from analytics.roles import collector
-from analytics.roles.desk import Desk
-from analytics.roles.inflate import MAX_COMPRESSED
+from analytics.roles.collector import collector
+from analytics.roles.collector.desk import Desk
+from analytics.roles.collector.inflate import MAX_COMPRESSED
 from analytics.settings import Settings
 from tests.collecting import GOOD, MemorySalts, MemorySink, Table
 

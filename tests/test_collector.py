@@ -18,11 +18,11 @@ from redis.asyncio import Redis
 from analytics import metrics, pipeline
 from analytics.errors import Unavailable
 from analytics.projects import digest
-from analytics.projects.mirroring import KEYS, SYNCED
 from analytics.queue import Queue
-from analytics.roles import body, collector
-from analytics.roles.inflate import MAX_INFLATED
-from analytics.roles.limits import Limits
+from analytics.redis.key_mirror import KEYS, SYNCED
+from analytics.roles.collector import body, collector
+from analytics.roles.collector.inflate import MAX_INFLATED
+from analytics.roles.collector.limits import Limits
 from analytics.settings import Settings
 from tests.collecting import BAD, GOOD, Client, Table, error_of, running
 

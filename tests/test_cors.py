@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from analytics.roles.inflate import MAX_COMPRESSED
+from analytics.roles.collector.inflate import MAX_COMPRESSED
 from tests.browser import AGENT
 from tests.collecting import GOOD, Client, error_of, running
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analytics.errors import ConfigurationError
-from analytics.roles.countries import open_countries
+from analytics.roles.collector.geoip import open_countries
 from tests import maxmind
 from tests.collecting import running
 from tests.visits import CHROME

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from analytics import errors
-from analytics.roles.http import STATUS, Check, Gauges, role_app
+from analytics.roles.http.role import STATUS, Check, Gauges, role_app
 from analytics.settings import Settings
 
 
@@ -131,7 +131,7 @@ async def test_a_check_that_hangs_does_not_hang_health(monkeypatch: pytest.Monke
         await asyncio.sleep(3600)
         return "ok"
 
-    monkeypatch.setattr("analytics.roles.http.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("analytics.roles.http.role.CHECK_SECONDS", 0.05)
     async with client(check=hanging) as http:
         answer = await http.get("/health")
     assert answer.status_code == 503

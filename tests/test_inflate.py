@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.errors import AnalyticsError, BadRequest, TooLarge, UnsupportedEncoding
-from analytics.roles.inflate import MAX_INFLATED, inflate
+from analytics.roles.collector.inflate import MAX_INFLATED, inflate
 
 
 def unsized_zstd(data: bytes) -> bytes:
@@ -122,7 +122,7 @@ def test_a_bomb_costs_no_more_memory_than_the_largest_body(encoding: str) -> Non
     program = f"""
 import resource, sys
 from analytics.errors import TooLarge
-from analytics.roles.inflate import inflate
+from analytics.roles.collector.inflate import inflate
 body = sys.stdin.buffer.read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

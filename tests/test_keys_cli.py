@@ -16,7 +16,8 @@ from redis.asyncio import Redis as AsyncRedis
 from analytics import cli
 from analytics.embedded import Valkey
 from analytics.errors import Unauthorized
-from analytics.projects import Keys, RedisKeys
+from analytics.projects import Keys
+from analytics.redis import RedisKeys
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 TOKEN = re.compile(r"ak_[wra]_[\w-]{43}")

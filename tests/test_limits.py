@@ -3,8 +3,8 @@
 import pytest
 
 from analytics.errors import RateLimited
-from analytics.roles import limits
-from analytics.roles.limits import Limits
+from analytics.roles.collector import limits
+from analytics.roles.collector.limits import Limits
 
 
 class Clock:

@@ -171,5 +171,5 @@ def test_events_with_many_brackets_take_the_fast_way(monkeypatch: pytest.MonkeyP
     def refuse(*_: object) -> Event:
         raise AssertionError("the careful way was taken")
 
-    monkeypatch.setattr("analytics.protocols.careful.event", refuse)
+    monkeypatch.setattr("analytics.protocols.validate.event", refuse)
     assert sent(json.dumps({"items": [{"sku": "a", "tags": ["x"]}] * 100})).events

@@ -9,7 +9,7 @@ import pytest
 
 from analytics.errors import BadRequest, TooLarge
 from analytics.events import Event, event_id
-from analytics.protocols import careful, native
+from analytics.protocols import native, validate
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import Decoded
 from tests.bodies import GOOD, NOW, UUID_TEXT, decode, event, incoming, verdict
@@ -180,7 +180,7 @@ def test_a_key_is_found_in_the_body_then_in_either_header() -> None:
 
 def test_no_body_holds_more_events_than_a_request_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "MAX_EVENTS", 3)
-    monkeypatch.setattr(careful, "MAX_EVENTS", 3)
+    monkeypatch.setattr(validate, "MAX_EVENTS", 3)
     assert decode([GOOD] * 3)
     with pytest.raises(TooLarge):
         decode([GOOD] * 4)
@@ -197,7 +197,7 @@ def test_a_good_batch_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*_: object) -> Decoded:
         raise AssertionError("the careful way was taken")
 
-    monkeypatch.setattr(careful, "draft", refuse)
+    monkeypatch.setattr(validate, "draft", refuse)
     full = GOOD | {"metadata": {"price": 12.5, "hash": "ab12e4567"}, "timestamp": "2026-11-23T13:00:00+01:00", "id": "x", "user_id": "u"}
     assert decode(full).events
     assert decode([full] * 100).events

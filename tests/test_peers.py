@@ -6,7 +6,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from analytics.errors import ConfigurationError
-from analytics.roles.peers import RealClient
+from analytics.roles.http.real_client import RealClient
 from analytics.settings import load
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))

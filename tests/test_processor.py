@@ -14,7 +14,7 @@ from analytics.queue import Queue, Worker
 from analytics.roles import processor
 from analytics.roles.processor import Processor
 from analytics.settings import Settings
-from analytics.stores.transaction import Written
+from analytics.stores.writing.transaction import Written
 from tests.queue.kit import event
 
 

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from analytics import projects, tables
 from analytics.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
-from analytics.projects import DatabaseKeys, Key, Keys, RedisKeys, authorize, mirroring, verdicts
+from analytics.projects import DatabaseKeys, Key, Keys, authorize, key_cache
+from analytics.redis import RedisKeys, key_mirror, mirror
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(verdicts, "time", clock)
+    monkeypatch.setattr(key_cache, "time", clock)
     return clock
 
 
@@ -98,12 +99,12 @@ async def test_a_created_key_is_found_in_the_database_with_all_that_was_said_of_
 
 async def test_a_mirrored_key_is_found_in_redis_just_as_in_the_database(engine: AsyncEngine, redis: Redis) -> None:
     token, key = await projects.create_key(engine, scopes=["ingest"], project="default", expires_at=datetime.now(UTC) + timedelta(days=1))
-    assert await projects.mirror(engine, redis) == 1
+    assert await mirror(engine, redis) == 1
     assert await Keys(RedisKeys(redis)).find(token) == key
 
 
 async def test_a_key_absent_from_a_written_mirror_is_unknown(engine: AsyncEngine, redis: Redis) -> None:
-    await projects.mirror(engine, redis)
+    await mirror(engine, redis)
     with pytest.raises(Unauthorized):
         await Keys(RedisKeys(redis)).find("ak_w_nobody")
 
@@ -114,8 +115,8 @@ async def test_without_a_mirror_nothing_is_said_of_a_key(redis: Redis) -> None:
 
 
 async def test_a_mirror_that_cannot_be_read_is_an_outage_and_no_verdict(engine: AsyncEngine, redis: Redis) -> None:
-    await projects.mirror(engine, redis)
-    await redis.hset(mirroring.KEYS, projects.digest("ak_w_x").hex(), "\x01garbage")  # type: ignore[misc]
+    await mirror(engine, redis)
+    await redis.hset(key_mirror.KEYS, projects.digest("ak_w_x").hex(), "\x01garbage")  # type: ignore[misc]
     with pytest.raises(Unavailable):
         await Keys(RedisKeys(redis)).find("ak_w_x")
 
@@ -141,11 +142,11 @@ async def test_a_database_without_tables_makes_keys_unavailable(database_url: st
 
 async def test_a_revoked_key_is_refused_after_the_next_mirroring(engine: AsyncEngine, redis: Redis, clock: Clock) -> None:
     token, _ = await projects.create_key(engine, scopes=["ingest"], project=None)
-    await projects.mirror(engine, redis)
+    await mirror(engine, redis)
     keys = Keys(RedisKeys(redis))
     await keys.find(token)
     await projects.revoke_key(engine, token[:9])
-    await projects.mirror(engine, redis)
+    await mirror(engine, redis)
     clock.now += 30  # and the mirror itself is at most 30 s old: a minute in all
     with pytest.raises(Unauthorized, match="revoked"):
         await keys.find(token)
@@ -157,7 +158,7 @@ async def test_a_verdict_is_asked_for_once_while_it_is_fresh(clock: Clock) -> No
     for _ in range(3):
         await keys.find("good")
     assert shelf.asked == 1
-    clock.now += verdicts.FRESH_SECONDS
+    clock.now += key_cache.FRESH_SECONDS
     await keys.find("good")
     assert shelf.asked == 2
 
@@ -204,7 +205,7 @@ async def test_an_old_refusal_is_not_repeated_during_an_outage(clock: Clock) -> 
 
 
 async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdicts, "VERDICTS", 10)
+    monkeypatch.setattr(key_cache, "VERDICTS", 10)
     shelf = Shelf(("good", a_key()))
     keys = Keys(shelf)
     await keys.find("good")

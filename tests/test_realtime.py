@@ -22,8 +22,9 @@ from analytics import projects, server
 from analytics.embedded import Valkey, free_port
 from analytics.events import Event
 from analytics.live import publish
-from analytics.projects import Key, mirroring, verdicts
-from analytics.roles import lobby, outbox, realtime, server_sent, sockets
+from analytics.projects import Key, key_cache
+from analytics.redis import key_mirror
+from analytics.roles.realtime import admission, outbox, realtime, server_sent, sockets
 from analytics.settings import Settings
 
 SHOP = "ak_r_shop"
@@ -67,8 +68,8 @@ class Platform:
 
 async def set_key(redis: Redis, token: str, **fields: Any) -> None:
     known: dict[str, Any] = {"id": 1, "prefix": token[:12], **fields}
-    await redis.hset(mirroring.KEYS, mapping={projects.digest(token).hex(): msgspec.msgpack.encode(Key(**known))})  # type: ignore[misc]
-    await redis.set(mirroring.SYNCED, "now")
+    await redis.hset(key_mirror.KEYS, mapping={projects.digest(token).hex(): msgspec.msgpack.encode(Key(**known))})  # type: ignore[misc]
+    await redis.set(key_mirror.SYNCED, "now")
 
 
 @asynccontextmanager
@@ -168,16 +169,16 @@ async def test_no_key_in_time_closes_with_4401(platform: Platform, monkeypatch: 
 
 
 async def test_a_key_that_cannot_be_checked_now_is_not_called_bad(platform: Platform) -> None:
-    await platform.redis.delete(mirroring.SYNCED)
+    await platform.redis.delete(key_mirror.SYNCED)
     async with platform.socket("ak_r_unknown") as reader:
         assert (await hear(reader))["code"] == "unavailable"
         assert await closed(reader) == 1013
 
 
 async def test_a_key_revoked_while_connected_ends_the_connection(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lobby.RECHECK_SECONDS + verdicts.FRESH_SECONDS + 30 <= 60  # the mirror is written every 30 s
-    monkeypatch.setattr(lobby, "RECHECK_SECONDS", 0.1)
-    monkeypatch.setattr(verdicts, "FRESH_SECONDS", 0.1)
+    assert admission.RECHECK_SECONDS + key_cache.FRESH_SECONDS + 30 <= 60  # the mirror is written every 30 s
+    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0.1)
     async with platform.socket() as reader:
         await subscribed(reader)
         await set_key(platform.redis, "ak_r_shop", **KEYS["ak_r_shop"] | {"revoked": True})
@@ -211,7 +212,7 @@ async def test_a_key_made_for_one_origin_is_refused_from_another(platform: Platf
 
 
 async def test_beyond_the_cap_connections_are_refused_with_a_time_to_come_again(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lobby, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(admission, "MAX_CONNECTIONS", 2)
     async with platform.socket(), platform.socket():
         with pytest.raises(InvalidStatus) as refusal:
             await platform.socket()
@@ -580,8 +581,8 @@ async def test_streams_end_at_shutdown(redis_url: str) -> None:
 
 
 async def test_a_revoked_key_ends_its_stream(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lobby, "RECHECK_SECONDS", 0.1)
-    monkeypatch.setattr(verdicts, "FRESH_SECONDS", 0.1)
+    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0.1)
     async with stream(platform) as events:
         await events.next()
         await set_key(platform.redis, "ak_r_shop", **KEYS["ak_r_shop"] | {"expires_at": datetime.now(UTC) - timedelta(seconds=1)})
@@ -606,7 +607,7 @@ async def test_readers_and_what_they_were_sent_are_measured(platform: Platform) 
         assert await value('analytics_realtime_connections{transport="sse"}') == 1
     assert await value('analytics_realtime_messages_sent_total{type="event"}') >= before + 2
     async with asyncio.timeout(20):
-        while any([await value(f'analytics_realtime_connections{{transport="{name}"}}') for name in lobby.TRANSPORTS]):
+        while any([await value(f'analytics_realtime_connections{{transport="{name}"}}') for name in admission.TRANSPORTS]):
             continue
 
 

@@ -183,7 +183,7 @@ sys.meta_path.insert(0, Deaf())
 """Beside the program, this makes one module swallow a signal while it is imported, as some that are written in C do."""
 
 
-@pytest.mark.parametrize("module", ["analytics.stores.schema", "analytics.roles.collector"])
+@pytest.mark.parametrize("module", ["analytics.stores.schema", "analytics.roles.collector.collector"])
 def test_a_module_that_swallows_a_signal_does_not_keep_it_from_ending(start: Callable[..., Run], folder: Path, tmp_path: Path, module: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(DEAF.format(module))
     run = start("--role=collector", PYTHONPATH=str(tmp_path))

@@ -14,7 +14,8 @@ from analytics.commands.servers import located
 from analytics.commands.span import Span
 from analytics.errors import CommandError
 from analytics.events import Event, public
-from analytics.queue import Queue, body, connect
+from analytics.queue import Queue, body
+from analytics.redis import connect
 from analytics.settings import Settings
 from analytics.stores import DeadLetter, DeadLetters, PostgresStore
 

@@ -10,15 +10,17 @@ import click
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from analytics import embedded, queue, server
+from analytics import embedded, server
 from analytics.commands import connected
 from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError
 from analytics.logs import hide_secrets
 from analytics.queue.admission import survey
 from analytics.queue.reader import Reader
+from analytics.redis import connect
 from analytics.settings import ROLES, Settings
-from analytics.stores import connections, layouts
+from analytics.stores import connections
 from analytics.stores.faults import describe
+from analytics.stores.layouts.layout import detect
 from analytics.stores.schema import head, version
 
 GOOD, ODD, BAD = "✓", "!", "✗"
@@ -83,7 +85,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
-    redis = queue.connect(settings)
+    redis = connect(settings)
     try:
         about = await redis.info("server")
         name = about.get("server_name", "redis")
@@ -167,7 +169,7 @@ async def _schema(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
     if at > newest:
         yield Finding(ODD, "tables", f"are at {at}, newer than this release knows ({newest}); deploy the release that made them")
     try:
-        yield Finding(GOOD, "tables", f"are at {at}, layout {(await layouts.detect(connection)).name}")
+        yield Finding(GOOD, "tables", f"are at {at}, layout {(await detect(connection)).name}")
     except TransientStoreError as error:
         yield Finding(BAD, "tables", error.message)
     keys = await connection.fetchval(KEYS)

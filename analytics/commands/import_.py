@@ -16,10 +16,11 @@ from analytics.importing.display import Display
 from analytics.importing.importer import FORMATS, Importer
 from analytics.importing.position import Position, keeper
 from analytics.importing.rejects import Rejects
-from analytics.importing.settled import Settlement, settle
 from analytics.importing.source import STDIN, opened
+from analytics.importing.wait import Settlement, settle
 from analytics.projects import list_projects
-from analytics.queue import Queue, connect
+from analytics.queue import Queue
+from analytics.redis import connect
 from analytics.settings import Settings, load
 
 SHOWN_CODES = 5

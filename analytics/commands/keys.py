@@ -14,8 +14,8 @@ from analytics.commands.servers import located, register
 from analytics.commands.span import span
 from analytics.events import DEFAULT_PROJECT
 from analytics.logs import redact
-from analytics.projects import SCOPES, Key, create_key, list_keys, mirror, revoke_key
-from analytics.queue import connect
+from analytics.projects import SCOPES, Key, create_key, list_keys, revoke_key
+from analytics.redis import connect, mirror
 from analytics.settings import Settings
 
 

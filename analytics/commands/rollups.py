@@ -9,13 +9,14 @@ import asyncpg
 import click
 
 from analytics.commands.servers import located
+from analytics.derived.cells import ANY
+from analytics.derived.deltas import Dimensions
+from analytics.derived.instants import DAY_SPAN, instant
 from analytics.errors import CommandError
 from analytics.settings import Settings
 from analytics.stores.connections import connect
-from analytics.stores.rollups import coverage, raw, rebuilding, verifying
-from analytics.stores.rollups.cells import ANY, DAY
-from analytics.stores.rollups.deltas import Dimensions
-from analytics.stores.rollups.verifying import Difference
+from analytics.stores.upkeep import counting, coverage, rebuild, verify
+from analytics.stores.upkeep.verify import Difference
 
 SHOWN = 10
 """Differences that are printed."""
@@ -28,11 +29,11 @@ _since = click.option("--from", "since", type=_day, help="From this UTC day on."
 _until = click.option("--to", "until", type=_day, help="Up to this UTC day, itself not included.")
 
 
-@click.command()
+@click.command("rebuild")
 @_projects
 @_since
 @_until
-def rebuild(projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
+def rebuild_command(projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
     """Read rollups anew from the raw events: history that they do not cover yet, and days that were changed by hand.
 
     With --from or --to: every day of that range too. Events may be stored and questions asked meanwhile; interrupted, it goes on where it was.
@@ -40,11 +41,11 @@ def rebuild(projects: Sequence[str], since: datetime | None, until: datetime | N
     asyncio.run(_rebuild(located("DATABASE_URL"), projects, since, until))
 
 
-@click.command()
+@click.command("verify")
 @_projects
 @_since
 @_until
-def verify(projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
+def verify_command(projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
     """Compare rollups with the raw events, hour by hour; status 1 and the first differences if there are any."""
     asyncio.run(_verify(located("DATABASE_URL"), projects, since, until))
 
@@ -67,21 +68,21 @@ async def _rebuild(settings: Settings, projects: Sequence[str], since: datetime 
     dimensions = Dimensions(settings.rollup_dimensions)
     async with _database(settings) as connection:
         done = 0
-        for project in projects or await raw.projects(connection):
-            async for day in rebuilding.missing(connection, project, dimensions, since and _range(since, until)[0]):
+        for project in projects or await counting.projects(connection):
+            async for day in rebuild.missing(connection, project, dimensions, since and _range(since, until)[0]):
                 done += _told(project, day)
             if since or until:
                 covered = await coverage.since(connection, project)
-                for day in [day async for day in raw.days(connection, project, *_range(since, until)) if day >= covered]:
-                    await rebuilding.day(connection, project, day, dimensions)
+                for day in [day async for day in counting.days(connection, project, *_range(since, until)) if day >= covered]:
+                    await rebuild.day(connection, project, day, dimensions)
                     done += _told(project, day)
-        if not projects and not since and not await rebuilding.finish(connection):
+        if not projects and not since and not await rebuild.finish(connection):
             click.echo("a project came meanwhile; run it again", err=True)
     click.echo(f"rebuilt days: {done}")
 
 
 def _told(project: str, day: int) -> int:
-    click.echo(f"{project} {raw.instant(day):%Y-%m-%d}")
+    click.echo(f"{project} {instant(day):%Y-%m-%d}")
     return 1
 
 
@@ -89,8 +90,8 @@ async def _verify(settings: Settings, projects: Sequence[str], since: datetime |
     checked = incomplete = 0
     differences: list[tuple[str, Difference]] = []
     async with _database(settings) as connection:
-        for project in projects or await raw.projects(connection):
-            async for verdict in verifying.verify(connection, project, *_range(since, until), Dimensions(settings.rollup_dimensions)):
+        for project in projects or await counting.projects(connection):
+            async for verdict in verify.verify(connection, project, *_range(since, until), Dimensions(settings.rollup_dimensions)):
                 checked += verdict.complete
                 incomplete += not verdict.complete
                 differences += [(project, difference) for difference in verdict.differences]
@@ -105,7 +106,7 @@ async def _verify(settings: Settings, projects: Sequence[str], since: datetime |
 
 def _line(project: str, difference: Difference) -> str:
     place = difference.place
-    when = f"{raw.instant(place.start):%Y-%m-%d}" if place.span == DAY else f"{raw.instant(place.start):%Y-%m-%dT%H}h"
+    when = f"{instant(place.start):%Y-%m-%d}" if place.span == DAY_SPAN else f"{instant(place.start):%Y-%m-%dT%H}h"
     event = ":".join(name or "*" for name in (place.event_type, place.event_action))
     dimension = f" {place.key}={difference.value!r}" if place.key != ANY else ""
     return f"{project} {when} {event}{dimension}: rollups say {difference.kept}, raw events {difference.counted}"

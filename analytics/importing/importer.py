@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from analytics.errors import CommandError, Unavailable
 from analytics.events import Books, Event
-from analytics.importing import lines, verdicts
+from analytics.importing import judge, lines
 from analytics.importing.lines import Line
 from analytics.importing.position import Keeper, Position
 from analytics.importing.rejects import Rejects
@@ -124,8 +124,8 @@ class Importer:
     async def _take(self, batch: list[Line], position: Position) -> Position:
         chain: list[bytes] = []
         for line in batch:
-            chain.append(verdicts.link(chain[-1] if chain else position.chain, line))
-        judged = verdicts.judge(batch, chain, datetime.now(UTC), self._project, self._retention_days)
+            chain.append(judge.link(chain[-1] if chain else position.chain, line))
+        judged = judge.judge(batch, chain, datetime.now(UTC), self._project, self._retention_days)
         if judged.events:
             await self._room(len(judged.events))
             await self._append(judged.events)

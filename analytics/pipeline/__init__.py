@@ -19,7 +19,7 @@ from analytics.pipeline.device import put_language, put_screen
 from analytics.pipeline.page import put_campaign, put_page
 from analytics.pipeline.referrer import put_referrer
 from analytics.pipeline.signals import drop_opted_out
-from analytics.pipeline.verdict import DROP, Drop, Step
+from analytics.pipeline.step import DROP, Drop, Step
 from analytics.pipeline.visit import Visit
 from analytics.pipeline.visitor import put_visitor
 

@@ -3,7 +3,7 @@
 import re
 from functools import cache, lru_cache
 
-from analytics.pipeline.verdict import DROP, Drop
+from analytics.pipeline.step import DROP, Drop
 from analytics.pipeline.visit import Visit
 
 REMEMBERED = 10_000

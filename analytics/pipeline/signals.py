@@ -1,6 +1,6 @@
 """Visitors who ask not to be tracked: Global Privacy Control and Do Not Track."""
 
-from analytics.pipeline.verdict import DROP, Drop
+from analytics.pipeline.step import DROP, Drop
 from analytics.pipeline.visit import Visit
 
 HEADERS = {"gpc": b"sec-gpc", "dnt": b"dnt"}

@@ -10,7 +10,7 @@ from analytics.errors import AnalyticsError, Forbidden, Unauthorized
 from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest, without
+from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, without
 
 _KINDS = {
     "$identify": ("identify", "identify"), "$groupidentify": ("group", "group"),

@@ -9,7 +9,7 @@ from analytics.errors import BadRequest
 from analytics.events import event_id
 from analytics.protocols import bodies, metadata, universal
 from analytics.protocols.protocol import Draft, Fault, Incoming, Protocol
-from analytics.protocols.telling import Judge, Told, item, joined, rest
+from analytics.protocols.translate import Judge, Told, item, joined, rest
 
 _TYPE = b"application/cloudevents"
 _USED = ("type", "id", "time", "data", "userid", "authid", "sessionid", "writekey")

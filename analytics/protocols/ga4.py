@@ -7,7 +7,7 @@ from typing import Any
 from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest, since_epoch, without
+from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, without
 
 _KINDS = {"page_view": ("page", "view"), "screen_view": ("screen", "view")}
 """Their events that mean what others have too → type and action; all others are tracks of their name."""

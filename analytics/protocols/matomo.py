@@ -10,7 +10,7 @@ from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
+from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
 
 _KINDS: dict[str, tuple[str, Names]] = {
     "e_a": ("", {"e_c": "category", "e_n": "name", "e_v": "value"}),

@@ -9,7 +9,7 @@ from analytics.errors import AnalyticsError
 from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest, since_epoch, without
+from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, without
 
 _KINDS = {
     "$identify": ("identify", "identify"), "$create_alias": ("alias", "alias"), "$merge": ("alias", "merge"),

@@ -15,12 +15,12 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from analytics.errors import AnalyticsError
 from analytics.events import Event, event_id
-from analytics.protocols import careful, metadata
-from analytics.protocols.careful import LIMITS
+from analytics.protocols import metadata, validate
 from analytics.protocols.clock import Clock, Timestamp
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import MAX_EVENTS, Decoded, Draft, Fault, Incoming, Protocol, Rejection, Reply, bound_containers
 from analytics.protocols.universal import note
+from analytics.protocols.validate import LIMITS
 
 _LARGE = 1 << 20
 
@@ -83,14 +83,14 @@ def draft(incoming: Incoming) -> Draft:
     try:
         body.decode()
         if metadata.suspicious(body):
-            return careful.draft(incoming)
+            return validate.draft(incoming)
         whole = _Body(_decode_list(body)) if body.lstrip()[:1] == b"[" else _decode_body(body)
         items = whole.items()
         if not 0 < len(items) <= MAX_EVENTS:
-            return careful.draft(incoming)
+            return validate.draft(incoming)
         clock = Clock(incoming.received, incoming.retention_days, whole.sent_at)
     except _UNDECIDED:
-        return careful.draft(incoming)
+        return validate.draft(incoming)
     return Draft(whole.write_key, partial(_decide, incoming, items, clock))
 
 
@@ -98,7 +98,7 @@ def _decide(incoming: Incoming, items: list[_Item], clock: Clock, project: str) 
     try:
         return Decoded(_events(items, clock, project))
     except _UNDECIDED:
-        return careful.draft(incoming).decide(project)
+        return validate.draft(incoming).decide(project)
 
 
 def _events(items: list[_Item], clock: Clock, project: str) -> list[Event]:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from analytics.errors import BadRequest
 from analytics.events import Event
-from analytics.protocols import careful, metadata
+from analytics.protocols import metadata, validate
 from analytics.protocols.clock import Clock, timestamp
 from analytics.protocols.native import refuse, refuse_all
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
@@ -29,7 +29,7 @@ def read(incoming: Incoming) -> Draft:
         clock = Clock(incoming.received, incoming.retention_days, timestamp(fields["sent_at"], "sent_at") if "sent_at" in fields else None)
     except Fault as fault:
         raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
-    return Draft(fields.get("write_key", incoming.key), partial(careful.judge, [fields], clock))
+    return Draft(fields.get("write_key", incoming.key), partial(validate.judge, [fields], clock))
 
 
 def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:

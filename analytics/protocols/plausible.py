@@ -8,7 +8,7 @@ from analytics.errors import BadRequest
 from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest
+from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest
 
 _LONG = {
     "n": "name", "u": "url", "d": "domain", "r": "referrer", "p": "props", "m": "props", "meta": "props", "h": "hash_mode", "i": "interactive",

@@ -16,7 +16,7 @@ from analytics.events import Event
 from analytics.protocols import bodies, metadata, universal
 from analytics.protocols.clock import instant, timestamp
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, moment, renamed, rest, without
+from analytics.protocols.translate import Judge, Names, Told, item, joined, moment, renamed, rest, without
 
 _KINDS = {
     "$pageview": ("page", "view"), "$screen": ("screen", "view"), "$identify": ("identify", "identify"), "$set": ("identify", "set"),

@@ -11,7 +11,7 @@ import msgspec
 
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Draft, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest, without
+from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, without
 
 TYPES = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias"}
 """What browsers call the types, to save bytes."""

@@ -10,7 +10,7 @@ from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
+from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
 
 _KINDS = {"pv": ("page", "view"), "pp": ("track", "page_ping"), "tr": ("track", "transaction"), "ti": ("track", "transaction_item")}
 """Codes of events whose names are fixed → type and action."""

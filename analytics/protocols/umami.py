@@ -9,7 +9,7 @@ import msgspec
 from analytics.events import Event, event_id
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.telling import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
+from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
 
 _CONTEXT: Names = {
     "url": "$url",

@@ -1,30 +1,23 @@
-"""The questions that the api answers: each is one file, and one line here.
+"""The questions that the api answers. Each folder imports only those below it.
 
-`parameters.py`  a query string → a question's struct        `asked.py`      what these structs have in common
-`times.py`       instants and local time                     `intervals.py`  buckets
-`fields.py`      what an event's fields hold                 `filters.py`    which rows count
-`patterns.py`    regular expressions, read                   `automata.py`   and run where there is no database
-`matching.py`    filters without a database                  `identity.py`   who is whom, where people are counted
-`measures.py`    what is counted                             `lines.py`      a measure over time, by group
-`actives.py`     who was active in each bucket               `cohorts.py`    who came back in which period
-`attempts.py`    how far a unit gets in a funnel             `formula.py`    arithmetic over series
-`packed.py`      the days of a range as columns              `columns.py`    what is made of them, in threads
-`sequences.py`   rows by person or session, in order         `progress.py`   how far all units get at once
-`visits.py`      sessions, from stretches of rows            `visited.py`    how many of them over time
-`source.py`      precomputed or raw, behind one face         `plan.py`       which of the two
-`rollup.py`      what is precomputed                         `pieces.py`     what it covers of a bucket
-`addends.py`     the statements that read it                 `sums.py`       put together
-`settled.py`     the same of raw rows, where days are over   `memory.py`     what was read of both before
-`figures.py`     of numbers, what sums and percentiles need  `walk.py`       the newest rows that pass
-`read.py`        one snapshot of the database                `replica.py`    until when one of a replica is complete
-`answer.py`      the envelope                                `formats.py`    how exported events are written
-`kept.py`        answers that are kept                       `mark.py`       whether they still hold
-`lanes.py`       what takes long, apart                      `flights.py`    many who ask the same
-`units.py`       whose rows belong together                `openapi.py`    all of it, for programs
+`questions/`    one question a file, and one line in QUESTIONS
+`answers/`      a request's way to its answer: envelope, cache, OpenAPI
+`question.py`   what a question is
+`sequences/`    rows of people and sessions in order, for funnels, paths and sessions
+`precomputed/`  answers from rollups
+`database/`     one snapshot of the database for each question
+`language/`     query strings, filters, fields, measures, intervals
 """
 
-from analytics.queries import breakdown, events, export, funnel, lifecycle, live, paths, retention, schema, sessions, stickiness, trends, users
-from analytics.queries.answer import Question, Reply, Sources, Stream, answer, reply
+from analytics.queries.answers.answer import Reply, Sources, answer, reply
+from analytics.queries.question import Question, Stream
+from analytics.queries.questions import breakdown, live, paths, schema, sessions, users
+from analytics.queries.questions.activity import lifecycle, stickiness
+from analytics.queries.questions.events import events
+from analytics.queries.questions.export import export
+from analytics.queries.questions.funnel import funnel
+from analytics.queries.questions.retention import retention
+from analytics.queries.questions.trends import trends
 
 QUESTIONS = (
     trends.QUESTION,

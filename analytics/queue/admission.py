@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 from analytics import metrics
 from analytics.errors import ConfigurationError, Unavailable
 from analytics.queue import keys
-from analytics.queue.connection import FULL_RETRY_SECONDS, reaching
+from analytics.redis.connection import FULL_RETRY_SECONDS, reaching
 from analytics.settings import Settings
 
 log = logging.getLogger(__name__)

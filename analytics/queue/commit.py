@@ -14,8 +14,8 @@ from analytics.errors import Unavailable
 from analytics.events import Event, pack
 from analytics.queue import body, keys
 from analytics.queue.admission import Admission, survey
-from analytics.queue.connection import reaching
 from analytics.queue.reader import Reader
+from analytics.redis.connection import reaching
 from analytics.settings import Settings
 from analytics.tasks import end
 

@@ -20,9 +20,6 @@ BOOKS = "analytics:books"
 REPLAYING = "analytics:replaying"
 """Set: numbers of the dead letters that are on their way again, so that none is counted twice."""
 
-CRON = "analytics:cron:"
-"""One key a cron: it lives as long as the cron's period."""
-
 JOB = "arq:job:"
 RETRY = "arq:retry:"
 IN_PROGRESS = "arq:in-progress:"

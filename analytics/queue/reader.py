@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from analytics import metrics
 from analytics.events import Books, Event
 from analytics.queue import body, keys
-from analytics.queue.connection import reaching
+from analytics.redis.connection import reaching
 
 FIND_EVENTS = 200_000
 CHUNK_EVENTS = 5_000

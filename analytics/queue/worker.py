@@ -21,8 +21,8 @@ from redis.exceptions import RedisError
 from analytics import metrics
 from analytics.events import Job, Outcome
 from analytics.queue import body, gather, keys
-from analytics.queue.crons import Cron, keep
 from analytics.queue.gather import Gatherer, Store, backoff
+from analytics.redis.crons import Cron, keep
 from analytics.settings import Settings
 from analytics.tasks import end
 

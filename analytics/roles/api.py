@@ -19,15 +19,15 @@ from analytics import metrics, settings
 from analytics.errors import Unavailable
 from analytics.projects import DatabaseKeys, Key, Keys, authorize
 from analytics.queries import QUESTIONS, Question, Reply, Sources, Stream, reply
-from analytics.queries.flights import Flights
-from analytics.queries.kept import CALL_SECONDS, Answers
-from analytics.queries.lanes import Lanes
-from analytics.queries.openapi import document
-from analytics.queries.read import open_engine, snapshot
-from analytics.queries.replica import Replica
-from analytics.queue import connect
+from analytics.queries.answers.cache import CALL_SECONDS, Answers
+from analytics.queries.answers.flights import Flights
+from analytics.queries.answers.openapi import document
+from analytics.queries.database.lanes import Lanes
+from analytics.queries.database.read import open_engine, snapshot
+from analytics.queries.database.replica import Replica
 from analytics.queue.reader import Reader
-from analytics.roles.http import MEDIA_TYPE, json_response, needed_token, role_app
+from analytics.redis import connect
+from analytics.roles.http.role import MEDIA_TYPE, json_response, needed_token, role_app
 from analytics.settings import Settings
 
 PREFIX = "/api"

@@ -13,8 +13,9 @@ from starlette.datastructures import State
 from analytics import live, projects, settings
 from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Job, Outcome
-from analytics.queue import Cron, Queue, Worker, connect
-from analytics.roles.http import role_app
+from analytics.queue import Queue, Worker
+from analytics.redis import Cron, connect, mirror
+from analytics.roles.http.role import role_app
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from analytics.tasks import end
@@ -83,7 +84,7 @@ class Processor:
         await self.store.sweep(self.queue.waiting)
 
     async def _mirror(self) -> None:
-        await projects.mirror(self.engine, self.redis)
+        await mirror(self.engine, self.redis)
 
 
 async def _redis_check(state: State) -> str:

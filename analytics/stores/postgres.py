@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import asyncpg
 
 from analytics import metrics
+from analytics.derived.deltas import Dimensions
 from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Job
 from analytics.settings import Settings
-from analytics.stores import dead_letters, layouts, ledger, schema, stored_jobs, transaction
-from analytics.stores.columns import packing
+from analytics.stores import schema
 from analytics.stores.connections import ACQUIRE, TRANSACTION, open_pool
 from analytics.stores.faults import Verdict, describe, judge, transient
-from analytics.stores.layouts import Layout
+from analytics.stores.layouts.layout import Layout, detect
 from analytics.stores.locks import COMPACTION, UPKEEP, alone, try_alone
-from analytics.stores.rollups import compaction, coverage, rebuilding
-from analytics.stores.rollups.compactor import Compactor
-from analytics.stores.rollups.deltas import Dimensions
-from analytics.stores.rollups.recording import Recorder
-from analytics.stores.transaction import Written
+from analytics.stores.upkeep import compaction, coverage, packing, rebuild
+from analytics.stores.upkeep.compactor import Compactor
+from analytics.stores.writing import dead_letters, ledger, stored_jobs, transaction
+from analytics.stores.writing.recorder import Recorder
+from analytics.stores.writing.transaction import Written
 
 ATTEMPTS = 6
 """Transactions that one write may take: without care, with new partitions, with care, after a change of the schema, after a twin's commit."""
@@ -46,7 +46,7 @@ class PostgresStore:
         pool = await open_pool(settings)
         try:
             async with pool.acquire(timeout=settings.job_timeout * ACQUIRE) as connection:
-                return cls(pool, await layouts.detect(connection), settings)
+                return cls(pool, await detect(connection), settings)
         except BaseException as error:
             pool.terminate()
             if isinstance(error, TransientStoreError) or not isinstance(error, Exception):
@@ -125,7 +125,7 @@ class PostgresStore:
         while more:
             async with alone(connection, COMPACTION):
                 more = await compaction.settle(connection)
-        await rebuilding.heal(connection, Dimensions(self._settings.rollup_dimensions))
+        await rebuild.heal(connection, Dimensions(self._settings.rollup_dimensions))
         await packing.pack_days(connection)
 
     async def compact(self) -> int:

@@ -10,9 +10,9 @@ import msgspec
 
 from analytics.errors import CommandError
 from analytics.settings import Settings
-from analytics.stores import layouts
 from analytics.stores.connections import connect
 from analytics.stores.faults import describe
+from analytics.stores.layouts.layout import detect
 
 VERSION = "SELECT version_num FROM alembic_version"
 
@@ -99,5 +99,5 @@ async def _version(database_url: str, settings: Settings) -> str | None:
 async def _maintain(database_url: str, settings: Settings) -> None:
     """Make the first partitions, or set the policies, so that the first event finds all in place."""
     async with connect(database_url, settings) as connection:
-        layout = await layouts.detect(connection)
+        layout = await detect(connection)
         await layout.maintain(connection, settings)

@@ -16,7 +16,7 @@ from tests.faults.load import Load, audit
 from tests.faults.platform import wait_for
 
 VERSIONS = "alembic/versions"
-NEEDED = "analytics/roles/collector.py"
+NEEDED = "analytics/roles/collector/collector.py"
 REVISIONS = sorted(path.name[:4] for path in (ROOT / VERSIONS).glob("[0-9]*.py"))
 
 

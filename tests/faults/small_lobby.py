@@ -3,8 +3,8 @@
 import sys
 
 from analytics.cli import main
-from analytics.roles import lobby
+from analytics.roles.realtime import admission
 
-lobby.MAX_CONNECTIONS = int(sys.argv[1])
+admission.MAX_CONNECTIONS = int(sys.argv[1])
 sys.argv = ["analytics", "run", "--role=realtime"]
 main()

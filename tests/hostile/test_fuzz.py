@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.queries import QUESTIONS, Question
-from analytics.queries.parameters import parameters, read
-from analytics.roles.http import status_of
-from analytics.roles.server_sent import PARAMETERS, wanted
+from analytics.queries.language.parameters import parameters, read
+from analytics.roles.http.role import status_of
+from analytics.roles.realtime.server_sent import PARAMETERS, wanted
 from tests.examples import examples
 from tests.hostile.corpus import VALUES
 

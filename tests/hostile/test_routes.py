@@ -14,9 +14,11 @@ from analytics.events import Job, pack
 from analytics.projects import Keys
 from analytics.protocols import PROTOCOLS
 from analytics.queries import QUESTIONS, Question
-from analytics.queries.parameters import parameters
-from analytics.roles import api, collector, processor, realtime
-from analytics.roles.desk import Desk
+from analytics.queries.language.parameters import parameters
+from analytics.roles import api, processor
+from analytics.roles.collector import collector
+from analytics.roles.collector.desk import Desk
+from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.collecting import MemorySalts, MemorySink, Table

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from analytics import server
-from analytics.roles import body
+from analytics.roles.collector import body
 from analytics.settings import Settings
 from tests.collecting import GOOD
 from tests.hostile.wire import APPS, exchange, listening

@@ -9,7 +9,9 @@ import pytest
 
 from analytics import server
 from analytics.embedded import free_port
-from analytics.roles import api, collector, processor, realtime
+from analytics.roles import api, processor
+from analytics.roles.collector import collector
+from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 
 APPS = {"collector": collector.app, "api": api.app, "realtime": realtime.app, "processor": processor.app}

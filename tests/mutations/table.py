@@ -35,9 +35,9 @@ MUTATIONS = (
         "acknowledge before the append",
         "2xx means durable",
         (
-            Edit("analytics/roles/collector.py", "import re\nimport time\n", "import asyncio\nimport re\nimport time\n"),
+            Edit("analytics/roles/collector/collector.py", "import re\nimport time\n", "import asyncio\nimport re\nimport time\n"),
             Edit(
-                "analytics/roles/collector.py",
+                "analytics/roles/collector/collector.py",
                 "        await desk.sink.append(passed.events)\n",
                 "        _ = asyncio.ensure_future(desk.sink.append(passed.events))\n"
                 "        _.add_done_callback(lambda done: done.cancelled() or done.exception())\n",
@@ -125,7 +125,7 @@ MUTATIONS = (
     mutation(
         "a Redis that does not answer is waited for as long as it likes",
         "2xx or 503, within seconds",
-        "analytics/queue/connection.py",
+        "analytics/redis/connection.py",
         "        socket_timeout=timeout,\n",
         "        socket_timeout=None,\n",
         "tests/queue/test_commit.py::test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers",
@@ -288,7 +288,7 @@ MUTATIONS = (
     mutation(
         "skip the ledger",
         "one id is one event",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "        await batch.drop_remembered()\n",
         "",
         "tests/store/test_write.py::test_a_retry_with_another_timestamp_is_one_event[plain]",
@@ -296,7 +296,7 @@ MUTATIONS = (
     mutation(
         "skip the look for repeats inside a batch",
         "one id is one event",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "        batch.drop_repeated()\n",
         "",
         "tests/store/test_write.py::test_a_retry_in_the_same_transaction_is_counted_for_its_own_job[plain]",
@@ -304,7 +304,7 @@ MUTATIONS = (
     mutation(
         "the ledger forgets whose id it is",
         "the same id in two projects is two events",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "        return self.events[position].project, self.events[position].id\n",
         '        return "default", self.events[position].id\n',
         "tests/store/test_write.py::test_the_same_id_in_two_projects_is_two_events[plain]",
@@ -312,7 +312,7 @@ MUTATIONS = (
     mutation(
         "the ledger forgets at its first turn",
         "one id is one event, for LEDGER_DAYS at least",
-        "analytics/stores/ledger.py",
+        "analytics/stores/writing/ledger.py",
         "UNION ALL\nSELECT project, id FROM event_ledger_1 WHERE id = ANY($1::uuid[])\n",
         "UNION ALL\nSELECT project, id FROM event_ledger_1 WHERE id = ANY($1::uuid[]) AND (SELECT slot FROM ledger_turn) = 1\n",
         "tests/store/test_ledger.py",
@@ -320,7 +320,7 @@ MUTATIONS = (
     mutation(
         "a row that is there already counts as stored",
         "raw rows and rollups change together",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "        self._drop(known)\n\n    async def _attempt",
         "        self._drop([])\n\n    async def _attempt",
         "tests/store/test_write.py::test_an_import_repeated_after_the_ledgers_window_changes_nothing[plain]",
@@ -336,7 +336,7 @@ MUTATIONS = (
     mutation(
         "each statement commits by itself",
         "raw rows and rollups change together",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "    async with connection.transaction():\n        slot",
         "    if connection:\n        slot",
         "tests/store/test_write.py::test_a_transaction_that_fails_leaves_nothing",
@@ -344,7 +344,7 @@ MUTATIONS = (
     mutation(
         "committed jobs are stored again when they come again",
         "counted exactly once",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "await stored_jobs.recorded(connection, [job.id for job in jobs])",
         "{}",
         "tests/store/test_write.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
@@ -352,7 +352,7 @@ MUTATIONS = (
     mutation(
         "outcomes are not written down",
         "counted exactly once",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "        await batch.record_jobs()\n",
         "        batch.outcomes |= {job.id: Outcome(len(job.events)) for job in batch.jobs}\n",
         "tests/store/test_write.py::test_a_redelivery_of_events_without_ids_is_one_event[plain]",
@@ -361,7 +361,7 @@ MUTATIONS = (
     mutation(
         "counts are upserted unsorted",
         "no deadlock",
-        "analytics/stores/daily.py",
+        "analytics/stores/writing/daily.py",
         "ORDER BY project, date, dimension_key, dimension_value\n",
         "ORDER BY random()\n",
         "tests/store/test_write.py::test_overlapping_shuffled_batches_never_deadlock[days]",
@@ -370,9 +370,9 @@ MUTATIONS = (
         "ids are written into the ledger unsorted",
         "no deadlock",
         (
-            Edit("analytics/stores/ledger.py", 'ORDER BY id, project COLLATE "C"\n', "ORDER BY random()\n"),
+            Edit("analytics/stores/writing/ledger.py", 'ORDER BY id, project COLLATE "C"\n', "ORDER BY random()\n"),
             Edit(
-                "analytics/stores/ledger.py",
+                "analytics/stores/writing/ledger.py",
                 "    records = sorted(((id, project) for project, id in names), key=_place)\n",
                 "    records = list({(id, project) for project, id in names})\n",
             ),
@@ -383,7 +383,7 @@ MUTATIONS = (
     mutation(
         "no bisection: one poison event takes its batch with it",
         "valid events go on",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "            if len(positions) == 1:\n                self.poison.append((positions[0], error))\n                self.left.remove(positions[0])\n",
         "            if positions:\n                self.poison += [(each, error) for each in positions]\n"
         "                self.left = [each for each in self.left if each not in positions]\n",
@@ -416,7 +416,7 @@ MUTATIONS = (
     mutation(
         "the id of a dead letter stays taken",
         "a dead letter can be replayed",
-        "analytics/stores/transaction.py",
+        "analytics/stores/writing/transaction.py",
         "            await self._forget([position for position, _ in self.poison[before:] if self.events[position].named])\n",
         "            await self._forget([])\n",
         "tests/store/test_faults.py::test_the_id_of_a_dead_letter_is_free_for_its_replay[plain]",
@@ -451,7 +451,7 @@ MUTATIONS = (
     mutation(
         "a body inflates without bound",
         "memory stays flat",
-        "analytics/roles/inflate.py",
+        "analytics/roles/collector/inflate.py",
         "    text = stream.decompress(data, MAX_INFLATED + 1)\n",
         "    text = stream.decompress(data)\n",
         "tests/test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body[gzip]",
@@ -459,7 +459,7 @@ MUTATIONS = (
     mutation(
         "a request may have two lengths",
         "no request is smuggled",
-        "analytics/roles/http.py",
+        "analytics/roles/http/role.py",
         'if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:',
         "if scope is None:",
         "tests/test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
@@ -467,7 +467,7 @@ MUTATIONS = (
     mutation(
         "a body may take for ever",
         "who is slow holds up nobody",
-        "analytics/roles/body.py",
+        "analytics/roles/collector/body.py",
         "        async with asyncio.timeout(BODY_SECONDS):\n",
         "        async with asyncio.timeout(None):\n",
         "tests/test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
@@ -504,7 +504,7 @@ MUTATIONS = (
     mutation(
         "a question forgets its project",
         "data never crosses tenants",
-        "analytics/queries/asked.py",
+        "analytics/queries/language/query.py",
         "        return [raw_events.c.project == self.project]\n",
         "        return []\n",
         "tests/security/test_tenants.py::test_numbers_are_of_the_tenant_who_asks",
@@ -520,7 +520,7 @@ MUTATIONS = (
     mutation(
         "a kept answer's name forgets whose it is",
         "data never crosses tenants",
-        "analytics/queries/kept.py",
+        "analytics/queries/answers/cache.py",
         "msgspec.json.encode([version, path, scope, parameters], ",
         'msgspec.json.encode([version, path, {k: v for k, v in parameters.items() if k != "project"}], ',
         "tests/queries/test_kept.py::test_an_answer_is_never_another_tenants",
@@ -528,7 +528,7 @@ MUTATIONS = (
     mutation(
         "realtime shows every project to everybody",
         "data never crosses tenants",
-        "analytics/roles/subscriptions.py",
+        "analytics/roles/realtime/subscriptions.py",
         'authorize(key, "realtime", wanted.project)',
         'wanted.project or "default"',
         "tests/security/test_tenants.py::test_no_stream_of_another_tenant_is_opened",
@@ -537,7 +537,7 @@ MUTATIONS = (
     mutation(
         "a revoked key works for an hour",
         "a key is revoked within a minute",
-        "analytics/projects/verdicts.py",
+        "analytics/projects/key_cache.py",
         "FRESH_SECONDS = 25.0",
         "FRESH_SECONDS = 3600.0",
         "tests/security/test_keys.py::test_a_revoked_key_is_refused_within_a_minute_by_every_role",
@@ -545,7 +545,7 @@ MUTATIONS = (
     mutation(
         "an outage makes known keys unknown",
         "during an outage known keys work",
-        "analytics/projects/verdicts.py",
+        "analytics/projects/key_cache.py",
         "            if known is None:\n                raise\n            return known.key\n",
         "            raise\n",
         "tests/test_projects.py::test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request",
@@ -553,7 +553,7 @@ MUTATIONS = (
     mutation(
         "X-Real-IP is believed from anybody",
         "an address cannot be forged",
-        "analytics/roles/peers.py",
+        "analytics/roles/http/real_client.py",
         "        return any(address in network for network in self.trusted)\n",
         "        return address is not None\n",
         "tests/test_peers.py::test_only_a_trusted_proxy_is_believed",
@@ -561,7 +561,7 @@ MUTATIONS = (
     mutation(
         "a foreign page may listen",
         "foreign origins are refused",
-        "analytics/roles/lobby.py",
+        "analytics/roles/realtime/admission.py",
         '        if origin is not None and origin.encode("latin-1") not in self._origins:\n',
         "        if origin is None and not headers:\n",
         "tests/test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake",
@@ -569,7 +569,7 @@ MUTATIONS = (
     mutation(
         "rate limits count nothing",
         "who sends too much is told to wait",
-        "analytics/roles/limits.py",
+        "analytics/roles/collector/limits.py",
         "        if wait > 1e-9:\n",
         "        if wait > 1e9:\n",
         "tests/test_collector.py::test_too_many_requests_are_429_for_their_sender_only",
@@ -609,7 +609,7 @@ MUTATIONS = (
     mutation(
         "a mirror that was never written is believed",
         "a key that cannot be checked is never called bad",
-        "analytics/projects/mirroring.py",
+        "analytics/redis/key_mirror.py",
         "        if key is None and not synced:\n",
         "        if key is None and synced is None:\n",
         "tests/test_projects.py::test_without_a_mirror_nothing_is_said_of_a_key",
@@ -617,7 +617,7 @@ MUTATIONS = (
     mutation(
         "who listens goes on with a revoked key",
         "a key is revoked within a minute",
-        "analytics/roles/lobby.py",
+        "analytics/roles/realtime/admission.py",
         "            except Unauthorized as error:\n                return error\n",
         "            except Unauthorized:\n                continue\n",
         "tests/test_realtime.py::test_a_key_revoked_while_connected_ends_the_connection",
@@ -642,7 +642,7 @@ MUTATIONS = (
     mutation(
         "what waits for a slow reader has no bound",
         "a slow reader costs only itself",
-        "analytics/roles/outbox.py",
+        "analytics/roles/realtime/outbox.py",
         "        return len(self._waiting) >= MAX_MESSAGES or self._bytes >= MAX_BYTES\n",
         "        return len(self._waiting) < 0\n",
         "tests/test_realtime.py::test_events_without_room_are_skipped_and_told_as_a_gap",
@@ -659,7 +659,7 @@ MUTATIONS = (
     mutation(
         "the watermark is read after the snapshot",
         "answers are honest",
-        "analytics/queries/answer.py",
+        "analytics/queries/answers/answer.py",
         "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n",
         "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n"
         "        horizon = await _horizon(sources)\n        watermark = horizon.watermark if horizon else None\n",
@@ -668,7 +668,7 @@ MUTATIONS = (
     mutation(
         "a kept answer is given whatever has come since",
         "answers are honest",
-        "analytics/queries/answer.py",
+        "analytics/queries/answers/answer.py",
         "    if kept is not None and await _holds(kept, asking):\n",
         "    if kept is not None:\n",
         "tests/queries/test_kept.py::test_what_was_answered_is_given_again_until_an_event_comes_late",
@@ -685,7 +685,7 @@ MUTATIONS = (
     mutation(
         "a number outside the rollups' promise is remembered as one inside",
         "answers are honest",
-        "analytics/queries/memory.py",
+        "analytics/queries/database/memory.py",
         "        if kept is None or people > kept.people:\n",
         "        if kept is None:\n",
         "tests/queries/test_rolled.py::test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs",

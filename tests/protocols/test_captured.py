@@ -6,7 +6,7 @@ import re
 import pytest
 
 from analytics.errors import Unavailable
-from analytics.roles.limits import Limits
+from analytics.roles.collector.limits import Limits
 from tests.protocols.captured import CAPTURED, collector, metadata, replay
 
 PAGES = [name for name in CAPTURED if name.startswith("page-")]

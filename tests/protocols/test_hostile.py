@@ -15,7 +15,7 @@ from analytics.errors import AnalyticsError
 from analytics.events import pack
 from analytics.protocols import PROTOCOLS, Incoming, Protocol
 from analytics.protocols.metadata import check, parse
-from analytics.roles.http import status_of
+from analytics.roles.http.role import status_of
 from tests.bodies import NOW
 from tests.examples import examples
 from tests.protocols.captured import collector

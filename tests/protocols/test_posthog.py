@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from analytics.roles.limits import Limits
+from analytics.roles.collector.limits import Limits
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
 

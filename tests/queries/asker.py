@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.events import Event
 from analytics.projects import Key
-from analytics.queries import QUESTIONS, Question, Sources, answer
+from analytics.queries import QUESTIONS, Question, Sources
+from analytics.queries.answers.answer import answer
 from analytics.queue.reader import Horizon
 from tests.queries.oracle import Row
 from tests.queries.streams import exact

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.embedded import Postgres
-from analytics.queries import pieces
-from analytics.queries.read import open_engine
+from analytics.queries.database.read import open_engine
+from analytics.queries.precomputed import pieces
 from analytics.settings import Settings
 from tests import servers, timescale
 from tests.queries.asker import Asker

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries.attempts import MARK, MAX_STEPS, ORDERS
+from analytics.queries.questions.funnel.attempts import MARK, MAX_STEPS, ORDERS
 from tests.examples import examples
 
 Rows = Sequence[tuple[int, set[int]]]

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from analytics.errors import BadRequest
-from analytics.queries import QUESTIONS, parameters, retention, trends
-from analytics.queries.intervals import MAX_BUCKETS
+from analytics.queries import QUESTIONS
+from analytics.queries.language import parameters
+from analytics.queries.language.intervals import MAX_BUCKETS
+from analytics.queries.questions.retention import retention
+from analytics.queries.questions.trends import trends
 from tests.queries.asker import Asker
 from tests.queries.simple import DAYS, row
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries import columns, pieces, sequences
+from analytics.queries.precomputed import pieces
+from analytics.queries.sequences import columns, sequences
 from tests.examples import examples
 from tests.queries import oracle, oracle_funnel, oracle_paths, oracle_sessions, test_funnel, test_paths, test_sessions
 from tests.queries.oracle import Row, Trend

@@ -17,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.events import Job
-from analytics.queries import breakdown, figures, settled, source
-from analytics.queries.figures import Run, Spread, divided
-from analytics.queries.measures import added
-from analytics.queries.read import _memories, open_engine
-from analytics.queries.rollup import Rollup
+from analytics.queries.database.read import _memories, open_engine
+from analytics.queries.language.measures import added
+from analytics.queries.precomputed import figures, settled_days
+from analytics.queries.precomputed.figures import Run, Spread, divided
+from analytics.queries.precomputed.rollup import Rollup
+from analytics.queries.questions import breakdown
+from analytics.queries.questions.trends import source
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
@@ -234,13 +236,13 @@ async def test_a_formula_of_remembered_numbers_is_that_of_raw_ones(storer: Store
 # memory
 
 
-numbers_of = settled.numbers_of
+numbers_of = settled_days.numbers_of
 
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
     """Calls for the numbers of settled days."""
-    with patch.object(settled, "numbers_of", wraps=numbers_of) as counted:
+    with patch.object(settled_days, "numbers_of", wraps=numbers_of) as counted:
         yield counted
 
 
@@ -304,7 +306,7 @@ async def test_who_is_whom_is_nothing_to_numbers(filled: Storer, counted: Mock) 
 async def test_more_groups_than_can_be_kept_are_left_to_the_database(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
     await filled.write([row("2026-10-07T12:30", k="other", n=1)])
     await filled.store.compact()
-    monkeypatch.setattr(settled, "MAX_VALUES", 1)
+    monkeypatch.setattr(settled_days, "MAX_VALUES", 1)
     by_group = [*WEEK, ("measure", "sum:metadata.n"), ("by", "metadata.k")]
     with nothing_but_figures(), pytest.raises(AssertionError):
         await filled.ask("/trends", *by_group)
@@ -317,7 +319,7 @@ async def test_more_numbers_than_can_be_kept_are_left_to_the_database_and_read_f
 ) -> None:
     await filled.write([row("2026-10-07T03:00", k="other", n=1000), row("2026-10-07T03:00:01", n=1000)])
     await filled.store.compact()
-    monkeypatch.setattr(settled, "HOURS", 24)
+    monkeypatch.setattr(settled_days, "HOURS", 24)
     monkeypatch.setattr(figures, "MAX_NUMBERS", 1)
     assert [await total(filled, "p50") for _ in range(2)] == [9, 9]
     assert counted.call_count == 3

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from analytics.errors import BadRequest
-from analytics.queries.fields import Field, Several
+from analytics.queries.language.fields import Field, Several
 from analytics.tables import raw_events
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row

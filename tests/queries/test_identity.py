@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from analytics.events import Job
-from analytics.queries import parameters
-from analytics.queries.identity import Known, Links
-from analytics.queries.mark import mark
-from analytics.queries.read import snapshot
-from analytics.queries.trends import Trends
+from analytics.queries.answers.fingerprint import mark
+from analytics.queries.database.identity import Known, Links
+from analytics.queries.database.read import snapshot
+from analytics.queries.language import parameters
+from analytics.queries.questions.trends.trends import Trends
 from tests.examples import examples
 from tests.queries import (
     oracle,

@@ -16,14 +16,15 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from analytics import projects
+from analytics.derived.deltas import Dimensions
 from analytics.events import Event, Job
-from analytics.queries import retention, trends
-from analytics.queries.kept import MAX_BYTES, PREFIX, Answers, Made, name_of
+from analytics.queries.answers.cache import MAX_BYTES, PREFIX, Answers, Made, name_of
+from analytics.queries.questions.retention import retention
+from analytics.queries.questions.trends import trends
 from analytics.roles import api
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
-from analytics.stores.rollups import rebuilding
-from analytics.stores.rollups.deltas import Dimensions
+from analytics.stores.upkeep import rebuild
 
 KEY = "ak_r_static"
 
@@ -111,7 +112,7 @@ async def test_an_answer_is_made_anew_after_a_rebuild(http: httpx2.AsyncClient, 
     assert [cached(await http.get(OLD)) for _ in range(2)] == [False, True]
     connection = await asyncpg.connect(config.database())
     day = int((datetime.now(UTC) - timedelta(days=6)).timestamp()) // 86400 * 24
-    await rebuilding.day(connection, "default", day, Dimensions(()))
+    await rebuild.day(connection, "default", day, Dimensions(()))
     await connection.close()
     again = await http.get(OLD)
     assert (cached(again), total(again)) == (False, 1)

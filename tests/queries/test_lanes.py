@@ -12,9 +12,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.errors import Unavailable
-from analytics.queries import QUESTIONS, lanes, parameters, read
-from analytics.queries.lanes import Lanes
-from analytics.queries.read import snapshot
+from analytics.queries import QUESTIONS
+from analytics.queries.database import lanes, read
+from analytics.queries.database.lanes import Lanes
+from analytics.queries.database.read import snapshot
+from analytics.queries.language import parameters
 from analytics.roles import api
 from analytics.settings import Settings
 from tests.queries.asker import StillQueue

@@ -2,11 +2,10 @@
 
 import asyncpg
 
-from analytics.queries.read import open_engine
+from analytics.derived.deltas import Dimensions
+from analytics.queries.database.read import open_engine
 from analytics.settings import Settings
-from analytics.stores.columns import packing
-from analytics.stores.rollups import rebuilding
-from analytics.stores.rollups.deltas import Dimensions
+from analytics.stores.upkeep import packing, rebuild
 from tests.queries.asker import Asker
 from tests.queries.simple import DAYS, row
 
@@ -40,7 +39,7 @@ async def test_days_of_a_hypertable_are_packed_too(asker: Asker, timescale_url: 
     await asker.hold(rows)
     writer = await asyncpg.connect(timescale_url)
     await Asker(writer, asker.engine).add(rows)
-    assert [day async for day in rebuilding.missing(writer, "default", Dimensions(()))]
+    assert [day async for day in rebuild.missing(writer, "default", Dimensions(()))]
     await packing.pack_days(writer)
     await writer.close()
     engine = open_engine(Settings(database_url=timescale_url))

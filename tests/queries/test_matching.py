@@ -12,8 +12,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from analytics.events import Event
-from analytics.queries.filters import Events, Where
-from analytics.queries.matching import View, matcher
+from analytics.queries.language.filters import Events, Where
+from analytics.queries.language.matching import View, matcher
 from analytics.tables import metadata, raw_events
 
 VALUES = (

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from analytics.queries import memory
-from analytics.queries.memory import Kept, Memory, allowance
+from analytics.queries.database import memory
+from analytics.queries.database.memory import Kept, Memory, allowance
 
 GB = 1_000_000_000
 

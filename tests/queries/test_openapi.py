@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.embedded import Postgres, Valkey, free_port
 from analytics.errors import BadRequest
-from analytics.queries import QUESTIONS, Question, parameters
-from analytics.queries.openapi import document
+from analytics.queries import QUESTIONS, Question
+from analytics.queries.answers.openapi import document
+from analytics.queries.language import parameters
 from analytics.roles import api
 from analytics.settings import Settings
 from tests import servers

@@ -10,18 +10,19 @@ import asyncpg
 import msgspec
 import pytest
 
+from analytics.derived.deltas import Dimensions
+from analytics.derived.packed_day import Day, Group
 from analytics.errors import Unavailable
 from analytics.events import Job
-from analytics.queries import funnel, parameters, pieces
-from analytics.queries import packed as packed_days
-from analytics.queries import read as read_module
-from analytics.queries.memory import Memory
-from analytics.queries.read import Read, snapshot
-from analytics.stores.columns import packing
-from analytics.stores.columns.day import Day, Group
-from analytics.stores.rollups import coverage, rebuilding
-from analytics.stores.rollups.deltas import Dimensions
-from analytics.stores.rollups.verifying import verify
+from analytics.queries.database import read as read_module
+from analytics.queries.database.memory import Memory
+from analytics.queries.database.read import Read, snapshot
+from analytics.queries.language import parameters
+from analytics.queries.precomputed import pieces
+from analytics.queries.questions.funnel import funnel
+from analytics.queries.sequences import packed_days
+from analytics.stores.upkeep import coverage, packing, rebuild
+from analytics.stores.upkeep.verify import verify
 from tests.queries.asker import WATERMARK, StillQueue
 from tests.queries.simple import row
 from tests.queries.storing import DIMENSIONS, Storer, event
@@ -135,7 +136,7 @@ async def test_a_day_that_somebody_changed_is_not_packed_before_it_is_read_again
 
 async def test_of_days_that_somebody_changed_nothing_packed_is_left_before_they_are_read_again(filled: Storer) -> None:
     await filled.connection.execute("delete from raw_events where user_id in ('u3', 'u7', 'u9')")
-    with patch.object(rebuilding, "AT_ONCE", 0):
+    with patch.object(rebuild, "AT_ONCE", 0):
         await filled.tend()
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 15) if day not in (3, 7, 9)]
 
@@ -311,7 +312,7 @@ async def test_what_is_gone_while_it_is_packed_is_not_kept(filled: Storer) -> No
         if start == HOUR_OF_LAST:
             await filled.connection.execute("delete from raw_events where user_id = 'u14'")
             async with filled.store._pool.acquire() as other:
-                await rebuilding.day(other, project, start, Dimensions(DIMENSIONS))
+                await rebuild.day(other, project, start, Dimensions(DIMENSIONS))
         return found
 
     with patch.object(packing, "groups", late):

@@ -16,7 +16,7 @@ import pytest
 from starlette.routing import Match
 
 from analytics.queries import QUESTIONS, Question
-from analytics.queries.parameters import parameters
+from analytics.queries.language.parameters import parameters
 from analytics.roles.api import PREFIX, ROUTES
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from analytics.embedded import Postgres
-from analytics.queries.automata import MAX_TEXT, Pattern, TooCostly
+from analytics.queries.language.automata import MAX_TEXT, Pattern, TooCostly
 
 TEXTS = (
     "", "a", "b", "ab", "abc", "aabb", "abab", "A", "aB", "a b", "a.b", "a\nb", "\n", "-", "_", "a-b", "7", "a7", "77", "é", "aé b", "€uro", "[x]", "a{2}",
@@ -98,7 +98,7 @@ def test_a_text_beyond_the_limit_is_given_up() -> None:
 
 
 def test_what_is_kept_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analytics.queries.automata.MAX_KEPT_STEPS", 50)
+    monkeypatch.setattr("analytics.queries.language.automata.MAX_KEPT_STEPS", 50)
     pattern = Pattern("^x+$")
     for code in range(1000, 3000):
         assert not pattern.search(chr(code) * 2)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries import attempts, progress
-from analytics.queries.attempts import MARK
-from analytics.queries.sequences import Sequences
+from analytics.queries.questions.funnel import attempts, progress
+from analytics.queries.questions.funnel.attempts import MARK
+from analytics.queries.sequences.sequences import Sequences
 from tests.examples import examples
 
 Unit = list[tuple[int, int]]

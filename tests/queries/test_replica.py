@@ -16,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from analytics.commands.doctor import BAD, GOOD, _replica
 from analytics.embedded import Postgres, create_database
 from analytics.errors import Unavailable
-from analytics.queries import QUESTIONS, Sources, answer
-from analytics.queries.flights import Flights
-from analytics.queries.kept import Answers
-from analytics.queries.read import open_engine
-from analytics.queries.replica import Replica
+from analytics.queries import QUESTIONS, Sources
+from analytics.queries.answers.answer import answer
+from analytics.queries.answers.cache import Answers
+from analytics.queries.answers.flights import Flights
+from analytics.queries.database.read import open_engine
+from analytics.queries.database.replica import Replica
 from analytics.queue.reader import Horizon, Reader
 from analytics.settings import Settings
 from analytics.stores import migrate

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries import pieces, trends
-from analytics.queries.memory import Cells, Kept, Memory
-from analytics.queries.source import Rolled
-from analytics.queries.sums import Sum
+from analytics.queries.database.memory import Cells, Kept, Memory
+from analytics.queries.database.sums import Sum
+from analytics.queries.precomputed import pieces
+from analytics.queries.questions.trends import trends
+from analytics.queries.questions.trends.source import Rolled
 from tests.examples import examples
 from tests.queries import journeys, oracle_breakdown, oracle_lives, oracle_retention, test_retention
 from tests.queries.asker import WATERMARK
@@ -195,7 +196,7 @@ async def test_a_last_hour_that_is_not_over_yet_needs_no_raw_rows_unless_somethi
         answer = await filled.ask("/trends", ("from", "2026-10-11"), ("to", until), ("measure", "count"))
         return answer["data"]["series"][0]["total"]
 
-    with patch("analytics.queries.rollup.sql.raw", side_effect=AssertionError):
+    with patch("analytics.queries.precomputed.rollup.sql.raw", side_effect=AssertionError):
         assert await users("2026-10-11T12:31") == 2
     assert await users("2026-10-11T12:30") == 1
 
@@ -224,7 +225,7 @@ async def active(storer: Storer, *parameters: tuple[str, str]) -> list[int]:
 
 async def test_what_is_remembered_is_not_read_again(filled: Storer) -> None:
     first = await active(filled)
-    with patch("analytics.queries.rollup.sql.rows", side_effect=AssertionError):
+    with patch("analytics.queries.precomputed.rollup.sql.rows", side_effect=AssertionError):
         assert await active(filled) == first
     await filled.write([row("2026-10-06T12:00", "somebody")])
     await filled.store.compact()

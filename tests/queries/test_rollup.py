@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.events import Job
-from analytics.queries.read import open_engine
+from analytics.queries.database.read import open_engine
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
@@ -125,7 +125,7 @@ async def test_before_a_rebuild_only_raw_rows_answer(filled: Storer) -> None:
 
 
 async def test_a_backlog_of_deltas_is_left_to_raw_rows(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analytics.queries.rollup.MAX_WAITING", 0)
+    monkeypatch.setattr("analytics.queries.precomputed.rollup.MAX_WAITING", 0)
     assert await source(filled) == "rollup"
     await filled.write([row("2026-10-05T05:00", "u9")])
     assert await source(filled) == "raw"

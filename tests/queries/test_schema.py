@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries import schema
+from analytics.queries.questions import schema
 from tests.queries import oracle_schema
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend

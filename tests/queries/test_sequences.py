@@ -10,13 +10,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries import sequences
-from analytics.queries.columns import Columns
-from analytics.queries.identity import Links
-from analytics.queries.read import Read
-from analytics.queries.sequences import Sequences, by_person, by_session
-from analytics.queries.visits import stays
-from analytics.stores.columns.day import DAY, SILENT, UNTOLD, Array, Day, Group, pack
+from analytics.derived.instants import DAY_US, SILENCE_US
+from analytics.derived.packed_day import UNTOLD, Array, Day, Group, pack
+from analytics.queries.database.identity import Links
+from analytics.queries.database.read import Read
+from analytics.queries.sequences import sequences
+from analytics.queries.sequences.columns import Columns
+from analytics.queries.sequences.sequences import Sequences, by_person, by_session
+from analytics.queries.sequences.visits import stays
 from tests.examples import examples
 from tests.store.test_day import BEGIN, START
 from tests.store.test_day import record as record_of_day
@@ -27,20 +28,20 @@ Row = tuple[int, int, int, int, str]
 SOME = [
     0,
     1,
-    SILENT - 1,
-    SILENT,
-    SILENT + 1,
-    2 * SILENT,
-    2 * SILENT + 1,
-    3 * SILENT,
-    3 * SILENT + 1,
-    DAY - SILENT,
-    DAY - 1,
-    DAY,
-    DAY + 1,
-    DAY + SILENT - 1,
-    DAY + SILENT,
-    2 * DAY,
+    SILENCE_US - 1,
+    SILENCE_US,
+    SILENCE_US + 1,
+    2 * SILENCE_US,
+    2 * SILENCE_US + 1,
+    3 * SILENCE_US,
+    3 * SILENCE_US + 1,
+    DAY_US - SILENCE_US,
+    DAY_US - 1,
+    DAY_US,
+    DAY_US + 1,
+    DAY_US + SILENCE_US - 1,
+    DAY_US + SILENCE_US,
+    2 * DAY_US,
 ]
 
 rows_ = st.lists(
@@ -49,14 +50,14 @@ rows_ = st.lists(
     unique_by=lambda row: row[2],
 )
 links_ = st.dictionaries(st.integers(0, 3), st.integers(0, 3), max_size=2).map(lambda found: {other: who for other, who in found.items() if who not in found})
-ranges = st.tuples(st.sampled_from([0, 1, DAY]), st.sampled_from([DAY, 2 * DAY, 2 * DAY + 1]))
+ranges = st.tuples(st.sampled_from([0, 1, DAY_US]), st.sampled_from([DAY_US, 2 * DAY_US, 2 * DAY_US + 1]))
 wanted_ = st.sets(st.sampled_from(["x", "y", "z"]), min_size=1)
 
 
 def packed(rows: list[Row]) -> list[Day]:
     days = []
     for number in range(3):
-        of = [row for row in rows if number * DAY <= row[1] < (number + 1) * DAY]
+        of = [row for row in rows if number * DAY_US <= row[1] < (number + 1) * DAY_US]
         groups = {action: b"".join(map(record_of_day, (row for row in of if row[4] == action))) for action in ("x", "y", "z")}
         days.append(pack(START + 24 * number, [Group(("e", action, None), len(data) // 36, data) for action, data in groups.items() if data]))
     return days
@@ -91,7 +92,7 @@ def of_sessions(rows: list[Row], links: dict[int, int]) -> dict[Any, list[Row]]:
             units.setdefault(row[3], []).append(row)
     for person, of in of_people([row for row in rows if row[3] == UNTOLD], links).items():
         for at, row in enumerate(of):
-            if not at or row[1] - of[at - 1][1] > SILENT:
+            if not at or row[1] - of[at - 1][1] > SILENCE_US:
                 began = row[1]
             units.setdefault((person, began), []).append(row)
     return units
@@ -153,15 +154,15 @@ def test_stays_are_parts_of_sessions(case: Case, edges: list[int]) -> None:
 
 def test_who_acts_under_another_number_meanwhile_is_not_silent() -> None:
     """One number's rows are half an hour apart; the other's are longer apart, but always soon after one of the first's."""
-    first = [(0, hour * SILENT, hour + 1, UNTOLD, "x") for hour in range(4)]
-    second = [(1, at, 100 + at, UNTOLD, "y") for at in (1, 3 * SILENT + 1)]
-    found, wanted, rows = counted(([*first, *second], {1: 0}, (0, DAY), {"x", "y"}))
+    first = [(0, hour * SILENCE_US, hour + 1, UNTOLD, "x") for hour in range(4)]
+    second = [(1, at, 100 + at, UNTOLD, "y") for at in (1, 3 * SILENCE_US + 1)]
+    found, wanted, rows = counted(([*first, *second], {1: 0}, (0, DAY_US), {"x", "y"}))
     assert [len(unit) for unit in shown(found, by_session(found, wanted, lambda rows: rows))] == [len(rows)]
 
 
 def test_people_of_large_numbers_are_found_in_few_looks() -> None:
     rows: list[Row] = [(person, 0, person, 1, "x") for person in (2**31 - 1, 0, 2**31 - 2, 5)]
-    found, wanted, _ = counted((rows, {}, (0, DAY), {"x"}))
+    found, wanted, _ = counted((rows, {}, (0, DAY_US), {"x"}))
     pieces = by_person(found, wanted, lambda rows: rows)
     assert [piece.unit.tolist() for piece in pieces] == [[0, 5, 2**31 - 2, 2**31 - 1]]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.errors import BadRequest
-from analytics.queries.sessions import _figures
+from analytics.queries.questions.sessions import _figures
 from tests.queries import oracle_sessions
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend, is_event

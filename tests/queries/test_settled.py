@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 from analytics.errors import Unavailable
-from analytics.queries import settled
-from analytics.queries.pieces import Coverage, Unit
-from analytics.stores.rollups.cells import DAY, HOUR
+from analytics.queries.precomputed import settled_days
+from analytics.queries.precomputed.pieces import Coverage, Unit
 from tests.examples import examples
 from tests.queries import oracle
 from tests.queries.oracle import Trend
@@ -62,13 +62,13 @@ async def filled(storer: Storer) -> Storer:
     return storer
 
 
-counts = settled.counts
+counts = settled_days.counts
 
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
     """Calls for raw rows of settled days."""
-    with patch.object(settled, "counts", wraps=counts) as counted:
+    with patch.object(settled_days, "counts", wraps=counts) as counted:
         yield counted
 
 
@@ -122,17 +122,17 @@ async def test_other_filters_are_other_questions(filled: Storer) -> None:
 
 
 async def test_a_dimension_of_more_values_than_can_be_kept_is_counted_by_the_database(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settled, "MAX_VALUES", 0)
+    monkeypatch.setattr(settled_days, "MAX_VALUES", 0)
     assert await total(filled) == 4
 
 
 async def test_a_question_that_takes_too_long_goes_on_where_it_was(filled: Storer, counted: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settled, "HOURS", 24)
+    monkeypatch.setattr(settled_days, "HOURS", 24)
     statement = counts
 
     def counts_until_late(*arguments: Any) -> Any:
         if counted.call_count == 2:
-            monkeypatch.setattr("analytics.queries.read.STATEMENT_SECONDS", -1)
+            monkeypatch.setattr("analytics.queries.database.read.STATEMENT_SECONDS", -1)
         return statement(*arguments)
 
     counted.side_effect = counts_until_late
@@ -147,11 +147,11 @@ async def test_a_question_that_takes_too_long_goes_on_where_it_was(filled: Store
 
 
 def test_units_are_read_in_runs_without_gaps_that_are_not_too_long() -> None:
-    days = [Unit(day, DAY, range(24 * day, 24 * day + 1)) for day in (*range(10), 11)]
-    hours = Unit(12, HOUR, range(24 * 12, 24 * 12 + 5))
-    assert [[unit.bucket for unit in run] for run in settled.runs([hours, *reversed(days)])] == [[*range(7)], [7, 8, 9], [11, 12]]
+    days = [Unit(day, DAY_SPAN, range(24 * day, 24 * day + 1)) for day in (*range(10), 11)]
+    hours = Unit(12, HOUR_SPAN, range(24 * 12, 24 * 12 + 5))
+    assert [[unit.bucket for unit in run] for run in settled_days.runs([hours, *reversed(days)])] == [[*range(7)], [7, 8, 9], [11, 12]]
 
 
 def test_days_that_deltas_touch_are_not_covered() -> None:
     delta = Mock(groups=[Mock(hour=24 * 3 + 5), Mock(hour=24 * 4)])
-    assert settled.without(Coverage(0, frozenset({24}), 2, 0, 240), [delta]).strays == {24, 72, 96}
+    assert settled_days.without(Coverage(0, frozenset({24}), 2, 0, 240), [delta]).strays == {24, 72, 96}

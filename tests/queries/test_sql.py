@@ -17,11 +17,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-from analytics.queries import QUESTIONS, parameters
-from analytics.queries.identity import NONE
-from analytics.queries.measures import Statement
-from analytics.queries.memory import Memory
-from analytics.queries.read import Read
+from analytics.queries import QUESTIONS
+from analytics.queries.database.identity import NONE
+from analytics.queries.database.memory import Memory
+from analytics.queries.database.read import Read
+from analytics.queries.language import parameters
+from analytics.queries.language.measures import Statement
 from tests.examples import examples
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.errors import BadRequest
-from analytics.queries import users
+from analytics.queries.questions import users
 from tests.queries import oracle_users
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.events import Job
-from analytics.queries import events, pieces, settled
-from analytics.queries.read import open_engine
-from analytics.queries.rollup import Rollup
-from analytics.queries.walk import DAYS, HOURS, windows
+from analytics.queries.database.read import open_engine
+from analytics.queries.precomputed import pieces, settled_days
+from analytics.queries.precomputed.rollup import Rollup
+from analytics.queries.questions.events import events
+from analytics.queries.questions.events.walk import DAYS, HOURS, windows
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
@@ -75,7 +76,7 @@ RANGE = [("from", "2026-07-01"), ("to", "2026-10-14T18:00")]
 RARE = [*RANGE, ("where", "metadata.n.gte.100")]
 """Of 105 days there is one on which something passes."""
 
-page, counts, numbers_of = events.page, settled.counts, settled.numbers_of
+page, counts, numbers_of = events.page, settled_days.counts, settled_days.numbers_of
 
 
 @pytest.fixture
@@ -99,14 +100,14 @@ def looked() -> Iterator[Mock]:
 @pytest.fixture
 def counted() -> Iterator[Mock]:
     """Calls for raw rows of settled days."""
-    with patch.object(settled, "counts", side_effect=counts) as counted:
+    with patch.object(settled_days, "counts", side_effect=counts) as counted:
         yield counted
 
 
 @pytest.fixture
 def timed() -> Iterator[Mock]:
     """Calls for when something happened on settled days."""
-    with patch.object(settled, "numbers_of", side_effect=numbers_of) as timed:
+    with patch.object(settled_days, "numbers_of", side_effect=numbers_of) as timed:
         yield timed
 
 

@@ -12,7 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from analytics.events import Event, Job, Outcome, pack
-from analytics.queue import Cron, Queue, Worker, body, connect, gather, keys
+from analytics.queue import Queue, Worker, body, gather, keys
+from analytics.redis import Cron, connect
 from analytics.settings import Settings
 
 PATIENCE_SECONDS = 30.0

@@ -7,7 +7,8 @@ from itertools import pairwise
 from redis.asyncio import Redis
 
 from analytics.errors import TransientStoreError
-from analytics.queue import Cron, keys
+from analytics.redis import Cron
+from analytics.redis.crons import CRON
 from analytics.settings import Settings
 from tests.queue.kit import Ledger, eventually, working
 
@@ -62,6 +63,6 @@ async def test_a_cron_whose_processor_died_runs_elsewhere_when_its_period_is_ove
     async def note() -> None:
         ran.set()
 
-    await redis.set(keys.CRON + "note", b"1", px=300)
+    await redis.set(CRON + "note", b"1", px=300)
     async with working(settings, ledger, [Cron("note", 0.1, note)]), asyncio.timeout(10):
         await ran.wait()

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from analytics import pipeline
 from analytics.errors import Unavailable
 from analytics.events import NOBODY
-from analytics.queue.salts import GRACE, SALT, Salts
+from analytics.redis.salts import GRACE, SALT, Salts
 from tests.visits import browsing, event
 
 SECOND = timedelta(seconds=1)

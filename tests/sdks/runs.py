@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from analytics.projects import create_key, create_project, mirror, open_engine
+from analytics.projects import create_key, create_project, open_engine
+from analytics.redis import mirror
 from tests.faults.platform import Platform, Role, http_get, wait_for
 from tests.sdks.gate import Gate
 from tests.sdks.sdks import EVENTS, SDKS, Sdk

@@ -12,8 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from starlette.applications import Starlette
 
 from analytics import projects, tables
-from analytics.projects import mirroring, verdicts
-from analytics.roles import api, collector, processor, realtime
+from analytics.projects import key_cache
+from analytics.redis import key_mirror, mirror
+from analytics.roles import api, processor
+from analytics.roles.collector import collector
+from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 from tests.hostile.asking import Answer, ask
 
@@ -51,14 +54,14 @@ class House:
 
     async def create(self, *scopes: str, **more: object) -> str:
         token, _ = await projects.create_key(self.engine, scopes=scopes, project="default", **more)  # type: ignore[arg-type]
-        await projects.mirror(self.engine, self.redis)
+        await mirror(self.engine, self.redis)
         return token
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(verdicts, "time", clock)
+    monkeypatch.setattr(key_cache, "time", clock)
     return clock
 
 
@@ -90,7 +93,7 @@ async def test_a_revoked_key_is_refused_within_a_minute_by_every_role(house: Hou
     assert set((await house.statuses(token)).values()) == {200, 202}
     await projects.revoke_key(house.engine, token)
     clock.time += processor.MIRROR_SECONDS
-    await projects.mirror(house.engine, house.redis)  # what the processor does every MIRROR_SECONDS
+    await mirror(house.engine, house.redis)  # what the processor does every MIRROR_SECONDS
     clock.time += MINUTE - processor.MIRROR_SECONDS
     for role in house.apps:
         answer = await house.use(role, token)
@@ -103,7 +106,7 @@ async def test_a_key_is_rotated_without_a_moment_in_which_none_works(house: Hous
     new = await house.create("ingest")
     assert (await house.use("collector", new)).status == (await house.use("collector", old)).status == 202
     await projects.revoke_key(house.engine, old)
-    await projects.mirror(house.engine, house.redis)
+    await mirror(house.engine, house.redis)
     clock.time += MINUTE
     assert ((await house.use("collector", new)).status, (await house.use("collector", old)).status) == (202, 401)
 
@@ -132,7 +135,7 @@ async def test_neither_server_holds_a_key_s_text(house: House) -> None:
         rows = (await connection.execute(select(tables.api_keys))).all()
     assert rows
     assert secret not in str(rows)
-    mirrored = await house.redis.hgetall(mirroring.KEYS)  # type: ignore[misc]
+    mirrored = await house.redis.hgetall(key_mirror.KEYS)  # type: ignore[misc]
     assert mirrored
     assert secret.encode() not in b"".join(part for pair in mirrored.items() for part in pair)
 

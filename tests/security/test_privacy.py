@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from analytics.embedded import Postgres, Valkey
-from analytics.queue.salts import SALT
+from analytics.redis.salts import SALT
 from tests.faults.platform import Platform, Role, http_get, wait_for
 
 ADDRESSES = ("203.0.113.77", "2001:db8:77:1::9")

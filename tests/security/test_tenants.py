@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from analytics import projects
 from analytics.events import Event, Job, event_id
 from analytics.queries import QUESTIONS, Question
-from analytics.queue import Queue, connect
-from analytics.roles import api, realtime
+from analytics.queue import Queue
+from analytics.redis import connect, mirror
+from analytics.roles import api
+from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.hostile.asking import Answer, ask
@@ -58,7 +60,7 @@ async def tenants(migrated_url: str, redis_url: str) -> AsyncIterator[Tenants]:
         await projects.create_project(engine, project)
         keys[project], _ = await projects.create_key(engine, scopes=["query", "realtime"], project=project)
     redis = Redis.from_url(redis_url)
-    await projects.mirror(engine, redis)
+    await mirror(engine, redis)
     await redis.aclose()
     await engine.dispose()
     store = await PostgresStore.open(config)

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from analytics.errors import TransientStoreError
-from analytics.stores.rollups import compactor
-from analytics.stores.rollups.compactor import Compactor
+from analytics.stores.upkeep import compactor
+from analytics.stores.upkeep.compactor import Compactor
 
 
 @pytest.mark.parametrize("error", [TransientStoreError("the database is away"), ValueError("a mistake of ours")])

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.stores.columns.day import HOUR, SILENT, SINCE_1970, UNTOLD, Day, Group, Strangers, pack
+from analytics.derived.instants import HOUR_US, POSTGRES_EPOCH_US, SILENCE_US
+from analytics.derived.packed_day import UNTOLD, Day, Group, Strangers, pack
 from tests.examples import examples
 
 START = int(datetime(2026, 11, 2, tzinfo=UTC).timestamp()) // 3600
-BEGIN = START * HOUR
+BEGIN = START * HOUR_US
 
 Row = tuple[int, int, int, int, str]
 """Person, microseconds since the day began, id, session, action."""
@@ -20,7 +21,7 @@ Row = tuple[int, int, int, int, str]
 rows = st.lists(
     st.tuples(
         st.sampled_from([0, 1, 2**31 - 1]),
-        st.sampled_from([0, 1, 255, 256, SILENT, SILENT + 256, 24 * HOUR - 1]),
+        st.sampled_from([0, 1, 255, 256, SILENCE_US, SILENCE_US + 256, 24 * HOUR_US - 1]),
         st.integers(0, 9).map(lambda number: number << 124 | number) | st.integers(0, 2**128 - 1),
         st.sampled_from([UNTOLD, 1, 2, 2**64 - 1]),
         st.sampled_from(["x", "y"]),
@@ -33,7 +34,7 @@ rows = st.lists(
 def record(row: Row) -> bytes:
     """As PostgreSQL makes it."""
     person, at, id_, session, _ = row
-    return struct.pack(">iq", person, BEGIN + at - SINCE_1970) + id_.to_bytes(16) + struct.pack(">Q", session)
+    return struct.pack(">iq", person, BEGIN + at - POSTGRES_EPOCH_US) + id_.to_bytes(16) + struct.pack(">Q", session)
 
 
 def packed(rows: list[Row]) -> Day:
@@ -62,7 +63,7 @@ def test_a_visit_is_one_person_s_in_one_session_and_silence_ends_what_nobody_tel
     day, ordered = packed(rows), sorted(rows, key=lambda row: row[:3])
     expected = []
     for at, (before, row) in enumerate(zip([None, *ordered], ordered, strict=False)):
-        goes_on = before is not None and (before[0], before[3]) == (row[0], row[3]) and (row[3] != UNTOLD or row[1] - before[1] <= SILENT)
+        goes_on = before is not None and (before[0], before[3]) == (row[0], row[3]) and (row[3] != UNTOLD or row[1] - before[1] <= SILENCE_US)
         expected += [] if goes_on else [at]
     assert day.visit_offsets.tolist() == [*expected, len(rows)]
 
@@ -74,5 +75,5 @@ def test_an_actor_without_a_number_is_a_stranger() -> None:
 
 def test_columns_are_small() -> None:
     """Some ten bytes a row, where people come back within their sessions."""
-    rows = [(number // 50, number * 1_000_003 % (24 * HOUR), number, 1 + number // 50, "x") for number in range(20_000)]
+    rows = [(number // 50, number * 1_000_003 % (24 * HOUR_US), number, 1 + number // 50, "x") for number in range(20_000)]
     assert packed(rows).size / len(rows) < 10

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from analytics.projects import mirroring
+from analytics.redis import key_mirror
 from analytics.stores import locks
 from analytics.stores.locks import COMPACTION, alone, try_alone
 from tests.store.conftest import connected, until
@@ -81,7 +81,7 @@ async def test_a_holder_that_is_cancelled_at_any_moment_leaves_none(migrated_url
 
 def test_every_lock_has_a_number_of_its_own_and_the_migrators_agree_on_theirs() -> None:
     numbers = [number for name, number in vars(locks).items() if name.isupper() and isinstance(number, int)]
-    assert len({*numbers, mirroring._LOCK}) == len(numbers) + 1
+    assert len({*numbers, key_mirror._LOCK}) == len(numbers) + 1
     alembic = re.search(r"^LOCK = (\w+)$", (REPOSITORY / "alembic" / "env.py").read_text(), re.MULTILINE)
     assert alembic
     assert int(alembic[1]) == locks.MIGRATION

@@ -14,7 +14,7 @@ from analytics.errors import TransientStoreError
 from analytics.events import Outcome
 from analytics.settings import Settings
 from analytics.stores import PostgresStore, migrate
-from analytics.stores.native import Partition, gaps, partitions, ready_until
+from analytics.stores.layouts.native import Partition, gaps, partitions, ready_until
 from tests.store.conftest import NOW, a_job, ago, an_event, ask, connected, opened, rows
 
 DAY = timedelta(days=1)

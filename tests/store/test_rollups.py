@@ -8,13 +8,15 @@ import anyio
 import msgspec
 import pytest
 
+from analytics.derived import deltas
+from analytics.derived.cells import ANY, Cell, Place, add_up, unpack
+from analytics.derived.cells import Row as Packed
+from analytics.derived.deltas import UNCOUNTED, Dimensions
+from analytics.derived.instants import BEGINNING, DAY_SPAN, HOUR_SPAN, day_of
 from analytics.events import Event
 from analytics.stores import PostgresStore
-from analytics.stores.rollups import compaction, coverage, deltas, rebuilding
-from analytics.stores.rollups.cells import ANY, DAY, HOUR, Cell, Place, add_up, unpack
-from analytics.stores.rollups.cells import Row as Packed
-from analytics.stores.rollups.deltas import UNCOUNTED, Dimensions
-from analytics.stores.rollups.verifying import Verdict, verify
+from analytics.stores.upkeep import compaction, coverage, rebuild
+from analytics.stores.upkeep.verify import Verdict, verify
 from tests.store.conftest import NOW, a_job, ago, an_event, ask, connected, opened, until
 
 DIMENSIONS = Dimensions(("page", "$os"))
@@ -73,12 +75,12 @@ async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(store:
     await store.write([a_job(*events), a_job(an_event(timestamp=noon + timedelta(hours=1), user_id="b", event_action="buy", metadata=b"{}"))])
     assert await store.compact() == 4
     assert await ask(store, "SELECT count(*) FROM rollup_deltas") == 0
-    day = coverage.day_of(noon)
-    whole = await total(store, Place(DAY, day, ANY, ANY, ANY))
+    day = day_of(noon)
+    whole = await total(store, Place(DAY_SPAN, day, ANY, ANY, ANY))
     assert (whole[None].count, len(whole[None].people)) == (4, 2)
-    first = await total(store, Place(HOUR, day + 12, "page", "engagement", "click"))
+    first = await total(store, Place(HOUR_SPAN, day + 12, "page", "engagement", "click"))
     assert {value: (cell.count, len(cell.people)) for value, cell in first.items()} == {"/": (2, 1), None: (1, 1)}
-    assert (await total(store, Place(DAY, day, "page", "engagement", "buy")))[None].count == 1
+    assert (await total(store, Place(DAY_SPAN, day, "page", "engagement", "buy")))[None].count == 1
     assert [verdict.complete for verdict in await checked(store)] == [True]
 
 
@@ -141,8 +143,8 @@ async def test_what_is_poison_or_a_duplicate_is_in_no_rollup(store: PostgresStor
     await store.write([a_job(good, poison, good)])
     await store.write([a_job(good)])
     await store.compact()
-    day = coverage.day_of(NOW)
-    assert (await total(store, Place(DAY, day, ANY, ANY, ANY)))[None].count == 1
+    day = day_of(NOW)
+    assert (await total(store, Place(DAY_SPAN, day, ANY, ANY, ANY)))[None].count == 1
     await checked(store)
 
 
@@ -187,10 +189,10 @@ async def test_a_row_written_without_a_delta_makes_its_day_incomplete_until_it_i
     insert = "INSERT INTO raw_events (session_id, event_type, event_action, timestamp) VALUES ('stranger', 'engagement', 'click', $1)"
     await store._pool.execute(insert, NOW)
     today = [verdict for verdict in await checked(store) if not verdict.complete]
-    assert [coverage.day_of(verdict.day) for verdict in today] == [coverage.day_of(NOW)]
+    assert [day_of(verdict.day) for verdict in today] == [day_of(NOW)]
     await store.maintain()
     assert all(verdict.complete for verdict in await checked(store))
-    day = Place(DAY, coverage.day_of(NOW), ANY, ANY, ANY)
+    day = Place(DAY_SPAN, day_of(NOW), ANY, ANY, ANY)
     assert (await total(store, day))[None].count == await ask(store, "SELECT count(*) FROM raw_events WHERE timestamp >= date_trunc('day', $1, 'UTC')", NOW)
 
 
@@ -210,7 +212,7 @@ async def test_rows_changed_by_hand_are_read_again(store: PostgresStore, change:
 async def as_before_the_migration(store: PostgresStore) -> None:
     """Rows but no rollups, as revision 0002 finds them."""
     await store._pool.execute("DELETE FROM rollups; DELETE FROM rollup_deltas; DELETE FROM people; DELETE FROM people_last")
-    await store._pool.execute("UPDATE rollup_since SET start = $1", coverage.day_of(NOW) + 48)
+    await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
 
 
 async def test_history_is_rebuilt_from_the_newest_day_to_the_oldest_and_goes_on_where_it_was(store: PostgresStore) -> None:
@@ -219,31 +221,31 @@ async def test_history_is_rebuilt_from_the_newest_day_to_the_oldest_and_goes_on_
     store._recorder.__init__(("page", "$os"))  # type: ignore[misc]
     assert not any(verdict.complete for verdict in await checked(store))
     async with store._pool.acquire() as connection:
-        first = await anext(rebuilding.missing(connection, "default", DIMENSIONS))
-        assert first == coverage.day_of(NOW)
+        first = await anext(rebuild.missing(connection, "default", DIMENSIONS))
+        assert first == day_of(NOW)
     assert [verdict.complete for verdict in await checked(store)][-1]
     await store.write([a_job(*some(10, random.Random(7)))])
     async with store._pool.acquire() as connection:
-        rest = [day async for day in rebuilding.missing(connection, "default", DIMENSIONS)]
+        rest = [day async for day in rebuild.missing(connection, "default", DIMENSIONS)]
         assert rest == sorted(rest, reverse=True)
         assert first not in rest
-        assert await rebuilding.finish(connection)
+        assert await rebuild.finish(connection)
     assert all(verdict.complete for verdict in await checked(store))
-    assert await coverage.since(store._pool, "any other") == rebuilding.BEGINNING
+    assert await coverage.since(store._pool, "any other") == BEGINNING
     await store.write([a_job(*some(10, random.Random(8)))])
     await store.compact()
     assert all(verdict.complete for verdict in await checked(store))
 
 
 async def test_a_project_that_comes_after_the_migration_counts_as_unknown_until_rebuilds_are_finished(store: PostgresStore) -> None:
-    await store._pool.execute("UPDATE rollup_since SET start = $1", coverage.day_of(NOW) + 48)
+    await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
     await store.write([a_job(*some(10, random.Random(9), project="new"))])
     await store.compact()
     assert not any(verdict.complete for verdict in await checked(store, "new"))
     async with store._pool.acquire() as connection:
-        assert not await rebuilding.finish(connection)
-        [day async for day in rebuilding.missing(connection, "new", DIMENSIONS)]
-        assert await rebuilding.finish(connection)
+        assert not await rebuild.finish(connection)
+        [day async for day in rebuild.missing(connection, "new", DIMENSIONS)]
+        assert await rebuild.finish(connection)
     assert all(verdict.complete for verdict in await checked(store, "new"))
 
 
@@ -261,7 +263,7 @@ async def test_events_are_stored_while_a_rebuild_runs(migrated_url: str) -> None
             group.start_soon(write)
             for _ in range(5):
                 for hours in (0, 25, 60):
-                    await rebuilding.day(connection, "default", coverage.day_of(ago(hours=hours)), DIMENSIONS)
+                    await rebuild.day(connection, "default", day_of(ago(hours=hours)), DIMENSIONS)
             group.cancel_scope.cancel()
         await checked(store)
         await store.compact()
@@ -275,7 +277,7 @@ async def test_a_stray_row_that_commits_during_a_rebuild_stays_marked(migrated_u
         await stranger.execute(insert, NOW)
         async with stranger.transaction():
             await stranger.execute(insert, NOW)
-            await rebuilding.day(connection, "default", coverage.day_of(NOW), DIMENSIONS)
+            await rebuild.day(connection, "default", day_of(NOW), DIMENSIONS)
         assert not all(verdict.complete for verdict in await checked(store))
         await store.maintain()
         assert all(verdict.complete for verdict in await checked(store))
@@ -308,8 +310,8 @@ async def test_rollups_go_before_the_raw_rows_they_were_made_from(migrated_url: 
         assert [verdict.complete for verdict in await checked(store)] == [True, True]
         await store.maintain()
         assert await ask(store, "SELECT count(*) FROM raw_events") == 1
-        assert await ask(store, "SELECT count(*) FROM rollups WHERE start <= $1", coverage.day_of(old) + 24) == 0
-        assert await coverage.since(store._pool, "default") > coverage.day_of(old)
+        assert await ask(store, "SELECT count(*) FROM rollups WHERE start <= $1", day_of(old) + 24) == 0
+        assert await coverage.since(store._pool, "default") > day_of(old)
         await store.write([a_job(an_event(timestamp=old))])
         await store.compact()
         assert [verdict.complete for verdict in await checked(store)] == [False, True]

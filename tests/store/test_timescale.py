@@ -8,7 +8,7 @@ import pytest
 from analytics.events import Outcome
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
-from analytics.stores.timescale import POLICIES, SPAN, TimescaleApache
+from analytics.stores.layouts.timescale import POLICIES, SPAN, TimescaleApache
 from tests.store.conftest import a_job, ago, an_event, ask, opened, rows
 
 RUN = "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = $1 AND hypertable_name = 'raw_events'"

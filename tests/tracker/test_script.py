@@ -9,7 +9,7 @@ import brotli
 import pytest
 
 from analytics.errors import ConfigurationError
-from analytics.roles.script import chosen
+from analytics.roles.collector.script import chosen
 from analytics.tracker import SCRIPT
 from tests import node
 from tests.collecting import GOOD, running

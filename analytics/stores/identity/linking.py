@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 import asyncpg
 
+from analytics.stores.identity.claims import Alias, Claim, Said
 from analytics.stores.identity.resolving import Pair, resolve
-from analytics.stores.identity.saying import Alias, Claim, Said
 
 CLAIMED = "SELECT other, person, at, event FROM identity_claims WHERE project = $1 AND other = ANY($2::varchar[])"
 ALIASED = "SELECT other, person FROM identity_aliases WHERE project = $1 AND other = ANY($2::varchar[])"

@@ -1,0 +1,77 @@
+"""Formulas over series: `B/A*100`."""
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import msgspec
+
+from analytics.queries.language.measures import Number, number
+
+MAX_LENGTH = 200
+
+_CHARACTERS = re.compile(r"[A-Z0-9.+\-*/() ]+")
+_OPERATORS: Mapping[type[ast.AST], Callable[..., float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+}
+
+
+class Formula(msgspec.Struct, frozen=True):
+    """Letters of series, decimal numbers, + - * / and parentheses."""
+
+    examples: ClassVar = ("B/A*100",)
+
+    text: str
+    tree: ast.expr
+    names: frozenset[str]
+
+    @classmethod
+    def read(cls, text: str) -> "Formula":
+        """Raises ValueError for anything else; Python's parser reads it, and only the nodes named here pass."""
+        try:
+            if len(text) > MAX_LENGTH or not _CHARACTERS.fullmatch(text):
+                raise SyntaxError
+            tree = ast.parse(text.strip(), mode="eval").body
+            if not all(isinstance(node, _NODES) for node in ast.walk(tree)):
+                raise SyntaxError
+        except SyntaxError as error:
+            raise ValueError(
+                f"it is made of the series' letters, numbers, + - * / and parentheses, at most {MAX_LENGTH} characters (in a query string + is %2B)"
+            ) from error
+        return cls(text, tree, frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
+
+    def of(self, values: Mapping[str, Number]) -> Number:
+        """Its value; None where it divides by zero or an operand is None."""
+        try:
+            result = _value(self.tree, values)
+        except (ZeroDivisionError, OverflowError):
+            return None
+        return number(result) if result is not None and math.isfinite(result) else None
+
+
+_NODES = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Load, ast.Constant, *_OPERATORS)
+
+
+def _value(node: ast.expr, values: Mapping[str, Number]) -> Number:
+    match node:
+        case ast.Name():
+            return values[node.id]
+        case ast.Constant(int() | float() as constant):
+            return constant
+        case ast.UnaryOp(sign, operand):
+            return _applied(sign, _value(operand, values))
+        case ast.BinOp(left, sign, right):
+            return _applied(sign, _value(left, values), _value(right, values))
+    raise AssertionError(node)
+
+
+def _applied(sign: ast.AST, *operands: Number) -> Number:
+    return None if None in operands else _OPERATORS[type(sign)](*operands)

@@ -1,0 +1,107 @@
+"""Intervals: where buckets begin and end in a time zone."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from analytics.queries.language.times import first_instant, transition
+
+MAX_BUCKETS = 11_000
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A way to cut the time line into buckets, half-open and without gaps."""
+
+    choices: ClassVar = ("minute", "hour", "day", "week", "month")
+
+    text: str
+
+    @classmethod
+    def read(cls, text: str) -> "Interval":
+        """Raises ValueError for a word that is no interval."""
+        if text not in INTERVALS:
+            raise ValueError(f"it is one of {', '.join(INTERVALS)}")
+        return INTERVALS[text]
+
+    def floor(self, instant: datetime, zone: ZoneInfo) -> datetime:
+        """The start of the bucket that holds `instant`."""
+        raise NotImplementedError
+
+    def after(self, edge: datetime, zone: ZoneInfo) -> datetime:
+        """The end of the bucket that begins at `edge`."""
+        raise NotImplementedError
+
+
+class Clock(Interval, frozen=True):
+    """Steps of the local clock on the real time line: an hour that clocks repeat is two buckets, and a change of offset begins one."""
+
+    step: timedelta
+
+    def floor(self, instant: datetime, zone: ZoneInfo) -> datetime:
+        local = instant.astimezone(zone)
+        start = instant - self._into(local)
+        return start if start.astimezone(zone).utcoffset() == local.utcoffset() else transition(start, instant, zone)
+
+    def after(self, edge: datetime, zone: ZoneInfo) -> datetime:
+        local = edge.astimezone(zone)
+        end = edge - self._into(local) + self.step
+        return end if end.astimezone(zone).utcoffset() == local.utcoffset() else transition(edge, end, zone)
+
+    def _into(self, local: datetime) -> timedelta:
+        return timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond) % self.step
+
+
+class Calendar(Interval, frozen=True):
+    """Local days, and what is made of them; a day that a zone skipped is no bucket."""
+
+    first: Callable[[date], date]
+    """The first day of the period that a day is in."""
+    days: int
+    """No period is longer."""
+
+    def floor(self, instant: datetime, zone: ZoneInfo) -> datetime:
+        day = self.first(instant.astimezone(zone).date() + timedelta(days=1))
+        while (start := first_instant(day, zone)) > instant:
+            day = self.first(day - timedelta(days=1))
+        return start
+
+    def after(self, edge: datetime, zone: ZoneInfo) -> datetime:
+        day = self.first(edge.astimezone(zone).date())
+        while (end := first_instant(day, zone)) <= edge:
+            day = self.first(day + timedelta(days=self.days))
+        return end
+
+
+DAY = Calendar("day", lambda day: day, 1)
+
+INTERVALS: dict[str, Interval] = {
+    interval.text: interval
+    for interval in (
+        Clock("minute", timedelta(minutes=1)),
+        Clock("hour", timedelta(hours=1)),
+        DAY,
+        Calendar("week", lambda day: day - timedelta(days=day.weekday()), 7),
+        Calendar("month", lambda day: day.replace(day=1), 31),
+    )
+}
+
+
+def edges(start: datetime, end: datetime, interval: Interval, zone: ZoneInfo) -> list[datetime]:
+    """The buckets that hold `start` … `end` as their edges, one more than there are buckets. Raises ValueError beyond MAX_BUCKETS."""
+    found = [interval.floor(start, zone)]
+    while found[-1] < end:
+        if len(found) > MAX_BUCKETS:
+            raise ValueError(f"more than {MAX_BUCKETS:,} buckets; ask for a shorter range or a longer interval")
+        found.append(interval.after(found[-1], zone))
+    return found
+
+
+def edges_before(edge: datetime, count: int, interval: Interval, zone: ZoneInfo) -> list[datetime]:
+    """The edges of the `count` buckets that end at `edge`, itself not included. Raises OverflowError before the year 1."""
+    found = [edge]
+    for _ in range(count):
+        found.append(interval.floor(found[-1] - timedelta(microseconds=1), zone))
+    return found[:0:-1]

@@ -1,0 +1,1 @@
+"""The questions: each is one file, or a folder with its helpers."""

@@ -1,0 +1,200 @@
+"""Breakdown: a table of groups, by up to three fields, with several measures of each."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, ClassVar
+
+import msgspec
+from sqlalchemy import Numeric, cast, func, null, select, union_all
+
+from analytics.errors import BadRequest
+from analytics.queries.database.read import Read
+from analytics.queries.language.fields import Field, Several
+from analytics.queries.language.measures import COUNT, Measure, Number, Statement, number
+from analytics.queries.language.query import Filtered, Limit
+from analytics.queries.precomputed.figures import Of
+from analytics.queries.precomputed.rollup import Rollup
+from analytics.queries.question import Question
+
+Row = list[str | Number]
+"""The values of a group, then its measures."""
+
+MAX_FIELDS = 3
+MAX_MEASURES = 10
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """One to three fields by comma; a `,` inside a key is written `%2C`."""
+
+    examples: ClassVar = ("event_type", "event_type,metadata.plan")
+
+    text: str
+    fields: tuple[Field, ...]
+
+    @classmethod
+    def read(cls, text: str) -> "Fields":
+        """Raises ValueError for too many fields, or one that is none."""
+        parts = text.split(",")
+        if len(parts) > MAX_FIELDS:
+            raise ValueError(f"there are at most {MAX_FIELDS} fields")
+        return cls(text, tuple(map(Field.read, parts)))
+
+
+class Measures(msgspec.Struct, frozen=True):
+    """One to ten measures by comma; a `,` inside a key is written `%2C`."""
+
+    examples: ClassVar = ("count", "users,sum:metadata.amount")
+
+    text: str
+    measures: tuple[Measure, ...]
+
+    @classmethod
+    def read(cls, text: str) -> "Measures":
+        """Raises ValueError for too many measures, or one that is none."""
+        parts = text.split(",")
+        if len(parts) > MAX_MEASURES:
+            raise ValueError(f"there are at most {MAX_MEASURES} measures")
+        return cls(text, tuple(map(Measure.read, parts)))
+
+
+class Sort(msgspec.Struct, frozen=True):
+    """A column as it is written in `by` or `measure`: ascending, or after a `-` descending."""
+
+    examples: ClassVar = ("-count",)
+
+    text: str
+    column: str
+    descending: bool
+
+    @classmethod
+    def read(cls, text: str) -> "Sort":
+        return cls(text, text.removeprefix("-"), text.startswith("-"))
+
+
+class Breakdown(Filtered, frozen=True, kw_only=True):
+    """The parameters of `/api/breakdown`."""
+
+    by: Fields
+    measure: Measures = Measures("count", (COUNT,))
+    limit: Limit = 10
+    sort: Sort
+
+    @classmethod
+    def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
+        super().complete(values, now, project)
+        measures = values.get("measure", Measures("count", (COUNT,))).measures
+        first = measures[0].text
+        sort = values.setdefault("sort", Sort(f"-{first}", first, descending=True))
+        columns = [column.text for column in (*getattr(values.get("by"), "fields", ()), *measures)]
+        if "by" in values and sort.column not in columns:
+            raise BadRequest(f"sort: it is one of the columns {', '.join(columns)}, as they are written", code="bad_parameter", field="sort")
+
+    @property
+    def columns(self) -> list[str]:
+        """The fields, then the measures."""
+        return [*(field.text for field in self.by.fields), *(measure.text for measure in self.measure.measures)]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """What a breakdown answers: of each group shown its values and its measures, in the order of the columns."""
+
+    columns: list[str]
+    rows: list[Row]
+    total_rows: int
+
+
+def table(asked: Breakdown) -> Statement:
+    """The groups to show, as `key0` …, `value0` … and the number of all groups, `total`."""
+    fields, measures = len(asked.by.fields), asked.measure.measures
+    group = _groups(asked).subquery("groups")
+    keys, values = list(group.c)[:fields], list(group.c)[fields:]
+    at = asked.columns.index(asked.sort.column)
+    sorted_by = keys[at].collate("C") if at < fields else values[at - fields]
+    direction = sorted_by.desc() if asked.sort.descending else sorted_by.asc()
+    order = [direction.nulls_last(), *(key.collate("C").nulls_last() for key in keys)]
+    return select(*keys, *values[: len(measures)], func.count().over().label("total")).order_by(*order).limit(asked.limit)
+
+
+def _groups(asked: Breakdown) -> Statement:
+    """All groups with all measures. Measures of what is distinct need a pass of their own each; the others share one."""
+    measures = list(enumerate(asked.measure.measures))
+    distinct = [[one] for one in measures if one[1].kind.unit]
+    passes = [some for some in ([one for one in measures if not one[1].kind.unit], *distinct) if some]
+    parts = [_part(asked, some) for some in passes]
+    if len(parts) == 1:
+        return parts[0]
+    part = union_all(*parts).subquery("parts")
+    fields = len(asked.by.fields)
+    keys, values = list(part.c)[:fields], list(part.c)[fields:]
+    return select(*keys, *(func.max(value).label(value.name) for value in values)).group_by(*keys)
+
+
+def _part(asked: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statement:
+    """All groups with some of the measures, and null for the others."""
+    keys = [field.value.label(f"key{at}") for at, field in enumerate(asked.by.fields)]
+    (first, measure), *others = measures
+    operands = [other.operand.label(f"operand{at}") for at, other in others]
+    statement = measure.rows(asked.rows(), *keys, *operands, name=f"operand{first}")
+    row = (statement.distinct() if measure.kind.unit else statement).subquery("rows")
+    values = {at: measure.kind.aggregate(row.c[f"operand{at}"]) for at, measure in measures}
+    shown = [values.get(at, cast(null(), Numeric)).label(f"value{at}") for at in range(len(asked.measure.measures))]
+    return select(*(row.c[key.name] for key in keys), *shown).group_by(*(row.c[key.name] for key in keys))
+
+
+async def answer(asked: Breakdown, read: Read) -> Table:
+    """The first rows in the order asked for, and how many there are in all."""
+    rolled = await _rolled(asked, read)
+    read.sources.add("raw" if rolled is None else "rollup")
+    fields = len(asked.by.fields)
+    if rolled is not None:
+        return Table(asked.columns, [_shown(row, fields) for row in rolled[: asked.limit]], len(rolled))
+    found = await read.rows(table(asked))
+    return Table(asked.columns, [_shown(row[:-1], fields) for row in found], found[0].total if found else 0)
+
+
+def _shown(row: Sequence[Any], fields: int) -> Row:
+    return [*row[:fields], *map(number, row[fields:])]
+
+
+async def _rolled(asked: Breakdown, read: Read) -> list[list[Any]] | None:
+    """All rows in order, if they can be put together from rollups and what is remembered: of any measures but sessions."""
+    fields, measures = asked.by.fields, asked.measure.measures
+    names = {measure.name for measure in measures}
+    if "sessions" in names:
+        return None
+    by = fields[0] if len(fields) == 1 else Several(fields)
+    rollup, edges = Rollup(read), [asked.start, asked.end]
+    groups: dict[Of | None, Mapping[str | None, Any]] = {}
+    for of in dict.fromkeys(map(Of.measure, measures)):
+        buckets = await (rollup.figures(asked, edges, by, of) if of else rollup.buckets(asked, edges, by, people="users" in names))
+        if buckets is None:
+            return None
+        groups[of] = buckets[0]
+    return await asyncio.to_thread(_rows, asked, groups)
+
+
+def _rows(asked: Breakdown, groups: Mapping[Of | None, Mapping[str | None, Any]]) -> list[list[Any]]:
+    """Sorted by the fields, then, as sorting is stable, by the column asked for. Every measure has the same groups, as all are of one snapshot."""
+    fields = len(asked.by.fields)
+    split = Several.split if fields > 1 else lambda key: [key]
+    measures = [(measure, groups[Of.measure(measure)]) for measure in asked.measure.measures]
+    rows = [[*split(key), *(_measured(measure, of[key]) for measure, of in measures)] for key in measures[0][1]]
+    rows.sort(key=lambda row: [(value is None, value or "") for value in row[:fields]])
+    at = asked.columns.index(asked.sort.column)
+    known = sorted((row for row in rows if row[at] is not None), key=itemgetter(at), reverse=asked.sort.descending)
+    return [*known, *(row for row in rows if row[at] is None)]
+
+
+def _measured(measure: Measure, addend: Any) -> Any:
+    match measure.name:
+        case "count":
+            return addend.count
+        case "users":
+            return len(addend.people)
+        case name:
+            return addend.measure(name)
+
+
+QUESTION = Question("/breakdown", Breakdown, answer)

@@ -1,0 +1,101 @@
+"""Lines: one measure over time, for each of several groups."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, FromClause, Text, case, func, literal, literal_column, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from analytics.queries.language.fields import Field
+from analytics.queries.language.filters import Condition
+from analytics.queries.language.measures import Measure, Statement
+from analytics.queries.language.query import Filtered
+from analytics.tables import Instant, raw_events
+
+OTHER = 0
+"""The slot of the rows outside the shown groups; these have slots from 1."""
+
+Found = dict[int, dict[int, Any]]
+"""Slot → bucket (from 0) → value, where there are rows."""
+
+
+Totals = dict[int, Any]
+"""Slot → the measure over the whole range, for slots that have rows."""
+
+
+class Groups(msgspec.Struct, frozen=True):
+    """The shown groups, in order, of the rows by a field; without a field, all rows are the one group."""
+
+    by: Field | None = None
+    shown: tuple[str | None, ...] = (None,)
+
+    @property
+    def rows(self) -> tuple[FromClause, ColumnElement[int]]:
+        """Where rows come from, and the slot of each."""
+        if self.by is None:
+            return raw_events, literal_column("1")
+        shown = func.unnest(literal(list(self.shown), ARRAY(Text))).table_valued("value", with_ordinality="slot").render_derived("shown")
+        missing = self.shown.index(None) + 1 if None in self.shown else OTHER
+        slot = case((self.by.value.is_(None), literal_column(str(missing))), else_=func.coalesce(shown.c.slot, literal_column(str(OTHER))))
+        return raw_events.outerjoin(shown, shown.c.value == self.by.value), slot
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Buckets by their edges, the first `rolling` - 1 only there to be looked back at."""
+
+    edges: Sequence[datetime]
+    rolling: int = 1
+
+    @property
+    def buckets(self) -> int:
+        return len(self.edges) - self.rolling
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Lines of a measure by a field: in a window that ends with the question's range and, if it compares, in one before it."""
+
+    asked: Filtered
+    measure: Measure
+    by: Field | None
+    window: Window
+    previous: Window | None
+
+
+def largest(measure: Measure, by: Field, conditions: Sequence[Condition], limit: int) -> Statement:
+    """The groups to show, as `key` and `value`: largest first, nulls last, then by key in code-point order."""
+    rows = measure.rows(conditions, by.value.label("key"))
+    groups = measure.aggregated(rows, "key")
+    key, value = groups.selected_columns
+    return groups.order_by(value.desc().nulls_last(), key.collate("C").nulls_last()).limit(limit)
+
+
+def lines(measure: Measure, groups: Groups, conditions: Sequence[Condition], window: Window) -> Statement:
+    """`slot`, `bucket` (from 1) and `value`, where there are rows."""
+    source, slot = groups.rows
+    bucket = func.width_bucket(raw_events.c.timestamp, literal(list(window.edges), ARRAY(Instant)))
+    rows = measure.rows(conditions, slot.label("slot"), bucket.label("bucket"), source=source)
+    return measure.aggregated(rows, "slot", "bucket") if window.rolling == 1 else _rolled(measure, rows, window)
+
+
+def _rolled(measure: Measure, rows: Statement, window: Window) -> Statement:
+    """Each row counts in the `rolling` buckets from its own on; where parts can be added up, their values stand for the rows."""
+    union = measure.kind.union
+    parts = measure.aggregated(rows, "slot", "bucket") if union else rows.distinct() if measure.kind.unit else rows
+    part = parts.subquery("parts")
+    first = func.greatest(part.c.bucket - (window.rolling - 1), 1)
+    last = func.least(part.c.bucket, window.buckets)
+    bucket = func.generate_series(first, last).table_valued("bucket").render_derived("windows")
+    rolled = select(part.c.slot, bucket.c.bucket).select_from(part.join(bucket, true()))
+    if union is None:
+        return measure.aggregated(rolled.add_columns(part.c.operand), "slot", "bucket")
+    return rolled.add_columns(union.sql(part.c.value).label("value")).group_by(part.c.slot, bucket.c.bucket)
+
+
+def found(rows: Sequence[Any]) -> Found:
+    """The rows of `lines`, sorted into slots."""
+    slots: Found = {}
+    for slot, bucket, value in rows:
+        slots.setdefault(slot, {})[bucket - 1] = value
+    return slots

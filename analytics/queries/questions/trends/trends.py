@@ -1,0 +1,178 @@
+"""Trends: a measure over time, by a field or not; or several measures, and a formula over them."""
+
+import asyncio
+import string
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, NotRequired, TypedDict, cast
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from analytics.errors import BadRequest
+from analytics.queries.database.read import Read
+from analytics.queries.language import intervals, times
+from analytics.queries.language.fields import Field
+from analytics.queries.language.filters import Events
+from analytics.queries.language.formula import Formula
+from analytics.queries.language.intervals import DAY, MAX_BUCKETS, Interval, edges_before
+from analytics.queries.language.measures import COUNT, Measure, Number, number
+from analytics.queries.language.query import Filtered, Limit
+from analytics.queries.question import Question
+from analytics.queries.questions.trends.lines import OTHER, Groups, Wanted, Window
+from analytics.queries.questions.trends.source import choose
+
+MAX_VALUES = 2_000_000
+"""Groups times buckets in one answer."""
+
+Item = dict[str, Any]
+"""One line of the answer: key (but for `other`), values, total, and previous if it compares."""
+
+
+class Line(TypedDict):
+    """A measure over time. `other` has no key; `previous` is there if it was asked for."""
+
+    key: NotRequired[dict[str, str | None]]
+    values: list[Number]
+    total: Number
+    previous: NotRequired[list[Number]]
+
+
+class Lines(TypedDict):
+    """What is answered: the starts of the buckets, and one line for each group or series."""
+
+    times: list[str]
+    series: list[Line]
+    other: Line | None
+
+
+class Series(msgspec.Struct, frozen=True):
+    """`MEASURE@EVENT`."""
+
+    examples: ClassVar = ("users@account:signup",)
+
+    text: str
+    measure: Measure
+    event: Events
+
+    @classmethod
+    def read(cls, text: str) -> "Series":
+        """Raises ValueError where either part is wrong."""
+        parts = text.split("@")
+        if len(parts) != 2:
+            raise ValueError("it is MEASURE@EVENT; an @ inside a name is written %40")
+        return cls(text, Measure.read(parts[0]), Events.read(parts[1]))
+
+
+class Trends(Filtered, frozen=True, kw_only=True):
+    """The parameters of `/api/trends`."""
+
+    interval: Interval = DAY
+    measure: Measure = COUNT
+    by: Field | None = None
+    limit: Limit = 10
+    compare: Literal["previous"] | None = None
+    rolling: Annotated[int, Meta(ge=1, le=1000)] = 1
+    series: tuple[Series, ...] = ()
+    formula: Formula | None = None
+
+    @classmethod
+    def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
+        super().complete(values, now, project)
+        series = values.get("series", ())
+        if series and (clash := next((name for name in ("event", "measure", "by") if name in values), None)):
+            raise BadRequest(f"{clash} and series exclude each other", code="conflicting_parameters", field=clash)
+        if len(series) > len(string.ascii_uppercase):
+            raise BadRequest("series: there are at most 26, A to Z", code="bad_parameter", field="series")
+        unknown = values["formula"].names - set(string.ascii_uppercase[: len(series)]) if "formula" in values else set()
+        if unknown or ("formula" in values and not series):
+            raise BadRequest(f"formula: there is no series {', '.join(sorted(unknown))}", code="bad_parameter", field="formula")
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """The buckets of a question: those asked for, and as many before them if it compares."""
+
+    edges: list[datetime]
+    asked: Window
+    previous: Window | None
+
+    @classmethod
+    def of(cls, asked: Trends) -> "Shape":
+        """Raises BadRequest for too many buckets, or buckets before the year 1."""
+        try:
+            edges = intervals.edges(asked.start, asked.end, asked.interval, asked.tz)
+            buckets, reach = len(edges) - 1, asked.rolling
+            back = reach - 1 + (buckets if asked.compare else 0)
+            if buckets + back > MAX_BUCKETS:
+                raise ValueError(f"with those looked back at, more than {MAX_BUCKETS:,} buckets")
+            edges = [*edges_before(edges[0], back, asked.interval, asked.tz), *edges]
+        except ValueError as error:
+            raise BadRequest(f"interval: {error}", code="too_many_buckets", field="interval") from error
+        except OverflowError as error:
+            raise BadRequest("from: a bucket would begin outside the years 1 to 9999", code="bad_parameter", field="from") from error
+        width = buckets + reach
+        return cls(edges[back:], Window(edges[-width:], reach), Window(edges[:width], reach) if asked.compare else None)
+
+    @property
+    def buckets(self) -> int:
+        return self.asked.buckets
+
+
+async def answer(asked: Trends, read: Read) -> Lines:
+    """One item for each group, or for each series and the formula; `other` stands for the groups that are not shown."""
+    shape = Shape.of(asked)
+    starts = [times.shown(edge, asked.tz) for edge in shape.edges[:-1]]
+    items, other = await (_series if asked.series else _groups)(asked, read, shape)
+    return cast(Lines, {"times": starts, "series": items, "other": other})
+
+
+async def _groups(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], Item | None]:
+    """The items of the largest groups, and that of all other rows, if there are any."""
+    source = await choose(Wanted(asked, asked.measure, asked.by, shape.asked, shape.previous), read)
+    groups = Groups(asked.by, tuple(await source.largest(asked.limit)))
+    if len(groups.shown) * shape.buckets > MAX_VALUES:
+        raise BadRequest(
+            f"limit: {len(groups.shown):,} groups of {shape.buckets:,} buckets are too much for one answer", code="too_many_buckets", field="limit"
+        )
+    values = await source.values(groups, shape.asked)
+    totals = await source.totals(groups, values)
+    previous = await source.values(groups, shape.previous) if shape.previous else None
+
+    def item(slot: int) -> Item:
+        lines = [_dense(found.get(slot, {}), shape.buckets, asked.measure.kind.empty) for found in (values, previous) if found is not None]
+        total = number(totals.get(slot, asked.measure.kind.empty))
+        return {"values": lines[0], "total": total} | ({"previous": lines[1]} if previous is not None else {})
+
+    def items() -> tuple[list[Item], Item | None]:
+        found = [{"key": {asked.by.text: key} if asked.by else {}, **item(slot)} for slot, key in enumerate(groups.shown, 1)]
+        return found, item(OTHER) if OTHER in totals else None
+
+    return await asyncio.to_thread(items)
+
+
+async def _series(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], None]:
+    """The items of all series, each the same question about another event and measure, and that of the formula."""
+    items: list[Item] = []
+    for letter, series in zip(string.ascii_uppercase, asked.series, strict=False):
+        (item,), _ = await _groups(replace(asked, event=series.event, measure=series.measure), read, shape)
+        items.append({**item, "key": {"series": letter}})
+    if asked.formula:
+        items.append({"key": {"formula": asked.formula.text}, **_calculated(asked.formula, items)})
+    return items, None
+
+
+def _calculated(formula: Formula, items: list[Item]) -> Item:
+    """The formula of the items' values, of their totals, and of what they were before."""
+
+    def of(*numbers: Number) -> Number:
+        return formula.of(dict(zip(string.ascii_uppercase, numbers, strict=False)))
+
+    calculated: Item = {name: list(map(of, *(item[name] for item in items))) for name in ("values", "previous") if name in items[0]}
+    return {**calculated, "total": of(*(item["total"] for item in items))}
+
+
+def _dense(found: dict[int, Any], buckets: int, empty: Number) -> list[Number]:
+    return [number(found[bucket]) if bucket in found else empty for bucket in range(buckets)]
+
+
+QUESTION = Question("/trends", Trends, answer)
