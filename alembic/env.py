@@ -10,13 +10,17 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from analytics import settings, tables
 
 LOCK = 4001_0001
-"""The advisory lock that one migrator holds while the others wait; `analytics.stores.locks` lists all numbers."""
+"""The advisory lock that one migrator holds while the others wait; `analytics.stores.locks` lists
+all numbers.
+"""
 
 WAIT = "10min"
 """How long to wait for another migrator."""
 
 PATIENCE = "10s"
-"""How long one statement may wait for a table that is in use; the queries that come after it would wait too."""
+"""How long one statement may wait for a table that is in use; the queries that come after it would
+wait too.
+"""
 
 
 def database() -> str:
@@ -36,7 +40,11 @@ def upgrade(connection: Connection) -> None:
 
 
 async def run() -> None:
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(database()), poolclass=pool.NullPool)
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(database()),
+        poolclass=pool.NullPool,
+    )
     async with engine.connect() as connection:
         await connection.run_sync(upgrade)
         await connection.commit()

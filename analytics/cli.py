@@ -16,7 +16,9 @@ log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
-    """A command that is imported when it is called: `module:attribute` below analytics.commands, and its line in the help."""
+    """A command that is imported when it is called: `module:attribute` below analytics.commands,
+    and its line in the help.
+    """
 
     target: str
     help: str
@@ -28,10 +30,16 @@ COMMANDS = {
     "projects": Entry("projects:projects", "Make and list projects."),
     "keys": Entry("keys:keys", "Make, list and revoke keys."),
     "import": Entry("import_:import_", "Import events from NDJSON or CSV files."),
-    "dead-letters": Entry("dead_letters:dead_letters", "List, replay and purge what could not be stored."),
+    "dead-letters": Entry(
+        "dead_letters:dead_letters", "List, replay and purge what could not be stored."
+    ),
     "query": Entry("query:query", "Ask the api a question and show the answer."),
-    "rebuild": Entry("rollups:rebuild_command", "Read the precomputed counts and people anew from raw events."),
-    "verify": Entry("rollups:verify_command", "Compare the precomputed counts and people with raw events."),
+    "rebuild": Entry(
+        "rollups:rebuild_command", "Read the precomputed counts and people anew from raw events."
+    ),
+    "verify": Entry(
+        "rollups:verify_command", "Compare the precomputed counts and people with raw events."
+    ),
     "doctor": Entry("doctor:doctor", "Say what is configured, reachable and durable."),
 }
 
@@ -53,7 +61,9 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].target.partition(":")
-        command: click.Command = getattr(importlib.import_module(f"analytics.commands.{module}"), attribute)
+        command: click.Command = getattr(
+            importlib.import_module(f"analytics.commands.{module}"), attribute
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -68,7 +78,9 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit: 0, 1 when it failed, 2 for usage and configuration, 130 when interrupted."""
+    """Run one command and exit: 0, 1 when it failed, 2 for usage and configuration, 130 when
+    interrupted.
+    """
     try:
         status = cli.main(arguments, "analytics", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
@@ -82,7 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         status = _complain("interrupted", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has left: nothing more to flush
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # whoever read us has left: nothing more to flush
         status = 1
     except Exception as error:
         log.debug("the command failed", exc_info=error)
@@ -94,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def explain(error: Exception) -> str | None:
-    """An expected failure in one line; None for one that nobody expects, which deserves its traceback."""
+    """An expected failure in one line; None for one that nobody expects, which deserves its
+    traceback.
+    """
     if isinstance(error, Unavailable):
         return f"{error.message}; `analytics doctor` tells more"
     if isinstance(error, AnalyticsError):

@@ -1,6 +1,8 @@
-"""A small client for Python services: events are queued in memory and sent by a thread, again and again under the same ids, until the collector has them.
+"""A small client for Python services: events are queued in memory and sent by a thread, again and
+again under the same ids, until the collector has them.
 
-It needs nothing but the standard library and imports nothing else of this package, so this file may also be copied.
+It needs nothing but the standard library and imports nothing else of this package, so this file may
+also be copied.
 """
 
 import atexit
@@ -43,11 +45,13 @@ def report(events: list[Event], reason: str) -> None:
 
 
 class Client:
-    """Sends events to the collector at `url` with a write key. Any thread may use it, and so may a forked process, which has a queue of its own.
+    """Sends events to the collector at `url` with a write key. Any thread may use it, and so may a
+    forked process, which has a queue of its own.
 
-    `max_bytes` bounds what waits; when it is reached, new events are refused and the caller is told, never blocked.
-    `interval` is how many seconds an event may wait for others, `timeout` how long one request may take, `exit_seconds` how long the end of
-    the program may be held up by what still waits.
+    `max_bytes` bounds what waits; when it is reached, new events are refused and the caller is
+    told, never blocked. `interval` is how many seconds an event may wait for others, `timeout` how
+    long one request may take, `exit_seconds` how long the end of the program may be held up by what
+    still waits.
     """
 
     def __init__(
@@ -64,7 +68,11 @@ class Client:
         if urlsplit(url).scheme not in ("http", "https"):
             raise ValueError(f"not a URL of a collector: {url!r}")
         self.url = f"{url.rstrip('/')}/collect"
-        self.headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", "User-Agent": "analytics-python"}
+        self.headers = {
+            "Content-Type": "application/json",
+            "Content-Encoding": "gzip",
+            "User-Agent": "analytics-python",
+        }
         if write_key:
             self.headers["Authorization"] = f"Bearer {write_key}"
         self.interval = interval
@@ -76,7 +84,9 @@ class Client:
         _clients.add(self)
 
     def _reset(self) -> None:
-        """Begin with nothing: at the start, and in a forked process, for what its parent had is its parent's to send."""
+        """Begin with nothing: at the start, and in a forked process, for what its parent had is its
+        parent's to send.
+        """
         self._changed = threading.Condition()
         self._queue: deque[bytes] = deque()
         self._bytes = 0
@@ -97,7 +107,9 @@ class Client:
         timestamp: datetime | None = None,
         id: str | None = None,
     ) -> bool:
-        """Queue one event and say whether there was room. Raises TypeError or ValueError for what JSON cannot express, or a time without a zone."""
+        """Queue one event and say whether there was room. Raises TypeError or ValueError for what
+        JSON cannot express, or a time without a zone.
+        """
         if timestamp is not None and timestamp.tzinfo is None:
             raise ValueError("a timestamp needs a time zone")
         event = {
@@ -109,7 +121,9 @@ class Client:
             "metadata": dict(metadata or {}),
             "timestamp": timestamp.isoformat() if timestamp else int(time.time() * 1000),
         }
-        text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(
+            event, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).encode()
         with self._changed:
             if self._end is not None or self._bytes + len(text) > self.max_bytes:
                 return False
@@ -121,14 +135,18 @@ class Client:
         return True
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was captured before is settled, delivered or dropped; False when that takes longer than `timeout` seconds."""
+        """Wait until all that was captured before is settled, delivered or dropped; False when that
+        takes longer than `timeout` seconds.
+        """
         with self._changed:
             wanted = self._wanted = self._captured
             self._changed.notify_all()
             return self._changed.wait_for(lambda: self._settled >= wanted, timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Send what waits, for `timeout` seconds at most (`exit_seconds` when absent), then take no more; what is left is dropped, and reported."""
+        """Send what waits, for `timeout` seconds at most (`exit_seconds` when absent), then take no
+        more; what is left is dropped, and reported.
+        """
         with self._changed:
             self._end = time.monotonic() + (self.exit_seconds if timeout is None else timeout)
             thread, left = self._thread, bool(self._queue)
@@ -146,7 +164,12 @@ class Client:
     def __enter__(self) -> "Client":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _start(self) -> None:
@@ -176,10 +199,19 @@ class Client:
                     self._changed.wait_for(lambda: not ending and self._end is not None, delay)  # noqa: B023 - called at once
 
     def _next(self) -> list[bytes]:
-        """What to send next, once there is enough of it, or it has waited long enough; nothing when all is over."""
+        """What to send next, once there is enough of it, or it has waited long enough; nothing when
+        all is over.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._end is not None)
-            self._changed.wait_for(lambda: len(self._queue) >= self._batch or self._wanted > self._settled or self._end is not None, self.interval)
+            self._changed.wait_for(
+                lambda: (
+                    len(self._queue) >= self._batch
+                    or self._wanted > self._settled
+                    or self._end is not None
+                ),
+                self.interval,
+            )
             if self._end is not None and time.monotonic() >= self._end:
                 return []
             batch: list[bytes] = []
@@ -192,9 +224,13 @@ class Client:
             return batch
 
     def _send(self, batch: list[bytes]) -> float | None:
-        """Try once. None when there is nothing more to do for these events, else how many seconds to wait before they are tried again."""
+        """Try once. None when there is nothing more to do for these events, else how many seconds
+        to wait before they are tried again.
+        """
         body = b'{"sent_at":%d,"events":[%b]}' % (time.time() * 1000, b",".join(batch))
-        request = urllib.request.Request(self.url, gzip.compress(body, 6), self.headers, method="POST")  # noqa: S310 - http or https, see above
+        request = urllib.request.Request(
+            self.url, gzip.compress(body, 6), self.headers, method="POST"
+        )  # noqa: S310 - http or https, see above
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
                 status, reply, wait = answer.status, answer.read(), None
@@ -213,7 +249,9 @@ class Client:
         return None
 
     def _backoff(self, asked: str | None, reason: str) -> float:
-        """Twice as long each time, up to a minute, give or take half, and never less than the collector asks for."""
+        """Twice as long each time, up to a minute, give or take half, and never less than the
+        collector asks for.
+        """
         own = min(2.0**self._failures, MAX_BACKOFF) * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
         self._failures = min(self._failures + 1, 10)
         log.warning("events are kept and tried again: %s", reason)
@@ -229,9 +267,15 @@ class Client:
         verdicts = answer.get("rejected") or []
         try:
             for verdict in verdicts:
-                self.on_drop([json.loads(batch[verdict["index"]])], f"{verdict['code']}: {verdict['message']}")
+                self.on_drop(
+                    [json.loads(batch[verdict["index"]])],
+                    f"{verdict['code']}: {verdict['message']}",
+                )
             if status >= 300 and not verdicts:
-                self.on_drop([json.loads(text) for text in batch], f"status {status}: {answer.get('error') or 'no reason given'}")
+                self.on_drop(
+                    [json.loads(text) for text in batch],
+                    f"status {status}: {answer.get('error') or 'no reason given'}",
+                )
         except Exception:
             log.exception("on_drop failed")
 
@@ -246,7 +290,13 @@ def _read(error: urllib.error.HTTPError) -> bytes:
 def _uuid7() -> UUID:
     """Ids that begin with the time are stored faster (RFC 9562)."""
     random_bits = secrets.randbits(74)
-    return UUID(int=int(time.time() * 1000) << 80 | 7 << 76 | (random_bits >> 62) << 64 | 2 << 62 | random_bits & (1 << 62) - 1)
+    return UUID(
+        int=int(time.time() * 1000) << 80
+        | 7 << 76
+        | (random_bits >> 62) << 64
+        | 2 << 62
+        | random_bits & (1 << 62) - 1
+    )
 
 
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()

@@ -1,10 +1,13 @@
-"""What we raise on purpose. `roles/http.py` turns each into a status, `cli.py` into one line and an exit status."""
+"""What we raise on purpose. `roles/http.py` turns each into a status, `cli.py` into one line and an
+exit status.
+"""
 
 
 class AnalyticsError(Exception):
     """The root of everything raised on purpose.
 
-    `code` is a stable word for programs, `message` a sentence for people, `field` the parameter or setting at fault.
+    `code` is a stable word for programs, `message` a sentence for people, `field` the parameter or
+    setting at fault.
     """
 
     default_code = "internal"
@@ -17,7 +20,9 @@ class AnalyticsError(Exception):
 
 
 class ConfigurationError(AnalyticsError):
-    """A setting is missing or wrong; `field` names the variable. The command ends with exit status 2."""
+    """A setting is missing or wrong; `field` names the variable. The command ends with exit status
+    2.
+    """
 
     default_code = "configuration"
 
@@ -79,17 +84,33 @@ class RateLimited(AnalyticsError):
 
     default_code = "rate_limited"
 
-    def __init__(self, message: str, *, retry_after: int = 1, code: str | None = None, field: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: int = 1,
+        code: str | None = None,
+        field: str | None = None,
+    ) -> None:
         super().__init__(message, code=code, field=field)
         self.retry_after = retry_after
 
 
 class Unavailable(AnalyticsError):
-    """A server that we need is down, full or slow (503); nothing was accepted, try again after `retry_after` seconds."""
+    """A server that we need is down, full or slow (503); nothing was accepted, try again after
+    `retry_after` seconds.
+    """
 
     default_code = "unavailable"
 
-    def __init__(self, message: str, *, retry_after: int = 1, code: str | None = None, field: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: int = 1,
+        code: str | None = None,
+        field: str | None = None,
+    ) -> None:
         super().__init__(message, code=code, field=field)
         self.retry_after = retry_after
 

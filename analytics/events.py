@@ -1,4 +1,6 @@
-"""The shapes that all parts share: an event on its way, a job that carries many, and what became of them."""
+"""The shapes that all parts share: an event on its way, a job that carries many, and what became of
+them.
+"""
 
 import re
 import uuid
@@ -12,10 +14,14 @@ import msgspec
 DEFAULT_PROJECT = "default"
 
 ID_NAMESPACE = UUID("8f0ff4a5-6ad7-5f5c-9c0e-5d7a4c1b2e90")
-"""Ids that are no UUID become UUIDv5 in this namespace; fixed for ever, stated in docs/guarantee.md."""
+"""Ids that are no UUID become UUIDv5 in this namespace; fixed for ever, stated in
+docs/guarantee.md.
+"""
 
 UNTOLD = "$"
-"""A session_id that begins so is none: the sender tells no session, so that questions make them, of what a person does between silences."""
+"""A session_id that begins so is none: the sender tells no session, so that questions make them, of
+what a person does between silences.
+"""
 
 NO_SESSION = "$none"
 """Where somebody is named, but no session."""
@@ -32,12 +38,16 @@ def is_uuid(text: str) -> bool:
 
 
 def event_id(text: str) -> UUID:
-    """The stored id of a client's id: a hyphenated UUID in any case stands for itself, any other string maps to UUIDv5."""
+    """The stored id of a client's id: a hyphenated UUID in any case stands for itself, any other
+    string maps to UUIDv5.
+    """
     return UUID(text) if is_uuid(text) else uuid.uuid5(ID_NAMESPACE, text)
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One event on its way from the collector to the store; its order of fields is the queue's wire format, so append only."""
+    """One event on its way from the collector to the store; its order of fields is the queue's wire
+    format, so append only.
+    """
 
     project: str
     id: UUID
@@ -46,7 +56,9 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     event_type: str
     event_action: str
     metadata: bytes
-    """A JSON object as text, checked: valid UTF-8, depth at most 32, no NUL, no lone surrogate, every number finite."""
+    """A JSON object as text, checked: valid UTF-8, depth at most 32, no NUL, no lone surrogate,
+    every number finite.
+    """
     timestamp: datetime
     """When it happened, in UTC, corrected for the client's clock."""
     created_at: datetime
@@ -78,7 +90,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Books(msgspec.Struct, frozen=True):
-    """The account of all events ever taken in: accepted = stored + duplicate + dead_lettered + queued."""
+    """The account of all events ever taken in: accepted = stored + duplicate + dead_lettered +
+    queued.
+    """
 
     accepted: int = 0
     stored: int = 0
@@ -101,12 +115,16 @@ def pack(events: Sequence[Event]) -> bytes:
 
 
 def unpack(data: bytes) -> list[Event]:
-    """The inverse of `pack`; raises msgspec.DecodeError (ValidationError included) on anything else."""
+    """The inverse of `pack`; raises msgspec.DecodeError (ValidationError included) on anything
+    else.
+    """
     return _unpacker.decode(data)
 
 
 def public(event: Event) -> dict[str, Any]:
-    """An event as the api and realtime show it, ready for msgspec's JSON encoder (metadata rides along undecoded)."""
+    """An event as the api and realtime show it, ready for msgspec's JSON encoder (metadata rides
+    along undecoded).
+    """
     return {
         "id": event.id,
         "project": event.project,

@@ -1,4 +1,6 @@
-"""Logging: JSON lines in production, readable lines in development, and nothing secret or personal in either."""
+"""Logging: JSON lines in production, readable lines in development, and nothing secret or personal
+in either.
+"""
 
 import ipaddress
 import logging
@@ -18,7 +20,12 @@ log = logging.getLogger(__name__)
 SECRETS = (
     (re.compile(r"\bak_[wra]_[A-Za-z0-9_-]+"), lambda m: m.group()[:7] + "…"),
     (re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]+"), r"\1…"),
-    (re.compile(r"(?i)((?:x-api-key|x-write-key|write_?key|api_?key|password|secret|token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&;}]+"), r"\1…"),
+    (
+        re.compile(
+            r"(?i)((?:x-api-key|x-write-key|write_?key|api_?key|password|secret|token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&;}]+"
+        ),
+        r"\1…",
+    ),
     (re.compile(r"(\b\w+://[^\s:/@]*:)[^\s@]+@"), r"\1…@"),
 )
 """What nobody may see: our keys, credentials in headers and URLs."""
@@ -39,10 +46,15 @@ def _site(match: re.Match[str]) -> str:
 
 PERSONAL = (
     (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+"), "…@…"),
-    (re.compile(r"\b(?:(?!127\.|0\.0\.0\.0)\d{1,3}\.\d{1,3}\.\d{1,3}\.)\d{1,3}\b"), lambda m: m.group().rpartition(".")[0] + ".…"),
+    (
+        re.compile(r"\b(?:(?!127\.|0\.0\.0\.0)\d{1,3}\.\d{1,3}\.\d{1,3}\.)\d{1,3}\b"),
+        lambda m: m.group().rpartition(".")[0] + ".…",
+    ),
     (re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,8}+[0-9a-fA-F]{0,4}+(?!\w|\.\d)"), _site),
 )
-"""What a log, which is kept, leaves out besides: e-mail addresses, the last part of other machines' addresses."""
+"""What a log, which is kept, leaves out besides: e-mail addresses, the last part of other machines'
+addresses.
+"""
 
 _secrets_of_settings: set[str] = set()
 
@@ -82,7 +94,12 @@ class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {"time": _instant(record), "level": record.levelname.lower(), "logger": record.name, "message": _message(record)}
+        line: dict[str, Any] = {
+            "time": _instant(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record),
+        }
         if trace := _trace(record):
             line["trace"] = trace
         return msgspec.json.encode(line).decode()
@@ -96,7 +113,9 @@ class Readable(logging.Formatter):
         return f"{line}\n{trace}" if (trace := _trace(record)) else line
 
 
-def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _last_words(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """What ends the process unexpectedly is told like all else, its traceback redacted."""
     log.critical("ended by an unexpected error", exc_info=(kind, error, trace))
 
@@ -106,7 +125,9 @@ QUIET = ("hypercorn.access", "arq", "alembic", "asyncio")
 
 
 def setup(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send every log to `stream` (standard error) in the form that the environment asks for; Python's warnings and an end by an exception too."""
+    """Send every log to `stream` (standard error) in the form that the environment asks for;
+    Python's warnings and an end by an exception too.
+    """
     _secrets_of_settings.clear()
     _secrets_of_settings.update(key for key in settings.api_keys if len(key) >= 8)
     handler = logging.StreamHandler(stream)

@@ -1,4 +1,6 @@
-"""Runs the apps of the chosen roles on one event loop, until a signal or the end of one of them stops all."""
+"""Runs the apps of the chosen roles on one event loop, until a signal or the end of one of them
+stops all.
+"""
 
 import asyncio
 import contextlib
@@ -24,13 +26,17 @@ from analytics.settings import Settings
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 30
-"""From the signal to the end, all told: shutdown_delay, the requests that are open, and the lifespans' flush."""
+"""From the signal to the end, all told: shutdown_delay, the requests that are open, and the
+lifespans' flush.
+"""
 
 DRAIN_SECONDS = 25
 """Of those, what open requests get, less shutdown_delay."""
 
 READ_SECONDS = {"collector": 30}
-"""How long a client may be silent inside a request. Only the collector reads bodies; elsewhere a silent client may be one who listens to a long answer."""
+"""How long a client may be silent inside a request. Only the collector reads bodies; elsewhere a
+silent client may be one who listens to a long answer.
+"""
 
 BACKLOG = 2048
 ADVICE = {
@@ -46,40 +52,65 @@ GOODBYE_SECONDS = 1
 
 
 def bind(role: str, settings: Settings, port: int) -> socket.socket:
-    """Take the port of a role. Raises CommandError that names role, port and variable when it is in use or forbidden."""
+    """Take the port of a role. Raises CommandError that names role, port and variable when it is in
+    use or forbidden.
+    """
     variable = "PORT" if settings.port == port else f"{role.upper()}_PORT"
     try:
-        family, kind, _, _, address = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
     except OSError as error:
-        raise ConfigurationError(f"HOST is wrong ({settings.host!r}): {error.strerror}", field="HOST") from error
+        raise ConfigurationError(
+            f"HOST is wrong ({settings.host!r}): {error.strerror}", field="HOST"
+        ) from error
     listener = socket.socket(family, kind)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a peer that vanished, or that does not read, is let go even where no read times out
+        if hasattr(
+            socket, "TCP_USER_TIMEOUT"
+        ):  # a peer that vanished, or that does not read, is let go even where no read times out
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STOP_SECONDS * 1000)
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         advice = ADVICE.get(error.errno or 0, "set HOST or {}").format(variable)
-        raise CommandError(f"the {role} cannot listen on {settings.host}:{port}: {error.strerror}; {advice}") from error
+        raise CommandError(
+            f"the {role} cannot listen on {settings.host}:{port}: {error.strerror}; {advice}"
+        ) from error
     return listener
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run to the end on uvloop: on the stock loop of Python 3.12 and later, an open WebSocket would block the shutdown for ever."""
-    gc.freeze()  # what is there from the start is no garbage; full collections would look through it all, 40 ms every tenth question
-    gc.set_threshold(10_000)  # what is in work comes and goes by itself; looking for cycles in it at every 700 objects took a twentieth of a role
+    """Run to the end on uvloop: on the stock loop of Python 3.12 and later, an open WebSocket would
+    block the shutdown for ever.
+    """
+    # what is there from the start is no garbage; full collections would look through it all, 40 ms
+    # every tenth question
+    gc.freeze()
+    gc.set_threshold(
+        10_000
+        # what is in work comes and goes by itself; looking for cycles in it at every 700 objects took a
+        # twentieth of a role
+    )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
 
 
-async def serve(apps: Mapping[str, Starlette], listeners: Mapping[str, socket.socket], settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
+async def serve(
+    apps: Mapping[str, Starlette],
+    listeners: Mapping[str, socket.socket],
+    settings: Settings,
+    *,
+    ready: Callable[[], None] | None = None,
+) -> None:
     """Serve each role's app on its listener; `ready` is called once all of them take requests.
 
-    The first SIGINT or SIGTERM stops all: not ready, `shutdown_delay`, close what is open, flush. A second one cuts the wait short.
-    Raises the error of the first app that fails, and CommandError if the end takes longer than STOP_SECONDS.
+    The first SIGINT or SIGTERM stops all: not ready, `shutdown_delay`, close what is open, flush. A
+    second one cuts the wait short. Raises the error of the first app that fails, and CommandError
+    if the end takes longer than STOP_SECONDS.
     """
     roles = [_Role(name, app, listeners[name], settings) for name, app in apps.items()]
     ports = {name: listeners[name].getsockname()[1] for name in apps}
@@ -89,13 +120,17 @@ async def serve(apps: Mapping[str, Starlette], listeners: Mapping[str, socket.so
     async def serving(role: _Role) -> None:
         starting.discard(role.name)
         if not starting and not asked.is_set():
-            log.info("serving %s", ", ".join(f"{name} on port {port}" for name, port in ports.items()))
+            log.info(
+                "serving %s", ", ".join(f"{name} on port {port}" for name, port in ports.items())
+            )
             if ready is not None:
                 ready()
         await close.wait()
 
     asyncio.get_running_loop().set_exception_handler(_on_exception)
-    tasks = [asyncio.create_task(role.serve(partial(serving, role)), name=role.name) for role in roles]
+    tasks = [
+        asyncio.create_task(role.serve(partial(serving, role)), name=role.name) for role in roles
+    ]
     with _on_signal(asked.set, lambda: [task.cancel() for task in tasks]):
         watch = asyncio.create_task(asked.wait())
         await asyncio.wait((watch, *tasks), return_when=asyncio.FIRST_COMPLETED)
@@ -114,7 +149,9 @@ async def serve(apps: Mapping[str, Starlette], listeners: Mapping[str, socket.so
             raise error
     if late:
         names = ", ".join(task.get_name() for task in late)
-        raise CommandError(f"{names} did not end within {STOP_SECONDS} s and was cut off; what was acknowledged is safe in the queue")
+        raise CommandError(
+            f"{names} did not end within {STOP_SECONDS} s and was cut off; what was acknowledged is safe in the queue"
+        )
 
 
 def _on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -126,7 +163,9 @@ def _on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 class _Role:
     """One app under hypercorn, and the WebSockets that are open in it."""
 
-    def __init__(self, name: str, app: Starlette, listener: socket.socket, settings: Settings) -> None:
+    def __init__(
+        self, name: str, app: Starlette, listener: socket.socket, settings: Settings
+    ) -> None:
         self.name = name
         self.app = app
         self.listener = listener
@@ -137,16 +176,22 @@ class _Role:
     async def serve(self, trigger: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.config.bind = [f"fd://{self.listener.detach()}"]
         try:
-            await hypercorn_serve(cast(Any, self), self.config, shutdown_trigger=trigger, mode="asgi")
+            await hypercorn_serve(
+                cast(Any, self), self.config, shutdown_trigger=trigger, mode="asgi"
+            )
         except LifespanFailureError as failure:
-            raise failure.__context__ or failure from None  # the app's own error, which hypercorn met
+            raise (
+                failure.__context__ or failure
+            ) from None  # the app's own error, which hypercorn met
         except Exception:
             if not self.closing:
                 raise
             log.exception("a connection of the %s failed while it was closed", self.name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The app; its WebSockets would outlast any wait, so they are told to come again (1012) and ended."""
+        """The app; its WebSockets would outlast any wait, so they are told to come again (1012) and
+        ended.
+        """
         if scope["type"] != "websocket":
             return await self.app(scope, receive, send)
         task = asyncio.ensure_future(self.app(scope, receive, send))
@@ -163,7 +208,9 @@ class _Role:
             self.sockets.discard(task)
 
     async def close(self) -> None:
-        """End the WebSockets, and hypercorn's pings with them: those sleep on for up to `websocket_ping_interval` and hold the connection."""
+        """End the WebSockets, and hypercorn's pings with them: those sleep on for up to
+        `websocket_ping_interval` and hold the connection.
+        """
         self.closing = True
         for task in self.sockets:
             task.cancel()
@@ -184,20 +231,25 @@ def _config(role: str, settings: Settings) -> Config:
     config.websocket_ping_interval = 20
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn.error")
-    config.errorlog.setLevel(logging.WARNING)  # its `Running on`, once a role, is said in one line for all
+    config.errorlog.setLevel(
+        logging.WARNING
+    )  # its `Running on`, once a role, is said in one line for all
     return config
 
 
 @contextlib.contextmanager
 def _on_signal(first: Callable[[], object], again: Callable[[], object]) -> Iterator[None]:
-    """Call `first` in the loop at the first SIGINT, SIGTERM or hang-up, and `again` at each later one.
+    """Call `first` in the loop at the first SIGINT, SIGTERM or hang-up, and `again` at each later
+    one.
 
-    Python's own handlers rather than the loop's: those would fall back to the default, which kills, before the servers are stopped.
+    Python's own handlers rather than the loop's: those would fall back to the default, which kills,
+    before the servers are stopped.
     """
     loop = asyncio.get_running_loop()
     calls = iter([first])
     before = {
-        number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(next(calls, again))) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(next(calls, again)))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield

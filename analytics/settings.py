@@ -30,7 +30,9 @@ def _between(least: int, most: int | None = None) -> Callable[[str], int]:
     def read(text: str) -> int:
         value = int(text)
         if value < least or (most is not None and value > most):
-            raise ValueError(f"must be at least {least}" if most is None else f"must be {least} to {most}")
+            raise ValueError(
+                f"must be at least {least}" if most is None else f"must be {least} to {most}"
+            )
         return value
 
     return read
@@ -42,7 +44,16 @@ _port = _between(1, 65535)
 
 
 def _boolean(text: str) -> bool:
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    words = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
     if text.lower() not in words:
         raise ValueError("must be true or false")
     return words[text.lower()]
@@ -54,7 +65,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _origins(text: str) -> tuple[str, ...]:
     names = tuple(name.lower().removesuffix("/") for name in _names(text))
-    if wrong := [name for name in names if name not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", name)]:
+    if wrong := [
+        name
+        for name in names
+        if name not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", name)
+    ]:
         raise ValueError(f"{wrong[0]} must be an origin, as in https://example.com, or *")
     return names
 
@@ -80,10 +95,14 @@ def _choice(*options: str) -> Callable[[str], str]:
 
 
 def _hosts_are_clear(url: str) -> bool:
-    """Whether its hosts, several by comma, can be told from the rest: a library's own complaint might quote the password."""
+    """Whether its hosts, several by comma, can be told from the rest: a library's own complaint
+    might quote the password.
+    """
     try:
         hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
-        ports = [int(host.rpartition(":")[2] or 0) for host in hosts if ":" in host.rpartition("]")[2]]
+        ports = [
+            int(host.rpartition(":")[2] or 0) for host in hosts if ":" in host.rpartition("]")[2]
+        ]
     except ValueError:
         return False
     return all(0 <= port < 65536 for port in ports)
@@ -94,7 +113,9 @@ def _url(*schemes: str) -> Callable[[str], str]:
         if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"must begin with {schemes[0]}://")
         if not _hosts_are_clear(text):
-            raise ValueError("its hosts and ports cannot be read; / # ? and @ inside a password are written %2F %23 %3F and %40")
+            raise ValueError(
+                "its hosts and ports cannot be read; / # ? and @ inside a password are written %2F %23 %3F and %40"
+            )
         return text
 
     return read
@@ -121,7 +142,9 @@ def _header(text: str) -> str:
 
 
 class Setting(NamedTuple):
-    """One variable: how it is read, what it is when absent (as one would write it), and what it does."""
+    """One variable: how it is read, what it is when absent (as one would write it), and what it
+    does.
+    """
 
     name: str
     read: Callable[[str], Any]
@@ -136,14 +159,26 @@ SETTINGS = (
         "development",
         "production or development; NODE_ENV means the same and is used when this is absent",
     ),
-    Setting("HOST", str, None, "address to listen on; 127.0.0.1 in development, 0.0.0.0 in production"),
+    Setting(
+        "HOST", str, None, "address to listen on; 127.0.0.1 in development, 0.0.0.0 in production"
+    ),
     Setting("PORT", _port, None, "port, when exactly one role runs"),
     Setting("COLLECTOR_PORT", _port, "4001", "port of the collector"),
     Setting("API_PORT", _port, "4002", "port of the api"),
     Setting("REALTIME_PORT", _port, "4003", "port of realtime"),
     Setting("PROCESSOR_PORT", _port, "4004", "port of the processor's health and metrics"),
-    Setting("REDIS_URL", _url("redis", "rediss", "unix"), None, "Redis or Valkey: the queue, the live bus and the cache"),
-    Setting("DATABASE_URL", _url("postgresql", "postgres"), None, "PostgreSQL 15 to 18, with or without TimescaleDB"),
+    Setting(
+        "REDIS_URL",
+        _url("redis", "rediss", "unix"),
+        None,
+        "Redis or Valkey: the queue, the live bus and the cache",
+    ),
+    Setting(
+        "DATABASE_URL",
+        _url("postgresql", "postgres"),
+        None,
+        "PostgreSQL 15 to 18, with or without TimescaleDB",
+    ),
     Setting(
         "DATABASE_REPLICA_URL",
         _url("postgresql", "postgres"),
@@ -151,18 +186,68 @@ SETTINGS = (
         "a streaming replica that the api reads instead; keys are still looked up at DATABASE_URL, and watermarks stay true",
     ),
     Setting("API_KEYS", _names, "", "comma-separated keys that may query and watch every project"),
-    Setting("REQUIRE_WRITE_KEY", _boolean, "false", "refuse events without a write key instead of taking them into project default"),
-    Setting("CORS_ORIGINS", _origins, "*", "comma-separated origins whose pages may send events and listen; * is any"),
-    Setting("TRACKER_PATHS", _paths, "", "comma-separated paths at which the browser tracker goes by other names: in .js its script, else where it sends"),
-    Setting("BOTS", _choice("drop", "mark", "keep"), "drop", "what becomes of events by robots: drop; mark as $bot; or keep as any other"),
-    Setting("HONOR_SIGNALS", _signals, "gpc,dnt", "which wishes not to be tracked drop a browser's events: gpc, dnt, or none"),
-    Setting("STORE_IP", _choice("no", "truncated", "full"), "no", "what is stored of visitors' addresses: no, truncated (to /24 or /48) or full"),
-    Setting("COUNTRY_HEADER", _header, None, "header in which the CDN in front says a visitor's country, as CF-IPCountry; believed only when set"),
+    Setting(
+        "REQUIRE_WRITE_KEY",
+        _boolean,
+        "false",
+        "refuse events without a write key instead of taking them into project default",
+    ),
+    Setting(
+        "CORS_ORIGINS",
+        _origins,
+        "*",
+        "comma-separated origins whose pages may send events and listen; * is any",
+    ),
+    Setting(
+        "TRACKER_PATHS",
+        _paths,
+        "",
+        "comma-separated paths at which the browser tracker goes by other names: in .js its script, else where it sends",
+    ),
+    Setting(
+        "BOTS",
+        _choice("drop", "mark", "keep"),
+        "drop",
+        "what becomes of events by robots: drop; mark as $bot; or keep as any other",
+    ),
+    Setting(
+        "HONOR_SIGNALS",
+        _signals,
+        "gpc,dnt",
+        "which wishes not to be tracked drop a browser's events: gpc, dnt, or none",
+    ),
+    Setting(
+        "STORE_IP",
+        _choice("no", "truncated", "full"),
+        "no",
+        "what is stored of visitors' addresses: no, truncated (to /24 or /48) or full",
+    ),
+    Setting(
+        "COUNTRY_HEADER",
+        _header,
+        None,
+        "header in which the CDN in front says a visitor's country, as CF-IPCountry; believed only when set",
+    ),
     Setting("GEOIP_FILE", Path, None, "file in MaxMind's format with the country of addresses"),
-    Setting("LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "debug, info, warning or error"),
+    Setting(
+        "LOG_LEVEL",
+        _choice("debug", "info", "warning", "error"),
+        "info",
+        "debug, info, warning or error",
+    ),
     Setting("CONCURRENCY", _positive, "5", "transactions that one processor has open at once"),
-    Setting("BATCH_SIZE", _positive, "100", "events in line with which a processor begins a transaction while more are coming"),
-    Setting("RETENTION_DAYS", _between(0, CENTURY), "90", "days that raw events are kept; 0 keeps them for ever"),
+    Setting(
+        "BATCH_SIZE",
+        _positive,
+        "100",
+        "events in line with which a processor begins a transaction while more are coming",
+    ),
+    Setting(
+        "RETENTION_DAYS",
+        _between(0, CENTURY),
+        "90",
+        "days that raw events are kept; 0 keeps them for ever",
+    ),
     Setting(
         "PARTITION_SPAN",
         _choice("auto", "week", "month"),
@@ -175,14 +260,54 @@ SETTINGS = (
         "$browser,$os,$device,$country,$referrer,$path,$utm_source,page",
         "comma-separated keys of metadata by which counts and people are precomputed; each costs some ingest and disk",
     ),
-    Setting("LEDGER_DAYS", _between(1, CENTURY), "7", "days, at least, that the id of an event is remembered whatever its timestamp"),
-    Setting("MAX_QUEUED_EVENTS", _positive, "2000000", "events in the queue over which the collector answers 503"),
-    Setting("MAX_REDIS_MEMORY", _ratio, "0.75", "share of Redis' maxmemory over which the collector answers 503"),
-    Setting("RATE_LIMIT", _whole, "0", "requests a second that one key or address may send to a collector; 0 is no limit"),
-    Setting("TRUSTED_PROXIES", _networks, "", "comma-separated addresses or networks of the proxies whose X-Real-IP is believed"),
-    Setting("JOB_TIMEOUT", _positive, "30", "seconds that one transaction may take before it is tried again"),
-    Setting("SHUTDOWN_DELAY", _between(0, 20), None, "seconds between `not ready` and closing, up to 20; 5 in production, 0 in development"),
-    Setting("DATA_DIR", Path, None, "folder of the embedded servers; by default in the user's data folder"),
+    Setting(
+        "LEDGER_DAYS",
+        _between(1, CENTURY),
+        "7",
+        "days, at least, that the id of an event is remembered whatever its timestamp",
+    ),
+    Setting(
+        "MAX_QUEUED_EVENTS",
+        _positive,
+        "2000000",
+        "events in the queue over which the collector answers 503",
+    ),
+    Setting(
+        "MAX_REDIS_MEMORY",
+        _ratio,
+        "0.75",
+        "share of Redis' maxmemory over which the collector answers 503",
+    ),
+    Setting(
+        "RATE_LIMIT",
+        _whole,
+        "0",
+        "requests a second that one key or address may send to a collector; 0 is no limit",
+    ),
+    Setting(
+        "TRUSTED_PROXIES",
+        _networks,
+        "",
+        "comma-separated addresses or networks of the proxies whose X-Real-IP is believed",
+    ),
+    Setting(
+        "JOB_TIMEOUT",
+        _positive,
+        "30",
+        "seconds that one transaction may take before it is tried again",
+    ),
+    Setting(
+        "SHUTDOWN_DELAY",
+        _between(0, 20),
+        None,
+        "seconds between `not ready` and closing, up to 20; 5 in production, 0 in development",
+    ),
+    Setting(
+        "DATA_DIR",
+        Path,
+        None,
+        "folder of the embedded servers; by default in the user's data folder",
+    ),
 )
 
 WEEKLY_UP_TO = 366
@@ -219,7 +344,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 100
     retention_days: int = 90
     partition_span: str = "auto"
-    rollup_dimensions: tuple[str, ...] = ("$browser", "$os", "$device", "$country", "$referrer", "$path", "$utm_source", "page")
+    rollup_dimensions: tuple[str, ...] = (
+        "$browser",
+        "$os",
+        "$device",
+        "$country",
+        "$referrer",
+        "$path",
+        "$utm_source",
+        "page",
+    )
     ledger_days: int = 7
     max_queued_events: int = 2_000_000
     max_redis_memory: float = 0.75
@@ -235,8 +369,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def monthly(self) -> bool:
-        """Whether a partition is a month: as told, else where weeks would be many; in a week little is kept beyond the retention."""
-        return self.partition_span == "month" or (self.partition_span == "auto" and not 0 < self.retention_days <= WEEKLY_UP_TO)
+        """Whether a partition is a month: as told, else where weeks would be many; in a week little
+        is kept beyond the retention.
+        """
+        return self.partition_span == "month" or (
+            self.partition_span == "auto" and not 0 < self.retention_days <= WEEKLY_UP_TO
+        )
 
     def port_of(self, role: str, roles: Sequence[str]) -> int:
         """The port of one role among those that this process runs."""
@@ -263,21 +401,29 @@ def _text(setting: Setting, env: Mapping[str, str]) -> str | None:
     value = env.get(setting.name)
     if setting.name in SECRETS and (path := env.get(f"{setting.name}_FILE")):
         if value:
-            raise ConfigurationError(f"{setting.name} and {setting.name}_FILE are both set; keep one", field=setting.name)
+            raise ConfigurationError(
+                f"{setting.name} and {setting.name}_FILE are both set; keep one", field=setting.name
+            )
         try:
             value = Path(path).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{setting.name}_FILE cannot be read: {error}", field=f"{setting.name}_FILE") from error
+            raise ConfigurationError(
+                f"{setting.name}_FILE cannot be read: {error}", field=f"{setting.name}_FILE"
+            ) from error
     if setting.name == "ENVIRONMENT":
         value = value or env.get("NODE_ENV")
     return value or setting.default
 
 
 def data_folder(env: Mapping[str, str]) -> Path:
-    """Where the embedded servers keep their files: XDG's data folder, or /var/lib for root, whose home others cannot enter."""
+    """Where the embedded servers keep their files: XDG's data folder, or /var/lib for root, whose
+    home others cannot enter.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/analytics")
-    base = env.get("XDG_DATA_HOME") or str(Path(env.get("HOME", "~")).expanduser() / ".local" / "share")
+    base = env.get("XDG_DATA_HOME") or str(
+        Path(env.get("HOME", "~")).expanduser() / ".local" / "share"
+    )
     return Path(base) / "analytics"
 
 
@@ -293,7 +439,9 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             values[setting.name.lower()] = setting.read(text)
         except ValueError as error:
             shown = "its value" if setting.name in SECRETS else repr(text)
-            raise ConfigurationError(f"{setting.name} is wrong ({shown}): {error}", field=setting.name) from error
+            raise ConfigurationError(
+                f"{setting.name} is wrong ({shown}): {error}", field=setting.name
+            ) from error
     production = values["environment"] == "production"
     values.setdefault("host", "0.0.0.0" if production else "127.0.0.1")  # noqa: S104 - the container's own network
     values.setdefault("shutdown_delay", 5 if production else 0)
@@ -302,10 +450,15 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
 
 
 def check(settings: Settings, roles: Sequence[str]) -> None:
-    """Raise ConfigurationError for the first variable that `roles` need in production and that is absent."""
+    """Raise ConfigurationError for the first variable that `roles` need in production and that is
+    absent.
+    """
     if not settings.production:
         return
     for role in roles:
         for name in NEEDS[role]:
             if not getattr(settings, name.lower()):
-                raise ConfigurationError(f"{name} is not set, and the {role} needs it in production; set {name} or {name}_FILE", field=name)
+                raise ConfigurationError(
+                    f"{name} is not set, and the {role} needs it in production; set {name} or {name}_FILE",
+                    field=name,
+                )

@@ -1,4 +1,6 @@
-"""The tables, as SQLAlchemy Core: all that queries build on. `alembic/` creates them; a test holds the two together."""
+"""The tables, as SQLAlchemy Core: all that queries build on. `alembic/` creates them; a test holds
+the two together.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -38,12 +40,19 @@ raw_events = Table(
     Index("idx_raw_events_user", "user_id", "project", postgresql_where=sql("user_id IS NOT NULL")),
     Index("idx_raw_events_type", "project", "event_type", "timestamp"),
     Index("idx_raw_events_time", "project", "timestamp"),
-    Index("idx_raw_events_metadata", "metadata", postgresql_using="gin", postgresql_ops={"metadata": "jsonb_path_ops"}),
+    Index(
+        "idx_raw_events_metadata",
+        "metadata",
+        postgresql_using="gin",
+        postgresql_ops={"metadata": "jsonb_path_ops"},
+    ),
 )
-"""Every event, as sent: the truth that all else can be rebuilt from. Partitioned, or a hypertable, on timestamp.
+"""Every event, as sent: the truth that all else can be rebuilt from. Partitioned, or a hypertable,
+on timestamp.
 
-Where a session or a user is looked up by equality, it leads its index and the project follows: all rows of an
-installation with one project share that column, so that comparing it first would be work for nothing at every insert.
+Where a session or a user is looked up by equality, it leads its index and the project follows: all
+rows of an installation with one project share that column, so that comparing it first would be work
+for nothing at every insert.
 """
 
 daily_metrics = Table(
@@ -65,7 +74,9 @@ people = Table(
     Column("actor", String(255, collation="C"), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""Whoever acts, as a dense number from 0 on in each project, so that sets of people are bitmaps. Numbers are never given twice."""
+"""Whoever acts, as a dense number from 0 on in each project, so that sets of people are bitmaps.
+Numbers are never given twice.
+"""
 
 people_last = Table(
     "people_last",
@@ -73,7 +84,8 @@ people_last = Table(
     Column("project", String(64, collation="C"), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""The last number that was given in a project; its row lock is the queue of those who give numbers."""
+"""The last number that was given in a project; its row lock is the queue of those who give numbers.
+"""
 
 identity_versions = Table(
     "identity_versions",
@@ -81,7 +93,9 @@ identity_versions = Table(
     Column("project", String(64, collation="C"), primary_key=True),
     Column("version", BigInteger, nullable=False),
 )
-"""How often the links of a project have changed; its row lock is the queue of those who change them. No row: nobody is anybody else."""
+"""How often the links of a project have changed; its row lock is the queue of those who change
+them. No row: nobody is anybody else.
+"""
 
 identity_claims = Table(
     "identity_claims",
@@ -117,7 +131,9 @@ identity_links = Table(
     Index("idx_identity_links_person", "person", "project"),
     Index("idx_identity_links_version", "project", "version"),
 )
-"""Who everybody is of whom claims or aliases speak, by name and by number in `people`, and in which version that changed last."""
+"""Who everybody is of whom claims or aliases speak, by name and by number in `people`, and in which
+version that changed last.
+"""
 
 rollup_deltas = Table(
     "rollup_deltas",
@@ -143,9 +159,17 @@ rollups = Table(
     Column("level", SmallInteger, nullable=False),
     Column("counts", LargeBinary, nullable=False),
     Column("people", LargeBinary, nullable=False),
-    Index("idx_rollups_parts", "project", "span", "start", postgresql_where=sql("key = '' AND event_type = '' AND event_action = ''")),
+    Index(
+        "idx_rollups_parts",
+        "project",
+        "span",
+        "start",
+        postgresql_where=sql("key = '' AND event_type = '' AND event_action = ''"),
+    ),
 )
-"""Counts and people by hour (span 1) and day (24), event and dimension; what belongs together is the sum of its rows, `parts`."""
+"""Counts and people by hour (span 1) and day (24), event and dimension; what belongs together is
+the sum of its rows, `parts`.
+"""
 
 rollup_since = Table(
     "rollup_since",
@@ -153,7 +177,9 @@ rollup_since = Table(
     Column("project", String(64, collation="C"), primary_key=True),
     Column("start", Integer, nullable=False),
 )
-"""The first hour from which on `rollups` are complete, a day's first; project '' stands for all that have no row of their own."""
+"""The first hour from which on `rollups` are complete, a day's first; project '' stands for all
+that have no row of their own.
+"""
 
 rollup_strays = Table(
     "rollup_strays",
@@ -162,7 +188,9 @@ rollup_strays = Table(
     Column("start", Integer, primary_key=True),
     Column("writer", BigInteger, primary_key=True),
 )
-"""Days whose raw rows somebody changed without a delta, by the transaction that did: there, only raw rows are right until a rebuild."""
+"""Days whose raw rows somebody changed without a delta, by the transaction that did: there, only
+raw rows are right until a rebuild.
+"""
 
 packed_days = Table(
     "packed_days",
@@ -172,12 +200,22 @@ packed_days = Table(
     Column("part", BigInteger, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
-"""Rows of days that are over as packed columns; true for as long as `part` is all that `rollups` have of the day."""
+"""Rows of days that are over as packed columns; true for as long as `part` is all that `rollups`
+have of the day.
+"""
 
 event_ledger_0, event_ledger_1 = (
-    Table(f"event_ledger_{slot}", metadata, Column("id", UUID, primary_key=True), Column("project", String(64), primary_key=True)) for slot in (0, 1)
+    Table(
+        f"event_ledger_{slot}",
+        metadata,
+        Column("id", UUID, primary_key=True),
+        Column("project", String(64), primary_key=True),
+    )
+    for slot in (0, 1)
 )
-"""Ids that clients supplied, so that one id is one event whatever its timestamp. The two take turns (`ledger_turn`)."""
+"""Ids that clients supplied, so that one id is one event whatever its timestamp. The two take turns
+(`ledger_turn`).
+"""
 
 ledger_turn = Table(
     "ledger_turn",
@@ -196,7 +234,9 @@ stored_jobs = Table(
     Column("dead_lettered", Integer, nullable=False),
     Column("stored_at", Instant, nullable=False),
 )
-"""Jobs that are committed but perhaps not yet gone from the queue, with their outcome: a redelivery finds it here."""
+"""Jobs that are committed but perhaps not yet gone from the queue, with their outcome: a redelivery
+finds it here.
+"""
 
 dead_letters = Table(
     "dead_letters",

@@ -10,7 +10,8 @@ AGAIN_SECONDS = 1.0
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks, again and again, until they have ended; what they raised is not looked at.
 
-    Once is not enough: a cancellation that meets a time-out inside a library is taken for that time-out, and lost.
+    Once is not enough: a cancellation that meets a time-out inside a library is taken for that
+    time-out, and lost.
     """
     left = set(tasks)
     while left:

@@ -1,4 +1,6 @@
-"""python -m bench [SECTION …] [--short]: measure, print, and write docs/performance.md. `make bench` does so for all sections."""
+"""python -m bench [SECTION …] [--short]: measure, print, and write docs/performance.md. `make
+bench` does so for all sections.
+"""
 
 import argparse
 

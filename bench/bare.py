@@ -1,4 +1,6 @@
-"""The limit of a collector: a route that reads the body and says ok, on the same server with the same settings."""
+"""The limit of a collector: a route that reads the body and says ok, on the same server with the
+same settings.
+"""
 
 import sys
 
@@ -18,7 +20,13 @@ async def bare(scope: Scope, receive: Receive, send: Send) -> None:
         return
     while (await receive()).get("more_body"):
         pass
-    await send({"type": "http.response.start", "status": 202, "headers": [(b"content-type", b"text/plain"), (b"content-length", b"2")]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 202,
+            "headers": [(b"content-type", b"text/plain"), (b"content-length", b"2")],
+        }
+    )
     await send({"type": "http.response.body", "body": b"ok"})
 
 

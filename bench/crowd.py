@@ -1,7 +1,9 @@
-"""A crowd: events of believable shape, the same for the same seed, put straight into the tables that the store would have filled.
+"""A crowd: events of believable shape, the same for the same seed, put straight into the tables
+that the store would have filled.
 
-People are skewed, most visits are those of a few. A visit is a session: it has a length, a rhythm of its own within that of the day and the
-week, and pages and actions that follow each other. One visit in twenty is nobody's by name, so that its session counts as a person.
+People are skewed, most visits are those of a few. A visit is a session: it has a length, a rhythm
+of its own within that of the day and the week, and pages and actions that follow each other. One
+visit in twenty is nobody's by name, so that its session counts as a person.
 """
 
 import asyncio
@@ -26,7 +28,9 @@ from analytics.stores.upkeep.rebuild import REBUILT
 from analytics.stores.writing.rows import COLUMNS
 
 NAMES = (
-    [("navigation", "view")] * 5 + [("engagement", "click")] * 3 + [("engagement", "scroll"), ("commerce", "add"), ("commerce", "buy"), ("account", "login")]
+    [("navigation", "view")] * 5
+    + [("engagement", "click")] * 3
+    + [("engagement", "scroll"), ("commerce", "add"), ("commerce", "buy"), ("account", "login")]
 )
 COUNTRIES = ["DE"] * 5 + ["US", "US", "FR", "GB", "NL", "AT", "CH", "PL", "ES", "IT"]
 BROWSERS = ["Chrome", "Safari", "Firefox", "Edge"]
@@ -58,7 +62,9 @@ WHERE indrelid = 'raw_events'::regclass AND NOT indisprimary
 
 
 class Crowd(msgspec.Struct, frozen=True):
-    """So many events of so many people in so many days, of which the last ends with the hour that `until` is in."""
+    """So many events of so many people in so many days, of which the last ends with the hour that
+    `until` is in.
+    """
 
     events: int
     people: int
@@ -81,11 +87,15 @@ class Crowd(msgspec.Struct, frozen=True):
 
     def strangers(self, start: int) -> int:
         """The number of a day's first visitor without a name; each day has a block of numbers."""
-        return self.people + (start - self.starts[0]) // 24 * (self.events // self.days // VISIT // 8 + 100)
+        return self.people + (start - self.starts[0]) // 24 * (
+            self.events // self.days // VISIT // 8 + 100
+        )
 
 
 class Day:
-    """The events of a day's visits, as lines of a COPY and as deltas; those of visits that go on after midnight are the next day's."""
+    """The events of a day's visits, as lines of a COPY and as deltas; those of visits that go on
+    after midnight are the next day's.
+    """
 
     def __init__(self, crowd: Crowd, start: int, keys: tuple[str, ...]) -> None:
         self._crowd = crowd
@@ -94,14 +104,20 @@ class Day:
         self._keys = keys
         self._words = Words()
         self.strangers: list[tuple[str, int]] = []
-        self.groups: defaultdict[tuple[int, str, str], tuple[list[int], list[tuple[int, ...]]]] = defaultdict(lambda: ([], []))
+        self.groups: defaultdict[tuple[int, str, str], tuple[list[int], list[tuple[int, ...]]]] = (
+            defaultdict(lambda: ([], []))
+        )
 
     def lines(self) -> Iterator[str]:
         """Each event; `groups` and `strangers` are filled on the way."""
         crowd, dice, nobody = self._crowd, self._dice, self._crowd.strangers(self._start)
         end = crowd.until.timestamp()
         for visit, hour in enumerate(dice.choices(range(24), RHYTHM, k=crowd.visits(self._start))):
-            person, session, user = int(crowd.people * dice.random() ** 2.5), f"{self._start:x}-{visit:x}-{dice.getrandbits(48):012x}", "\\N"
+            person, session, user = (
+                int(crowd.people * dice.random() ** 2.5),
+                f"{self._start:x}-{visit:x}-{dice.getrandbits(48):012x}",
+                "\\N",
+            )
             if dice.random() < 0.05:
                 number = nobody + len(self.strangers)
                 self.strangers.append((session, number))
@@ -111,9 +127,14 @@ class Day:
                 "$browser": BROWSERS[person % 4], "$os": SYSTEMS[person % 5], "$device": DEVICES[person % 2], "$country": COUNTRIES[person % 15],
                 "$referrer": dice.choice(REFERRERS), "$utm_source": dice.choice(SOURCES),
             }  # fmt: skip
-            common = ", ".join(f'"{key}": "{value}"' for key, value in values.items() if value) + f', "plan": "{PLANS[person % 7 % 4]}"'
+            common = (
+                ", ".join(f'"{key}": "{value}"' for key, value in values.items() if value)
+                + f', "plan": "{PLANS[person % 7 % 4]}"'
+            )
             at = (self._start + hour + dice.random()) * 3600
-            length = 1 if dice.random() < 0.35 else 2 + int(dice.expovariate(1 / (1.5 * VISIT - 1.6)))
+            length = (
+                1 if dice.random() < 0.35 else 2 + int(dice.expovariate(1 / (1.5 * VISIT - 1.6)))
+            )
             for _ in range(length):
                 type_, action = dice.choice(NAMES)
                 page = PAGES[int(60 * dice.random() ** 3)]
@@ -134,7 +155,11 @@ class Day:
         """What `lines` has seen, in so many parts."""
         for part in range(parts):
             groups = [
-                Group(*name, who[part::parts], [list(column) for column in zip(*rows[part::parts], strict=True)])
+                Group(
+                    *name,
+                    who[part::parts],
+                    [list(column) for column in zip(*rows[part::parts], strict=True)],
+                )
                 for name, (who, rows) in self.groups.items()
                 if len(who) > part
             ]
@@ -142,23 +167,40 @@ class Day:
 
 
 async def load(url: str, crowd: Crowd) -> None:
-    """Fill a new database: rows by COPY before their indexes are made, rollups as compaction would have made them of the same events' deltas."""
+    """Fill a new database: rows by COPY before their indexes are made, rollups as compaction would
+    have made them of the same events' deltas.
+    """
     await asyncio.to_thread(migrate, url, Settings())
     connection = await asyncpg.connect(url)
     layout = await detect(connection)
-    await layout.make_room(connection, [datetime.fromtimestamp(start * 3600, UTC) for start in [*crowd.starts, crowd.last + 24]], Settings())
+    await layout.make_room(
+        connection,
+        [datetime.fromtimestamp(start * 3600, UTC) for start in [*crowd.starts, crowd.last + 24]],
+        Settings(),
+    )
     await connection.execute("UPDATE rollup_since SET start = $1", BEGINNING)
     indexes = await connection.fetch(INDEXES)
     for index in indexes:
         await connection.execute(f"DROP INDEX {index['name']}")
     await connection.execute("ALTER TABLE raw_events DROP CONSTRAINT raw_events_pkey")
     people = [("default", f"user-{number}", number) for number in range(crowd.people)]
-    await connection.copy_records_to_table("people", records=people, columns=("project", "actor", "number"))
-    await connection.execute("INSERT INTO people_last VALUES ('default', $1)", crowd.strangers(crowd.last + 24))
+    await connection.copy_records_to_table(
+        "people", records=people, columns=("project", "actor", "number")
+    )
+    await connection.execute(
+        "INSERT INTO people_last VALUES ('default', $1)", crowd.strangers(crowd.last + 24)
+    )
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
-        await asyncio.to_thread(pool.starmap, _fill, [(url, crowd, crowd.starts[worker::WORKERS]) for worker in range(WORKERS)])
+        await asyncio.to_thread(
+            pool.starmap,
+            _fill,
+            [(url, crowd, crowd.starts[worker::WORKERS]) for worker in range(WORKERS)],
+        )
     await connection.execute("SET maintenance_work_mem = '512MB'")
-    for statement in ("ALTER TABLE raw_events ADD PRIMARY KEY (project, id, timestamp)", *(index["definition"] for index in indexes)):
+    for statement in (
+        "ALTER TABLE raw_events ADD PRIMARY KEY (project, id, timestamp)",
+        *(index["definition"] for index in indexes),
+    ):
         await connection.execute(statement, timeout=3600)
     async with alone(connection, COMPACTION):
         while await compaction.settle(connection):
@@ -176,10 +218,21 @@ async def _days(url: str, crowd: Crowd, starts: range) -> None:
     await connection.execute("SET analytics.storing = 'on'")
     for start in starts:
         day = Day(crowd, start, Settings().rollup_dimensions)
-        await connection.copy_to_table("raw_events", source=_blocks(day.lines()), columns=COLUMNS, timeout=3600)
-        await connection.copy_records_to_table("people", records=[("default", *stranger) for stranger in day.strangers], columns=("project", "actor", "number"))
+        await connection.copy_to_table(
+            "raw_events", source=_blocks(day.lines()), columns=COLUMNS, timeout=3600
+        )
+        await connection.copy_records_to_table(
+            "people",
+            records=[("default", *stranger) for stranger in day.strangers],
+            columns=("project", "actor", "number"),
+        )
         for delta in day.deltas(PARTS if start == crowd.last else 1):
-            await compaction.write(connection, "default", compaction.pack_all(gather([delta])), level=1 if start == crowd.last else REBUILT)
+            await compaction.write(
+                connection,
+                "default",
+                compaction.pack_all(gather([delta])),
+                level=1 if start == crowd.last else REBUILT,
+            )
     await connection.close()
 
 

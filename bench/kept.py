@@ -1,6 +1,8 @@
-"""What an answer costs that was given before: each question whose answers are kept is asked once, and then again and again.
+"""What an answer costs that was given before: each question whose answers are kept is asked once,
+and then again and again.
 
-Whole answers, with a Valkey that holds them; that nothing has changed since is asked of PostgreSQL each time. It is a part of `bench.queries`.
+Whole answers, with a Valkey that holds them; that nothing has changed since is asked of PostgreSQL
+each time. It is a part of `bench.queries`.
 """
 
 import statistics
@@ -26,8 +28,12 @@ from analytics.settings import Settings
 ROUNDS = 51
 
 
-async def kept(url: str, folder: Path, key: Key, asked: Mapping[str, tuple[str, Sequence[tuple[str, str]]]]) -> dict[str, list[float]]:
-    """Milliseconds, sorted, of each name of `asked` (path below /api and parameters); without those that are not kept or take too long to be made."""
+async def kept(
+    url: str, folder: Path, key: Key, asked: Mapping[str, tuple[str, Sequence[tuple[str, str]]]]
+) -> dict[str, list[float]]:
+    """Milliseconds, sorted, of each name of `asked` (path below /api and parameters); without those
+    that are not kept or take too long to be made.
+    """
     found: dict[str, list[float]] = {}
     server = Valkey(folder / "valkey", password="bench")
     server.start()
@@ -47,7 +53,9 @@ async def kept(url: str, folder: Path, key: Key, asked: Mapping[str, tuple[str, 
                 except AnalyticsError:
                     break
                 times.append(1000 * (time.perf_counter() - began))
-                hits += isinstance(answer, Reply) and bool(msgspec.json.decode(answer.body)["meta"]["cached"])
+                hits += isinstance(answer, Reply) and bool(
+                    msgspec.json.decode(answer.body)["meta"]["cached"]
+                )
             if len(times) > ROUNDS:
                 assert hits == ROUNDS, f"{name}: {hits} of {ROUNDS} answers were kept ones"
                 found[name] = sorted(times[1:])

@@ -1,9 +1,12 @@
-"""A load client: connections that each send request after request, counting what was acknowledged; run as a process of its own.
+"""A load client: connections that each send request after request, counting what was acknowledged;
+run as a process of its own.
 
-    python -m bench.load PORT --events 100 [--connections 32] [--seconds 8] [--rate 500] [--path /collect] [--distinct 64]
+python -m bench.load PORT --events 100 [--connections 32] [--seconds 8] [--rate 500] [--path
+/collect] [--distinct 64]
 
-Prints one JSON object. Latencies are those of acknowledged requests. At a fixed rate a request's time runs from when it was due, not from
-when a connection was free for it, so that a server that stalls cannot hide it.
+Prints one JSON object. Latencies are those of acknowledged requests. At a fixed rate a request's
+time runs from when it was due, not from when a connection was free for it, so that a server that
+stalls cannot hide it.
 """
 
 import argparse
@@ -28,8 +31,15 @@ def event(source: random.Random, at: datetime) -> dict[str, Any]:
         "user_id": f"u-{source.randint(1, 5_000)}",
         "event_type": source.choice(TYPES),
         "event_action": source.choice(ACTIONS),
-        "metadata": {"page": f"/p/{source.randint(1, 300)}", "button": f"b{source.randint(1, 50)}", "price": source.randint(1, 1000), "referrer": "google"},
-        "timestamp": (at - timedelta(seconds=source.randint(1, 3600))).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "metadata": {
+            "page": f"/p/{source.randint(1, 300)}",
+            "button": f"b{source.randint(1, 50)}",
+            "price": source.randint(1, 1000),
+            "referrer": "google",
+        },
+        "timestamp": (at - timedelta(seconds=source.randint(1, 3600))).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        ),
     }
 
 
@@ -59,17 +69,24 @@ def segment(source: random.Random, events: int) -> bytes:
                 "messageId": ID_PLACE,
             }
         )
-    return json.dumps({"batch": batch, "sentAt": at.isoformat(), "writeKey": "nobody has registered it"}).encode()
+    return json.dumps(
+        {"batch": batch, "sentAt": at.isoformat(), "writeKey": "nobody has registered it"}
+    ).encode()
 
 
 ID_PLACE = "00000000-0000-4000-8000-000000000000"
-KINDS: dict[str, tuple[str, Callable[[random.Random, int], bytes]]] = {"native": ("/collect", native), "segment": ("/v1/batch", segment)}
+KINDS: dict[str, tuple[str, Callable[[random.Random, int], bytes]]] = {
+    "native": ("/collect", native),
+    "segment": ("/v1/batch", segment),
+}
 
 
 class Load:
     """Requests, in turn from a set of bodies, until the time is over."""
 
-    def __init__(self, port: int, kind: str, events: int, distinct: int, seed: int, path: str | None = None) -> None:
+    def __init__(
+        self, port: int, kind: str, events: int, distinct: int, seed: int, path: str | None = None
+    ) -> None:
         source = random.Random(seed)
         where, make = KINDS[kind]
         self.port = port
@@ -93,13 +110,18 @@ class Load:
         made = [parts[0]]
         for part in parts[1:]:
             text = f"{self.ids.getrandbits(128):032x}"
-            made += (f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}".encode(), part)
+            made += (
+                f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}".encode(),
+                part,
+            )
         return b"".join(made)
 
     async def run(self, connections: int, seconds: float, rate: float | None) -> dict[str, Any]:
         began = time.perf_counter()
         due = iter(()) if rate is None else (began + i / rate for i in range(int(rate * seconds)))
-        await asyncio.gather(*(self._connection(began + seconds, due if rate else None) for _ in range(connections)))
+        await asyncio.gather(
+            *(self._connection(began + seconds, due if rate else None) for _ in range(connections))
+        )
         took = time.perf_counter() - began
         return {
             "requests": self.acknowledged,
@@ -128,7 +150,9 @@ class Load:
                     reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 writer.write(request)
                 head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0))
+                await reader.readexactly(
+                    int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+                )
             except (OSError, asyncio.IncompleteReadError):
                 self.broken += 1
                 reader = writer = None
@@ -143,14 +167,18 @@ class Load:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("port", type=int)
     parser.add_argument("--kind", choices=KINDS, default="native")
     parser.add_argument("--path")
     parser.add_argument("--events", type=int, default=100)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--rate", type=float, help="requests a second; as many as are answered without it")
+    parser.add_argument(
+        "--rate", type=float, help="requests a second; as many as are answered without it"
+    )
     parser.add_argument("--distinct", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()

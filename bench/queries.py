@@ -1,13 +1,17 @@
-"""What every question costs: events of a believable crowd are loaded, and each question is asked again and again, cold and warm.
+"""What every question costs: events of a believable crowd are loaded, and each question is asked
+again and again, cold and warm.
 
-python -m bench.queries [--events 10000000] [--people 100000] [--days 7,30,90] [--zones UTC,Europe/Berlin] [--rounds 21]
-                        [--only WORD] [--folder FOLDER] [--no-growth] [--only-kept] [--write]
+python -m bench.queries [--events 10000000] [--people 100000] [--days 7,30,90] [--zones
+UTC,Europe/Berlin] [--rounds 21] [--only WORD] [--folder FOLDER] [--no-growth] [--only-kept]
+[--write]
 
-Whole answers, from the query string to JSON, without HTTP and without the cache of whole answers. *Cold* is an api that has remembered
-nothing (PostgreSQL and the operating system may have the data in memory), asked again where it says so until it has answered; p50 and p95 are
-of the questions after that; what an answer costs that is kept comes last (`bench/kept.py`). The same is done with a tenth of the events, for
-the growth. The folder keeps the server's files, so that the same data can be asked by another version; without it they are made anew and
-thrown away. --write puts the tables into docs/performance.md.
+Whole answers, from the query string to JSON, without HTTP and without the cache of whole answers.
+*Cold* is an api that has remembered nothing (PostgreSQL and the operating system may have the data
+in memory), asked again where it says so until it has answered; p50 and p95 are of the questions
+after that; what an answer costs that is kept comes last (`bench/kept.py`). The same is done with a
+tenth of the events, for the growth. The folder keeps the server's files, so that the same data can
+be asked by another version; without it they are made anew and thrown away. --write puts the tables
+into docs/performance.md.
 """
 
 import argparse
@@ -72,7 +76,9 @@ class StillQueue:
 
 
 class Times(NamedTuple):
-    """Of one question at one range in one zone: milliseconds, or why there are none; and what was read."""
+    """Of one question at one range in one zone: milliseconds, or why there are none; and what was
+    read.
+    """
 
     cold: float
     warm: list[float]
@@ -88,16 +94,22 @@ class Times(NamedTuple):
         return self.warm[int(0.95 * len(self.warm))]
 
 
-async def ask(engine: AsyncEngine, asked: Asked, parameters: Sequence[tuple[str, str]]) -> tuple[float, Any]:
+async def ask(
+    engine: AsyncEngine, asked: Asked, parameters: Sequence[tuple[str, str]]
+) -> tuple[float, Any]:
     """Milliseconds, and the answer."""
     path, inside = asked.path, {}
     for question in QUESTIONS:
         start, brace, rest = question.path.partition("{id:path}")
-        if path == question.path or (brace and path.startswith(start) and path.endswith(rest) and len(path) > len(start)):
+        if path == question.path or (
+            brace and path.startswith(start) and path.endswith(rest) and len(path) > len(start)
+        ):
             inside = {"id": path[len(start) : len(path) - len(rest)]} if brace else {}
             break
     started = time.perf_counter()
-    found = await answer(question, urlencode(parameters).encode(), inside, KEY, Sources(engine, StillQueue()))  # type: ignore[arg-type]
+    found = await answer(
+        question, urlencode(parameters).encode(), inside, KEY, Sources(engine, StillQueue())
+    )  # type: ignore[arg-type]
     if isinstance(found, Stream):
         async for _ in found.chunks:
             break
@@ -122,14 +134,18 @@ def ranged(asked: Asked, days: int, zone: str, until: datetime) -> list[tuple[st
     return [("last", f"{days - 1}d"), ("to", until.isoformat()), ("tz", zone)]
 
 
-async def timed(url: str, asked: Asked, days: int, zone: str, until: datetime, rounds: int) -> Times:
+async def timed(
+    url: str, asked: Asked, days: int, zone: str, until: datetime, rounds: int
+) -> Times:
     parameters = [*ranged(asked, days, zone, until), *asked.parameters]
     async with opened(url) as engine:
         began, warm = time.perf_counter(), list[float]()
         try:
             found = await insist(engine, asked, parameters)
             cold, began = 1000 * (time.perf_counter() - began), time.perf_counter()
-            while len(warm) < rounds - 1 and (len(warm) < LEAST or time.perf_counter() - began < SECONDS):
+            while len(warm) < rounds - 1 and (
+                len(warm) < LEAST or time.perf_counter() - began < SECONDS
+            ):
                 ms, found = await ask(engine, asked, parameters)
                 warm.append(ms)
         except AnalyticsError as error:
@@ -147,7 +163,13 @@ async def insist(engine: AsyncEngine, asked: Asked, parameters: Sequence[tuple[s
                 raise
 
 
-async def measure(url: str, arguments: argparse.Namespace, days: Sequence[int], zones: Sequence[str], until: datetime) -> dict[tuple[str, int, str], Times]:
+async def measure(
+    url: str,
+    arguments: argparse.Namespace,
+    days: Sequence[int],
+    zones: Sequence[str],
+    until: datetime,
+) -> dict[tuple[str, int, str], Times]:
     gc.freeze()  # as `server.run` does
     found = {}
     print(f"{'ms':38}{'days':>5} {'zone':16}{'cold':>9}{'p50':>9}{'p95':>9}")
@@ -156,13 +178,22 @@ async def measure(url: str, arguments: argparse.Namespace, days: Sequence[int], 
             for range_ in days:
                 if arguments.only not in name:
                     continue
-                times = found[name, range_, zone] = await timed(url, asked, range_, zone, until, arguments.rounds)
+                times = found[name, range_, zone] = await timed(
+                    url, asked, range_, zone, until, arguments.rounds
+                )
                 if times.refused:
                     print(f"{name:38}{range_:5} {zone:16} {times.refused}", flush=True)
                 else:
                     bar = PRECOMPUTED_BAR if asked.precomputed else BAR
-                    note = ("" if times.p95 <= bar else " MISSES") + ("" if asked.precomputed == (times.source == "rollup") else f" {times.source}")
-                    print(f"{name:38}{range_:5} {zone:16}{times.cold:9.1f}{times.p50:9.1f}{times.p95:9.1f}{note}", flush=True)
+                    note = ("" if times.p95 <= bar else " MISSES") + (
+                        ""
+                        if asked.precomputed == (times.source == "rollup")
+                        else f" {times.source}"
+                    )
+                    print(
+                        f"{name:38}{range_:5} {zone:16}{times.cold:9.1f}{times.p50:9.1f}{times.p95:9.1f}{note}",
+                        flush=True,
+                    )
     return found
 
 
@@ -182,9 +213,17 @@ async def size(url: str) -> str:
 
 
 async def check(url: str, day: datetime) -> None:
-    """Raise unless the rollups of a day say what its raw rows say: what is measured must be what the store would have left."""
+    """Raise unless the rollups of a day say what its raw rows say: what is measured must be what
+    the store would have left.
+    """
     connection = await asyncpg.connect(url)
-    async for verdict in verify(connection, "default", day, day + timedelta(hours=1), Dimensions(Settings().rollup_dimensions)):
+    async for verdict in verify(
+        connection,
+        "default",
+        day,
+        day + timedelta(hours=1),
+        Dimensions(Settings().rollup_dimensions),
+    ):
         assert verdict.complete, verdict
         assert not verdict.differences, verdict
     await connection.close()
@@ -211,8 +250,13 @@ async def pack(url: str) -> None:
     connection = await asyncpg.connect(url)
     began = time.perf_counter()
     await pack_days(connection, seconds=float("inf"))
-    days, events = await connection.fetchrow("SELECT count(*), (SELECT count(*) FROM raw_events) FROM packed_days")
-    print(f"{days} days of {events:,} events packed in {time.perf_counter() - began:.1f} s", flush=True)
+    days, events = await connection.fetchrow(
+        "SELECT count(*), (SELECT count(*) FROM raw_events) FROM packed_days"
+    )
+    print(
+        f"{days} days of {events:,} events packed in {time.perf_counter() - began:.1f} s",
+        flush=True,
+    )
     await connection.close()
 
 
@@ -221,7 +265,9 @@ def newest(url: str) -> datetime:
 
     async def read() -> datetime:
         connection = await asyncpg.connect(url)
-        found: datetime = await connection.fetchval("SELECT date_trunc('hour', max(timestamp)) + INTERVAL '1 hour' FROM raw_events")
+        found: datetime = await connection.fetchval(
+            "SELECT date_trunc('hour', max(timestamp)) + INTERVAL '1 hour' FROM raw_events"
+        )
         await connection.close()
         return found
 
@@ -232,9 +278,15 @@ Found = dict[tuple[str, int, str], Times]
 
 
 def table(found: Found, small: Found, days: Sequence[int], zones: Sequence[str]) -> Iterator[str]:
-    """Rows of Markdown: a question, and at each range in the first zone cold, p50 and p95; the p95 of the longest in the others; the growth."""
+    """Rows of Markdown: a question, and at each range in the first zone cold, p50 and p95; the p95
+    of the longest in the others; the growth.
+    """
     longest = days[-1]
-    heads = [f"{range_} days: cold · p50 · p95" for range_ in days] + [f"{zone}, {longest} days: cold · p95" for zone in zones[1:]] + ["growth"]
+    heads = (
+        [f"{range_} days: cold · p50 · p95" for range_ in days]
+        + [f"{zone}, {longest} days: cold · p95" for zone in zones[1:]]
+        + ["growth"]
+    )
     yield f"| ms | {' | '.join(heads)} |"
     yield f"|---|{'---|' * len(heads)}"
     for name, asked in ASKED.items():
@@ -242,13 +294,28 @@ def table(found: Found, small: Found, days: Sequence[int], zones: Sequence[str])
             continue
         bar = PRECOMPUTED_BAR if asked.precomputed else BAR
         cells = []
-        for range_, zone in [*((range_, zones[0]) for range_ in days), *((longest, zone) for zone in zones[1:])]:
+        for range_, zone in [
+            *((range_, zones[0]) for range_ in days),
+            *((longest, zone) for zone in zones[1:]),
+        ]:
             times = found[name, range_, zone]
-            p95 = f"**{times.p95:.0f}**" if not times.refused and times.p95 > bar else "" if times.refused else f"{times.p95:.0f}"
+            p95 = (
+                f"**{times.p95:.0f}**"
+                if not times.refused and times.p95 > bar
+                else ""
+                if times.refused
+                else f"{times.p95:.0f}"
+            )
             middle = f"{times.p50:.0f} · " if not times.refused and zone == zones[0] else ""
-            cells.append("**refused: too slow**" if times.refused else f"{times.cold:.0f} · {middle}{p95}")
+            cells.append(
+                "**refused: too slow**" if times.refused else f"{times.cold:.0f} · {middle}{p95}"
+            )
         before, after = small.get((name, longest, zones[0])), found[name, longest, zones[0]]
-        growth = "" if before is None or before.refused or after.refused else f"{after.p50 / before.p50:.1f}"
+        growth = (
+            ""
+            if before is None or before.refused or after.refused
+            else f"{after.p50 / before.p50:.1f}"
+        )
         yield f"| {name}{' ¹' if asked.precomputed else ''} | {' | '.join(cells)} | {growth} |"
 
 
@@ -272,7 +339,12 @@ def folder(name: str | None) -> Iterator[Path]:
 
 
 def crowd_of(arguments: argparse.Namespace, days: Sequence[int]) -> Crowd:
-    return Crowd(arguments.events, arguments.people, max(days), datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+    return Crowd(
+        arguments.events,
+        arguments.people,
+        max(days),
+        datetime.now(UTC).replace(minute=0, second=0, microsecond=0),
+    )
 
 
 def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int]) -> str:
@@ -281,9 +353,16 @@ def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int])
     crowd = crowd_of(arguments, days)
     small = msgspec.structs.replace(crowd, events=crowd.events // 10)
     url, small_url = ensure(server, crowd), ensure(server, small) if arguments.growth else ""
-    few = asyncio.run(measure(small_url, arguments, days[-1:], zones[:1], newest(small_url))) if small_url else {}
+    few = (
+        asyncio.run(measure(small_url, arguments, days[-1:], zones[:1], newest(small_url)))
+        if small_url
+        else {}
+    )
     found = asyncio.run(measure(url, arguments, days, zones, newest(url)))
-    missed = sum(not times.refused and times.p95 > (PRECOMPUTED_BAR if ASKED[name].precomputed else BAR) for (name, *_), times in found.items())
+    missed = sum(
+        not times.refused and times.p95 > (PRECOMPUTED_BAR if ASKED[name].precomputed else BAR)
+        for (name, *_), times in found.items()
+    )
     refused = sum(bool(times.refused) for times in found.values())
     lines = [
         f"`make bench-queries` on {datetime.now(UTC):%Y-%m-%d}, load {os.getloadavg()[0]:.1f} at its end. {asyncio.run(size(url))}",
@@ -296,7 +375,9 @@ def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder")
     parser.add_argument("--days", default="7,30,90")
     parser.add_argument("--events", type=int, default=10_000_000)
@@ -318,7 +399,11 @@ def main() -> None:
             if not arguments.only_kept:
                 text = report(server, arguments, days)
             url = ensure(server, crowd_of(arguments, days))
-            asked = {name: (one.path, [*ranged(one, days[-1], "UTC", newest(url)), *one.parameters]) for name, one in ASKED.items() if arguments.only in name}
+            asked = {
+                name: (one.path, [*ranged(one, days[-1], "UTC", newest(url)), *one.parameters])
+                for name, one in ASKED.items()
+                if arguments.only in name
+            }
             sentence = said(asyncio.run(kept(url, path, KEY, asked)), days[-1])
         finally:
             server.stop()

@@ -18,30 +18,64 @@ _RARE = [("step", "account:login"), ("step", "commerce:add"), ("step", "commerce
 ASKED = {
     "trends: count": Asked("/trends", [], True),
     "trends: users": Asked("/trends", [("measure", "users")], True),
-    "trends: users, one event": Asked("/trends", [("measure", "users"), ("event", "engagement:click")], True),
-    "trends: users, rolling 7, compared": Asked("/trends", [("measure", "users"), ("rolling", "7"), ("compare", "previous")], True),
+    "trends: users, one event": Asked(
+        "/trends", [("measure", "users"), ("event", "engagement:click")], True
+    ),
+    "trends: users, rolling 7, compared": Asked(
+        "/trends", [("measure", "users"), ("rolling", "7"), ("compare", "previous")], True
+    ),
     "trends: count by page": Asked("/trends", [("by", "metadata.page")], True),
-    "trends: users by country": Asked("/trends", [("measure", "users"), ("by", "metadata.$country")], True),
-    "trends: users by page": Asked("/trends", [("measure", "users"), ("by", "metadata.page")], True),
-    "trends: users, where a dimension": Asked("/trends", [("measure", "users"), ("where", "metadata.$country.eq.DE")], True),
-    "trends: two series and a formula": Asked("/trends", [("series", "users@commerce:buy"), ("series", "users@*"), ("formula", "A/B*100")], True),
+    "trends: users by country": Asked(
+        "/trends", [("measure", "users"), ("by", "metadata.$country")], True
+    ),
+    "trends: users by page": Asked(
+        "/trends", [("measure", "users"), ("by", "metadata.page")], True
+    ),
+    "trends: users, where a dimension": Asked(
+        "/trends", [("measure", "users"), ("where", "metadata.$country.eq.DE")], True
+    ),
+    "trends: two series and a formula": Asked(
+        "/trends",
+        [("series", "users@commerce:buy"), ("series", "users@*"), ("formula", "A/B*100")],
+        True,
+    ),
     "trends: count, where plan=pro": Asked("/trends", [("where", "metadata.plan.eq.pro")]),
-    "trends: users, where plan=pro": Asked("/trends", [("measure", "users"), ("where", "metadata.plan.eq.pro")]),
+    "trends: users, where plan=pro": Asked(
+        "/trends", [("measure", "users"), ("where", "metadata.plan.eq.pro")]
+    ),
     "trends: count by plan": Asked("/trends", [("by", "metadata.plan")]),
     "trends: sessions": Asked("/trends", [("measure", "sessions")]),
-    "trends: sum, one event": Asked("/trends", [("measure", "sum:metadata.amount"), ("event", "commerce:buy")]),
+    "trends: sum, one event": Asked(
+        "/trends", [("measure", "sum:metadata.amount"), ("event", "commerce:buy")]
+    ),
     "trends: p95": Asked("/trends", [("measure", "p95:metadata.ms")]),
-    "trends: p95, one event": Asked("/trends", [("measure", "p95:metadata.ms"), ("event", "commerce:buy")]),
-    "breakdown: count, users by page": Asked("/breakdown", [("by", "metadata.page"), ("measure", "count,users"), ("limit", "100")], True),
-    "breakdown: users by event type": Asked("/breakdown", [("by", "event_type"), ("measure", "users")], True),
-    "breakdown: count, users by plan": Asked("/breakdown", [("by", "metadata.plan"), ("measure", "count,users")]),
-    "breakdown: count by plan and page": Asked("/breakdown", [("by", "metadata.plan,metadata.page")]),
+    "trends: p95, one event": Asked(
+        "/trends", [("measure", "p95:metadata.ms"), ("event", "commerce:buy")]
+    ),
+    "breakdown: count, users by page": Asked(
+        "/breakdown", [("by", "metadata.page"), ("measure", "count,users"), ("limit", "100")], True
+    ),
+    "breakdown: users by event type": Asked(
+        "/breakdown", [("by", "event_type"), ("measure", "users")], True
+    ),
+    "breakdown: count, users by plan": Asked(
+        "/breakdown", [("by", "metadata.plan"), ("measure", "count,users")]
+    ),
+    "breakdown: count by plan and page": Asked(
+        "/breakdown", [("by", "metadata.plan,metadata.page")]
+    ),
     "funnel: three frequent steps": Asked("/funnel", _FREQUENT),
     "funnel: three rare steps": Asked("/funnel", _RARE),
     "funnel: three rare steps by country": Asked("/funnel", [*_RARE, ("by", "metadata.$country")]),
     "retention: days": Asked("/retention", [("periods", "14")], True),
-    "retention: days, recurring, after": Asked("/retention", [("periods", "30"), ("mode", "recurring"), ("bound", "after")], True),
-    "retention: weeks, of two events": Asked("/retention", [("periods", "8"), ("period", "week"), ("start", "account:login"), ("return", "commerce")], True),
+    "retention: days, recurring, after": Asked(
+        "/retention", [("periods", "30"), ("mode", "recurring"), ("bound", "after")], True
+    ),
+    "retention: weeks, of two events": Asked(
+        "/retention",
+        [("periods", "8"), ("period", "week"), ("start", "account:login"), ("return", "commerce")],
+        True,
+    ),
     "paths": Asked("/paths"),
     "paths, from an event": Asked("/paths", [("start", "commerce:buy")]),
     "paths of sessions": Asked("/paths", [("unit", "session")]),

@@ -33,11 +33,21 @@ class Report:
     def write(self) -> None:
         """Put it in the place of what the last run wrote."""
         begin, end = f"<!-- bench {self.section} -->", f"<!-- /bench {self.section} -->"
-        text = "\n".join([begin, *self.lines, "", f"Written by `make bench SECTIONS={self.section}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.", end])
+        text = "\n".join(
+            [
+                begin,
+                *self.lines,
+                "",
+                f"Written by `make bench SECTIONS={self.section}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.",
+                end,
+            ]
+        )
         page = PAGE.read_text()
         if begin not in page:
             raise SystemExit(f"{PAGE} has no place for the section {self.section}")
-        PAGE.write_text(re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: text, page, flags=re.DOTALL))
+        PAGE.write_text(
+            re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: text, page, flags=re.DOTALL)
+        )
 
 
 def spread(values: Sequence[float], form: str = ",.0f") -> str:
@@ -51,7 +61,10 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 def milliseconds(seconds: Sequence[float]) -> tuple[str, str]:
     """Median and p99."""
-    return f"{percentile(seconds, 0.5) * 1000:,.1f} ms", f"{percentile(seconds, 0.99) * 1000:,.1f} ms"
+    return (
+        f"{percentile(seconds, 0.5) * 1000:,.1f} ms",
+        f"{percentile(seconds, 0.99) * 1000:,.1f} ms",
+    )
 
 
 def met(ratio: float, bar: float) -> str:

@@ -1,4 +1,5 @@
-"""What the precomputed layer costs: events stored per second with and without it, in turns on one server, and its share of the disk.
+"""What the precomputed layer costs: events stored per second with and without it, in turns on one
+server, and its share of the disk.
 
 python -m bench.rollups [--events 40000] [--batch 500] [--rounds 5] [--people 100000]
 """
@@ -35,7 +36,9 @@ FROM pg_class WHERE relkind IN ('r', 'm')
 class Nothing(Recorder):
     """The store as it was without the layer."""
 
-    async def record(self, connection: asyncpg.Connection, events: Sequence[Event]) -> Mapping[Name, int]:
+    async def record(
+        self, connection: asyncpg.Connection, events: Sequence[Event]
+    ) -> Mapping[Name, int]:
         return {}
 
 
@@ -58,7 +61,19 @@ def events(n: int, people: int, dice: random.Random) -> list[Event]:
         }
         at = now - timedelta(seconds=dice.random() * 120)
         user = f"user-{person}" if person % 10 < 3 else None
-        made.append(Event("default", uuid.uuid4(), f"s{person}", user, *dice.choice(NAMES), msgspec.json.encode(metadata), at, now, named=True))
+        made.append(
+            Event(
+                "default",
+                uuid.uuid4(),
+                f"s{person}",
+                user,
+                *dice.choice(NAMES),
+                msgspec.json.encode(metadata),
+                at,
+                now,
+                named=True,
+            )
+        )
     return made
 
 
@@ -87,7 +102,10 @@ async def measure(url: str, arguments: argparse.Namespace) -> None:
     for turn in range(2 * arguments.rounds + 2):
         name, store = (("with", with_), ("without", without))[turn % 2]
         made = events(arguments.events, arguments.people, dice)
-        jobs = [Job(f"{uuid.uuid4().hex}.{arguments.batch}", made[at : at + arguments.batch]) for at in range(0, len(made), arguments.batch)]
+        jobs = [
+            Job(f"{uuid.uuid4().hex}.{arguments.batch}", made[at : at + arguments.batch])
+            for at in range(0, len(made), arguments.batch)
+        ]
         rate = await stored(store, jobs, settings.concurrency)
         if turn > 1:
             rates[name].append(rate)
@@ -105,11 +123,18 @@ async def measure(url: str, arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=40_000)
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--people", type=int, default=100_000, help="few are soon known; of many, most are new, which costs more")
+    parser.add_argument(
+        "--people",
+        type=int,
+        default=100_000,
+        help="few are soon known; of many, most are new, which costs more",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="analytics-bench-") as name:
         folder = Path(name)

@@ -1,4 +1,6 @@
-"""What is measured, a function a section: each prints its table, holds itself to its bars, and checks that nothing acknowledged was lost."""
+"""What is measured, a function a section: each prints its table, holds itself to its bars, and
+checks that nothing acknowledged was lost.
+"""
 
 import asyncio
 import itertools
@@ -57,9 +59,16 @@ def nothing_lost(at: Stand, counted: list[int]) -> Iterator[None]:
     at.drained()
     stored, acknowledged = at.rows() - before, sum(counted)
     books = {name.decode(): int(n) for name, n in at.redis("HGETALL", "analytics:books").items()}
-    balance = books.get("stored", 0) + books.get("duplicate", 0) + books.get("dead_lettered", 0) + books.get("queued", 0)
+    balance = (
+        books.get("stored", 0)
+        + books.get("duplicate", 0)
+        + books.get("dead_lettered", 0)
+        + books.get("queued", 0)
+    )
     if stored < acknowledged or books.get("accepted", 0) != balance:
-        raise Lost(f"{acknowledged} events were acknowledged and {stored} stored; the books: {books}")
+        raise Lost(
+            f"{acknowledged} events were acknowledged and {stored} stored; the books: {books}"
+        )
 
 
 def _ratio(ours: list[float], limit: list[float]) -> float:
@@ -75,7 +84,9 @@ def bare(at: Stand) -> Role:
 
 
 def mirror_keys(at: Stand) -> None:
-    """Let a processor put the keys where collectors look for them; before that nobody's key can be checked."""
+    """Let a processor put the keys where collectors look for them; before that nobody's key can be
+    checked.
+    """
     processor = at.start("processor")
     while not at.redis("EXISTS", key_mirror.SYNCED):
         time.sleep(0.05)
@@ -83,8 +94,17 @@ def mirror_keys(at: Stand) -> None:
 
 
 def collector(report: Report, effort: Effort) -> None:
-    """Requests a second against a bare route on the same server, in turns; no processor runs meanwhile, so that the rest of the machine is free."""
-    report.head("a request holds", "collector, requests/s", "bare route, requests/s", "ratio", "ratio by CPU time", "bar")
+    """Requests a second against a bare route on the same server, in turns; no processor runs
+    meanwhile, so that the rest of the machine is free.
+    """
+    report.head(
+        "a request holds",
+        "collector, requests/s",
+        "bare route, requests/s",
+        "ratio",
+        "ratio by CPU time",
+        "bar",
+    )
     kinds = (
         ("one event", "native", 1, 512),
         ("100 events", "native", 100, 64),
@@ -93,14 +113,19 @@ def collector(report: Report, effort: Effort) -> None:
     )
     with stand() as at:
         mirror_keys(at)
-        limit, ours = bare(at), at.start("collector", MAX_QUEUED_EVENTS="100000000")  # nobody drains it meanwhile
+        limit, ours = (
+            bare(at),
+            at.start("collector", MAX_QUEUED_EVENTS="100000000"),
+        )  # nobody drains it meanwhile
         taken: list[int] = []
         for name, kind, events, distinct in kinds:
             rates: dict[Role, list[float]] = {ours: [], limit: []}
             costs: dict[Role, list[float]] = {ours: [], limit: []}
             for _, role in itertools.product(range(effort.rounds), rates):
                 used = cpu_seconds(role.pid)
-                found = load(role.port, kind=kind, events=events, distinct=distinct, seconds=effort.seconds)
+                found = load(
+                    role.port, kind=kind, events=events, distinct=distinct, seconds=effort.seconds
+                )
                 if not found["requests"]:
                     raise SystemExit(f"the {role.name} refused every request")
                 rates[role].append(found["requests"] / found["seconds"])
@@ -109,7 +134,14 @@ def collector(report: Report, effort: Effort) -> None:
                     taken.append(found["events"])
             ratio, by_cpu = _ratio(rates[ours], rates[limit]), _ratio(costs[limit], costs[ours])
             bar = met(ratio, 0.6) if (kind, events) == ("native", 1) else ""
-            report.row(name, spread(rates[ours]), spread(rates[limit]), f"{ratio:.2f}", f"{by_cpu:.2f}", bar)
+            report.row(
+                name,
+                spread(rates[ours]),
+                spread(rates[limit]),
+                f"{ratio:.2f}",
+                f"{by_cpu:.2f}",
+                bar,
+            )
         at.stop(limit, ours)
         with nothing_lost(at, taken):
             at.start("processor")
@@ -119,7 +151,14 @@ def collector(report: Report, effort: Effort) -> None:
 
 def store(report: Report, effort: Effort) -> None:
     """Rows a second through the store against plain COPY into the same indexed table, in turns."""
-    report.head("events in a transaction", "store, rows/s", "COPY, rows/s", "ratio", "the same with ids", "bar")
+    report.head(
+        "events in a transaction",
+        "store, rows/s",
+        "COPY, rows/s",
+        "ratio",
+        "the same with ids",
+        "bar",
+    )
     with stand() as at:
         asyncio.run(_store(at, report, effort))
 
@@ -132,7 +171,10 @@ async def _store(at: Stand, report: Report, effort: Effort) -> None:
     def made(batch: int, total: int) -> list[list[Event]]:
         """Batches as the collector writes them, with new ids."""
         now = datetime.now(UTC)
-        return [native.decode(client.native(source, batch), now, project="default").events for _ in range(total // batch)]
+        return [
+            native.decode(client.native(source, batch), now, project="default").events
+            for _ in range(total // batch)
+        ]
 
     async def stored(batches: list[list[Event]]) -> None:
         for events in batches:
@@ -147,7 +189,13 @@ async def _store(at: Stand, report: Report, effort: Effort) -> None:
             await connection.execute("reset analytics.storing")
 
     async def named(batches: list[list[Event]]) -> None:
-        fresh = [[Event(*[getattr(event, name) for name in Event.__struct_fields__[:-1]], named=True) for event in events] for events in batches]
+        fresh = [
+            [
+                Event(*[getattr(event, name) for name in Event.__struct_fields__[:-1]], named=True)
+                for event in events
+            ]
+            for events in batches
+        ]
         await stored(fresh)
 
     ways: tuple[Callable[[list[list[Event]]], Any], ...] = (stored, copied, named)
@@ -162,7 +210,14 @@ async def _store(at: Stand, report: Report, effort: Effort) -> None:
                 if turn:
                     rates[place].append(sum(map(len, batches)) / (time.perf_counter() - began))
         ratio, with_ids = (_ratio(rates[place], rates[1]) for place in (0, 2))
-        report.row(f"{batch:,}", spread(rates[0]), spread(rates[1]), f"{ratio:.2f}", f"{with_ids:.2f}", met(min(ratio, with_ids), 0.4))
+        report.row(
+            f"{batch:,}",
+            spread(rates[0]),
+            spread(rates[1]),
+            f"{ratio:.2f}",
+            f"{with_ids:.2f}",
+            met(min(ratio, with_ids), 0.4),
+        )
     await opened.close()
 
 
@@ -176,8 +231,17 @@ def _peak(at: Stand, port: int, events: int, effort: Effort, taken: list[int]) -
 
 
 def journey(report: Report, effort: Effort) -> None:
-    """All of an event's way: landed a second and what it costs each process; then, at half that rate, how long everybody waits."""
-    report.head("events a request", "landed/s", *(f"{name}, µs of CPU an event" for name in ("collector", "processor", "PostgreSQL", "Valkey")))
+    """All of an event's way: landed a second and what it costs each process; then, at half that
+    rate, how long everybody waits.
+    """
+    report.head(
+        "events a request",
+        "landed/s",
+        *(
+            f"{name}, µs of CPU an event"
+            for name in ("collector", "processor", "PostgreSQL", "Valkey")
+        ),
+    )
     with stand() as at:
         roles = {name: at.start(name) for name in ("collector", "processor", "api", "realtime")}
         port, taken = roles["collector"].port, list[int]()
@@ -186,17 +250,40 @@ def journey(report: Report, effort: Effort) -> None:
             for events in (1, 100):
                 taken.append(load(port, events=events, seconds=1)["events"])
                 at.drained()
-                pids = (roles["collector"].pid, roles["processor"].pid, at.postgres.pid, at.valkey.pid)
+                pids = (
+                    roles["collector"].pid,
+                    roles["processor"].pid,
+                    at.postgres.pid,
+                    at.valkey.pid,
+                )
                 before, already = [cpu_seconds(pid) for pid in pids], sum(taken)
                 rates = [_peak(at, port, events, effort, taken) for _ in range(effort.rounds)]
                 new = sum(taken) - already
                 peaks[events] = statistics.median(rates)
-                costs = [(cpu_seconds(pid) - used) / new * 1e6 for pid, used in zip(pids, before, strict=True)]
-                report.row(str(events), spread([rate * events for rate in rates]), *(f"{cost:.1f}" for cost in costs))
+                costs = [
+                    (cpu_seconds(pid) - used) / new * 1e6
+                    for pid, used in zip(pids, before, strict=True)
+                ]
+                report.row(
+                    str(events),
+                    spread([rate * events for rate in rates]),
+                    *(f"{cost:.1f}" for cost in costs),
+                )
             report.head("at half the peak rate", "median", "p99", "bar")
             for events, peak in peaks.items():
                 background = subprocess.Popen(
-                    [sys.executable, "-m", "bench.load", str(port), "--events", str(events), "--rate", str(peak / 2), "--seconds", str(2 * effort.seconds + 4)],
+                    [
+                        sys.executable,
+                        "-m",
+                        "bench.load",
+                        str(port),
+                        "--events",
+                        str(events),
+                        "--rate",
+                        str(peak / 2),
+                        "--seconds",
+                        str(2 * effort.seconds + 4),
+                    ],
                     stdout=subprocess.PIPE,
                     text=True,
                 )
@@ -211,22 +298,40 @@ def journey(report: Report, effort: Effort) -> None:
                     (f"acknowledged → answered, {what}", answers, 2.0),
                     (f"acknowledged → WebSocket, {what}", sockets, 1.0),
                 ):
-                    report.row(name, *milliseconds(waits), below(percentile(waits, 0.99) * 1000, bar * 1000, "ms"))
+                    report.row(
+                        name,
+                        *milliseconds(waits),
+                        below(percentile(waits, 0.99) * 1000, bar * 1000, "ms"),
+                    )
     report.say(f"{sum(taken):,} events acknowledged, all of them stored, the books balanced.")
 
 
-async def _waits(roles: dict[str, Role], events: int, effort: Effort, taken: list[int]) -> tuple[list[float], list[float]]:
-    """Seconds from an acknowledgement to the first answer that counts the event, and to the event on a WebSocket."""
+async def _waits(
+    roles: dict[str, Role], events: int, effort: Effort, taken: list[int]
+) -> tuple[list[float], list[float]]:
+    """Seconds from an acknowledgement to the first answer that counts the event, and to the event
+    on a WebSocket.
+    """
     answered, shown = [], []
     end = time.perf_counter() + 2 * effort.seconds + 2
-    async with connect(f"ws://127.0.0.1:{roles['realtime'].port}/realtime", additional_headers={"Authorization": f"Bearer {KEY}"}) as socket:
+    async with connect(
+        f"ws://127.0.0.1:{roles['realtime'].port}/realtime",
+        additional_headers={"Authorization": f"Bearer {KEY}"},
+    ) as socket:
         await socket.send('{"type": "subscribe", "id": "a", "channel": "events", "event": "probe"}')
         await socket.recv()
         for _ in range(events):
             if time.perf_counter() > end:
                 break
             event_id = str(uuid.uuid4())
-            body = json.dumps({"id": event_id, "session_id": "probe", "event_type": "probe", "event_action": "probe"}).encode()
+            body = json.dumps(
+                {
+                    "id": event_id,
+                    "session_id": "probe",
+                    "event_type": "probe",
+                    "event_action": "probe",
+                }
+            ).encode()
             await asyncio.to_thread(_post, roles["collector"].port, body)
             taken.append(1)
             began = time.perf_counter()
@@ -245,38 +350,54 @@ async def _hear(socket: ClientConnection, began: float) -> float:
 
 
 def _post(port: int, body: bytes) -> None:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/collect", body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/collect", body, {"Content-Type": "application/json"}
+    )
     urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - always our own http://127.0.0.1
 
 
 def _stored(port: int, event_id: str) -> bool:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/events/{event_id}", headers={"X-API-Key": KEY})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/events/{event_id}", headers={"X-API-Key": KEY}
+    )
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - always our own http://127.0.0.1
         return bool(json.load(answer)["data"]["status"] == "stored")
 
 
 def fanout(report: Report, effort: Effort) -> None:
-    """One event to a thousand WebSockets: from its acknowledgement until the median and the last of them have it."""
+    """One event to a thousand WebSockets: from its acknowledgement until the median and the last of
+    them have it.
+    """
     report.head("WebSockets", "events", "median socket", "last socket", "memory of realtime")
     with stand() as at:
         roles = {name: at.start(name) for name in ("collector", "processor", "realtime")}
         heard, last = asyncio.run(_fan(roles, effort))
         report.row(
-            f"{effort.sockets:,}", str(len(last)), *(milliseconds(found)[0] for found in (heard, last)), f"{startup.memory_mb(roles['realtime'].pid):.0f} MB"
+            f"{effort.sockets:,}",
+            str(len(last)),
+            *(milliseconds(found)[0] for found in (heard, last)),
+            f"{startup.memory_mb(roles['realtime'].pid):.0f} MB",
         )
 
 
 async def _fan(roles: dict[str, Role], effort: Effort) -> tuple[list[float], list[float]]:
-    url, headers = f"ws://127.0.0.1:{roles['realtime'].port}/realtime", {"Authorization": f"Bearer {KEY}"}
+    url, headers = (
+        f"ws://127.0.0.1:{roles['realtime'].port}/realtime",
+        {"Authorization": f"Bearer {KEY}"},
+    )
     sockets = []
     for _ in range(effort.sockets):
-        socket = await connect(url, additional_headers=headers, compression=None, open_timeout=30, ping_interval=None)
+        socket = await connect(
+            url, additional_headers=headers, compression=None, open_timeout=30, ping_interval=None
+        )
         await socket.send('{"type": "subscribe", "id": "a", "channel": "events"}')
         await socket.recv()
         sockets.append(socket)
     heard, last = [], []
     for _ in range(5 * effort.rounds):
-        body = json.dumps({"session_id": "probe", "event_type": "probe", "event_action": "probe"}).encode()
+        body = json.dumps(
+            {"session_id": "probe", "event_type": "probe", "event_action": "probe"}
+        ).encode()
         await asyncio.to_thread(_post, roles["collector"].port, body)
         began = time.perf_counter()
         times = await asyncio.gather(*(_hear(socket, began) for socket in sockets))
@@ -304,8 +425,16 @@ def whole(report: Report, effort: Effort) -> None:
     """`analytics run`: to the first accepted event, and its memory when idle."""
     again, idle = startup.starts(effort.starts)
     report.head("what", "median and spread", "bar")
-    report.row("`analytics run` on an existing data folder, to the first accepted event", spread(again, ".1f") + " s", below(statistics.median(again), 5, "s"))
-    report.row("idle memory, servers included (proportional set size)", spread(idle) + " MB", below(statistics.median(idle), 400, "MB"))
+    report.row(
+        "`analytics run` on an existing data folder, to the first accepted event",
+        spread(again, ".1f") + " s",
+        below(statistics.median(again), 5, "s"),
+    )
+    report.row(
+        "idle memory, servers included (proportional set size)",
+        spread(idle) + " MB",
+        below(statistics.median(idle), 400, "MB"),
+    )
 
 
 NGINX = """
@@ -338,14 +467,21 @@ def scaling(report: Report, effort: Effort) -> None:
                     folder, port = Path(at.folder) / "nginx", free_port()
                     folder.mkdir(exist_ok=True)
                     servers = " ".join(f"server 127.0.0.1:{role.port};" for role in collectors)
-                    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, servers=servers, port=port))
+                    (folder / "nginx.conf").write_text(
+                        NGINX.format(folder=folder, servers=servers, port=port)
+                    )
                     proxy = Role("nginx", [nginx, "-c", str(folder / "nginx.conf")], port, {})
                     at.roles.append(proxy)
                     taken.append(load(port, events=events, seconds=1)["events"])
                     at.drained()
                     rates[count].append(_peak(at, port, events, effort, taken) * events)
                     at.stop(proxy, *collectors, *processors)
-                report.row(str(events), spread(rates[1]), spread(rates[2]), f"{_ratio(rates[2], rates[1]):.2f}")
+                report.row(
+                    str(events),
+                    spread(rates[1]),
+                    spread(rates[2]),
+                    f"{_ratio(rates[2], rates[1]):.2f}",
+                )
 
 
 SECTIONS: dict[str, Callable[[Report, Effort], None]] = {

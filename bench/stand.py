@@ -39,7 +39,14 @@ def cpu_seconds(pid: int) -> float:
 class Role:
     """A role, or another server, as a process that answers on a port."""
 
-    def __init__(self, name: str, argv: Sequence[str], port: int, variables: Mapping[str, str], path: str = "/health/live") -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        port: int,
+        variables: Mapping[str, str],
+        path: str = "/health/live",
+    ) -> None:
         self.name = name
         self.port = port
         self.process = subprocess.Popen(argv, env={**os.environ, **variables})
@@ -71,11 +78,15 @@ class Role:
 
 
 class Stand:
-    """A PostgreSQL and a Valkey of our own in a temporary folder, and the roles that are started on them."""
+    """A PostgreSQL and a Valkey of our own in a temporary folder, and the roles that are started on
+    them.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.postgres = Postgres(folder / "postgres", password="bench", shared_buffers="512MB", max_wal_size="4GB")
+        self.postgres = Postgres(
+            folder / "postgres", password="bench", shared_buffers="512MB", max_wal_size="4GB"
+        )
         self.valkey = Valkey(folder / "valkey", password="bench", maxmemory="2gb")
         self.roles: list[Role] = []
 
@@ -95,9 +106,23 @@ class Stand:
     def start(self, role: str, **variables: str) -> Role:
         """One role as a process, as an operator would start it."""
         port = free_port()
-        urls = {"REDIS_URL": self.valkey.url, "DATABASE_URL": self.postgres.url(DATABASE), "API_KEYS": KEY, "HOST": "127.0.0.1", "PORT": str(port)}
-        environment = {**urls, "LOG_LEVEL": "error", "ENVIRONMENT": "production", "SHUTDOWN_DELAY": "0", **variables}
-        started = Role(role, [sys.executable, "-m", "analytics", "run", f"--role={role}"], port, environment)
+        urls = {
+            "REDIS_URL": self.valkey.url,
+            "DATABASE_URL": self.postgres.url(DATABASE),
+            "API_KEYS": KEY,
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+        }
+        environment = {
+            **urls,
+            "LOG_LEVEL": "error",
+            "ENVIRONMENT": "production",
+            "SHUTDOWN_DELAY": "0",
+            **variables,
+        }
+        started = Role(
+            role, [sys.executable, "-m", "analytics", "run", f"--role={role}"], port, environment
+        )
         self.roles.append(started)
         return started
 
@@ -110,7 +135,16 @@ class Stand:
         return int(self.sql("select count(*) from raw_events"))
 
     def sql(self, statement: str) -> str:
-        psql = [self.postgres.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.postgres.url(DATABASE), "-c", statement]
+        psql = [
+            self.postgres.program("psql"),
+            "-XqAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            self.postgres.url(DATABASE),
+            "-c",
+            statement,
+        ]
         return subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip()
 
     def queued(self) -> int:
@@ -144,7 +178,17 @@ def stand() -> Iterator[Stand]:
 
 def load(port: int, **options: Any) -> dict[str, Any]:
     """Run the load client to its end; what it counted."""
-    words = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
-    done = subprocess.run([sys.executable, "-m", "bench.load", str(port), *words], capture_output=True, text=True, check=True)
+    words = [
+        word
+        for name, value in options.items()
+        if value is not None
+        for word in (f"--{name}", str(value))
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load", str(port), *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     return found

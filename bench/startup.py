@@ -1,9 +1,11 @@
-"""`analytics run` as a whole: seconds to the first accepted event, idle memory, and acknowledged → answered, → WebSocket.
+"""`analytics run` as a whole: seconds to the first accepted event, idle memory, and acknowledged →
+answered, → WebSocket.
 
     .venv/bin/python bench/startup.py [--rounds 5] [--events 50]
 
-Needs no server: it starts the platform in a temporary folder, as a user would, and ends it. Memory is the proportional set size (shared
-pages divided among those who share them) of the process and of all its children, 10 s after the last request.
+Needs no server: it starts the platform in a temporary folder, as a user would, and ends it. Memory
+is the proportional set size (shared pages divided among those who share them) of the process and of
+all its children, 10 s after the last request.
 """
 
 import argparse
@@ -37,7 +39,9 @@ def memory_mb(pid: int) -> float:
     while pids:
         pid = pids.pop()
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1])
+        total += int(
+            next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]
+        )
         for children in Path(f"/proc/{pid}/task").glob("*/children"):
             pids += map(int, children.read_text().split())
     return total / 1024
@@ -70,8 +74,14 @@ class Run:
 
     def send(self, event_id: str) -> bool:
         """Whether an event was acknowledged."""
-        body = json.dumps({"id": event_id, "session_id": "s", "event_type": "engagement", "event_action": "click"}).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['collector']}/collect", body, {"Content-Type": "application/json"})
+        body = json.dumps(
+            {"id": event_id, "session_id": "s", "event_type": "engagement", "event_action": "click"}
+        ).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.ports['collector']}/collect",
+            body,
+            {"Content-Type": "application/json"},
+        )
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - always our own http://127.0.0.1
                 return bool(answer.status == 202)
@@ -79,7 +89,10 @@ class Run:
             return False
 
     def stored(self, event_id: str) -> bool:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['api']}/api/events/{event_id}", headers={"X-API-Key": self.key})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.ports['api']}/api/events/{event_id}",
+            headers={"X-API-Key": self.key},
+        )
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - always our own http://127.0.0.1
             return bool(json.load(answer)["data"]["status"] == "stored")
 
@@ -117,7 +130,9 @@ async def watched(running: Run, events: int) -> list[float]:
     """Seconds from an acknowledgement to the event on a WebSocket; 0 when the socket was first."""
     seconds = []
     headers = {"Authorization": f"Bearer {running.key}"}
-    async with connect(f"ws://127.0.0.1:{running.ports['realtime']}/realtime", additional_headers=headers) as socket:
+    async with connect(
+        f"ws://127.0.0.1:{running.ports['realtime']}/realtime", additional_headers=headers
+    ) as socket:
         await socket.send('{"type": "subscribe", "id": "a", "channel": "events"}')
         await socket.recv()
         for _ in range(events):
@@ -149,11 +164,15 @@ def starts(rounds: int) -> tuple[list[float], list[float]]:
 def row(name: str, values: list[float], unit: str, scale: float = 1.0) -> None:
     ordered = sorted(value * scale for value in values)
     worst = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-    print(f"| {name} | {statistics.median(ordered):.1f} {unit} | {worst:.1f} {unit} | {len(ordered)} |")
+    print(
+        f"| {name} | {statistics.median(ordered):.1f} {unit} | {worst:.1f} {unit} | {len(ordered)} |"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=50)
     arguments = parser.parse_args()

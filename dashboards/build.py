@@ -1,6 +1,8 @@
-"""The dashboards as a table of panels; `python dashboards/build.py` writes the JSON that Grafana imports.
+"""The dashboards as a table of panels; `python dashboards/build.py` writes the JSON that Grafana
+imports.
 
-A panel is a line here and forty in the JSON, and the four dashboards look alike because nothing but this decides how they look.
+A panel is a line here and forty in the JSON, and the four dashboards look alike because nothing but
+this decides how they look.
 """
 
 import json
@@ -16,7 +18,9 @@ GREEN, YELLOW, RED = "green", "#EAB839", "red"
 
 
 class Panel(NamedTuple):
-    """One panel: queries are (what the legend says, PromQL or SQL); `steps` are the bounds at which green turns yellow and red."""
+    """One panel: queries are (what the legend says, PromQL or SQL); `steps` are the bounds at which
+    green turns yellow and red.
+    """
 
     title: str
     help: str
@@ -29,20 +33,45 @@ class Panel(NamedTuple):
     sql: bool = False
 
 
-def stat(title: str, help_: str, query: str, unit: str = "short", steps: tuple[float, ...] = (), *, sql: bool = False) -> Panel:
+def stat(
+    title: str,
+    help_: str,
+    query: str,
+    unit: str = "short",
+    steps: tuple[float, ...] = (),
+    *,
+    sql: bool = False,
+) -> Panel:
     return Panel(title, help_, [("", query)], "stat", unit, 4, steps, sql=sql)
 
 
 RATE = "[$__rate_interval]"
 QUEUE = [
-    stat("Waiting events", "In the queue now. The target is fewer than 1,000.", "max(analytics_queue_depth)", steps=(1000, 100_000)),
-    stat("Oldest waits", "Age of the oldest job in the queue.", "max(analytics_queue_oldest_seconds)", "s", (60, 300)),
+    stat(
+        "Waiting events",
+        "In the queue now. The target is fewer than 1,000.",
+        "max(analytics_queue_depth)",
+        steps=(1000, 100_000),
+    ),
+    stat(
+        "Oldest waits",
+        "Age of the oldest job in the queue.",
+        "max(analytics_queue_oldest_seconds)",
+        "s",
+        (60, 300),
+    ),
 ]
 
 
 def quantiles(metric: str, by: str = "") -> list[tuple[str, str]]:
     labels, legend = (f"le, {by}", f" {{{{{by}}}}}") if by else ("le", "")
-    return [(f"p{q}{legend}", f"histogram_quantile(0.{q}, sum by ({labels}) (rate({metric}_bucket{RATE})))") for q in (50, 95, 99)]
+    return [
+        (
+            f"p{q}{legend}",
+            f"histogram_quantile(0.{q}, sum by ({labels}) (rate({metric}_bucket{RATE})))",
+        )
+        for q in (50, 95, 99)
+    ]
 
 
 COLLECTOR = [
@@ -120,7 +149,8 @@ SEEN = """raw_events AS e LEFT JOIN identity_links AS known ON known.project = e
 WHERE = "e.project = '$project' AND $__timeFilter(timestamp)"
 PERSON = "coalesce(person, user_id, session_id)"
 NONE = ord("$")
-"""How a session_id begins that tells none, as a number: to Grafana the character begins a variable."""
+"""How a session_id begins that tells none, as a number: to Grafana the character begins a variable.
+"""
 SESSIONS = (
     f"SELECT (SELECT count(DISTINCT session_id) FROM {SEEN} WHERE {WHERE} AND ascii(session_id) <> {NONE})"  # noqa: S608
     f" + (SELECT count(*) FROM (SELECT timestamp - lag(timestamp) OVER (PARTITION BY {PERSON} ORDER BY timestamp) AS silence"
@@ -153,10 +183,30 @@ BUSINESS = [
 ]  # fmt: skip
 
 DASHBOARDS = {
-    "collector-metrics": ("Analytics / Collector", "now-3h", "Ingestion: how much comes in, how fast it is acknowledged, what is refused.", COLLECTOR),
-    "processor-metrics": ("Analytics / Processor", "now-3h", "Processing: the queue, the transactions, the books.", PROCESSOR),
-    "api-metrics": ("Analytics / Api and realtime", "now-3h", "Answers: latency and errors of questions, live connections.", API),
-    "business-metrics": ("Analytics / Business", "now-7d", "What people do, from the events themselves.", BUSINESS),
+    "collector-metrics": (
+        "Analytics / Collector",
+        "now-3h",
+        "Ingestion: how much comes in, how fast it is acknowledged, what is refused.",
+        COLLECTOR,
+    ),
+    "processor-metrics": (
+        "Analytics / Processor",
+        "now-3h",
+        "Processing: the queue, the transactions, the books.",
+        PROCESSOR,
+    ),
+    "api-metrics": (
+        "Analytics / Api and realtime",
+        "now-3h",
+        "Answers: latency and errors of questions, live connections.",
+        API,
+    ),
+    "business-metrics": (
+        "Analytics / Business",
+        "now-7d",
+        "What people do, from the events themselves.",
+        BUSINESS,
+    ),
 }
 
 
@@ -175,7 +225,13 @@ def panel(number: int, made: Panel, x: int, y: int) -> dict[str, Any]:
         }
     if made.kind == "stat":
         colours = zip((GREEN, YELLOW, RED), (None, *made.steps), strict=False)
-        defaults |= {"color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": [{"color": c, "value": v} for c, v in colours]}}
+        defaults |= {
+            "color": {"mode": "thresholds"},
+            "thresholds": {
+                "mode": "absolute",
+                "steps": [{"color": c, "value": v} for c, v in colours],
+            },
+        }
     return {
         "id": number,
         "type": kind,
@@ -185,22 +241,48 @@ def panel(number: int, made: Panel, x: int, y: int) -> dict[str, Any]:
         "gridPos": {"x": x, "y": y, "w": made.width, "h": 4 if made.kind == "stat" else 8},
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": OPTIONS[kind],
-        "targets": [target(letter, source, made, *query) for letter, query in zip("ABCDE", made.queries, strict=False)],
+        "targets": [
+            target(letter, source, made, *query)
+            for letter, query in zip("ABCDE", made.queries, strict=False)
+        ],
     }
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "stat": {"colorMode": "value", "graphMode": "area", "reduceOptions": {"calcs": ["lastNotNull"]}},
-    "timeseries": {"legend": {"displayMode": "table", "placement": "right", "calcs": ["mean", "max"]}, "tooltip": {"mode": "multi", "sort": "desc"}},
+    "stat": {
+        "colorMode": "value",
+        "graphMode": "area",
+        "reduceOptions": {"calcs": ["lastNotNull"]},
+    },
+    "timeseries": {
+        "legend": {"displayMode": "table", "placement": "right", "calcs": ["mean", "max"]},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
     "table": {"showHeader": True, "cellHeight": "sm"},
 }
 
 
-def target(letter: str, source: dict[str, str], made: Panel, legend: str, query: str) -> dict[str, Any]:
+def target(
+    letter: str, source: dict[str, str], made: Panel, legend: str, query: str
+) -> dict[str, Any]:
     if made.sql:
         shape = "time_series" if made.kind == "bars" else "table"
-        return {"refId": letter, "datasource": source, "editorMode": "code", "format": shape, "rawQuery": True, "rawSql": query}
-    return {"refId": letter, "datasource": source, "editorMode": "code", "expr": query, "legendFormat": legend, "range": True}
+        return {
+            "refId": letter,
+            "datasource": source,
+            "editorMode": "code",
+            "format": shape,
+            "rawQuery": True,
+            "rawSql": query,
+        }
+    return {
+        "refId": letter,
+        "datasource": source,
+        "editorMode": "code",
+        "expr": query,
+        "legendFormat": legend,
+        "range": True,
+    }
 
 
 def place(panels: Sequence[Panel]) -> list[dict[str, Any]]:
@@ -217,12 +299,22 @@ def place(panels: Sequence[Panel]) -> list[dict[str, Any]]:
 
 def variables(panels: Sequence[Panel]) -> list[dict[str, Any]]:
     """Which data sources, chosen on import; and the project where events themselves are asked."""
-    listed: list[dict[str, Any]] = [{"name": "prometheus", "label": "Prometheus", "type": "datasource", "query": "prometheus"}]
+    listed: list[dict[str, Any]] = [
+        {"name": "prometheus", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
+    ]
     if any(made.sql for made in panels):
         query = "SELECT DISTINCT project FROM daily_metrics ORDER BY 1"
         listed += [
             {"name": "events", "label": "Events", "type": "datasource", "query": "postgres"},
-            {"name": "project", "label": "Project", "type": "query", "datasource": EVENTS, "query": query, "refresh": 2, "sort": 1},
+            {
+                "name": "project",
+                "label": "Project",
+                "type": "query",
+                "datasource": EVENTS,
+                "query": query,
+                "refresh": 2,
+                "sort": 1,
+            },
         ]
     return listed
 
@@ -240,7 +332,15 @@ def dashboard(name: str) -> dict[str, Any]:
         "refresh": "30s",
         "time": {"from": since, "to": "now"},
         "timezone": "browser",
-        "links": [{"title": "Analytics", "type": "dashboards", "tags": ["analytics"], "asDropdown": False, "keepTime": True}],
+        "links": [
+            {
+                "title": "Analytics",
+                "type": "dashboards",
+                "tags": ["analytics"],
+                "asDropdown": False,
+                "keepTime": True,
+            }
+        ],
         "templating": {"list": variables(panels)},
         "panels": place(panels),
     }

@@ -1,4 +1,6 @@
-"""Asks the advisory service about every locked package, by its pinned version: `make audit`. Says so when nobody could be asked."""
+"""Asks the advisory service about every locked package, by its pinned version: `make audit`. Says
+so when nobody could be asked.
+"""
 
 import subprocess
 import sys
@@ -11,7 +13,9 @@ KNOWN = "Found "
 
 
 def main() -> None:
-    """Raises SystemExit: 1 with what is known, 2 when the service could not be asked and so nothing is known."""
+    """Raises SystemExit: 1 with what is known, 2 when the service could not be asked and so nothing
+    is known.
+    """
     lock = HERE / "dev.txt"  # holds main.txt's pins too, which check.py makes sure of
     command = [
         sys.executable,
@@ -34,7 +38,9 @@ def main() -> None:
         raise SystemExit(done.stderr)
     else:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        sys.stderr.write(f"NOT AUDITED: the advisory service could not be asked, so nothing is known of any package ({reason[:300]})\n")
+        sys.stderr.write(
+            f"NOT AUDITED: the advisory service could not be asked, so nothing is known of any package ({reason[:300]})\n"
+        )
         raise SystemExit(2)
 
 

@@ -16,7 +16,9 @@ EXTRA = "embedded"
 
 
 def asked(name: str) -> Iterator[Requirement]:
-    """What pyproject.toml and NAME.in ask for, NAME.in's own `-r` included; of the image, only what the package cannot do without."""
+    """What pyproject.toml and NAME.in ask for, NAME.in's own `-r` included; of the image, only what
+    the package cannot do without.
+    """
     project = tomllib.loads(PROJECT.read_text())["project"]
     yield from map(Requirement, project["dependencies"])
     if name != "image":
@@ -39,7 +41,9 @@ def pinned(name: str) -> dict[str, Requirement]:
     for entry in (HERE / f"{name}.txt").read_text().replace("\\\n", " ").splitlines():
         requirement, *hashes = entry.split(" --hash=")
         if not hashes:
-            raise SystemExit(f"requirements/{name}.txt: no hash for {entry.strip()}; run `make lock`")
+            raise SystemExit(
+                f"requirements/{name}.txt: no hash for {entry.strip()}; run `make lock`"
+            )
         pin = Requirement(requirement.strip())
         pins[canonicalize_name(pin.name)] = pin
     return pins
@@ -63,11 +67,45 @@ def faults() -> Iterator[str]:
 
 def write() -> None:
     """Compile both lock files with uv; dev keeps the versions of main."""
-    uv = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--fork-strategy", "fewest", "--generate-hashes", "--extra", EXTRA]
-    quiet = ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--upgrade"]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    uv = [
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--fork-strategy",
+        "fewest",
+        "--generate-hashes",
+        "--extra",
+        EXTRA,
+    ]
+    quiet = [
+        "--no-header",
+        "--no-annotate",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+        "--upgrade",
+    ]
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     for name, more in (("main", ()), ("dev", ("--constraints", str(HERE / "main.txt")))):
-        subprocess.run([*uv, *quiet, *more, PROJECT, HERE / f"{name}.in", "--output-file", HERE / f"{name}.txt"], check=True, env=environment)
+        subprocess.run(
+            [
+                *uv,
+                *quiet,
+                *more,
+                PROJECT,
+                HERE / f"{name}.in",
+                "--output-file",
+                HERE / f"{name}.txt",
+            ],
+            check=True,
+            env=environment,
+        )
 
 
 if __name__ == "__main__":

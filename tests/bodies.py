@@ -13,8 +13,16 @@ GOOD = {"session_id": "s1", "event_type": "engagement", "event_action": "click"}
 UUID_TEXT = "0193F0AA-6ad7-5f5c-9c0e-5d7a4c1b2e90"
 
 
-def incoming(body: bytes, *, received: datetime = NOW, days: int = 90, query: bytes = b"", **headers: str) -> Incoming:
-    return Incoming(query, {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}, body, received, days)
+def incoming(
+    body: bytes, *, received: datetime = NOW, days: int = 90, query: bytes = b"", **headers: str
+) -> Incoming:
+    return Incoming(
+        query,
+        {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()},
+        body,
+        received,
+        days,
+    )
 
 
 def decode(value: Any, *, days: int = 90) -> Decoded:

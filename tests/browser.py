@@ -31,7 +31,10 @@ OPTIONS = (
     "--disable-blink-features=AutomationControlled",  # libraries do not count machines
 )
 
-needs_browser = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium; as root: apt-get install chromium, or name one by CHROMIUM")
+needs_browser = pytest.mark.skipif(
+    PROGRAM is None,
+    reason="there is no Chromium; as root: apt-get install chromium, or name one by CHROMIUM",
+)
 
 
 class Browser:
@@ -44,7 +47,12 @@ class Browser:
     def call(self, method: str, session: str | None = None, **params: Any) -> Any:
         """One command of the protocol and its result; what happens meanwhile is not listened to."""
         self.calls += 1
-        self.socket.send(json.dumps({"id": self.calls, "method": method, "params": params} | ({"sessionId": session} if session else {})))
+        self.socket.send(
+            json.dumps(
+                {"id": self.calls, "method": method, "params": params}
+                | ({"sessionId": session} if session else {})
+            )
+        )
         while (message := json.loads(self.socket.recv(90))).get("id") != self.calls:
             pass
         assert "error" not in message, (method, message["error"])
@@ -52,8 +60,14 @@ class Browser:
 
     def page(self, url: str) -> "Page":
         context = self.call("Target.createBrowserContext")["browserContextId"]
-        target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
-        page = Page(self, target, self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
+        target = self.call("Target.createTarget", url="about:blank", browserContextId=context)[
+            "targetId"
+        ]
+        page = Page(
+            self,
+            target,
+            self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"],
+        )
         page.call("Page.enable")
         page.go(url)
         return page
@@ -78,7 +92,13 @@ class Page:
 
     def run(self, expression: str) -> Any:
         """The value of an expression; a promise's when it has one."""
-        done = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, userGesture=True)
+        done = self.call(
+            "Runtime.evaluate",
+            expression=expression,
+            returnByValue=True,
+            awaitPromise=True,
+            userGesture=True,
+        )
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
@@ -105,12 +125,29 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any
 def chromium(*options: str) -> Iterator[Browser]:
     """A browser that ends with the block."""
     assert PROGRAM is not None
-    with tempfile.TemporaryDirectory(prefix="analytics-chromium-", ignore_cleanup_errors=True) as profile:
-        command = [PROGRAM, *OPTIONS, *options, f"--user-agent={AGENT}", f"--user-data-dir={profile}", "--remote-debugging-port=0", "about:blank"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory(
+        prefix="analytics-chromium-", ignore_cleanup_errors=True
+    ) as profile:
+        command = [
+            PROGRAM,
+            *OPTIONS,
+            *options,
+            f"--user-agent={AGENT}",
+            f"--user-data-dir={profile}",
+            "--remote-debugging-port=0",
+            "about:blank",
+        ]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             address = Path(profile) / "DevToolsActivePort"
-            port, path = until(lambda: address.exists() and len(lines := address.read_text().split()) == 2 and lines, "Chromium to start")
+            port, path = until(
+                lambda: (
+                    address.exists() and len(lines := address.read_text().split()) == 2 and lines
+                ),
+                "Chromium to start",
+            )
             with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None) as socket:
                 yield Browser(socket)
         finally:
@@ -120,7 +157,9 @@ def chromium(*options: str) -> Iterator[Browser]:
 
 @contextmanager
 def site(pages: Mapping[str, tuple[str, bytes]]) -> Iterator[str]:
-    """A web site of a few pages, each a media type and its bytes, and the URL of its root; every other path is its 404."""
+    """A web site of a few pages, each a media type and its bytes, and the URL of its root; every
+    other path is its 404.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

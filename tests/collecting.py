@@ -57,9 +57,23 @@ class Table:
     keys = {  # noqa: RUF012 - never changed
         "ak_w_shop": Key(id=1, prefix="", project="shop", scopes=frozenset({"ingest"})),
         "ak_w_any": Key(id=2, prefix="", project=None, scopes=frozenset({"ingest"})),
-        "ak_w_page": Key(id=3, prefix="", project="page", scopes=frozenset({"ingest"}), origins=("https://page.example",)),
-        "ak_w_old": Key(id=4, prefix="", project="shop", scopes=frozenset({"ingest"}), revoked=True),
-        "ak_w_late": Key(id=5, prefix="", project="shop", scopes=frozenset({"ingest"}), expires_at=datetime(2020, 1, 1, tzinfo=UTC)),
+        "ak_w_page": Key(
+            id=3,
+            prefix="",
+            project="page",
+            scopes=frozenset({"ingest"}),
+            origins=("https://page.example",),
+        ),
+        "ak_w_old": Key(
+            id=4, prefix="", project="shop", scopes=frozenset({"ingest"}), revoked=True
+        ),
+        "ak_w_late": Key(
+            id=5,
+            prefix="",
+            project="shop",
+            scopes=frozenset({"ingest"}),
+            expires_at=datetime(2020, 1, 1, tzinfo=UTC),
+        ),
         "ak_r_shop": Key(id=6, prefix="", project="shop", scopes=frozenset({"query"})),
     }
 
@@ -77,9 +91,15 @@ class Client(httpx2.AsyncClient):
     salts: MemorySalts
     desk: Desk
 
-    async def send_events(self, body: Any, path: str = "/collect", **headers: str) -> httpx2.Response:
+    async def send_events(
+        self, body: Any, path: str = "/collect", **headers: str
+    ) -> httpx2.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await self.post(path, content=content, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return await self.post(
+            path,
+            content=content,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
 
 
 @asynccontextmanager
@@ -91,7 +111,12 @@ async def running(address: str = "192.0.2.1", **settings: Any) -> AsyncIterator[
         yield Desk(sink, Keys(table, ("api-key",)), salts, config)
 
     app = collector.app(Settings(**settings), desk)
-    async with app.router.lifespan_context(app), Client(transport=httpx2.ASGITransport(app, client=(address, 1)), base_url="http://collector") as client:
+    async with (
+        app.router.lifespan_context(app),
+        Client(
+            transport=httpx2.ASGITransport(app, client=(address, 1)), base_url="http://collector"
+        ) as client,
+    ):
         client.sink, client.table, client.salts, client.desk = sink, table, salts, app.state.desk
         yield client
 

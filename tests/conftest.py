@@ -16,23 +16,34 @@ from tests.examples import TIMES
 
 
 def pytest_configure() -> None:
-    """A shell that runs something in the background has it ignore Ctrl-C, and all that it starts; the tests of Ctrl-C mean one that is heard."""
+    """A shell that runs something in the background has it ignore Ctrl-C, and all that it starts;
+    the tests of Ctrl-C mean one that is heard.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A property's report says how many examples it held for."""
     report = yield
     if call.when == "call" and (statistics := getattr(item, "hypothesis_statistics", None)):
-        report.user_properties.append(("examples", sum(map(int, re.findall(r"(\d+) passing", statistics)))))
+        report.user_properties.append(
+            ("examples", sum(map(int, re.findall(r"(\d+) passing", statistics))))
+        )
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The last line of `make oracle`: how much was tried."""
-    counts = [int(str(value)) for report in terminalreporter.getreports("passed") for name, value in report.user_properties if name == "examples"]
+    counts = [
+        int(str(value))
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "examples"
+    ]
     if TIMES:
         terminalreporter.write_line(f"{sum(counts):,} examples of {len(counts)} properties")
 
@@ -66,7 +77,10 @@ def valkey_server(server_folder: Path) -> Iterator[Valkey]:
 @pytest.fixture
 def own_valkey(server_folder: Path) -> Iterator[Valkey]:
     """A server that a test may stop, freeze and start again at the same port."""
-    with tempfile.TemporaryDirectory(dir=server_folder) as folder, servers.valkey(Path(folder)) as server:
+    with (
+        tempfile.TemporaryDirectory(dir=server_folder) as folder,
+        servers.valkey(Path(folder)) as server,
+    ):
         yield server
 
 
@@ -120,6 +134,10 @@ async def timescale_url(timescale_server: str) -> str:
 
 @pytest.fixture(params=["plain", "timescale"])
 def store_url(request: pytest.FixtureRequest) -> str:
-    """A migrated database without rows: the test runs once on plain PostgreSQL and once on TimescaleDB."""
-    url: str = request.getfixturevalue({"plain": "migrated_url", "timescale": "timescale_url"}[request.param])
+    """A migrated database without rows: the test runs once on plain PostgreSQL and once on
+    TimescaleDB.
+    """
+    url: str = request.getfixturevalue(
+        {"plain": "migrated_url", "timescale": "timescale_url"}[request.param]
+    )
     return url

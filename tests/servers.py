@@ -1,6 +1,7 @@
 """Real servers for the tests: started once a session, a database or a keyspace for each test.
 
-With POSTGRES_BIN=/usr/lib/postgresql/15/bin the tests run on that PostgreSQL instead of the embedded one.
+With POSTGRES_BIN=/usr/lib/postgresql/15/bin the tests run on that PostgreSQL instead of the
+embedded one.
 """
 
 import contextlib
@@ -29,9 +30,15 @@ class Installed(Postgres):
 
 
 @contextlib.contextmanager
-def postgres(folder: Path, programs: str | None = os.environ.get("POSTGRES_BIN"), **options: str) -> Iterator[Postgres]:
+def postgres(
+    folder: Path, programs: str | None = os.environ.get("POSTGRES_BIN"), **options: str
+) -> Iterator[Postgres]:
     options = {"fsync": "off", "max_connections": "200", **options}
-    server = Installed(Path(programs), folder, **options) if programs else Postgres(folder, password=PASSWORD, port=None, **options)
+    server = (
+        Installed(Path(programs), folder, **options)
+        if programs
+        else Postgres(folder, password=PASSWORD, port=None, **options)
+    )
     server.start()
     try:
         yield server
@@ -54,7 +61,9 @@ def database(server: Postgres, template: str | None = None) -> Iterator[str]:
     """The URL of a new database, empty or a copy of `template`, dropped afterwards."""
     name = f"t_{uuid.uuid4().hex[:12]}"
     if template:
-        psql(server.program("psql"), server.url(), f'create database "{name}" template "{template}"')
+        psql(
+            server.program("psql"), server.url(), f'create database "{name}" template "{template}"'
+        )
     else:
         create_database(server, name)
     try:
@@ -65,5 +74,10 @@ def database(server: Postgres, template: str | None = None) -> Iterator[str]:
 
 def psql(program: str, url: str, sql: str) -> str:
     """Run one statement and return what psql prints, unaligned."""
-    done = subprocess.run([program, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [program, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout.strip()

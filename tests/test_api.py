@@ -1,4 +1,6 @@
-"""The api over HTTP: who may ask, what errors look like, what is counted, and what happens when a server is down."""
+"""The api over HTTP: who may ask, what errors look like, what is counted, and what happens when a
+server is down.
+"""
 
 import asyncio
 import json
@@ -41,13 +43,20 @@ async def engine(migrated_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 def config(migrated_url: str, redis_url: str) -> Settings:
-    return Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,))
+    return Settings(
+        environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)
+    )
 
 
 @asynccontextmanager
 async def client(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     app: Starlette = api.app(config)
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api", headers=STATIC) as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://api", headers=STATIC
+        ) as http,
+    ):
         yield http
 
 
@@ -59,12 +68,24 @@ async def http(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
 
 def event(project: str = "default", id_: Any = None, **fields: Any) -> Event:
     now = datetime.now(UTC)
-    values = {"session_id": "s", "user_id": "u", "event_type": "e", "event_action": "a", "metadata": b'{"page": "/"}', "timestamp": now, "created_at": now}
+    values = {
+        "session_id": "s",
+        "user_id": "u",
+        "event_type": "e",
+        "event_action": "a",
+        "metadata": b'{"page": "/"}',
+        "timestamp": now,
+        "created_at": now,
+    }
     return Event(project=project, id=id_ or uuid4(), **{**values, **fields})
 
 
 async def store(engine: AsyncEngine, events: Sequence[Event]) -> None:
-    rows = [{column.name: getattr(one, column.name) for column in raw_events.c} | {"metadata": json.loads(one.metadata)} for one in events]
+    rows = [
+        {column.name: getattr(one, column.name) for column in raw_events.c}
+        | {"metadata": json.loads(one.metadata)}
+        for one in events
+    ]
     async with engine.begin() as connection:
         await connection.execute(insert(raw_events), rows)
 
@@ -73,34 +94,55 @@ async def store(engine: AsyncEngine, events: Sequence[Event]) -> None:
 
 
 async def test_a_key_is_taken_from_either_header(http: httpx2.AsyncClient) -> None:
-    for headers in ({"Authorization": f"Bearer {KEY}"}, {"Authorization": f"bearer  {KEY}"}, {"X-API-Key": KEY, "Authorization": "Basic eDp5"}):
+    for headers in (
+        {"Authorization": f"Bearer {KEY}"},
+        {"Authorization": f"bearer  {KEY}"},
+        {"X-API-Key": KEY, "Authorization": "Basic eDp5"},
+    ):
         assert (await http.get("/api/live", headers=headers)).status_code == 200
 
 
 async def test_without_a_known_key_there_is_no_answer(config: Settings) -> None:
     app = api.app(config)
-    nobody: list[dict[str, str]] = [{}, {"Authorization": "Bearer "}, {"Authorization": "Bearer nope"}, {"X-API-Key": "nope"}, {"Authorization": "Basic eDp5"}]
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+    nobody: list[dict[str, str]] = [
+        {},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer nope"},
+        {"X-API-Key": "nope"},
+        {"Authorization": "Basic eDp5"},
+    ]
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
+    ):
         for headers in nobody:
             for question in QUESTIONS:
-                answer = await http.get(f"/api{question.path.replace('{id:path}', '1')}?nonsense=1", headers=headers)
+                answer = await http.get(
+                    f"/api{question.path.replace('{id:path}', '1')}?nonsense=1", headers=headers
+                )
                 assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
                 assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_key_without_the_scope_is_forbidden(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+async def test_a_key_without_the_scope_is_forbidden(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
     token, _ = await projects.create_key(engine, scopes=["ingest"], project=None)
     answer = await http.get("/api/trends?nonsense=1", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "missing_scope")
 
 
-async def test_a_projects_key_reads_that_project_only(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+async def test_a_projects_key_reads_that_project_only(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
     await projects.create_project(engine, "shop")
     await store(engine, [event("shop"), event("shop"), event("default")])
     token, _ = await projects.create_key(engine, scopes=["query"], project="shop")
     own = {"X-API-Key": token, "Authorization": ""}
     assert (await http.get("/api/trends", headers=own)).json()["data"]["series"][0]["total"] == 2
-    assert (await http.get("/api/trends?project=shop", headers=own)).json()["data"]["series"][0]["total"] == 2
+    assert (await http.get("/api/trends?project=shop", headers=own)).json()["data"]["series"][0][
+        "total"
+    ] == 2
     answer = await http.get("/api/trends?project=default", headers=own)
     assert (answer.status_code, answer.json()["error"]["field"]) == (403, "project")
     assert (await http.get("/api/trends?project=shop")).json()["data"]["series"][0]["total"] == 2
@@ -109,14 +151,20 @@ async def test_a_projects_key_reads_that_project_only(http: httpx2.AsyncClient, 
 # answers and errors
 
 
-async def test_an_answer_says_what_was_asked_and_how_far_it_reaches(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+async def test_an_answer_says_what_was_asked_and_how_far_it_reaches(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
     await store(engine, [event()])
     before = datetime.now(UTC)
     answer = await http.get("/api/trends?by=metadata.page&last=1h&interval=hour")
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert list(body) == ["data", "query", "meta"]
-    assert body["data"]["series"][0] | {"values": None} == {"key": {"metadata.page": "/"}, "values": None, "total": 1}
+    assert body["data"]["series"][0] | {"values": None} == {
+        "key": {"metadata.page": "/"},
+        "values": None,
+        "total": 1,
+    }
     assert body["query"]["by"] == "metadata.page"
     assert body["meta"].keys() == {"source", "watermark", "partial", "cached", "ms"}
     assert body["meta"]["watermark"].endswith("Z")
@@ -124,7 +172,9 @@ async def test_an_answer_says_what_was_asked_and_how_far_it_reaches(http: httpx2
     assert (body["meta"]["partial"], body["meta"]["cached"]) == (False, False)
 
 
-async def test_the_watermark_stays_before_what_still_waits(http: httpx2.AsyncClient, config: Settings) -> None:
+async def test_the_watermark_stays_before_what_still_waits(
+    http: httpx2.AsyncClient, config: Settings
+) -> None:
     redis = connect(config)
     async with Queue(redis, config) as queue:
         await queue.append([event()])
@@ -136,8 +186,12 @@ async def test_the_watermark_stays_before_what_still_waits(http: httpx2.AsyncCli
     assert meta["partial"] is True
 
 
-async def test_the_watermark_is_read_before_the_snapshot(http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read after it, it would vouch for events that were stored in between and are not in the answer."""
+async def test_the_watermark_is_read_before_the_snapshot(
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read after it, it would vouch for events that were stored in between and are not in the
+    answer.
+    """
     began: list[datetime] = []
 
     @asynccontextmanager
@@ -147,17 +201,23 @@ async def test_the_watermark_is_read_before_the_snapshot(http: httpx2.AsyncClien
             await asyncio.sleep(0.05)
             yield found
 
-    monkeypatch.setattr(sys.modules["analytics.queries.answers.answer"], "snapshot", slow)  # the package has a function of that name
+    monkeypatch.setattr(
+        sys.modules["analytics.queries.answers.answer"], "snapshot", slow
+    )  # the package has a function of that name
     meta = (await http.get("/api/trends")).json()["meta"]
     assert datetime.fromisoformat(meta["watermark"]) <= began[0]
 
 
-async def test_an_answer_is_partial_when_its_range_reaches_past_what_still_waits(http: httpx2.AsyncClient, config: Settings) -> None:
+async def test_an_answer_is_partial_when_its_range_reaches_past_what_still_waits(
+    http: httpx2.AsyncClient, config: Settings
+) -> None:
     redis = connect(config)
     async with Queue(redis, config) as queue:
         await queue.append([event()])
         await asyncio.sleep(0.1)
-        earlier, later = (f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (-1, 1))
+        earlier, later = (
+            f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (-1, 1)
+        )
         paths = ("/api/live", "/api/trends", f"/api/trends?to={later}", f"/api/trends?to={earlier}")
         waiting = [(await http.get(path)).json()["meta"]["partial"] for path in paths]
         await redis.flushdb()
@@ -195,13 +255,26 @@ async def test_only_get_is_understood(http: httpx2.AsyncClient) -> None:
 
 def counted() -> Counter[str]:
     """Queries so far, by labels."""
-    lines = (line.rpartition(" ") for line in metrics.render()[0].decode().splitlines() if line.startswith("analytics_api_requests_total{"))
+    lines = (
+        line.rpartition(" ")
+        for line in metrics.render()[0].decode().splitlines()
+        if line.startswith("analytics_api_requests_total{")
+    )
     return Counter({labels.partition("{")[2]: int(number) for labels, _, number in lines})
 
 
-async def test_queries_are_counted_by_declared_endpoint_and_status(http: httpx2.AsyncClient) -> None:
+async def test_queries_are_counted_by_declared_endpoint_and_status(
+    http: httpx2.AsyncClient,
+) -> None:
     before = counted()
-    for path in ("/api/trends", "/api/trends?x=1", "/api/events/a/b", "/api/x%22%7D%201%0Ainjected", "/health", "/apis"):
+    for path in (
+        "/api/trends",
+        "/api/trends?x=1",
+        "/api/events/a/b",
+        "/api/x%22%7D%201%0Ainjected",
+        "/health",
+        "/apis",
+    ):
         await http.get(path)
     assert counted() - before == {
         'endpoint="/events/{id}",status="200"}': 1,
@@ -214,17 +287,31 @@ async def test_queries_are_counted_by_declared_endpoint_and_status(http: httpx2.
 # the questions that are about now
 
 
-async def test_live_counts_actors_of_five_minutes_and_events_of_thirty(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+async def test_live_counts_actors_of_five_minutes_and_events_of_thirty(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
     now = datetime.now(UTC)
     ages = [(1, "u"), (1, "u"), (200, "v"), (1000, "w"), (1801, "x"), (-100, "y")]
-    await store(engine, [event(user_id=user, timestamp=now - timedelta(seconds=age)) for age, user in ages])
+    await store(
+        engine, [event(user_id=user, timestamp=now - timedelta(seconds=age)) for age, user in ages]
+    )
     data = (await http.get("/api/live")).json()["data"]
     assert (data["visitors"], data["window_s"], len(data["per_minute"])) == (2, 300, 30)
     assert (sum(data["per_minute"]), data["per_minute"][-1], data["per_minute"][-4]) == (4, 2, 1)
 
 
-async def test_schema_names_what_was_seen_with_counts(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
-    await store(engine, [event(), event(event_action="b", metadata=b'{"page": 1, "n": {"x": 1}}'), event(event_type="f", metadata=b"{}"), event("shop")])
+async def test_schema_names_what_was_seen_with_counts(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
+    await store(
+        engine,
+        [
+            event(),
+            event(event_action="b", metadata=b'{"page": 1, "n": {"x": 1}}'),
+            event(event_type="f", metadata=b"{}"),
+            event("shop"),
+        ],
+    )
     assert (await http.get("/api/schema")).json()["data"] == {
         "event_types": [{"event_type": "e", "count": 2}, {"event_type": "f", "count": 1}],
         "event_actions": [
@@ -236,7 +323,9 @@ async def test_schema_names_what_was_seen_with_counts(http: httpx2.AsyncClient, 
     }
 
 
-async def test_an_event_is_queued_until_it_is_stored(http: httpx2.AsyncClient, config: Settings, engine: AsyncEngine) -> None:
+async def test_an_event_is_queued_until_it_is_stored(
+    http: httpx2.AsyncClient, config: Settings, engine: AsyncEngine
+) -> None:
     sent = event(id_=event_id("order 1"), metadata=b'{"a":1}')
     redis = connect(config)
     async with Queue(redis, config) as queue:
@@ -244,7 +333,9 @@ async def test_an_event_is_queued_until_it_is_stored(http: httpx2.AsyncClient, c
     await redis.aclose()
     queued = (await http.get("/api/events/order%201")).json()["data"]
     assert (queued["status"], queued["event"]["metadata"]) == ("queued", {"a": 1})
-    assert (await http.get("/api/events/order%201?project=shop")).json()["data"] == {"status": "unknown"}
+    assert (await http.get("/api/events/order%201?project=shop")).json()["data"] == {
+        "status": "unknown"
+    }
     await store(engine, [sent])
     stored = (await http.get(f"/api/events/{sent.id}")).json()["data"]
     assert stored == {"status": "stored", "event": queued["event"]}
@@ -253,9 +344,16 @@ async def test_an_event_is_queued_until_it_is_stored(http: httpx2.AsyncClient, c
 # outages
 
 
-async def test_without_redis_it_still_answers_but_knows_no_watermark(config: Settings, engine: AsyncEngine) -> None:
+async def test_without_redis_it_still_answers_but_knows_no_watermark(
+    config: Settings, engine: AsyncEngine
+) -> None:
     await store(engine, [event()])
-    lonely = Settings(environment="test", database_url=config.database_url, redis_url="redis://127.0.0.1:1/0", api_keys=(KEY,))
+    lonely = Settings(
+        environment="test",
+        database_url=config.database_url,
+        redis_url="redis://127.0.0.1:1/0",
+        api_keys=(KEY,),
+    )
     async with client(lonely) as http:
         body = (await http.get("/api/trends")).json()
         assert (body["meta"]["watermark"], body["meta"]["partial"]) == (None, True)
@@ -265,36 +363,59 @@ async def test_without_redis_it_still_answers_but_knows_no_watermark(config: Set
 
 
 async def test_without_a_database_it_says_so_and_when_to_come_back(config: Settings) -> None:
-    lonely = Settings(environment="test", database_url="postgresql://x:y@127.0.0.1:1/z", redis_url=config.redis_url, api_keys=(KEY,))
+    lonely = Settings(
+        environment="test",
+        database_url="postgresql://x:y@127.0.0.1:1/z",
+        redis_url=config.redis_url,
+        api_keys=(KEY,),
+    )
     async with client(lonely) as http:
         answer = await http.get("/api/trends")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
         assert int(answer.headers["retry-after"]) > 0
         assert (await http.get("/health")).status_code == 503
-        assert (await http.get("/api/trends", headers={"Authorization": "Bearer ak_r_other"})).status_code == 503
+        assert (
+            await http.get("/api/trends", headers={"Authorization": "Bearer ak_r_other"})
+        ).status_code == 503
 
 
-async def test_a_database_without_tables_is_a_hint_not_a_crash(database_url: str, redis_url: str) -> None:
-    async with client(Settings(environment="test", database_url=database_url, redis_url=redis_url, api_keys=(KEY,))) as http:
+async def test_a_database_without_tables_is_a_hint_not_a_crash(
+    database_url: str, redis_url: str
+) -> None:
+    async with client(
+        Settings(
+            environment="test", database_url=database_url, redis_url=redis_url, api_keys=(KEY,)
+        )
+    ) as http:
         answer = await http.get("/api/trends")
     assert answer.status_code == 503
     assert "analytics migrate" in answer.json()["error"]["message"]
 
 
-async def test_a_question_that_takes_too_long_is_cut_off(http: httpx2.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_question_that_takes_too_long_is_cut_off(
+    http: httpx2.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(read, "STATEMENT_SECONDS", 0.3)
     await store(engine, [event()])
     async with engine.begin() as connection:
         await connection.execute(text("alter table raw_events rename to hidden"))
-        await connection.execute(text("create view raw_events as select hidden.* from hidden, pg_sleep(30)"))
+        await connection.execute(
+            text("create view raw_events as select hidden.* from hidden, pg_sleep(30)")
+        )
     answer = await http.get("/api/trends")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "too_slow")
 
 
-async def test_connections_that_died_with_a_restart_are_replaced(http: httpx2.AsyncClient, engine: AsyncEngine) -> None:
+async def test_connections_that_died_with_a_restart_are_replaced(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
     assert (await http.get("/api/trends")).status_code == 200
     async with engine.begin() as connection:
-        await connection.execute(text("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'analytics api'"))
+        await connection.execute(
+            text(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'analytics api'"
+            )
+        )
     assert (await http.get("/api/trends")).status_code == 200
 
 

@@ -34,7 +34,9 @@ async def listening() -> AsyncIterator[tuple[int, MemorySink]]:
     config.bind = [f"127.0.0.1:{port}"]
     config.errorlog = logging.getLogger("hypercorn.error")
     stop = asyncio.Event()
-    server = asyncio.create_task(serve(collector.app(Settings(), desk), config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
+    server = asyncio.create_task(
+        serve(collector.app(Settings(), desk), config, shutdown_trigger=stop.wait)
+    )  # type: ignore[arg-type]
     try:
         for _ in range(200):
             with contextlib.suppress(OSError):
@@ -64,17 +66,32 @@ async def exchange(port: int, *parts: bytes) -> bytes:
 
 def chunked(body: bytes, size: int) -> list[bytes]:
     head = b"POST /collect HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
-    return [head, *(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[at : at + size] for at in range(0, len(body), size))), b"0\r\n\r\n"]
+    return [
+        head,
+        *(
+            b"%x\r\n%b\r\n" % (len(part), part)
+            for part in (body[at : at + size] for at in range(0, len(body), size))
+        ),
+        b"0\r\n\r\n",
+    ]
 
 
 def counted(body: bytes) -> list[bytes]:
-    return [b"POST /collect HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body), body]
+    return [
+        b"POST /collect HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        % len(body),
+        body,
+    ]
 
 
 @pytest.mark.parametrize("framing", ["counted", "chunked", "chunked finely"])
 async def test_a_mebibyte_is_taken_and_one_byte_more_is_not(framing: str) -> None:
     frames: dict[str, Callable[[bytes], list[bytes]]]
-    frames = {"counted": counted, "chunked": partial(chunked, size=100_000), "chunked finely": partial(chunked, size=100)}
+    frames = {
+        "counted": counted,
+        "chunked": partial(chunked, size=100_000),
+        "chunked finely": partial(chunked, size=100),
+    }
     frame = frames[framing]
     async with listening() as (port, sink):
         most = json.dumps(GOOD).encode().ljust(MAX_COMPRESSED)
@@ -107,7 +124,9 @@ async def test_a_body_without_end_is_cut_off() -> None:
         assert sink.events == []
 
 
-async def test_a_sender_who_leaves_in_the_middle_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_sender_who_leaves_in_the_middle_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with listening() as (port, sink):
         for _ in range(3):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -116,6 +135,10 @@ async def test_a_sender_who_leaves_in_the_middle_leaves_no_traceback(caplog: pyt
             await asyncio.sleep(0.1)
             writer.transport.abort()
         await asyncio.sleep(0.3)
-        assert (await exchange(port, *counted(json.dumps(GOOD).encode()))).startswith(b"HTTP/1.1 202 ")
+        assert (await exchange(port, *counted(json.dumps(GOOD).encode()))).startswith(
+            b"HTTP/1.1 202 "
+        )
         assert len(sink.events) == 1
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert [
+        record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
+    ] == []

@@ -1,4 +1,6 @@
-"""The careful way is the specification: the fast way says the same of every body, and neither ever fails."""
+"""The careful way is the specification: the fast way says the same of every body, and neither ever
+fails.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -15,8 +17,25 @@ from tests.bodies import GOOD, UUID_TEXT, incoming
 from tests.examples import examples
 from tests.test_clock import BAD_MOMENTS, MOMENTS
 
-TEXT = st.text(max_size=6) | st.sampled_from(["", "x" * 64, "x" * 65, "é" * 100, "😀" * 255, "x" * 256, "\x00", "\ud800", UUID_TEXT, "2026-11-23T13:00:00Z"])
-NUMBERS = st.integers() | st.floats() | st.sampled_from([1_795_438_800_123, 1e400, -1e400, 0, 10**400, 1.5, 1e12])
+TEXT = st.text(max_size=6) | st.sampled_from(
+    [
+        "",
+        "x" * 64,
+        "x" * 65,
+        "é" * 100,
+        "😀" * 255,
+        "x" * 256,
+        "\x00",
+        "\ud800",
+        UUID_TEXT,
+        "2026-11-23T13:00:00Z",
+    ]
+)
+NUMBERS = (
+    st.integers()
+    | st.floats()
+    | st.sampled_from([1_795_438_800_123, 1e400, -1e400, 0, 10**400, 1.5, 1e12])
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | TEXT | NUMBERS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -24,7 +43,9 @@ VALUES = st.recursive(
 )
 TIMES = (
     st.datetimes(timezones=st.timezones() | st.none()).map(datetime.isoformat)
-    | st.datetimes(datetime(2026, 8, 1), datetime(2026, 12, 1), timezones=st.just(UTC)).map(datetime.isoformat)  # noqa: DTZ001 - Hypothesis wants naive bounds
+    | st.datetimes(datetime(2026, 8, 1), datetime(2026, 12, 1), timezones=st.just(UTC)).map(
+        datetime.isoformat
+    )  # noqa: DTZ001 - Hypothesis wants naive bounds
     | st.sampled_from([given for given, _ in [*MOMENTS.values(), *BAD_MOMENTS.values()]])
 )
 FIELDS = {
@@ -37,13 +58,25 @@ FIELDS = {
     "id": TEXT | st.none(),
 }
 MOSTLY_GOOD = st.fixed_dictionaries({}, optional=FIELDS).map(lambda fields: GOOD | fields)
-EVENTS = MOSTLY_GOOD | st.fixed_dictionaries({}, optional={name: values | VALUES for name, values in FIELDS.items()} | {"zz": VALUES}) | VALUES
+EVENTS = (
+    MOSTLY_GOOD
+    | st.fixed_dictionaries(
+        {}, optional={name: values | VALUES for name, values in FIELDS.items()} | {"zz": VALUES}
+    )
+    | VALUES
+)
 BODIES = (
     EVENTS
     | st.lists(EVENTS, max_size=4)
     | st.lists(MOSTLY_GOOD, min_size=1, max_size=4)
     | st.fixed_dictionaries(
-        {}, optional={"events": st.lists(EVENTS, max_size=3) | VALUES, "sent_at": TIMES | VALUES, "write_key": TEXT | VALUES, "session_id": TEXT}
+        {},
+        optional={
+            "events": st.lists(EVENTS, max_size=3) | VALUES,
+            "sent_at": TIMES | VALUES,
+            "write_key": TEXT | VALUES,
+            "session_id": TEXT,
+        },
     )
 )
 
@@ -71,7 +104,9 @@ def outcome(draft: Any) -> Any:
 @examples(400)
 @given(BODIES, st.booleans(), st.sampled_from([0, 90, 10**6]))
 @example(GOOD | {"metadata": {"a": 1e22, "b": 1e-7}}, False, 90)
-def test_the_fast_way_says_what_the_careful_way_says(value: Any, ascii_only: bool, days: int) -> None:
+def test_the_fast_way_says_what_the_careful_way_says(
+    value: Any, ascii_only: bool, days: int
+) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     request = incoming(body, days=days)
     assert outcome(lambda: native.draft(request)) == outcome(lambda: validate.draft(request))
@@ -84,7 +119,22 @@ def test_bodies_with_broken_bytes_are_judged_alike(value: Any, data: st.DataObje
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(body)))
         body[place : place + data.draw(st.integers(0, 2))] = data.draw(
-            st.sampled_from([b"", b"\xff", b"\x00", b'"', b"\\", b"}", b"[", b",", b"e999", b"NaN", b"\\u0000", b"0"])
+            st.sampled_from(
+                [
+                    b"",
+                    b"\xff",
+                    b"\x00",
+                    b'"',
+                    b"\\",
+                    b"}",
+                    b"[",
+                    b",",
+                    b"e999",
+                    b"NaN",
+                    b"\\u0000",
+                    b"0",
+                ]
+            )
         )
     request = incoming(bytes(body))
     assert outcome(lambda: native.draft(request)) == outcome(lambda: validate.draft(request))

@@ -14,14 +14,21 @@ import pytest
 from analytics import __version__, cli
 from analytics.embedded import Valkey, free_port
 
-NOWHERE = {"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0", "DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x"}
+NOWHERE = {
+    "REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
+    "DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x",
+}
 
 
 def analytics(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a shell would, with nothing of ours in its environment but what is given."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
+    kept = {
+        name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")
+    }
     command = [sys.executable, "-m", "analytics", *arguments]
-    return subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, env={**kept, **environment}, capture_output=True, text=True, timeout=60
+    )
 
 
 def complaint(done: subprocess.CompletedProcess[str], status: int) -> str:
@@ -55,7 +62,10 @@ def test_the_version_is_the_packages() -> None:
     assert analytics("--version").stdout == f"analytics {__version__}\n"
 
 
-@pytest.mark.parametrize(("arguments", "names"), [(["fly"], "fly"), (["run", "--role=cook"], "cook"), (["run", "--fast"], "--fast")])
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [(["fly"], "fly"), (["run", "--role=cook"], "cook"), (["run", "--fast"], "--fast")],
+)
 def test_wrong_usage_is_one_line_and_exit_status_2(arguments: list[str], names: str) -> None:
     line = complaint(analytics(*arguments), 2)
     assert names in line
@@ -64,16 +74,34 @@ def test_wrong_usage_is_one_line_and_exit_status_2(arguments: list[str], names: 
 
 @pytest.mark.parametrize("role", ["collector", "processor", "api", "realtime"])
 def test_production_without_redis_names_the_variable(role: str) -> None:
-    assert "set REDIS_URL or REDIS_URL_FILE" in complaint(analytics("run", f"--role={role}", ENVIRONMENT="production", DATABASE_URL="postgresql://x"), 2)
+    assert "set REDIS_URL or REDIS_URL_FILE" in complaint(
+        analytics("run", f"--role={role}", ENVIRONMENT="production", DATABASE_URL="postgresql://x"),
+        2,
+    )
 
 
 def test_production_without_keys_names_the_variable() -> None:
-    assert "API_KEYS is not set" in complaint(analytics("run", "--role=api", ENVIRONMENT="production", **NOWHERE), 2)
+    assert "API_KEYS is not set" in complaint(
+        analytics("run", "--role=api", ENVIRONMENT="production", **NOWHERE), 2
+    )
 
 
-@pytest.mark.parametrize(("given", "missing"), [("REDIS_URL", "DATABASE_URL"), ("DATABASE_URL", "REDIS_URL")])
-def test_development_with_one_of_two_servers_names_the_other(given: str, missing: str, tmp_path: Path) -> None:
-    line = complaint(analytics("run", "--role=processor", DATA_DIR=str(tmp_path), PROCESSOR_PORT=str(free_port()), **{given: NOWHERE[given]}), 2)
+@pytest.mark.parametrize(
+    ("given", "missing"), [("REDIS_URL", "DATABASE_URL"), ("DATABASE_URL", "REDIS_URL")]
+)
+def test_development_with_one_of_two_servers_names_the_other(
+    given: str, missing: str, tmp_path: Path
+) -> None:
+    line = complaint(
+        analytics(
+            "run",
+            "--role=processor",
+            DATA_DIR=str(tmp_path),
+            PROCESSOR_PORT=str(free_port()),
+            **{given: NOWHERE[given]},
+        ),
+        2,
+    )
     assert f"{missing} is not set" in line
     assert given in line
 
@@ -85,20 +113,32 @@ def test_a_wrong_setting_is_named() -> None:
 def test_a_port_in_use_names_role_port_and_variable(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        line = complaint(analytics("run", "--role=collector", COLLECTOR_PORT=port, DATA_DIR=str(tmp_path)), 1)
+        line = complaint(
+            analytics("run", "--role=collector", COLLECTOR_PORT=port, DATA_DIR=str(tmp_path)), 1
+        )
     assert all(word in line for word in ("collector", port, "COLLECTOR_PORT"))
     assert not any(tmp_path.iterdir())  # no server was started for it
 
 
 def test_a_host_that_is_none_of_ours_is_named(tmp_path: Path) -> None:
-    line = complaint(analytics("run", "--role=collector", HOST="192.0.2.1", DATA_DIR=str(tmp_path)), 1)
+    line = complaint(
+        analytics("run", "--role=collector", HOST="192.0.2.1", DATA_DIR=str(tmp_path)), 1
+    )
     assert "192.0.2.1" in line
     assert "set HOST" in line
 
 
 def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    line = complaint(analytics("run", "--role=collector", COLLECTOR_PORT=str(free_port()), DATA_DIR=str(tmp_path / "file" / "below")), 1)
+    line = complaint(
+        analytics(
+            "run",
+            "--role=collector",
+            COLLECTOR_PORT=str(free_port()),
+            DATA_DIR=str(tmp_path / "file" / "below"),
+        ),
+        1,
+    )
     assert str(tmp_path / "file" / "below") in line
 
 
@@ -108,8 +148,21 @@ def test_migrate_without_a_database_says_what_to_set(tmp_path: Path) -> None:
     assert "set DATABASE_URL, or start one" in line
 
 
-@pytest.mark.parametrize("arguments", ["migrate", "projects list", "keys revoke 1", "import {file}", "dead-letters list", "dead-letters replay 1", "verify"])
-def test_a_server_out_of_reach_is_one_line_that_says_what_to_do(arguments: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "migrate",
+        "projects list",
+        "keys revoke 1",
+        "import {file}",
+        "dead-letters list",
+        "dead-letters replay 1",
+        "verify",
+    ],
+)
+def test_a_server_out_of_reach_is_one_line_that_says_what_to_do(
+    arguments: str, tmp_path: Path
+) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text("{}\n")
     done = analytics(*arguments.format(file=file).split(), DATA_DIR=str(tmp_path), **NOWHERE)
@@ -117,14 +170,24 @@ def test_a_server_out_of_reach_is_one_line_that_says_what_to_do(arguments: str, 
 
 
 def test_migrate_says_what_it_did(database_url: str) -> None:
-    first, second = (analytics("migrate", DATABASE_URL=database_url, REDIS_URL=NOWHERE["REDIS_URL"]) for _ in range(2))
+    first, second = (
+        analytics("migrate", DATABASE_URL=database_url, REDIS_URL=NOWHERE["REDIS_URL"])
+        for _ in range(2)
+    )
     assert (first.returncode, second.returncode, first.stderr + second.stderr) == (0, 0, "")
     assert first.stdout.startswith("migrated from an empty database to ")
     assert second.stdout.startswith("nothing to do: the tables are at ")
 
 
-def test_the_doctor_finds_a_sound_platform_sound(database_url: str, valkey_server: Valkey, tmp_path: Path) -> None:
-    environment = {"DATABASE_URL": database_url, "REDIS_URL": valkey_server.url, "DATA_DIR": str(tmp_path), **_ports()}
+def test_the_doctor_finds_a_sound_platform_sound(
+    database_url: str, valkey_server: Valkey, tmp_path: Path
+) -> None:
+    environment = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": valkey_server.url,
+        "DATA_DIR": str(tmp_path),
+        **_ports(),
+    }
     sick = analytics("doctor", **environment)
     assert sick.returncode == 1
     assert re.search(r"^✗ tables .*analytics migrate", sick.stdout, re.MULTILINE)
@@ -132,7 +195,16 @@ def test_the_doctor_finds_a_sound_platform_sound(database_url: str, valkey_serve
     sound = analytics("doctor", **environment)
     assert (sound.returncode, sound.stderr) == (0, "")
     assert "✗" not in sound.stdout
-    for subject in ("Redis", "eviction", "durability", "books", "PostgreSQL", "tables", "keys", "retention"):
+    for subject in (
+        "Redis",
+        "eviction",
+        "durability",
+        "books",
+        "PostgreSQL",
+        "tables",
+        "keys",
+        "retention",
+    ):
         assert re.search(rf"^[✓!] {subject} ", sound.stdout, re.MULTILINE), subject
     assert "test-password" not in sound.stdout
 
@@ -151,10 +223,14 @@ def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch
     def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(importlib.import_module("analytics.commands.migrate").migrate, "callback", broken)
+    monkeypatch.setattr(
+        importlib.import_module("analytics.commands.migrate").migrate, "callback", broken
+    )
     with pytest.raises(ZeroDivisionError):
         cli.main(["migrate"])
 
 
 def _ports() -> dict[str, str]:
-    return {f"{role}_PORT": str(free_port()) for role in ("COLLECTOR", "API", "REALTIME", "PROCESSOR")}
+    return {
+        f"{role}_PORT": str(free_port()) for role in ("COLLECTOR", "API", "REALTIME", "PROCESSOR")
+    }

@@ -35,11 +35,16 @@ class Service:
         platform.redis("CONFIG", "SET", "maxmemory", "1gb")
         platform.environment["MAX_REDIS_MEMORY"] = "0.000001"
         self.closed = platform.role("collector", wait=False)
-        wait_for(lambda: http_get(f"{self.closed.url}/health/live")[0] == 200, "the collector that refuses")
+        wait_for(
+            lambda: http_get(f"{self.closed.url}/health/live")[0] == 200,
+            "the collector that refuses",
+        )
 
     def events(self, action: str) -> list[dict[str, Any]]:
         wait_for(self.platform.drained, "the queue to drain")
-        rows: list[dict[str, Any]] = self.platform.get(self.api, f"/api/events?event=*:{action}&limit=1000&last=1d")["data"]["rows"]
+        rows: list[dict[str, Any]] = self.platform.get(
+            self.api, f"/api/events?event=*:{action}&limit=1000&last=1d"
+        )["data"]["rows"]
         return rows
 
 
@@ -65,13 +70,24 @@ def bodies(gate: Gate) -> list[list[Event]]:
 def test_what_is_captured_is_found_as_it_was_given(service: Service, action: str) -> None:
     moment = datetime.now(UTC).replace(microsecond=0)
     with Client(service.collector.url, KEY) as client:
-        assert client.capture(action, {"plan": "pro", "café": [1, None]}, user_id="ada", session_id="s1", event_type="billing", timestamp=moment)
+        assert client.capture(
+            action,
+            {"plan": "pro", "café": [1, None]},
+            user_id="ada",
+            session_id="s1",
+            event_type="billing",
+            timestamp=moment,
+        )
         assert client.capture(action, user_id="x" * 100)
         assert client.capture(action)
         assert client.flush(20)
     rows = {row["user_id"]: row for row in service.events(action)}
     ada = rows["ada"]
-    assert (ada["session_id"], ada["event_type"], ada["metadata"]) == ("s1", "billing", {"plan": "pro", "café": [1, None]})
+    assert (ada["session_id"], ada["event_type"], ada["metadata"]) == (
+        "s1",
+        "billing",
+        {"plan": "pro", "café": [1, None]},
+    )
     assert datetime.fromisoformat(ada["timestamp"]) == moment
     assert rows["x" * 100]["session_id"] == "$none"
     assert rows[None]["session_id"] == "$nobody"
@@ -96,7 +112,10 @@ def test_many_threads_send_few_requests_and_every_event_once(service: Service, a
 
 
 def test_an_outage_of_503_is_waited_out_with_the_same_ids(service: Service, action: str) -> None:
-    with Gate(service.collector.port, closed=service.closed.port, seconds=2.0) as gate, Client(gate.url, KEY) as client:
+    with (
+        Gate(service.collector.port, closed=service.closed.port, seconds=2.0) as gate,
+        Client(gate.url, KEY) as client,
+    ):
         for n in range(5):
             client.capture(action, {"n": n})
         assert client.flush(40)
@@ -131,7 +150,9 @@ def test_what_can_never_be_taken_is_dropped_and_told(service: Service, action: s
         client.capture("")
         client.capture(action)
         assert client.flush(20)
-    assert [(events[0]["event_action"], reason.partition(":")[0]) for events, reason in dropped] == [("", "too_short")]
+    assert [
+        (events[0]["event_action"], reason.partition(":")[0]) for events, reason in dropped
+    ] == [("", "too_short")]
     assert len(service.events(action)) == 1
     with Client(service.collector.url, "ak_w_unknown", on_drop=told) as client:
         client.capture(action)
@@ -154,7 +175,9 @@ def test_a_batch_that_someone_finds_too_large_is_sent_in_parts() -> None:
 
     class Narrow(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            events = json.loads(gzip.decompress(self.rfile.read(int(self.headers["content-length"]))))["events"]
+            events = json.loads(
+                gzip.decompress(self.rfile.read(int(self.headers["content-length"])))
+            )["events"]
             taken.extend([events] if len(events) <= 3 else [])
             self.send_response(202 if len(events) <= 3 else 413)
             self.end_headers()
@@ -174,7 +197,9 @@ def test_a_batch_that_someone_finds_too_large_is_sent_in_parts() -> None:
 
 def test_a_full_queue_refuses_what_is_new_and_never_blocks() -> None:
     dropped: list[Event] = []
-    client = Client("http://127.0.0.1:9", max_bytes=1000, on_drop=lambda events, _: dropped.extend(events))
+    client = Client(
+        "http://127.0.0.1:9", max_bytes=1000, on_drop=lambda events, _: dropped.extend(events)
+    )
     taken = [client.capture("a", {"n": n}) for n in range(20)]
     assert taken[0]
     assert not taken[-1]
@@ -199,7 +224,9 @@ def test_the_end_of_a_program_sends_what_waits(service: Service, action: str) ->
     assert len(service.events(action)) == 2
 
 
-def test_a_forked_process_sends_its_own_events_and_not_its_parents(service: Service, action: str) -> None:
+def test_a_forked_process_sends_its_own_events_and_not_its_parents(
+    service: Service, action: str
+) -> None:
     program = f"""
 import os, sys
 from analytics.client import Client
@@ -211,13 +238,26 @@ if child == 0:
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
-    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", program], cwd=ROOT, check=True, timeout=30)
+    subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
+        cwd=ROOT,
+        check=True,
+        timeout=30,
+    )
     assert sorted(row["metadata"]["who"] for row in service.events(action)) == ["child", "parent"]
 
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
     program = "import sys, analytics.client; print([n for n in sys.modules if n.partition('.')[0] not in sys.stdlib_module_names])"
-    done = subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     names = set(json.loads(done.stdout.replace("'", '"'))) - {"__main__"}
-    assert {name for name in names if name.startswith("analytics")} == {"analytics", "analytics.client"}
+    assert {name for name in names if name.startswith("analytics")} == {
+        "analytics",
+        "analytics.client",
+    }
     assert {name for name in names if name in ("msgspec", "starlette", "orjson", "redis")} == set()

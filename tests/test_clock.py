@@ -13,12 +13,24 @@ from tests.bodies import GOOD, NOW, decode, event, incoming, verdict
 MOMENTS: dict[str, tuple[Any, datetime]] = {
     "UTC": ("2026-11-23T13:00:00Z", datetime(2026, 11, 23, 13, tzinfo=UTC)),
     "lower case": ("2026-11-23t13:00:00z", datetime(2026, 11, 23, 13, tzinfo=UTC)),
-    "an offset": ("2026-11-23T13:00:00.5+05:30", datetime(2026, 11, 23, 7, 30, 0, 500000, tzinfo=UTC)),
+    "an offset": (
+        "2026-11-23T13:00:00.5+05:30",
+        datetime(2026, 11, 23, 7, 30, 0, 500000, tzinfo=UTC),
+    ),
     "a negative offset": ("2026-11-22T23:30:00-08:00", datetime(2026, 11, 23, 7, 30, tzinfo=UTC)),
     "milliseconds": (1_795_438_800_123, datetime(2026, 11, 23, 13, 0, 0, 123000, tzinfo=UTC)),
-    "milliseconds as a float": (1_795_438_800_123.0, datetime(2026, 11, 23, 13, 0, 0, 123000, tzinfo=UTC)),
-    "the end of tomorrow": ("2026-11-24T14:00:00.123456Z", datetime(2026, 11, 24, 14, 0, 0, 123456, tzinfo=UTC)),
-    "the horizon": ("2026-08-25T14:00:00.123456Z", datetime(2026, 8, 25, 14, 0, 0, 123456, tzinfo=UTC)),
+    "milliseconds as a float": (
+        1_795_438_800_123.0,
+        datetime(2026, 11, 23, 13, 0, 0, 123000, tzinfo=UTC),
+    ),
+    "the end of tomorrow": (
+        "2026-11-24T14:00:00.123456Z",
+        datetime(2026, 11, 24, 14, 0, 0, 123456, tzinfo=UTC),
+    ),
+    "the horizon": (
+        "2026-08-25T14:00:00.123456Z",
+        datetime(2026, 8, 25, 14, 0, 0, 123456, tzinfo=UTC),
+    ),
 }
 
 
@@ -81,9 +93,13 @@ def at(sent_at: Any, timestamp: Any) -> Decoded:
 
 def test_a_skewed_clock_is_corrected_by_sent_at() -> None:
     late = NOW - timedelta(hours=3)
-    assert at(late.isoformat(), (late - timedelta(seconds=5)).isoformat()).events[0].timestamp == NOW - timedelta(seconds=5)
+    assert at(late.isoformat(), (late - timedelta(seconds=5)).isoformat()).events[
+        0
+    ].timestamp == NOW - timedelta(seconds=5)
     ahead = NOW + timedelta(days=400)
-    assert at(ahead.isoformat(), (ahead - timedelta(seconds=5)).isoformat()).events[0].timestamp == NOW - timedelta(seconds=5)
+    assert at(ahead.isoformat(), (ahead - timedelta(seconds=5)).isoformat()).events[
+        0
+    ].timestamp == NOW - timedelta(seconds=5)
     milliseconds = int(late.timestamp() * 1000)
     assert abs(at(milliseconds, milliseconds).events[0].timestamp - NOW) < timedelta(milliseconds=1)
 
@@ -98,8 +114,13 @@ def test_a_minute_is_no_skew() -> None:
 def test_bounds_hold_after_the_correction() -> None:
     assert at("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z").events[0].timestamp == NOW
     assert at("9999-12-31T23:00:00Z", "9999-12-31T23:00:00Z").events[0].timestamp == NOW
-    assert at((NOW - timedelta(days=200)).isoformat(), NOW.isoformat()).rejected[0].code == "in_the_future"
-    assert at((NOW + timedelta(days=200)).isoformat(), NOW.isoformat()).rejected[0].code == "too_old"
+    assert (
+        at((NOW - timedelta(days=200)).isoformat(), NOW.isoformat()).rejected[0].code
+        == "in_the_future"
+    )
+    assert (
+        at((NOW + timedelta(days=200)).isoformat(), NOW.isoformat()).rejected[0].code == "too_old"
+    )
     assert at("0001-01-02T00:00:00Z", "9999-12-31T00:00:00Z").rejected[0].code == "in_the_future"
 
 
@@ -109,6 +130,8 @@ def test_an_event_without_timestamp_needs_no_correction() -> None:
 
 def test_a_single_event_may_carry_its_envelope() -> None:
     late = (NOW - timedelta(hours=3)).isoformat()
-    understood = native.read(incoming(json.dumps(GOOD | {"timestamp": late, "sent_at": late, "write_key": "k"}).encode()))
+    understood = native.read(
+        incoming(json.dumps(GOOD | {"timestamp": late, "sent_at": late, "write_key": "k"}).encode())
+    )
     assert understood.key == "k"
     assert understood.decide("p").events[0].timestamp == NOW

@@ -1,4 +1,6 @@
-"""The collector: every answer of API.md's Collect, before a sink that the test holds and before the queue in Valkey."""
+"""The collector: every answer of API.md's Collect, before a sink that the test holds and before the
+queue in Valkey.
+"""
 
 import asyncio
 import gzip
@@ -41,22 +43,34 @@ async def test_an_event_is_accepted_once_it_is_durable(client: Client) -> None:
 
 
 async def test_any_content_type_is_read_as_json(client: Client) -> None:
-    for content_type in ("application/json", "application/json; charset=utf-8", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded"):
-        assert (await client.send_events([GOOD, GOOD], content_type=content_type)).json()["accepted"] == 2
+    for content_type in (
+        "application/json",
+        "application/json; charset=utf-8",
+        "text/plain;charset=UTF-8",
+        "application/x-www-form-urlencoded",
+    ):
+        assert (await client.send_events([GOOD, GOOD], content_type=content_type)).json()[
+            "accepted"
+        ] == 2
 
 
 async def test_a_batch_with_faults_is_accepted_in_part_and_says_so(client: Client) -> None:
     answer = await client.send_events({"events": [GOOD, BAD, GOOD]})
     assert answer.status_code == 202
     message = "session_id has 65 characters, 64 are allowed"
-    assert answer.json() == {"accepted": 2, "rejected": [{"index": 1, "code": "too_long", "field": "session_id", "message": message}]}
+    assert answer.json() == {
+        "accepted": 2,
+        "rejected": [{"index": 1, "code": "too_long", "field": "session_id", "message": message}],
+    }
     assert answer.headers["x-analytics"] == "1 rejected; the first: too_long session_id"
     assert len(client.sink.events) == 2
 
 
 async def test_ids_are_those_of_the_accepted_in_order_as_stored(client: Client) -> None:
     named = GOOD | {"id": "0193F0AA-6AD7-7F5C-9C0E-5D7A4C1B2E90"}
-    answer = await client.send_events([named, BAD, GOOD, GOOD | {"id": "order-1"}], "/collect?ids=1")
+    answer = await client.send_events(
+        [named, BAD, GOOD, GOOD | {"id": "order-1"}], "/collect?ids=1"
+    )
     ids = [UUID(text) for text in answer.json()["ids"]]
     assert ids == [event.id for event in client.sink.events]
     assert answer.json()["ids"][0] == "0193f0aa-6ad7-7f5c-9c0e-5d7a4c1b2e90"
@@ -68,14 +82,26 @@ async def test_ids_are_those_of_the_accepted_in_order_as_stored(client: Client) 
 async def test_when_no_event_is_valid_the_answer_is_400_with_the_verdicts(client: Client) -> None:
     answer = await client.send_events([BAD, 5])
     assert error_of(answer) == (400, "no_valid_event")
-    assert [(verdict["index"], verdict["code"], verdict["field"]) for verdict in answer.json()["rejected"]] == [
+    assert [
+        (verdict["index"], verdict["code"], verdict["field"])
+        for verdict in answer.json()["rejected"]
+    ] == [
         (0, "too_long", "session_id"),
         (1, "wrong_type", None),
     ]
     assert client.sink.events == []
 
 
-@pytest.mark.parametrize(("body", "code"), [(b"[]", "empty_batch"), (b"", "not_json"), (b"a=b", "not_json"), (b"\xff", "not_json"), (b"5", "wrong_type")])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"[]", "empty_batch"),
+        (b"", "not_json"),
+        (b"a=b", "not_json"),
+        (b"\xff", "not_json"),
+        (b"5", "wrong_type"),
+    ],
+)
 async def test_what_is_no_batch_is_400(client: Client, body: bytes, code: str) -> None:
     answer = await client.send_events(body)
     assert error_of(answer) == (400, code)
@@ -83,23 +109,47 @@ async def test_what_is_no_batch_is_400(client: Client, body: bytes, code: str) -
     assert answer.headers["x-analytics"] == code
 
 
-@pytest.mark.parametrize("encode", [("gzip", gzip.compress), ("br", brotli.compress), ("zstd", zstandard.compress), ("", gzip.compress), ("identity", bytes)])
+@pytest.mark.parametrize(
+    "encode",
+    [
+        ("gzip", gzip.compress),
+        ("br", brotli.compress),
+        ("zstd", zstandard.compress),
+        ("", gzip.compress),
+        ("identity", bytes),
+    ],
+)
 async def test_compressed_bodies_are_read(client: Client, encode: tuple[str, Any]) -> None:
     name, compress = encode
-    answer = await client.send_events(compress(json.dumps([GOOD] * 50).encode()), **({"content_encoding": name} if name else {}))
+    answer = await client.send_events(
+        compress(json.dumps([GOOD] * 50).encode()), **({"content_encoding": name} if name else {})
+    )
     assert answer.json()["accepted"] == 50
 
 
 async def test_a_body_may_not_inflate_beyond_ten_mebibytes(client: Client) -> None:
     padded = json.dumps(GOOD).encode().ljust(MAX_INFLATED)
-    assert (await client.send_events(gzip.compress(padded), content_encoding="gzip")).status_code == 202
-    assert error_of(await client.send_events(gzip.compress(padded + b" "), content_encoding="gzip")) == (413, "too_large")
-    assert error_of(await client.send_events(gzip.compress(padded)[:-9], content_encoding="gzip")) == (400, "bad_encoding")
-    assert error_of(await client.send_events(GOOD, content_encoding="deflate")) == (415, "unsupported_encoding")
+    assert (
+        await client.send_events(gzip.compress(padded), content_encoding="gzip")
+    ).status_code == 202
+    assert error_of(
+        await client.send_events(gzip.compress(padded + b" "), content_encoding="gzip")
+    ) == (413, "too_large")
+    assert error_of(
+        await client.send_events(gzip.compress(padded)[:-9], content_encoding="gzip")
+    ) == (400, "bad_encoding")
+    assert error_of(await client.send_events(GOOD, content_encoding="deflate")) == (
+        415,
+        "unsupported_encoding",
+    )
 
 
 async def test_a_large_batch_does_not_hold_up_the_others(client: Client) -> None:
-    large = asyncio.create_task(client.send_events(gzip.compress(json.dumps([GOOD] * 100_000).encode()), content_encoding="gzip"))
+    large = asyncio.create_task(
+        client.send_events(
+            gzip.compress(json.dumps([GOOD] * 100_000).encode()), content_encoding="gzip"
+        )
+    )
     answers = 0
     while not large.done():
         await asyncio.sleep(0.001)
@@ -109,7 +159,9 @@ async def test_a_large_batch_does_not_hold_up_the_others(client: Client) -> None
     assert answers > 2
 
 
-async def test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(body, "BODY_SECONDS", 0.2)
 
     async def drops() -> AsyncIterator[bytes]:
@@ -121,18 +173,27 @@ async def test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops(c
 
 
 async def test_the_pixel_takes_an_event_and_answers_with_an_image(client: Client) -> None:
-    answer = await client.get("/collect.gif?session_id=s&event_type=t&event_action=a&metadata.page=/p&write_key=ak_w_shop")
+    answer = await client.get(
+        "/collect.gif?session_id=s&event_type=t&event_action=a&metadata.page=/p&write_key=ak_w_shop"
+    )
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
     assert answer.content.startswith(b"GIF89a")
     assert answer.headers["cache-control"] == "no-store"
-    assert [(event.project, event.metadata) for event in client.sink.events] == [("shop", b'{"page":"/p"}')]
+    assert [(event.project, event.metadata) for event in client.sink.events] == [
+        ("shop", b'{"page":"/p"}')
+    ]
 
 
 async def test_a_pixel_that_fails_says_why(client: Client) -> None:
     assert error_of(await client.get("/collect.gif")) == (400, "no_valid_event")
-    assert error_of(await client.get("/collect.gif?session_id=s&event_type=t&event_action=a&write_key=no")) == (401, "unauthorized")
+    assert error_of(
+        await client.get("/collect.gif?session_id=s&event_type=t&event_action=a&write_key=no")
+    ) == (401, "unauthorized")
     client.sink.refusal = Unavailable("full")
-    assert error_of(await client.get("/collect.gif?session_id=s&event_type=t&event_action=a")) == (503, "unavailable")
+    assert error_of(await client.get("/collect.gif?session_id=s&event_type=t&event_action=a")) == (
+        503,
+        "unavailable",
+    )
 
 
 async def test_when_the_queue_is_out_of_reach_nothing_is_accepted(client: Client) -> None:
@@ -152,7 +213,10 @@ async def test_too_many_requests_are_429_for_their_sender_only() -> None:
         assert error_of(answer) == (429, "rate_limited")
         assert int(answer.headers["retry-after"]) >= 1
         assert (await limited.send_events(GOOD, x_write_key="ak_w_shop")).status_code == 202
-        assert error_of(await limited.send_events(GOOD, x_write_key="guess")) == (429, "rate_limited")
+        assert error_of(await limited.send_events(GOOD, x_write_key="guess")) == (
+            429,
+            "rate_limited",
+        )
 
 
 @pytest.mark.parametrize(
@@ -167,12 +231,16 @@ async def test_too_many_requests_are_429_for_their_sender_only() -> None:
         ("POST", "/x%22%7D%201%0Ainjected", (404, "not_found")),
     ],
 )
-async def test_other_methods_and_paths_are_refused_in_json(client: Client, method: str, path: str, refusal: tuple[int, str]) -> None:
+async def test_other_methods_and_paths_are_refused_in_json(
+    client: Client, method: str, path: str, refusal: tuple[int, str]
+) -> None:
     assert error_of(await client.request(method, path)) == refusal
 
 
 async def test_a_head_of_the_pixel_is_no_event(client: Client) -> None:
-    assert (await client.head("/collect.gif?session_id=s&event_type=t&event_action=a")).status_code == 405
+    assert (
+        await client.head("/collect.gif?session_id=s&event_type=t&event_action=a")
+    ).status_code == 405
     assert client.sink.events == []
 
 
@@ -182,8 +250,14 @@ CORPUS = {
     "NaN": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":NaN}}',
     "1e400": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":1e400}}',
     "bad UTF-8": b'{"session_id":"\xff","event_type":"t","event_action":"a"}',
-    "600 levels": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":' + b"[" * 600 + b"]" * 600 + b"}}",
-    "100,000 levels": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    "600 levels": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":'
+    + b"[" * 600
+    + b"]" * 600
+    + b"}}",
+    "100,000 levels": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":'
+    + b"[" * 100_000
+    + b"]" * 100_000
+    + b"}}",
     "100,000 open brackets": b"[" * 100_000,
     "year 1": b'{"session_id":"s","event_type":"t","event_action":"a","timestamp":"0001-01-01T00:00:00+23:59"}',
     "year 9999": b'{"session_id":"s","event_type":"t","event_action":"a","timestamp":"9999-12-31T23:59:59-23:59"}',
@@ -197,8 +271,14 @@ async def test_no_body_is_a_500(client: Client, body: bytes) -> None:
     assert answer.json()["error"]["code"]
 
 
-async def test_what_the_pipeline_drops_is_no_fault_of_the_sender(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "run", lambda events, context, steps: pipeline.Passed([], {"drop_bots": len(events)}))
+async def test_what_the_pipeline_drops_is_no_fault_of_the_sender(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        pipeline,
+        "run",
+        lambda events, context, steps: pipeline.Passed([], {"drop_bots": len(events)}),
+    )
     answer = await client.send_events(GOOD)
     assert (answer.status_code, answer.json()["accepted"]) == (202, 0)
     assert client.sink.events == []
@@ -206,7 +286,11 @@ async def test_what_the_pipeline_drops_is_no_fault_of_the_sender(client: Client,
 
 async def test_requests_events_and_verdicts_are_counted(client: Client) -> None:
     def seen(counter: Any, **labels: str) -> float:
-        return float(counter.get(labels)) if labels in [given for given, _ in counter.get_all()] else 0.0
+        return (
+            float(counter.get(labels))
+            if labels in [given for given, _ in counter.get_all()]
+            else 0.0
+        )
 
     def reading() -> list[float]:
         return [
@@ -237,15 +321,25 @@ async def test_a_202_means_that_the_event_is_in_the_queue(redis_url: str) -> Non
     await redis.set(SYNCED, "now")
     app = collector.app(Settings(redis_url=redis_url))
     recently = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-    async with app.router.lifespan_context(app), Client(transport=httpx2.ASGITransport(app), base_url="http://collector") as client:
-        answer = await client.send_events([GOOD | {"id": "order-1", "timestamp": recently}, BAD, GOOD], "/collect?ids=1", x_write_key="ak_w_shop")
+    async with (
+        app.router.lifespan_context(app),
+        Client(transport=httpx2.ASGITransport(app), base_url="http://collector") as client,
+    ):
+        answer = await client.send_events(
+            [GOOD | {"id": "order-1", "timestamp": recently}, BAD, GOOD],
+            "/collect?ids=1",
+            x_write_key="ak_w_shop",
+        )
         assert answer.json()["accepted"] == 2
         queue = Queue(redis, Settings(redis_url=redis_url))
         assert (await queue.books()).accepted == 2
         found = await queue.find("shop", UUID(answer.json()["ids"][0]))
         assert found is not None
         assert (found.project, found.session_id, found.named) == ("shop", "s1", True)
-        assert error_of(await client.send_events(GOOD, x_write_key="unknown")) == (401, "unauthorized")
+        assert error_of(await client.send_events(GOOD, x_write_key="unknown")) == (
+            401,
+            "unauthorized",
+        )
         assert (await client.get("/health")).status_code == 200
         assert "analytics_queue_depth 2" in (await client.get("/metrics")).text
     await redis.aclose()

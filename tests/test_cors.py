@@ -53,7 +53,11 @@ async def test_only_listed_pages_may_send() -> None:
 
 
 def preflight(origin: str) -> dict[str, str]:
-    return {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type, x-write-key"}
+    return {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type, x-write-key",
+    }
 
 
 async def test_preflights_are_answered(client: Client) -> None:
@@ -67,13 +71,19 @@ async def test_preflights_are_answered(client: Client) -> None:
 
 async def test_a_foreign_preflight_is_refused() -> None:
     async with running(cors_origins=("https://shop.example",)) as listed:
-        assert (await listed.options("/collect", headers=preflight("https://shop.example"))).headers["access-control-allow-origin"] == "https://shop.example"
+        assert (
+            await listed.options("/collect", headers=preflight("https://shop.example"))
+        ).headers["access-control-allow-origin"] == "https://shop.example"
         refused = await listed.options("/collect", headers=preflight("https://evil.example"))
         assert error_of(refused) == (403, "foreign_origin")
         assert "access-control-allow-origin" not in refused.headers
 
 
 async def test_a_key_made_for_a_page_is_refused_elsewhere(client: Client) -> None:
-    assert (await client.send_events(GOOD, x_write_key="ak_w_page", origin="https://page.example")).status_code == 202
+    assert (
+        await client.send_events(GOOD, x_write_key="ak_w_page", origin="https://page.example")
+    ).status_code == 202
     assert (await client.send_events(GOOD, x_write_key="ak_w_page")).status_code == 202
-    assert error_of(await client.send_events(GOOD, x_write_key="ak_w_page", origin="https://evil.example")) == (403, "foreign_origin")
+    assert error_of(
+        await client.send_events(GOOD, x_write_key="ak_w_page", origin="https://evil.example")
+    ) == (403, "foreign_origin")

@@ -13,7 +13,11 @@ from tests.collecting import running
 from tests.visits import CHROME
 
 RECORDS: dict[str, Any] = {
-    "203.0.113.0/24": {"country": {"iso_code": "NZ"}, "registered_country": {"iso_code": "US"}, "city": {"names": {"en": "Auckland"}}},
+    "203.0.113.0/24": {
+        "country": {"iso_code": "NZ"},
+        "registered_country": {"iso_code": "US"},
+        "city": {"names": {"en": "Auckland"}},
+    },
     "198.51.100.64/26": {"registered_country": {"iso_code": "AT"}},
     "192.0.2.0/24": {"continent": {"code": "EU"}},
     "192.0.3.0/24": {"country": {"iso_code": 7}},
@@ -47,12 +51,20 @@ def file(tmp_path: Path) -> Path:
         "no address": None,
     }.items(),
 )
-def test_an_address_has_the_country_of_its_network_where_the_file_knows_one(file: Path, address: str, country: str | None) -> None:
+def test_an_address_has_the_country_of_its_network_where_the_file_knows_one(
+    file: Path, address: str, country: str | None
+) -> None:
     assert open_countries(file)(address) == country
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not MaxMind's", maxmind.file(RECORDS)[:-40]], ids=["missing", "empty", "something else", "cut off"])
-def test_a_file_that_cannot_be_read_is_a_mistake_of_the_operator(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"not MaxMind's", maxmind.file(RECORDS)[:-40]],
+    ids=["missing", "empty", "something else", "cut off"],
+)
+def test_a_file_that_cannot_be_read_is_a_mistake_of_the_operator(
+    tmp_path: Path, content: bytes | None
+) -> None:
     path = tmp_path / "countries.mmdb"
     if content is not None:
         path.write_bytes(content)
@@ -69,11 +81,19 @@ def test_a_file_that_is_damaged_inside_answers_nothing(tmp_path: Path) -> None:
     assert open_countries(path)("203.0.113.77") is None
 
 
-@pytest.mark.parametrize(("address", "country"), [("203.0.113.77", "NZ"), ("2001:db8:1::7", "PT"), ("192.0.2.1", None)])
-async def test_a_page_view_has_its_visitors_country_and_not_the_address(file: Path, address: str, country: str | None) -> None:
+@pytest.mark.parametrize(
+    ("address", "country"), [("203.0.113.77", "NZ"), ("2001:db8:1::7", "PT"), ("192.0.2.1", None)]
+)
+async def test_a_page_view_has_its_visitors_country_and_not_the_address(
+    file: Path, address: str, country: str | None
+) -> None:
     async with running(address, geoip_file=file) as client:
-        await client.send_events(PAGE, "/api/event", origin="https://shop.example", user_agent=CHROME)
-        await client.send_events({"userId": "u", "event": "e", "context": {"ip": address}}, "/v1/track")
+        await client.send_events(
+            PAGE, "/api/event", origin="https://shop.example", user_agent=CHROME
+        )
+        await client.send_events(
+            {"userId": "u", "event": "e", "context": {"ip": address}}, "/v1/track"
+        )
         for event in client.sink.events:
             told = json.loads(event.metadata)
             assert told.get("$country") == country
@@ -84,7 +104,13 @@ async def test_a_page_view_has_its_visitors_country_and_not_the_address(file: Pa
 async def test_a_header_that_the_operator_names_goes_before_the_file(file: Path) -> None:
     async with running("203.0.113.77", geoip_file=file, country_header="cf-ipcountry") as client:
         for header, country in (("AU", "AU"), ("XX", "NZ")):
-            await client.send_events(PAGE, "/api/event", origin="https://shop.example", user_agent=CHROME, cf_ipcountry=header)
+            await client.send_events(
+                PAGE,
+                "/api/event",
+                origin="https://shop.example",
+                user_agent=CHROME,
+                cf_ipcountry=header,
+            )
             assert json.loads(client.sink.events[-1].metadata)["$country"] == country
 
 

@@ -34,9 +34,13 @@ def whole() -> Iterator[Platform]:
 
 @pytest.fixture
 def platform(whole: Platform) -> Platform:
-    """The platform with two events that a constraint kept out, in two projects, and a job that nobody can read."""
+    """The platform with two events that a constraint kept out, in two projects, and a job that
+    nobody can read.
+    """
     whole.redis("FLUSHALL")
-    whole.sql("truncate raw_events, event_ledger_0, event_ledger_1, daily_metrics, stored_jobs, dead_letters restart identity")
+    whole.sql(
+        "truncate raw_events, event_ledger_0, event_ledger_1, daily_metrics, stored_jobs, dead_letters restart identity"
+    )
     whole.sql("alter table raw_events drop constraint if exists no_boom")
     whole.sql("alter table raw_events add constraint no_boom check (event_type <> 'boom')")
     for number, project in ((1, "default"), (2, "other")):
@@ -44,23 +48,49 @@ def platform(whole: Platform) -> Platform:
         wait_for(lambda: whole.books()["queued"] == 0, "the poison to be put aside")
     enqueue(whole, 7, b"nonsense")
     wait_for(lambda: whole.books()["queued"] == 0, "the job to be put aside")
-    assert whole.books() == {"accepted": 11, "stored": 2, "duplicate": 0, "dead_lettered": 9, "queued": 0}
+    assert whole.books() == {
+        "accepted": 11,
+        "stored": 2,
+        "duplicate": 0,
+        "dead_lettered": 9,
+        "queued": 0,
+    }
     return whole
 
 
 def event(number: int, project: str = "default") -> Event:
     kind = "boom" if number < 10 else "fine"
-    return Event(project, UUID(int=number), "s", None, kind, "click", b'{"n": 1}', NOW, NOW, named=True)
+    return Event(
+        project, UUID(int=number), "s", None, kind, "click", b'{"n": 1}', NOW, NOW, named=True
+    )
 
 
 def enqueue(platform: Platform, events: int, job: bytes) -> None:
     with Redis.from_url(platform.valkey.url) as redis:
-        redis.execute_command("EVAL", keys.ENQUEUE.text, len(keys.KEYS), *keys.KEYS, "", 1, keys.job_id(events), events, job)
+        redis.execute_command(
+            "EVAL",
+            keys.ENQUEUE.text,
+            len(keys.KEYS),
+            *keys.KEYS,
+            "",
+            1,
+            keys.job_id(events),
+            events,
+            job,
+        )
 
 
 def run(platform: Platform, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-m", "analytics", "dead-letters", *arguments]
-    done = subprocess.run(program, env=platform.environment, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        program,
+        env=platform.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == status, done.stderr
     return done
 
@@ -87,7 +117,11 @@ def test_the_list_says_what_each_is_and_why_it_is_there(platform: Platform) -> N
 
 def test_the_list_as_json_holds_the_event_or_the_job(platform: Platform) -> None:
     first, second, third = listed(platform)
-    assert (first["number"], first["event"]["metadata"], first["event"]["id"]) == (1, {"n": 1}, str(UUID(int=1)))
+    assert (first["number"], first["event"]["metadata"], first["event"]["id"]) == (
+        1,
+        {"n": 1},
+        str(UUID(int=1)),
+    )
     assert (third["events"], third["reason"], third["job"]) == (7, "undecodable", "bm9uc2Vuc2U=")
     assert listed(platform, "--project", "other") == [second]
     assert listed(platform, "--reason", "undecodable") == [third]
@@ -96,7 +130,9 @@ def test_the_list_as_json_holds_the_event_or_the_job(platform: Platform) -> None
     assert "there are more" in done.stderr
 
 
-def test_a_replay_stores_what_can_be_stored_by_now_and_brings_back_what_cannot(platform: Platform) -> None:
+def test_a_replay_stores_what_can_be_stored_by_now_and_brings_back_what_cannot(
+    platform: Platform,
+) -> None:
     reason = platform.sql("select reason from dead_letters where number = 1")
     done = run(platform, "replay", "--all")
     assert "events in the queue again: 2" in done.stdout
@@ -110,7 +146,13 @@ def test_a_replay_stores_what_can_be_stored_by_now_and_brings_back_what_cannot(p
     run(platform, "replay", "--reason", reason)
     wait_for(lambda: platform.books()["stored"] == 4, "the replay")
     assert left(platform) == ["3|undecodable"]
-    assert platform.books() == {"accepted": 11, "stored": 4, "duplicate": 0, "dead_lettered": 7, "queued": 0}
+    assert platform.books() == {
+        "accepted": 11,
+        "stored": 4,
+        "duplicate": 0,
+        "dead_lettered": 7,
+        "queued": 0,
+    }
 
 
 def test_what_is_on_its_way_already_is_not_replayed_twice(platform: Platform) -> None:
@@ -123,7 +165,13 @@ def test_what_is_on_its_way_already_is_not_replayed_twice(platform: Platform) ->
     platform.sql("alter table raw_events drop constraint no_boom")
     processor.start()
     wait_for(lambda: platform.books()["queued"] == 0, "the replay")
-    assert platform.books() == {"accepted": 11, "stored": 4, "duplicate": 0, "dead_lettered": 7, "queued": 0}
+    assert platform.books() == {
+        "accepted": 11,
+        "stored": 4,
+        "duplicate": 0,
+        "dead_lettered": 7,
+        "queued": 0,
+    }
 
 
 def test_a_job_that_this_release_can_read_is_replayed(platform: Platform) -> None:
@@ -135,7 +183,11 @@ def test_a_job_that_this_release_can_read_is_replayed(platform: Platform) -> Non
 
 
 def test_what_cannot_be_replayed_is_said_plainly(platform: Platform) -> None:
-    assert run(platform, "replay", "3", status=1).stderr.splitlines()[0].startswith("dead letter 3 stays: this release cannot read the job")
+    assert (
+        run(platform, "replay", "3", status=1)
+        .stderr.splitlines()[0]
+        .startswith("dead letter 3 stays: this release cannot read the job")
+    )
     assert "there is no dead letter 99" in run(platform, "replay", "99", status=1).stderr
 
 

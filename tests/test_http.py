@@ -37,15 +37,24 @@ def raising(error: Exception) -> Callable[[Request], Awaitable[Response]]:
 
 
 @asynccontextmanager
-async def client(*routes: Route, check: Check = ok, gauges: Gauges | None = None) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(
+    *routes: Route, check: Check = ok, gauges: Gauges | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
     app = role_app(Settings(), routes, lifespan=nothing, checks={"redis": check}, gauges=gauges)
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://role") as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://role") as http,
+    ):
         http.app = app  # type: ignore[attr-defined]
         yield http
 
 
-@pytest.mark.parametrize(("kind", "status"), STATUS.items(), ids=lambda value: getattr(value, "__name__", str(value)))
-async def test_each_error_has_its_status_and_says_code_message_and_field(kind: type[errors.AnalyticsError], status: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "status"), STATUS.items(), ids=lambda value: getattr(value, "__name__", str(value))
+)
+async def test_each_error_has_its_status_and_says_code_message_and_field(
+    kind: type[errors.AnalyticsError], status: int
+) -> None:
     async with client(Route("/x", raising(kind("no", code="c", field="f")))) as http:
         answer = await http.get("/x")
     assert answer.status_code == status
@@ -59,7 +68,9 @@ async def test_waiting_helps_is_said_with_retry_after() -> None:
         assert (await http.get("/x")).headers["retry-after"] == "7"
 
 
-async def test_an_unexpected_exception_is_a_json_500_with_the_cause_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unexpected_exception_is_a_json_500_with_the_cause_in_the_log_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with client(Route("/x", raising(ValueError("the cause")))) as http:
         answer = await http.get("/x")
     assert answer.status_code == 500
@@ -70,9 +81,15 @@ async def test_an_unexpected_exception_is_a_json_500_with_the_cause_in_the_log_o
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
-    [("GET", "/nowhere", 404, "not_found"), ("GET", "/health/", 404, "not_found"), ("DELETE", "/health", 405, "method_not_allowed")],
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/health/", 404, "not_found"),
+        ("DELETE", "/health", 405, "method_not_allowed"),
+    ],
 )
-async def test_what_the_router_refuses_is_json_too(method: str, path: str, status: int, code: str) -> None:
+async def test_what_the_router_refuses_is_json_too(
+    method: str, path: str, status: int, code: str
+) -> None:
     async with client() as http:
         answer = await http.request(method, path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
@@ -80,7 +97,9 @@ async def test_what_the_router_refuses_is_json_too(method: str, path: str, statu
 
 async def test_a_request_of_two_lengths_is_refused_and_its_connection_closed() -> None:
     async with client() as http:
-        answer = await http.get("/health/live", headers={"Content-Length": "5", "Transfer-Encoding": "chunked"})
+        answer = await http.get(
+            "/health/live", headers={"Content-Length": "5", "Transfer-Encoding": "chunked"}
+        )
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "two_lengths")
     assert answer.headers["connection"] == "close"
 
@@ -90,7 +109,11 @@ async def test_every_answer_has_the_security_headers_and_is_not_stored_unless_it
         return PlainTextResponse("x", headers={"Cache-Control": "max-age=5"})
 
     async with client(Route("/cached", cached)) as http:
-        plain, own, missing = await http.get("/health/live"), await http.get("/cached"), await http.get("/nowhere")
+        plain, own, missing = (
+            await http.get("/health/live"),
+            await http.get("/cached"),
+            await http.get("/nowhere"),
+        )
     assert plain.headers["cache-control"] == "no-store"
     assert own.headers["cache-control"] == "max-age=5"
     for answer in (plain, own, missing):
@@ -103,7 +126,11 @@ async def test_health_has_the_guides_shape() -> None:
         answer = await http.get("/health")
     assert answer.status_code == 200
     body = answer.json()
-    assert (body["status"], body["version"], body["checks"]) == ("healthy", "1.0.0", {"redis": "ok"})
+    assert (body["status"], body["version"], body["checks"]) == (
+        "healthy",
+        "1.0.0",
+        {"redis": "ok"},
+    )
     assert isinstance(body["uptime"], int)
 
 
@@ -113,7 +140,10 @@ async def test_a_warning_is_shown_but_healthy() -> None:
 
     async with client(check=warned) as http:
         answer = await http.get("/health")
-    assert (answer.status_code, answer.json()["checks"]["redis"]) == (200, "ok: appendfsync is everysec")
+    assert (answer.status_code, answer.json()["checks"]["redis"]) == (
+        200,
+        "ok: appendfsync is everysec",
+    )
 
 
 async def test_a_failed_check_makes_the_role_unhealthy_but_alive() -> None:
@@ -122,7 +152,11 @@ async def test_a_failed_check_makes_the_role_unhealthy_but_alive() -> None:
 
     async with client(check=failing) as http:
         ready, live = await http.get("/health"), await http.get("/health/live")
-    assert (ready.status_code, ready.json()["status"], ready.json()["checks"]["redis"]) == (503, "unhealthy", "Redis does not answer")
+    assert (ready.status_code, ready.json()["status"], ready.json()["checks"]["redis"]) == (
+        503,
+        "unhealthy",
+        "Redis does not answer",
+    )
     assert live.status_code == 200
 
 
@@ -144,7 +178,9 @@ async def test_a_role_that_stops_is_not_ready() -> None:
         assert (await http.get("/health")).status_code == 503
 
 
-async def test_metrics_are_served_even_when_a_gauge_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+async def test_metrics_are_served_even_when_a_gauge_cannot_be_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def broken(_: State) -> None:
         raise ConnectionError
 

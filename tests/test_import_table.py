@@ -23,16 +23,37 @@ async def test_csv_columns_are_the_fields_of_an_event(tmp_path: Path) -> None:
     assert (first.id, first.event_action) == (event_id("a"), 'a, "b"\r\n\r\nc')
     assert json.loads(first.metadata) == {"k": [1], "n": -1.5, "flag": True, "text": "007"}
     assert b"-1.50" in first.metadata
-    assert (second.timestamp, second.user_id, second.metadata) == (datetime(2024, 5, 5, 10, tzinfo=UTC), None, b'{"flag":null}')
+    assert (second.timestamp, second.user_id, second.metadata) == (
+        datetime(2024, 5, 5, 10, tzinfo=UTC),
+        None,
+        b'{"flag":null}',
+    )
     assert (end.accepted, end.line) == (2, 6)
     assert watch.said == ["columns left out: elsewhere; called metadata.NAME they would be kept"]
 
 
 async def test_each_bad_csv_row_is_named_and_the_others_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
-    rows = [b"s0,t,a,", b"s,t,a,,more", b"s1,t,a,", b"s\xff,t,a,", b"s2,t,a,", b's,t,a,"[1]"', b"s3,t,a,", b's,t,a,"', b"s,t,a,"]
-    path.write_bytes(b"session_id;event_type;event_action;metadata\n".replace(b";", b",") + b"\n".join(rows))
+    rows = [
+        b"s0,t,a,",
+        b"s,t,a,,more",
+        b"s1,t,a,",
+        b"s\xff,t,a,",
+        b"s2,t,a,",
+        b's,t,a,"[1]"',
+        b"s3,t,a,",
+        b's,t,a,"',
+        b"s,t,a,",
+    ]
+    path.write_bytes(
+        b"session_id;event_type;event_action;metadata\n".replace(b";", b",") + b"\n".join(rows)
+    )
     queue = FakeQueue()
     await run(path, queue)
     assert [found.session_id for found in queue.events] == ["s0", "s1", "s2", "s3"]
-    assert [(line["line"], line["code"]) for line in rejected(path)] == [(3, "not_csv"), (5, "not_csv"), (7, "wrong_type"), (9, "not_csv")]
+    assert [(line["line"], line["code"]) for line in rejected(path)] == [
+        (3, "not_csv"),
+        (5, "not_csv"),
+        (7, "wrong_type"),
+        (9, "not_csv"),
+    ]

@@ -24,7 +24,9 @@ from analytics.importing.source import opened
 
 
 class FakeQueue:
-    """Takes events, and does what it is told to: hold so many, refuse, or be interrupted before an append or just after it."""
+    """Takes events, and does what it is told to: hold so many, refuse, or be interrupted before an
+    append or just after it.
+    """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -68,24 +70,49 @@ class Watch:
 
 
 async def run(
-    path: Path, queue: FakeQueue, *, kind: str | None = None, watch: Watch | None = None, retention_days: int = 0, max_queued: int = 100_000
+    path: Path,
+    queue: FakeQueue,
+    *,
+    kind: str | None = None,
+    watch: Watch | None = None,
+    retention_days: int = 0,
+    max_queued: int = 100_000,
 ) -> Position:
-    with opened(str(path)) as source, Rejects(path.with_name(path.name + ".rejected.ndjson")) as rejects:
+    with (
+        opened(str(path)) as source,
+        Rejects(path.with_name(path.name + ".rejected.ndjson")) as rejects,
+    ):
         kept = keeper(path.parent / "data", source.identity)
         with kept.alone():
             start = kept.load() or Position()
             rejects.resume(start.rejects_size)
-            importing = Importer(queue, watch or Watch(), kept, rejects, project="default", retention_days=retention_days, max_queued=max_queued)
+            importing = Importer(
+                queue,
+                watch or Watch(),
+                kept,
+                rejects,
+                project="default",
+                retention_days=retention_days,
+                max_queued=max_queued,
+            )
             return await importing.run(source, kind, start)
 
 
 def event(number: int, **extra: Any) -> dict[str, Any]:
-    made = {"session_id": f"s{number}", "event_type": "commit", "event_action": "push", "timestamp": "2024-05-05T10:00:00+02:00", **extra}
+    made = {
+        "session_id": f"s{number}",
+        "event_type": "commit",
+        "event_action": "push",
+        "timestamp": "2024-05-05T10:00:00+02:00",
+        **extra,
+    }
     return {name: value for name, value in made.items() if value is not None}
 
 
 def ndjson(*events: Any) -> bytes:
-    return b"".join((item if isinstance(item, bytes) else json.dumps(item).encode()) + b"\n" for item in events)
+    return b"".join(
+        (item if isinstance(item, bytes) else json.dumps(item).encode()) + b"\n" for item in events
+    )
 
 
 def rejected(path: Path) -> list[dict[str, Any]]:
@@ -94,14 +121,30 @@ def rejected(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress])
-async def test_every_line_is_an_event_however_the_file_is_compressed(tmp_path: Path, compress: Any) -> None:
+async def test_every_line_is_an_event_however_the_file_is_compressed(
+    tmp_path: Path, compress: Any
+) -> None:
     path = tmp_path / "events"
-    path.write_bytes(compress(ndjson(event(1, id="a", metadata={"repo": "x", "n": 1.50}), b"", event(2, user_id="ada"))))
+    path.write_bytes(
+        compress(
+            ndjson(
+                event(1, id="a", metadata={"repo": "x", "n": 1.50}), b"", event(2, user_id="ada")
+            )
+        )
+    )
     queue = FakeQueue()
     end = await run(path, queue)
     first, second = queue.events
-    assert (first.id, first.named, first.metadata) == (event_id("a"), True, b'{"repo": "x", "n": 1.5}')
-    assert (second.session_id, second.actor, second.timestamp) == ("s2", "ada", datetime(2024, 5, 5, 8, tzinfo=UTC))
+    assert (first.id, first.named, first.metadata) == (
+        event_id("a"),
+        True,
+        b'{"repo": "x", "n": 1.5}',
+    )
+    assert (second.session_id, second.actor, second.timestamp) == (
+        "s2",
+        "ada",
+        datetime(2024, 5, 5, 8, tzinfo=UTC),
+    )
     assert (end.accepted, end.rejected, end.line) == (2, {}, 3)
 
 
@@ -110,7 +153,12 @@ BAD = [
     ("two_events", b'{"session_id":"s"},{"session_id":"t"}', "not_json", None),
     ("a_list", b"[]", "wrong_type", None),
     ("no_utf8", b'{"session_id": "\xff"}', "not_json", None),
-    ("no_type", json.dumps({"session_id": "s", "event_action": "a"}).encode(), "missing", "event_type"),
+    (
+        "no_type",
+        json.dumps({"session_id": "s", "event_action": "a"}).encode(),
+        "missing",
+        "event_type",
+    ),
     ("a_nul", json.dumps(event(1, metadata={"k": "\0"})).encode(), "bad_character", "metadata.k"),
     ("too_long", b'{"session_id": "' + b"x" * 3_000_000, "too_long", None),
     ("too_deep", b"[" * 100_000, "not_json", None),
@@ -137,7 +185,13 @@ async def test_lines_that_would_only_be_events_together_are_rejected(tmp_path: P
     path = tmp_path / "events.ndjson"
     whole = json.dumps(event(1, metadata={"list": [{}, {}]}))
     middle = whole.index("[{}, {}]") + 3
-    path.write_bytes(ndjson(whole[:middle].encode(), whole[middle + 1 :].encode(), b'{"session_id": 1}, {"session_id": 2}'))
+    path.write_bytes(
+        ndjson(
+            whole[:middle].encode(),
+            whole[middle + 1 :].encode(),
+            b'{"session_id": 1}, {"session_id": 2}',
+        )
+    )
     queue = FakeQueue()
     await run(path, queue)
     assert not queue.events
@@ -145,7 +199,11 @@ async def test_lines_that_would_only_be_events_together_are_rejected(tmp_path: P
 
 
 REFUSED = [
-    ("no_columns", b"session_id,what\n1,2\n", "has no column event_type and no column event_action"),
+    (
+        "no_columns",
+        b"session_id,what\n1,2\n",
+        "has no column event_type and no column event_action",
+    ),
     ("a_list", b'[{"session_id": "s"}]', "one JSON list"),
     ("zstd", b"\x28\xb5\x2f\xfd0000", "zstdcat"),
     ("binary", b"\xff\xfe\x00\x01\n", "no header row"),
@@ -153,8 +211,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("data", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-async def test_a_file_that_cannot_be_read_is_refused_in_one_clear_line(tmp_path: Path, data: bytes, message: str) -> None:
+@pytest.mark.parametrize(
+    ("data", "message"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
+async def test_a_file_that_cannot_be_read_is_refused_in_one_clear_line(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
     path = tmp_path / "events"
     path.write_bytes(data)
     with pytest.raises(CommandError, match=message):
@@ -164,7 +226,9 @@ async def test_a_file_that_cannot_be_read_is_refused_in_one_clear_line(tmp_path:
 async def test_what_comes_before_the_damage_of_a_file_is_imported(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson.gz"
     dice = random.Random(1)
-    path.write_bytes(gzip.compress(ndjson(*(event(n, id=str(dice.random())) for n in range(20_000))))[:-5_000])
+    path.write_bytes(
+        gzip.compress(ndjson(*(event(n, id=str(dice.random())) for n in range(20_000))))[:-5_000]
+    )
     queue = FakeQueue()
     with pytest.raises(CommandError, match=r"damaged after line \d+ ") as caught:
         await run(path, queue)
@@ -181,14 +245,24 @@ async def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("when", ["interrupt_before", "interrupt_after", "interrupt_save"])
 @pytest.mark.parametrize("suffix", [".ndjson", ".ndjson.gz", ".csv"])
-async def test_an_interrupted_import_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, when: str) -> None:
+async def test_an_interrupted_import_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, when: str
+) -> None:
     monkeypatch.setattr(importer, "BATCH_EVENTS", 10)
     path = tmp_path / f"events{suffix}"
     if suffix == ".csv":
-        rows = [b'"s\n%d",t,a,%s' % (n, b"oops" * 300_000 if n == 7 else b"" if n % 7 else b"oops") for n in range(100)]
+        rows = [
+            b'"s\n%d",t,a,%s' % (n, b"oops" * 300_000 if n == 7 else b"" if n % 7 else b"oops")
+            for n in range(100)
+        ]
         data = b"session_id,event_type,event_action,metadata\n" + b"\n".join(rows)
     else:
-        data = ndjson(*(b"oops" * 300_000 if n == 7 else event(n) if n % 7 else b"oops %d" % n for n in range(100)))
+        data = ndjson(
+            *(
+                b"oops" * 300_000 if n == 7 else event(n) if n % 7 else b"oops %d" % n
+                for n in range(100)
+            )
+        )
     path.write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
     queue = FakeQueue()
     if when == "interrupt_save":
@@ -222,7 +296,9 @@ def interrupt_save(at: int) -> Callable[[Keeper, Position], None]:
 
 
 async def test_an_event_without_id_is_the_same_event_in_every_later_import(tmp_path: Path) -> None:
-    plain, packed, grown, other = (tmp_path / name for name in ("a.ndjson", "b.ndjson.gz", "c.ndjson", "d.ndjson"))
+    plain, packed, grown, other = (
+        tmp_path / name for name in ("a.ndjson", "b.ndjson.gz", "c.ndjson", "d.ndjson")
+    )
     data = ndjson(event(1), event(1), event(2))
     plain.write_bytes(data)
     packed.write_bytes(gzip.compress(data))
@@ -239,7 +315,9 @@ async def test_an_event_without_id_is_the_same_event_in_every_later_import(tmp_p
     assert not set(ids[plain]) & set(ids[other])
 
 
-async def test_an_import_waits_for_the_queue_and_never_fills_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_import_waits_for_the_queue_and_never_fills_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importer, "ROOM_SECONDS", 0.0)
     path = tmp_path / "events.ndjson"
     path.write_bytes(ndjson(*(event(n) for n in range(6_000))))
@@ -254,7 +332,11 @@ async def test_an_import_waits_for_the_queue_and_never_fills_it(tmp_path: Path, 
 async def test_two_imports_of_one_file_at_once_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
     path.write_bytes(ndjson(event(1)))
-    with opened(str(path)) as source, keeper(tmp_path / "data", source.identity).alone(), pytest.raises(CommandError, match="another process"):
+    with (
+        opened(str(path)) as source,
+        keeper(tmp_path / "data", source.identity).alone(),
+        pytest.raises(CommandError, match="another process"),
+    ):
         await run(path, FakeQueue())
 
 

@@ -1,4 +1,6 @@
-"""Compressed bodies: read whole, or refused; never more memory than the largest body that is allowed."""
+"""Compressed bodies: read whole, or refused; never more memory than the largest body that is
+allowed.
+"""
 
 import gzip
 import subprocess
@@ -35,14 +37,20 @@ each = pytest.mark.parametrize(("encoding", "compress"), COMPRESS.values(), ids=
 
 
 @each
-@pytest.mark.parametrize("text", [b"", b"{}", b'{"a":"' + b"x" * 100_000 + b'"}', bytes(range(256)) * 4000])
-def test_a_compressed_body_is_read_whole(encoding: bytes, compress: Callable[[bytes], bytes], text: bytes) -> None:
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", b'{"a":"' + b"x" * 100_000 + b'"}', bytes(range(256)) * 4000]
+)
+def test_a_compressed_body_is_read_whole(
+    encoding: bytes, compress: Callable[[bytes], bytes], text: bytes
+) -> None:
     assert inflate(compress(text), encoding) == text
     assert inflate(compress(text), b" " + encoding.upper() + b" ") == text
 
 
 @each
-def test_ten_mebibytes_are_taken_and_one_byte_more_is_not(encoding: bytes, compress: Callable[[bytes], bytes]) -> None:
+def test_ten_mebibytes_are_taken_and_one_byte_more_is_not(
+    encoding: bytes, compress: Callable[[bytes], bytes]
+) -> None:
     most = b"x" * MAX_INFLATED
     assert inflate(compress(most), encoding) == most
     with pytest.raises(TooLarge):
@@ -59,7 +67,9 @@ def test_a_body_cut_short_is_refused(encoding: bytes, compress: Callable[[bytes]
 
 @each
 @pytest.mark.parametrize("tail", [b"x", b"\x00", b"garbage" * 100])
-def test_what_follows_the_stream_is_refused(encoding: bytes, compress: Callable[[bytes], bytes], tail: bytes) -> None:
+def test_what_follows_the_stream_is_refused(
+    encoding: bytes, compress: Callable[[bytes], bytes], tail: bytes
+) -> None:
     with pytest.raises(BadRequest):
         inflate(compress(b"{}") + tail, encoding)
     with pytest.raises(BadRequest):
@@ -74,7 +84,9 @@ def test_gzip_is_known_without_being_named() -> None:
     assert inflate(gzip.compress(b"{}")) == inflate(gzip.compress(b"{}"), b"identity") == b"{}"
 
 
-@pytest.mark.parametrize("encoding", [b"deflate", b"compress", b"gzip, br", b"gzip,identity", b"zip", b"\xff", b"base64"])
+@pytest.mark.parametrize(
+    "encoding", [b"deflate", b"compress", b"gzip, br", b"gzip,identity", b"zip", b"\xff", b"base64"]
+)
 def test_an_unknown_encoding_is_named(encoding: bytes) -> None:
     with pytest.raises(UnsupportedEncoding) as refused:
         inflate(b"{}", encoding)
@@ -82,8 +94,13 @@ def test_an_unknown_encoding_is_named(encoding: bytes) -> None:
 
 
 @each
-@pytest.mark.parametrize("body", [b"", b"{}", b"\x1f\x8b", b"\x1f\x8b\x08" + b"\xff" * 50, b"\x28\xb5\x2f\xfd" + b"\xff" * 50])
-def test_what_is_not_compressed_so_is_refused(encoding: bytes, compress: Callable[[bytes], bytes], body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"\x1f\x8b", b"\x1f\x8b\x08" + b"\xff" * 50, b"\x28\xb5\x2f\xfd" + b"\xff" * 50],
+)
+def test_what_is_not_compressed_so_is_refused(
+    encoding: bytes, compress: Callable[[bytes], bytes], body: bytes
+) -> None:
     with pytest.raises(BadRequest):
         inflate(body, encoding)
 
@@ -91,7 +108,13 @@ def test_what_is_not_compressed_so_is_refused(encoding: bytes, compress: Callabl
 @settings(deadline=None)
 @given(st.sampled_from([b"gzip", b"br", b"zstd"]), st.binary(max_size=300), st.booleans())
 def test_no_bytes_raise_anything_but_a_refusal(encoding: bytes, body: bytes, headed: bool) -> None:
-    head = {b"gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", b"zstd": b"\x28\xb5\x2f\xfd"}.get(encoding, b"") if headed else b""
+    head = (
+        {b"gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", b"zstd": b"\x28\xb5\x2f\xfd"}.get(
+            encoding, b""
+        )
+        if headed
+        else b""
+    )
     try:
         inflate(head + body, encoding)
     except AnalyticsError as error:
@@ -108,10 +131,14 @@ def test_a_zstd_window_larger_than_http_allows_is_refused() -> None:
 def bomb(encoding: str) -> bytes:
     """200 MB of nothing, in a few kilobytes."""
     nothing = bytes(1 << 20)
-    stream: Any = {"gzip": zlib.compressobj(9, zlib.DEFLATED, 31), "br": brotli.Compressor(quality=5), "zstd": zstandard.ZstdCompressor().compressobj()}[
-        encoding
-    ]
-    feed, end = (stream.process, stream.finish) if encoding == "br" else (stream.compress, stream.flush)
+    stream: Any = {
+        "gzip": zlib.compressobj(9, zlib.DEFLATED, 31),
+        "br": brotli.Compressor(quality=5),
+        "zstd": zstandard.ZstdCompressor().compressobj(),
+    }[encoding]
+    feed, end = (
+        (stream.process, stream.finish) if encoding == "br" else (stream.compress, stream.flush)
+    )
     return b"".join([*(feed(nothing) for _ in range(200)), end()])
 
 
@@ -130,6 +157,8 @@ try:
 except TooLarge:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    done = subprocess.run([sys.executable, "-c", program], input=body, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=body, capture_output=True, check=True
+    )
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(done.stdout) * unit < 60 << 20

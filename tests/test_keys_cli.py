@@ -24,10 +24,18 @@ TOKEN = re.compile(r"ak_[wra]_[\w-]{43}")
 
 
 def command(environment: dict[str, str]) -> Run:
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
+    kept = {
+        name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")
+    }
 
     def run(*arguments: str, status: int = 0, **more: str) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run([sys.executable, "-m", "analytics", *arguments], env={**kept, **environment, **more}, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-m", "analytics", *arguments],
+            env={**kept, **environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode == status, done
         return done
 
@@ -45,7 +53,9 @@ def complaint(done: "subprocess.CompletedProcess[str]") -> str:
 def analytics(migrated_url: str, valkey_server: Valkey, tmp_path: Path) -> Run:
     with Redis.from_url(valkey_server.url) as redis:
         redis.flushall()
-    return command({"DATABASE_URL": migrated_url, "REDIS_URL": valkey_server.url, "DATA_DIR": str(tmp_path)})
+    return command(
+        {"DATABASE_URL": migrated_url, "REDIS_URL": valkey_server.url, "DATA_DIR": str(tmp_path)}
+    )
 
 
 @pytest.fixture
@@ -56,30 +66,59 @@ async def keys(valkey_server: Valkey) -> AsyncIterator[Keys]:
     await redis.aclose()
 
 
-async def test_a_made_key_is_printed_alone_and_works_at_once_for_roles_without_a_database(analytics: Run, keys: Keys) -> None:
+async def test_a_made_key_is_printed_alone_and_works_at_once_for_roles_without_a_database(
+    analytics: Run, keys: Keys
+) -> None:
     analytics("projects", "create", "shop")
-    done = analytics("keys", "create", "--project", "shop", "--scope", "ingest", "--origin", "https://Shop.example/", "--expires", "30d", "--name", "web")
+    done = analytics(
+        "keys",
+        "create",
+        "--project",
+        "shop",
+        "--scope",
+        "ingest",
+        "--origin",
+        "https://Shop.example/",
+        "--expires",
+        "30d",
+        "--name",
+        "web",
+    )
     token = done.stdout.strip()
     assert TOKEN.fullmatch(token)
     assert "shown only now" in done.stderr
     key = await keys.find(token)
-    assert (key.project, key.scopes, key.origins, key.name) == ("shop", frozenset({"ingest"}), ("https://shop.example",), "web")
+    assert (key.project, key.scopes, key.origins, key.name) == (
+        "shop",
+        frozenset({"ingest"}),
+        ("https://shop.example",),
+        "web",
+    )
     assert key.expires_at is not None
     assert abs(key.expires_at - datetime.now(UTC) - timedelta(days=30)) < timedelta(minutes=10)
 
 
-async def test_another_products_token_becomes_a_key_that_may_only_write(analytics: Run, keys: Keys) -> None:
+async def test_another_products_token_becomes_a_key_that_may_only_write(
+    analytics: Run, keys: Keys
+) -> None:
     analytics("projects", "create", "shop")
     make = ("keys", "create", "--project", "shop", "--token", "phc_abc", "--scope")
     done = analytics(*make, "ingest")
     assert (done.stdout, "shown only now" in done.stderr) == ("phc_abc\n", False)
-    assert ((await keys.find("phc_abc")).project, (await keys.find("phc_abc")).scopes) == ("shop", frozenset({"ingest"}))
+    assert ((await keys.find("phc_abc")).project, (await keys.find("phc_abc")).scopes) == (
+        "shop",
+        frozenset({"ingest"}),
+    )
     assert "a key already" in complaint(analytics(*make, "ingest", status=1))
     assert "no other" in complaint(analytics(*make, "query", status=1))
-    assert "characters" in complaint(analytics("keys", "create", "--scope", "ingest", "--token", " ", status=1))
+    assert "characters" in complaint(
+        analytics("keys", "create", "--scope", "ingest", "--token", " ", status=1)
+    )
 
 
-async def test_a_revoked_key_is_refused_at_once_by_who_has_not_seen_it(analytics: Run, keys: Keys) -> None:
+async def test_a_revoked_key_is_refused_at_once_by_who_has_not_seen_it(
+    analytics: Run, keys: Keys
+) -> None:
     token = analytics("keys", "create", "--scope", "query", "--scope", "realtime").stdout.strip()
     assert "revoked key 1" in analytics("keys", "revoke", token[:12]).stdout
     with pytest.raises(Unauthorized):
@@ -88,19 +127,34 @@ async def test_a_revoked_key_is_refused_at_once_by_who_has_not_seen_it(analytics
 
 def test_the_list_shows_all_but_the_text(analytics: Run) -> None:
     analytics("projects", "create", "shop")
-    token = analytics("keys", "create", "--scope", "ingest", "--project", "shop", "--name", "web").stdout.strip()
+    token = analytics(
+        "keys", "create", "--scope", "ingest", "--project", "shop", "--name", "web"
+    ).stdout.strip()
     analytics("keys", "create", "--scope", "query", "--all-projects", "--expires", "2099-01-31")
     analytics("keys", "revoke", "1")
     shown = analytics("keys", "list").stdout
     lines = [line.split() for line in shown.splitlines()]
-    assert lines[0] == ["ID", "KEY", "PROJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "ORIGINS", "NAME"]
+    assert lines[0] == [
+        "ID",
+        "KEY",
+        "PROJECT",
+        "SCOPES",
+        "STATE",
+        "CREATED",
+        "EXPIRES",
+        "ORIGINS",
+        "NAME",
+    ]
     assert lines[1][:5] == ["1", f"{token[:12]}…", "shop", "ingest", "revoked"]
     assert lines[1][-1] == "web"
     assert lines[2][2:5] == ["(every)", "query", "active"]
     assert "2099-01-31 00:00Z" in shown
     assert token not in shown
     listed = json.loads(analytics("keys", "list", "--json").stdout)
-    assert [(key["id"], key["project"], key["scopes"], key["state"]) for key in listed] == [(1, "shop", ["ingest"], "revoked"), (2, None, ["query"], "active")]
+    assert [(key["id"], key["project"], key["scopes"], key["state"]) for key in listed] == [
+        (1, "shop", ["ingest"], "revoked"),
+        (2, None, ["query"], "active"),
+    ]
     assert token not in json.dumps(listed)
 
 
@@ -114,7 +168,9 @@ def test_projects_are_made_once_and_listed(analytics: Run) -> None:
     assert "made project shop" in analytics("projects", "create", "shop").stdout
     assert "already" in analytics("projects", "create", "shop", status=1).stderr
     assert "shop" in analytics("projects", "list").stdout
-    assert "shop" in [project["name"] for project in json.loads(analytics("projects", "list", "--json").stdout)]
+    assert "shop" in [
+        project["name"] for project in json.loads(analytics("projects", "list", "--json").stdout)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +187,9 @@ def test_projects_are_made_once_and_listed(analytics: Run) -> None:
         (["--scope", "ingest", "--name", "x" * 101], "100"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_status_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_one_line_and_exit_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["keys", "create", *arguments])
     shown = capsys.readouterr()
@@ -140,7 +198,9 @@ def test_wrong_usage_is_one_line_and_exit_status_2(arguments: list[str], said: s
 
 
 def test_what_is_not_there_is_one_line_and_exit_status_1(analytics: Run) -> None:
-    assert "analytics projects create typo" in complaint(analytics("keys", "create", "--scope", "ingest", "--project", "typo", status=1))
+    assert "analytics projects create typo" in complaint(
+        analytics("keys", "create", "--scope", "ingest", "--project", "typo", status=1)
+    )
     assert "analytics keys list" in complaint(analytics("keys", "revoke", "77", status=1))
     token = analytics("keys", "create", "--scope", "ingest").stdout.strip()
     assert "say which key" in complaint(analytics("keys", "revoke", "", status=1))
@@ -148,7 +208,9 @@ def test_what_is_not_there_is_one_line_and_exit_status_1(analytics: Run) -> None
     assert "letters" in complaint(analytics("projects", "create", "a b", status=1))
 
 
-@pytest.mark.parametrize("arguments", [["keys", "list"], ["projects", "list"], ["keys", "create", "--scope", "ingest"]])
+@pytest.mark.parametrize(
+    "arguments", [["keys", "list"], ["projects", "list"], ["keys", "create", "--scope", "ingest"]]
+)
 def test_without_servers_the_one_line_says_what_to_do(arguments: list[str], tmp_path: Path) -> None:
     line = complaint(command({"DATA_DIR": str(tmp_path)})(*arguments, status=2))
     assert "DATABASE_URL" in line
@@ -156,11 +218,15 @@ def test_without_servers_the_one_line_says_what_to_do(arguments: list[str], tmp_
 
 
 def test_without_tables_the_one_line_says_what_to_do(database_url: str, tmp_path: Path) -> None:
-    assert "analytics migrate" in complaint(command({"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)})("keys", "list", status=1))
+    assert "analytics migrate" in complaint(
+        command({"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)})("keys", "list", status=1)
+    )
 
 
 def test_with_redis_away_the_key_is_made_and_shown_all_the_same(analytics: Run) -> None:
-    done = analytics("keys", "create", "--scope", "ingest", REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
+    done = analytics(
+        "keys", "create", "--scope", "ingest", REDIS_URL="redis://:hunter2@127.0.0.1:1/0"
+    )
     assert TOKEN.fullmatch(done.stdout.strip())
     assert "Redis could not be told" in done.stderr
     assert "hunter2" not in done.stderr

@@ -62,7 +62,9 @@ def test_zero_is_no_limit() -> None:
     assert taken(Limits(0), "a", 10_000) == 10_000
 
 
-def test_names_without_number_take_bounded_memory_and_the_busy_stay_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_without_number_take_bounded_memory_and_the_busy_stay_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(limits, "MAX_NAMES", 100)
     clock = Clock()
     bucket = Limits(1, now=clock)

@@ -1,4 +1,6 @@
-"""The live bus on a real Valkey: nothing between the messages, and an exact number for what is missing."""
+"""The live bus on a real Valkey: nothing between the messages, and an exact number for what is
+missing.
+"""
 
 import asyncio
 import os
@@ -65,7 +67,9 @@ async def bus(redis: Redis) -> AsyncIterator[Bus]:
         yield bus
 
 
-async def test_who_watches_hears_every_event_in_order_and_nothing_of_other_projects(redis: Redis, bus: Bus) -> None:
+async def test_who_watches_hears_every_event_in_order_and_nothing_of_other_projects(
+    redis: Redis, bus: Bus
+) -> None:
     ear = Ear()
     await bus.watch("shop", ear)
     events = some(3)
@@ -92,7 +96,9 @@ async def test_nothing_but_the_count_is_sent_while_nobody_listens(redis: Redis) 
     assert await redis.hget(messages.COUNTS, "shop") == b"1000"  # type: ignore[misc]
 
 
-async def test_a_large_batch_comes_in_several_messages_without_a_gap(redis: Redis, bus: Bus) -> None:
+async def test_a_large_batch_comes_in_several_messages_without_a_gap(
+    redis: Redis, bus: Bus
+) -> None:
     ear = Ear()
     await bus.watch("shop", ear)
     await publish(redis, some(30, metadata=b'{"x": "' + b"y" * 100_000 + b'"}'))
@@ -108,7 +114,9 @@ async def test_publishers_at_once_make_no_gap(redis: Redis, bus: Bus) -> None:
     assert ear.gaps == []
 
 
-async def test_leaving_and_coming_back_while_events_flow_is_no_gap_and_no_noise(redis: Redis, bus: Bus) -> None:
+async def test_leaving_and_coming_back_while_events_flow_is_no_gap_and_no_noise(
+    redis: Redis, bus: Bus
+) -> None:
     stop = False
 
     async def flow() -> None:
@@ -126,7 +134,9 @@ async def test_leaving_and_coming_back_while_events_flow_is_no_gap_and_no_noise(
     await flowing
 
 
-async def test_what_a_left_channel_still_brings_is_not_taken_for_the_one_entered_again(redis: Redis) -> None:
+async def test_what_a_left_channel_still_brings_is_not_taken_for_the_one_entered_again(
+    redis: Redis,
+) -> None:
     bus = Bus(redis)  # not connected: what Redis would say is said by hand
     ear = Ear()
     entering = asyncio.create_task(bus.watch("shop", ear))
@@ -155,8 +165,12 @@ async def test_only_watched_projects_are_subscribed_to(redis: Redis, bus: Bus) -
             await asyncio.sleep(0.01)
 
 
-async def test_who_leaves_while_others_are_told_hears_nothing_more(redis: Redis, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "SLICE_SECONDS", -1.0)  # others have their turn after each watcher
+async def test_who_leaves_while_others_are_told_hears_nothing_more(
+    redis: Redis, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        bus_module, "SLICE_SECONDS", -1.0
+    )  # others have their turn after each watcher
     second, last = Ear(), Ear()
 
     class First(Ear):
@@ -170,7 +184,9 @@ async def test_who_leaves_while_others_are_told_hears_nothing_more(redis: Redis,
     assert not second.heard
 
 
-async def test_after_a_restart_of_redis_the_gap_is_exact_and_events_flow_again(own_valkey: Valkey) -> None:
+async def test_after_a_restart_of_redis_the_gap_is_exact_and_events_flow_again(
+    own_valkey: Valkey,
+) -> None:
     redis = client(own_valkey.url)
     async with Bus(redis) as bus:
         ear = Ear()
@@ -219,7 +235,9 @@ async def test_a_count_that_was_lost_with_redis_starts_anew(own_valkey: Valkey) 
     await redis.aclose()
 
 
-async def test_a_connection_that_died_without_a_word_is_noticed(own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_died_without_a_word_is_noticed(
+    own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bus_module, "PING_SECONDS", 0.3)
     redis = client(own_valkey.url)
     async with Bus(redis) as bus:
@@ -246,7 +264,9 @@ async def test_an_idle_bus_stays_connected(redis: Redis, monkeypatch: pytest.Mon
             assert bus._channels["shop"].confirmed.is_set()
 
 
-async def test_watching_while_redis_is_away_is_refused_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_watching_while_redis_is_away_is_refused_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bus_module, "WATCH_SECONDS", 0.2)
     redis = Redis(host="127.0.0.1", port=1)
     async with Bus(redis) as bus:
@@ -265,7 +285,9 @@ async def test_a_message_in_an_unknown_form_counts_as_missed(redis: Redis, bus: 
     assert ear.gaps == [5]
 
 
-async def test_visitors_are_the_actors_of_the_last_minutes_whatever_is_imported(redis: Redis) -> None:
+async def test_visitors_are_the_actors_of_the_last_minutes_whatever_is_imported(
+    redis: Redis,
+) -> None:
     now = datetime.now(UTC)
     for number in range(20):
         await publish(redis, some(2, user_id=f"u{number}"))

@@ -52,7 +52,14 @@ def test_secrets_and_personal_data_are_hidden(text: str, hidden: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["listening on 127.0.0.1:4001", "on [::1]:4001, from 14:03:07 on", "std::move at 2a:b", "stored 1,000 events in 0.2 s", "redis://cache:6379/0"]
+    "text",
+    [
+        "listening on 127.0.0.1:4001",
+        "on [::1]:4001, from 14:03:07 on",
+        "std::move at 2a:b",
+        "stored 1,000 events in 0.2 s",
+        "redis://cache:6379/0",
+    ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert logs.redact(text) == text
@@ -60,9 +67,15 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 def test_a_long_word_costs_no_more_than_its_length() -> None:
     def seconds(characters: int) -> float:
-        return min(timeit.repeat(lambda: logs.redact("f" * characters), timer=time.thread_time, number=1, repeat=5))
+        return min(
+            timeit.repeat(
+                lambda: logs.redact("f" * characters), timer=time.thread_time, number=1, repeat=5
+            )
+        )
 
-    assert seconds(400_000) < 60 * seconds(20_000), "20 times the length: 400 times as long, were it quadratic"
+    assert seconds(400_000) < 60 * seconds(20_000), (
+        "20 times the length: 400 times as long, were it quadratic"
+    )
 
 
 def test_the_configured_keys_are_hidden_whatever_they_look_like(output: io.StringIO) -> None:
@@ -71,7 +84,9 @@ def test_the_configured_keys_are_hidden_whatever_they_look_like(output: io.Strin
     assert "somebody sent …" in output.getvalue()
 
 
-def test_production_writes_one_json_object_a_line_with_the_traceback_inside(output: io.StringIO) -> None:
+def test_production_writes_one_json_object_a_line_with_the_traceback_inside(
+    output: io.StringIO,
+) -> None:
     logs.setup(Settings(environment="production"), output)
     try:
         raise ValueError(f"with {CANARY}\nin two lines")
@@ -90,7 +105,9 @@ def test_what_ends_the_process_is_told_as_all_else_is() -> None:
         "from analytics import logs; from analytics.settings import Settings; import warnings;"
         "logs.setup(Settings(environment='production')); warnings.warn('hunter'); raise ValueError('redis://:hunter22@cache:6379/0')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     warning, last = map(json.loads, done.stderr.splitlines())
     assert (done.returncode, warning["level"], last["level"]) == (1, "warning", "critical")
     assert "ValueError" in last["trace"]

@@ -16,7 +16,11 @@ from analytics.protocols.protocol import Decoded, Fault
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -72,7 +76,11 @@ REFUSED = {
     "600 levels": (nested(600), "too_deep", "metadata.a"),
     "100,000 levels": (nested(100_000), "too_deep", "metadata.a"),
     "100,000 levels of objects": (nested(100_000, "object"), "too_deep", "metadata.a"),
-    "deep behind brackets in strings": ('{"s":"]]]}","a":' + nested(40) + "}", "too_deep", "metadata.a"),
+    "deep behind brackets in strings": (
+        '{"s":"]]]}","a":' + nested(40) + "}",
+        "too_deep",
+        "metadata.a",
+    ),
     "NaN": ('{"a":NaN}', "wrong_type", "metadata.a"),
     "Infinity": ('{"a":1,"b":{"c":-Infinity}}', "wrong_type", "metadata.b"),
     "1e400": ('{"a":1e400}', "wrong_type", "metadata.a"),
@@ -96,7 +104,9 @@ def test_harmless_metadata_is_kept_as_it_means(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "code", "field"), REFUSED.values(), ids=REFUSED.keys())
-def test_metadata_that_cannot_be_stored_is_refused_by_name(text: str, code: str, field: str) -> None:
+def test_metadata_that_cannot_be_stored_is_refused_by_name(
+    text: str, code: str, field: str
+) -> None:
     decoded = sent(text)
     assert not decoded.events
     assert [(verdict.code, verdict.field) for verdict in decoded.rejected] == [(code, field)]
@@ -104,7 +114,20 @@ def test_metadata_that_cannot_be_stored_is_refused_by_name(text: str, code: str,
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a":1', '{"a":tru}', '{"a":01}', '{"a":.5}', '{"a":1.}', '{"a":+1}', "{a:1}", '{"a":1,}', '{"a":"\x01"}', '{"a":"\\q"}', '{"a":"\\u00zz"}']
+    "text",
+    [
+        '{"a":1',
+        '{"a":tru}',
+        '{"a":01}',
+        '{"a":.5}',
+        '{"a":1.}',
+        '{"a":+1}',
+        "{a:1}",
+        '{"a":1,}',
+        '{"a":"\x01"}',
+        '{"a":"\\q"}',
+        '{"a":"\\u00zz"}',
+    ],
 )
 def test_what_is_no_json_is_no_metadata_either(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
@@ -114,10 +137,15 @@ def test_what_is_no_json_is_no_metadata_either(text: str) -> None:
 
 
 def test_numbers_keep_their_digits_on_either_way() -> None:
-    digits = '{"a":1.10,"b":0.12345678901234567890123456789,"c":-0.0,"d":1e2,"e":18446744073709551617}'
+    digits = (
+        '{"a":1.10,"b":0.12345678901234567890123456789,"c":-0.0,"d":1e2,"e":18446744073709551617}'
+    )
     parsed = metadata.encode(metadata.parse(digits))
     assert json.loads(stored(digits), parse_float=str) == json.loads(digits, parse_float=str)
-    assert parsed == b'{"a":1.10,"b":0.12345678901234567890123456789,"c":-0.0,"d":1E+2,"e":18446744073709551617}'
+    assert (
+        parsed
+        == b'{"a":1.10,"b":0.12345678901234567890123456789,"c":-0.0,"d":1E+2,"e":18446744073709551617}'
+    )
 
 
 def test_a_hidden_nul_does_not_ride_along_under_a_duplicate_key() -> None:
@@ -128,21 +156,39 @@ def test_a_hidden_nul_does_not_ride_along_under_a_duplicate_key() -> None:
 @given(JSON)
 def test_depth_is_what_a_walk_would_find(value: Any) -> None:
     def depth(part: Any) -> int:
-        inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else None
+        inner = (
+            part.values() if isinstance(part, dict) else part if isinstance(part, list) else None
+        )
         return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
     for levels in range(28, 34):
         text = json.dumps([value])
         wrapped = "[" * levels + text + "]" * levels
-        assert metadata.too_deep(wrapped.encode()) == (depth(value) + 1 + levels > metadata.MAX_DEPTH)
+        assert metadata.too_deep(wrapped.encode()) == (
+            depth(value) + 1 + levels > metadata.MAX_DEPTH
+        )
 
 
 @settings(deadline=None)
-@given(st.integers(0, 10**30), st.text("0123456789", max_size=120), st.integers(-420, 420), st.sampled_from(["", "-"]), st.sampled_from("eE"))
-def test_no_number_that_the_careful_way_refuses_is_passed_over(whole: int, decimals: str, exponent: int, sign: str, letter: str) -> None:
+@given(
+    st.integers(0, 10**30),
+    st.text("0123456789", max_size=120),
+    st.integers(-420, 420),
+    st.sampled_from(["", "-"]),
+    st.sampled_from("eE"),
+)
+def test_no_number_that_the_careful_way_refuses_is_passed_over(
+    whole: int, decimals: str, exponent: int, sign: str, letter: str
+) -> None:
     for power in (str(exponent), f"{exponent:+d}", f"{exponent:05d}"):
         number = f"{sign}{whole}{'.' + decimals if decimals else ''}{letter}{power}"
-        for text in (f'{{"a":{number}}}', f'{{"a": {number} }}', f'{{"a":[1,{number}]}}', f'{{"a":[{number}]}}', f'{{"a":[\n{number}]}}'):
+        for text in (
+            f'{{"a":{number}}}',
+            f'{{"a": {number} }}',
+            f'{{"a":[1,{number}]}}',
+            f'{{"a":[{number}]}}',
+            f'{{"a":[\n{number}]}}',
+        ):
             try:
                 metadata.check(metadata.parse(text))
             except Fault:
@@ -161,7 +207,12 @@ def test_what_is_stored_equals_what_was_sent(value: Any) -> None:
 
 def test_a_body_with_hashes_and_ids_is_not_suspected() -> None:
     ids = [
-        {"id": "4bf70ffa9b3b7f190139536c0482a300e52cd44a", "uuid": f"0193e000-1e45-7e99-8e12-{n:012d}", "n": n, "at": "2026-11-23T14:00:00Z"}
+        {
+            "id": "4bf70ffa9b3b7f190139536c0482a300e52cd44a",
+            "uuid": f"0193e000-1e45-7e99-8e12-{n:012d}",
+            "n": n,
+            "at": "2026-11-23T14:00:00Z",
+        }
         for n in range(999)
     ]
     assert not metadata.suspicious(json.dumps(ids).encode())

@@ -22,7 +22,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Vocabulary:
     return vocabulary
 
 
-def test_a_vocabulary_keeps_the_words_seen_first_and_calls_the_rest_other(fresh: Vocabulary) -> None:
+def test_a_vocabulary_keeps_the_words_seen_first_and_calls_the_rest_other(
+    fresh: Vocabulary,
+) -> None:
     words = [fresh.word(f"type {number}") for number in range(150)]
     assert words[:99] == [f"type {number}" for number in range(99)]
     assert set(words[99:]) == {"other"}
@@ -30,8 +32,17 @@ def test_a_vocabulary_keeps_the_words_seen_first_and_calls_the_rest_other(fresh:
     assert fresh.word("type 7") == "type 7"
 
 
-@pytest.mark.parametrize(("text", "escaped"), [(INJECTION, r"x\"} 1\nanalytics_events_stored_total{type=\"forged"), ("a\\", r"a\\"), ("é", "é")])
-def test_a_word_is_escaped_as_prometheus_reads_it(fresh: Vocabulary, text: str, escaped: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        (INJECTION, r"x\"} 1\nanalytics_events_stored_total{type=\"forged"),
+        ("a\\", r"a\\"),
+        ("é", "é"),
+    ],
+)
+def test_a_word_is_escaped_as_prometheus_reads_it(
+    fresh: Vocabulary, text: str, escaped: str
+) -> None:
     assert fresh.word(text) == fresh.word(text) == escaped
 
 

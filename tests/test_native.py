@@ -16,7 +16,12 @@ from tests.bodies import GOOD, NOW, UUID_TEXT, decode, event, incoming, verdict
 
 
 def test_an_event_carries_every_field() -> None:
-    assert event(user_id="u1", metadata={"page": "/pricing"}, timestamp="2026-11-23T13:00:00.123Z", id=UUID_TEXT) == Event(
+    assert event(
+        user_id="u1",
+        metadata={"page": "/pricing"},
+        timestamp="2026-11-23T13:00:00.123Z",
+        id=UUID_TEXT,
+    ) == Event(
         project="p",
         id=UUID(UUID_TEXT),
         session_id="s1",
@@ -32,7 +37,13 @@ def test_an_event_carries_every_field() -> None:
 
 def test_what_is_absent_has_a_meaning() -> None:
     bare = event(user_id=None, metadata=None, timestamp=None, id=None)
-    assert (bare.user_id, bare.metadata, bare.timestamp, bare.created_at, bare.named) == (None, b"{}", NOW, NOW, False)
+    assert (bare.user_id, bare.metadata, bare.timestamp, bare.created_at, bare.named) == (
+        None,
+        b"{}",
+        NOW,
+        NOW,
+        False,
+    )
     assert bare.id.version == 7
 
 
@@ -46,9 +57,21 @@ SHAPES = {
     "a byte order mark": (b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), 1),
     "unknown fields": (GOOD | {"zz": {"a": [1]}, "v": 2}, 1),
     "an unknown field that could not be stored": (GOOD | {"zz": "\x00"}, 1),
-    "a field named in escapes": (b'{"session\\u005fid":"s","event_type":"t","event_action":"a"}', 1),
-    "duplicates, the last good": (b'{"session_id":5,"session_id":"s","event_type":"t","event_action":"a"}', 1),
-    "an unknown field, 100,000 levels deep": (b'{"session_id":"s","event_type":"t","event_action":"a","zz":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 1),
+    "a field named in escapes": (
+        b'{"session\\u005fid":"s","event_type":"t","event_action":"a"}',
+        1,
+    ),
+    "duplicates, the last good": (
+        b'{"session_id":5,"session_id":"s","event_type":"t","event_action":"a"}',
+        1,
+    ),
+    "an unknown field, 100,000 levels deep": (
+        b'{"session_id":"s","event_type":"t","event_action":"a","zz":'
+        + b"[" * 100_000
+        + b"]" * 100_000
+        + b"}",
+        1,
+    ),
 }
 
 
@@ -64,10 +87,19 @@ UNREADABLE = {
     "half of it": (b'[{"session_id":', "not_json"),
     "something after it": (json.dumps(GOOD).encode() + b"x", "not_json"),
     "bad UTF-8": (b'{"session_id":"\xff","event_type":"t","event_action":"a"}', "not_json"),
-    "UTF-8 of a surrogate": (b'{"session_id":"\xed\xa0\x80","event_type":"t","event_action":"a"}', "not_json"),
-    "an overlong NUL": (b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":"\xc0\x80"}}', "not_json"),
+    "UTF-8 of a surrogate": (
+        b'{"session_id":"\xed\xa0\x80","event_type":"t","event_action":"a"}',
+        "not_json",
+    ),
+    "an overlong NUL": (
+        b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":"\xc0\x80"}}',
+        "not_json",
+    ),
     "UTF-16": (json.dumps(GOOD).encode("utf-16"), "not_json"),
-    "a control character": (b'{"session_id":"a\nb","event_type":"t","event_action":"a"}', "not_json"),
+    "a control character": (
+        b'{"session_id":"a\nb","event_type":"t","event_action":"a"}',
+        "not_json",
+    ),
     "a NUL byte": (b'{"session_id":"a\x00","event_type":"t","event_action":"a"}', "not_json"),
     "100,000 brackets": (b"[" * 100_000, "not_json"),
     "a number": (b"5", "wrong_type"),
@@ -114,12 +146,18 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "NUL in user_id": ({"user_id": "\x00"}, "bad_character", "user_id"),
     "NUL in id": ({"id": "a\x00b"}, "bad_character", "id"),
     "a lone surrogate in event_type": ({"event_type": "\ud800"}, "bad_character", "event_type"),
-    "a lone surrogate in event_action": ({"event_action": "a\udfff"}, "bad_character", "event_action"),
+    "a lone surrogate in event_action": (
+        {"event_action": "a\udfff"},
+        "bad_character",
+        "event_action",
+    ),
 }
 
 
 @pytest.mark.parametrize(("fields", "code", "field"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_is_named_with_its_field(fields: dict[str, Any], code: str, field: str | None) -> None:
+def test_a_fault_is_named_with_its_field(
+    fields: dict[str, Any], code: str, field: str | None
+) -> None:
     assert verdict(**fields) == (code, field)
 
 
@@ -130,7 +168,10 @@ def test_what_is_no_object_is_no_event(item: Any) -> None:
     assert [(v.index, v.code, v.field) for v in decoded.rejected] == [(1, "wrong_type", None)]
 
 
-@pytest.mark.parametrize(("field", "most"), [("session_id", 64), ("event_type", 100), ("event_action", 255), ("user_id", 255), ("id", 255)])
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [("session_id", 64), ("event_type", 100), ("event_action", 255), ("user_id", 255), ("id", 255)],
+)
 def test_length_is_counted_in_code_points(field: str, most: int) -> None:
     for character in ("x", "é", "😀"):
         longest: dict[str, Any] = {field: character * most}
@@ -141,7 +182,9 @@ def test_length_is_counted_in_code_points(field: str, most: int) -> None:
 
 def test_in_a_batch_the_valid_go_on_and_the_others_are_named_by_index() -> None:
     bad = GOOD | {"session_id": "x" * 65}
-    decoded = decode([GOOD, bad, GOOD, 5, GOOD | {"metadata": {"a": "\x00"}}, GOOD | {"timestamp": "yesterday"}])
+    decoded = decode(
+        [GOOD, bad, GOOD, 5, GOOD | {"metadata": {"a": "\x00"}}, GOOD | {"timestamp": "yesterday"}]
+    )
     assert len(decoded.events) == 2
     assert [(v.index, v.code, v.field) for v in decoded.rejected] == [
         (1, "too_long", "session_id"),
@@ -154,7 +197,9 @@ def test_in_a_batch_the_valid_go_on_and_the_others_are_named_by_index() -> None:
 def test_one_id_is_one_event_in_any_case() -> None:
     assert event(id=UUID_TEXT.lower()).id == event(id=UUID_TEXT.upper()).id == UUID(UUID_TEXT)
     assert event(id="order-17").id == event_id("order-17")
-    assert event(id="order-17").id == UUID("49c0c14b-8781-5f72-877d-c3ec6840d3cf"), "the namespace is fixed for ever"
+    assert event(id="order-17").id == UUID("49c0c14b-8781-5f72-877d-c3ec6840d3cf"), (
+        "the namespace is fixed for ever"
+    )
 
 
 def test_new_ids_are_uuid7_in_order() -> None:
@@ -164,14 +209,19 @@ def test_new_ids_are_uuid7_in_order() -> None:
     assert {id.variant for id in ids} == {"specified in RFC 4122"}
     assert ids[0].int >> 80 == int(NOW.timestamp() * 1000)
     assert max(uuid7s(100, NOW)) < min(uuid7s(100, NOW + timedelta(milliseconds=1)))
-    assert len({id for _ in range(5_000) for id in uuid7s(1, NOW)}) == 5_000, "more than twelve bits tell collectors of one millisecond apart"
+    assert len({id for _ in range(5_000) for id in uuid7s(1, NOW)}) == 5_000, (
+        "more than twelve bits tell collectors of one millisecond apart"
+    )
     assert uuid7s(0, NOW) == []
 
 
 def test_a_key_is_found_in_the_body_then_in_either_header() -> None:
     body = json.dumps(GOOD).encode()
     both: dict[str, Any] = {"x_write_key": "x", "authorization": "Bearer b"}
-    assert native.read(incoming(json.dumps({"events": [GOOD], "write_key": "w"}).encode(), **both)).key == "w"
+    assert (
+        native.read(incoming(json.dumps({"events": [GOOD], "write_key": "w"}).encode(), **both)).key
+        == "w"
+    )
     assert native.read(incoming(body, **both)).key == "x"
     assert native.read(incoming(body, authorization="bearer  b")).key == "b"
     assert native.read(incoming(body, authorization="Basic b")).key is None
@@ -198,7 +248,12 @@ def test_a_good_batch_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("the careful way was taken")
 
     monkeypatch.setattr(validate, "draft", refuse)
-    full = GOOD | {"metadata": {"price": 12.5, "hash": "ab12e4567"}, "timestamp": "2026-11-23T13:00:00+01:00", "id": "x", "user_id": "u"}
+    full = GOOD | {
+        "metadata": {"price": 12.5, "hash": "ab12e4567"},
+        "timestamp": "2026-11-23T13:00:00+01:00",
+        "id": "x",
+        "user_id": "u",
+    }
     assert decode(full).events
     assert decode([full] * 100).events
     assert decode({"sent_at": "2026-11-23T10:00:00Z", "events": [full] * 100}).events

@@ -23,7 +23,15 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
         ("10.1.2.3", b"\xff", "10.1.2.3"),
         ("unix:", b"203.0.113.7", "unix:"),
     ],
-    ids=["trusted", "trusted, IPv6", "a stranger's word", "silent proxy", "a list", "no address", "unix socket"],
+    ids=[
+        "trusted",
+        "trusted, IPv6",
+        "a stranger's word",
+        "silent proxy",
+        "a list",
+        "no address",
+        "unix socket",
+    ],
 )
 async def test_only_a_trusted_proxy_is_believed(peer: str, header: bytes | None, seen: str) -> None:
     clients = []
@@ -32,11 +40,16 @@ async def test_only_a_trusted_proxy_is_believed(peer: str, header: bytes | None,
         clients.append(scope["client"][0])
 
     headers = [] if header is None else [(b"x-forwarded-for", b"192.0.2.1"), (b"x-real-ip", header)]
-    await RealClient(app, PROXIES)({"type": "http", "client": (peer, 1), "headers": headers}, None, None)  # type: ignore[arg-type]
+    await RealClient(app, PROXIES)(
+        {"type": "http", "client": (peer, 1), "headers": headers}, None, None
+    )  # type: ignore[arg-type]
     assert clients == [seen]
 
 
 def test_the_proxies_are_addresses_or_networks() -> None:
-    assert load({"TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1"}).trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("192.0.2.1/32"))
+    assert load({"TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1"}).trusted_proxies == (
+        ip_network("10.0.0.0/8"),
+        ip_network("192.0.2.1/32"),
+    )
     with pytest.raises(ConfigurationError, match="TRUSTED_PROXIES"):
         load({"TRUSTED_PROXIES": "nginx"})

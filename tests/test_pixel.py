@@ -15,26 +15,58 @@ def pixels(query: str) -> Decoded:
 
 
 def test_the_pixel_has_the_same_fields() -> None:
-    names = "session_id=s%201&event_type=t&event_action=%C3%A9&user_id=u&id=x&timestamp=1795438800123"
-    taken = pixels(names + "&metadata=%7B%22a%22%3A1.10%7D&metadata.page=%2Fp&metadata.a.b=c&_=12").events[0]
-    assert (taken.session_id, taken.event_action, taken.user_id, taken.id) == ("s 1", "é", "u", event_id("x"))
+    names = (
+        "session_id=s%201&event_type=t&event_action=%C3%A9&user_id=u&id=x&timestamp=1795438800123"
+    )
+    taken = pixels(
+        names + "&metadata=%7B%22a%22%3A1.10%7D&metadata.page=%2Fp&metadata.a.b=c&_=12"
+    ).events[0]
+    assert (taken.session_id, taken.event_action, taken.user_id, taken.id) == (
+        "s 1",
+        "é",
+        "u",
+        event_id("x"),
+    )
     assert taken.timestamp == datetime(2026, 11, 23, 13, 0, 0, 123000, tzinfo=UTC)
     assert taken.metadata == b'{"a":1.10,"page":"/p","a.b":"c"}'
 
 
 def test_a_pixel_parameter_left_empty_is_absent() -> None:
-    taken = pixels("session_id=s&event_type=t&event_action=a&user_id=&timestamp=&metadata=&id=").events[0]
-    assert (taken.user_id, taken.timestamp, taken.metadata, taken.named) == (None, NOW, b"{}", False)
+    taken = pixels(
+        "session_id=s&event_type=t&event_action=a&user_id=&timestamp=&metadata=&id="
+    ).events[0]
+    assert (taken.user_id, taken.timestamp, taken.metadata, taken.named) == (
+        None,
+        NOW,
+        b"{}",
+        False,
+    )
 
 
 PIXEL_FAULTS = {
     "nothing": ("", "missing", "session_id"),
-    "metadata that is no JSON": ("session_id=s&event_type=t&event_action=a&metadata=x", "wrong_type", "metadata"),
-    "metadata that is a list": ("session_id=s&event_type=t&event_action=a&metadata=[]&metadata.a=1", "wrong_type", "metadata"),
+    "metadata that is no JSON": (
+        "session_id=s&event_type=t&event_action=a&metadata=x",
+        "wrong_type",
+        "metadata",
+    ),
+    "metadata that is a list": (
+        "session_id=s&event_type=t&event_action=a&metadata=[]&metadata.a=1",
+        "wrong_type",
+        "metadata",
+    ),
     "a NUL": ("session_id=s%00&event_type=t&event_action=a", "bad_character", "session_id"),
     "bad UTF-8": ("session_id=%ff&event_type=t&event_action=a", "bad_character", "session_id"),
-    "bad UTF-8 in metadata": ("session_id=s&event_type=t&event_action=a&metadata.x=%ff", "bad_character", "metadata.x"),
-    "words for a time": ("session_id=s&event_type=t&event_action=a&timestamp=now", "bad_timestamp", "timestamp"),
+    "bad UTF-8 in metadata": (
+        "session_id=s&event_type=t&event_action=a&metadata.x=%ff",
+        "bad_character",
+        "metadata.x",
+    ),
+    "words for a time": (
+        "session_id=s&event_type=t&event_action=a&timestamp=now",
+        "bad_timestamp",
+        "timestamp",
+    ),
 }
 
 

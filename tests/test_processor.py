@@ -27,7 +27,10 @@ class Store:
     async def write(self, jobs: Sequence[Job]) -> Written:
         if self.away:
             raise TransientStoreError("no database")
-        return Written([Outcome(stored=1, duplicate=len(job.events) - 1) for job in jobs], [job.events[0] for job in jobs])
+        return Written(
+            [Outcome(stored=1, duplicate=len(job.events) - 1) for job in jobs],
+            [job.events[0] for job in jobs],
+        )
 
 
 @pytest.fixture
@@ -59,14 +62,20 @@ async def test_only_what_is_committed_is_shown(told: list[Event]) -> None:
     await redis.aclose()
 
 
-async def test_a_worker_that_ends_by_a_bug_ends_the_process_with_it(redis_url: str, migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_ends_by_a_bug_ends_the_process_with_it(
+    redis_url: str, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(Worker, "run", broken)
-    config = Settings(redis_url=redis_url, database_url=migrated_url, environment="test", port=free_port())
+    config = Settings(
+        redis_url=redis_url, database_url=migrated_url, environment="test", port=free_port()
+    )
     assert config.port is not None
     listener = server.bind("processor", config, config.port)
     async with asyncio.timeout(30):
         with pytest.raises(RuntimeError, match="a bug"):
-            await server.serve({"processor": processor.app(config)}, {"processor": listener}, config)
+            await server.serve(
+                {"processor": processor.app(config)}, {"processor": listener}, config
+            )

@@ -21,7 +21,9 @@ from analytics.redis import RedisKeys, key_mirror, mirror
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"))
     async with engine.begin() as connection:
-        await connection.run_sync(tables.metadata.create_all, tables=[tables.projects, tables.api_keys])
+        await connection.run_sync(
+            tables.metadata.create_all, tables=[tables.projects, tables.api_keys]
+        )
     yield engine
     await engine.dispose()
 
@@ -49,7 +51,12 @@ class Shelf:
 
 
 def a_key(**changes: object) -> Key:
-    fields = {"id": 1, "prefix": "ak_w_xxxxxxx", "project": "shop", "scopes": frozenset({"ingest"})} | changes
+    fields = {
+        "id": 1,
+        "prefix": "ak_w_xxxxxxx",
+        "project": "shop",
+        "scopes": frozenset({"ingest"}),
+    } | changes
     return Key(**fields)  # type: ignore[arg-type]
 
 
@@ -70,15 +77,25 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.mark.parametrize(
     ("scopes", "letter"),
-    [(["ingest"], "w"), (["query"], "r"), (["query", "realtime"], "r"), (["ingest", "query"], "a"), (["admin"], "a")],
+    [
+        (["ingest"], "w"),
+        (["query"], "r"),
+        (["query", "realtime"], "r"),
+        (["ingest", "query"], "a"),
+        (["admin"], "a"),
+    ],
 )
-async def test_the_letter_of_a_key_tells_what_it_may_do(engine: AsyncEngine, scopes: list[str], letter: str) -> None:
+async def test_the_letter_of_a_key_tells_what_it_may_do(
+    engine: AsyncEngine, scopes: list[str], letter: str
+) -> None:
     token, key = await projects.create_key(engine, scopes=scopes, project=None)
     assert token.startswith(f"ak_{letter}_")
     assert key.scopes == set(scopes)
 
 
-async def test_only_the_digest_and_a_short_beginning_of_a_key_are_stored(engine: AsyncEngine) -> None:
+async def test_only_the_digest_and_a_short_beginning_of_a_key_are_stored(
+    engine: AsyncEngine,
+) -> None:
     token, _ = await projects.create_key(engine, scopes=["query"], project=None)
     async with engine.connect() as connection:
         row = (await connection.execute(select(tables.api_keys))).one()
@@ -88,22 +105,45 @@ async def test_only_the_digest_and_a_short_beginning_of_a_key_are_stored(engine:
     assert token not in repr(row)
 
 
-async def test_a_created_key_is_found_in_the_database_with_all_that_was_said_of_it(engine: AsyncEngine) -> None:
+async def test_a_created_key_is_found_in_the_database_with_all_that_was_said_of_it(
+    engine: AsyncEngine,
+) -> None:
     await projects.create_project(engine, "shop")
     expires = datetime.now(UTC) + timedelta(days=1)
-    token, key = await projects.create_key(engine, scopes=["ingest"], project="shop", origins=["https://shop.example"], expires_at=expires, name="web")
+    token, key = await projects.create_key(
+        engine,
+        scopes=["ingest"],
+        project="shop",
+        origins=["https://shop.example"],
+        expires_at=expires,
+        name="web",
+    )
     found = await Keys(DatabaseKeys(engine)).find(token)
     assert found == key
-    assert (found.project, found.origins, found.expires_at, found.name) == ("shop", ("https://shop.example",), expires, "web")
+    assert (found.project, found.origins, found.expires_at, found.name) == (
+        "shop",
+        ("https://shop.example",),
+        expires,
+        "web",
+    )
 
 
-async def test_a_mirrored_key_is_found_in_redis_just_as_in_the_database(engine: AsyncEngine, redis: Redis) -> None:
-    token, key = await projects.create_key(engine, scopes=["ingest"], project="default", expires_at=datetime.now(UTC) + timedelta(days=1))
+async def test_a_mirrored_key_is_found_in_redis_just_as_in_the_database(
+    engine: AsyncEngine, redis: Redis
+) -> None:
+    token, key = await projects.create_key(
+        engine,
+        scopes=["ingest"],
+        project="default",
+        expires_at=datetime.now(UTC) + timedelta(days=1),
+    )
     assert await mirror(engine, redis) == 1
     assert await Keys(RedisKeys(redis)).find(token) == key
 
 
-async def test_a_key_absent_from_a_written_mirror_is_unknown(engine: AsyncEngine, redis: Redis) -> None:
+async def test_a_key_absent_from_a_written_mirror_is_unknown(
+    engine: AsyncEngine, redis: Redis
+) -> None:
     await mirror(engine, redis)
     with pytest.raises(Unauthorized):
         await Keys(RedisKeys(redis)).find("ak_w_nobody")
@@ -114,7 +154,9 @@ async def test_without_a_mirror_nothing_is_said_of_a_key(redis: Redis) -> None:
         await Keys(RedisKeys(redis)).find("ak_w_somebody")
 
 
-async def test_a_mirror_that_cannot_be_read_is_an_outage_and_no_verdict(engine: AsyncEngine, redis: Redis) -> None:
+async def test_a_mirror_that_cannot_be_read_is_an_outage_and_no_verdict(
+    engine: AsyncEngine, redis: Redis
+) -> None:
     await mirror(engine, redis)
     await redis.hset(key_mirror.KEYS, projects.digest("ak_w_x").hex(), "\x01garbage")  # type: ignore[misc]
     with pytest.raises(Unavailable):
@@ -122,7 +164,9 @@ async def test_a_mirror_that_cannot_be_read_is_an_outage_and_no_verdict(engine: 
 
 
 @pytest.mark.parametrize("source", ["redis", "database"])
-async def test_a_source_that_does_not_answer_makes_unknown_keys_unavailable_never_unauthorized(source: str) -> None:
+async def test_a_source_that_does_not_answer_makes_unknown_keys_unavailable_never_unauthorized(
+    source: str,
+) -> None:
     dead = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
     client = Redis(host="127.0.0.1", port=1)
     keys = Keys(RedisKeys(client) if source == "redis" else DatabaseKeys(dead))
@@ -140,7 +184,9 @@ async def test_a_database_without_tables_makes_keys_unavailable(database_url: st
     await engine.dispose()
 
 
-async def test_a_revoked_key_is_refused_after_the_next_mirroring(engine: AsyncEngine, redis: Redis, clock: Clock) -> None:
+async def test_a_revoked_key_is_refused_after_the_next_mirroring(
+    engine: AsyncEngine, redis: Redis, clock: Clock
+) -> None:
     token, _ = await projects.create_key(engine, scopes=["ingest"], project=None)
     await mirror(engine, redis)
     keys = Keys(RedisKeys(redis))
@@ -163,7 +209,9 @@ async def test_a_verdict_is_asked_for_once_while_it_is_fresh(clock: Clock) -> No
     assert shelf.asked == 2
 
 
-async def test_an_unknown_key_is_asked_for_again_sooner_so_that_a_new_key_works_at_once(clock: Clock) -> None:
+async def test_an_unknown_key_is_asked_for_again_sooner_so_that_a_new_key_works_at_once(
+    clock: Clock,
+) -> None:
     shelf = Shelf()
     keys = Keys(shelf)
     for _ in range(3):
@@ -175,7 +223,9 @@ async def test_an_unknown_key_is_asked_for_again_sooner_so_that_a_new_key_works_
     assert (await keys.find("new")).id == 1
 
 
-async def test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request(clock: Clock) -> None:
+async def test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request(
+    clock: Clock,
+) -> None:
     shelf = Shelf(("good", a_key()))
     keys = Keys(shelf)
     await keys.find("good")
@@ -204,7 +254,9 @@ async def test_an_old_refusal_is_not_repeated_during_an_outage(clock: Clock) -> 
         await keys.find("new")
 
 
-async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_keys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(key_cache, "VERDICTS", 10)
     shelf = Shelf(("good", a_key()))
     keys = Keys(shelf)
@@ -252,7 +304,9 @@ async def test_a_static_key_reads_every_project_without_asking_anyone() -> None:
         (a_key(origins=("https://a.example",)), "ingest", None, None, "shop"),
     ],
 )
-def test_a_key_opens_its_project_for_its_scopes_and_origins_only(key: Key, scope: str, project: str | None, origin: str | None, expected: object) -> None:
+def test_a_key_opens_its_project_for_its_scopes_and_origins_only(
+    key: Key, scope: str, project: str | None, origin: str | None, expected: object
+) -> None:
     if expected is Forbidden:
         with pytest.raises(Forbidden):
             authorize(key, scope, project, origin=origin)
@@ -284,7 +338,9 @@ async def test_revoking_what_is_not_there_says_so(engine: AsyncEngine, which: st
 
 
 @pytest.mark.parametrize("scopes", [[], ["everything"]])
-async def test_a_key_without_a_known_scope_is_refused(engine: AsyncEngine, scopes: list[str]) -> None:
+async def test_a_key_without_a_known_scope_is_refused(
+    engine: AsyncEngine, scopes: list[str]
+) -> None:
     with pytest.raises(BadRequest):
         await projects.create_key(engine, scopes=scopes, project=None)
 

@@ -31,7 +31,11 @@ SHOP = "ak_r_shop"
 KEYS: dict[str, dict[str, Any]] = {
     "ak_r_shop": {"project": "shop", "scopes": frozenset({"realtime"})},
     "ak_r_other": {"project": "other", "scopes": frozenset({"realtime"})},
-    "ak_r_page": {"project": "shop", "scopes": frozenset({"realtime"}), "origins": ("https://a.example",)},
+    "ak_r_page": {
+        "project": "shop",
+        "scopes": frozenset({"realtime"}),
+        "origins": ("https://a.example",),
+    },
     "ak_r_query": {"project": "shop", "scopes": frozenset({"query"})},
     "ak_w_shop": {"project": "shop", "scopes": frozenset({"ingest"})},
     "ak_r_revoked": {"project": "shop", "scopes": frozenset({"realtime"}), "revoked": True},
@@ -57,10 +61,17 @@ class Platform:
 
     def socket(self, token: str | None = SHOP, **options: Any) -> connect:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return connect(f"ws://127.0.0.1:{self.port}/realtime", additional_headers=headers | options.pop("headers", {}), proxy=None, **options)
+        return connect(
+            f"ws://127.0.0.1:{self.port}/realtime",
+            additional_headers=headers | options.pop("headers", {}),
+            proxy=None,
+            **options,
+        )
 
     def http(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=20, trust_env=False)
+        return httpx2.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=20, trust_env=False
+        )
 
     async def stored(self, events: list[Event]) -> None:
         await publish(self.redis, events)
@@ -68,20 +79,33 @@ class Platform:
 
 async def set_key(redis: Redis, token: str, **fields: Any) -> None:
     known: dict[str, Any] = {"id": 1, "prefix": token[:12], **fields}
-    await redis.hset(key_mirror.KEYS, mapping={projects.digest(token).hex(): msgspec.msgpack.encode(Key(**known))})  # type: ignore[misc]
+    await redis.hset(
+        key_mirror.KEYS,
+        mapping={projects.digest(token).hex(): msgspec.msgpack.encode(Key(**known))},
+    )  # type: ignore[misc]
     await redis.set(key_mirror.SYNCED, "now")
 
 
 @asynccontextmanager
 async def serving(redis_url: str, **changes: Any) -> AsyncIterator[Platform]:
-    config = Settings(redis_url=redis_url, environment="test", port=free_port(), api_keys=("static-key",), **changes)
+    config = Settings(
+        redis_url=redis_url,
+        environment="test",
+        port=free_port(),
+        api_keys=("static-key",),
+        **changes,
+    )
     redis: Redis = Redis.from_url(redis_url, socket_timeout=5)
     for token, fields in KEYS.items():
         await set_key(redis, token, **fields)
     assert config.port is not None
     listener = server.bind("realtime", config, config.port)
     ready = asyncio.Event()
-    task = asyncio.create_task(server.serve({"realtime": realtime.app(config)}, {"realtime": listener}, config, ready=ready.set))
+    task = asyncio.create_task(
+        server.serve(
+            {"realtime": realtime.app(config)}, {"realtime": listener}, config, ready=ready.set
+        )
+    )
     try:
         await asyncio.wait_for(ready.wait(), 20)
         yield Platform(config.port, redis, task)
@@ -126,7 +150,9 @@ async def closed(reader: ClientConnection, seconds: float = 20) -> int | None:
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
-async def test_a_key_in_a_header_of_the_handshake_is_enough(platform: Platform, header: str) -> None:
+async def test_a_key_in_a_header_of_the_handshake_is_enough(
+    platform: Platform, header: str
+) -> None:
     value = "Bearer ak_r_shop" if header == "Authorization" else "ak_r_shop"
     async with platform.socket(None, headers={header: value}) as reader:
         await subscribed(reader)
@@ -154,14 +180,29 @@ async def test_a_bad_key_closes_with_4401(platform: Platform, token: str, place:
         assert await closed(reader) == 4401
 
 
-@pytest.mark.parametrize("message", ['{"type": "subscribe", "id": "a", "channel": "events"}', "{", '{"type": "auth"}', "[]", "null", '"\\ud800"', "[" * 9000])
-async def test_any_other_message_before_the_key_closes_with_4401(platform: Platform, message: str) -> None:
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"type": "subscribe", "id": "a", "channel": "events"}',
+        "{",
+        '{"type": "auth"}',
+        "[]",
+        "null",
+        '"\\ud800"',
+        "[" * 9000,
+    ],
+)
+async def test_any_other_message_before_the_key_closes_with_4401(
+    platform: Platform, message: str
+) -> None:
     async with platform.socket(None) as reader:
         await reader.send(message)
         assert await closed(reader) == 4401
 
 
-async def test_no_key_in_time_closes_with_4401(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_key_in_time_closes_with_4401(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert sockets.AUTH_SECONDS == 5
     monkeypatch.setattr(sockets, "AUTH_SECONDS", 0.3)
     async with platform.socket(None) as reader:
@@ -175,8 +216,12 @@ async def test_a_key_that_cannot_be_checked_now_is_not_called_bad(platform: Plat
         assert await closed(reader) == 1013
 
 
-async def test_a_key_revoked_while_connected_ends_the_connection(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert admission.RECHECK_SECONDS + key_cache.FRESH_SECONDS + 30 <= 60  # the mirror is written every 30 s
+async def test_a_key_revoked_while_connected_ends_the_connection(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (
+        admission.RECHECK_SECONDS + key_cache.FRESH_SECONDS + 30 <= 60
+    )  # the mirror is written every 30 s
     monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0.1)
     async with platform.socket() as reader:
@@ -196,7 +241,10 @@ async def test_a_foreign_origin_is_refused_at_the_handshake(redis_url: str) -> N
         async with platform.socket() as reader:  # no browser: no origin
             await subscribed(reader)
         async with platform.http() as client:
-            answer = await client.get("/realtime/events", headers={"X-API-Key": "ak_r_shop", "Origin": "https://b.example"})
+            answer = await client.get(
+                "/realtime/events",
+                headers={"X-API-Key": "ak_r_shop", "Origin": "https://b.example"},
+            )
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "foreign_origin")
 
 
@@ -211,7 +259,9 @@ async def test_a_key_made_for_one_origin_is_refused_from_another(platform: Platf
         await subscribed(reader)
 
 
-async def test_beyond_the_cap_connections_are_refused_with_a_time_to_come_again(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_beyond_the_cap_connections_are_refused_with_a_time_to_come_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(admission, "MAX_CONNECTIONS", 2)
     async with platform.socket(), platform.socket():
         with pytest.raises(InvalidStatus) as refusal:
@@ -244,7 +294,9 @@ async def test_an_event_is_shown_after_it_is_stored_as_the_api_shows_it(platform
 async def test_each_subscription_gets_what_passes_its_own_filter(platform: Platform) -> None:
     async with platform.socket() as reader:
         await subscribed(reader, "clicks", event="engagement:click")
-        await subscribed(reader, "pricing", event="page,engagement", where=["metadata.page.eq./pricing"])
+        await subscribed(
+            reader, "pricing", event="page,engagement", where=["metadata.page.eq./pricing"]
+        )
         await subscribed(reader, "strange", event="a%3Ab:*")
         await subscribed(reader, "end")
         await platform.stored(some(1, metadata=b'{"page": "/"}'))
@@ -287,10 +339,22 @@ async def test_two_tenants_never_see_each_other(platform: Platform) -> None:
         ({"type": "subscribe", "id": "b", "channel": "events", "evnt": "x"}, "bad_message"),
         ({"type": "subscribe", "id": "", "channel": "events"}, "bad_message"),
         ({"type": "subscribe", "id": "b", "channel": "events", "event": "a:b:c"}, "bad_parameter"),
-        ({"type": "subscribe", "id": "b", "channel": "events", "where": ["metadata.x"]}, "bad_parameter"),
-        ({"type": "subscribe", "id": "b", "channel": "events", "where": ["nothing.eq.x"]}, "bad_parameter"),
-        ({"type": "subscribe", "id": "b", "channel": "events", "where": ["metadata.x.gt.y"]}, "bad_parameter"),
-        ({"type": "subscribe", "id": "b", "channel": "events", "where": ["metadata.x.re.("]}, "bad_parameter"),
+        (
+            {"type": "subscribe", "id": "b", "channel": "events", "where": ["metadata.x"]},
+            "bad_parameter",
+        ),
+        (
+            {"type": "subscribe", "id": "b", "channel": "events", "where": ["nothing.eq.x"]},
+            "bad_parameter",
+        ),
+        (
+            {"type": "subscribe", "id": "b", "channel": "events", "where": ["metadata.x.gt.y"]},
+            "bad_parameter",
+        ),
+        (
+            {"type": "subscribe", "id": "b", "channel": "events", "where": ["metadata.x.re.("]},
+            "bad_parameter",
+        ),
         ({"type": "subscribe", "id": "b", "channel": "counters", "event": "x"}, "bad_parameter"),
         ({"type": "subscribe", "id": "b", "channel": "events", "project": "a b"}, "other_project"),
         ({"type": "unsubscribe", "id": "b"}, "unknown_id"),
@@ -299,7 +363,9 @@ async def test_two_tenants_never_see_each_other(platform: Platform) -> None:
         ([1, 2], "bad_message"),
     ],
 )
-async def test_a_fault_is_named_and_leaves_the_connection_and_its_subscriptions_alone(platform: Platform, message: Any, code: str) -> None:
+async def test_a_fault_is_named_and_leaves_the_connection_and_its_subscriptions_alone(
+    platform: Platform, message: Any, code: str
+) -> None:
     async with platform.socket() as reader:
         await subscribed(reader, "a")
         await reader.send(json.dumps(message))
@@ -311,8 +377,13 @@ async def test_a_fault_is_named_and_leaves_the_connection_and_its_subscriptions_
         assert (await hear(reader))["id"] == "a"
 
 
-@pytest.mark.parametrize("raw", ["{", "", "[" * 60_000, b"\xff\xfe", '{"type":"subscribe","id":"\\ud800","channel":"events"}'])
-async def test_a_message_that_is_no_json_is_an_error_and_no_end(platform: Platform, raw: str | bytes) -> None:
+@pytest.mark.parametrize(
+    "raw",
+    ["{", "", "[" * 60_000, b"\xff\xfe", '{"type":"subscribe","id":"\\ud800","channel":"events"}'],
+)
+async def test_a_message_that_is_no_json_is_an_error_and_no_end(
+    platform: Platform, raw: str | bytes
+) -> None:
     async with platform.socket() as reader:
         await reader.send(raw)
         assert (await hear(reader))["code"] == "bad_message"
@@ -340,7 +411,10 @@ async def test_a_pattern_that_asks_too_much_ends_its_subscription_alone(platform
         text = "".join(random.Random(1).choices("ab", k=30_000))
         await platform.stored(some(1, metadata=json.dumps({"x": text}).encode()))
         messages = [await hear(reader), await hear(reader)]
-        assert {(message["type"], message["id"]) for message in messages} == {("error", "heavy"), ("event", "light")}
+        assert {(message["type"], message["id"]) for message in messages} == {
+            ("error", "heavy"),
+            ("event", "light"),
+        }
         await platform.stored(some(1))
         assert (await hear(reader))["id"] == "light"
 
@@ -352,7 +426,9 @@ async def test_counters_come_every_second_and_count_every_event_once(platform: P
         by_type: dict[str, int] = {}
         since = time.monotonic()
         for step in range(4):
-            await platform.stored([*some(30, user_id=f"u{step}"), *some(12, event_type="page", user_id="u0")])
+            await platform.stored(
+                [*some(30, user_id=f"u{step}"), *some(12, event_type="page", user_id="u0")]
+            )
             message = await hear(reader)
             assert (message["type"], message["id"]) == ("counters", "a")
             total += message["events_per_second"]
@@ -371,7 +447,9 @@ async def test_counters_come_every_second_and_count_every_event_once(platform: P
 async def test_counters_name_a_bounded_number_of_types(platform: Platform) -> None:
     async with platform.socket() as reader:
         await subscribed(reader, channel="counters")
-        await platform.stored([event for number in range(200) for event in some(1, event_type=f"t{number}")])
+        await platform.stored(
+            [event for number in range(200) for event in some(1, event_type=f"t{number}")]
+        )
         message = await hear(reader)
         while not message["by_type"]:
             message = await hear(reader)
@@ -382,8 +460,14 @@ async def test_counters_name_a_bounded_number_of_types(platform: Platform) -> No
 # faults
 
 
-async def test_after_a_restart_of_redis_readers_are_told_the_exact_gap_and_events_flow_again(own_valkey: Valkey) -> None:
-    async with serving(own_valkey.url) as platform, platform.socket() as reader, platform.socket() as counter:
+async def test_after_a_restart_of_redis_readers_are_told_the_exact_gap_and_events_flow_again(
+    own_valkey: Valkey,
+) -> None:
+    async with (
+        serving(own_valkey.url) as platform,
+        platform.socket() as reader,
+        platform.socket() as counter,
+    ):
         await subscribed(reader)
         await subscribed(counter, channel="counters")
         await platform.stored(some(3))
@@ -411,16 +495,24 @@ async def test_after_a_restart_of_redis_readers_are_told_the_exact_gap_and_event
                 continue
 
 
-async def test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_nothing(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_nothing(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sockets, "SEND_SECONDS", 1.0)
     async with AsyncExitStack() as stack:
-        slow = await stack.enter_async_context(platform.socket(max_queue=1, ping_interval=None, compression=None, close_timeout=1))
+        slow = await stack.enter_async_context(
+            platform.socket(max_queue=1, ping_interval=None, compression=None, close_timeout=1)
+        )
         await subscribed(slow, event="big")
-        others = [await stack.enter_async_context(platform.socket(compression=None)) for _ in range(200)]
+        others = [
+            await stack.enter_async_context(platform.socket(compression=None)) for _ in range(200)
+        ]
         await asyncio.gather(*(subscribed(other, event="tick") for other in others))
         waits = []
         for _ in range(10):
-            await platform.stored(some(60, event_type="big", metadata=json.dumps({"x": "y" * 20_000}).encode()))
+            await platform.stored(
+                some(60, event_type="big", metadata=json.dumps({"x": "y" * 20_000}).encode())
+            )
             since = time.monotonic()
             await platform.stored(some(1, event_type="tick"))
             await asyncio.gather(*(hear(other) for other in others))
@@ -430,7 +522,9 @@ async def test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_not
         assert await closed(slow) == 1013
 
 
-async def test_events_without_room_are_skipped_and_told_as_a_gap(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_without_room_are_skipped_and_told_as_a_gap(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(outbox, "MAX_MESSAGES", 10)
     async with platform.socket() as reader:
         await subscribed(reader)
@@ -485,9 +579,16 @@ class Stream:
 
 
 @asynccontextmanager
-async def stream(platform: Platform, token: str = SHOP, headers: dict[str, str] | None = None, **query: Any) -> AsyncIterator[Stream]:
+async def stream(
+    platform: Platform, token: str = SHOP, headers: dict[str, str] | None = None, **query: Any
+) -> AsyncIterator[Stream]:
     async with platform.http() as client:
-        request = client.stream("GET", "/realtime/events", params=query, headers={"Authorization": f"Bearer {token}", **(headers or {})})
+        request = client.stream(
+            "GET",
+            "/realtime/events",
+            params=query,
+            headers={"Authorization": f"Bearer {token}", **(headers or {})},
+        )
         async with request as answer:
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "text/event-stream"
@@ -496,9 +597,15 @@ async def stream(platform: Platform, token: str = SHOP, headers: dict[str, str] 
 
 async def test_the_same_events_come_as_server_sent_events(platform: Platform) -> None:
     await platform.stored(some(5))
-    async with stream(platform, event="engagement:click", where=["metadata.page.eq./pricing", "user_id.set"]) as events:
+    async with stream(
+        platform, event="engagement:click", where=["metadata.page.eq./pricing", "user_id.set"]
+    ) as events:
         assert 2000 <= int((await events.next())["retry"]) <= 6000
-        assert await events.next() == {"id": "5", "event": "subscribed", "data": '{"type":"subscribed"}'}
+        assert await events.next() == {
+            "id": "5",
+            "event": "subscribed",
+            "data": '{"type":"subscribed"}',
+        }
         wanted = some(1, user_id="u", metadata=b'{"page": "/pricing"}')
         await platform.stored([*some(2), *wanted])
         event = await events.next()
@@ -524,10 +631,16 @@ async def test_who_comes_back_is_told_how_many_events_came_meanwhile(platform: P
     async with stream(platform, headers={"Last-Event-ID": "4"}) as events:
         await events.next()
         await events.next()
-        assert await events.next() == {"id": "9", "event": "gap", "data": '{"type":"gap","missed":5}'}
+        assert await events.next() == {
+            "id": "9",
+            "event": "gap",
+            "data": '{"type":"gap","missed":5}',
+        }
 
 
-async def test_a_silent_stream_has_a_heartbeat_that_tells_where_the_project_stands(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_stream_has_a_heartbeat_that_tells_where_the_project_stands(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.2)
     async with stream(platform, event="nothing") as events:
         await platform.stored(some(3))
@@ -557,9 +670,13 @@ async def test_a_silent_stream_has_a_heartbeat_that_tells_where_the_project_stan
         ("event=%ff", "ak_r_shop", 400, None),
     ],
 )
-async def test_a_stream_that_cannot_begin_is_an_error_in_json(platform: Platform, query: str, token: str, status: int, field: str | None) -> None:
+async def test_a_stream_that_cannot_begin_is_an_error_in_json(
+    platform: Platform, query: str, token: str, status: int, field: str | None
+) -> None:
     async with platform.http() as client:
-        answer = await client.get(f"/realtime/events?{query}", headers={"X-API-Key": token} if token else {})
+        answer = await client.get(
+            f"/realtime/events?{query}", headers={"X-API-Key": token} if token else {}
+        )
         assert answer.status_code == status
         assert answer.json()["error"].get("field") == field
 
@@ -580,12 +697,18 @@ async def test_streams_end_at_shutdown(redis_url: str) -> None:
         assert time.monotonic() - since < 15
 
 
-async def test_a_revoked_key_ends_its_stream(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_revoked_key_ends_its_stream(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0.1)
     async with stream(platform) as events:
         await events.next()
-        await set_key(platform.redis, "ak_r_shop", **KEYS["ak_r_shop"] | {"expires_at": datetime.now(UTC) - timedelta(seconds=1)})
+        await set_key(
+            platform.redis,
+            "ak_r_shop",
+            **KEYS["ak_r_shop"] | {"expires_at": datetime.now(UTC) - timedelta(seconds=1)},
+        )
         heard = await events.rest()
         assert json.loads(heard[-1]["data"])["code"] == "unauthorized"
 
@@ -594,7 +717,14 @@ async def test_readers_and_what_they_were_sent_are_measured(platform: Platform) 
     async def value(line: str) -> float:
         async with platform.http() as client:
             text = (await client.get("/metrics")).text
-        return next((float(found.rpartition(" ")[2]) for found in text.splitlines() if found.startswith(line)), 0)
+        return next(
+            (
+                float(found.rpartition(" ")[2])
+                for found in text.splitlines()
+                if found.startswith(line)
+            ),
+            0,
+        )
 
     before = await value('analytics_realtime_messages_sent_total{type="event"}')
     async with platform.socket() as reader, stream(platform) as events:
@@ -607,7 +737,12 @@ async def test_readers_and_what_they_were_sent_are_measured(platform: Platform) 
         assert await value('analytics_realtime_connections{transport="sse"}') == 1
     assert await value('analytics_realtime_messages_sent_total{type="event"}') >= before + 2
     async with asyncio.timeout(20):
-        while any([await value(f'analytics_realtime_connections{{transport="{name}"}}') for name in admission.TRANSPORTS]):
+        while any(
+            [
+                await value(f'analytics_realtime_connections{{transport="{name}"}}')
+                for name in admission.TRANSPORTS
+            ]
+        ):
             continue
 
 

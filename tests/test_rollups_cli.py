@@ -1,4 +1,6 @@
-"""`analytics rebuild` and `analytics verify` as a shell runs them: history read anew, also after a kill, and what is not true found."""
+"""`analytics rebuild` and `analytics verify` as a shell runs them: history read anew, also after a
+kill, and what is not true found.
+"""
 
 import os
 import subprocess
@@ -18,20 +20,32 @@ select 's', 'u' || n % 7, 'page', 'view', $1::timestamptz - n % 6 * interval '1 
 
 @pytest.fixture
 async def url(migrated_url: str) -> str:
-    """Events of six days as before the migration that brought rollups: nothing is precomputed, nothing marked."""
+    """Events of six days as before the migration that brought rollups: nothing is precomputed,
+    nothing marked.
+    """
     connection = await asyncpg.connect(migrated_url)
     await connection.execute("create table raw_events_of_any_age partition of raw_events default")
     await connection.execute(ROWS, TODAY)
     await connection.execute("delete from rollup_strays")
-    await connection.execute("update rollup_since set start = $1", int(TODAY.timestamp()) // 3600 + 48)
+    await connection.execute(
+        "update rollup_since set start = $1", int(TODAY.timestamp()) // 3600 + 48
+    )
     await connection.close()
     return migrated_url
 
 
 def started(url: str, *words: str) -> "subprocess.Popen[str]":
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
+    kept = {
+        name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")
+    }
     command = [sys.executable, "-m", "analytics", *words]
-    return subprocess.Popen(command, env={**kept, "DATABASE_URL": url}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env={**kept, "DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def run(url: str, *words: str, status: int = 0) -> tuple[list[str], str]:
@@ -70,12 +84,20 @@ async def test_a_rebuild_that_is_killed_goes_on_where_it_was(url: str) -> None:
 
 async def test_what_is_not_true_is_found_shown_and_corrected(url: str) -> None:
     run(url, "rebuild")
-    await sql(url, f"delete from rollups where span = 24 and start = extract(epoch from timestamptz '{DAYS[2]}Z')::bigint / 3600")
+    await sql(
+        url,
+        f"delete from rollups where span = 24 and start = extract(epoch from timestamptz '{DAYS[2]}Z')::bigint / 3600",
+    )
     out, err = run(url, "verify", status=1)
-    assert out[0] == f"default {DAYS[2]} *:*: rollups say nothing, raw events 100 events of 7 people"
+    assert (
+        out[0] == f"default {DAYS[2]} *:*: rollups say nothing, raw events 100 events of 7 people"
+    )
     assert "`analytics rebuild --from DAY` corrects them" in err
     assert run(url, "verify", "--from", DAYS[1]) == (["verified days: 2"], "")
-    assert run(url, "rebuild", "--from", DAYS[2], "--to", DAYS[1])[0] == [f"default {DAYS[2]}", "rebuilt days: 1"]
+    assert run(url, "rebuild", "--from", DAYS[2], "--to", DAYS[1])[0] == [
+        f"default {DAYS[2]}",
+        "rebuilt days: 1",
+    ]
     assert run(url, "verify") == (["verified days: 6"], "")
 
 

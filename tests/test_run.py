@@ -26,16 +26,28 @@ class Run:
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
-        kept |= {"DATA_DIR": str(folder), **{f"{role.upper()}_PORT": str(free_port()) for role in ROLES}, **environment}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "HOME", "PYTHONPATH")
+        }
+        kept |= {
+            "DATA_DIR": str(folder),
+            **{f"{role.upper()}_PORT": str(free_port()) for role in ROLES},
+            **environment,
+        }
         self.output = folder.with_suffix(".out")
         with self.output.open("w") as output:
             command = [sys.executable, "-m", "analytics", "run", *arguments]
-            self.process = subprocess.Popen(command, env=kept, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, env=kept, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
 
     def screen(self) -> str:
         """All that it printed, once it is ready."""
-        wait_for(lambda: "Ctrl-C ends it" in self.text() or self.process.poll() is not None, "the screen")
+        wait_for(
+            lambda: "Ctrl-C ends it" in self.text() or self.process.poll() is not None, "the screen"
+        )
         assert self.process.poll() is None, self.text()
         return self.text()
 
@@ -44,7 +56,10 @@ class Run:
 
     def servers(self) -> list[int]:
         """The process ids of its PostgreSQL and its Valkey."""
-        return [int((self.folder / record).read_text().split()[0]) for record in ("valkey/valkey.pid", "postgres/data/postmaster.pid")]
+        return [
+            int((self.folder / record).read_text().split()[0])
+            for record in ("valkey/valkey.pid", "postgres/data/postmaster.pid")
+        ]
 
     def end(self, sig: signal.Signals) -> int:
         self.process.send_signal(sig)
@@ -129,7 +144,10 @@ def test_key_and_events_are_kept_from_run_to_run(start: Callable[..., Run], fold
     assert key in screen
     assert "/collect" not in screen
     [ask] = re.findall(r"^ +(curl .*)$", screen, re.MULTILINE)
-    wait_for(lambda: _curl(ask)["data"]["series"][0]["total"] == 1, "the event of the first run to be counted")
+    wait_for(
+        lambda: _curl(ask)["data"]["series"][0]["total"] == 1,
+        "the event of the first run to be counted",
+    )
 
 
 @pytest.mark.parametrize("ports", ["the same ports", "other ports"])
@@ -158,11 +176,15 @@ def test_a_second_ctrl_c_leaves_no_server_behind(start: Callable[..., Run], paus
 
 
 @pytest.mark.parametrize("pause", [0.4, 1.0, 2.0])
-def test_a_signal_while_it_starts_leaves_no_server_behind(start: Callable[..., Run], folder: Path, pause: float) -> None:
+def test_a_signal_while_it_starts_leaves_no_server_behind(
+    start: Callable[..., Run], folder: Path, pause: float
+) -> None:
     run = start("--role=collector")
     time.sleep(pause)
     status = run.end(signal.SIGTERM)
-    assert status in (0, -signal.SIGTERM), run.text()  # before it has read its own name, it ends as any program does
+    assert status in (0, -signal.SIGTERM), (
+        run.text()
+    )  # before it has read its own name, it ends as any program does
     assert "Traceback" not in run.text()
     assert not [pid for pid in Path("/proc").glob("[0-9]*") if _works_in(pid, folder)]
 
@@ -180,11 +202,17 @@ class Deaf:
 
 sys.meta_path.insert(0, Deaf())
 """
-"""Beside the program, this makes one module swallow a signal while it is imported, as some that are written in C do."""
+"""Beside the program, this makes one module swallow a signal while it is imported, as some that are
+written in C do.
+"""
 
 
-@pytest.mark.parametrize("module", ["analytics.stores.schema", "analytics.roles.collector.collector"])
-def test_a_module_that_swallows_a_signal_does_not_keep_it_from_ending(start: Callable[..., Run], folder: Path, tmp_path: Path, module: str) -> None:
+@pytest.mark.parametrize(
+    "module", ["analytics.stores.schema", "analytics.roles.collector.collector"]
+)
+def test_a_module_that_swallows_a_signal_does_not_keep_it_from_ending(
+    start: Callable[..., Run], folder: Path, tmp_path: Path, module: str
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(DEAF.format(module))
     run = start("--role=collector", PYTHONPATH=str(tmp_path))
     assert run.process.wait(60) == 0, run.text()
@@ -199,7 +227,9 @@ def _works_in(process: Path, folder: Path) -> bool:
         return False
 
 
-def test_a_redis_that_may_evict_is_refused_in_one_line(redis_at_fault: str, database_url: str, start: Callable[..., Run]) -> None:
+def test_a_redis_that_may_evict_is_refused_in_one_line(
+    redis_at_fault: str, database_url: str, start: Callable[..., Run]
+) -> None:
     run = start("--role=collector", REDIS_URL=redis_at_fault, DATABASE_URL=database_url)
     assert run.process.wait(60) == 2
     assert re.search(r"^analytics: .*maxmemory-policy is allkeys-lru.*$", run.text(), re.MULTILINE)

@@ -1,4 +1,6 @@
-"""How the roles of one process start, stop and fail together. Run as a program, this file serves two small apps."""
+"""How the roles of one process start, stop and fail together. Run as a program, this file serves
+two small apps.
+"""
 
 import asyncio
 import os
@@ -80,7 +82,14 @@ def _program() -> None:
     server.READ_SECONDS = {"collector": 1}
     listeners = {role: server.bind(role, config, config.port_of(role, ROLES)) for role in ROLES}
     try:
-        server.run(server.serve({role: _app(role) for role in ROLES}, listeners, config, ready=lambda: print("ready", flush=True)))
+        server.run(
+            server.serve(
+                {role: _app(role) for role in ROLES},
+                listeners,
+                config,
+                ready=lambda: print("ready", flush=True),
+            )
+        )
     except Unavailable as error:
         sys.exit(error.message)
 
@@ -104,7 +113,9 @@ class Served:
         return self.process.stdout.readline() == "ready\n"
 
     def get(self, role: str, path: str = "/") -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[role]}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.ports[role]}{path}", timeout=10
+        ) as answer:
             body: str = answer.read().decode()
             return body
 
@@ -199,7 +210,9 @@ def test_an_app_that_cannot_start_ends_all_with_its_own_error() -> None:
 def test_a_body_that_stops_coming_is_cut_off_at_the_collector() -> None:
     with served() as program:
         assert program.ready()
-        with program.request("collector", "POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc") as request:
+        with program.request(
+            "collector", "POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc"
+        ) as request:
             while request.recv(1000):  # times out if the connection is left open
                 pass
 
@@ -213,7 +226,9 @@ def test_a_silent_client_that_listens_to_a_long_answer_is_kept() -> None:
 def test_a_port_in_use_is_named_with_its_role_and_variable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(CommandError, match=rf"the api cannot listen on 127\.0\.0\.1:{port}: .* set API_PORT"):
+        with pytest.raises(
+            CommandError, match=rf"the api cannot listen on 127\.0\.0\.1:{port}: .* set API_PORT"
+        ):
             server.bind("api", settings.load({"API_PORT": str(port)}), port)
         with pytest.raises(CommandError, match="set PORT"):
             server.bind("api", settings.load({"PORT": str(port)}), port)

@@ -21,10 +21,16 @@ READ: dict[str, tuple[str, Any]] = {
     "PROCESSOR_PORT": ("5004", 5004),
     "REDIS_URL": ("rediss://:p:w@redis:6379/1", "rediss://:p:w@redis:6379/1"),
     "DATABASE_URL": ("postgres://u:p@db/analytics", "postgres://u:p@db/analytics"),
-    "DATABASE_REPLICA_URL": ("postgres://u:p@replica/analytics", "postgres://u:p@replica/analytics"),
+    "DATABASE_REPLICA_URL": (
+        "postgres://u:p@replica/analytics",
+        "postgres://u:p@replica/analytics",
+    ),
     "API_KEYS": ("a, b,,c\nd", ("a", "b", "c", "d")),
     "REQUIRE_WRITE_KEY": ("Yes", True),
-    "CORS_ORIGINS": ("https://A.example/,http://b.example:81, *", ("https://a.example", "http://b.example:81", "*")),
+    "CORS_ORIGINS": (
+        "https://A.example/,http://b.example:81, *",
+        ("https://a.example", "http://b.example:81", "*"),
+    ),
     "TRACKER_PATHS": ("/js/app.js, /js/in", ("/js/app.js", "/js/in")),
     "BOTS": ("Mark", "mark"),
     "HONOR_SIGNALS": ("GPC", ("gpc",)),
@@ -92,7 +98,11 @@ def test_a_wrong_value_is_named(name: str) -> None:
     ("name", "text", "said"),
     [
         ("CORS_ORIGINS", "shop.example", "as in https://example.com"),
-        ("CORS_ORIGINS", "https://a.example,https://b.example/path", "https://b.example/path must be an origin"),
+        (
+            "CORS_ORIGINS",
+            "https://a.example,https://b.example/path",
+            "https://b.example/path must be an origin",
+        ),
         ("RETENTION_DAYS", "36501", "0 to 36500"),
         ("SHUTDOWN_DELAY", "21", "0 to 20"),
         ("PORT", "0", "1 to 65535"),
@@ -174,15 +184,21 @@ def test_port_counts_for_a_role_that_runs_alone() -> None:
 def test_data_goes_to_the_users_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert settings.load({"HOME": "/home/ada"}).data_dir == Path("/home/ada/.local/share/analytics")
-    assert settings.load({"HOME": "/home/ada", "XDG_DATA_HOME": "/x"}).data_dir == Path("/x/analytics")
+    assert settings.load({"HOME": "/home/ada", "XDG_DATA_HOME": "/x"}).data_dir == Path(
+        "/x/analytics"
+    )
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert settings.load({"HOME": "/root"}).data_dir == Path("/var/lib/analytics")
 
 
-@pytest.mark.parametrize(("role", "name"), [(role, name) for role, names in settings.NEEDS.items() for name in names])
+@pytest.mark.parametrize(
+    ("role", "name"), [(role, name) for role, names in settings.NEEDS.items() for name in names]
+)
 def test_production_names_what_a_role_lacks(role: str, name: str) -> None:
     given = {other: READ[other][0] for other in settings.NEEDS[role] if other != name}
-    with pytest.raises(ConfigurationError, match=f"{name} is not set, and the {role} needs it") as caught:
+    with pytest.raises(
+        ConfigurationError, match=f"{name} is not set, and the {role} needs it"
+    ) as caught:
         settings.check(settings.load({"ENVIRONMENT": "production", **given}), [role])
     assert caught.value.field == name
     settings.check(settings.load(given), [role])

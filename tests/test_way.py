@@ -1,4 +1,6 @@
-"""An event's whole way: sent once, it is on a socket, in an answer, in the rollup, and in books that balance."""
+"""An event's whole way: sent once, it is on a socket, in an answer, in the rollup, and in books
+that balance.
+"""
 
 import asyncio
 import subprocess
@@ -32,12 +34,21 @@ def roles(platform: Platform) -> dict[str, Role]:
     return {name: platform.role(name) for name in ("collector", "processor", "api", "realtime")}
 
 
-async def test_an_event_is_on_a_socket_and_in_an_answer_soon_after_its_202(platform: Platform, roles: dict[str, Role]) -> None:
+async def test_an_event_is_on_a_socket_and_in_an_answer_soon_after_its_202(
+    platform: Platform, roles: dict[str, Role]
+) -> None:
     sent = event(1, event_type="way", event_action="walked")
-    async with connect(f"ws://127.0.0.1:{roles['realtime'].port}/realtime", additional_headers={"Authorization": f"Bearer {API_KEY}"}) as socket:
-        await socket.send('{"type": "subscribe", "id": "a", "channel": "events", "event": "way:walked"}')
+    async with connect(
+        f"ws://127.0.0.1:{roles['realtime'].port}/realtime",
+        additional_headers={"Authorization": f"Bearer {API_KEY}"},
+    ) as socket:
+        await socket.send(
+            '{"type": "subscribe", "id": "a", "channel": "events", "event": "way:walked"}'
+        )
         await socket.recv()
-        status, _ = await asyncio.to_thread(post, roles["collector"].port, msgspec.json.encode(sent))
+        status, _ = await asyncio.to_thread(
+            post, roles["collector"].port, msgspec.json.encode(sent)
+        )
         assert status == 202
         async with asyncio.timeout(PATIENCE):
             shown = msgspec.json.decode(await socket.recv())
@@ -49,7 +60,9 @@ async def test_an_event_is_on_a_socket_and_in_an_answer_soon_after_its_202(platf
     assert platform.get(roles["api"], f"/api/events/{sent['id']}")["data"]["status"] == "stored"
 
 
-def test_the_watermark_never_runs_ahead_of_what_is_stored(platform: Platform, roles: dict[str, Role]) -> None:
+def test_the_watermark_never_runs_ahead_of_what_is_stored(
+    platform: Platform, roles: dict[str, Role]
+) -> None:
     processor = roles["processor"]
     processor.kill()
     before = platform.get(roles["api"], "/api/trends")["meta"]
@@ -59,17 +72,31 @@ def test_the_watermark_never_runs_ahead_of_what_is_stored(platform: Platform, ro
     later = platform.get(roles["api"], "/api/trends")["meta"]
     assert not before["partial"]
     assert held["partial"]
-    assert held["watermark"] == later["watermark"], "it stands still while an acknowledged event waits"
+    assert held["watermark"] == later["watermark"], (
+        "it stands still while an acknowledged event waits"
+    )
     assert platform.get(roles["api"], f"/api/events/{sent['id']}")["data"]["status"] == "queued"
     processor.start()
-    wait_for(lambda: not platform.get(roles["api"], "/api/trends")["meta"]["partial"], "the watermark to move on")
+    wait_for(
+        lambda: not platform.get(roles["api"], "/api/trends")["meta"]["partial"],
+        "the watermark to move on",
+    )
     assert platform.get(roles["api"], f"/api/events/{sent['id']}")["data"]["status"] == "stored"
 
 
-def test_the_same_id_in_two_projects_is_two_events_and_neither_sees_the_other(platform: Platform, roles: dict[str, Role]) -> None:
+def test_the_same_id_in_two_projects_is_two_events_and_neither_sees_the_other(
+    platform: Platform, roles: dict[str, Role]
+) -> None:
     def analytics(*words: str) -> str:
         command = [sys.executable, "-m", "analytics", *words]
-        return subprocess.run(command, env=platform.environment, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command,
+            env=platform.environment,
+            cwd=Path(__file__).parents[1],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
 
     keys = {}
     for project in ("north", "south"):
@@ -79,13 +106,18 @@ def test_the_same_id_in_two_projects_is_two_events_and_neither_sees_the_other(pl
             keys[project, scope] = msgspec.json.decode(made)["key"]
     shared = str(uuid.uuid4())
     for project in ("north", "south"):
-        body = {"events": [event(3, id=shared, event_action=project)], "write_key": keys[project, "ingest"]}
+        body = {
+            "events": [event(3, id=shared, event_action=project)],
+            "write_key": keys[project, "ingest"],
+        }
         assert post(roles["collector"].port, msgspec.json.encode(body))[0] == 202
     wait_for(platform.drained, "the queue to drain")
     assert platform.sql(f"select count(*) from raw_events where id = '{shared}'") == "2"
     for project, other in (("north", "south"), ("south", "north")):
         key = keys[project, "query"]
-        rows = msgspec.json.decode(http_get(f"{roles['api'].url}/api/events", key)[1])["data"]["rows"]
+        rows = msgspec.json.decode(http_get(f"{roles['api'].url}/api/events", key)[1])["data"][
+            "rows"
+        ]
         assert [row["event_action"] for row in rows] == [project]
         assert http_get(f"{roles['api'].url}/api/events?project={other}", key)[0] == 403
 

@@ -21,7 +21,9 @@ async def test_a_write_key_decides_the_project(client: Client, where: str) -> No
     if where == "body":
         body["write_key"] = "ak_w_shop"
     else:
-        headers[where.replace("-", "_")] = "ak_w_shop" if where == "x-write-key" else "Bearer ak_w_shop"
+        headers[where.replace("-", "_")] = (
+            "ak_w_shop" if where == "x-write-key" else "Bearer ak_w_shop"
+        )
     assert (await client.send_events(body, **headers)).status_code == 202
     assert client.sink.events[0].project == "shop"
 
@@ -42,7 +44,9 @@ async def test_a_key_for_every_project_writes_to_default(client: Client) -> None
         ("api-key", (403, "missing_scope")),
     ],
 )
-async def test_a_key_that_may_not_write_is_refused(client: Client, token: str, refusal: tuple[int, str]) -> None:
+async def test_a_key_that_may_not_write_is_refused(
+    client: Client, token: str, refusal: tuple[int, str]
+) -> None:
     answer = await client.send_events(GOOD, x_write_key=token)
     assert error_of(answer) == refusal
     assert error_of(await client.send_events(GOOD | {"write_key": token})) == refusal

@@ -20,10 +20,21 @@ def event(metadata: dict[str, Any] | bytes = b"{}", session: str = "s", action: 
     return Event("default", UUID(int=1), session, None, "t", action, text, NOW, NOW)
 
 
-def browsing(rules: Rules | None = None, address: str = ADDRESS, salt: bytes = b"salt", **headers: str) -> Context:
-    named = {"origin": "https://shop.example", "user-agent": CHROME} | {name.replace("_", "-"): value for name, value in headers.items()}
+def browsing(
+    rules: Rules | None = None, address: str = ADDRESS, salt: bytes = b"salt", **headers: str
+) -> Context:
+    named = {"origin": "https://shop.example", "user-agent": CHROME} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     encoded = {name.encode(): value.encode() for name, value in named.items()}
     return context_of(encoded, address, NOW, relayed=False, salt=salt, rules=rules or Rules())
 
 
-SERVER = context_of({b"user-agent": b"python-requests/2.3"}, ADDRESS, NOW, relayed=False, salt=b"salt", rules=Rules())
+SERVER = context_of(
+    {b"user-agent": b"python-requests/2.3"},
+    ADDRESS,
+    NOW,
+    relayed=False,
+    salt=b"salt",
+    rules=Rules(),
+)

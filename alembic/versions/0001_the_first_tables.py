@@ -1,4 +1,6 @@
-"""The first tables, in three layouts: TimescaleDB with the community licence or with Apache's, or native partitions."""
+"""The first tables, in three layouts: TimescaleDB with the community licence or with Apache's, or
+native partitions.
+"""
 
 from alembic import op
 
@@ -106,7 +108,17 @@ CREATE TABLE api_keys (
 );
 """
 
-TABLES = ("raw_events", "daily_metrics", "event_ledger_0", "event_ledger_1", "ledger_turn", "stored_jobs", "dead_letters", "projects", "api_keys")
+TABLES = (
+    "raw_events",
+    "daily_metrics",
+    "event_ledger_0",
+    "event_ledger_1",
+    "ledger_turn",
+    "stored_jobs",
+    "dead_letters",
+    "projects",
+    "api_keys",
+)
 
 
 def upgrade() -> None:
@@ -128,12 +140,16 @@ def downgrade() -> None:
 
 
 def _timescale() -> bool:
-    """Whether TimescaleDB is in this database, put there first where the server has it loaded, as the guide's CREATE EXTENSION does."""
+    """Whether TimescaleDB is in this database, put there first where the server has it loaded, as
+    the guide's CREATE EXTENSION does.
+    """
     if _value(LOADED):
         op.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
     version = _value("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
     if version and tuple(int(part) for part in str(version).split(".")[:2]) < (2, 18):
-        raise RuntimeError(f"TimescaleDB {version} is too old: update the extension to 2.18 or later, then migrate again")
+        raise RuntimeError(
+            f"TimescaleDB {version} is too old: update the extension to 2.18 or later, then migrate again"
+        )
     return bool(version)
 
 

@@ -1,7 +1,9 @@
-"""Rollups: people as numbers, counts and people by hour, day and dimension, and where they are complete.
+"""Rollups: people as numbers, counts and people by hour, day and dimension, and where they are
+complete.
 
-They start empty. What was stored before counts as unknown until `analytics rebuild` has read it, and so does whatever somebody changes
-without a delta from now on: an older release that still runs, an operator, a deletion.
+They start empty. What was stored before counts as unknown until `analytics rebuild` has read it,
+and so does whatever somebody changes without a delta from now on: an older release that still runs,
+an operator, a deletion.
 """
 
 from alembic import op
@@ -89,7 +91,9 @@ SINCE = """
 INSERT INTO rollup_since
 SELECT '', CASE WHEN EXISTS (SELECT FROM raw_events) THEN (floor(extract(epoch FROM now()) / 86400) + 2) * 24 ELSE -1000000000 END
 """
-"""In a database with events, complete from the day after tomorrow on: a timestamp may be up to 24 h ahead."""
+"""In a database with events, complete from the day after tomorrow on: a timestamp may be up to 24 h
+ahead.
+"""
 
 NAMES = ("rollup_strays", "rollup_since", "rollups", "rollup_deltas", "people_last", "people")
 

@@ -1,6 +1,7 @@
 """Packed days: the rows of days that are over as columns.
 
-The table starts empty: the upkeep of the processor packs the newest days first, and until it has come to a day, that day's raw rows answer.
+The table starts empty: the upkeep of the processor packs the newest days first, and until it has
+come to a day, that day's raw rows answer.
 """
 
 from alembic import op
@@ -23,7 +24,9 @@ CREATE TABLE packed_days (
 
 def upgrade() -> None:
     op.execute(TABLE)
-    op.execute("ALTER TABLE packed_days ALTER COLUMN data SET STORAGE EXTERNAL")  # it is compressed already
+    op.execute(
+        "ALTER TABLE packed_days ALTER COLUMN data SET STORAGE EXTERNAL"
+    )  # it is compressed already
 
 
 def downgrade() -> None:

@@ -32,10 +32,18 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @click.option("--project", help="Only those of this project.")
 @click.option("--reason", help="Only those with this reason.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The most to show, the oldest first.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The most to show, the oldest first.",
+)
 @click.option("--json", "json_", is_flag=True, help="As JSON, whole.")
 def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> None:
-    """List the dead letters, the oldest first: each is an event, or a job of the queue that could not be read."""
+    """List the dead letters, the oldest first: each is an event, or a job of the queue that could
+    not be read.
+    """
 
     async def work() -> list[DeadLetter]:
         async with _opened(located("DATABASE_URL")) as letters:
@@ -46,8 +54,16 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
         as_json([_shown(letter) for letter in found[:limit]])
         return
     if found:
-        columns(("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE"), [_row(letter) for letter in found[:limit]])
-    click.echo("there are more: --limit shows them" if len(found) > limit else f"dead letters: {len(found)}", err=True)
+        columns(
+            ("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE"),
+            [_row(letter) for letter in found[:limit]],
+        )
+    click.echo(
+        "there are more: --limit shows them"
+        if len(found) > limit
+        else f"dead letters: {len(found)}",
+        err=True,
+    )
 
 
 @dead_letters.command()
@@ -55,7 +71,9 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
 @click.option("--all", "all_", is_flag=True, help="All of them.")
 @click.option("--reason", help="Only those with this reason; without a NUMBER, all of them.")
 def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
-    """Put dead letters into the queue again, by NUMBER or --all. Each goes when it is stored; what fails again comes back with its new reason."""
+    """Put dead letters into the queue again, by NUMBER or --all. Each goes when it is stored; what
+    fails again comes back with its new reason.
+    """
     if bool(numbers) == (all_ or (reason is not None and not numbers)):
         raise click.UsageError("name the NUMBERs to replay, or --all, or a --reason")
     asyncio.run(_replay(located("DATABASE_URL", "REDIS_URL"), numbers, reason))
@@ -64,7 +82,12 @@ def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
 @dead_letters.command()
 @click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]…")
 @click.option("--all", "all_", is_flag=True, help="All of them.")
-@click.option("--older-than", "age", type=Span(), help="Only those that have lain there this long; without a NUMBER, all of them.")
+@click.option(
+    "--older-than",
+    "age",
+    type=Span(),
+    help="Only those that have lain there this long; without a NUMBER, all of them.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(numbers: Sequence[int], all_: bool, age: timedelta | None, yes: bool) -> None:
     """Delete dead letters for good, by NUMBER, --all, or --older-than."""
@@ -73,7 +96,10 @@ def purge(numbers: Sequence[int], all_: bool, age: timedelta | None, yes: bool) 
 
     async def work() -> int:
         async with _opened(located("DATABASE_URL")) as letters:
-            return await letters.purge(numbers=list(numbers) or None, before=None if age is None else datetime.now(UTC) - age)
+            return await letters.purge(
+                numbers=list(numbers) or None,
+                before=None if age is None else datetime.now(UTC) - age,
+            )
 
     what = f"{len(set(numbers))} dead letters" if numbers else "all dead letters"
     if not yes and not sys.stdin.isatty():
@@ -102,7 +128,8 @@ async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None
             async for letter in _chosen(letters, numbers, reason):
                 if (events := _events(letter)) is None:
                     click.echo(
-                        f"dead letter {letter.number} stays: this release cannot read the job that it holds ({letter.reason}: {letter.message})", err=True
+                        f"dead letter {letter.number} stays: this release cannot read the job that it holds ({letter.reason}: {letter.message})",
+                        err=True,
                     )
                     continue
                 group[letter.number] = events
@@ -114,11 +141,17 @@ async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None
         await redis.aclose()
     if not replayed:
         raise CommandError("no dead letter was put into the queue")
-    click.echo(f"events in the queue again: {replayed:,}; those that fail again come back to `analytics dead-letters list`")
+    click.echo(
+        f"events in the queue again: {replayed:,}; those that fail again come back to `analytics dead-letters list`"
+    )
 
 
-async def _chosen(letters: DeadLetters, numbers: Sequence[int], reason: str | None) -> AsyncIterator[DeadLetter]:
-    """The dead letters that were asked for; of all of them only those that are there now, for what fails again is put behind them."""
+async def _chosen(
+    letters: DeadLetters, numbers: Sequence[int], reason: str | None
+) -> AsyncIterator[DeadLetter]:
+    """The dead letters that were asked for; of all of them only those that are there now, for what
+    fails again is put behind them.
+    """
     if not numbers:
         last = await letters.last()
         async for letter in letters.all(reason=reason):
@@ -134,7 +167,9 @@ async def _chosen(letters: DeadLetters, numbers: Sequence[int], reason: str | No
 
 
 async def _enqueue(queue: Queue, group: dict[int, list[Event]]) -> int:
-    """Put a group into the queue as one job, or each by itself when some are on their way already; how many events went."""
+    """Put a group into the queue as one job, or each by itself when some are on their way already;
+    how many events went.
+    """
     events = [event for held in group.values() for event in held]
     if not events:
         return 0
@@ -147,7 +182,9 @@ async def _enqueue(queue: Queue, group: dict[int, list[Event]]) -> int:
 
 
 def _events(letter: DeadLetter) -> list[Event] | None:
-    """The events to try again; of a job that could not be read, those that this release reads in it, perhaps newer than the one that failed."""
+    """The events to try again; of a job that could not be read, those that this release reads in
+    it, perhaps newer than the one that failed.
+    """
     events = letter.decode() or _job(letter.payload)
     return events if events and len(events) == letter.events else None
 
@@ -162,10 +199,22 @@ def _job(payload: bytes) -> list[Event] | None:
 
 def _row(letter: DeadLetter) -> tuple[str, ...]:
     events = letter.decode()
-    what = f"{events[0].event_type}:{events[0].event_action}" if events else f"a job, {len(letter.payload):,} bytes"
+    what = (
+        f"{events[0].event_type}:{events[0].event_action}"
+        if events
+        else f"a job, {len(letter.payload):,} bytes"
+    )
     message = " ".join(letter.message.split())
     shown = message if len(message) <= MESSAGE_SHOWN else message[:MESSAGE_SHOWN] + "…"
-    return str(letter.number), instant(letter.created_at, "-"), letter.project or "-", str(letter.events), letter.reason, what, shown
+    return (
+        str(letter.number),
+        instant(letter.created_at, "-"),
+        letter.project or "-",
+        str(letter.events),
+        letter.reason,
+        what,
+        shown,
+    )
 
 
 def _shown(letter: DeadLetter) -> dict[str, object]:

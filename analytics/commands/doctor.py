@@ -1,4 +1,6 @@
-"""`analytics doctor`: what is configured, reachable and durable, in plain words, and what to do about what is not."""
+"""`analytics doctor`: what is configured, reachable and durable, in plain words, and what to do
+about what is not.
+"""
 
 import asyncio
 import urllib.request
@@ -29,7 +31,9 @@ COLORS = {GOOD: "green", ODD: "yellow", BAD: "red"}
 VERSIONS = range(15, 19)
 """Major versions of PostgreSQL that are supported."""
 
-KEYS = "SELECT count(*) FROM api_keys WHERE NOT revoked AND (expires_at IS NULL OR expires_at > now())"
+KEYS = (
+    "SELECT count(*) FROM api_keys WHERE NOT revoked AND (expires_at IS NULL OR expires_at > now())"
+)
 DURABLE = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'"
 
 
@@ -71,17 +75,39 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         elif settings.production:
             yield Finding(BAD, name, f"is not set; set {name} or {name}_FILE")
         else:
-            yield Finding(ODD, name, "is not set; unless the other is, `analytics run` starts a server of its own")
+            yield Finding(
+                ODD,
+                name,
+                "is not set; unless the other is, `analytics run` starts a server of its own",
+            )
     if found := embedded.running(settings.data_dir):
-        yield Finding(GOOD, "running", f"`analytics run` runs as process {found.pid} with its data in {settings.data_dir}")
+        yield Finding(
+            GOOD,
+            "running",
+            f"`analytics run` runs as process {found.pid} with its data in {settings.data_dir}",
+        )
     keep = f"for {settings.retention_days} days" if settings.retention_days else "for ever"
-    yield Finding(GOOD, "retention", f"raw events are kept {keep} (RETENTION_DAYS), ids for {settings.ledger_days} days (LEDGER_DAYS)")
+    yield Finding(
+        GOOD,
+        "retention",
+        f"raw events are kept {keep} (RETENTION_DAYS), ids for {settings.ledger_days} days (LEDGER_DAYS)",
+    )
     if settings.production and not settings.api_keys:
-        yield Finding(BAD, "API_KEYS", "is not set, and the api needs it in production; set API_KEYS or API_KEYS_FILE")
+        yield Finding(
+            BAD,
+            "API_KEYS",
+            "is not set, and the api needs it in production; set API_KEYS or API_KEYS_FILE",
+        )
     if settings.require_write_key:
-        yield Finding(GOOD, "write keys", "events without a write key are refused (REQUIRE_WRITE_KEY)")
+        yield Finding(
+            GOOD, "write keys", "events without a write key are refused (REQUIRE_WRITE_KEY)"
+        )
     else:
-        yield Finding(GOOD, "write keys", "events without a write key go to the project default (REQUIRE_WRITE_KEY)")
+        yield Finding(
+            GOOD,
+            "write keys",
+            "events without a write key go to the project default (REQUIRE_WRITE_KEY)",
+        )
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
@@ -89,18 +115,30 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
     try:
         about = await redis.info("server")
         name = about.get("server_name", "redis")
-        yield Finding(GOOD, "Redis", f"{name.capitalize()} {about.get(f'{name}_version', about['redis_version'])} answers")
+        yield Finding(
+            GOOD,
+            "Redis",
+            f"{name.capitalize()} {about.get(f'{name}_version', about['redis_version'])} answers",
+        )
         async for finding in _durability(redis):
             yield finding
         waiting = Reader(redis)
         books, depth = await waiting.books(), await waiting.depth()
-        accounts = (
-            f"accepted {books.accepted} = stored {books.stored} + duplicate {books.duplicate} + dead-lettered {books.dead_lettered} + queued {books.queued}"
+        accounts = f"accepted {books.accepted} = stored {books.stored} + duplicate {books.duplicate} + dead-lettered {books.dead_lettered} + queued {books.queued}"
+        balanced = (
+            books.accepted == books.stored + books.duplicate + books.dead_lettered + books.queued
         )
-        balanced = books.accepted == books.stored + books.duplicate + books.dead_lettered + books.queued
-        yield Finding(GOOD if balanced else BAD, "books", f"{accounts}{'' if balanced else ': they do not balance, which is a bug; please report it'}")
+        yield Finding(
+            GOOD if balanced else BAD,
+            "books",
+            f"{accounts}{'' if balanced else ': they do not balance, which is a bug; please report it'}",
+        )
         late = depth.oldest_s > settings.job_timeout * 2
-        yield Finding(ODD if late else GOOD, "queue", f"the oldest event waits for {depth.oldest_s:.0f} s{'; is a processor running?' if late else ''}")
+        yield Finding(
+            ODD if late else GOOD,
+            "queue",
+            f"the oldest event waits for {depth.oldest_s:.0f} s{'; is a processor running?' if late else ''}",
+        )
     except (RedisError, OSError, AnalyticsError) as error:
         yield Finding(BAD, "Redis", f"{error}; start it, or correct REDIS_URL")
     finally:
@@ -117,12 +155,20 @@ async def _durability(redis: Redis) -> AsyncIterator[Finding]:
     for warning in warnings:
         yield Finding(ODD, "durability", warning)
     if not warnings:
-        yield Finding(GOOD, "durability", "what Redis acknowledges is on disk (append-only file, fsync always)")
+        yield Finding(
+            GOOD,
+            "durability",
+            "what Redis acknowledges is on disk (append-only file, fsync always)",
+        )
     limit = (await redis.info("memory")).get("maxmemory", 0)
     if limit:
         yield Finding(GOOD, "memory", f"Redis may use {limit / 2**20:.0f} MiB (maxmemory)")
     else:
-        yield Finding(ODD, "memory", "Redis has no limit: CONFIG SET maxmemory, so that a long backlog ends in 503 and not in a killed Redis")
+        yield Finding(
+            ODD,
+            "memory",
+            "Redis has no limit: CONFIG SET maxmemory, so that a long backlog ends in 503 and not in a killed Redis",
+        )
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
@@ -142,8 +188,14 @@ async def _replica(settings: Settings, url: str) -> Finding:
             if await connection.fetchval("SELECT pg_is_in_recovery()"):
                 return Finding(GOOD, "replica", "answers, and follows a primary")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        return Finding(BAD, "replica", f"{describe(error)}; start it, or unset DATABASE_REPLICA_URL")
-    return Finding(BAD, "replica", "the server at DATABASE_REPLICA_URL is no replica, so answers would say no watermark; unset it")
+        return Finding(
+            BAD, "replica", f"{describe(error)}; start it, or unset DATABASE_REPLICA_URL"
+        )
+    return Finding(
+        BAD,
+        "replica",
+        "the server at DATABASE_REPLICA_URL is no replica, so answers would say no watermark; unset it",
+    )
 
 
 async def _server(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
@@ -151,29 +203,49 @@ async def _server(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
     known = connection.get_server_version().major in VERSIONS
     hint = "" if known else f"; supported are {VERSIONS[0]} to {VERSIONS[-1]}"
     yield Finding(GOOD if known else ODD, "PostgreSQL", f"{found} answers{hint}")
-    extension = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+    extension = await connection.fetchval(
+        "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
+    )
     if extension:
         licence = await connection.fetchval("SELECT current_setting('timescaledb.license', true)")
         yield Finding(GOOD, "TimescaleDB", f"{extension}, licence {licence}")
     else:
         yield Finding(GOOD, "TimescaleDB", "is not installed: native partitions are used")
     for name, _ in await connection.fetch(DURABLE):
-        yield Finding(ODD, "durability", f"PostgreSQL's {name} is off: a crash may lose stored events; ALTER SYSTEM SET {name} = on")
+        yield Finding(
+            ODD,
+            "durability",
+            f"PostgreSQL's {name} is off: a crash may lose stored events; ALTER SYSTEM SET {name} = on",
+        )
 
 
 async def _schema(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
     at, newest = await version(connection), head()
     if at is None or at < newest:
-        yield Finding(BAD, "tables", f"are at {at or 'nothing'}, this release needs {newest}; run `analytics migrate`")
+        yield Finding(
+            BAD,
+            "tables",
+            f"are at {at or 'nothing'}, this release needs {newest}; run `analytics migrate`",
+        )
         return
     if at > newest:
-        yield Finding(ODD, "tables", f"are at {at}, newer than this release knows ({newest}); deploy the release that made them")
+        yield Finding(
+            ODD,
+            "tables",
+            f"are at {at}, newer than this release knows ({newest}); deploy the release that made them",
+        )
     try:
         yield Finding(GOOD, "tables", f"are at {at}, layout {(await detect(connection)).name}")
     except TransientStoreError as error:
         yield Finding(BAD, "tables", error.message)
     keys = await connection.fetchval(KEYS)
-    yield Finding(GOOD, "keys", f"{keys} in the database" if keys else "none in the database; `analytics keys create` makes one")
+    yield Finding(
+        GOOD,
+        "keys",
+        f"{keys} in the database"
+        if keys
+        else "none in the database; `analytics keys create` makes one",
+    )
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
@@ -184,13 +256,17 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             yield Finding(GOOD, role, f"port {port} is free")
         except AnalyticsError as error:
             runs = _answers(settings.host, port)
-            yield Finding(GOOD if runs else BAD, role, f"runs on port {port}" if runs else error.message)
+            yield Finding(
+                GOOD if runs else BAD, role, f"runs on port {port}" if runs else error.message
+            )
 
 
 def _answers(host: str, port: int) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     try:
-        with urllib.request.urlopen(f"http://{f'[{host}]' if ':' in host else host}:{port}/health/live", timeout=2) as answer:
+        with urllib.request.urlopen(
+            f"http://{f'[{host}]' if ':' in host else host}:{port}/health/live", timeout=2
+        ) as answer:
             return b'"alive"' in answer.read()
     except (OSError, ValueError):
         return False

@@ -37,27 +37,65 @@ class Options(msgspec.Struct, frozen=True):
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE…")
-@click.option("--project", default=DEFAULT_PROJECT, show_default=True, help="The project that the events belong to.")
-@click.option("--format", "kind", type=click.Choice(FORMATS), help="Instead of what the file's name, or its beginning, says.")
-@click.option("--rejected", type=click.Path(dir_okay=False, path_type=Path), help="Where rejected lines go.  [default: FILE.rejected.ndjson]")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE…",
+)
+@click.option(
+    "--project",
+    default=DEFAULT_PROJECT,
+    show_default=True,
+    help="The project that the events belong to.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    help="Instead of what the file's name, or its beginning, says.",
+)
+@click.option(
+    "--rejected",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where rejected lines go.  [default: FILE.rejected.ndjson]",
+)
 @click.option("--restart", is_flag=True, help="Begin anew where an earlier import was interrupted.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until all is stored, and say what became of it.")
-def import_(files: Sequence[str], project: str, kind: str | None, rejected: Path | None, restart: bool, wait: bool) -> None:
+@click.option(
+    "--wait/--no-wait",
+    default=True,
+    show_default=True,
+    help="Wait until all is stored, and say what became of it.",
+)
+def import_(
+    files: Sequence[str],
+    project: str,
+    kind: str | None,
+    rejected: Path | None,
+    restart: bool,
+    wait: bool,
+) -> None:
     """Import events: NDJSON, or CSV with a header row, plain, gzip or bz2; - is standard input.
 
-    A line is an event as /collect takes it, a CSV column one of its fields: session_id, event_type and event_action; user_id,
-    timestamp, id, metadata (JSON) or metadata.KEY, whose numbers, true, false and null are taken as such.
+    A line is an event as /collect takes it, a CSV column one of its fields: session_id, event_type
+    and event_action; user_id, timestamp, id, metadata (JSON) or metadata.KEY, whose numbers, true,
+    false and null are taken as such.
 
-    Importing again is harmless. An import that was interrupted goes on where it stopped. An event without id gets one that depends
-    on the lines up to its own, so it is the same event the next time. An event without timestamp happens now.
+    Importing again is harmless. An import that was interrupted goes on where it stopped. An event
+    without id gets one that depends on the lines up to its own, so it is the same event the next
+    time. An event without timestamp happens now.
     """
     if rejected and len(files) > 1:
         raise click.UsageError("--rejected is for a single FILE")
     for output in (rejected or _rejected(path) for path in files):
         if any(path != STDIN and output.exists() and output.samefile(path) for path in files):
-            raise click.UsageError(f"{output} is where rejected lines go, so it cannot be imported too")
-    asyncio.run(_import(located("REDIS_URL"), files, Options(project, kind, rejected, restart, wait)))
+            raise click.UsageError(
+                f"{output} is where rejected lines go, so it cannot be imported too"
+            )
+    asyncio.run(
+        _import(located("REDIS_URL"), files, Options(project, kind, rejected, restart, wait))
+    )
 
 
 def _rejected(path: str) -> Path:
@@ -66,9 +104,13 @@ def _rejected(path: str) -> Path:
 
 
 async def _import(settings: Settings, files: Sequence[str], options: Options) -> None:
-    """All files, one after the other, and what became of them. Raises CommandError when one has lines, but no event."""
+    """All files, one after the other, and what became of them. Raises CommandError when one has
+    lines, but no event.
+    """
     await _check_project(settings, options.project)
-    logging.getLogger("analytics.queue").setLevel(logging.ERROR)  # what it would warn of is shown as what we wait for
+    logging.getLogger("analytics.queue").setLevel(
+        logging.ERROR
+    )  # what it would warn of is shown as what we wait for
     redis = connect(settings)
     try:
         async with Queue(redis, settings) as queue:
@@ -80,7 +122,13 @@ async def _import(settings: Settings, files: Sequence[str], options: Options) ->
                 if end.rejected and not end.accepted:
                     barren.append(path)
             if options.wait and accepted:
-                click.echo(_outcome(await settle(queue, redis, before, accepted, lambda text: click.echo(text, err=True))))
+                click.echo(
+                    _outcome(
+                        await settle(
+                            queue, redis, before, accepted, lambda text: click.echo(text, err=True)
+                        )
+                    )
+                )
         if barren:
             raise CommandError(f"no line of {', '.join(barren)} is an event")
     finally:
@@ -88,51 +136,88 @@ async def _import(settings: Settings, files: Sequence[str], options: Options) ->
 
 
 async def _check_project(settings: Settings, project: str) -> None:
-    """Raise CommandError for a project that is not there, where the database is known: a misspelt name must not hide events."""
+    """Raise CommandError for a project that is not there, where the database is known: a misspelt
+    name must not hide events.
+    """
     if project == DEFAULT_PROJECT or not settings.database_url:
         return
     async with register(settings) as engine:
         if project not in [name for name, _ in await list_projects(engine)]:
-            raise CommandError(f"there is no project {project}; `analytics projects create {project}` makes it")
+            raise CommandError(
+                f"there is no project {project}; `analytics projects create {project}` makes it"
+            )
 
 
-async def _import_file(queue: Queue, settings: Settings, path: str, options: Options) -> tuple[int, Position]:
+async def _import_file(
+    queue: Queue, settings: Settings, path: str, options: Options
+) -> tuple[int, Position]:
     """One file, and its summary; how many events this run has taken, and where it ended."""
     began = time.monotonic()
     with opened(path) as source, Rejects(options.rejected or _rejected(path)) as rejects:
-        kept = keeper(settings.data_dir, source.identity, options.project, options.kind, settings.retention_days, load().redis_url)
+        kept = keeper(
+            settings.data_dir,
+            source.identity,
+            options.project,
+            options.kind,
+            settings.retention_days,
+            load().redis_url,
+        )
         with kept.alone():
             if options.restart:
                 kept.forget()
             start = kept.load() or Position()
             rejects.resume(start.rejects_size)
             if start.line:
-                click.echo(f"{source.name}: going on after line {start.line:,}, where the last import stopped; --restart begins anew", err=True)
+                click.echo(
+                    f"{source.name}: going on after line {start.line:,}, where the last import stopped; --restart begins anew",
+                    err=True,
+                )
             with Display(source, start.line) as display:
-                limits = {"retention_days": settings.retention_days, "max_queued": settings.max_queued_events}
-                importer = Importer(queue, display, kept, rejects, project=options.project, **limits)
+                limits = {
+                    "retention_days": settings.retention_days,
+                    "max_queued": settings.max_queued_events,
+                }
+                importer = Importer(
+                    queue, display, kept, rejects, project=options.project, **limits
+                )
                 try:
                     end = await importer.run(source, options.kind, start)
                 except asyncio.CancelledError:
-                    display.warn(f"{source.name}: interrupted" + ("; the same command goes on from there" if source.identity else ""))
+                    display.warn(
+                        f"{source.name}: interrupted"
+                        + ("; the same command goes on from there" if source.identity else "")
+                    )
                     raise
     click.echo(_summary(source.name, start, end, time.monotonic() - began, rejects, settings))
     return end.accepted - start.accepted, end
 
 
-def _summary(name: str, start: Position, end: Position, seconds: float, rejects: Rejects, settings: Settings) -> str:
+def _summary(
+    name: str, start: Position, end: Position, seconds: float, rejects: Rejects, settings: Settings
+) -> str:
     """What was accepted, what was rejected and why, how long it took."""
     if not end.line:
         return f"{name}: empty, nothing to import"
-    accepted, rejected = end.accepted - start.accepted, sum(end.rejected.values()) - sum(start.rejected.values())
-    lines = [f"{name}: {accepted:,} accepted, {rejected:,} rejected in {seconds:.1f} s ({(accepted + rejected) / max(seconds, 0.001):,.0f}/s)"]
+    accepted, rejected = (
+        end.accepted - start.accepted,
+        sum(end.rejected.values()) - sum(start.rejected.values()),
+    )
+    lines = [
+        f"{name}: {accepted:,} accepted, {rejected:,} rejected in {seconds:.1f} s ({(accepted + rejected) / max(seconds, 0.001):,.0f}/s)"
+    ]
     if start.line:
-        lines.append(f"  with those before: {end.accepted:,} accepted, {sum(end.rejected.values()):,} rejected")
+        lines.append(
+            f"  with those before: {end.accepted:,} accepted, {sum(end.rejected.values()):,} rejected"
+        )
     if end.rejected:
         codes = sorted(end.rejected.items(), key=lambda item: -item[1])
-        lines.append(f"  rejected: {', '.join(f'{count:,} {code}' for code, count in codes[:SHOWN_CODES])}; see {rejects.path}")
+        lines.append(
+            f"  rejected: {', '.join(f'{count:,} {code}' for code, count in codes[:SHOWN_CODES])}; see {rejects.path}"
+        )
     if "too_old" in end.rejected and settings.retention_days:
-        lines.append(f"  RETENTION_DAYS is {settings.retention_days}: RETENTION_DAYS=0, for the running platform too, keeps events for ever")
+        lines.append(
+            f"  RETENTION_DAYS is {settings.retention_days}: RETENTION_DAYS=0, for the running platform too, keeps events for ever"
+        )
     return "\n".join(lines)
 
 

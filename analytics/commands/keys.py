@@ -1,4 +1,6 @@
-"""`analytics keys`: make, list and revoke keys. A key's text is shown once, when it is made; only its digest is kept."""
+"""`analytics keys`: make, list and revoke keys. A key's text is shown once, when it is made; only
+its digest is kept.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,13 +26,17 @@ class Expiry(click.ParamType[datetime]):
 
     name = "30d|ISO"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
         now = datetime.now(UTC)
         try:
             ahead = span(value)
             moment = datetime.fromisoformat(value) if ahead is None else now + ahead
         except ValueError:
-            self.fail(f"{value!r} is neither a span like 30d nor an ISO date or date-time", param, ctx)
+            self.fail(
+                f"{value!r} is neither a span like 30d nor an ISO date or date-time", param, ctx
+            )
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if moment <= now:
             self.fail(f"{value} is past", param, ctx)
@@ -44,7 +50,14 @@ class Origin(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         parts = urlsplit(value.rstrip("/"))
-        if not parts.scheme or not parts.netloc or parts.path or parts.query or parts.fragment or parts.username:
+        if (
+            not parts.scheme
+            or not parts.netloc
+            or parts.path
+            or parts.query
+            or parts.fragment
+            or parts.username
+        ):
             self.fail(f"{value!r} is not an origin, as in https://example.com", param, ctx)
         return f"{parts.scheme}://{parts.netloc}".lower()
 
@@ -55,13 +68,29 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do; may be repeated. admin includes the others.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(SCOPES),
+    help="What it may do; may be repeated. admin includes the others.",
+)
 @click.option("--project", help=f"The one project that it opens.  [default: {DEFAULT_PROJECT}]")
 @click.option("--all-projects", is_flag=True, help="It opens every project.")
-@click.option("--origin", "origins", multiple=True, type=Origin(), help="Pages that may use it; may be repeated. Without it, any.")
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    type=Origin(),
+    help="Pages that may use it; may be repeated. Without it, any.",
+)
 @click.option("--expires", type=Expiry(), help="When it ends.  [default: never]")
 @click.option("--name", default="", help="What to remember it by.")
-@click.option("--token", help="Another product's token, to be a key here: what its libraries carry already.  [default: a new one]")
+@click.option(
+    "--token",
+    help="Another product's token, to be a key here: what its libraries carry already.  [default: a new one]",
+)
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 def create(
     scopes: tuple[str, ...],
@@ -81,12 +110,23 @@ def create(
 
     async def change(engine: AsyncEngine) -> None:
         where = None if all_projects else project or DEFAULT_PROJECT
-        text, key = await create_key(engine, scopes=scopes, project=where, origins=origins, expires_at=expires, name=name, token=token)
+        text, key = await create_key(
+            engine,
+            scopes=scopes,
+            project=where,
+            origins=origins,
+            expires_at=expires,
+            name=name,
+            token=token,
+        )
         if json_:
             as_json({"key": text, **_shown(key)})
         else:
             click.echo(text)
-            click.echo(f"key {key.id}: {_described(key)}{'' if token else '; it is shown only now, so keep it'}", err=True)
+            click.echo(
+                f"key {key.id}: {_described(key)}{'' if token else '; it is shown only now, so keep it'}",
+                err=True,
+            )
 
     asyncio.run(_change(located("DATABASE_URL"), change))
 
@@ -104,33 +144,48 @@ def list_(json_: bool) -> None:
     if json_:
         as_json([_shown(key) for key in found])
     else:
-        columns(("ID", "KEY", "PROJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "ORIGINS", "NAME"), [_row(key) for key in found])
+        columns(
+            ("ID", "KEY", "PROJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "ORIGINS", "NAME"),
+            [_row(key) for key in found],
+        )
 
 
 @keys.command()
 @click.argument("which", metavar="ID|PREFIX")
 def revoke(which: str) -> None:
-    """Revoke the key with this id, this beginning or this text. It is refused everywhere within a minute."""
+    """Revoke the key with this id, this beginning or this text. It is refused everywhere within a
+    minute.
+    """
 
     async def change(engine: AsyncEngine) -> None:
         key = await revoke_key(engine, which)
-        click.echo(f"revoked key {key.id}, {key.prefix}…: {_described(key)}; it is refused everywhere within a minute")
+        click.echo(
+            f"revoked key {key.id}, {key.prefix}…: {_described(key)}; it is refused everywhere within a minute"
+        )
 
     asyncio.run(_change(located("DATABASE_URL"), change))
 
 
 async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[None]]) -> None:
-    """Change the register and show what changed; then let the roles without a database know at once. That may fail: the processor repeats it."""
+    """Change the register and show what changed; then let the roles without a database know at
+    once. That may fail: the processor repeats it.
+    """
     async with register(settings) as engine:
         await change(engine)
         if not settings.redis_url:
-            click.echo("REDIS_URL is not set: the collector and realtime learn of it from the processor, within half a minute", err=True)
+            click.echo(
+                "REDIS_URL is not set: the collector and realtime learn of it from the processor, within half a minute",
+                err=True,
+            )
             return
         redis = connect(settings)
         try:
             await mirror(engine, redis)
         except Exception as error:
-            click.echo(f"done, but Redis could not be told: {redact(str(error))}; the processor tells it as soon as it can", err=True)
+            click.echo(
+                f"done, but Redis could not be told: {redact(str(error))}; the processor tells it as soon as it can",
+                err=True,
+            )
         finally:
             await redis.aclose()
 

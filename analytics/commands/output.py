@@ -13,7 +13,9 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = [header, *rows]
     widths = [max(len(row[place]) for row in table) for place in range(len(header))]
     for number, row in enumerate(table):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        line = "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         click.echo(line if number else click.style(line, bold=True))
 
 

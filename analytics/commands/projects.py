@@ -27,7 +27,9 @@ def create(name: str) -> None:
                 raise CommandError(f"there is a project {name} already")
 
     asyncio.run(work())
-    click.echo(f"made project {name}; `analytics keys create --project {name} --scope ingest` makes a key to send it events")
+    click.echo(
+        f"made project {name}; `analytics keys create --project {name} --scope ingest` makes a key to send it events"
+    )
 
 
 @projects.command("list")
@@ -43,4 +45,6 @@ def list_(json_: bool) -> None:
     if json_:
         as_json([{"name": name, "created_at": created_at} for name, created_at in found])
     else:
-        columns(("NAME", "CREATED"), [(name, instant(created_at, "-")) for name, created_at in found])
+        columns(
+            ("NAME", "CREATED"), [(name, instant(created_at, "-")) for name, created_at in found]
+        )

@@ -24,14 +24,26 @@ SECONDS = 60
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("question")
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
-@click.option("--key", help="A key that may query; by default the first of API_KEYS, or that of an `analytics run` here.")
+@click.option(
+    "--key",
+    help="A key that may query; by default the first of API_KEYS, or that of an `analytics run` here.",
+)
 @click.option("--url", help="Where the api is; by default this machine, at API_PORT.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as it came.")
 @click.option("--csv", "as_csv", is_flag=True, help="The first table of the answer as CSV.")
-def query(question: str, parameters: Sequence[str], key: str | None, url: str | None, as_json: bool, as_csv: bool) -> None:
-    """Ask a QUESTION, which is its path below /api, with its parameters as options: trends --event page --last 30d.
+def query(
+    question: str,
+    parameters: Sequence[str],
+    key: str | None,
+    url: str | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Ask a QUESTION, which is its path below /api, with its parameters as options: trends --event
+    page --last 30d.
 
-    See docs/asking.md for all questions and what they take; `users/ada/timeline` and `export --format csv` are questions too.
+    See docs/asking.md for all questions and what they take; `users/ada/timeline` and `export
+    --format csv` are questions too.
     """
     settings = load()
     base = (url or f"http://127.0.0.1:{settings.api_port}").rstrip("/")
@@ -72,11 +84,15 @@ def key_of(settings: Settings) -> str:
     kept = settings.data_dir / "key"
     if embedded.running(settings.data_dir) is not None and kept.exists():
         return kept.read_text().strip()
-    raise ConfigurationError("no key: give --key, set API_KEYS, or start `analytics run` here", field="API_KEYS")
+    raise ConfigurationError(
+        "no key: give --key, set API_KEYS, or start `analytics run` here", field="API_KEYS"
+    )
 
 
 def _opened(where: str, key: str, base: str) -> HTTPResponse:
-    """The answer, if it is one. Raises CommandError with what the api says, or with where it was sought."""
+    """The answer, if it is one. Raises CommandError with what the api says, or with where it was
+    sought.
+    """
     try:
         request = urllib.request.Request(where, headers={"X-API-Key": key})  # noqa: S310 - http or https, looked at before
         found: HTTPResponse = urllib.request.urlopen(request, timeout=SECONDS)  # noqa: S310
@@ -88,7 +104,9 @@ def _opened(where: str, key: str, base: str) -> HTTPResponse:
                 message = f"it answered {error.code}"
         raise CommandError(f"the api says: {message}") from error
     except OSError as error:
-        raise CommandError(f"no api answers at {base}: {getattr(error, 'reason', error)}; start one, or say --url") from error
+        raise CommandError(
+            f"no api answers at {base}: {getattr(error, 'reason', error)}; start one, or say --url"
+        ) from error
     return found
 
 
@@ -105,17 +123,35 @@ def _show(answer: dict[str, Any]) -> None:
 
     console = Console(highlight=False)
     for found in tables(answer["data"]):
-        shown = rich.table.Table(title=found.title or None, title_justify="left", box=None, show_footer=found.over_time, header_style="bold")
+        shown = rich.table.Table(
+            title=found.title or None,
+            title_justify="left",
+            box=None,
+            show_footer=found.over_time,
+            header_style="bold",
+        )
         for at, column in enumerate(found.columns):
             values = [row[at] for row in found.rows]
-            numbers = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values) and any(values)
+            numbers = all(
+                value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+                for value in values
+            ) and any(values)
             footer = spark(values) if numbers and found.over_time else ""
-            shown.add_column(Text(column), footer=Text(footer, style="cyan"), justify="right" if numbers else "left", overflow="fold")
+            shown.add_column(
+                Text(column),
+                footer=Text(footer, style="cyan"),
+                justify="right" if numbers else "left",
+                overflow="fold",
+            )
         for row in (*found.rows, *([found.total] if found.total else ())):
-            shown.add_row(*(Text(_cell(value)) for value in row), style="bold" if row is found.total else "")
+            shown.add_row(
+                *(Text(_cell(value)) for value in row), style="bold" if row is found.total else ""
+            )
         console.print(shown)
     meta = answer["meta"]
-    console.print(f"[dim]{meta['ms']} ms, complete until {meta['watermark'] or 'nobody knows when'}[/dim]")
+    console.print(
+        f"[dim]{meta['ms']} ms, complete until {meta['watermark'] or 'nobody knows when'}[/dim]"
+    )
     if isinstance(answer["data"], dict) and answer["data"].get("next"):
         console.print(Text(f"more: --cursor {answer['data']['next']}", style="dim"), soft_wrap=True)
 
@@ -125,4 +161,10 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False)
+    )

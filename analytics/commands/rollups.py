@@ -1,4 +1,6 @@
-"""`analytics rebuild` and `analytics verify`: the precomputed layer, from raw rows and against them."""
+"""`analytics rebuild` and `analytics verify`: the precomputed layer, from raw rows and against
+them.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +26,9 @@ SHOWN = 10
 FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 _day = click.DateTime(["%Y-%m-%d"])
-_projects = click.option("--project", "projects", multiple=True, help="Only this project; may be repeated.")
+_projects = click.option(
+    "--project", "projects", multiple=True, help="Only this project; may be repeated."
+)
 _since = click.option("--from", "since", type=_day, help="From this UTC day on.")
 _until = click.option("--to", "until", type=_day, help="Up to this UTC day, itself not included.")
 
@@ -33,10 +37,14 @@ _until = click.option("--to", "until", type=_day, help="Up to this UTC day, itse
 @_projects
 @_since
 @_until
-def rebuild_command(projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
-    """Read rollups anew from the raw events: history that they do not cover yet, and days that were changed by hand.
+def rebuild_command(
+    projects: Sequence[str], since: datetime | None, until: datetime | None
+) -> None:
+    """Read rollups anew from the raw events: history that they do not cover yet, and days that were
+    changed by hand.
 
-    With --from or --to: every day of that range too. Events may be stored and questions asked meanwhile; interrupted, it goes on where it was.
+    With --from or --to: every day of that range too. Events may be stored and questions asked
+    meanwhile; interrupted, it goes on where it was.
     """
     asyncio.run(_rebuild(located("DATABASE_URL"), projects, since, until))
 
@@ -46,13 +54,17 @@ def rebuild_command(projects: Sequence[str], since: datetime | None, until: date
 @_since
 @_until
 def verify_command(projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
-    """Compare rollups with the raw events, hour by hour; status 1 and the first differences if there are any."""
+    """Compare rollups with the raw events, hour by hour; status 1 and the first differences if
+    there are any.
+    """
     asyncio.run(_verify(located("DATABASE_URL"), projects, since, until))
 
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection whose statements may take as long as they take. Raises CommandError when there are no tables yet."""
+    """A connection whose statements may take as long as they take. Raises CommandError when there
+    are no tables yet.
+    """
     try:
         async with connect(settings.database(), settings, patient=True) as connection:
             yield connection
@@ -61,19 +73,29 @@ async def _database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
 
 
 def _range(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
-    return since.replace(tzinfo=UTC) if since else FIRST, until.replace(tzinfo=UTC) if until else LAST
+    return since.replace(tzinfo=UTC) if since else FIRST, until.replace(
+        tzinfo=UTC
+    ) if until else LAST
 
 
-async def _rebuild(settings: Settings, projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
+async def _rebuild(
+    settings: Settings, projects: Sequence[str], since: datetime | None, until: datetime | None
+) -> None:
     dimensions = Dimensions(settings.rollup_dimensions)
     async with _database(settings) as connection:
         done = 0
         for project in projects or await counting.projects(connection):
-            async for day in rebuild.missing(connection, project, dimensions, since and _range(since, until)[0]):
+            async for day in rebuild.missing(
+                connection, project, dimensions, since and _range(since, until)[0]
+            ):
                 done += _told(project, day)
             if since or until:
                 covered = await coverage.since(connection, project)
-                for day in [day async for day in counting.days(connection, project, *_range(since, until)) if day >= covered]:
+                for day in [
+                    day
+                    async for day in counting.days(connection, project, *_range(since, until))
+                    if day >= covered
+                ]:
                     await rebuild.day(connection, project, day, dimensions)
                     done += _told(project, day)
         if not projects and not since and not await rebuild.finish(connection):
@@ -86,27 +108,40 @@ def _told(project: str, day: int) -> int:
     return 1
 
 
-async def _verify(settings: Settings, projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
+async def _verify(
+    settings: Settings, projects: Sequence[str], since: datetime | None, until: datetime | None
+) -> None:
     checked = incomplete = 0
     differences: list[tuple[str, Difference]] = []
     async with _database(settings) as connection:
         for project in projects or await counting.projects(connection):
-            async for verdict in verify.verify(connection, project, *_range(since, until), Dimensions(settings.rollup_dimensions)):
+            async for verdict in verify.verify(
+                connection, project, *_range(since, until), Dimensions(settings.rollup_dimensions)
+            ):
                 checked += verdict.complete
                 incomplete += not verdict.complete
                 differences += [(project, difference) for difference in verdict.differences]
     for project, difference in differences[:SHOWN]:
         click.echo(_line(project, difference))
     if incomplete:
-        click.echo(f"not covered: {incomplete} days, which raw events answer for; `analytics rebuild` reads them", err=True)
+        click.echo(
+            f"not covered: {incomplete} days, which raw events answer for; `analytics rebuild` reads them",
+            err=True,
+        )
     if differences:
-        raise CommandError(f"rollups differ from raw events in {len(differences)} places; `analytics rebuild --from DAY` corrects them")
+        raise CommandError(
+            f"rollups differ from raw events in {len(differences)} places; `analytics rebuild --from DAY` corrects them"
+        )
     click.echo(f"verified days: {checked}")
 
 
 def _line(project: str, difference: Difference) -> str:
     place = difference.place
-    when = f"{instant(place.start):%Y-%m-%d}" if place.span == DAY_SPAN else f"{instant(place.start):%Y-%m-%dT%H}h"
+    when = (
+        f"{instant(place.start):%Y-%m-%d}"
+        if place.span == DAY_SPAN
+        else f"{instant(place.start):%Y-%m-%dT%H}h"
+    )
     event = ":".join(name or "*" for name in (place.event_type, place.event_action))
     dimension = f" {place.key}={difference.value!r}" if place.key != ANY else ""
     return f"{project} {when} {event}{dimension}: rollups say {difference.kept}, raw events {difference.counted}"

@@ -1,4 +1,6 @@
-"""`analytics run`: the chosen roles in this process; in development with servers of their own unless told which to use."""
+"""`analytics run`: the chosen roles in this process; in development with servers of their own
+unless told which to use.
+"""
 
 import contextlib
 import importlib
@@ -27,11 +29,18 @@ ASK = """curl -H 'X-API-Key: {}' 'http://{}/api/trends?last=1h&interval=minute'"
 
 
 @click.command()
-@click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="A role to run; may be repeated. Without it, all four.")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="A role to run; may be repeated. Without it, all four.",
+)
 def run(roles: Sequence[str]) -> None:
     """Start the platform, or some of its roles, until Ctrl-C or SIGTERM.
 
-    With neither REDIS_URL nor DATABASE_URL set, and not in production, it starts a PostgreSQL and a Valkey of its own and keeps their data in DATA_DIR.
+    With neither REDIS_URL nor DATABASE_URL set, and not in production, it starts a PostgreSQL and a
+    Valkey of its own and keeps their data in DATA_DIR.
     """
     chosen = [role for role in ROLES if role in roles] or list(ROLES)
     settings = load()
@@ -39,25 +48,51 @@ def run(roles: Sequence[str]) -> None:
     own = not (settings.production or settings.redis_url or settings.database_url)
     if own:
         embedded.refuse_second(settings.data_dir)
-    with contextlib.suppress(KeyboardInterrupt), _every_signal_interrupts(), contextlib.ExitStack() as stack:
-        listeners = {role: stack.enter_context(server.bind(role, settings, settings.port_of(role, chosen))) for role in chosen}
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        _every_signal_interrupts(),
+        contextlib.ExitStack() as stack,
+    ):
+        listeners = {
+            role: stack.enter_context(server.bind(role, settings, settings.port_of(role, chosen)))
+            for role in chosen
+        }
         key = None
         if own:
             settings, key = stack.enter_context(_own_servers(settings))
         _complete(settings, chosen)
         logs.setup(settings)
-        with embedded.uninterrupted():  # modules in C swallow an interruption while they are read, or take it for a failure of their own
-            apps = {role: importlib.import_module(f"analytics.roles.{role}").app(settings) for role in chosen}
+        # modules in C swallow an interruption while they are read, or take it for a failure of
+        # their own
+        with embedded.uninterrupted():
+            apps = {
+                role: importlib.import_module(f"analytics.roles.{role}").app(settings)
+                for role in chosen
+            }
         addresses = {role: _address(listeners[role]) for role in chosen}
-        server.run(server.serve(apps, listeners, settings, ready=None if settings.production else lambda: _show(settings, addresses, key)))
+        server.run(
+            server.serve(
+                apps,
+                listeners,
+                settings,
+                ready=None if settings.production else lambda: _show(settings, addresses, key),
+            )
+        )
 
 
 @contextlib.contextmanager
 def _own_servers(settings: Settings) -> Iterator[tuple[Settings, str]]:
-    """The embedded servers, migrated, and a key that may read everything; both are kept from run to run."""
+    """The embedded servers, migrated, and a key that may read everything; both are kept from run to
+    run.
+    """
     with embedded.servers(settings.data_dir, lambda line: click.echo(f"{line} …")) as found:
         key = embedded.kept_secret(settings.data_dir / "key", "ak_r_")
-        settings = msgspec.structs.replace(settings, redis_url=found.redis_url, database_url=found.database_url, api_keys=(*settings.api_keys, key))
+        settings = msgspec.structs.replace(
+            settings,
+            redis_url=found.redis_url,
+            database_url=found.database_url,
+            api_keys=(*settings.api_keys, key),
+        )
         with embedded.uninterrupted():
             from analytics.stores.schema import migrate
 
@@ -71,7 +106,10 @@ def _complete(settings: Settings, roles: Sequence[str]) -> None:
         for name in SERVERS:
             if name in NEEDS[role] and not getattr(settings, name.lower()):
                 given = " and ".join(other for other in SERVERS if getattr(settings, other.lower()))
-                raise ConfigurationError(f"{name} is not set, and the {role} needs it; with {given} unset too, analytics starts servers of its own", field=name)
+                raise ConfigurationError(
+                    f"{name} is not set, and the {role} needs it; with {given} unset too, analytics starts servers of its own",
+                    field=name,
+                )
 
 
 def _address(listener: socket.socket) -> str:
@@ -82,9 +120,13 @@ def _address(listener: socket.socket) -> str:
 
 
 def _show(settings: Settings, addresses: Mapping[str, str], key: str | None) -> None:
-    """The screen that whoever starts it by hand needs: where it is, the key, what to try, how to end it."""
+    """The screen that whoever starts it by hand needs: where it is, the key, what to try, how to
+    end it.
+    """
     lines = [f"analytics {__version__} runs; Ctrl-C ends it", ""]
-    lines += [f"  {role:10} {ADDRESSES[role].format(address)}" for role, address in addresses.items()]
+    lines += [
+        f"  {role:10} {ADDRESSES[role].format(address)}" for role, address in addresses.items()
+    ]
     if key:
         lines += [f"  {'key':10} {key}", f"  {'data':10} {settings.data_dir}"]
     if "collector" in addresses:
@@ -96,7 +138,9 @@ def _show(settings: Settings, addresses: Mapping[str, str], key: str | None) -> 
 
 @contextlib.contextmanager
 def _every_signal_interrupts() -> Iterator[None]:
-    """SIGTERM and a hang-up unwind the stack as Ctrl-C does, so that the embedded servers are stopped whenever we are."""
+    """SIGTERM and a hang-up unwind the stack as Ctrl-C does, so that the embedded servers are
+    stopped whenever we are.
+    """
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:

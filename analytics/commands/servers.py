@@ -1,4 +1,6 @@
-"""The servers that a command works on: those of the settings, or of an `analytics run` that runs here."""
+"""The servers that a command works on: those of the settings, or of an `analytics run` that runs
+here.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,11 +17,16 @@ UNDEFINED_TABLE = "42P01"
 
 
 def located(*names: str) -> Settings:
-    """The settings with these variables found. Raises ConfigurationError that says what to do when one is not."""
+    """The settings with these variables found. Raises ConfigurationError that says what to do when
+    one is not.
+    """
     settings = connected()
     for name in names:
         if not getattr(settings, name.lower()):
-            raise ConfigurationError(f"{name} is not set, and no `analytics run` with servers of its own runs here; set {name}, or start one", field=name)
+            raise ConfigurationError(
+                f"{name} is not set, and no `analytics run` with servers of its own runs here; set {name}, or start one",
+                field=name,
+            )
     return settings
 
 

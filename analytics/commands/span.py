@@ -21,7 +21,9 @@ class Span(click.ParamType[timedelta]):
 
     name = "30d"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
         found = span(value)
         if found is None:
             self.fail(f"{value!r} is no span of time like 90m, 24h, 30d or 12w", param, ctx)

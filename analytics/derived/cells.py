@@ -1,7 +1,8 @@
-"""Cells: a count and the set of people behind it, of each value of a dimension, in an hour or a day, of an event or of several.
+"""Cells: a count and the set of people behind it, of each value of a dimension, in an hour or a
+day, of an event or of several.
 
-A row of `rollups` is an addend: the answer to a question is the sum of all rows that belong to it, so that rows may be added up, in any
-order and at any time, without a change to any answer.
+A row of `rollups` is an addend: the answer to a question is the sum of all rows that belong to it,
+so that rows may be added up, in any order and at any time, without a change to any answer.
 """
 
 from collections import defaultdict
@@ -35,7 +36,9 @@ class Place(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row's cells, packed: two lists (values, counts), and the people of each value as serialized bitmaps."""
+    """A row's cells, packed: two lists (values, counts), and the people of each value as serialized
+    bitmaps.
+    """
 
     counts: bytes
     people: bytes
@@ -68,7 +71,10 @@ unpack_people = _people.decode
 def pack(cells: Mapping[str | None, Cell]) -> Row:
     """A row of its cells."""
     counts = (list(cells), [cell.count for cell in cells.values()])
-    return Row(_encoder.encode(counts), _encoder.encode([cell.people.serialize() for cell in cells.values()]))
+    return Row(
+        _encoder.encode(counts),
+        _encoder.encode([cell.people.serialize() for cell in cells.values()]),
+    )
 
 
 def unpack(row: Row) -> dict[str | None, Cell]:
@@ -78,8 +84,12 @@ def unpack(row: Row) -> dict[str | None, Cell]:
 
 
 def gather(deltas: Iterable[Delta]) -> Cells:
-    """All cells that deltas add to: of their hours and their days; of each event, of its type, of any; in all and by dimension."""
-    people: defaultdict[Place, defaultdict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
+    """All cells that deltas add to: of their hours and their days; of each event, of its type, of
+    any; in all and by dimension.
+    """
+    people: defaultdict[Place, defaultdict[str | None, list[int]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for delta in deltas:
         for group in delta.groups:
             about = (group.event_type, group.event_action)
@@ -89,13 +99,22 @@ def gather(deltas: Iterable[Delta]) -> Cells:
                 for place, each in group.people_of(at).items():
                     if place != UNCOUNTED:
                         values[delta.words[place]] += each
-    exactly = {place: {value: Cell(len(each), BitMap(each)) for value, each in values.items()} for place, values in people.items()}
+    exactly = {
+        place: {value: Cell(len(each), BitMap(each)) for value, each in values.items()}
+        for place, values in people.items()
+    }
     by_type = _wider(exactly, lambda place: place._replace(event_action=ANY))
     any_ = _wider(by_type, lambda place: place._replace(event_type=ANY))
     if len({place[3:] for place in exactly}) > MAX_NAMES:
-        exactly, by_type = ({place: values for place, values in cells.items() if place.key == ANY} for cells in (exactly, by_type))
+        exactly, by_type = (
+            {place: values for place, values in cells.items() if place.key == ANY}
+            for cells in (exactly, by_type)
+        )
     hours = exactly | by_type | any_
-    days = _wider(hours, lambda place: place._replace(span=DAY_SPAN, start=place.start - place.start % DAY_SPAN))
+    days = _wider(
+        hours,
+        lambda place: place._replace(span=DAY_SPAN, start=place.start - place.start % DAY_SPAN),
+    )
     return {place: values for place, values in (hours | days).items() if len(values) <= MAX_VALUES}
 
 
@@ -117,4 +136,8 @@ def add_up(rows: Iterable[Mapping[str | None, Cell]]) -> dict[str | None, Cell]:
 
 
 def _sum(cells: Sequence[Cell]) -> Cell:
-    return cells[0] if len(cells) == 1 else Cell(sum(cell.count for cell in cells), BitMap.union(*(cell.people for cell in cells)))
+    return (
+        cells[0]
+        if len(cells) == 1
+        else Cell(sum(cell.count for cell in cells), BitMap.union(*(cell.people for cell in cells)))
+    )

@@ -9,7 +9,8 @@ HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 
 SILENCE_US = 30 * 60_000_000
-"""A derived session ends after a gap longer than this; a gap of exactly this long does not end it."""
+"""A derived session ends after a gap longer than this; a gap of exactly this long does not end it.
+"""
 
 POSTGRES_EPOCH_US = 946_684_800_000_000
 """From 1970 to 2000, where PostgreSQL's timestamps begin."""

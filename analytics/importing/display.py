@@ -1,4 +1,6 @@
-"""What an import shows while it works, on standard error: a bar on a terminal, a line now and then elsewhere."""
+"""What an import shows while it works, on standard error: a bar on a terminal, a line now and then
+elsewhere.
+"""
 
 import time
 from types import TracebackType
@@ -6,7 +8,14 @@ from typing import Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from analytics.importing.importer import Step
 from analytics.importing.source import Source
@@ -24,7 +33,9 @@ class Display:
         self._began = self._spoke = time.monotonic()
         self._noted = ("", 0.0)
         self._bar = _bar(Console(stderr=True))
-        self._task = self._bar.add_task(source.name, total=source.size, lines=line, rate=0.0, note="")
+        self._task = self._bar.add_task(
+            source.name, total=source.size, lines=line, rate=0.0, note=""
+        )
         self._live = self._bar.console.is_terminal
 
     def __enter__(self) -> Self:
@@ -32,7 +43,12 @@ class Display:
             self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._live:
             self._bar.stop()
 
@@ -71,7 +87,10 @@ def _bar(console: Console) -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[lines]:,} lines  {task.fields[rate]:,.0f}/s  {task.fields[note]}", markup=False),
+        TextColumn(
+            "{task.fields[lines]:,} lines  {task.fields[rate]:,.0f}/s  {task.fields[note]}",
+            markup=False,
+        ),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,

@@ -1,4 +1,6 @@
-"""The loop of an import: read a batch of lines, judge them, append the events, write down the others, keep the position."""
+"""The loop of an import: read a batch of lines, judge them, append the events, write down the
+others, keep the position.
+"""
 
 import asyncio
 from collections import Counter
@@ -20,12 +22,20 @@ BATCH_BYTES = 4 * 1024 * 1024
 """What is appended at once: what one job of the queue holds."""
 
 DEEP = 20_000
-"""Events in the queue over which an import pauses, so that what collectors bring meanwhile is stored within about a second."""
+"""Events in the queue over which an import pauses, so that what collectors bring meanwhile is
+stored within about a second.
+"""
 
 ROOM_SECONDS = 0.05
 STALLED_SECONDS = 10.0
 
-SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".tsv": "csv"}
+SUFFIXES = {
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "ndjson",
+    ".csv": "csv",
+    ".tsv": "csv",
+}
 FORMATS = ("ndjson", "csv")
 
 
@@ -53,7 +63,9 @@ class Watch(Protocol):
 
 
 class Step(NamedTuple):
-    """What there is to tell of an import: bytes read of the file as it is, and how far its lines have come."""
+    """What there is to tell of an import: bytes read of the file as it is, and how far its lines
+    have come.
+    """
 
     read: int
     position: Position
@@ -62,7 +74,17 @@ class Step(NamedTuple):
 class Importer:
     """Imports one file into one project."""
 
-    def __init__(self, queue: Sink, watch: Watch, keeper: Keeper, rejects: Rejects, *, project: str, retention_days: int, max_queued: int) -> None:
+    def __init__(
+        self,
+        queue: Sink,
+        watch: Watch,
+        keeper: Keeper,
+        rejects: Rejects,
+        *,
+        project: str,
+        retention_days: int,
+        max_queued: int,
+    ) -> None:
         self._queue = queue
         self._watch = watch
         self._keeper = keeper
@@ -72,7 +94,9 @@ class Importer:
         self._deep = min(DEEP, max(1, max_queued // 2))
 
     async def run(self, source: Source, kind: str | None, start: Position) -> Position:
-        """Import what comes after `start`; returns the end. Raises CommandError, with the position kept, when the file is broken."""
+        """Import what comes after `start`; returns the end. Raises CommandError, with the position
+        kept, when the file is broken.
+        """
         position = start
         try:
             for batch in self._batches(self._read(source, kind, position)):
@@ -83,7 +107,9 @@ class Importer:
         except Exception as error:
             if (wrong := damage(error)) is None:
                 raise
-            raise CommandError(f"{source.name} is damaged after line {position.line} ({wrong}); the lines before are imported") from error
+            raise CommandError(
+                f"{source.name} is damaged after line {position.line} ({wrong}); the lines before are imported"
+            ) from error
         self._keeper.forget()
         return position
 
@@ -92,18 +118,24 @@ class Importer:
         if (kind or _format(source)) == "csv":
             table = Table(source.stream, source.name)
             if table.ignored and position.line == 0:
-                self._watch.warn(f"columns left out: {', '.join(table.ignored)}; called metadata.NAME they would be kept")
+                self._watch.warn(
+                    f"columns left out: {', '.join(table.ignored)}; called metadata.NAME they would be kept"
+                )
             found = table.rows(position.offset, position.line)
         else:
             if position.offset == 0 and _head(source).startswith(b"["):
-                raise CommandError(f"{source.name} is one JSON list, not an event a line: jq -c '.[]' {source.path} | analytics import -")
+                raise CommandError(
+                    f"{source.name} is one JSON list, not an event a line: jq -c '.[]' {source.path} | analytics import -"
+                )
             if position.offset:
                 source.stream.seek(position.offset)
             found = lines.read(source.stream, position.offset, position.line)
         return (line for line in found if line.text or line.flaw)
 
     def _batches(self, source: Iterator[Line]) -> Iterator[list[Line]]:
-        """Lines in groups that fit one append; the last of them also when the stream breaks, before its error."""
+        """Lines in groups that fit one append; the last of them also when the stream breaks, before
+        its error.
+        """
         batch: list[Line] = []
         size, most = 0, min(BATCH_EVENTS, self._deep)
         try:
@@ -135,7 +167,9 @@ class Importer:
             line=batch[-1].last,
             chain=chain[-1],
             accepted=position.accepted + len(judged.events),
-            rejected=dict(Counter(position.rejected) + Counter(flaw.code for _, flaw in judged.rejected)),
+            rejected=dict(
+                Counter(position.rejected) + Counter(flaw.code for _, flaw in judged.rejected)
+            ),
             rejects_size=self._rejects.size,
         )
 
@@ -145,7 +179,9 @@ class Importer:
         while (queued := await self._queued()) and queued + events > self._deep:
             waited = waited + ROOM_SECONDS if queued == before else 0.0
             if waited >= STALLED_SECONDS:
-                self._watch.note(f"{queued} events wait in the queue and none is being stored: does a processor run?")
+                self._watch.note(
+                    f"{queued} events wait in the queue and none is being stored: does a processor run?"
+                )
                 waited = 0.0
             before = queued
             await asyncio.sleep(ROOM_SECONDS)
@@ -158,7 +194,9 @@ class Importer:
                 await self._pause(error)
 
     async def _append(self, events: list[Event]) -> None:
-        """Append, as often as it takes; what an append of which no answer came has queued is a duplicate later, by its ids."""
+        """Append, as often as it takes; what an append of which no answer came has queued is a
+        duplicate later, by its ids.
+        """
         while True:
             try:
                 return await self._queue.append(events)

@@ -1,4 +1,6 @@
-"""Bytes → lines: numbered, each with the offset at which the next begins, none of them longer than memory is glad to hold."""
+"""Bytes → lines: numbered, each with the offset at which the next begins, none of them longer than
+memory is glad to hold.
+"""
 
 from collections.abc import Iterator
 from typing import IO
@@ -12,7 +14,9 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Flaw(msgspec.Struct, frozen=True):
-    """Why something in a file is no event: the codes of /collect, with `not_json` and `not_csv` for what is not even that."""
+    """Why something in a file is no event: the codes of /collect, with `not_json` and `not_csv` for
+    what is not even that.
+    """
 
     code: str
     field: str | None

@@ -36,7 +36,9 @@ class Keeper:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the position. Raises CommandError when another process imports the same file now, or DATA_DIR cannot be written."""
+        """Hold the position. Raises CommandError when another process imports the same file now, or
+        DATA_DIR cannot be written.
+        """
         if self._path is None:
             yield
             return
@@ -44,7 +46,9 @@ class Keeper:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = self._path.with_suffix(".lock").open("w")
         except OSError as error:
-            raise CommandError(f"the position cannot be kept in {self._path.parent}: {error.strerror}; set DATA_DIR to a folder of yours") from error
+            raise CommandError(
+                f"the position cannot be kept in {self._path.parent}: {error.strerror}; set DATA_DIR to a folder of yours"
+            ) from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,9 +59,13 @@ class Keeper:
                 Path(lock.name).unlink(missing_ok=True)
 
     def load(self) -> Position | None:
-        """Where an interrupted import stopped; None when there was none, or when its position cannot be read: repeating lines does no harm."""
+        """Where an interrupted import stopped; None when there was none, or when its position
+        cannot be read: repeating lines does no harm.
+        """
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Position) if self._path else None
+            return (
+                msgspec.json.decode(self._path.read_bytes(), type=Position) if self._path else None
+            )
         except (OSError, msgspec.DecodeError):
             return None
 
@@ -75,7 +83,9 @@ class Keeper:
 
 
 def keeper(data_dir: Path, identity: bytes | None, *circumstances: object) -> Keeper:
-    """The keeper for a file, by what is in it, imported under the same circumstances: into the same project of the same platform, say."""
+    """The keeper for a file, by what is in it, imported under the same circumstances: into the same
+    project of the same platform, say.
+    """
     if identity is None:
         return Keeper(None)
     digest = hashlib.sha256(identity + repr(circumstances).encode()).hexdigest()

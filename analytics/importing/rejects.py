@@ -1,4 +1,6 @@
-"""The lines that were refused, as NDJSON beside the file: line number, code, field, message and the line itself."""
+"""The lines that were refused, as NDJSON beside the file: line number, code, field, message and the
+line itself.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,12 +29,19 @@ class Rejects:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._file:
             self._file.close()
 
     def resume(self, size: int) -> None:
-        """Forget what an earlier import wrote beyond `size` bytes: those lines will be judged again."""
+        """Forget what an earlier import wrote beyond `size` bytes: those lines will be judged
+        again.
+        """
         if size == 0:
             self.path.unlink(missing_ok=True)
         elif self.path.exists():
@@ -49,7 +58,9 @@ class Rejects:
             file.write(data)
             file.flush()
         except OSError as error:
-            raise CommandError(f"{self.path} cannot be written: {error.strerror}; name another file with --rejected") from error
+            raise CommandError(
+                f"{self.path} cannot be written: {error.strerror}; name another file with --rejected"
+            ) from error
         self.size += len(data)
 
     def _opened(self) -> BinaryIO:
@@ -58,6 +69,14 @@ class Rejects:
 
 
 def _record(line: Line, flaw: Flaw) -> dict[str, object]:
-    shown = line.source[:MAX_SHOWN] if flaw is line.flaw and flaw.code == "too_long" else line.source
+    shown = (
+        line.source[:MAX_SHOWN] if flaw is line.flaw and flaw.code == "too_long" else line.source
+    )
     text = shown.rstrip(b"\r\n").decode(errors="backslashreplace")
-    return {"line": line.number, "code": flaw.code, "field": flaw.field, "message": flaw.message, "text": text}
+    return {
+        "line": line.number,
+        "code": flaw.code,
+        "field": flaw.field,
+        "message": flaw.message,
+        "text": text,
+    }

@@ -1,4 +1,6 @@
-"""A file to import: opened, inflated where it is compressed, and known again by what it is rather than by its name."""
+"""A file to import: opened, inflated where it is compressed, and known again by what it is rather
+than by its name.
+"""
 
 import bz2
 import contextlib
@@ -70,7 +72,9 @@ def _identity(file: BinaryIO) -> bytes | None:
     file.seek(max(0, status.st_size - ENDS))
     tail = file.read(ENDS)
     file.seek(0)
-    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns} {len(head)} ".encode() + head + tail).digest()
+    return hashlib.sha256(
+        f"{status.st_size} {status.st_mtime_ns} {len(head)} ".encode() + head + tail
+    ).digest()
 
 
 def _inflated(file: BinaryIO, path: str) -> IO[bytes]:
@@ -81,5 +85,7 @@ def _inflated(file: BinaryIO, path: str) -> IO[bytes]:
     if magic.startswith(b"BZh"):
         return bz2.BZ2File(file)
     if magic == b"\x28\xb5\x2f\xfd":
-        raise CommandError(f"{path} is compressed with zstd, which cannot be read at will: zstdcat {path} | analytics import -")
+        raise CommandError(
+            f"{path} is compressed with zstd, which cannot be read at will: zstdcat {path} | analytics import -"
+        )
     return file

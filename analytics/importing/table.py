@@ -1,7 +1,8 @@
 """CSV rows as lines of JSON, so that they are judged like all others.
 
-The header row names the native fields; `metadata` is a JSON object, `metadata.KEY` one value of it: a number, true, false or null as
-JSON writes them is one, all else is text. An empty cell is an absent field.
+The header row names the native fields; `metadata` is a JSON object, `metadata.KEY` one value of it:
+a number, true, false or null as JSON writes them is one, all else is text. An empty cell is an
+absent field.
 """
 
 import csv
@@ -38,14 +39,24 @@ class Table:
             self._delimiter = max(DELIMITERS, key=first.count)
             self.columns = next(csv.reader([first], delimiter=self._delimiter, strict=True), [])
         except (csv.Error, UnicodeDecodeError, _Flawed) as error:
-            raise CommandError(f"{name} begins with no header row: {error}; if it is no CSV, say --format=ndjson") from error
+            raise CommandError(
+                f"{name} begins with no header row: {error}; if it is no CSV, say --format=ndjson"
+            ) from error
         self.columns = [column.strip() for column in self.columns]
         if missing := [field for field in REQUIRED if field not in self.columns]:
-            raise CommandError(f"{name} has no column {' and no column '.join(missing)}; its header row must name the fields of an event")
-        self.ignored = [column for column in self.columns if column not in FIELDS and not column.startswith(PREFIX)]
+            raise CommandError(
+                f"{name} has no column {' and no column '.join(missing)}; its header row must name the fields of an event"
+            )
+        self.ignored = [
+            column
+            for column in self.columns
+            if column not in FIELDS and not column.startswith(PREFIX)
+        ]
 
     def rows(self, offset: int, number: int) -> Iterator[Line]:
-        """All rows from `offset` on, before which there are `number` lines; from the header's end if there offset is 0."""
+        """All rows from `offset` on, before which there are `number` lines; from the header's end
+        if there offset is 0.
+        """
         if offset:
             self._stream.seek(offset)
             self._feed = _Feed(lines.read(self._stream, offset, number))
@@ -63,16 +74,33 @@ class Table:
             except csv.Error as error:
                 flaw = Flaw("not_csv", None, f"the row is no CSV: {error}")
             taken = self._feed.taken
-            yield Line(taken[0].number, taken[-1].last, taken[-1].end, b"".join(line.source for line in taken), text, flaw)
+            yield Line(
+                taken[0].number,
+                taken[-1].last,
+                taken[-1].end,
+                b"".join(line.source for line in taken),
+                text,
+                flaw,
+            )
 
     def _json(self, cells: Sequence[str]) -> bytes:
         if len(cells) != len(self.columns):
             if not cells:
                 return b""
-            raise _Flawed(Flaw("not_csv", None, f"the row has {len(cells)} cells, the header row {len(self.columns)}"))
+            raise _Flawed(
+                Flaw(
+                    "not_csv",
+                    None,
+                    f"the row has {len(cells)} cells, the header row {len(self.columns)}",
+                )
+            )
         given = {column: cell for column, cell in zip(self.columns, cells, strict=True) if cell}
         event = {column: _value(column, cell) for column, cell in given.items() if column in FIELDS}
-        singles = {column.removeprefix(PREFIX): _literal(cell) for column, cell in given.items() if column.startswith(PREFIX)}
+        singles = {
+            column.removeprefix(PREFIX): _literal(cell)
+            for column, cell in given.items()
+            if column.startswith(PREFIX)
+        }
         if singles:
             event["metadata"] = _merged(event.get("metadata"), singles)
         return _encode(event)
@@ -87,7 +115,9 @@ class _Flawed(Exception):
 
 
 class _Feed:
-    """Lines as csv reads them, remembering which it has taken for the current row. Goes on after an error, as no generator would."""
+    """Lines as csv reads them, remembering which it has taken for the current row. Goes on after an
+    error, as no generator would.
+    """
 
     def __init__(self, source: Iterator[Line]) -> None:
         self._source = source
@@ -104,7 +134,9 @@ class _Feed:
         try:
             return line.source.decode()
         except UnicodeDecodeError as error:
-            raise _Flawed(Flaw("not_csv", None, f"the line is not UTF-8 (byte {error.start})")) from error
+            raise _Flawed(
+                Flaw("not_csv", None, f"the line is not UTF-8 (byte {error.start})")
+            ) from error
 
 
 def _value(column: str, cell: str) -> object:
@@ -130,6 +162,10 @@ def _merged(whole: object, singles: dict[str, object]) -> object:
     if whole is None:
         return singles
     try:
-        return msgspec.json.decode(whole, type=dict[str, msgspec.Raw]) | singles if isinstance(whole, msgspec.Raw) else whole
+        return (
+            msgspec.json.decode(whole, type=dict[str, msgspec.Raw]) | singles
+            if isinstance(whole, msgspec.Raw)
+            else whole
+        )
     except msgspec.DecodeError:
         return whole

@@ -16,14 +16,20 @@ STALLED_SECONDS = 10.0
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """An outcome, and how many of its events were not the import's own: `others` shared the queue with it."""
+    """An outcome, and how many of its events were not the import's own: `others` shared the queue
+    with it.
+    """
 
     outcome: Outcome
     others: int
 
 
-async def settle(queue: Queue, redis: Redis, before: Books, accepted: int, note: Callable[[str], None]) -> Settlement:
-    """Wait until all that is in the queue now has been settled. `before` are the books from before the `accepted` events were appended."""
+async def settle(
+    queue: Queue, redis: Redis, before: Books, accepted: int, note: Callable[[str], None]
+) -> Settlement:
+    """Wait until all that is in the queue now has been settled. `before` are the books from before
+    the `accepted` events were appended.
+    """
     seconds, micros = await redis.time()
     last = datetime.fromtimestamp(seconds + micros / 1e6, UTC)
     waited, queued = 0.0, -1
@@ -38,9 +44,17 @@ async def settle(queue: Queue, redis: Redis, before: Books, accepted: int, note:
             break
         waited = waited + LOOK_SECONDS if books.queued == queued else 0.0
         if waited >= STALLED_SECONDS:
-            note(f"{books.queued} events wait in the queue and none is being stored: does a processor run?")
+            note(
+                f"{books.queued} events wait in the queue and none is being stored: does a processor run?"
+            )
             waited = 0.0
         queued = books.queued
         await asyncio.sleep(LOOK_SECONDS)
-    outcome = Outcome(books.stored - before.stored, books.duplicate - before.duplicate, books.dead_lettered - before.dead_lettered)
-    return Settlement(outcome, max(0, outcome.stored + outcome.duplicate + outcome.dead_lettered - accepted))
+    outcome = Outcome(
+        books.stored - before.stored,
+        books.duplicate - before.duplicate,
+        books.dead_lettered - before.dead_lettered,
+    )
+    return Settlement(
+        outcome, max(0, outcome.stored + outcome.duplicate + outcome.dead_lettered - accepted)
+    )

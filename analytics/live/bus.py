@@ -1,4 +1,6 @@
-"""The listening half: one connection for all that this process watches, which finds its way back and says what it missed."""
+"""The listening half: one connection for all that this process watches, which finds its way back
+and says what it missed.
+"""
 
 import asyncio
 import contextlib
@@ -28,7 +30,9 @@ SLICE_SECONDS = 0.01
 
 
 class Batch:
-    """Events of one message, how many of the project came before them, and what listeners make of them once for all."""
+    """Events of one message, how many of the project came before them, and what listeners make of
+    them once for all.
+    """
 
     def __init__(self, events: Sequence[Event], before: int) -> None:
         self.events = events
@@ -43,11 +47,15 @@ class Watcher(Protocol):
         """These events were committed."""
 
     def missed(self, number: int, before: int) -> None:
-        """So many events were committed that the bus could not bring; `before` counts them and all earlier ones."""
+        """So many events were committed that the bus could not bring; `before` counts them and all
+        earlier ones.
+        """
 
 
 class _Channel:
-    """One project that somebody watches: the total after the last message, and whether Redis has confirmed that we listen."""
+    """One project that somebody watches: the total after the last message, and whether Redis has
+    confirmed that we listen.
+    """
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -58,10 +66,11 @@ class _Channel:
 
 
 class Bus:
-    """The one connection over which this process listens, to just the projects that somebody watches.
+    """The one connection over which this process listens, to just the projects that somebody
+    watches.
 
-    It finds its way back after a restart of Redis, and after a connection that died without a word (within twice PING_SECONDS),
-    and tells the watchers then how many events they missed.
+    It finds its way back after a restart of Redis, and after a connection that died without a word
+    (within twice PING_SECONDS), and tells the watchers then how many events they missed.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -75,12 +84,19 @@ class Bus:
         self._task = asyncio.create_task(self._run(), name="live bus")
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._task is not None:
             await end([self._task])
 
     async def watch(self, project: str, watcher: Watcher) -> int:
-        """Tell `watcher` of every event of `project` after the ones counted by what this returns. Raises Unavailable when Redis does not confirm."""
+        """Tell `watcher` of every event of `project` after the ones counted by what this returns.
+        Raises Unavailable when Redis does not confirm.
+        """
         channel = self._channels.get(project)
         if channel is None:
             channel = self._channels[project] = _Channel()
@@ -141,7 +157,9 @@ class Bus:
             await connection.disconnect(nowait=True)
 
     async def _write(self, connection: AbstractConnection) -> None:
-        with contextlib.suppress(RedisError, OSError):  # the reader sees the same failure, and deals with it
+        with contextlib.suppress(
+            RedisError, OSError
+        ):  # the reader sees the same failure, and deals with it
             while True:
                 await connection.send_command(*await self._commands.get(), check_health=False)
 
@@ -160,14 +178,18 @@ class Bus:
                 await self._subscribed(_project(answer[1]))
 
     async def _subscribed(self, project: str) -> None:
-        """Redis confirms; but of a channel left and entered again, only the last entry counts: what came before it had a hole."""
+        """Redis confirms; but of a channel left and entered again, only the last entry counts: what
+        came before it had a hole.
+        """
         self._unanswered[project] -= 1
         if self._unanswered[project] > 0:
             return
         del self._unanswered[project]
         if channel := self._channels.get(project):
             channel.subscribed = True
-            await self._redis.execute_command("EVAL", ANNOUNCE, 1, COUNTS, project, CHANNEL + project)  # type: ignore[no-untyped-call]
+            await self._redis.execute_command(
+                "EVAL", ANNOUNCE, 1, COUNTS, project, CHANNEL + project
+            )  # type: ignore[no-untyped-call]
 
     async def _deliver(self, project: str, message: bytes) -> None:
         channel = self._channels.get(project)
@@ -176,7 +198,8 @@ class Bus:
         total, events = parse(message)
         first = total - len(events)
         if channel.total is not None and first != channel.total:
-            # a total below ours means that the count was lost and began anew: what it has counted since is all that can be told
+            # a total below ours means that the count was lost and began anew: what it has counted
+            # since is all that can be told
             missed = first - channel.total if first > channel.total else first
             for watcher in channel.watchers if missed else ():
                 watcher.missed(missed, first)

@@ -1,6 +1,7 @@
 """What happens to an event between decoding and the queue: the steps, top to bottom. No I/O.
 
-A step is a function whose name says what it does, `drop_…` or `put_…`; the name of one that drops is the reason, and the metric's label.
+A step is a function whose name says what it does, `drop_…` or `put_…`; the name of one that drops
+is the reason, and the metric's label.
 """
 
 from collections import Counter
@@ -38,10 +39,24 @@ STEPS: tuple[Step, ...] = (
 )
 """Facts need the whole address and the visitor's agent; so what is taken away goes last."""
 
-REASONS = {step.__name__: (step.__doc__ or "") for step in STEPS if step.__name__.startswith("drop_")}
+REASONS = {
+    step.__name__: (step.__doc__ or "") for step in STEPS if step.__name__.startswith("drop_")
+}
 """Why an event may be dropped, and what that means."""
 
-__all__ = ["DROP", "REASONS", "STEPS", "Context", "Drop", "Passed", "Rules", "Step", "Visit", "context_of", "run"]
+__all__ = [
+    "DROP",
+    "REASONS",
+    "STEPS",
+    "Context",
+    "Drop",
+    "Passed",
+    "Rules",
+    "Step",
+    "Visit",
+    "context_of",
+    "run",
+]
 
 
 class Passed(msgspec.Struct, frozen=True):
@@ -57,7 +72,9 @@ class Passed(msgspec.Struct, frozen=True):
 
 
 def run(events: list[Event], context: Context, steps: Sequence[Step] = STEPS) -> Passed:
-    """Every step on every event. Where neither the request nor any event tells of a visitor, the very list goes on."""
+    """Every step on every event. Where neither the request nor any event tells of a visitor, the
+    very list goes on.
+    """
     if not steps or (context.silent and not any(_tells(event.metadata) for event in events)):
         return Passed(events)
     kept: list[Event] = []

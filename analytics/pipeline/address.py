@@ -41,9 +41,15 @@ def truncated(address: str) -> str:
 
 
 def _clean_hidden(visit: Visit) -> None:
-    """Addresses in what a library says within something else, however deep: its context, a person, properties that another of the same name has hidden."""
+    """Addresses in what a library says within something else, however deep: its context, a person,
+    properties that another of the same name has hidden.
+    """
     for place in PLACES:
-        if place in visit and isinstance(hidden := visit.value(place), dict) and (left := _without(hidden)) != hidden:
+        if (
+            place in visit
+            and isinstance(hidden := visit.value(place), dict)
+            and (left := _without(hidden)) != hidden
+        ):
             visit.replace(place, left) if left else visit.remove(place)
 
 

@@ -11,14 +11,38 @@ from analytics.pipeline.visit import Visit
 REMEMBERED = 10_000
 """User agents whose facts are kept; a new one takes milliseconds."""
 
-_TABLETS = ("iPad", "Tablet", "Kindle", "Galaxy Tab", "Nexus 7", "Nexus 10", "PlayBook", "SM-T", "SM-X")
+_TABLETS = (
+    "iPad",
+    "Tablet",
+    "Kindle",
+    "Galaxy Tab",
+    "Nexus 7",
+    "Nexus 10",
+    "PlayBook",
+    "SM-T",
+    "SM-X",
+)
 _PHONES = ("Mobile", "iPhone", "iPod", "Windows Phone", "Opera Mini")
-_TELEVISIONS = ("SmartTV", "SMART-TV", "AppleTV", "Apple TV", "GoogleTV", "BRAVIA", "Roku", "Tizen", "Web0S", "CrKey", "AFT")
+_TELEVISIONS = (
+    "SmartTV",
+    "SMART-TV",
+    "AppleTV",
+    "Apple TV",
+    "GoogleTV",
+    "BRAVIA",
+    "Roku",
+    "Tizen",
+    "Web0S",
+    "CrKey",
+    "AFT",
+)
 _DESKTOPS = ("Windows NT", "Macintosh", "X11", "CrOS", "Linux")
 
 
 def put_agent(visit: Visit) -> None:
-    """`$browser`, `$browser_version` (its major), `$os` and `$device`: desktop, mobile, tablet or tv."""
+    """`$browser`, `$browser_version` (its major), `$os` and `$device`: desktop, mobile, tablet or
+    tv.
+    """
     if agent := visit.agent:
         for name, value in facts(agent):
             visit.put(name, value)
@@ -38,7 +62,9 @@ def facts(agent: str) -> tuple[tuple[str, str | None], ...]:
 
 
 def _device(agent: str) -> str | None:
-    """The kind, where the agent gives it away. A tablet with Android is one that does not say Mobile."""
+    """The kind, where the agent gives it away. A tablet with Android is one that does not say
+    Mobile.
+    """
     if any(word in agent for word in _TELEVISIONS):
         return "tv"
     if any(word in agent for word in _TABLETS) or ("Android" in agent and "Mobile" not in agent):

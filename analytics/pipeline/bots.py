@@ -1,4 +1,6 @@
-"""Robots, by the list of crawler-user-agents. A headless browser is none: it is somebody's test more often than a crawler."""
+"""Robots, by the list of crawler-user-agents. A headless browser is none: it is somebody's test
+more often than a crawler.
+"""
 
 import re
 from functools import cache, lru_cache
@@ -31,7 +33,15 @@ def is_bot(agent: str) -> bool:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """The whole list as one expression; read when it is first needed, for it takes a tenth of a second."""
+    """The whole list as one expression; read when it is first needed, for it takes a tenth of a
+    second.
+    """
     from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-    return re.compile("|".join(f"(?:{entry['pattern']})" for entry in CRAWLER_USER_AGENTS_DATA if entry["pattern"] not in KEPT))
+    return re.compile(
+        "|".join(
+            f"(?:{entry['pattern']})"
+            for entry in CRAWLER_USER_AGENTS_DATA
+            if entry["pattern"] not in KEPT
+        )
+    )

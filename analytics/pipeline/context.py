@@ -1,4 +1,6 @@
-"""What the steps may know of a request, and the operator's rules for them; all of it is brought, nothing is looked up."""
+"""What the steps may know of a request, and the operator's rules for them; all of it is brought,
+nothing is looked up.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -42,12 +44,24 @@ class Context(msgspec.Struct, frozen=True):
 
     @property
     def silent(self) -> bool:
-        """Whether the request tells nothing of a visitor: then only what events say themselves counts."""
+        """Whether the request tells nothing of a visitor: then only what events say themselves
+        counts.
+        """
         return not (self.browser or self.agent or self.address)
 
 
-def context_of(headers: Mapping[bytes, bytes], peer: str, received: datetime, *, relayed: bool, salt: bytes, rules: Rules) -> Context:
-    """Whose headers a request has. `relayed` says that its protocol lets servers put the visitor's user agent and address into them."""
+def context_of(
+    headers: Mapping[bytes, bytes],
+    peer: str,
+    received: datetime,
+    *,
+    relayed: bool,
+    salt: bytes,
+    rules: Rules,
+) -> Context:
+    """Whose headers a request has. `relayed` says that its protocol lets servers put the visitor's
+    user agent and address into them.
+    """
     if b"origin" in headers or b"sec-fetch-site" in headers:
         return Context(headers, received, True, _agent(headers), peer, salt, rules)
     if relayed and _BROWSERLIKE.match(headers.get(b"user-agent", b"")):
@@ -60,8 +74,14 @@ def _agent(headers: Mapping[bytes, bytes]) -> str:
 
 
 def _forwarded(headers: Mapping[bytes, bytes]) -> str:
-    """The first address of X-Forwarded-For: what a server says of its visitor, as an SDK does in its `ip`."""
+    """The first address of X-Forwarded-For: what a server says of its visitor, as an SDK does in
+    its `ip`.
+    """
     try:
-        return str(ip_address(headers.get(b"x-forwarded-for", b"").partition(b",")[0].strip().decode("ascii")))
+        return str(
+            ip_address(
+                headers.get(b"x-forwarded-for", b"").partition(b",")[0].strip().decode("ascii")
+            )
+        )
     except ValueError:
         return ""

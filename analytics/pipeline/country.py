@@ -11,11 +11,17 @@ _CODE = re.compile(r"[A-Z]{2}")
 
 
 def put_country(visit: Visit) -> None:
-    """`$country`, two capitals: what the header `COUNTRY_HEADER` says, else what `GEOIP_FILE` has for the visitor's address."""
+    """`$country`, two capitals: what the header `COUNTRY_HEADER` says, else what `GEOIP_FILE` has
+    for the visitor's address.
+    """
     if "$country" in visit:
         return
     context, rules = visit.context, visit.context.rules
-    told = context.headers.get(rules.country_header, b"").decode("latin-1").strip().upper() if context.browser and rules.country_header else ""
+    told = (
+        context.headers.get(rules.country_header, b"").decode("latin-1").strip().upper()
+        if context.browser and rules.country_header
+        else ""
+    )
     if not _is_country(told) and rules.country and (address := visit.address):
         told = rules.country(address) or ""
     visit.put("$country", told if _is_country(told) else None)

@@ -10,7 +10,13 @@ _TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,4}")
 def put_language(visit: Visit) -> None:
     """`$language`: the first that the visitor's browser accepts."""
     if visit.context.browser and "$language" not in visit:
-        first = visit.context.headers.get(b"accept-language", b"").decode("latin-1").partition(",")[0].partition(";")[0].strip()
+        first = (
+            visit.context.headers.get(b"accept-language", b"")
+            .decode("latin-1")
+            .partition(",")[0]
+            .partition(";")[0]
+            .strip()
+        )
         visit.put("$language", first if _TAG.fullmatch(first) else None)
 
 

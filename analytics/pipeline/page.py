@@ -5,7 +5,19 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from analytics.pipeline.visit import Visit
 
 TAGS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id")
-CLICKS = ("gclid", "gbraid", "wbraid", "dclid", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "yclid", "igshid")
+CLICKS = (
+    "gclid",
+    "gbraid",
+    "wbraid",
+    "dclid",
+    "fbclid",
+    "msclkid",
+    "ttclid",
+    "twclid",
+    "li_fat_id",
+    "yclid",
+    "igshid",
+)
 """What advertisers add to an address for each click."""
 
 _WANTED = frozenset((*TAGS, *CLICKS))

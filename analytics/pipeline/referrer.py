@@ -36,12 +36,16 @@ SOURCES = {
 }
 """Name → its hosts; their subdomains belong to it."""
 
-_SOURCE = re.compile("|".join(rf"(?:^|.*\.)(?P<s{number}>{hosts})$" for number, hosts in enumerate(SOURCES.values())))
+_SOURCE = re.compile(
+    "|".join(rf"(?:^|.*\.)(?P<s{number}>{hosts})$" for number, hosts in enumerate(SOURCES.values()))
+)
 _NAMES = {f"s{number}": name for number, name in enumerate(SOURCES)}
 
 
 def put_referrer(visit: Visit) -> None:
-    """`$referrer_domain` and `$referrer_source` of `$referrer`; a page of the same host refers to nothing."""
+    """`$referrer_domain` and `$referrer_source` of `$referrer`; a page of the same host refers to
+    nothing.
+    """
     if not (referrer := visit.text("$referrer")) or not (parts := split(referrer)):
         return
     domain = _domain(parts.hostname or "")

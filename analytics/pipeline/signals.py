@@ -8,8 +8,17 @@ HEADERS = {"gpc": b"sec-gpc", "dnt": b"dnt"}
 
 
 def drop_opted_out(visit: Visit) -> Drop | None:
-    """The visitor's browser says Global Privacy Control or Do Not Track, and `HONOR_SIGNALS` honours it."""
+    """The visitor's browser says Global Privacy Control or Do Not Track, and `HONOR_SIGNALS`
+    honours it.
+    """
     context = visit.context
     if not context.browser:
         return None
-    return DROP if any(context.headers.get(HEADERS[signal], b"").strip() == b"1" for signal in context.rules.signals) else None
+    return (
+        DROP
+        if any(
+            context.headers.get(HEADERS[signal], b"").strip() == b"1"
+            for signal in context.rules.signals
+        )
+        else None
+    )

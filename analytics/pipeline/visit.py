@@ -1,4 +1,6 @@
-"""An event while the steps look at it: its metadata opened one level deep, the values left as they were sent."""
+"""An event while the steps look at it: its metadata opened one level deep, the values left as they
+were sent.
+"""
 
 from typing import Any
 
@@ -15,7 +17,9 @@ _encode = msgspec.json.encode
 
 
 class Visit:
-    """What the sender said stays: `put` never replaces. Written back once, and only when something changed."""
+    """What the sender said stays: `put` never replaces. Written back once, and only when something
+    changed.
+    """
 
     __slots__ = ("_changed", "_facts", "_session", "context", "event")
 
@@ -37,12 +41,16 @@ class Visit:
     def text(self, name: str) -> str:
         """The same where it is a string, else nothing."""
         raw = self._facts.get(name)
-        return msgspec.json.decode(raw, type=str) if raw is not None and bytes(raw)[:1] == b'"' else ""
+        return (
+            msgspec.json.decode(raw, type=str) if raw is not None and bytes(raw)[:1] == b'"' else ""
+        )
 
     def put(self, name: str, value: str | bool | None) -> None:
         """A fact that the sender did not give; none is no fact."""
         if value and name not in self._facts:
-            self.replace(name, value[:MAX_VALUE].replace("\x00", "") if isinstance(value, str) else value)
+            self.replace(
+                name, value[:MAX_VALUE].replace("\x00", "") if isinstance(value, str) else value
+            )
 
     def replace(self, name: str, value: Any) -> None:
         self._facts[name] = msgspec.Raw(_encode(value))
@@ -71,4 +79,6 @@ class Visit:
         """The event with what the steps put. Its id and its times are never theirs to change."""
         if not self._changed:
             return self.event
-        return msgspec.structs.replace(self.event, metadata=_encode(self._facts), session_id=self._session)
+        return msgspec.structs.replace(
+            self.event, metadata=_encode(self._facts), session_id=self._session
+        )

@@ -1,4 +1,6 @@
-"""Who acted, where nothing is stored in a browser: the same visitor for a day, and nobody afterwards."""
+"""Who acted, where nothing is stored in a browser: the same visitor for a day, and nobody
+afterwards.
+"""
 
 import hashlib
 from ipaddress import IPv6Address, ip_address
@@ -8,9 +10,16 @@ from analytics.pipeline.visit import Visit
 
 
 def put_visitor(visit: Visit) -> None:
-    """Who acted where an event names nobody and no session: a hash of the day's salt, project, address and user agent."""
+    """Who acted where an event names nobody and no session: a hash of the day's salt, project,
+    address and user agent.
+    """
     salt = visit.context.salt
-    if visit.event.actor == NOBODY and salt and (address := visit.address) and (agent := visit.agent):
+    if (
+        visit.event.actor == NOBODY
+        and salt
+        and (address := visit.address)
+        and (agent := visit.agent)
+    ):
         visit.belongs(UNTOLD + visitor(salt, visit.event.project, address, agent))
 
 

@@ -1,4 +1,6 @@
-"""From a token to its key: asked of a source, believed for a while, and through an outage of the source for as long as it lasts."""
+"""From a token to its key: asked of a source, believed for a while, and through an outage of the
+source for as long as it lasts.
+"""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +10,9 @@ from analytics.errors import Unauthorized, Unavailable, UnknownKey
 from analytics.projects.key import Key, digest
 
 FRESH_SECONDS = 25.0
-"""How long a verdict is not asked for again. With a mirror at most 30 s old, a revoked key works for less than a minute."""
+"""How long a verdict is not asked for again. With a mirror at most 30 s old, a revoked key works
+for less than a minute.
+"""
 
 UNKNOWN_SECONDS = 5.0
 OUTAGE_SECONDS = 1.0
@@ -19,7 +23,9 @@ class Source(Protocol):
     """Where keys are looked up."""
 
     async def find(self, digest: bytes) -> Key | None:
-        """The key, or None when it surely does not exist; raises Unavailable when that cannot be told."""
+        """The key, or None when it surely does not exist; raises Unavailable when that cannot be
+        told.
+        """
 
 
 class _Verdict(NamedTuple):
@@ -47,18 +53,29 @@ class _Verdicts:
 
 
 class Keys:
-    """Tokens → keys, with the verdicts of a source cached: a known key goes on working through an outage, however long."""
+    """Tokens → keys, with the verdicts of a source cached: a known key goes on working through an
+    outage, however long.
+    """
 
     def __init__(self, source: Source, static: Sequence[str] = ()) -> None:
         """`static` are the tokens of API_KEYS, which query and watch every project."""
         self._source = source
-        self._static = {digest(token): Key(id=0, prefix="API_KEYS", project=None, scopes=frozenset({"query", "realtime"})) for token in static}
+        self._static = {
+            digest(token): Key(
+                id=0, prefix="API_KEYS", project=None, scopes=frozenset({"query", "realtime"})
+            )
+            for token in static
+        }
         self._known = _Verdicts()
-        self._unknown = _Verdicts()  # apart, so that a flood of guesses cannot push out the real ones
+        self._unknown = (
+            _Verdicts()
+        )  # apart, so that a flood of guesses cannot push out the real ones
         self._outage: tuple[float, Unavailable] | None = None
 
     async def find(self, token: str) -> Key:
-        """The key of this token. Raises Unauthorized (UnknownKey, revoked, expired), or Unavailable when that cannot be told now."""
+        """The key of this token. Raises Unauthorized (UnknownKey, revoked, expired), or Unavailable
+        when that cannot be told now.
+        """
         digested = digest(token)
         key = self._static.get(digested) or await self._verdict(digested)
         if key is None:
@@ -89,7 +106,9 @@ class Keys:
         return key
 
     async def _ask(self, digested: bytes) -> Key | None:
-        """Ask the source, unless it has just failed: during an outage not every request waits for its time-out."""
+        """Ask the source, unless it has just failed: during an outage not every request waits for
+        its time-out.
+        """
         if self._outage is not None and time.monotonic() < self._outage[0]:
             raise Unavailable(self._outage[1].message) from self._outage[1]
         try:

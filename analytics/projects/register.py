@@ -1,4 +1,6 @@
-"""The register: projects and keys as the database has them. Of a key's text it keeps the digest and the beginning."""
+"""The register: projects and keys as the database has them. Of a key's text it keeps the digest and
+the beginning.
+"""
 
 import re
 import secrets
@@ -26,11 +28,18 @@ _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def open_engine(database_url: str) -> AsyncEngine:
-    """An engine for seldom and short use: it keeps no connection, and waits for none longer than TIMEOUT_SECONDS."""
+    """An engine for seldom and short use: it keeps no connection, and waits for none longer than
+    TIMEOUT_SECONDS.
+    """
 
     async def connect() -> asyncpg.Connection:
         settings = {"application_name": "analytics keys", "lock_timeout": f"{TIMEOUT_SECONDS}s"}
-        return await asyncpg.connect(database_url, timeout=TIMEOUT_SECONDS, command_timeout=TIMEOUT_SECONDS, server_settings=settings)
+        return await asyncpg.connect(
+            database_url,
+            timeout=TIMEOUT_SECONDS,
+            command_timeout=TIMEOUT_SECONDS,
+            server_settings=settings,
+        )
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
 
@@ -44,7 +53,9 @@ class DatabaseKeys:
     async def find(self, digest: bytes) -> Key | None:
         try:
             async with self._engine.connect() as connection:
-                row = (await connection.execute(select(api_keys).where(api_keys.c.digest == digest))).one_or_none()
+                row = (
+                    await connection.execute(select(api_keys).where(api_keys.c.digest == digest))
+                ).one_or_none()
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise Unavailable("keys cannot be checked: the database does not answer") from error
         return None if row is None else _key(row)
@@ -60,9 +71,11 @@ async def create_key(
     name: str = "",
     token: str | None = None,
 ) -> tuple[str, Key]:
-    """A new key and its text, which is nowhere kept; `token` is a text that another product's libraries carry already.
+    """A new key and its text, which is nowhere kept; `token` is a text that another product's
+    libraries carry already.
 
-    Raises BadRequest for an unknown scope, for a token that is taken or that may do more than write; NotFound for an unknown project.
+    Raises BadRequest for an unknown scope, for a token that is taken or that may do more than
+    write; NotFound for an unknown project.
     """
     granted = set(scopes)
     if not granted or not granted <= set(SCOPES):
@@ -70,7 +83,10 @@ async def create_key(
     if token is None:
         token = f"ak_{_letter(granted)}_{secrets.token_urlsafe(32)}"
     elif granted != {"ingest"}:
-        raise BadRequest("a token of another product is public and often short: it may have the scope ingest and no other", field="token")
+        raise BadRequest(
+            "a token of another product is public and often short: it may have the scope ingest and no other",
+            field="token",
+        )
     elif not 0 < len(token) <= MAX_TOKEN or token.strip() != token or not token.isprintable():
         raise BadRequest(f"a token has 1 to {MAX_TOKEN} printable characters", field="token")
     values = {
@@ -78,16 +94,33 @@ async def create_key(
         "created_at": datetime.now(UTC), "expires_at": expires_at,
     }  # fmt: skip
     async with engine.begin() as connection:
-        if project not in (None, DEFAULT_PROJECT) and not (await connection.execute(select(projects).where(projects.c.name == project))).all():
-            raise NotFound(f"there is no project {project}; `analytics projects create {project}` makes it", field="project")
-        row = (await connection.execute(insert(api_keys).values(values).on_conflict_do_nothing().returning(*api_keys.c))).one_or_none()
+        if (
+            project not in (None, DEFAULT_PROJECT)
+            and not (
+                await connection.execute(select(projects).where(projects.c.name == project))
+            ).all()
+        ):
+            raise NotFound(
+                f"there is no project {project}; `analytics projects create {project}` makes it",
+                field="project",
+            )
+        row = (
+            await connection.execute(
+                insert(api_keys).values(values).on_conflict_do_nothing().returning(*api_keys.c)
+            )
+        ).one_or_none()
     if row is None:
-        raise BadRequest("this token is a key already, perhaps a revoked one; `analytics keys list` shows it", field="token")
+        raise BadRequest(
+            "this token is a key already, perhaps a revoked one; `analytics keys list` shows it",
+            field="token",
+        )
     return token, _key(row)
 
 
 def _letter(scopes: set[str]) -> str:
-    """What a key's text says of it: w may only write, so it can be public; r may only read; a may do more."""
+    """What a key's text says of it: w may only write, so it can be public; r may only read; a may
+    do more.
+    """
     if scopes == {"ingest"}:
         return "w"
     return "r" if scopes <= {"query", "realtime"} else "a"
@@ -101,13 +134,20 @@ async def list_keys(engine: AsyncEngine) -> list[Key]:
 
 async def read_keys(connection: AsyncConnection) -> dict[bytes, Key]:
     """All keys by their digests, the oldest first."""
-    return {row.digest: _key(row) for row in await connection.execute(select(api_keys).order_by(api_keys.c.id))}
+    return {
+        row.digest: _key(row)
+        for row in await connection.execute(select(api_keys).order_by(api_keys.c.id))
+    }
 
 
 async def revoke_key(engine: AsyncEngine, which: str) -> Key:
-    """Revoke the key of this id, of this beginning, or of this very text. Raises NotFound, or BadRequest when several begin so, or nothing is said."""
+    """Revoke the key of this id, of this beginning, or of this very text. Raises NotFound, or
+    BadRequest when several begin so, or nothing is said.
+    """
     if not which.strip():
-        raise BadRequest("say which key, by its id or beginning; `analytics keys list` shows them", field="which")
+        raise BadRequest(
+            "say which key, by its id or beginning; `analytics keys list` shows them", field="which"
+        )
     condition: ColumnElement[bool]
     if which.isascii() and which.isdigit():
         condition = api_keys.c.id == min(int(which), 2**31 - 1)
@@ -116,9 +156,15 @@ async def revoke_key(engine: AsyncEngine, which: str) -> Key:
     else:
         condition = api_keys.c.prefix.startswith(which, autoescape=True)
     async with engine.begin() as connection:
-        rows = (await connection.execute(update(api_keys).where(condition).values(revoked=True).returning(*api_keys.c))).all()
+        rows = (
+            await connection.execute(
+                update(api_keys).where(condition).values(revoked=True).returning(*api_keys.c)
+            )
+        ).all()
         if len(rows) > 1:
-            raise BadRequest(f"{len(rows)} keys begin with {which}; nothing was revoked, name one by its id")
+            raise BadRequest(
+                f"{len(rows)} keys begin with {which}; nothing was revoked, name one by its id"
+            )
         if not rows:
             raise NotFound("there is no such key; `analytics keys list` shows all")
     return _key(rows[0])
@@ -130,10 +176,20 @@ def is_project(name: str) -> bool:
 
 
 async def create_project(engine: AsyncEngine, name: str) -> bool:
-    """Make a project; False if it was there. Raises BadRequest for a name that is not 1 to 64 of A-Z a-z 0-9 . _ -."""
+    """Make a project; False if it was there. Raises BadRequest for a name that is not 1 to 64 of
+    A-Z a-z 0-9 . _ -.
+    """
     if not is_project(name):
-        raise BadRequest("a project's name is 1 to 64 letters, digits, dots, dashes or underscores, and begins with a letter or digit", field="name")
-    statement = insert(projects).values(name=name, created_at=datetime.now(UTC)).on_conflict_do_nothing().returning(projects.c.name)
+        raise BadRequest(
+            "a project's name is 1 to 64 letters, digits, dots, dashes or underscores, and begins with a letter or digit",
+            field="name",
+        )
+    statement = (
+        insert(projects)
+        .values(name=name, created_at=datetime.now(UTC))
+        .on_conflict_do_nothing()
+        .returning(projects.c.name)
+    )
     async with engine.begin() as connection:
         return (await connection.execute(statement)).one_or_none() is not None
 
@@ -141,7 +197,10 @@ async def create_project(engine: AsyncEngine, name: str) -> bool:
 async def list_projects(engine: AsyncEngine) -> list[tuple[str, datetime]]:
     """All projects with the time they were made, by name."""
     async with engine.connect() as connection:
-        return [(row.name, row.created_at) for row in await connection.execute(select(projects).order_by(projects.c.name))]
+        return [
+            (row.name, row.created_at)
+            for row in await connection.execute(select(projects).order_by(projects.c.name))
+        ]
 
 
 def _key(row: Row[Any]) -> Key:

@@ -1,6 +1,8 @@
-"""Bytes → events, and the reply that a client library expects. No I/O: whoever calls brings the bytes and the time.
+"""Bytes → events, and the reply that a client library expects. No I/O: whoever calls brings the
+bytes and the time.
 
-Each protocol is one file, and one line here. A path that several have is that of the first, unless one further down claims a request. What they share:
+Each protocol is one file, and one line here. A path that several have is that of the first, unless
+one further down claims a request. What they share:
 
 `protocol.py`  what a protocol is                         `bodies.py`     what libraries wrap around their JSON
 `careful.py`   what a valid event is                      `metadata.py`   whether metadata can be stored

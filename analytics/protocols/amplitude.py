@@ -1,4 +1,6 @@
-"""Amplitude: its HTTP API v2 and its batch API. The table of what becomes what stands in docs/sdks/amplitude.md."""
+"""Amplitude: its HTTP API v2 and its batch API. The table of what becomes what stands in
+docs/sdks/amplitude.md.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +18,9 @@ _KINDS = {
     "$identify": ("identify", "identify"), "$groupidentify": ("group", "group"),
     "[Amplitude] Page Viewed": ("page", "view"), "[Amplitude] Screen Viewed": ("screen", "view"),
 }  # fmt: skip
-"""Their events that mean what others have too → type and action; all others are tracks of their name."""
+"""Their events that mean what others have too → type and action; all others are tracks of their
+name.
+"""
 
 _USED = (
     "event_type",
@@ -47,7 +51,9 @@ def read(incoming: Incoming) -> Draft:
     key = body.get("api_key")
     key = key if isinstance(key, str) and key else incoming.key
     items = bodies.batch(body.get("events", []))
-    return Draft(key, partial(Judge(incoming, key, body.get("client_upload_time")).decide, items, tell))
+    return Draft(
+        key, partial(Judge(incoming, key, body.get("client_upload_time")).decide, items, tell)
+    )
 
 
 def claims(incoming: Incoming) -> bool:
@@ -69,7 +75,9 @@ def tell(value: Any) -> Told:
         properties = without(bodies.mapping(properties), _PAGE)
     if kind == "identify":
         properties, traits = traits, properties
-    library, _, version = (event["library"] if isinstance(event.get("library"), str) else "").partition("/")
+    library, _, version = (
+        event["library"] if isinstance(event.get("library"), str) else ""
+    ).partition("/")
     return Told(
         type=kind,
         action=action,
@@ -90,10 +98,16 @@ def tell(value: Any) -> Told:
 
 
 def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
-    """How many; or which events are to be dropped for which field, without which the library would send them again."""
+    """How many; or which events are to be dropped for which field, without which the library would
+    send them again.
+    """
     if decoded.events:
         received = int(incoming.received.timestamp() * 1000)
-        more = {"events_ingested": len(taken), "payload_size_bytes": len(incoming.body), "server_upload_time": received}
+        more = {
+            "events_ingested": len(taken),
+            "payload_size_bytes": len(incoming.body),
+            "server_upload_time": received,
+        }
         return universal.success(more, decoded.rejected)
     fields: dict[str, list[int]] = {}
     for rejection in decoded.rejected:
@@ -106,8 +120,18 @@ def refuse(error: AnalyticsError, status: int) -> Reply:
     if isinstance(error, Unauthorized | Forbidden):
         return universal.failure(400, f"Invalid API key: {error.message}", error.code)
     if status in (400, 415):
-        return universal.failure(400, error.message, error.code, {"missing_field": error.field or "events"})
+        return universal.failure(
+            400, error.message, error.code, {"missing_field": error.field or "events"}
+        )
     return universal.refuse(error, status)
 
 
-AMPLITUDE = Protocol("amplitude", dict.fromkeys(("/2/httpapi", "/batch", "/batch/"), ("POST",)), read, accept, refuse, claims=claims, foreign=True)
+AMPLITUDE = Protocol(
+    "amplitude",
+    dict.fromkeys(("/2/httpapi", "/batch", "/batch/"), ("POST",)),
+    read,
+    accept,
+    refuse,
+    claims=claims,
+    foreign=True,
+)

@@ -1,4 +1,6 @@
-"""What client libraries wrap around their JSON: forms, base64, query strings, lines. Sniffed, for their headers do not tell."""
+"""What client libraries wrap around their JSON: forms, base64, query strings, lines. Sniffed, for
+their headers do not tell.
+"""
 
 import binascii
 from typing import Any
@@ -23,7 +25,9 @@ def json(text: bytes) -> Any:
 
 
 def sniffed(text: bytes) -> Any:
-    """JSON, or base64 of it, of either alphabet and with or without its padding. Raises BadRequest, TooLarge."""
+    """JSON, or base64 of it, of either alphabet and with or without its padding. Raises BadRequest,
+    TooLarge.
+    """
     text = text.strip()
     return json(text if text[:1] in (b"{", b"[", b'"', b"") else unbase64(text) or text)
 
@@ -31,7 +35,10 @@ def sniffed(text: bytes) -> Any:
 def unbase64(text: bytes) -> bytes | None:
     """The bytes that base64 stands for; None when it is none."""
     try:
-        return binascii.a2b_base64(text.rstrip(b"=").translate(_BASE64) + b"=" * (-len(text.rstrip(b"=")) % 4), strict_mode=True)
+        return binascii.a2b_base64(
+            text.rstrip(b"=").translate(_BASE64) + b"=" * (-len(text.rstrip(b"=")) % 4),
+            strict_mode=True,
+        )
     except binascii.Error:
         return None
 
@@ -46,17 +53,25 @@ def lines(text: bytes) -> Any:
 
 def fields(text: bytes) -> dict[str, str]:
     """A form or a query string; bad UTF-8 becomes lone surrogates, which the judge will find."""
-    return dict(parse_qsl(text.decode(errors="surrogateescape"), keep_blank_values=True, errors="surrogateescape"))
+    return dict(
+        parse_qsl(
+            text.decode(errors="surrogateescape"), keep_blank_values=True, errors="surrogateescape"
+        )
+    )
 
 
 def is_form(text: bytes) -> bool:
-    """Whether a body is a form: neither JSON nor base64 has a word before its first `=`, and more after it."""
+    """Whether a body is a form: neither JSON nor base64 has a word before its first `=`, and more
+    after it.
+    """
     name, _, more = text.lstrip()[:64].partition(b"=")
     return bool(more.strip(b"=")) and name.replace(b"_", b"").isalnum()
 
 
 def data(incoming: Incoming) -> Any:
-    """What a request tells, in its body, or in `data` of a form or of the query string. Raises BadRequest, TooLarge."""
+    """What a request tells, in its body, or in `data` of a form or of the query string. Raises
+    BadRequest, TooLarge.
+    """
     form = fields(incoming.body) if is_form(incoming.body) else {}
     if "data" in form:
         return sniffed(form["data"].encode(errors="surrogateescape"))
@@ -66,7 +81,9 @@ def data(incoming: Incoming) -> Any:
 
 
 def batch(items: Any) -> list[Any]:
-    """A list of events, or a single one as such a list. Raises BadRequest for an empty one, TooLarge."""
+    """A list of events, or a single one as such a list. Raises BadRequest for an empty one,
+    TooLarge.
+    """
     listed: list[Any] = items if isinstance(items, list) else [items]
     if not listed:
         raise empty_batch()

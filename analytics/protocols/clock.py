@@ -1,4 +1,6 @@
-"""The time of an event: the client's clock corrected by `sent_at`, and held within the bounds of what is kept."""
+"""The time of an event: the client's clock corrected by `sent_at`, and held within the bounds of
+what is kept.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -27,7 +29,9 @@ Timestamp = _Aware | int | float
 
 
 def timestamp(value: Any, field: str = "timestamp") -> Timestamp:
-    """A JSON value, as `metadata.parse` read it, or what already is a Timestamp, as one. Raises Fault."""
+    """A JSON value, as `metadata.parse` read it, or what already is a Timestamp, as one. Raises
+    Fault.
+    """
     if type(value) is int or isinstance(value, datetime):
         return value
     if isinstance(value, Decimal):
@@ -41,11 +45,17 @@ def timestamp(value: Any, field: str = "timestamp") -> Timestamp:
 
 
 def _bad(field: str) -> Fault:
-    return Fault("bad_timestamp", field, f"{field} must be RFC 3339 with an offset, or whole milliseconds since 1970")
+    return Fault(
+        "bad_timestamp",
+        field,
+        f"{field} must be RFC 3339 with an offset, or whole milliseconds since 1970",
+    )
 
 
 def instant(value: Timestamp, field: str = "timestamp") -> datetime:
-    """The moment in UTC. Raises Fault for half milliseconds, OverflowError for what no calendar holds."""
+    """The moment in UTC. Raises Fault for half milliseconds, OverflowError for what no calendar
+    holds.
+    """
     if isinstance(value, datetime):
         return value if value.tzinfo is UTC else value.astimezone(UTC)
     if type(value) is float and not value.is_integer():
@@ -56,10 +66,14 @@ def instant(value: Timestamp, field: str = "timestamp") -> datetime:
 class Clock:
     """How one request's times are read."""
 
-    def __init__(self, received: datetime, retention_days: int, sent_at: Timestamp | None = None) -> None:
+    def __init__(
+        self, received: datetime, retention_days: int, sent_at: Timestamp | None = None
+    ) -> None:
         """Raises Fault when `sent_at` is no moment at all."""
         self.received = received
-        self.earliest = received - timedelta(days=min(retention_days, MAX_DAYS)) if retention_days else DAWN
+        self.earliest = (
+            received - timedelta(days=min(retention_days, MAX_DAYS)) if retention_days else DAWN
+        )
         self.latest = received + AHEAD
         self.skew: timedelta | None = None
         if sent_at is not None:
@@ -71,13 +85,20 @@ class Clock:
                 self.skew = skew
 
     def moment(self, value: Timestamp | None) -> datetime:
-        """When the event happened, in UTC: as the client says, corrected; when it says nothing, when it was received.
+        """When the event happened, in UTC: as the client says, corrected; when it says nothing,
+        when it was received.
 
-        Raises Fault: `bad_timestamp`, or, outside the bounds, `too_old` or `in_the_future`. Nothing is ever clamped.
+        Raises Fault: `bad_timestamp`, or, outside the bounds, `too_old` or `in_the_future`. Nothing
+        is ever clamped.
         """
         if value is None:
             return self.received
-        if self.skew is None and isinstance(value, datetime) and value.tzinfo is UTC and self.earliest <= value <= self.latest:
+        if (
+            self.skew is None
+            and isinstance(value, datetime)
+            and value.tzinfo is UTC
+            and self.earliest <= value <= self.latest
+        ):
             return value  # what nearly all are
         try:
             moment = instant(value)
@@ -92,7 +113,11 @@ class Clock:
         return moment
 
     def _early(self) -> Fault:
-        return Fault("too_old", "timestamp", f"timestamp is before {self.earliest:%Y-%m-%d}, the oldest day that is kept")
+        return Fault(
+            "too_old",
+            "timestamp",
+            f"timestamp is before {self.earliest:%Y-%m-%d}, the oldest day that is kept",
+        )
 
     def _late(self) -> Fault:
         return Fault("in_the_future", "timestamp", "timestamp is more than 24 hours ahead")

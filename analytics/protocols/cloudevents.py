@@ -1,4 +1,6 @@
-"""CloudEvents over HTTP: in headers, as JSON, or many as JSON. The table of what becomes what stands in docs/sdks/cloudevents.md."""
+"""CloudEvents over HTTP: in headers, as JSON, or many as JSON. The table of what becomes what
+stands in docs/sdks/cloudevents.md.
+"""
 
 import base64
 from functools import partial
@@ -19,7 +21,11 @@ _LONGEST = 255
 def read(incoming: Incoming) -> Draft:
     """One event or a list; its key stands in a header, as of our own events."""
     content = incoming.headers.get(b"content-type", b"").lower()
-    items = bodies.batch(bodies.json(incoming.body)) if content.startswith(_TYPE) else [_binary(incoming, content)]
+    items = (
+        bodies.batch(bodies.json(incoming.body))
+        if content.startswith(_TYPE)
+        else [_binary(incoming, content)]
+    )
     return Draft(incoming.key, partial(Judge(incoming, incoming.key).decide, items, tell))
 
 
@@ -49,7 +55,11 @@ def tell(value: Any) -> Told:
     event = item(value)
     name, source = event.get("id"), event.get("source")
     if not isinstance(name, str) or not isinstance(source, str):
-        raise Fault("missing", "id" if isinstance(source, str) else "source", "a CloudEvent has an id and a source")
+        raise Fault(
+            "missing",
+            "id" if isinstance(source, str) else "source",
+            "a CloudEvent has an id and a source",
+        )
     both = f"{source} {name}"
     user = event.get("userid") or event.get("authid")
     data = event.get("data")
@@ -60,7 +70,9 @@ def tell(value: Any) -> Told:
         session=event.get("sessionid"),
         id=both if len(both) <= _LONGEST or metadata.unfit(both) else str(event_id(both)),
         properties=data if isinstance(data, dict) else None,
-        context=joined(rest(event, _USED), {"$id": name, "$data": None if isinstance(data, dict) else data}),
+        context=joined(
+            rest(event, _USED), {"$id": name, "$data": None if isinstance(data, dict) else data}
+        ),
         time=event.get("time"),
     )
 
@@ -75,8 +87,19 @@ def claims(incoming: Incoming) -> bool:
 def read_named(incoming: Incoming) -> Draft:
     """On a path of its own, what is no CloudEvent is a mistake."""
     if not claims(incoming):
-        raise BadRequest("a CloudEvent has ce-… headers, or the type application/cloudevents+json", code="missing", field="ce-id")
+        raise BadRequest(
+            "a CloudEvent has ce-… headers, or the type application/cloudevents+json",
+            code="missing",
+            field="ce-id",
+        )
     return read(incoming)
 
 
-CLOUDEVENTS = Protocol("cloudevents", dict.fromkeys(("/collect", "/cloudevents"), ("POST",)), read_named, universal.accept, universal.refuse, claims=claims)
+CLOUDEVENTS = Protocol(
+    "cloudevents",
+    dict.fromkeys(("/collect", "/cloudevents"), ("POST",)),
+    read_named,
+    universal.accept,
+    universal.refuse,
+    claims=claims,
+)

@@ -1,4 +1,6 @@
-"""Ids for events that come without one: UUIDv7, so that they are stored in the order of their arrival."""
+"""Ids for events that come without one: UUIDv7, so that they are stored in the order of their
+arrival.
+"""
 
 import secrets
 from datetime import UTC, datetime
@@ -11,13 +13,19 @@ _decoder = msgspec.msgpack.Decoder(list[UUID])
 
 
 def uuid7s(count: int, at: datetime) -> list[UUID]:
-    """`count` new ids of the millisecond `at`, ascending by one from a random start (RFC 9562, method 2: 73 random bits).
+    """`count` new ids of the millisecond `at`, ascending by one from a random start (RFC 9562,
+    method 2: 73 random bits).
 
-    They are written as one msgpack array and decoded by C, six times as fast as calling UUID for each.
+    They are written as one msgpack array and decoded by C, six times as fast as calling UUID for
+    each.
     """
     elapsed = at - _EPOCH
     milliseconds = elapsed.days * 86_400_000 + elapsed.seconds * 1000 + elapsed.microseconds // 1000
     noise = secrets.randbits(73)
     head = b"\xc4\x10" + (milliseconds << 16 | 7 << 12 | noise >> 61).to_bytes(8, "big")
     first = 2 << 62 | noise & (1 << 61) - 1
-    return _decoder.decode(b"\xdd" + count.to_bytes(4, "big") + b"".join([head + (first + i).to_bytes(8, "big") for i in range(count)]))
+    return _decoder.decode(
+        b"\xdd"
+        + count.to_bytes(4, "big")
+        + b"".join([head + (first + i).to_bytes(8, "big") for i in range(count)])
+    )

@@ -1,4 +1,6 @@
-"""Matomo: its tracking HTTP API, one action in a query or a form, or many in a list of queries. The table stands in docs/sdks/matomo.md."""
+"""Matomo: its tracking HTTP API, one action in a query or a form, or many in a list of queries. The
+table stands in docs/sdks/matomo.md.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +12,17 @@ from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
-from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
+from analytics.protocols.translate import (
+    Judge,
+    Names,
+    Told,
+    item,
+    joined,
+    renamed,
+    rest,
+    since_epoch,
+    text,
+)
 
 _KINDS: dict[str, tuple[str, Names]] = {
     "e_a": ("", {"e_c": "category", "e_n": "name", "e_v": "value"}),
@@ -22,9 +34,19 @@ _KINDS: dict[str, tuple[str, Names]] = {
     "c_n": ("content", {"c_n": "content", "c_p": "piece", "c_t": "target", "c_i": "interaction"}),
     "ping": ("ping", {}),
 }
-"""The parameter that makes a request something else than a page view → its action, and the properties that go with it; in order of precedence."""
+"""The parameter that makes a request something else than a page view → its action, and the
+properties that go with it; in order of precedence.
+"""
 
-_CONTEXT: Names = {"url": "$url", "action_name": "$title", "urlref": "$referrer", "lang": "$language", "res": "$screen", "ua": "$user_agent", "cip": "$ip"}
+_CONTEXT: Names = {
+    "url": "$url",
+    "action_name": "$title",
+    "urlref": "$referrer",
+    "lang": "$language",
+    "res": "$screen",
+    "ua": "$user_agent",
+    "cip": "$ip",
+}
 _USED = ("idsite", "rec", "apiv", "send_image", "token_auth", "uid", "_id", "cid", "cdt", "e_a")
 
 
@@ -32,7 +54,12 @@ def read(incoming: Incoming) -> Draft:
     """A query, a form, or an object with `requests`. The key is the site's number."""
     if incoming.body.lstrip()[:1] == b"{":
         requests = bodies.batch(bodies.mapping(bodies.json(incoming.body)).get("requests", []))
-        items = [bodies.fields(each.lstrip("?").encode(errors="surrogatepass")) if isinstance(each, str) else each for each in requests]
+        items = [
+            bodies.fields(each.lstrip("?").encode(errors="surrogatepass"))
+            if isinstance(each, str)
+            else each
+            for each in requests
+        ]
     else:
         items = [bodies.fields(incoming.query) | bodies.fields(incoming.body.strip())]
     key = _key(items[0])
@@ -59,7 +86,9 @@ def tell(value: Any) -> Told:
         anonymous=action.get("_id") or action.get("cid"),
         properties=renamed(action, properties),
         context=joined(rest(action, (*_USED, *_CONTEXT, *properties)), renamed(action, _CONTEXT)),
-        time=since_epoch(time, 1) if isinstance(time, int) or (isinstance(time, str) and time.isascii() and time.isdigit()) else time,
+        time=since_epoch(time, 1)
+        if isinstance(time, int) or (isinstance(time, str) and time.isascii() and time.isdigit())
+        else time,
         key=_key(action),
     )
 
@@ -81,4 +110,11 @@ def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
     return Reply(204, b"") if asked.get("send_image") == "0" else Reply(200, GIF, b"image/gif")
 
 
-MATOMO = Protocol("matomo", dict.fromkeys(("/matomo.php", "/piwik.php"), ("GET", "POST")), read, accept, universal.refuse, foreign=True)
+MATOMO = Protocol(
+    "matomo",
+    dict.fromkeys(("/matomo.php", "/piwik.php"), ("GET", "POST")),
+    read,
+    accept,
+    universal.refuse,
+    foreign=True,
+)

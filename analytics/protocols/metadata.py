@@ -1,4 +1,6 @@
-"""Whether metadata can be stored: an object, at most 32 deep, of text without NUL and numbers that a double can hold."""
+"""Whether metadata can be stored: an object, at most 32 deep, of text without NUL and numbers that
+a double can hold.
+"""
 
 import json
 import re
@@ -14,7 +16,9 @@ MAX_DEPTH = 32
 """Levels of objects and arrays; metadata itself is the first."""
 
 MAX_DIGITS = 400
-"""Characters of a number, and its decimal exponent either way: beyond every double, far within PostgreSQL's numeric."""
+"""Characters of a number, and its decimal exponent either way: beyond every double, far within
+PostgreSQL's numeric.
+"""
 
 _PRUNE_DEPTH = 64
 _KEY_SHOWN = 100
@@ -42,19 +46,25 @@ class Unfit(msgspec.Struct, frozen=True):
 
 
 def suspicious(body: bytes) -> bool:
-    """Whether JSON that msgspec has passed over undecoded may hide what cannot be stored: NUL, or a number out of range.
+    """Whether JSON that msgspec has passed over undecoded may hide what cannot be stored: NUL, or a
+    number out of range.
 
-    Seldom true for harmless text, never false for harmful. A number below 100 characters whose exponent has two digits is finite. Searching
-    by regular expression would take longer than decoding, so digits and points are first made one character, and signs left out.
+    Seldom true for harmless text, never false for harmful. A number below 100 characters whose
+    exponent has two digits is finite. Searching by regular expression would take longer than
+    decoding, so digits and points are first made one character, and signs left out.
     """
     if b"\\" in body and b"\\u0000" in body:
         return True
     plain = body.translate(_DIGITS, b"+-")
-    return _MANY_DIGITS in plain or (b"0e000" in plain and _EXPONENT_BACKWARDS.search(plain[::-1]) is not None)
+    return _MANY_DIGITS in plain or (
+        b"0e000" in plain and _EXPONENT_BACKWARDS.search(plain[::-1]) is not None
+    )
 
 
 def too_deep(text: bytes) -> bool:
-    """Whether valid JSON is nested deeper than MAX_DEPTH: each round takes the innermost brackets away."""
+    """Whether valid JSON is nested deeper than MAX_DEPTH: each round takes the innermost brackets
+    away.
+    """
     brackets = _STRING.sub(b"", text).translate(_LEVELS, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"{}", b"")
@@ -62,10 +72,11 @@ def too_deep(text: bytes) -> bool:
 
 
 def parse(text: str) -> Any:
-    """JSON → Python, more patient than msgspec, so that one bad value costs one event and not its batch.
+    """JSON → Python, more patient than msgspec, so that one bad value costs one event and not its
+    batch.
 
-    Lone surrogates stay in their strings, numbers that cannot be kept and NaN become Unfit, and what lies deeper than any limit is
-    left out. Raises ValueError for what is no JSON.
+    Lone surrogates stay in their strings, numbers that cannot be kept and NaN become Unfit, and
+    what lies deeper than any limit is left out. Raises ValueError for what is no JSON.
     """
     try:
         return _loads(text)
@@ -74,14 +85,20 @@ def parse(text: str) -> Any:
 
 
 def check(metadata: Any) -> None:
-    """Raise Fault, naming `metadata` or `metadata.KEY`, unless this, as `parse` read it, can be stored."""
+    """Raise Fault, naming `metadata` or `metadata.KEY`, unless this, as `parse` read it, can be
+    stored.
+    """
     if not isinstance(metadata, dict):
         raise Fault("wrong_type", "metadata", "metadata must be an object")
     for key, value in metadata.items():
         if _UNFIT.search(key):
-            raise Fault("bad_character", "metadata", "a key of metadata has a NUL or a lone surrogate")
+            raise Fault(
+                "bad_character", "metadata", "a key of metadata has a NUL or a lone surrogate"
+            )
         if problem := _problem(value, 2):
-            raise Fault(problem.code, f"metadata.{key[:_KEY_SHOWN]}", f"this value {problem.problem}")
+            raise Fault(
+                problem.code, f"metadata.{key[:_KEY_SHOWN]}", f"this value {problem.problem}"
+            )
 
 
 def unfit(text: str) -> bool:

@@ -1,4 +1,6 @@
-"""Mixpanel: events, profiles and groups as its libraries send them, and imports. The table of what becomes what stands in docs/sdks/mixpanel.md."""
+"""Mixpanel: events, profiles and groups as its libraries send them, and imports. The table of what
+becomes what stands in docs/sdks/mixpanel.md.
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -9,13 +11,25 @@ from analytics.errors import AnalyticsError
 from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
-from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, without
+from analytics.protocols.translate import (
+    Judge,
+    Names,
+    Told,
+    item,
+    joined,
+    renamed,
+    rest,
+    since_epoch,
+    without,
+)
 
 _KINDS = {
     "$identify": ("identify", "identify"), "$create_alias": ("alias", "alias"), "$merge": ("alias", "merge"),
     "$mp_web_page_view": ("page", "view"), "$mp_page_view": ("page", "view"),
 }  # fmt: skip
-"""Their events that mean what others have too → type and action; all others are tracks of their name."""
+"""Their events that mean what others have too → type and action; all others are tracks of their
+name.
+"""
 
 _OPERATIONS = ("$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete")
 _CONTEXT: Names = {
@@ -30,14 +44,18 @@ _SECONDS_BELOW = 10**11
 
 
 def read(incoming: Incoming) -> Draft:
-    """Events or profiles, in `data` of a form or the query, as JSON or base64; the key stands in each of them."""
+    """Events or profiles, in `data` of a form or the query, as JSON or base64; the key stands in
+    each of them.
+    """
     items = bodies.batch(bodies.data(incoming))
     key = _key(items[0]) or incoming.username or incoming.key
     return Draft(key, partial(Judge(incoming, key).decide, items, tell))
 
 
 def read_import(incoming: Incoming) -> Draft:
-    """A list, or an event a line; the key is the name in Basic, for a service account the project's id."""
+    """A list, or an event a line; the key is the name in Basic, for a service account the project's
+    id.
+    """
     items = bodies.batch(bodies.lines(incoming.body))
     key = bodies.fields(incoming.query).get("project_id") or incoming.username or _key(items[0])
     return Draft(key, partial(Judge(incoming, key).decide, items, partial(tell, keyed=False)))
@@ -50,14 +68,18 @@ def _key(value: Any) -> str | None:
 
 
 def claims(incoming: Incoming) -> bool:
-    """Whether a request is not PostHog's, whose bodies have a key for all or are a batch, and whose tokens begin in a way of their own."""
+    """Whether a request is not PostHog's, whose bodies have a key for all or are a batch, and whose
+    tokens begin in a way of their own.
+    """
     try:
         body = bodies.data(incoming)
     except AnalyticsError:
         return False
     first = body[0] if isinstance(body, list) and body else body
     envelope = bodies.mapping(body)
-    return not ("batch" in envelope or "api_key" in envelope or (_key(first) or "").startswith("phc_"))
+    return not (
+        "batch" in envelope or "api_key" in envelope or (_key(first) or "").startswith("phc_")
+    )
 
 
 def tell(value: Any, *, keyed: bool = True) -> Told:
@@ -79,8 +101,13 @@ def _event(event: dict[str, Any]) -> Told:
         user=user,
         anonymous=anonymous,
         id=properties.get("$insert_id"),
-        properties=without(properties, ("token", "distinct_id", "time", "$insert_id", *used, *_CONTEXT)),
-        context=joined(rest(event, ("event", "properties")), {**renamed(properties, _CONTEXT), "$previous_id": previous}),
+        properties=without(
+            properties, ("token", "distinct_id", "time", "$insert_id", *used, *_CONTEXT)
+        ),
+        context=joined(
+            rest(event, ("event", "properties")),
+            {**renamed(properties, _CONTEXT), "$previous_id": previous},
+        ),
         time=_time(properties.get("time")),
     )
 
@@ -89,10 +116,19 @@ def _who(name: str, properties: dict[str, Any]) -> tuple[Any, Any, Any, Sequence
     """User, anonymous id, previous id, and the properties that said so."""
     person, device = properties.get("distinct_id"), properties.get("$device_id")
     if name == "$identify":
-        return properties.get("$identified_id", person), properties.get("$anon_id"), None, ("$identified_id", "$anon_id")
+        return (
+            properties.get("$identified_id", person),
+            properties.get("$anon_id"),
+            None,
+            ("$identified_id", "$anon_id"),
+        )
     if name == "$create_alias":
         return properties.get("alias"), None, person, ("alias",)
-    if name == "$merge" and isinstance(pair := properties.get("$distinct_ids"), list) and len(pair) == 2:
+    if (
+        name == "$merge"
+        and isinstance(pair := properties.get("$distinct_ids"), list)
+        and len(pair) == 2
+    ):
         return pair[0], None, pair[1], ("$distinct_ids",)
     if isinstance(person, str) and person.startswith(_DEVICE):
         device, person = person.removeprefix(_DEVICE), None
@@ -103,7 +139,9 @@ def _update(update: dict[str, Any]) -> Told:
     """Its operations are kept as they are; the first names it."""
     operation = next((name for name in _OPERATIONS if name in update), None)
     if operation is None:
-        raise Fault("missing", "event", "this is neither an event nor an update of a profile or a group")
+        raise Fault(
+            "missing", "event", "this is neither an event nor an update of a profile or a group"
+        )
     person = update.get("$distinct_id")
     return Told(
         type="group" if "$group_id" in update else "identify",
@@ -141,20 +179,38 @@ def _verbose(incoming: Incoming) -> bool:
 
 def accept_import(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
     """How many, and the records that failed."""
-    failed = [{"index": each.index, "field": each.field, "message": each.message} for each in decoded.rejected]
+    failed = [
+        {"index": each.index, "field": each.field, "message": each.message}
+        for each in decoded.rejected
+    ]
     if not decoded.events:
-        return universal.refuse_all(decoded.rejected, {"failed_records": failed, "num_records_imported": 0, "status": "Bad Request"})
-    more = {"num_records_imported": len(decoded.events), "status": "OK"} | ({"failed_records": failed} if failed else {})
+        return universal.refuse_all(
+            decoded.rejected,
+            {"failed_records": failed, "num_records_imported": 0, "status": "Bad Request"},
+        )
+    more = {"num_records_imported": len(decoded.events), "status": "OK"} | (
+        {"failed_records": failed} if failed else {}
+    )
     return universal.success(more, decoded.rejected)
 
 
 MIXPANEL = Protocol(
     "mixpanel",
-    dict.fromkeys([path + slash for path in ("/track", "/engage", "/groups") for slash in ("", "/")], ("GET", "POST")),
+    dict.fromkeys(
+        [path + slash for path in ("/track", "/engage", "/groups") for slash in ("", "/")],
+        ("GET", "POST"),
+    ),
     read,
     accept,
     universal.refuse,
     claims=claims,
     foreign=True,
 )
-MIXPANEL_IMPORT = Protocol("mixpanel_import", {"/import": ("POST",), "/import/": ("POST",)}, read_import, accept_import, universal.refuse, foreign=True)
+MIXPANEL_IMPORT = Protocol(
+    "mixpanel_import",
+    {"/import": ("POST",), "/import/": ("POST",)},
+    read_import,
+    accept_import,
+    universal.refuse,
+    foreign=True,
+)

@@ -1,7 +1,8 @@
 """Our own protocol: POST /collect.
 
-`careful.py` says what is valid. Most bodies are valid as a whole, and for those typed decoding by msgspec proves it, many times
-faster; whenever it cannot, the careful way decides, and names what is wrong.
+`careful.py` says what is valid. Most bodies are valid as a whole, and for those typed decoding by
+msgspec proves it, many times faster; whenever it cannot, the careful way decides, and names what is
+wrong.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,17 @@ from analytics.events import Event, event_id
 from analytics.protocols import metadata, validate
 from analytics.protocols.clock import Clock, Timestamp
 from analytics.protocols.ids import uuid7s
-from analytics.protocols.protocol import MAX_EVENTS, Decoded, Draft, Fault, Incoming, Protocol, Rejection, Reply, bound_containers
+from analytics.protocols.protocol import (
+    MAX_EVENTS,
+    Decoded,
+    Draft,
+    Fault,
+    Incoming,
+    Protocol,
+    Rejection,
+    Reply,
+    bound_containers,
+)
 from analytics.protocols.universal import note
 from analytics.protocols.validate import LIMITS
 
@@ -65,13 +76,30 @@ class _Body(msgspec.Struct, gc=False):
             return self.events
         if self.session_id is UNSET or self.event_type is UNSET or self.event_action is UNSET:
             raise TypeError
-        return [_Item(self.session_id, self.event_type, self.event_action, self.user_id, self.metadata, self.timestamp, self.id)]
+        return [
+            _Item(
+                self.session_id,
+                self.event_type,
+                self.event_action,
+                self.user_id,
+                self.metadata,
+                self.timestamp,
+                self.id,
+            )
+        ]
 
 
 _decode_list = msgspec.json.Decoder(list[_Item]).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
 
-_UNDECIDED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError, TypeError, Fault)
+_UNDECIDED = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    RecursionError,
+    OverflowError,
+    TypeError,
+    Fault,
+)
 """What the typed way raises when it cannot vouch for a whole body."""
 
 
@@ -127,14 +155,20 @@ def _metadata(text: bytes) -> bytes:
         if text != b"null":
             raise Fault("wrong_type", "metadata", "metadata must be an object")
         return b"{}"
-    if len(text) > 2 * metadata.MAX_DEPTH and text.count(b"{") + text.count(b"[") > metadata.MAX_DEPTH and metadata.too_deep(text):
+    if (
+        len(text) > 2 * metadata.MAX_DEPTH
+        and text.count(b"{") + text.count(b"[") > metadata.MAX_DEPTH
+        and metadata.too_deep(text)
+    ):
         raise Fault("too_deep", "metadata", "metadata nests too deep")
     return text
 
 
 def decode(body: bytes, received: datetime, *, project: str, retention_days: int = 0) -> Decoded:
     """A body → its events, whatever key it carries. Raises BadRequest, TooLarge."""
-    return draft(Incoming(query=b"", headers={}, body=body, received=received, retention_days=retention_days)).decide(project)
+    return draft(
+        Incoming(query=b"", headers={}, body=body, received=received, retention_days=retention_days)
+    ).decide(project)
 
 
 def read(incoming: Incoming) -> Draft:
@@ -169,7 +203,13 @@ def refuse(error: AnalyticsError, status: int) -> Reply:
 def refuse_all(rejected: Sequence[Rejection]) -> Reply:
     """Nothing was accepted, for no event was valid."""
     message = f"no event is valid; the first: {rejected[0].message}"
-    return Reply(400, msgspec.json.encode({"error": {"code": "no_valid_event", "message": message}, "rejected": rejected}), note=note(rejected))
+    return Reply(
+        400,
+        msgspec.json.encode(
+            {"error": {"code": "no_valid_event", "message": message}, "rejected": rejected}
+        ),
+        note=note(rejected),
+    )
 
 
 NATIVE = Protocol("native", {"/collect": ("POST",)}, read, accept, refuse)

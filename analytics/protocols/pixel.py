@@ -1,6 +1,7 @@
 """The pixel: GET /collect.gif, for pages and mails that can do no more than show an image.
 
-The same fields in the query string, an empty one as if it were not there; metadata as JSON, or a string under `metadata.KEY`.
+The same fields in the query string, an empty one as if it were not there; metadata as JSON, or a
+string under `metadata.KEY`.
 """
 
 import re
@@ -26,7 +27,11 @@ def read(incoming: Incoming) -> Draft:
     """A query string, with its key."""
     fields = _fields(incoming.query)
     try:
-        clock = Clock(incoming.received, incoming.retention_days, timestamp(fields["sent_at"], "sent_at") if "sent_at" in fields else None)
+        clock = Clock(
+            incoming.received,
+            incoming.retention_days,
+            timestamp(fields["sent_at"], "sent_at") if "sent_at" in fields else None,
+        )
     except Fault as fault:
         raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
     return Draft(fields.get("write_key", incoming.key), partial(validate.judge, [fields], clock))
@@ -38,13 +43,21 @@ def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
 
 
 def _fields(query: bytes) -> dict[str, Any]:
-    """A query string as the event it stands for; bad UTF-8 becomes lone surrogates, which the judge will find."""
+    """A query string as the event it stands for; bad UTF-8 becomes lone surrogates, which the judge
+    will find.
+    """
     given = dict(parse_qsl(query.decode(errors="surrogateescape"), errors="surrogateescape"))
-    fields: dict[str, Any] = {name: value for name, value in given.items() if not name.startswith("metadata.")}
+    fields: dict[str, Any] = {
+        name: value for name, value in given.items() if not name.startswith("metadata.")
+    }
     for name in ("timestamp", "sent_at"):
         if name in fields and _WHOLE.fullmatch(fields[name]):
             fields[name] = int(fields[name])
-    singles = {name.partition(".")[2]: value for name, value in given.items() if name.startswith("metadata.")}
+    singles = {
+        name.partition(".")[2]: value
+        for name, value in given.items()
+        if name.startswith("metadata.")
+    }
     if "metadata" in fields:
         fields["metadata"] = _parsed(fields["metadata"])
     if singles and isinstance(fields.setdefault("metadata", {}), dict):

@@ -1,4 +1,6 @@
-"""Plausible: one event a request, under long names or short ones. The table of what becomes what stands in docs/sdks/plausible.md."""
+"""Plausible: one event a request, under long names or short ones. The table of what becomes what
+stands in docs/sdks/plausible.md.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +18,12 @@ _LONG = {
 }  # fmt: skip
 """What scripts call the fields, to save bytes."""
 
-_CONTEXT: Names = {"url": "$url", "referrer": "$referrer", "domain": "$domain", "screen_width": "$screen"}
+_CONTEXT: Names = {
+    "url": "$url",
+    "referrer": "$referrer",
+    "domain": "$domain",
+    "screen_width": "$screen",
+}
 
 
 def read(incoming: Incoming) -> Draft:
@@ -55,9 +62,21 @@ def _props(value: Any) -> Any:
 def accept(_: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
     """`ok`; what was wrong with the event, otherwise."""
     if decoded.events:
-        return Reply(202, b"ok", b"text/plain", headers=() if taken else ((b"x-plausible-dropped", b"1"),))
+        return Reply(
+            202, b"ok", b"text/plain", headers=() if taken else ((b"x-plausible-dropped", b"1"),)
+        )
     rejection = decoded.rejected[0]
-    return universal.refuse_all(decoded.rejected, {"errors": {rejection.field or "event": [rejection.message]}})
+    return universal.refuse_all(
+        decoded.rejected, {"errors": {rejection.field or "event": [rejection.message]}}
+    )
 
 
-PLAUSIBLE = Protocol("plausible", {"/api/event": ("POST",)}, read, accept, universal.refuse, foreign=True, relayed=True)
+PLAUSIBLE = Protocol(
+    "plausible",
+    {"/api/event": ("POST",)},
+    read,
+    accept,
+    universal.refuse,
+    foreign=True,
+    relayed=True,
+)

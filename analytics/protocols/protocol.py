@@ -1,4 +1,6 @@
-"""What a protocol is: how bytes become events, and what the sender's library must hear back. No I/O."""
+"""What a protocol is: how bytes become events, and what the sender's library must hear back. No
+I/O.
+"""
 
 import binascii
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +12,14 @@ from analytics.errors import AnalyticsError, BadRequest, TooLarge
 from analytics.events import Event
 
 MAX_EVENTS = 200_000
-"""Events a request. No honest body reaches it: the smallest event has 53 bytes, and a body at most 10 MiB."""
+"""Events a request. No honest body reaches it: the smallest event has 53 bytes, and a body at most
+10 MiB.
+"""
 
 MAX_CONTAINERS = 600_000
-"""Objects and lists in a body, so that undecoded 10 MiB never become a gigabyte; events of the smallest size need 400,000."""
+"""Objects and lists in a body, so that undecoded 10 MiB never become a gigabyte; events of the
+smallest size need 400,000.
+"""
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +54,9 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fault(Exception):
-    """What is wrong with one event: `code` for programs, `field` where it is (None is the event itself), a message for people."""
+    """What is wrong with one event: `code` for programs, `field` where it is (None is the event
+    itself), a message for people.
+    """
 
     def __init__(self, code: str, field: str | None, message: str) -> None:
         super().__init__(message)
@@ -101,19 +109,31 @@ class Protocol(msgspec.Struct, frozen=True):
     routes: Mapping[str, Sequence[str]]
     """Path → methods."""
     read: Callable[[Incoming], Draft]
-    """Understand a request. Raises BadRequest when nothing in it can be judged, TooLarge when there is too much."""
+    """Understand a request. Raises BadRequest when nothing in it can be judged, TooLarge when there
+    is too much.
+    """
     accept: Callable[[Incoming, Decoded, Sequence[Event]], Reply]
-    """The answer once the events that the pipeline let through are durable; also when none of the request's was valid."""
+    """The answer once the events that the pipeline let through are durable; also when none of the
+    request's was valid.
+    """
     refuse: Callable[[AnalyticsError, int], Reply]
     """The answer, with this status, when nothing was accepted."""
     claims: Callable[[Incoming], bool] = lambda _: True
-    """Whether a request is its own, asked only on a path that a protocol listed before it has too, to whom it falls when nobody claims it."""
+    """Whether a request is its own, asked only on a path that a protocol listed before it has too,
+    to whom it falls when nobody claims it.
+    """
     foreign: bool = False
-    """Whether its libraries carry another product's tokens: one that nobody has registered counts as no key, and pages may send with credentials."""
+    """Whether its libraries carry another product's tokens: one that nobody has registered counts
+    as no key, and pages may send with credentials.
+    """
     relayed: bool = False
-    """Whether its libraries on servers put their visitor's user agent and address into the headers, as a browser would."""
+    """Whether its libraries on servers put their visitor's user agent and address into the headers,
+    as a browser would.
+    """
     stubs: Mapping[str, Reply | Callable[[Mapping[str, str]], Reply]] = {}
-    """Path → what its libraries always hear there, for what they ask besides sending events; from the path's parameters, where it depends on them."""
+    """Path → what its libraries always hear there, for what they ask besides sending events; from
+    the path's parameters, where it depends on them.
+    """
 
 
 def bound_containers(text: bytes) -> None:

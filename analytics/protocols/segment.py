@@ -1,6 +1,7 @@
 """Segment: its libraries, those of RudderStack, which speak the same, and Jitsu's.
 
-One event a request at a path that names its type, or a batch. The table of what becomes what stands in docs/sdks/segment.md.
+One event a request at a path that names its type, or a batch. The table of what becomes what stands
+in docs/sdks/segment.md.
 """
 
 from collections.abc import Mapping
@@ -20,9 +21,33 @@ _TRAITS = ("identify", "group")
 _NAMES = {"track": "event", "page": "name", "screen": "name"}
 """Type → the field that names what happened; of all other types, the type itself is the name."""
 
-_USED = ("type", "userId", "anonymousId", "messageId", "timestamp", "sentAt", "properties", "traits", "context", "previousId", "groupId", "writeKey")
-_PAGE: Names = {"url": "$url", "path": "$path", "referrer": "$referrer", "title": "$title", "search": "$search"}
-_CONTEXT: Names = {"userAgent": "$user_agent", "locale": "$language", "ip": "$ip", "timezone": "$timezone"}
+_USED = (
+    "type",
+    "userId",
+    "anonymousId",
+    "messageId",
+    "timestamp",
+    "sentAt",
+    "properties",
+    "traits",
+    "context",
+    "previousId",
+    "groupId",
+    "writeKey",
+)
+_PAGE: Names = {
+    "url": "$url",
+    "path": "$path",
+    "referrer": "$referrer",
+    "title": "$title",
+    "search": "$search",
+}
+_CONTEXT: Names = {
+    "userAgent": "$user_agent",
+    "locale": "$language",
+    "ip": "$ip",
+    "timezone": "$timezone",
+}
 _LIBRARY: Names = {"name": "$lib", "version": "$lib_version"}
 
 
@@ -41,7 +66,9 @@ def read(incoming: Incoming) -> Draft:
 
 
 def tell(kind: str | None, common: dict[str, Any], value: Any) -> Told:
-    """One call of the library, of this kind unless it says so itself; `common` is the context of its batch."""
+    """One call of the library, of this kind unless it says so itself; `common` is the context of
+    its batch.
+    """
     call = item(value)
     kind = call.get("type") or kind
     context = common | bodies.mapping(call.get("context"))
@@ -58,7 +85,12 @@ def tell(kind: str | None, common: dict[str, Any], value: Any) -> Told:
         properties=properties,
         context=joined(
             rest(call, (*_USED, name)),
-            {"$previous_id": call.get("previousId"), "$group_id": call.get("groupId"), "$properties" if kind in _TRAITS else "$traits": other} | _flat(context),
+            {
+                "$previous_id": call.get("previousId"),
+                "$group_id": call.get("groupId"),
+                "$properties" if kind in _TRAITS else "$traits": other,
+            }
+            | _flat(context),
         ),
         time=call.get("originalTimestamp") if call.get("timestamp") is None else call["timestamp"],
         sent_at=call.get("sentAt"),
@@ -67,15 +99,25 @@ def tell(kind: str | None, common: dict[str, Any], value: Any) -> Told:
 
 def _flat(context: dict[str, Any]) -> dict[str, Any]:
     """Context: what every protocol knows by its name in metadata, all else under `$context`."""
-    page, campaign, library = (bodies.mapping(context.get(name)) for name in ("page", "campaign", "library"))
+    page, campaign, library = (
+        bodies.mapping(context.get(name)) for name in ("page", "campaign", "library")
+    )
     other = without(context, (*_CONTEXT, "sessionId")) | {
         "page": without(page, _PAGE) if page else context.get("page"),
         "campaign": {} if campaign else context.get("campaign"),
         "library": without(library, _LIBRARY) if library else context.get("library"),
     }
-    tags = {f"$utm_{'campaign' if name == 'name' else name}": value for name, value in campaign.items()}
+    tags = {
+        f"$utm_{'campaign' if name == 'name' else name}": value for name, value in campaign.items()
+    }
     kept = {name: value for name, value in other.items() if value not in (None, {}, "")}
-    return renamed(page, _PAGE) | renamed(context, _CONTEXT) | renamed(library, _LIBRARY) | tags | {"$context": kept}
+    return (
+        renamed(page, _PAGE)
+        | renamed(context, _CONTEXT)
+        | renamed(library, _LIBRARY)
+        | tags
+        | {"$context": kept}
+    )
 
 
 _ROUTES = (
@@ -86,8 +128,12 @@ _ROUTES = (
 
 
 def settings(path: Mapping[str, str]) -> Reply:
-    """What a library in a browser does first: it asks which destinations there are, and sends the key that stands there."""
-    return Reply(200, msgspec.json.encode({"integrations": {"Segment.io": {"apiKey": path["key"]}}}))
+    """What a library in a browser does first: it asks which destinations there are, and sends the
+    key that stands there.
+    """
+    return Reply(
+        200, msgspec.json.encode({"integrations": {"Segment.io": {"apiKey": path["key"]}}})
+    )
 
 
 SEGMENT = Protocol(

@@ -1,4 +1,6 @@
-"""Snowplow: its trackers' protocol 2, by POST and by GET. The table of what becomes what stands in docs/sdks/snowplow.md."""
+"""Snowplow: its trackers' protocol 2, by POST and by GET. The table of what becomes what stands in
+docs/sdks/snowplow.md.
+"""
 
 import re
 from collections.abc import Sequence
@@ -10,9 +12,24 @@ from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
+from analytics.protocols.translate import (
+    Judge,
+    Names,
+    Told,
+    item,
+    joined,
+    renamed,
+    rest,
+    since_epoch,
+    text,
+)
 
-_KINDS = {"pv": ("page", "view"), "pp": ("track", "page_ping"), "tr": ("track", "transaction"), "ti": ("track", "transaction_item")}
+_KINDS = {
+    "pv": ("page", "view"),
+    "pp": ("track", "page_ping"),
+    "tr": ("track", "transaction"),
+    "ti": ("track", "transaction_item"),
+}
 """Codes of events whose names are fixed → type and action."""
 
 _STRUCTURED: Names = {"se_ca": "category", "se_la": "label", "se_pr": "property", "se_va": "value"}
@@ -20,7 +37,23 @@ _CONTEXT: Names = {
     "url": "$url", "page": "$title", "refr": "$referrer", "lang": "$language", "res": "$screen", "ua": "$user_agent", "ip": "$ip", "tz": "$timezone",
     "p": "$platform", "tv": "$lib", "aid": "$app_id",
 }  # fmt: skip
-_USED = ("e", "se_ac", "ue_px", "ue_pr", "cx", "co", "eid", "uid", "duid", "tnuid", "nuid", "sid", "dtm", "stm", "ttm")
+_USED = (
+    "e",
+    "se_ac",
+    "ue_px",
+    "ue_pr",
+    "cx",
+    "co",
+    "eid",
+    "uid",
+    "duid",
+    "tnuid",
+    "nuid",
+    "sid",
+    "dtm",
+    "stm",
+    "ttm",
+)
 _IGLU = re.compile(r"iglu:[^/]+/([^/]+)/.*")
 
 
@@ -54,7 +87,9 @@ def tell(value: Any) -> Told:
         if action == "screen_view":
             kind, action = "screen", bodies.mapping(data).get("name") or "view"
     else:
-        kind, action = _KINDS.get(code, ("track", code)) if isinstance(code, str) else ("track", code)
+        kind, action = (
+            _KINDS.get(code, ("track", code)) if isinstance(code, str) else ("track", code)
+        )
     true_time = event.get("ttm")
     return Told(
         type=kind,
@@ -66,7 +101,11 @@ def tell(value: Any) -> Told:
         properties=renamed(event, _STRUCTURED) if code == "se" else data,
         context=joined(
             rest(event, (*_USED, *_CONTEXT, *(_STRUCTURED if code == "se" else ()))),
-            {**renamed(event, _CONTEXT), "$schema": schema, "$contexts": _contexts(_json(event, "co", "cx"))},
+            {
+                **renamed(event, _CONTEXT),
+                "$schema": schema,
+                "$contexts": _contexts(_json(event, "co", "cx")),
+            },
         ),
         time=since_epoch(event.get("dtm") if true_time is None else true_time, 1000),
         sent_at=since_epoch(event.get("stm"), 1000),
@@ -75,7 +114,9 @@ def tell(value: Any) -> Told:
 
 
 def _json(event: dict[str, Any], plain: str, encoded: str) -> Any:
-    """What stands in a field as JSON, or in another as base64 of it; what cannot be read stays as it is."""
+    """What stands in a field as JSON, or in another as base64 of it; what cannot be read stays as
+    it is.
+    """
     found = event.get(plain, event.get(encoded))
     try:
         return bodies.sniffed(found.encode()) if isinstance(found, str) and found else found
@@ -104,7 +145,9 @@ def _contexts(value: Any) -> Any:
 def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
     """An image for who asked for one."""
     full = universal.accept(incoming, decoded, taken)
-    return Reply(200, GIF, b"image/gif", full.note) if decoded.events and not incoming.body else full
+    return (
+        Reply(200, GIF, b"image/gif", full.note) if decoded.events and not incoming.body else full
+    )
 
 
 def refuse(error: AnalyticsError, status: int) -> Reply:
@@ -112,4 +155,11 @@ def refuse(error: AnalyticsError, status: int) -> Reply:
     return universal.refuse(error, 422 if status == 413 else status)
 
 
-SNOWPLOW = Protocol("snowplow", {"/com.snowplowanalytics.snowplow/tp2": ("POST",), "/i": ("GET",)}, read, accept, refuse, foreign=True)
+SNOWPLOW = Protocol(
+    "snowplow",
+    {"/com.snowplowanalytics.snowplow/tp2": ("POST",), "/i": ("GET",)},
+    read,
+    accept,
+    refuse,
+    foreign=True,
+)

@@ -1,8 +1,9 @@
 """An event of another protocol told in our words, and then judged as carefully as one of our own.
 
-What all of them share: who acted is the user, else the anonymous id; the session is the protocol's own, else NO_SESSION, or NOBODY where
-nobody acted. A session that is a number is one only together with whose it is. Whatever has no place of its own goes into
-metadata under a name that begins with `$`, so that nothing is lost; docs/sdks/README.md lists these names.
+What all of them share: who acted is the user, else the anonymous id; the session is the protocol's
+own, else NO_SESSION, or NOBODY where nobody acted. A session that is a number is one only together
+with whose it is. Whatever has no place of its own goes into metadata under a name that begins with
+`$`, so that nothing is lost; docs/sdks/README.md lists these names.
 """
 
 import hashlib
@@ -42,7 +43,9 @@ class Told(msgspec.Struct, kw_only=True):
     """What else there is, by `$` names."""
     time: Any = None
     sent_at: Any = None
-    """When it was sent, by the clock that `time` was read from; None is what the whole request says."""
+    """When it was sent, by the clock that `time` was read from; None is what the whole request
+    says.
+    """
     key: str | None = None
     """The key that stands in the event itself; a request has one."""
 
@@ -67,7 +70,11 @@ class Judge:
             try:
                 told = tell(item)
                 if told.key is not None and told.key != self.key:
-                    raise Fault("other_key", None, "a request has one key; the first of its events brought another")
+                    raise Fault(
+                        "other_key",
+                        None,
+                        "a request has one key; the first of its events brought another",
+                    )
                 clock = self._clock(self._sent_at if told.sent_at is None else told.sent_at)
                 events.append(validate.event(_fields(told, clock), clock, project, next(fresh)))
             except Fault as fault:
@@ -79,7 +86,11 @@ class Judge:
         name = sent_at if isinstance(sent_at, str | int | float | Decimal | datetime) else None
         if name not in self._clocks:
             try:
-                clock = Clock(self.incoming.received, self.incoming.retention_days, None if name is None else timestamp(moment(name), "sent_at"))
+                clock = Clock(
+                    self.incoming.received,
+                    self.incoming.retention_days,
+                    None if name is None else timestamp(moment(name), "sent_at"),
+                )
             except Fault:
                 clock = Clock(self.incoming.received, self.incoming.retention_days)
             self._clocks[name] = clock
@@ -88,13 +99,20 @@ class Judge:
 
 def _fields(told: Told, clock: Clock) -> dict[str, Any]:
     """The event as our own protocol has it."""
-    user, anonymous, session, name = text(told.user), text(told.anonymous), text(told.session), text(told.id)
+    user, anonymous, session, name = (
+        text(told.user),
+        text(told.anonymous),
+        text(told.session),
+        text(told.id),
+    )
     if isinstance(session, str) and not isinstance(told.session, str):
         session = f"{anonymous or user or NOBODY}:{session}"
     context = dict(told.context)
     if user is not None and anonymous is not None and user != anonymous:
         context["$anonymous_id"] = anonymous
-    if isinstance(session, str) and (len(session) > LIMITS["session_id"] or session.startswith(UNTOLD)):
+    if isinstance(session, str) and (
+        len(session) > LIMITS["session_id"] or session.startswith(UNTOLD)
+    ):
         context["$session_id"] = session
         session = hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
     if isinstance(name, str) and not is_uuid(name):
@@ -113,14 +131,18 @@ def _fields(told: Told, clock: Clock) -> dict[str, Any]:
 
 
 def text(value: Any) -> Any:
-    """A number as the text that it stands for, nothing for an empty text; what is neither is left to the judge."""
+    """A number as the text that it stands for, nothing for an empty text; what is neither is left
+    to the judge.
+    """
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return metadata.encode(value).decode()
     return None if value == "" else value
 
 
 def moment(value: Any) -> Any:
-    """A time without an offset is in UTC, for several libraries leave it out; a fraction of a millisecond is cut."""
+    """A time without an offset is in UTC, for several libraries leave it out; a fraction of a
+    millisecond is cut.
+    """
     if isinstance(value, Decimal):
         return int(value)
     if not isinstance(value, str):
@@ -134,7 +156,9 @@ def moment(value: Any) -> Any:
 
 
 def since_epoch(value: Any, per_second: int) -> Any:
-    """A number of such units since 1970, also as text → the moment. What is none is left to the judge."""
+    """A number of such units since 1970, also as text → the moment. What is none is left to the
+    judge.
+    """
     try:
         if isinstance(value, str) and len(value) > LONG:
             return value
@@ -144,13 +168,19 @@ def since_epoch(value: Any, per_second: int) -> Any:
 
 
 def joined(properties: Any, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata: properties and context side by side. What would be hidden stands under `$properties`."""
+    """Metadata: properties and context side by side. What would be hidden stands under
+    `$properties`.
+    """
     given = {name: value for name, value in context.items() if value not in (None, "", {}, [])}
     if properties is None:
         return given
     if not isinstance(properties, dict):
         return given | {"$properties": properties}
-    hidden = {name: properties[name] for name in given if name in properties and properties[name] != given[name]}
+    hidden = {
+        name: properties[name]
+        for name in given
+        if name in properties and properties[name] != given[name]
+    }
     return {**properties, **given, **({"$properties": hidden} if hidden else {})}
 
 
@@ -161,7 +191,11 @@ def renamed(source: Mapping[str, Any], names: Names) -> dict[str, Any]:
 
 def rest(source: Mapping[str, Any], used: Container[str | None]) -> dict[str, Any]:
     """What `source` has besides, each under its own name behind a `$`."""
-    return {name if name.startswith("$") else f"${name}": value for name, value in source.items() if name not in used}
+    return {
+        name if name.startswith("$") else f"${name}": value
+        for name, value in source.items()
+        if name not in used
+    }
 
 
 def without(source: Mapping[str, Any], used: Container[str]) -> dict[str, Any]:

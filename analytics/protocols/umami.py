@@ -1,4 +1,6 @@
-"""Umami: page views, events and people, one a request or a list. The table of what becomes what stands in docs/sdks/umami.md."""
+"""Umami: page views, events and people, one a request or a list. The table of what becomes what
+stands in docs/sdks/umami.md.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +11,17 @@ import msgspec
 from analytics.events import Event, event_id
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, since_epoch, text
+from analytics.protocols.translate import (
+    Judge,
+    Names,
+    Told,
+    item,
+    joined,
+    renamed,
+    rest,
+    since_epoch,
+    text,
+)
 
 _CONTEXT: Names = {
     "url": "$url",
@@ -24,7 +36,9 @@ _USED = ("website", "name", "data", "id", "timestamp")
 
 
 def read(incoming: Incoming) -> Draft:
-    """An object, or a list of them. The key is the website; Authorization is for Umami's own cloud, and some libraries fill it with nonsense."""
+    """An object, or a list of them. The key is the website; Authorization is for Umami's own cloud,
+    and some libraries fill it with nonsense.
+    """
     items = bodies.batch(bodies.json(incoming.body))
     key = _key(items[0])
     return Draft(key, partial(Judge(incoming, key).decide, items, tell))
@@ -64,7 +78,12 @@ def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Repl
         return universal.refuse_all(decoded.rejected)
     if incoming.path.startswith("/api/batch"):
         return universal.success(
-            {"size": len(decoded.events) + len(decoded.rejected), "processed": len(taken), "errors": len(decoded.rejected)}, decoded.rejected
+            {
+                "size": len(decoded.events) + len(decoded.rejected),
+                "processed": len(taken),
+                "errors": len(decoded.rejected),
+            },
+            decoded.rejected,
         )
     if not taken:
         return Reply(200, b'{"beep":"boop"}')
@@ -72,4 +91,11 @@ def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Repl
     return Reply(200, msgspec.json.encode({"cache": "", "sessionId": actor, "visitId": actor}))
 
 
-UMAMI = Protocol("umami", {"/api/send": ("POST",), "/api/batch": ("POST",)}, read, accept, universal.refuse, foreign=True)
+UMAMI = Protocol(
+    "umami",
+    {"/api/send": ("POST",), "/api/batch": ("POST",)},
+    read,
+    accept,
+    universal.refuse,
+    foreign=True,
+)

@@ -1,4 +1,6 @@
-"""The replies that every client library understands, measured on the real ones: always 200 for success, and one body for all."""
+"""The replies that every client library understands, measured on the real ones: always 200 for
+success, and one body for all.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +16,9 @@ _SUCCESS_BODY = msgspec.json.encode(_SUCCESS)
 
 
 def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
-    """Success when anything was valid, with the verdicts on what was not; a library that heard 400 for that would send the valid ones again."""
+    """Success when anything was valid, with the verdicts on what was not; a library that heard 400
+    for that would send the valid ones again.
+    """
     if not decoded.rejected:
         return Reply(200, _SUCCESS_BODY)
     return success({}, decoded.rejected) if decoded.events else refuse_all(decoded.rejected)

@@ -1,8 +1,9 @@
 """The specification of what a valid event is: each one judged by itself, its first fault named.
 
-Slower than the typed decoding of `native.py`, which must agree with it, and the way of everything that is decoded by hand.
-What an event holds besides the fields below is ignored. Null means absent. Text is measured in code points.
-An empty user_id is `too_short`: it is nobody, and as an actor it would be everybody without a name.
+Slower than the typed decoding of `native.py`, which must agree with it, and the way of everything
+that is decoded by hand. What an event holds besides the fields below is ignored. Null means absent.
+Text is measured in code points. An empty user_id is `too_short`: it is nobody, and as an actor it
+would be everybody without a name.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,15 @@ from analytics.events import Event, event_id
 from analytics.protocols import metadata
 from analytics.protocols.clock import Clock, Timestamp, timestamp
 from analytics.protocols.ids import uuid7s
-from analytics.protocols.protocol import MAX_EVENTS, Decoded, Draft, Fault, Incoming, Rejection, empty_batch
+from analytics.protocols.protocol import (
+    MAX_EVENTS,
+    Decoded,
+    Draft,
+    Fault,
+    Incoming,
+    Rejection,
+    empty_batch,
+)
 
 LIMITS = {"session_id": 64, "event_type": 100, "event_action": 255, "user_id": 255, "id": 255}
 """Code points that a field may have; none may be empty."""
@@ -33,7 +42,9 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def draft(incoming: Incoming) -> Draft:
-    """A body, understood. Raises BadRequest when it is no JSON, no batch, or an empty one, TooLarge when it has too many events."""
+    """A body, understood. Raises BadRequest when it is no JSON, no batch, or an empty one, TooLarge
+    when it has too many events.
+    """
     batch = _batch(parse(incoming.body))
     if not batch.events:
         raise empty_batch()
@@ -70,11 +81,16 @@ def parse(body: bytes) -> Any:
 
 
 def _batch(body: Any) -> Batch:
-    """A list is a batch; so is what an object has under `events`; any other object is one event, which may carry write_key and sent_at."""
+    """A list is a batch; so is what an object has under `events`; any other object is one event,
+    which may carry write_key and sent_at.
+    """
     if isinstance(body, list):
         return Batch(body)
     if not isinstance(body, dict):
-        raise BadRequest("the body must be an event, a list of events, or an object with `events`", code="wrong_type")
+        raise BadRequest(
+            "the body must be an event, a list of events, or an object with `events`",
+            code="wrong_type",
+        )
     events = body.get("events") if "events" in body else [body]
     if not isinstance(events, list):
         raise BadRequest("events must be a list", code="wrong_type", field="events")
@@ -135,7 +151,9 @@ def _optional(item: dict[str, Any], field: str) -> str | None:
     if not value:
         raise Fault("too_short", field, f"{field} is empty")
     if len(value) > LIMITS[field]:
-        raise Fault("too_long", field, f"{field} has {len(value)} characters, {LIMITS[field]} are allowed")
+        raise Fault(
+            "too_long", field, f"{field} has {len(value)} characters, {LIMITS[field]} are allowed"
+        )
     if metadata.unfit(value):
         raise Fault("bad_character", field, f"{field} has a NUL or a lone surrogate")
     return value

@@ -11,7 +11,9 @@ from analytics.queries.language.query import Asked
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """What a question answers that is sent while it is read, as a file, instead of data in an envelope."""
+    """What a question answers that is sent while it is read, as a file, instead of data in an
+    envelope.
+    """
 
     media_type: str
     filename: str
@@ -20,7 +22,9 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A question: its path below /api, the struct of its parameters, and how it is answered (by `data`, anything msgspec encodes, or a Stream)."""
+    """A question: its path below /api, the struct of its parameters, and how it is answered (by
+    `data`, anything msgspec encodes, or a Stream).
+    """
 
     path: str
     asked: type[Asked]
@@ -28,6 +32,8 @@ class Question(msgspec.Struct, frozen=True):
     media_types: tuple[str, ...] = ("application/json",)
     """What the answer may be: of a Stream, all formats that there are."""
     kept: bool = True
-    """Whether answers are kept; not those that hold events or people themselves, or speak of this very moment."""
+    """Whether answers are kept; not those that hold events or people themselves, or speak of this
+    very moment.
+    """
     streamed: bool = False
     """Whether the answer is a Stream."""

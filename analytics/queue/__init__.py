@@ -1,4 +1,5 @@
-"""The queue between collector and processor: group commit on one side, arq's worker on the other, exact books between them.
+"""The queue between collector and processor: group commit on one side, arq's worker on the other,
+exact books between them.
 
 `keys.py`       its Redis keys, and the scripts that change them
 `commit.py`     many requests, one job            `body.py`    a job's bytes

@@ -1,4 +1,6 @@
-"""Whether the queue takes events: refuse while there is still room for the processors to drain it, and say why."""
+"""Whether the queue takes events: refuse while there is still room for the processors to drain it,
+and say why.
+"""
 
 import asyncio
 import logging
@@ -29,10 +31,16 @@ class Admission:
     def check(self) -> None:
         """Raise Unavailable while the queue refuses events."""
         if self._refusal is not None:
-            raise Unavailable(self._refusal.message, code=self._refusal.code, retry_after=self._refusal.retry_after)
+            raise Unavailable(
+                self._refusal.message,
+                code=self._refusal.code,
+                retry_after=self._refusal.retry_after,
+            )
 
     async def look(self) -> None:
-        """Look once. Raises ConfigurationError when Redis may evict the queue; when Redis cannot be reached, the queue refuses and this returns."""
+        """Look once. Raises ConfigurationError when Redis may evict the queue; when Redis cannot be
+        reached, the queue refuses and this returns.
+        """
         try:
             with reaching():
                 if not self._surveyed:
@@ -58,7 +66,9 @@ class Admission:
             try:
                 await self.look()
             except ConfigurationError as error:
-                self._decide(Unavailable(error.message, code="queue_unsafe", retry_after=FULL_RETRY_SECONDS))
+                self._decide(
+                    Unavailable(error.message, code="queue_unsafe", retry_after=FULL_RETRY_SECONDS)
+                )
             except Exception:  # the watcher outlives whatever a look may meet
                 log.exception("looking at the queue failed")
 
@@ -70,7 +80,9 @@ class Admission:
             why = f"Redis uses {used / limit:.0%} of its maxmemory, MAX_REDIS_MEMORY is {self._settings.max_redis_memory:.0%}"
         else:
             return None
-        return Unavailable(f"the queue is full: {why}", code="queue_full", retry_after=FULL_RETRY_SECONDS)
+        return Unavailable(
+            f"the queue is full: {why}", code="queue_full", retry_after=FULL_RETRY_SECONDS
+        )
 
     def _decide(self, refusal: Unavailable | None) -> None:
         if refusal is not None and (self._refusal is None or self._refusal.code != refusal.code):
@@ -82,17 +94,25 @@ class Admission:
 
 
 async def survey(redis: Redis) -> list[str]:
-    """What in Redis' configuration weakens the promise, in sentences. Raises ConfigurationError when Redis may evict the queue."""
+    """What in Redis' configuration weakens the promise, in sentences. Raises ConfigurationError
+    when Redis may evict the queue.
+    """
     _refuse_eviction(await _memory(redis))
     try:
         persistence = await redis.info("persistence")
         if not persistence["aof_enabled"]:
-            return ["Redis' append-only file is off: a restart of Redis loses acknowledged events (CONFIG SET appendonly yes)"]
+            return [
+                "Redis' append-only file is off: a restart of Redis loses acknowledged events (CONFIG SET appendonly yes)"
+            ]
         fsync = (await redis.config_get("appendfsync"))["appendfsync"]
     except (ResponseError, KeyError):
-        return ["Redis does not tell whether its append-only file is on and appendfsync is always, without which a crash may lose acknowledged events"]
+        return [
+            "Redis does not tell whether its append-only file is on and appendfsync is always, without which a crash may lose acknowledged events"
+        ]
     if fsync != "always":
-        return [f"Redis' appendfsync is {fsync}: a power cut may lose acknowledged events (CONFIG SET appendfsync always)"]
+        return [
+            f"Redis' appendfsync is {fsync}: a power cut may lose acknowledged events (CONFIG SET appendfsync always)"
+        ]
     return []
 
 
@@ -109,5 +129,6 @@ def _refuse_eviction(memory: dict[str, int | str]) -> None:
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise ConfigurationError(
-            f"Redis' maxmemory-policy is {policy}, which may evict queued events; CONFIG SET maxmemory-policy noeviction", field="REDIS_URL"
+            f"Redis' maxmemory-policy is {policy}, which may evict queued events; CONFIG SET maxmemory-policy noeviction",
+            field="REDIS_URL",
         )

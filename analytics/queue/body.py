@@ -1,4 +1,6 @@
-"""The body of a job as arq reads it: msgpack of t (try), f (function), a (arguments), k (keywords) and et (enqueued at, ms)."""
+"""The body of a job as arq reads it: msgpack of t (try), f (function), a (arguments), k (keywords)
+and et (enqueued at, ms).
+"""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +11,9 @@ import msgspec
 from analytics.events import Event, unpack
 
 STORE = "store"
-"""The function of our jobs. A body with another meaning gets another name: a processor that does not know it dead-letters the job."""
+"""The function of our jobs. A body with another meaning gets another name: a processor that does
+not know it dead-letters the job.
+"""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(dict[str, Any])
@@ -28,11 +32,15 @@ class Payload(msgspec.Struct, frozen=True):
 def write(packed: bytes, replays: Sequence[int] = ()) -> bytes:
     """A body from `events.pack`'s bytes and the dead letters that the job tries again."""
     arguments = [packed, list(replays)] if replays else [packed]
-    return _encoder.encode({"t": None, "f": STORE, "a": arguments, "k": {}, "et": time.time_ns() // 1_000_000})
+    return _encoder.encode(
+        {"t": None, "f": STORE, "a": arguments, "k": {}, "et": time.time_ns() // 1_000_000}
+    )
 
 
 def read(body: bytes) -> dict[str, Any]:
-    """The inverse, with a Payload as the only argument. A body for another function keeps its own; raises ValueError on anything unreadable."""
+    """The inverse, with a Payload as the only argument. A body for another function keeps its own;
+    raises ValueError on anything unreadable.
+    """
     raw = _decoder.decode(body)
     if raw.get("f") != STORE:
         return raw

@@ -1,4 +1,6 @@
-"""Group commit: the events of many requests become one job, durable in Redis before any of these requests is answered."""
+"""Group commit: the events of many requests become one job, durable in Redis before any of these
+requests is answered.
+"""
 
 import asyncio
 import logging
@@ -30,7 +32,9 @@ MAX_WAITING_BYTES = 32 * 1024 * 1024
 """What may wait for its flush, while Redis is slow; beyond it an append is refused at once."""
 
 PACE_SECONDS = 0.002
-"""From one flush to the next, at least: where Redis answers faster, many small jobs would cost the processors more than they save the client."""
+"""From one flush to the next, at least: where Redis answers faster, many small jobs would cost the
+processors more than they save the client.
+"""
 
 EVENT_BYTES = 200
 """An event without its metadata, roughly."""
@@ -47,7 +51,9 @@ class _Waiter(NamedTuple):
 
 
 class Queue(Reader):
-    """The collector's half of the queue; entered, it takes events. Who only reads need not enter it."""
+    """The collector's half of the queue; entered, it takes events. Who only reads need not enter
+    it.
+    """
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         super().__init__(redis)
@@ -61,13 +67,23 @@ class Queue(Reader):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        """Raises ConfigurationError when Redis may evict the queue. A Redis that does not answer yet is waited for, refusing meanwhile."""
+        """Raises ConfigurationError when Redis may evict the queue. A Redis that does not answer
+        yet is waited for, refusing meanwhile.
+        """
         await self._admission.look()
         self._open = True
-        self._tasks = [asyncio.create_task(self._admission.watch(), name="admission"), asyncio.create_task(self._flush_all(), name="group commit")]
+        self._tasks = [
+            asyncio.create_task(self._admission.watch(), name="admission"),
+            asyncio.create_task(self._flush_all(), name="group commit"),
+        ]
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Refuse from now on, flush what waits, within ten seconds."""
         self._open = False
         self._wake.set()
@@ -76,9 +92,11 @@ class Queue(Reader):
         await end([watcher, flusher])
 
     async def append(self, events: Sequence[Event]) -> None:
-        """Returns when the events are durable in the queue, all of them; they share their job with whatever else arrives meanwhile.
+        """Returns when the events are durable in the queue, all of them; they share their job with
+        whatever else arrives meanwhile.
 
-        Raises Unavailable when the queue is full or out of reach. Nothing was accepted then, unless it was the answer that got lost.
+        Raises Unavailable when the queue is full or out of reach. Nothing was accepted then, unless
+        it was the answer that got lost.
         """
         if not events:
             return
@@ -86,8 +104,13 @@ class Queue(Reader):
         if not self._open:
             raise Unavailable("the queue is closed", code="queue_closed")
         size = sum(len(event.metadata) for event in events) + EVENT_BYTES * len(events)
-        if self._line and (self._line_events + len(events) > MAX_WAITING_EVENTS or self._line_bytes + size > MAX_WAITING_BYTES):
-            raise Unavailable("the queue is slow: too many events wait to be written", code="queue_slow")
+        if self._line and (
+            self._line_events + len(events) > MAX_WAITING_EVENTS
+            or self._line_bytes + size > MAX_WAITING_BYTES
+        ):
+            raise Unavailable(
+                "the queue is slow: too many events wait to be written", code="queue_slow"
+            )
         waiter = _Waiter(events, size, asyncio.get_running_loop().create_future())
         self._line.append(waiter)
         self._line_events += len(events)
@@ -95,19 +118,32 @@ class Queue(Reader):
         self._wake.set()
         verdict = await waiter.verdict
         if isinstance(verdict, Unavailable):
-            raise Unavailable(verdict.message, code=verdict.code, retry_after=verdict.retry_after) from verdict
+            raise Unavailable(
+                verdict.message, code=verdict.code, retry_after=verdict.retry_after
+            ) from verdict
         if verdict is not None:
             raise verdict
 
     async def enqueue_replay(self, events: Sequence[Event], numbers: Sequence[int]) -> bool:
-        """Append the events of the dead letters `numbers` as one job. False, and nothing is done, when one of these is on its way already."""
+        """Append the events of the dead letters `numbers` as one job. False, and nothing is done,
+        when one of these is on its way already.
+        """
         job = body.write(pack(events), numbers)
         with reaching():
-            appended: int = await keys.ENQUEUE.run(self._redis, " ".join(map(str, numbers)), self._share, keys.job_id(len(events)), len(events), job)
+            appended: int = await keys.ENQUEUE.run(
+                self._redis,
+                " ".join(map(str, numbers)),
+                self._share,
+                keys.job_id(len(events)),
+                len(events),
+                job,
+            )
         return appended >= 0
 
     async def check(self) -> str:
-        """For /health: `ok`, or `ok: …` with what weakens the promise. Raises Unavailable, or ConfigurationError when Redis may evict the queue."""
+        """For /health: `ok`, or `ok: …` with what weakens the promise. Raises Unavailable, or
+        ConfigurationError when Redis may evict the queue.
+        """
         with reaching():
             return ": ".join(["ok", *await survey(self._redis)])
 
@@ -127,7 +163,9 @@ class Queue(Reader):
                 _tell(self._take(), Unavailable("the queue is closed", code="queue_closed"))
 
     def _take(self) -> list[_Waiter]:
-        """The first appends in line, as many as fit a job; those whose request has gone away are left out."""
+        """The first appends in line, as many as fit a job; those whose request has gone away are
+        left out.
+        """
         taken: list[_Waiter] = []
         events = size = 0
         while self._line:
@@ -150,7 +188,9 @@ class Queue(Reader):
         verdict: Exception | None = Unavailable("the queue is closed", code="queue_closed")
         try:
             with reaching():
-                await keys.ENQUEUE.run(self._redis, "", self._share, *(part for job in _jobs(events) for part in job))
+                await keys.ENQUEUE.run(
+                    self._redis, "", self._share, *(part for job in _jobs(events) for part in job)
+                )
             verdict = None
         except Unavailable as error:
             log.warning("%d events could not be queued: %r", len(events), error.__cause__)
@@ -174,7 +214,9 @@ def _tell(waiters: Sequence[_Waiter], verdict: Exception | None) -> None:
 
 
 def _jobs(events: Sequence[Event]) -> Iterator[tuple[str, int, bytes]]:
-    """Id, number of events and body of each job; nearly always one, unless a single request is larger than a job may be."""
+    """Id, number of events and body of each job; nearly always one, unless a single request is
+    larger than a job may be.
+    """
     packed = pack(events)
     if len(events) > 1 and (len(events) > MAX_EVENTS or len(packed) > MAX_BYTES):
         middle = len(events) // 2

@@ -1,4 +1,6 @@
-"""What the queue is called in Redis, and the scripts that are the only ones to change it: each does all of its work or none."""
+"""What the queue is called in Redis, and the scripts that are the only ones to change it: each does
+all of its work or none.
+"""
 
 import hashlib
 import os
@@ -9,10 +11,14 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 QUEUE = "analytics:queue"
-"""arq's queue, sorted: job id → when it may next be claimed, in ms. A claimed job stands at the end of its claim."""
+"""arq's queue, sorted: job id → when it may next be claimed, in ms. A claimed job stands at the end
+of its claim.
+"""
 
 PENDING = "analytics:pending"
-"""Sorted: job id → when it was appended, in ms. Redis' own clock, and no retry moves it: the watermark rests on it."""
+"""Sorted: job id → when it was appended, in ms. Redis' own clock, and no retry moves it: the
+watermark rests on it.
+"""
 
 BOOKS = "analytics:books"
 """Hash: the accounts of `events.Books`."""
@@ -30,7 +36,9 @@ KEYS = (QUEUE, PENDING, BOOKS, REPLAYING)
 
 
 def job_id(events: int) -> str:
-    """A new id: time-ordered, random, and telling how many events the job holds, so that one that cannot be read can still be counted."""
+    """A new id: time-ordered, random, and telling how many events the job holds, so that one that
+    cannot be read can still be counted.
+    """
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}.{events}"
 
 
@@ -55,7 +63,9 @@ class Script:
 
     async def run(self, redis: Redis, *arguments: str | bytes | float) -> Any:
         try:
-            return await redis.execute_command("EVALSHA", self._digest, len(KEYS), *KEYS, *arguments)  # type: ignore[no-untyped-call]
+            return await redis.execute_command(
+                "EVALSHA", self._digest, len(KEYS), *KEYS, *arguments
+            )  # type: ignore[no-untyped-call]
         except NoScriptError:  # never called here, or Redis was restarted; nothing has been done
             return await redis.execute_command("EVAL", self.text, len(KEYS), *KEYS, *arguments)  # type: ignore[no-untyped-call]
 
@@ -97,11 +107,13 @@ redis.call('HINCRBY', KEYS[3], 'queued', events)
 return events
 """
 )
-"""Append jobs. Arguments: the dead letters they replay, the share of maxmemory that may be used, then id, events and body of each job.
+"""Append jobs. Arguments: the dead letters they replay, the share of maxmemory that may be used,
+then id, events and body of each job.
 
-Raises OutOfMemoryError, and nothing is done, when more is used: claims need memory too, and a Redis that is full to the brim could not be drained.
-Returns the events appended, or -1 (and nothing is done) when one of the dead letters is on its way already. A job that is in the
-queue already is left as it is. Bodies have no expiry: they go when their job is settled.
+Raises OutOfMemoryError, and nothing is done, when more is used: claims need memory too, and a Redis
+that is full to the brim could not be drained. Returns the events appended, or -1 (and nothing is
+done) when one of the dead letters is on its way already. A job that is in the queue already is left
+as it is. Bodies have no expiry: they go when their job is settled.
 """
 
 CLAIM = Script(
@@ -120,10 +132,12 @@ end
 return claimed
 """
 )
-"""Claim jobs, oldest first. Arguments: the claimer's token, ms that a claim lasts, jobs at most, room in events, events that fill a transaction.
+"""Claim jobs, oldest first. Arguments: the claimer's token, ms that a claim lasts, jobs at most,
+room in events, events that fill a transaction.
 
-A job counts for no more than a transaction. What is claimed moves behind what waits, so the jobs in work, however many processors
-hold them, never hide the others; and a job whose claimer died comes back by itself when its claim ends.
+A job counts for no more than a transaction. What is claimed moves behind what waits, so the jobs in
+work, however many processors hold them, never hide the others; and a job whose claimer died comes
+back by itself when its claim ends.
 """
 
 RELEASE = Script(
@@ -138,7 +152,9 @@ for i = 2, #ARGV, 2 do
 end
 """
 )
-"""Give claimed jobs back. Arguments: the claimer's token, then id and ms until the next try of each job. A claim that another holds by now is left alone."""
+"""Give claimed jobs back. Arguments: the claimer's token, then id and ms until the next try of each
+job. A claim that another holds by now is left alone.
+"""
 
 SETTLE = Script(
     f"""
@@ -161,6 +177,7 @@ redis.call('HINCRBY', KEYS[3], 'queued', -settled)
 return settled
 """
 )
-"""Take jobs out of the queue and write their outcome into the books. Arguments: id, stored, duplicate, dead-lettered and replayed
-dead letters of each job. Returns the events
-settled; settling again changes nothing."""
+"""Take jobs out of the queue and write their outcome into the books. Arguments: id, stored,
+duplicate, dead-lettered and replayed dead letters of each job. Returns the events settled; settling
+again changes nothing.
+"""

@@ -17,7 +17,9 @@ CHUNK_EVENTS = 5_000
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """What waits or is in work: jobs, their events, and the seconds since the oldest was appended (0 when nothing waits)."""
+    """What waits or is in work: jobs, their events, and the seconds since the oldest was appended
+    (0 when nothing waits).
+    """
 
     jobs: int
     events: int
@@ -25,7 +27,9 @@ class Depth(msgspec.Struct, frozen=True):
 
 
 class Horizon(msgspec.Struct, frozen=True):
-    """How far the store is: the watermark, and whether anything acknowledged since waits or is in work."""
+    """How far the store is: the watermark, and whether anything acknowledged since waits or is in
+    work.
+    """
 
     watermark: datetime
     waiting: bool
@@ -41,7 +45,9 @@ class _State(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """The queue for those who only look. Every method raises Unavailable when Redis does not answer."""
+    """The queue for those who only look. Every method raises Unavailable when Redis does not
+    answer.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -55,16 +61,25 @@ class Reader:
         return (await self._state()).books
 
     async def watermark(self) -> datetime:
-        """Every event acknowledged before this instant, in UTC by Redis' clock, was settled before this returned: ask before you query.
+        """Every event acknowledged before this instant, in UTC by Redis' clock, was settled before
+        this returned: ask before you query.
 
-        It is the time at which the oldest unsettled job was appended, however often that job was retried; without one it is now.
+        It is the time at which the oldest unsettled job was appended, however often that job was
+        retried; without one it is now.
         """
         return (await self.horizon()).watermark
 
     async def horizon(self) -> Horizon:
-        """The watermark, and whether it is held back by a job; when it is not, everything acknowledged so far was settled."""
+        """The watermark, and whether it is held back by a job; when it is not, everything
+        acknowledged so far was settled.
+        """
         state = await self._state()
-        return Horizon(datetime.fromtimestamp((state.now if state.oldest is None else state.oldest) / 1000, UTC), state.oldest is not None)
+        return Horizon(
+            datetime.fromtimestamp(
+                (state.now if state.oldest is None else state.oldest) / 1000, UTC
+            ),
+            state.oldest is not None,
+        )
 
     async def waiting(self, job_ids: Sequence[str]) -> set[str]:
         """Those of the jobs that are not settled."""
@@ -77,13 +92,21 @@ class Reader:
     async def find(self, project: str, event_id: UUID) -> Event | None:
         """An event that waits, newest first, among the last 200,000 or so.
 
-        Ask the store after this, not before: an event that is settled in between would be in neither.
+        Ask the store after this, not before: an event that is settled in between would be in
+        neither.
         """
         with reaching():
-            ids = [job_id.decode() for job_id in await self._redis.zrevrange(keys.PENDING, 0, FIND_EVENTS)]
+            ids = [
+                job_id.decode()
+                for job_id in await self._redis.zrevrange(keys.PENDING, 0, FIND_EVENTS)
+            ]
             for chunk in _chunks(ids):
                 for found in await self._redis.mget([keys.JOB + job_id for job_id in chunk]):
-                    if found is not None and event_id.bytes in found and (event := _event(found, project, event_id)):
+                    if (
+                        found is not None
+                        and event_id.bytes in found
+                        and (event := _event(found, project, event_id))
+                    ):
                         return event
         return None
 
@@ -92,7 +115,9 @@ class Reader:
         state = await self._state()
         metrics.queue_depth.set({}, state.books.queued)
         metrics.queue_jobs.set({}, state.jobs)
-        metrics.queue_oldest.set({}, 0 if state.oldest is None else max(0, state.now - state.oldest) / 1000)
+        metrics.queue_oldest.set(
+            {}, 0 if state.oldest is None else max(0, state.now - state.oldest) / 1000
+        )
         for account, events in msgspec.structs.asdict(state.books).items():
             metrics.books.set({"account": account}, events)
 
@@ -104,8 +129,12 @@ class Reader:
                 pipe.zcard(keys.PENDING)
                 pipe.hgetall(keys.BOOKS)
                 (seconds, micros), oldest, jobs, accounts = await pipe.execute()
-        books = msgspec.convert({name.decode(): int(events) for name, events in accounts.items()}, Books)
-        return _State(seconds * 1000 + micros // 1000, int(oldest[0][1]) if oldest else None, jobs, books)
+        books = msgspec.convert(
+            {name.decode(): int(events) for name, events in accounts.items()}, Books
+        )
+        return _State(
+            seconds * 1000 + micros // 1000, int(oldest[0][1]) if oldest else None, jobs, books
+        )
 
 
 def _chunks(job_ids: Sequence[str]) -> Iterator[list[str]]:
@@ -132,4 +161,11 @@ def _event(found: bytes, project: str, event_id: UUID) -> Event | None:
         return None
     if not arguments or not isinstance(arguments[0], body.Payload):
         return None
-    return next((event for event in arguments[0].events if event.id == event_id and event.project == project), None)
+    return next(
+        (
+            event
+            for event in arguments[0].events
+            if event.id == event_id and event.project == project
+        ),
+        None,
+    )

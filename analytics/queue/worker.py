@@ -1,7 +1,9 @@
-"""The processor's half: jobs are claimed, stored together and settled, and nothing but a written outcome takes one out of the queue.
+"""The processor's half: jobs are claimed, stored together and settled, and nothing but a written
+outcome takes one out of the queue.
 
-The only file that knows arq. Of its worker it keeps what runs one job; how jobs are found and what becomes of them is ours, because
-arq finishes (deletes) a job after an ordinary exception, a time-out, too many tries, an unknown function or an unreadable body.
+The only file that knows arq. Of its worker it keeps what runs one job; how jobs are found and what
+becomes of them is ours, because arq finishes (deletes) a job after an ordinary exception, a
+time-out, too many tries, an unknown function or an unreadable body.
 """
 
 import asyncio
@@ -33,13 +35,17 @@ Bury = Callable[[str, int, bytes, str, str], Awaitable[None]]
 POLL_SECONDS = 0.025
 IDLE_POLL_SECONDS = 0.1
 IDLE_TURNS = 40
-"""After so many turns that found nothing the queue is polled less often: an idle processor should cost next to nothing."""
+"""After so many turns that found nothing the queue is polled less often: an idle processor should
+cost next to nothing.
+"""
 
 JOBS = 200
 """Jobs in work at once: many more than transactions, so that small ones can be merged."""
 
 AHEAD = 2
-"""Full transactions that the jobs in work may fill: one in the database and one to follow it. What a processor takes beyond that, others cannot."""
+"""Full transactions that the jobs in work may fill: one in the database and one to follow it. What
+a processor takes beyond that, others cannot.
+"""
 
 FINISH_SECONDS = 20.0
 CANCEL_SECONDS = 5.0
@@ -49,17 +55,32 @@ MESSAGE_CHARACTERS = 500
 class Worker:
     """Hands jobs to `store` and settles them by the outcomes it returns.
 
-    `store` gets jobs to commit in one transaction. Whatever it raises, they are tried again, for ever, with growing pauses. It may
-    get a job again that it had committed, and must return the same outcome then.
-    `bury` (job id, events, body, reason, message) keeps a job that cannot be read as a dead letter; it too may be called again.
+    `store` gets jobs to commit in one transaction. Whatever it raises, they are tried again, for
+    ever, with growing pauses. It may get a job again that it had committed, and must return the
+    same outcome then. `bury` (job id, events, body, reason, message) keeps a job that cannot be
+    read as a dead letter; it too may be called again.
     """
 
-    def __init__(self, redis: Redis, settings: Settings, *, store: Store, bury: Bury, crons: Sequence[Cron] = ()) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        settings: Settings,
+        *,
+        store: Store,
+        bury: Bury,
+        crons: Sequence[Cron] = (),
+    ) -> None:
         self._redis = redis
         self._settings = settings
         self._bury = bury
         self._crons = crons
-        self._gatherer = Gatherer(store, self._settle, concurrency=settings.concurrency, batch_size=settings.batch_size, timeout=settings.job_timeout)
+        self._gatherer = Gatherer(
+            store,
+            self._settle,
+            concurrency=settings.concurrency,
+            batch_size=settings.batch_size,
+            timeout=settings.job_timeout,
+        )
         self._token = secrets.token_hex(8)
         self._running: dict[str, float] = {}
         self._settled: set[str] = set()
@@ -67,9 +88,14 @@ class Worker:
         self._wake = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then finish what is in work, within 20 seconds, and give back the rest."""
+        """Work until `stop` is set; then finish what is in work, within 20 seconds, and give back
+        the rest.
+        """
         runner = _Runner(self, self._redis, self._settings.job_timeout)
-        helpers = [asyncio.create_task(keep(self._redis, cron), name=f"cron {cron.name}") for cron in self._crons]
+        helpers = [
+            asyncio.create_task(keep(self._redis, cron), name=f"cron {cron.name}")
+            for cron in self._crons
+        ]
         helpers.append(asyncio.create_task(self._wake_on(stop)))
         failures = idle = 0
         try:
@@ -83,13 +109,21 @@ class Worker:
                 except Exception:  # the worker outlives whatever a turn may meet
                     failures += 1
                     log.exception("a turn of the worker failed")
-                await self._rest(backoff(failures) if failures else POLL_SECONDS if idle < IDLE_TURNS else IDLE_POLL_SECONDS)
+                await self._rest(
+                    backoff(failures)
+                    if failures
+                    else POLL_SECONDS
+                    if idle < IDLE_TURNS
+                    else IDLE_POLL_SECONDS
+                )
         finally:
             await end(helpers)
             await self._finish(runner)
 
     async def _turn(self, runner: "_Runner") -> bool:
-        """Give back what failed, claim what there is room for, and start it. Whether anything is in work."""
+        """Give back what failed, claim what there is room for, and start it. Whether anything is in
+        work.
+        """
         await self._release()
         batch = gather.MAX_EVENTS
         room = AHEAD * batch - sum(min(keys.count(job_id), batch) for job_id in self._running)
@@ -97,7 +131,9 @@ class Worker:
             return True
         deadline = asyncio.get_running_loop().time() + self._settings.job_timeout
         hold = int(runner.in_progress_timeout_s * 1000)
-        claimed = await keys.CLAIM.run(self._redis, self._token, hold, JOBS - len(self._running), room, batch)
+        claimed = await keys.CLAIM.run(
+            self._redis, self._token, hold, JOBS - len(self._running), room, batch
+        )
         for job_id in map(bytes.decode, claimed):
             if job_id in self._running:  # stuck here beyond its claim; its end will give it back
                 continue
@@ -121,17 +157,27 @@ class Worker:
         """One job, as arq runs it. It ends when the job is settled; every other end is a Retry."""
         job_id: str = context["job_id"]
         try:
-            await self._gatherer.hand(Job(job_id, payload.events, payload.replays), self._running[job_id])
+            await self._gatherer.hand(
+                Job(job_id, payload.events, payload.replays), self._running[job_id]
+            )
         except (Exception, asyncio.CancelledError) as error:
             self._again[job_id] = backoff(context["job_try"])
             raise arq.Retry from error
 
     async def _settle(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-        """Write outcomes into the books and forget the jobs. The jobs are committed, so a Redis that is away is waited for."""
+        """Write outcomes into the books and forget the jobs. The jobs are committed, so a Redis
+        that is away is waited for.
+        """
         arguments = [
             part
             for job, outcome in zip(jobs, outcomes, strict=True)
-            for part in (job.id, outcome.stored, outcome.duplicate, outcome.dead_lettered, " ".join(map(str, job.replays)))
+            for part in (
+                job.id,
+                outcome.stored,
+                outcome.duplicate,
+                outcome.dead_lettered,
+                " ".join(map(str, job.replays)),
+            )
         ]
         failures = 0
         while True:
@@ -144,10 +190,14 @@ class Worker:
                 await asyncio.sleep(backoff(failures))
         self._settled.update(job.id for job in jobs if job.id in self._running)
         for name in ("stored", "duplicate", "dead_lettered"):
-            metrics.events_processed.add({"outcome": name}, sum(getattr(outcome, name) for outcome in outcomes))
+            metrics.events_processed.add(
+                {"outcome": name}, sum(getattr(outcome, name) for outcome in outcomes)
+            )
 
     async def bury(self, job_id: str) -> None:
-        """Dead-letter a job that arq gave up: it is gone, cannot be read, or has a function that nobody here knows."""
+        """Dead-letter a job that arq gave up: it is gone, cannot be read, or has a function that
+        nobody here knows.
+        """
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zscore(keys.QUEUE, job_id)
             pipe.get(keys.JOB + job_id)
@@ -178,20 +228,30 @@ class Worker:
         self._wake.set()
 
     async def _release(self) -> None:
-        """Give jobs back, to be claimed again after their pauses. Kept in mind until Redis has answered."""
+        """Give jobs back, to be claimed again after their pauses. Kept in mind until Redis has
+        answered.
+        """
         if self._again:
             given = dict(self._again)
-            await keys.RELEASE.run(self._redis, self._token, *(part for job_id, pause in given.items() for part in (job_id, int(pause * 1000))))
+            await keys.RELEASE.run(
+                self._redis,
+                self._token,
+                *(part for job_id, pause in given.items() for part in (job_id, int(pause * 1000))),
+            )
             for job_id in given:
                 del self._again[job_id]
 
     async def _finish(self, runner: "_Runner") -> None:
-        """Wait for what is in work; give the rest back at once, so that another processor need not wait for the claims to end."""
+        """Wait for what is in work; give the rest back at once, so that another processor need not
+        wait for the claims to end.
+        """
         late = set(runner.tasks.values())
         if late:
             _, late = await asyncio.wait(late, timeout=FINISH_SECONDS)
         if late:
-            log.warning("%d jobs did not end within %s s and are given back", len(late), FINISH_SECONDS)
+            log.warning(
+                "%d jobs did not end within %s s and are given back", len(late), FINISH_SECONDS
+            )
             await self._gatherer.cancel(CANCEL_SECONDS)
             for task in late:
                 task.cancel()
@@ -199,7 +259,9 @@ class Worker:
         try:
             await self._release()
         except (RedisError, OSError) as error:
-            log.warning("jobs in work cannot be given back, their claims will end by themselves: %r", error)
+            log.warning(
+                "jobs in work cannot be given back, their claims will end by themselves: %r", error
+            )
 
 
 class _Runner(arq.Worker):
@@ -233,7 +295,9 @@ class _Runner(arq.Worker):
         task.add_done_callback(end)
 
     async def finish_job(self, *_: object) -> None:
-        """Nothing: a job is out of the queue when it is settled, whatever arq thinks of how it ended."""
+        """Nothing: a job is out of the queue when it is settled, whatever arq thinks of how it
+        ended.
+        """
 
     async def finish_failed_job(self, job_id: str, result_data: bytes | None) -> None:
         """Instead of deleting it."""

@@ -1,4 +1,5 @@
-"""Redis for everything that is not the queue itself: connections, periodic work, salts, the mirror of API keys.
+"""Redis for everything that is not the queue itself: connections, periodic work, salts, the mirror
+of API keys.
 
 `connection.py`  how Redis is reached              `crons.py`       periodic work, once for all processors
 `salts.py`       the salt of each UTC day          `key_mirror.py`  API keys for roles without a database

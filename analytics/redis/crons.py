@@ -1,4 +1,6 @@
-"""Periodic work that one processor does for all: the lock that keeps the others out lives as long as the period."""
+"""Periodic work that one processor does for all: the lock that keeps the others out lives as long
+as the period.
+"""
 
 import asyncio
 import logging
@@ -19,7 +21,9 @@ LOOK_SECONDS = 5.0
 
 
 class Cron(msgspec.Struct, frozen=True):
-    """Work to be done once in `seconds` by some processor, first as soon as one runs; it is cancelled when it takes longer than that."""
+    """Work to be done once in `seconds` by some processor, first as soon as one runs; it is
+    cancelled when it takes longer than that.
+    """
 
     name: str
     seconds: float
@@ -27,7 +31,9 @@ class Cron(msgspec.Struct, frozen=True):
 
 
 async def keep(redis: Redis, cron: Cron) -> None:
-    """Do a cron's work for ever, whenever its lock is free. Failures are logged; the next period is the next try."""
+    """Do a cron's work for ever, whenever its lock is free. Failures are logged; the next period is
+    the next try.
+    """
     while True:
         try:
             if await redis.set(CRON + cron.name, b"1", nx=True, px=int(cron.seconds * 1000)):

@@ -13,10 +13,14 @@ from analytics.projects.key import Key
 from analytics.projects.register import read_keys
 
 KEYS = "analytics:keys"
-"""Redis hash: hex SHA-256 of a key → msgpack Key; the mirror of `api_keys` for roles without a database."""
+"""Redis hash: hex SHA-256 of a key → msgpack Key; the mirror of `api_keys` for roles without a
+database.
+"""
 
 SYNCED = "analytics:keys:synced"
-"""Redis string: when the mirror was last written. Without it, absence from the mirror proves nothing."""
+"""Redis string: when the mirror was last written. Without it, absence from the mirror proves
+nothing.
+"""
 
 _LOCK = 7_021_946_001_377_513
 
@@ -37,19 +41,28 @@ class RedisKeys:
         except (RedisError, OSError, msgspec.DecodeError) as error:
             raise Unavailable("keys cannot be checked: Redis does not answer") from error
         if key is None and not synced:
-            raise Unavailable("keys cannot be checked: their mirror in Redis has not been written yet")
+            raise Unavailable(
+                "keys cannot be checked: their mirror in Redis has not been written yet"
+            )
         return key
 
 
 async def mirror(engine: AsyncEngine, redis: Redis) -> int:
-    """Write all keys to Redis in one step, and return how many. The lock keeps an older reading from undoing a newer one."""
+    """Write all keys to Redis in one step, and return how many. The lock keeps an older reading
+    from undoing a newer one.
+    """
     async with engine.begin() as connection:
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         keys = await read_keys(connection)
         async with redis.pipeline(transaction=True) as pipe:
             pipe.delete(KEYS)
             if keys:
-                pipe.hset(KEYS, mapping={digest.hex(): msgspec.msgpack.encode(key) for digest, key in keys.items()})
+                pipe.hset(
+                    KEYS,
+                    mapping={
+                        digest.hex(): msgspec.msgpack.encode(key) for digest, key in keys.items()
+                    },
+                )
             pipe.set(SYNCED, datetime.now(UTC).isoformat())
             await pipe.execute()
     return len(keys)

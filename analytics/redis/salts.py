@@ -1,4 +1,6 @@
-"""The day's salt, by which visitors without an id are told apart: random, shared by all collectors, gone when its day is over."""
+"""The day's salt, by which visitors without an id are told apart: random, shared by all collectors,
+gone when its day is over.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -21,7 +23,9 @@ BYTES = 32
 class Salts:
     """One salt at a time: with the first request of the next day the old one is forgotten."""
 
-    def __init__(self, redis: Redis, *, fresh: Callable[[int], bytes] = secrets.token_bytes) -> None:
+    def __init__(
+        self, redis: Redis, *, fresh: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
         self._redis = redis
         self._fresh = fresh
         self._day: date | None = None
@@ -45,5 +49,8 @@ class Salts:
             await self._redis.set(name, self._fresh(BYTES), nx=True, exat=int(ends.timestamp()))
             salt: bytes | None = await self._redis.get(name)
         if salt is None:
-            raise Unavailable("the day's salt is gone already: this clock and that of Redis differ", code="no_salt")
+            raise Unavailable(
+                "the day's salt is gone already: this clock and that of Redis differ",
+                code="no_salt",
+            )
         return salt

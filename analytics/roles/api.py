@@ -38,11 +38,23 @@ VARY = "Authorization, X-API-Key, Origin"
 def _response(found: Reply | Stream, headers: Mapping[str, str]) -> Response:
     if isinstance(found, Reply):
         etag = f'"{found.etag}"'
-        about = {"ETag": etag, "Vary": VARY, "Cache-Control": "private, no-cache" if found.max_age is None else f"private, max-age={found.max_age}"}
+        about = {
+            "ETag": etag,
+            "Vary": VARY,
+            "Cache-Control": "private, no-cache"
+            if found.max_age is None
+            else f"private, max-age={found.max_age}",
+        }
         if found.max_age is not None:
             about["X-Accel-Expires"] = str(found.max_age)
-        known = {tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")}
-        return Response(status_code=304, headers=about) if known & {etag, "*"} else Response(found.body, headers=about, media_type=MEDIA_TYPE)
+        known = {
+            tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")
+        }
+        return (
+            Response(status_code=304, headers=about)
+            if known & {etag, "*"}
+            else Response(found.body, headers=about, media_type=MEDIA_TYPE)
+        )
     about = {"Content-Disposition": f'attachment; filename="{found.filename}"'}
     if found.watermark is not None:
         about["X-Watermark"] = found.watermark.isoformat()
@@ -55,11 +67,20 @@ def _route(question: Question) -> Route:
         key: Key = await state.keys.find(needed_token(request.headers))
         authorize(key, "query", origin=request.headers.get("origin"))
         fresh = "no-cache" in request.headers.get("cache-control", "").lower()
-        found = await reply(question, request.scope["query_string"], request.path_params, key, state.sources, fresh=fresh)
+        found = await reply(
+            question,
+            request.scope["query_string"],
+            request.path_params,
+            key,
+            state.sources,
+            fresh=fresh,
+        )
         return _response(found, request.headers)
 
     route = Route(PREFIX + question.path, endpoint, name=question.path.replace(":path", ""))
-    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)  # an id may hold a line break
+    route.path_regex = re.compile(
+        route.path_regex.pattern, re.DOTALL
+    )  # an id may hold a line break
     return route
 
 
@@ -72,7 +93,9 @@ _NAMES: Mapping[object, str] = {route.endpoint: route.name for route in ROUTES}
 
 
 class Measured:
-    """Counts and times each query by endpoint: the path below /api as it was declared, so that its values are bounded."""
+    """Counts and times each query by endpoint: the path below /api as it was declared, so that its
+    values are bounded.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -140,7 +163,14 @@ def app(config: Settings) -> Starlette:
     """The api as an ASGI app."""
     checks = {"database": _database, "redis": _redis}
     routes = [*ROUTES, Route(f"{PREFIX}/openapi.json", _openapi)]
-    return role_app(config, routes, lifespan=_lifespan, checks=checks, gauges=_gauges, middleware=[Middleware(Measured)])
+    return role_app(
+        config,
+        routes,
+        lifespan=_lifespan,
+        checks=checks,
+        gauges=_gauges,
+        middleware=[Middleware(Measured)],
+    )
 
 
 def create() -> Starlette:

@@ -1,4 +1,6 @@
-"""The second half of an event's way: batch → store (rows, rollups, dead letters in one transaction) → publish after commit."""
+"""The second half of an event's way: batch → store (rows, rollups, dead letters in one transaction)
+→ publish after commit.
+"""
 
 import asyncio
 import logging
@@ -29,7 +31,9 @@ OPEN_RETRY_SECONDS = 5.0
 
 
 class Processor:
-    """The worker and the store it feeds, from the first time the database answers until `stop` is set."""
+    """The worker and the store it feeds, from the first time the database answers until `stop` is
+    set.
+    """
 
     def __init__(self, redis: Redis, queue: Queue, config: Settings) -> None:
         self.redis = redis
@@ -57,13 +61,17 @@ class Processor:
         )
         compaction = asyncio.create_task(self._store.compactor.run(), name="compaction")
         try:
-            await Worker(self.redis, self.settings, store=self.write, bury=self._store.bury, crons=crons).run(stop)
+            await Worker(
+                self.redis, self.settings, store=self.write, bury=self._store.bury, crons=crons
+            ).run(stop)
         finally:
             await end([compaction])
             await self._store.close()
 
     async def write(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Commit jobs, then tell whoever watches; what was a duplicate or a dead letter is not shown."""
+        """Commit jobs, then tell whoever watches; what was a duplicate or a dead letter is not
+        shown.
+        """
         written = await self.store.write(jobs)
         await live.publish(self.redis, written.stored)
         return written.outcomes
@@ -128,7 +136,13 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 def app(config: Settings) -> Starlette:
     """The processor: a worker with a health and metrics port."""
-    return role_app(config, (), lifespan=_lifespan, checks={"redis": _redis_check, "database": _database_check}, gauges=_gauges)
+    return role_app(
+        config,
+        (),
+        lifespan=_lifespan,
+        checks={"redis": _redis_check, "database": _database_check},
+        gauges=_gauges,
+    )
 
 
 def create() -> Starlette:

@@ -1,4 +1,6 @@
-"""What an error from the database means: try again, an event that can never be stored, or a schema that is not ours."""
+"""What an error from the database means: try again, an event that can never be stored, or a schema
+that is not ours.
+"""
 
 import logging
 import re
@@ -26,14 +28,18 @@ class Verdict(Enum):
     STALE = "stale"
     """A prepared statement is older than the schema: once more, with a new one."""
     SCHEMA = "schema"
-    """The schema is not the one this release works with, or the error is not one we know: try again, and tell the operator."""
+    """The schema is not the one this release works with, or the error is not one we know: try
+    again, and tell the operator.
+    """
 
 
 POISON = ("22", "23", "54", "21")
 """Data exceptions, violated constraints, exceeded limits, cardinality."""
 
 TRANSIENT = ("08", "40", "53", "55", "57")
-"""Connection, rollback (deadlock, serialisation), resources (disk, connections), locks, intervention (shutdown, cancel)."""
+"""Connection, rollback (deadlock, serialisation), resources (disk, connections), locks,
+intervention (shutdown, cancel).
+"""
 
 READ_ONLY = "25006"
 UNIQUE = "23505"
@@ -69,12 +75,20 @@ def _judge_state(error: asyncpg.PostgresError) -> Verdict:
 
 
 def transient(error: BaseException) -> TransientStoreError:
-    """The error to raise for one that is to be tried again; counts it, and alerts when it will not heal by itself."""
+    """The error to raise for one that is to be tried again; counts it, and alerts when it will not
+    heal by itself.
+    """
     state = (error.sqlstate or "")[:2] if isinstance(error, asyncpg.PostgresError) else "connection"
     metrics.store_retries.inc({"class": state})
     if judge(error) is not Verdict.TRANSIENT:
-        trace = None if isinstance(error, asyncpg.PostgresError) else error  # what the server says needs no traceback of ours
-        log.error("events cannot be stored until this is put right, and wait in the queue meanwhile: %s", describe(error), exc_info=trace)
+        trace = (
+            None if isinstance(error, asyncpg.PostgresError) else error
+        )  # what the server says needs no traceback of ours
+        log.error(
+            "events cannot be stored until this is put right, and wait in the queue meanwhile: %s",
+            describe(error),
+            exc_info=trace,
+        )
     return TransientStoreError(f"the database did not commit: {describe(error)}")
 
 

@@ -1,4 +1,6 @@
-"""The numbers of the stores' advisory locks, in one place so that none is taken twice, and how one is held beyond a transaction."""
+"""The numbers of the stores' advisory locks, in one place so that none is taken twice, and how one
+is held beyond a transaction.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -35,7 +37,9 @@ async def try_alone(connection: asyncpg.Connection, lock: int) -> AsyncIterator[
 
 @contextlib.asynccontextmanager
 async def alone(connection: asyncpg.Connection, lock: int) -> AsyncIterator[None]:
-    """Wait for a lock and hold it; to be taken before a snapshot that must show what its last holder left."""
+    """Wait for a lock and hold it; to be taken before a snapshot that must show what its last
+    holder left.
+    """
     with _ended_in_doubt(connection):
         await connection.execute("SELECT pg_advisory_lock($1)", lock)
     try:
@@ -51,10 +55,11 @@ async def _unlock(connection: asyncpg.Connection, lock: int) -> None:
 
 @contextlib.contextmanager
 def _ended_in_doubt(connection: asyncpg.Connection) -> Iterator[None]:
-    """End a session that broke off, by cancellation or by an error, while it took or gave back a lock.
+    """End a session that broke off, by cancellation or by an error, while it took or gave back a
+    lock.
 
-    Nobody here knows whether the server had done it already, a lock outlives the statement that took it and is not lost by a rollback,
-    and a session that a pool keeps would hold it for days.
+    Nobody here knows whether the server had done it already, a lock outlives the statement that
+    took it and is not lost by a rollback, and a session that a pool keeps would hold it for days.
     """
     try:
         yield

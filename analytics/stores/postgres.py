@@ -1,4 +1,6 @@
-"""The store on PostgreSQL, with or without TimescaleDB: commit jobs, keep the tables in order, say whether all is well."""
+"""The store on PostgreSQL, with or without TimescaleDB: commit jobs, keep the tables in order, say
+whether all is well.
+"""
 
 import asyncio
 import contextlib
@@ -24,7 +26,9 @@ from analytics.stores.writing.recorder import Recorder
 from analytics.stores.writing.transaction import Written
 
 ATTEMPTS = 6
-"""Transactions that one write may take: without care, with new partitions, with care, after a change of the schema, after a twin's commit."""
+"""Transactions that one write may take: without care, with new partitions, with care, after a
+change of the schema, after a twin's commit.
+"""
 
 CHECK_SECONDS = 3.0
 
@@ -42,7 +46,9 @@ class PostgresStore:
 
     @classmethod
     async def open(cls, settings: Settings) -> "PostgresStore":
-        """Connect and find out the layout. Raises TransientStoreError while the database is down or not migrated."""
+        """Connect and find out the layout. Raises TransientStoreError while the database is down or
+        not migrated.
+        """
         pool = await open_pool(settings)
         try:
             async with pool.acquire(timeout=settings.job_timeout * ACQUIRE) as connection:
@@ -61,7 +67,9 @@ class PostgresStore:
             self._pool.terminate()
 
     async def write(self, jobs: Sequence[Job]) -> Written:
-        """Store jobs, all in one transaction. Raises TransientStoreError when they are to be tried again; then nothing has changed."""
+        """Store jobs, all in one transaction. Raises TransientStoreError when they are to be tried
+        again; then nothing has changed.
+        """
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._settings.job_timeout * TRANSACTION):
@@ -80,31 +88,51 @@ class PostgresStore:
             try:
                 async with self._connection() as connection:
                     if roomy:
-                        await self.layout.make_room(connection, [event.timestamp for job in jobs for event in job.events], self._settings)
-                    return await transaction.store(connection, jobs, self._recorder, careful=careful)
+                        await self.layout.make_room(
+                            connection,
+                            [event.timestamp for job in jobs for event in job.events],
+                            self._settings,
+                        )
+                    return await transaction.store(
+                        connection, jobs, self._recorder, careful=careful
+                    )
             except Exception as error:
                 verdict = judge(error)
                 if verdict is Verdict.NO_PARTITION and not roomy:
                     roomy = True
-                elif verdict in (Verdict.NO_PARTITION, Verdict.POISON, Verdict.TWIN) and not careful:
+                elif (
+                    verdict in (Verdict.NO_PARTITION, Verdict.POISON, Verdict.TWIN) and not careful
+                ):
                     roomy = careful = True
                 elif verdict not in (Verdict.STALE, Verdict.TWIN) or attempt == ATTEMPTS:
                     raise transient(error) from error
         raise AssertionError
 
     async def bury(self, job_id: str, n: int, body: bytes, reason: str, message: str) -> None:
-        """Make one dead letter of a job of `n` events that nobody can read; repeated, it changes nothing. Raises TransientStoreError."""
-        values = (dead_letters.clean(job_id, 1000), n, dead_letters.clean(reason, 64), dead_letters.clean(message, dead_letters.MESSAGE_LENGTH), body)
+        """Make one dead letter of a job of `n` events that nobody can read; repeated, it changes
+        nothing. Raises TransientStoreError.
+        """
+        values = (
+            dead_letters.clean(job_id, 1000),
+            n,
+            dead_letters.clean(reason, 64),
+            dead_letters.clean(message, dead_letters.MESSAGE_LENGTH),
+            body,
+        )
         async with self._work() as connection:
             await connection.execute(dead_letters.BURY, *values)
 
     async def sweep(self, waiting: Callable[[list[str]], Awaitable[set[str]]]) -> None:
-        """Forget the recorded jobs of which `waiting`, given their ids, does not return that the queue still holds them."""
+        """Forget the recorded jobs of which `waiting`, given their ids, does not return that the
+        queue still holds them.
+        """
         async with self._work() as connection:
             await stored_jobs.sweep(connection, waiting, self._settings)
 
     async def maintain(self) -> None:
-        """Partitions, policies and the ledger's turn, unless another processor is at it. Raises TransientStoreError."""
+        """Partitions, policies and the ledger's turn, unless another processor is at it. Raises
+        TransientStoreError.
+        """
         async with self._work() as connection, try_alone(connection, UPKEEP) as mine:
             if mine:
                 await self._forget(connection)
@@ -113,14 +141,18 @@ class PostgresStore:
                 await self._tend(connection)
 
     async def _forget(self, connection: asyncpg.Connection) -> None:
-        """Let rollups go before the raw rows that they were made from, so that no answer is made of what is no longer there."""
+        """Let rollups go before the raw rows that they were made from, so that no answer is made of
+        what is no longer there.
+        """
         horizon = await self.layout.horizon(connection, self._settings)
         if horizon is not None:
             async with alone(connection, COMPACTION):
                 await coverage.forget(connection, horizon)
 
     async def _tend(self, connection: asyncpg.Connection) -> None:
-        """Bring rollups of what is over to few rows, read again what somebody changed without a delta, and pack days that are over."""
+        """Bring rollups of what is over to few rows, read again what somebody changed without a
+        delta, and pack days that are over.
+        """
         more = True
         while more:
             async with alone(connection, COMPACTION):
@@ -129,12 +161,16 @@ class PostgresStore:
         await packing.pack_days(connection)
 
     async def compact(self) -> int:
-        """Take up deltas, unless another processor is at it; how many events they were. Raises TransientStoreError."""
+        """Take up deltas, unless another processor is at it; how many events they were. Raises
+        TransientStoreError.
+        """
         async with self._work() as connection, try_alone(connection, COMPACTION) as mine:
             return await compaction.compact(connection) if mine else 0
 
     async def check(self) -> str:
-        """ok, or Unavailable with the reason: the database does not answer, or its schema is older than this release."""
+        """ok, or Unavailable with the reason: the database does not answer, or its schema is older
+        than this release.
+        """
         try:
             async with asyncio.timeout(CHECK_SECONDS), self._connection() as connection:
                 found = await schema.version(connection)
@@ -142,7 +178,9 @@ class PostgresStore:
             raise Unavailable(f"the database does not answer: {describe(error)}") from error
         wanted = schema.head()
         if found is None or found < wanted:
-            raise Unavailable(f"the schema is at {found or 'nothing'} and this release needs {wanted}: run `analytics migrate`")
+            raise Unavailable(
+                f"the schema is at {found or 'nothing'} and this release needs {wanted}: run `analytics migrate`"
+            )
         return "ok"
 
     @contextlib.asynccontextmanager

@@ -1,4 +1,6 @@
-"""Bring a database's schema to this release's: Alembic, found in a checkout or in an installed package, run by one migrator at a time."""
+"""Bring a database's schema to this release's: Alembic, found in a checkout or in an installed
+package, run by one migrator at a time.
+"""
 
 import asyncio
 import re
@@ -36,15 +38,23 @@ def scripts() -> Path:
 
 
 def head() -> str:
-    """The newest revision of this release, read from the file names (`0001_….py`) so that Alembic need not be imported."""
-    return max(match[1] for path in (scripts() / "versions").iterdir() if (match := re.match(r"(\d{4})_.*\.py$", path.name)))
+    """The newest revision of this release, read from the file names (`0001_….py`) so that Alembic
+    need not be imported.
+    """
+    return max(
+        match[1]
+        for path in (scripts() / "versions").iterdir()
+        if (match := re.match(r"(\d{4})_.*\.py$", path.name))
+    )
 
 
 def migrate(database_url: str, settings: Settings) -> Migration:
-    """Upgrade to head unless the schema is there already (or ahead: a newer release runs beside this one).
+    """Upgrade to head unless the schema is there already (or ahead: a newer release runs beside
+    this one).
 
-    May be called anywhere, from an event loop's thread too, which it then blocks. Replicas may call it at once: one runs, the others
-    wait for it and find nothing to do. Raises CommandError, in one line that says what went wrong.
+    May be called anywhere, from an event loop's thread too, which it then blocks. Replicas may call
+    it at once: one runs, the others wait for it and find nothing to do. Raises CommandError, in one
+    line that says what went wrong.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_migrate, database_url, settings).result()
@@ -59,7 +69,9 @@ def _migrate(database_url: str, settings: Settings) -> Migration:
         before = _upgrade(database_url)
         asyncio.run(_maintain(database_url, settings))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise CommandError(f"the database could not be migrated: {describe(error)}; `analytics doctor` tells whether it can be reached") from error
+        raise CommandError(
+            f"the database could not be migrated: {describe(error)}; `analytics doctor` tells whether it can be reached"
+        ) from error
     return Migration(before, target)
 
 

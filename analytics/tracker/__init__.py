@@ -1,4 +1,6 @@
-"""The browser tracker: `tracker.js` is its source, `tracker.min.js` what pages load, made of it by `make tracker`."""
+"""The browser tracker: `tracker.js` is its source, `tracker.min.js` what pages load, made of it by
+`make tracker`.
+"""
 
 from importlib.resources import files
 

@@ -1,4 +1,6 @@
-"""One deployed platform for all tests that only use it: roles, nginx, and a short load that leaves something of everything."""
+"""One deployed platform for all tests that only use it: roles, nginx, and a short load that leaves
+something of everything.
+"""
 
 import contextlib
 import os
@@ -20,11 +22,19 @@ from tests.faults.platform import API_KEY, wait_for
 
 KEY = {"X-API-Key": API_KEY}
 
-# these take minutes, and belong to `make check-deploy`; the others read files, and run with all tests
+# these take minutes, and belong to `make check-deploy`; the others read files, and run with all
+# tests
 collect_ignore = (
     []
     if os.environ.get("CHECK_DEPLOY")
-    else ["test_backup.py", "test_dashboards.py", "test_front.py", "test_image.py", "test_nginx_rules.py", "test_upgrade.py"]
+    else [
+        "test_backup.py",
+        "test_dashboards.py",
+        "test_front.py",
+        "test_image.py",
+        "test_nginx_rules.py",
+        "test_upgrade.py",
+    ]
 )
 
 
@@ -35,12 +45,23 @@ def deployed() -> Iterator[Deployed]:
         folder = Path(name)
         folder.chmod(0o711)
         with Deployed(folder) as platform:
-            for role in ("collector", "collector", "processor", "api", "api", "realtime", "realtime"):
+            for role in (
+                "collector",
+                "collector",
+                "processor",
+                "api",
+                "api",
+                "realtime",
+                "realtime",
+            ):
                 platform.role(role, wait=False)
             for started in platform.roles:
                 started.wait_until_healthy()
             (folder / "nginx").mkdir(mode=0o711)
-            with Front(folder / "nginx", {role: platform.ports(role) for role in ("collector", "api", "realtime")}) as platform.front:
+            with Front(
+                folder / "nginx",
+                {role: platform.ports(role) for role in ("collector", "api", "realtime")},
+            ) as platform.front:
                 yield platform
 
 
@@ -66,7 +87,11 @@ def events(n: int, **more: object) -> list[dict[str, object]]:
 @contextlib.contextmanager
 def watch(front: Front) -> Iterator[Listener]:
     """A WebSocket through nginx that is subscribed to all events."""
-    with Listener(f"wss://127.0.0.1:{front.port}/realtime", front.context, {"Authorization": f"Bearer {API_KEY}"}) as listener:
+    with Listener(
+        f"wss://127.0.0.1:{front.port}/realtime",
+        front.context,
+        {"Authorization": f"Bearer {API_KEY}"},
+    ) as listener:
         listener.send({"type": "subscribe", "id": "a", "channel": "events"})
         told = listener.receive()
         assert told["type"] == "subscribed", told
@@ -75,11 +100,19 @@ def watch(front: Front) -> Iterator[Listener]:
 
 @pytest.fixture(scope="session")
 def loaded(deployed: Deployed) -> Deployed:
-    """After a short load: events stored and refused, a visitor who logged in, questions answered, a live listener told."""
+    """After a short load: events stored and refused, a visitor who logged in, questions answered, a
+    live listener told.
+    """
     with deployed.front.client(KEY) as client, watch(deployed.front) as listener:
         for _ in range(20):
             send(client, events(10))
-        send(client, [*events(1, session_id="visitor", user_id=None), *events(1, user_id="u0", metadata={"$anonymous_id": "visitor"})])
+        send(
+            client,
+            [
+                *events(1, session_id="visitor", user_id=None),
+                *events(1, user_id="u0", metadata={"$anonymous_id": "visitor"}),
+            ],
+        )
         assert send(client, [*events(1), {"session_id": "s"}])["rejected"]
         for path in ("/api/trends", "/api/events", "/api/live", "/api/trends?nonsense=1"):
             client.get(path)
@@ -89,7 +122,9 @@ def loaded(deployed: Deployed) -> Deployed:
 
 
 def send(client: httpx2.Client, batch: list[dict[str, object]]) -> dict[str, object]:
-    """POST /collect until it is acknowledged, as an SDK does: what broke off on the way is sent again with the same ids."""
+    """POST /collect until it is acknowledged, as an SDK does: what broke off on the way is sent
+    again with the same ids.
+    """
     end = time.monotonic() + 60
     while True:
         assert time.monotonic() < end, "no acknowledgement in a minute"

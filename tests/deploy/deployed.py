@@ -1,4 +1,6 @@
-"""A platform as docs/operations sets it up: database accounts with least rights, two of each role that the world reaches, nginx before them."""
+"""A platform as docs/operations sets it up: database accounts with least rights, two of each role
+that the world reaches, nginx before them.
+"""
 
 import os
 import subprocess
@@ -33,7 +35,10 @@ class Deployed(Platform):
         create_database(self.postgres, "analytics")
         self.database_url = self.postgres.url("analytics")
         self.apply_roles()
-        self.environment |= {"REDIS_URL": self.valkey.url, "DATABASE_URL": self.url_of("analytics", OWNER)}
+        self.environment |= {
+            "REDIS_URL": self.valkey.url,
+            "DATABASE_URL": self.url_of("analytics", OWNER),
+        }
 
     def _start(self) -> None:
         self.start_servers()
@@ -42,19 +47,40 @@ class Deployed(Platform):
     def apply_roles(self) -> None:
         """docs/operations/roles.sql, as an operator runs it."""
         env = {**os.environ, "OWNER_PASSWORD": OWNER, "READER_PASSWORD": READER}
-        run(self.postgres.program("psql"), "-q", "-d", self.database_url, "-f", ROOT / "docs/operations/roles.sql", env=env)
+        run(
+            self.postgres.program("psql"),
+            "-q",
+            "-d",
+            self.database_url,
+            "-f",
+            ROOT / "docs/operations/roles.sql",
+            env=env,
+        )
 
     def migrate(self, cwd: Path = ROOT) -> None:
-        subprocess.run([sys.executable, "-m", "analytics", "migrate"], cwd=cwd, env=self.environment, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "analytics", "migrate"],
+            cwd=cwd,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+        )
 
     def url_of(self, account: str, password: str) -> str:
         return f"postgresql://{account}:{password}@127.0.0.1:{self.postgres.port}/analytics"
 
     def role(self, name: str, *, wait: bool = True, program: tuple[str, ...] | None = None) -> Role:
-        """A role with the account that it gets: an owner's for the processor, a reader's for the api, none for the others."""
+        """A role with the account that it gets: an owner's for the processor, a reader's for the
+        api, none for the others.
+        """
         before = self.environment
-        url = {"processor": self.url_of("analytics", OWNER), "api": self.url_of("analytics_reader", READER)}.get(name)
-        self.environment = {key: value for key, value in before.items() if key != "DATABASE_URL"} | ({"DATABASE_URL": url} if url else {})
+        url = {
+            "processor": self.url_of("analytics", OWNER),
+            "api": self.url_of("analytics_reader", READER),
+        }.get(name)
+        self.environment = {
+            key: value for key, value in before.items() if key != "DATABASE_URL"
+        } | ({"DATABASE_URL": url} if url else {})
         try:
             return super().role(name, wait=wait, program=program)
         finally:

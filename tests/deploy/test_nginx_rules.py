@@ -1,4 +1,6 @@
-"""What nginx lets through, what it refuses and what it tells the roles, with the shipped files and a recorder behind them."""
+"""What nginx lets through, what it refuses and what it tells the roles, with the shipped files and
+a recorder behind them.
+"""
 
 import contextlib
 import json
@@ -24,7 +26,9 @@ def front(**options: str) -> Iterator[tuple[Front, Recorder]]:
     with tempfile.TemporaryDirectory(prefix="analytics-nginx-") as name, Recorder() as recorder:
         folder = Path(name)
         folder.chmod(0o711)
-        with Front(folder, {role: [recorder.port] for role in ("collector", "api", "realtime")}, **options) as running:
+        with Front(
+            folder, {role: [recorder.port] for role in ("collector", "api", "realtime")}, **options
+        ) as running:
             yield running, recorder
 
 
@@ -42,10 +46,15 @@ def nginx(both: tuple[Front, Recorder]) -> Front:
 
 def raw(nginx: Front, request: str) -> bytes:
     """The answer to a request that no HTTP client would send."""
-    with socket.create_connection(("127.0.0.1", nginx.port), 10) as plain, nginx.context.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
+    with (
+        socket.create_connection(("127.0.0.1", nginx.port), 10) as plain,
+        nginx.context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+    ):
         tls.sendall(request.replace("\n", "\r\n").encode())
         answer = b""
-        while not (length := re.search(rb"(?is)content-length: (\d+).*?\r\n\r\n", answer)) or len(answer) < length.end() + int(length[1]):
+        while not (length := re.search(rb"(?is)content-length: (\d+).*?\r\n\r\n", answer)) or len(
+            answer
+        ) < length.end() + int(length[1]):
             part = tls.recv(4096)
             assert part, answer
             answer += part
@@ -53,7 +62,18 @@ def raw(nginx: Front, request: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "path", ["/collect", "/collect.gif", "/v1/batch", "/api/event", "/api/send", "/batch/", "/api/trends", "/api/users/ada", "/realtime/events"]
+    "path",
+    [
+        "/collect",
+        "/collect.gif",
+        "/v1/batch",
+        "/api/event",
+        "/api/send",
+        "/batch/",
+        "/api/trends",
+        "/api/users/ada",
+        "/realtime/events",
+    ],
 )
 def test_what_clients_need_is_reachable(nginx: Front, path: str) -> None:
     with nginx.client() as client:
@@ -61,8 +81,14 @@ def test_what_clients_need_is_reachable(nginx: Front, path: str) -> None:
 
 
 def test_every_path_of_the_collector_leads_to_it_and_to_no_other_role() -> None:
-    paths = {path for protocol in PROTOCOLS for path in (*protocol.routes, *protocol.stubs)} | {"/tracker.js"}
-    with tempfile.TemporaryDirectory(prefix="analytics-nginx-") as name, Recorder() as collector, Recorder() as other:
+    paths = {path for protocol in PROTOCOLS for path in (*protocol.routes, *protocol.stubs)} | {
+        "/tracker.js"
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="analytics-nginx-") as name,
+        Recorder() as collector,
+        Recorder() as other,
+    ):
         folder = Path(name)
         folder.chmod(0o711)
         ports = {"collector": [collector.port], "api": [other.port], "realtime": [other.port]}
@@ -73,14 +99,25 @@ def test_every_path_of_the_collector_leads_to_it_and_to_no_other_role() -> None:
         assert (collector.requests, other.requests) == (len(paths), 0)
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/collect/../metrics", "/collect%2f..%2fmetrics", "/api/..//metrics", "/%6detrics"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics",
+        "/collect/../metrics",
+        "/collect%2f..%2fmetrics",
+        "/api/..//metrics",
+        "/%6detrics",
+    ],
+)
 def test_metrics_are_refused_however_they_are_spelled(nginx: Front, path: str) -> None:
     answer = raw(nginx, f"GET {path} HTTP/1.1\nHost: {HOST}\nConnection: close\n\n")
     assert answer.startswith(b"HTTP/1.1 403"), answer
     assert b'"code": "forbidden"' in answer
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/health/live", "/metrics/", "/api", "/robots.txt"])
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/health/live", "/metrics/", "/api", "/robots.txt"]
+)
 def test_what_is_not_named_does_not_exist(nginx: Front, path: str) -> None:
     with nginx.client() as client:
         answer = client.get(path)
@@ -89,7 +126,9 @@ def test_what_is_not_named_does_not_exist(nginx: Front, path: str) -> None:
 
 def test_a_body_of_one_megabyte_passes_and_a_byte_more_does_not(nginx: Front) -> None:
     with nginx.client() as client:
-        assert client.post("/collect", content=b"x" * 1_048_576).status_code == 501  # the recorder's word for a POST
+        assert (
+            client.post("/collect", content=b"x" * 1_048_576).status_code == 501
+        )  # the recorder's word for a POST
         answer = client.post("/collect", content=b"x" * 1_048_577)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
@@ -114,7 +153,9 @@ def test_a_forged_address_is_overwritten(nginx: Front) -> None:
         "X-Forwarded-Proto": "gopher",
     }
     with nginx.client(forged) as client:
-        told = {name.lower(): value for name, value in client.get("/collect").json()["headers"].items()}
+        told = {
+            name.lower(): value for name, value in client.get("/collect").json()["headers"].items()
+        }
     assert told["x-forwarded-for"] == told["x-real-ip"] == "127.0.0.1"
     assert (told["x-forwarded-host"], told["x-forwarded-proto"]) == (HOST, "https")
     assert "forwarded" not in told
@@ -127,12 +168,22 @@ def test_a_server_that_speaks_plausible_may_name_its_visitor(nginx: Front) -> No
 
 
 def test_a_trusted_proxy_is_believed_as_far_as_it_is_trusted() -> None:
-    with front(trusted="127.0.0.1") as (nginx, _), nginx.client({"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}) as client:
+    with (
+        front(trusted="127.0.0.1") as (nginx, _),
+        nginx.client({"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}) as client,
+    ):
         assert client.get("/collect").json()["headers"]["X-Forwarded-For"] == "198.51.100.7"
 
 
 @pytest.mark.parametrize(
-    ("asked", "passed"), [("websocket", "websocket"), ("WebSocket", "websocket"), ("h2c", None), ("h2c, websocket", None), ("TLS/1.2", None)]
+    ("asked", "passed"),
+    [
+        ("websocket", "websocket"),
+        ("WebSocket", "websocket"),
+        ("h2c", None),
+        ("h2c, websocket", None),
+        ("TLS/1.2", None),
+    ],
 )
 def test_only_a_websocket_may_leave_http(nginx: Front, asked: str, passed: str | None) -> None:
     for path in ("/realtime", "/collect", "/api/trends"):
@@ -148,7 +199,9 @@ def test_a_cached_answer_is_for_the_key_that_asked(both: tuple[Front, Recorder])
     with nginx.client() as client:
 
         def ask(**headers: str) -> tuple[str, int]:
-            answer = client.get(QUESTION, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            answer = client.get(
+                QUESTION, headers={name.replace("_", "-"): value for name, value in headers.items()}
+            )
             return answer.headers["x-cache-status"], answer.json()["number"]
 
         missed, first = ask(X_API_Key="one")
@@ -193,11 +246,18 @@ def test_without_a_replica_the_answer_is_json_and_says_when_to_come_again() -> N
         recorder.end()
         with nginx.client() as client:
             answer = client.post("/collect", content=b"{}")
-    assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (502, "unavailable", "5")
+    assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (
+        502,
+        "unavailable",
+        "5",
+    )
 
 
 def test_a_length_and_chunks_at_once_are_refused(nginx: Front) -> None:
-    answer = raw(nginx, f"POST /collect HTTP/1.1\nHost: {HOST}\nContent-Length: 3\nTransfer-Encoding: chunked\n\n0\n\n")
+    answer = raw(
+        nginx,
+        f"POST /collect HTTP/1.1\nHost: {HOST}\nContent-Length: 3\nTransfer-Encoding: chunked\n\n0\n\n",
+    )
     assert answer.startswith(b"HTTP/1.1 400"), answer
 
 
@@ -206,7 +266,10 @@ def test_old_tls_is_refused(nginx: Front) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("AES128-SHA256")  # without forward secrecy
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with socket.create_connection(("127.0.0.1", nginx.port), 10) as plain, pytest.raises(ssl.SSLError):
+    with (
+        socket.create_connection(("127.0.0.1", nginx.port), 10) as plain,
+        pytest.raises(ssl.SSLError),
+    ):
         context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
@@ -227,11 +290,19 @@ def test_neither_keys_nor_addresses_nor_people_are_logged(nginx: Front) -> None:
 
 
 def test_a_static_analyser_finds_no_hole() -> None:
-    """Passed over: buffering, which the guide wants off for short answers, and names that are looked up once, as upstreams.conf says."""
+    """Passed over: buffering, which the guide wants off for short answers, and names that are
+    looked up once, as upstreams.conf says.
+    """
     with tempfile.TemporaryDirectory(prefix="analytics-nginx-") as name:
         nginx = Front(Path(name), {})
         nginx.write()
-        run(find("gixy"), "-l", "--skips", "proxy_buffering_off,stale_dns_cache", nginx.folder / "nginx.conf")
+        run(
+            find("gixy"),
+            "-l",
+            "--skips",
+            "proxy_buffering_off,stale_dns_cache",
+            nginx.folder / "nginx.conf",
+        )
 
 
 def test_every_file_is_included() -> None:

@@ -1,4 +1,6 @@
-"""An upgrade under load: of the roles, as docs/operations/upgrade.md says (migrate first, then new beside old, then old away), and of the tables."""
+"""An upgrade under load: of the roles, as docs/operations/upgrade.md says (migrate first, then new
+beside old, then old away), and of the tables.
+"""
 
 import io
 import signal
@@ -21,11 +23,15 @@ REVISIONS = sorted(path.name[:4] for path in (ROOT / VERSIONS).glob("[0-9]*.py")
 
 
 def git(*words: str) -> bytes:
-    return subprocess.run([find("git"), "-c", "safe.directory=*", *words], cwd=ROOT, capture_output=True, check=True).stdout
+    return subprocess.run(
+        [find("git"), "-c", "safe.directory=*", *words], cwd=ROOT, capture_output=True, check=True
+    ).stdout
 
 
 def release_before() -> str:
-    """The last commit whose schema is older than ours; where there has been only one schema, the last commit."""
+    """The last commit whose schema is older than ours; where there has been only one schema, the
+    last commit.
+    """
     ours = {path.name for path in (ROOT / VERSIONS).glob("*.py")}
     for commit in git("rev-list", "--max-count=500", "HEAD").decode().split():
         files = git("ls-tree", "-r", "--name-only", commit, VERSIONS, NEEDED).decode().split()
@@ -40,15 +46,22 @@ def test_an_upgrade_under_load_loses_nothing_and_counts_nothing_twice() -> None:
         folder = Path(name)
         folder.chmod(0o711)
         old = folder / "old"
-        with tarfile.open(fileobj=io.BytesIO(git("archive", release_before(), "analytics", "alembic"))) as tree:
+        with tarfile.open(
+            fileobj=io.BytesIO(git("archive", release_before(), "analytics", "alembic"))
+        ) as tree:
             tree.extractall(old, filter="data")
 
         def of_old(role: str) -> tuple[str, ...]:
             begin = "import runpy; runpy.run_module('analytics', run_name='__main__')"
-            return ("-c", f"import sys; sys.path[0] = {str(old)!r}; sys.argv = ['analytics', 'run', '--role={role}']; {begin}")
+            return (
+                "-c",
+                f"import sys; sys.path[0] = {str(old)!r}; sys.argv = ['analytics', 'run', '--role={role}']; {begin}",
+            )
 
         with Deployed(folder, release=old) as platform:
-            before = [platform.role(role, program=of_old(role)) for role in ("collector", "processor")]
+            before = [
+                platform.role(role, program=of_old(role)) for role in ("collector", "processor")
+            ]
             first, second = before[0], platform.role("collector", program=of_old("collector"))
             with Load(first, second) as load:
                 load.wait_for_more(200)
@@ -71,7 +84,9 @@ def test_an_upgrade_under_load_loses_nothing_and_counts_nothing_twice() -> None:
 
 @pytest.mark.parametrize("older", REVISIONS[:-1])
 def test_tables_of_an_older_schema_are_migrated_under_load_and_nothing_is_lost(older: str) -> None:
-    """The roles are there before the tables that they need: what comes meanwhile waits in the queue, and is stored beside what was there."""
+    """The roles are there before the tables that they need: what comes meanwhile waits in the
+    queue, and is stored beside what was there.
+    """
     with tempfile.TemporaryDirectory(prefix="analytics-upgrade-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -87,7 +102,9 @@ def test_tables_of_an_older_schema_are_migrated_under_load_and_nothing_is_lost(o
                 load.wait_for_more(200)
                 assert (revision(platform), platform.books()["stored"]) == (older, before)
                 platform.migrate()
-                wait_for(lambda: platform.books()["stored"] > before, "events stored in the new tables")
+                wait_for(
+                    lambda: platform.books()["stored"] > before, "events stored in the new tables"
+                )
                 load.wait_for_more(100)
             assert revision(platform) == REVISIONS[-1]
             wait_for(platform.drained, "an empty queue")

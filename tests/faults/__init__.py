@@ -1,1 +1,3 @@
-"""Faults, each a test named as a sentence: real servers, real roles as processes, a client that journals every answer."""
+"""Faults, each a test named as a sentence: real servers, real roles as processes, a client that
+journals every answer.
+"""

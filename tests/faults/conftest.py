@@ -29,7 +29,9 @@ def template(server_folder: Path) -> Path:
 
 @pytest.fixture
 def make_platform(template: Path, request: pytest.FixtureRequest) -> Iterator[MakePlatform]:
-    """Makes the test's platform, not started yet; what it measured is recorded and all of it is ended after the test."""
+    """Makes the test's platform, not started yet; what it measured is recorded and all of it is
+    ended after the test.
+    """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="analytics-fault-")))
         folder.chmod(0o711)
@@ -37,7 +39,11 @@ def make_platform(template: Path, request: pytest.FixtureRequest) -> Iterator[Ma
         def make(**environment: str) -> Platform:
             made = Platform(folder, **environment)
             made.template = template
-            stack.callback(lambda: request.node.user_properties.append(("figures", msgspec.to_builtins(made.figures))))
+            stack.callback(
+                lambda: request.node.user_properties.append(
+                    ("figures", msgspec.to_builtins(made.figures))
+                )
+            )
             stack.callback(made.__exit__)
             return made
 

@@ -1,4 +1,6 @@
-"""A processor that is killed between the commit of its first batch and telling the queue: run as a program by the fault tests."""
+"""A processor that is killed between the commit of its first batch and telling the queue: run as a
+program by the fault tests.
+"""
 
 import os
 import signal

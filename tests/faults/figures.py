@@ -1,4 +1,6 @@
-"""What a fault cost, as measured; and how long the tests are: short in the ordinary suite, at full length in `make proof`."""
+"""What a fault cost, as measured; and how long the tests are: short in the ordinary suite, at full
+length in `make proof`.
+"""
 
 import os
 
@@ -13,7 +15,9 @@ def often(full: int, short: int) -> int:
 
 
 class Figures(msgspec.Struct):
-    """Of one test. Events by the load client's journal, or by the books where there is none; recovery in seconds, the longest."""
+    """Of one test. Events by the load client's journal, or by the books where there is none;
+    recovery in seconds, the longest.
+    """
 
     acknowledged: int = 0
     lost: int = 0

@@ -1,4 +1,6 @@
-"""A load client that journals every id that was acknowledged and every answer that was not; and the audit of what became of them."""
+"""A load client that journals every id that was acknowledged and every answer that was not; and the
+audit of what became of them.
+"""
 
 import asyncio
 import http.client
@@ -74,16 +76,33 @@ def smuggle(platform: Platform, packed: bytes, events: int, *, job: bytes | None
 
     async def enqueue() -> None:
         async with Redis.from_url(platform.valkey.url) as redis:
-            assert await keys.ENQUEUE.run(redis, "", 1, keys.job_id(events), events, job or body.write(packed)) == events
+            assert (
+                await keys.ENQUEUE.run(
+                    redis, "", 1, keys.job_id(events), events, job or body.write(packed)
+                )
+                == events
+            )
 
     asyncio.run(enqueue())
 
 
 class Load:
-    """Threads that send batches with ids of their own and resend each, unchanged, until it is acknowledged, as an SDK does."""
+    """Threads that send batches with ids of their own and resend each, unchanged, until it is
+    acknowledged, as an SDK does.
+    """
 
-    def __init__(self, *roles: Role, threads: int = 4, batch: int = 20, seed: int = 1, pause: float = 0.0, **extra: Any) -> None:
-        """`pause` seconds between a thread's batches, at random around it; `extra` fields stand in every event."""
+    def __init__(
+        self,
+        *roles: Role,
+        threads: int = 4,
+        batch: int = 20,
+        seed: int = 1,
+        pause: float = 0.0,
+        **extra: Any,
+    ) -> None:
+        """`pause` seconds between a thread's batches, at random around it; `extra` fields stand in
+        every event.
+        """
         self.ports = [role.port for role in roles]
         self.batch = batch
         self.pause = pause
@@ -93,7 +112,10 @@ class Load:
         self.unclear: list[tuple[int, bytes]] = []
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._send, args=(random.Random(seed + n),), daemon=True) for n in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._send, args=(random.Random(seed + n),), daemon=True)
+            for n in range(threads)
+        ]
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -111,7 +133,9 @@ class Load:
         target = len(self.acknowledged) + events
         end = time.monotonic() + 120
         while len(self.acknowledged) < target:
-            assert time.monotonic() < end, f"no more events are acknowledged; answers so far: {self.answers}"
+            assert time.monotonic() < end, (
+                f"no more events are acknowledged; answers so far: {self.answers}"
+            )
             time.sleep(0.02)
 
     def _send(self, dice: random.Random) -> None:
@@ -142,21 +166,27 @@ class Load:
 
 
 def audit(platform: Platform, load: Load) -> None:
-    """After the drain: every acknowledged event is stored exactly once, rollups equal raw counts, the books balance."""
+    """After the drain: every acknowledged event is stored exactly once, rollups equal raw counts,
+    the books balance.
+    """
     figures = platform.figures
     figures.acknowledged = len(load.acknowledged)
     stored = Counter(platform.sql("select id from raw_events").split())
     dead = set(platform.sql("select event_id from dead_letters where event_id is not null").split())
     lost = [id_ for id_ in load.acknowledged if id_ not in stored and id_ not in dead]
     figures.lost, figures.duplicated = len(lost), sum(n - 1 for n in stored.values())
-    assert not lost, f"{len(lost)} of {len(load.acknowledged)} acknowledged events are lost, e.g. {lost[:3]}"
+    assert not lost, (
+        f"{len(lost)} of {len(load.acknowledged)} acknowledged events are lost, e.g. {lost[:3]}"
+    )
     assert not figures.duplicated, "an event is stored twice"
     assert not load.unclear, f"answers without code and message: {load.unclear[:3]}"
     check_books(platform)
 
 
 def settled(platform: Platform, load: Load, processor: Role) -> None:
-    """Wait until the queue has drained; the processor lives through it all, and the books are audited."""
+    """Wait until the queue has drained; the processor lives through it all, and the books are
+    audited.
+    """
     wait_for(platform.drained, "the queue to drain", 180)
     assert processor.process is not None
     assert processor.process.poll() is None, "the processor ended"
@@ -168,21 +198,30 @@ def check_books(platform: Platform) -> None:
     books = platform.books()
     figures = platform.figures
     figures.acknowledged = figures.acknowledged or books["accepted"]
-    assert books["accepted"] == books["stored"] + books["duplicate"] + books["dead_lettered"] + books["queued"], books
+    assert (
+        books["accepted"]
+        == books["stored"] + books["duplicate"] + books["dead_lettered"] + books["queued"]
+    ), books
     assert books["queued"] == 0, books
     assert books["stored"] == int(platform.sql("select count(*) from raw_events")), books
-    assert books["dead_lettered"] == int(platform.sql("select coalesce(sum(events), 0) from dead_letters")), books
+    assert books["dead_lettered"] == int(
+        platform.sql("select coalesce(sum(events), 0) from dead_letters")
+    ), books
     raw = "select project, (timestamp at time zone 'UTC')::date, count(*) from raw_events group by 1, 2 order by 1, 2"
     rollup = "select project, date, value from daily_metrics where metric_name = 'events' and dimension_key = '' and dimension_value = '' order by 1, 2"
     assert platform.sql(rollup) == platform.sql(raw)
-    days = platform.sql("select count(distinct (project, (timestamp at time zone 'UTC')::date)) from raw_events")
+    days = platform.sql(
+        "select count(distinct (project, (timestamp at time zone 'UTC')::date)) from raw_events"
+    )
     assert platform.run("verify").strip() == f"verified days: {days}"
     twice = platform.sql("select count(*) - count(distinct (project, id)) from raw_events")
     assert twice == "0"
 
 
 def recovered(platform: Platform, load: Load) -> None:
-    """Wait, from the end of a fault, until events are acknowledged and stored again, and note how long that took."""
+    """Wait, from the end of a fault, until events are acknowledged and stored again, and note how
+    long that took.
+    """
     began, before = time.monotonic(), platform.books()["stored"]
     load.wait_for_more(1)
     wait_for(lambda: platform.books()["stored"] > before, "events to be stored again", 120)

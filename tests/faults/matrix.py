@@ -1,4 +1,6 @@
-"""The faults we promise to survive, by number: what each is, what is done, and the tests that do it."""
+"""The faults we promise to survive, by number: what each is, what is done, and the tests that do
+it.
+"""
 
 from typing import NamedTuple
 
@@ -18,9 +20,15 @@ _CRASHES, _REDIS, _POSTGRES, _REPEATS = (
     "faults/test_postgres.py::test_",
     "faults/test_repeats.py::test_",
 )
-_READERS, _SHUTDOWN, _ROLLING = "faults/test_readers.py::test_", "faults/test_shutdown.py::test_", "faults/test_rolling.py::test_"
+_READERS, _SHUTDOWN, _ROLLING = (
+    "faults/test_readers.py::test_",
+    "faults/test_shutdown.py::test_",
+    "faults/test_rolling.py::test_",
+)
 _DOWN = f"{_CRASHES}a_server_that_is_down_for_a_while_costs_nothing_acknowledged"
-_KILLS = f"{_CRASHES}twenty_kills_three_redis_restarts_and_one_of_postgres_lose_and_duplicate_nothing"
+_KILLS = (
+    f"{_CRASHES}twenty_kills_three_redis_restarts_and_one_of_postgres_lose_and_duplicate_nothing"
+)
 _MODEL = "faults/test_model.py::test_the_books_agree_with_a_dict_after_every_step_whatever_happens"
 
 FAULTS = (
@@ -34,7 +42,11 @@ FAULTS = (
         2,
         "a processor is killed in the middle of an insert",
         "kill -9 while a trigger holds the insert",
-        (f"{_CRASHES}a_processor_killed_in_the_middle_of_an_insert_rolls_back_and_the_batch_is_stored_by_the_next", _KILLS, _MODEL),
+        (
+            f"{_CRASHES}a_processor_killed_in_the_middle_of_an_insert_rolls_back_and_the_batch_is_stored_by_the_next",
+            _KILLS,
+            _MODEL,
+        ),
     ),
     Fault(
         3,
@@ -42,13 +54,25 @@ FAULTS = (
         "kill -9 by a failpoint at that very place",
         (f"{_CRASHES}a_processor_killed_between_commit_and_finish_leaves_nothing_to_count_twice",),
     ),
-    Fault(4, "api and realtime are killed", "kill -9 under load", (f"{_SHUTDOWN}killing_those_who_only_read_has_no_effect_on_data",)),
-    Fault(5, "Redis restarts", "kill -9 and a start from the append-only file, under load", (_DOWN, _KILLS, _MODEL)),
+    Fault(
+        4,
+        "api and realtime are killed",
+        "kill -9 under load",
+        (f"{_SHUTDOWN}killing_those_who_only_read_has_no_effect_on_data",),
+    ),
+    Fault(
+        5,
+        "Redis restarts",
+        "kill -9 and a start from the append-only file, under load",
+        (_DOWN, _KILLS, _MODEL),
+    ),
     Fault(
         6,
         "the power fails",
         "the system calls of Redis are watched: written, synced, and only then answered",
-        (f"{_REDIS}after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_synced_before_the_answer",),
+        (
+            f"{_REDIS}after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_synced_before_the_answer",
+        ),
     ),
     Fault(
         7,
@@ -63,13 +87,17 @@ FAULTS = (
         8,
         "the disk under Redis is full",
         "its files may not grow any more (ulimit -f, SIGXFSZ ignored)",
-        (f"{_REDIS}a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_afterwards",),
+        (
+            f"{_REDIS}a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_afterwards",
+        ),
     ),
     Fault(
         9,
         "Redis may evict",
         "CONFIG SET maxmemory-policy, before a start and during a run",
-        (f"{_REDIS}a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_the_moment_it_begins_to",),
+        (
+            f"{_REDIS}a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_the_moment_it_begins_to",
+        ),
     ),
     Fault(
         10,
@@ -80,12 +108,20 @@ FAULTS = (
             f"{_REDIS}a_way_to_redis_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged",
         ),
     ),
-    Fault(11, "PostgreSQL restarts", "immediate shutdown and kill -9, under load", (f"{_POSTGRES}immediate_restarts_of_postgres_are_waited_out", _DOWN)),
+    Fault(
+        11,
+        "PostgreSQL restarts",
+        "immediate shutdown and kill -9, under load",
+        (f"{_POSTGRES}immediate_restarts_of_postgres_are_waited_out", _DOWN),
+    ),
     Fault(
         12,
         "PostgreSQL is read-only, as after a failover",
         "default_transaction_read_only = on, under load",
-        (f"{_POSTGRES}a_database_that_is_read_only_as_after_a_failover_is_waited_for", "store/test_faults.py::test_a_read_only_database_is_waited_for"),
+        (
+            f"{_POSTGRES}a_database_that_is_read_only_as_after_a_failover_is_waited_for",
+            "store/test_faults.py::test_a_read_only_database_is_waited_for",
+        ),
     ),
     Fault(
         13,
@@ -115,7 +151,10 @@ FAULTS = (
         16,
         "one event in 500 is poison",
         "a NUL smuggled past the collector",
-        (f"{_REPEATS}one_poison_event_in_500_is_one_dead_letter_and_499_rows", "store/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter"),
+        (
+            f"{_REPEATS}one_poison_event_in_500_is_one_dead_letter_and_499_rows",
+            "store/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter",
+        ),
     ),
     Fault(
         17,
@@ -131,7 +170,9 @@ FAULTS = (
         18,
         "overlapping batches at once",
         "two processors, shuffled ids",
-        (f"{_REPEATS}two_processors_with_overlapping_shuffled_batches_neither_deadlock_nor_double",),
+        (
+            f"{_REPEATS}two_processors_with_overlapping_shuffled_batches_neither_deadlock_nor_double",
+        ),
     ),
     Fault(
         19,
@@ -152,13 +193,19 @@ FAULTS = (
         21,
         "NUL, surrogates, NaN, 1e400, bad UTF-8",
         "a corpus on every route",
-        ("test_collector.py::test_no_body_is_a_500", "protocols/test_hostile.py::test_no_body_of_the_corpus_is_a_500_anywhere"),
+        (
+            "test_collector.py::test_no_body_is_a_500",
+            "protocols/test_hostile.py::test_no_body_of_the_corpus_is_a_500_anywhere",
+        ),
     ),
     Fault(
         22,
         "deep nesting",
         "up to 100,000 levels",
-        ("test_native.py::test_a_body_that_cannot_be_judged_is_refused_as_a_whole", "test_native.py::test_a_body_of_nothing_but_brackets_is_not_taken_apart"),
+        (
+            "test_native.py::test_a_body_that_cannot_be_judged_is_refused_as_a_whole",
+            "test_native.py::test_a_body_of_nothing_but_brackets_is_not_taken_apart",
+        ),
     ),
     Fault(
         23,
@@ -166,20 +213,40 @@ FAULTS = (
         "over a raw socket",
         ("test_bodies_on_the_wire.py::test_a_mebibyte_is_taken_and_one_byte_more_is_not",),
     ),
-    Fault(24, "a gzip bomb", "the memory that it costs is measured", ("test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body",)),
-    Fault(25, "slowloris", "a body drop by drop", ("test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",)),
+    Fault(
+        24,
+        "a gzip bomb",
+        "the memory that it costs is measured",
+        ("test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body",),
+    ),
+    Fault(
+        25,
+        "slowloris",
+        "a body drop by drop",
+        (
+            "test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
+        ),
+    ),
     Fault(
         26,
         "a length and chunks at once, two lengths",
         "over a raw socket",
         ("test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",),
     ),
-    Fault(27, "SQL through names and values", "whatever Hypothesis thinks of", ("queries/test_sql.py::test_no_name_or_value_becomes_sql",)),
+    Fault(
+        27,
+        "SQL through names and values",
+        "whatever Hypothesis thinks of",
+        ("queries/test_sql.py::test_no_name_or_value_becomes_sql",),
+    ),
     Fault(
         28,
         "an answer cached for another key",
         "two tenants, one question, direct and through nginx",
-        ("test_api.py::test_a_projects_key_reads_that_project_only", "deploy/test_nginx_rules.py::test_a_cached_answer_is_for_the_key_that_asked"),
+        (
+            "test_api.py::test_a_projects_key_reads_that_project_only",
+            "deploy/test_nginx_rules.py::test_a_cached_answer_is_for_the_key_that_asked",
+        ),
     ),
     Fault(
         29,
@@ -194,19 +261,27 @@ FAULTS = (
         30,
         "a storm of reconnections",
         "1,000 connections after a kill, where 600 have room",
-        (f"{_READERS}a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_the_rest_told_when_to_come",),
+        (
+            f"{_READERS}a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_the_rest_told_when_to_come",
+        ),
     ),
     Fault(
         31,
         "a foreign origin",
         "a handshake and a preflight with Origin",
-        ("test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake", "test_cors.py::test_a_foreign_preflight_is_refused"),
+        (
+            "test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake",
+            "test_cors.py::test_a_foreign_preflight_is_refused",
+        ),
     ),
     Fault(
         32,
         "a key in a log",
         "canaries are looked for in what is written",
-        ("test_logs.py::test_secrets_and_personal_data_are_hidden", "test_logs.py::test_the_configured_keys_are_hidden_whatever_they_look_like"),
+        (
+            "test_logs.py::test_secrets_and_personal_data_are_hidden",
+            "test_logs.py::test_the_configured_keys_are_hidden_whatever_they_look_like",
+        ),
     ),
     Fault(
         33,
@@ -218,7 +293,10 @@ FAULTS = (
         34,
         "a forged address",
         "X-Real-IP and X-Forwarded-For, direct and through nginx",
-        ("test_peers.py::test_only_a_trusted_proxy_is_believed", "deploy/test_nginx_rules.py::test_a_forged_address_is_overwritten"),
+        (
+            "test_peers.py::test_only_a_trusted_proxy_is_believed",
+            "deploy/test_nginx_rules.py::test_a_forged_address_is_overwritten",
+        ),
     ),
     Fault(
         35,
@@ -242,7 +320,10 @@ FAULTS = (
         (f"{_READERS}the_day_of_25_hours_is_one_bucket_from_the_collector_to_the_answer",),
     ),
     Fault(
-        38, "four migrate at once", "four processes, one empty database", (f"{_POSTGRES}of_four_who_migrate_at_once_one_does_it_and_three_find_nothing_to_do",)
+        38,
+        "four migrate at once",
+        "four processes, one empty database",
+        (f"{_POSTGRES}of_four_who_migrate_at_once_one_does_it_and_three_find_nothing_to_do",),
     ),
     Fault(
         39,
@@ -270,7 +351,9 @@ FAULTS = (
         42,
         "realtime's bus is lost with Redis",
         "kill -9 of Redis, a socket open",
-        (f"{_READERS}after_a_restart_of_redis_the_socket_is_told_how_many_events_it_missed_and_hears_the_rest",),
+        (
+            f"{_READERS}after_a_restart_of_redis_the_socket_is_told_how_many_events_it_missed_and_hears_the_rest",
+        ),
     ),
 )
 """Numbers as in the design; 1 to 42, none left out."""

@@ -1,4 +1,6 @@
-"""A whole platform as processes that can be killed one by one: Valkey, PostgreSQL and the roles, each restarted on its own port."""
+"""A whole platform as processes that can be killed one by one: Valkey, PostgreSQL and the roles,
+each restarted on its own port.
+"""
 
 import contextlib
 import os
@@ -24,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:
-    """Poll until `condition` is true and return its value; AssertionError naming `what` when it never is."""
+    """Poll until `condition` is true and return its value; AssertionError naming `what` when it
+    never is.
+    """
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
@@ -61,7 +65,9 @@ def stopped(*pids: int) -> Iterator[None]:
 class Role:
     """One role as a process. `program` may name another program that runs it with a fault built in."""
 
-    def __init__(self, platform: "Platform", name: str, port: int, program: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, platform: "Platform", name: str, port: int, program: tuple[str, ...] | None = None
+    ) -> None:
         self.platform = platform
         self.name = name
         self.port = port
@@ -80,7 +86,13 @@ class Role:
         """Start it; with `wait`, until it is healthy."""
         with self.log.open("ab") as log:
             env = {**self.platform.environment, "PORT": str(self.port)}
-            self.process = subprocess.Popen([sys.executable, *self.program], cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                [sys.executable, *self.program],
+                cwd=ROOT,
+                env=env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         if wait:
             self.wait_until_healthy()
         return self
@@ -90,7 +102,9 @@ class Role:
         while (answer := http_get(f"{self.url}/health"))[0] != 200:
             assert self.process is not None
             assert self.process.poll() is None, f"the {self.name} ended:\n{self.tail()}"
-            assert time.monotonic() < end, f"the {self.name} is not healthy: {answer}\n{self.tail()}"
+            assert time.monotonic() < end, (
+                f"the {self.name} is not healthy: {answer}\n{self.tail()}"
+            )
             time.sleep(0.05)
 
     def end(self, sig: signal.Signals) -> int:
@@ -124,7 +138,9 @@ class Platform:
     """Servers and roles in one folder. Environment entries given here reach every role."""
 
     template: Path | None = None
-    """A data folder of PostgreSQL with a migrated database, to be copied: that takes a tenth of the time of making one."""
+    """A data folder of PostgreSQL with a migrated database, to be copied: that takes a tenth of the
+    time of making one.
+    """
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
@@ -133,7 +149,11 @@ class Platform:
         self.postgres = Postgres(folder / "postgres", password=PASSWORD, fsync="off")
         self.roles: list[Role] = []
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START")
+            },
             "ENVIRONMENT": "production",
             "HOST": "127.0.0.1",
             "SHUTDOWN_DELAY": "0",
@@ -187,7 +207,14 @@ class Platform:
 
     def run(self, *words: str) -> str:
         """What `analytics` prints for a command that must not fail."""
-        done = subprocess.run([sys.executable, "-m", "analytics", *words], cwd=ROOT, env=self.environment, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "analytics", *words],
+            cwd=ROOT,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -206,7 +233,10 @@ class Platform:
         """The books as Redis holds them now."""
         pairs: dict[bytes, bytes] = self.redis("HGETALL", "analytics:books")
         accounts = {name.decode(): int(value) for name, value in pairs.items()}
-        return {name: accounts.get(name, 0) for name in ("accepted", "stored", "duplicate", "dead_lettered", "queued")}
+        return {
+            name: accounts.get(name, 0)
+            for name in ("accepted", "stored", "duplicate", "dead_lettered", "queued")
+        }
 
     def drained(self) -> bool:
         return self.books()["queued"] == 0

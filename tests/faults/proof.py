@@ -1,4 +1,6 @@
-"""`make proof`: every fault at full length, and what was measured written into docs/proof.md; nothing in that page is written by hand."""
+"""`make proof`: every fault at full length, and what was measured written into docs/proof.md;
+nothing in that page is written by hand.
+"""
 
 import os
 import platform as machine
@@ -40,7 +42,9 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 class Recorder:
-    """A plugin of pytest's that keeps what each test measured; under xdist, in the process that gathers."""
+    """A plugin of pytest's that keeps what each test measured; under xdist, in the process that
+    gathers.
+    """
 
     def __init__(self) -> None:
         self.outcomes: dict[str, tuple[str, str]] = {}
@@ -48,47 +52,77 @@ class Recorder:
         self.figures: dict[str, Figures] = {}
 
     def pytest_runtest_logreport(self, report: object) -> None:
-        test, outcome, when = str(getattr(report, "nodeid", "")), str(getattr(report, "outcome", "")), getattr(report, "when", "")
+        test, outcome, when = (
+            str(getattr(report, "nodeid", "")),
+            str(getattr(report, "outcome", "")),
+            getattr(report, "when", ""),
+        )
         self.seconds[test] = self.seconds.get(test, 0.0) + float(getattr(report, "duration", 0.0))
         if outcome != "passed" or (when == "call" and test not in self.outcomes):
             why = getattr(report, "longrepr", "") if outcome == "skipped" else ""
-            self.outcomes[test] = (outcome, str(why[2] if isinstance(why, tuple) else why).removeprefix("Skipped: "))
+            self.outcomes[test] = (
+                outcome,
+                str(why[2] if isinstance(why, tuple) else why).removeprefix("Skipped: "),
+            )
         for name, value in getattr(report, "user_properties", ()):
             if name == "figures":
                 self.figures[test] = msgspec.convert(value, Figures)
 
     def ran(self) -> list[Ran]:
-        return [Ran(test, *found, self.seconds[test], self.figures.get(test)) for test, found in self.outcomes.items()]
+        return [
+            Ran(test, *found, self.seconds[test], self.figures.get(test))
+            for test, found in self.outcomes.items()
+        ]
 
 
 def of(fault: Fault, ran: Sequence[Ran]) -> list[Ran]:
     """The runs of a fault's tests."""
-    return [one for one in ran if any(one.test.removeprefix("tests/").split("[")[0] == test for test in fault.tests)]
+    return [
+        one
+        for one in ran
+        if any(one.test.removeprefix("tests/").split("[")[0] == test for test in fault.tests)
+    ]
 
 
 def verdict(fault: Fault, ran: Sequence[Ran]) -> str:
     runs = of(fault, ran)
-    missing = [test for test in fault.tests if not any(one.test.removeprefix("tests/").split("[")[0] == test for one in runs)]
+    missing = [
+        test
+        for test in fault.tests
+        if not any(one.test.removeprefix("tests/").split("[")[0] == test for one in runs)
+    ]
     if any(one.outcome == "failed" for one in runs):
         return "**failed**"
     if missing or not runs:
         return "**not run**"
     if skipped := [one for one in runs if one.outcome == "skipped"]:
-        return f"**skipped**: {skipped[0].why}" if len(skipped) == len(runs) else f"held; one test skipped: {skipped[0].why}"
+        return (
+            f"**skipped**: {skipped[0].why}"
+            if len(skipped) == len(runs)
+            else f"held; one test skipped: {skipped[0].why}"
+        )
     return "held"
 
 
 def row(fault: Fault, ran: Sequence[Ran]) -> str:
     figures = [one.figures for one in of(fault, ran) if one.figures and one.figures.acknowledged]
     recoveries = [one.recovery for one in figures if one.recovery is not None]
-    shown = [f"{total:,}" if figures else "" for total in (sum(getattr(one, name) for one in figures) for name in ("acknowledged", "lost", "duplicated"))]
+    shown = [
+        f"{total:,}" if figures else ""
+        for total in (
+            sum(getattr(one, name) for one in figures)
+            for name in ("acknowledged", "lost", "duplicated")
+        )
+    ]
     recovery = f"{max(recoveries):.1f} s" if recoveries else ""
     return f"| {fault.number} | {fault.what} | {fault.done} | {' | '.join(shown)} | {recovery} | {verdict(fault, ran)} |"
 
 
 def whole(ran: Sequence[Ran]) -> bool:
     """Whether every fault held."""
-    return all(verdict(fault, ran).startswith("held") for fault in FAULTS) and all(one.outcome != "failed" for one in ran)
+    return all(verdict(fault, ran).startswith("held") for fault in FAULTS) and all(
+        one.outcome != "failed" for one in ran
+    )
 
 
 def page(ran: Sequence[Ran], *, commit: str, when: str, machine: str) -> str:
@@ -107,8 +141,17 @@ def page(ran: Sequence[Ran], *, commit: str, when: str, machine: str) -> str:
         "run": when,
         "machine": machine,
     }
-    lines = [HEAD, "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in totals.items()), ""]
-    lines += ["| # | fault | what was done | acknowledged | lost | duplicated | recovery | |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        HEAD,
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in totals.items()),
+        "",
+    ]
+    lines += [
+        "| # | fault | what was done | acknowledged | lost | duplicated | recovery | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     lines += [row(fault, ran) for fault in FAULTS]
     return "\n".join(lines) + "\n"
 
@@ -117,14 +160,27 @@ def commit() -> str:
     """The commit that ran; with `and changes` when the code is not what that commit holds."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
-    changed = git("status", "--porcelain", "--", "analytics", "alembic", "tests", "pyproject.toml", "requirements")
+    changed = git(
+        "status",
+        "--porcelain",
+        "--",
+        "analytics",
+        "alembic",
+        "tests",
+        "pyproject.toml",
+        "requirements",
+    )
     return git("rev-parse", "--short=12", "HEAD") + (" and changes" if changed else "")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run and write; `arguments` are pytest's, to run a part: what was not run is called so in the page. Fails unless every fault held."""
+    """Run and write; `arguments` are pytest's, to run a part: what was not run is called so in the
+    page. Fails unless every fault held.
+    """
     import pytest
 
     os.environ.setdefault("PROOF", "1")

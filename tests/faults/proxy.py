@@ -28,10 +28,17 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._connected, "127.0.0.1", self.port), self._loop).result(30)
+        self._server = asyncio.run_coroutine_threadsafe(
+            asyncio.start_server(self._connected, "127.0.0.1", self.port), self._loop
+        ).result(30)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.mend()
         self.cut()
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(30)
@@ -49,7 +56,9 @@ class Proxy:
         self._passing.clear()
 
     def mend(self) -> None:
-        """All is well again; what was swallowed stays lost, with the connections that it belonged to."""
+        """All is well again; what was swallowed stays lost, with the connections that it belonged
+        to.
+        """
         if not self._passing.is_set():
             self._loop.call_soon_threadsafe(self._abort)
         self._passing.set()
@@ -77,7 +86,10 @@ class Proxy:
             with contextlib.suppress(OSError):
                 back, there = await asyncio.open_connection("127.0.0.1", self.target)
                 self._writers.add(there)
-                ways = [asyncio.create_task(self._carry(reader, there)), asyncio.create_task(self._carry(back, writer))]
+                ways = [
+                    asyncio.create_task(self._carry(reader, there)),
+                    asyncio.create_task(self._carry(back, writer)),
+                ]
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
                 for way in ways:
                     way.cancel()

@@ -1,4 +1,6 @@
-"""`make soak`: a steady mixed load through all roles for MINUTES; what should stay flat is measured all the while, and the books balance at the end."""
+"""`make soak`: a steady mixed load through all roles for MINUTES; what should stay flat is measured
+all the while, and the books balance at the end.
+"""
 
 import os
 import sys
@@ -17,12 +19,19 @@ from tests.faults.load import Load, audit
 from tests.faults.platform import API_KEY, Platform, Role, http_get, wait_for
 
 EVERY_SECONDS = 2.0
-QUESTIONS = ("/api/trends?last=2d", "/api/breakdown?by=event_type&last=2d", "/api/users?last=2d", "/api/events?last=2d", "/api/live")
+QUESTIONS = (
+    "/api/trends?last=2d",
+    "/api/breakdown?by=event_type&last=2d",
+    "/api/users?last=2d",
+    "/api/events?last=2d",
+    "/api/live",
+)
 MEGABYTE = 2**20
 
 
 class Flat(msgspec.Struct, frozen=True):
-    """What stays flat means: the median of the last quarter of the samples exceeds that of the second quarter by no more than `most` and `share` of it.
+    """What stays flat means: the median of the last quarter of the samples exceeds that of the
+    second quarter by no more than `most` and `share` of it.
 
     The first quarter is not looked at: caches fill and pools open there.
     """
@@ -33,7 +42,9 @@ class Flat(msgspec.Struct, frozen=True):
     unit: str = ""
 
     def grew(self, samples: list[float]) -> tuple[float, float, bool]:
-        """The two medians, and whether the second is too much more than the first. Raises ValueError for fewer than 8 samples."""
+        """The two medians, and whether the second is too much more than the first. Raises
+        ValueError for fewer than 8 samples.
+        """
         if len(samples) < 8:
             raise ValueError(f"{self.name}: {len(samples)} samples tell nothing; run for longer")
         quarter = len(samples) // 4
@@ -53,7 +64,11 @@ LIMITS = {
 
 def memory(pid: int) -> float:
     """Resident, in MB."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
+    return (
+        int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        * os.sysconf("SC_PAGE_SIZE")
+        / MEGABYTE
+    )
 
 
 class Soak:
@@ -61,7 +76,9 @@ class Soak:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self.roles = {name: platform.role(name) for name in ("collector", "processor", "api", "realtime")}
+        self.roles = {
+            name: platform.role(name) for name in ("collector", "processor", "api", "realtime")
+        }
         self.samples: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.asked = self.heard = 0
         self.failures: list[str] = []
@@ -91,13 +108,25 @@ class Soak:
             self.samples["descriptors", role.name].append(len(os.listdir(f"/proc/{role.pid}/fd")))
         activity = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
         self.samples["connections", "all"].append(float(self.platform.sql(activity)))
-        self.samples["partitions", "raw_events"].append(float(self.platform.sql("select count(*) from pg_inherits where inhparent = 'raw_events'::regclass")))
-        self.samples["clients", "all"].append(float(self.platform.redis("CLIENT", "LIST").count(b"addr=")))
+        self.samples["partitions", "raw_events"].append(
+            float(
+                self.platform.sql(
+                    "select count(*) from pg_inherits where inhparent = 'raw_events'::regclass"
+                )
+            )
+        )
+        self.samples["clients", "all"].append(
+            float(self.platform.redis("CLIENT", "LIST").count(b"addr="))
+        )
         self.samples["age", "queue"].append(self._age(self.roles["processor"]))
 
     def _age(self, role: Role) -> float:
         lines = http_get(f"{role.url}/metrics")[1].decode().splitlines()
-        return next(float(line.split()[-1]) for line in lines if line.startswith("analytics_queue_oldest_seconds"))
+        return next(
+            float(line.split()[-1])
+            for line in lines
+            if line.startswith("analytics_queue_oldest_seconds")
+        )
 
     def _ask(self) -> None:
         while not self._stop.wait(0.2):
@@ -111,7 +140,9 @@ class Soak:
         """One reader that stays, as a page does; every hundred messages it goes and comes back."""
         headers = {"Authorization": f"Bearer {API_KEY}"}
         while not self._stop.is_set():
-            with connect(f"ws://127.0.0.1:{self.roles['realtime'].port}/realtime", additional_headers=headers) as socket:
+            with connect(
+                f"ws://127.0.0.1:{self.roles['realtime'].port}/realtime", additional_headers=headers
+            ) as socket:
                 socket.send('{"type": "subscribe", "id": "a", "channel": "events"}')
                 for _ in range(100):
                     try:
@@ -126,10 +157,14 @@ class Soak:
         for (kind, who), samples in self.samples.items():
             limit = LIMITS[kind]
             before, after, grew = limit.grew(samples)
-            print(f"{'GREW' if grew else 'flat'}  {limit.name}, {who}: {before:.1f}{limit.unit} → {after:.1f}{limit.unit}")
+            print(
+                f"{'GREW' if grew else 'flat'}  {limit.name}, {who}: {before:.1f}{limit.unit} → {after:.1f}{limit.unit}"
+            )
             held = held and not grew
         figures = self.platform.figures
-        print(f"{figures.acknowledged:,} events acknowledged, {figures.lost} lost, {figures.duplicated} duplicated")
+        print(
+            f"{figures.acknowledged:,} events acknowledged, {figures.lost} lost, {figures.duplicated} duplicated"
+        )
         print(f"{self.asked:,} questions asked, {self.heard:,} messages heard")
         for failure in self.failures[:5]:
             print(f"not answered: {failure}")

@@ -20,7 +20,9 @@ create trigger slow before insert on raw_events for each statement execute funct
 """
 
 
-def test_twenty_kills_three_redis_restarts_and_one_of_postgres_lose_and_duplicate_nothing(platform: Platform) -> None:
+def test_twenty_kills_three_redis_restarts_and_one_of_postgres_lose_and_duplicate_nothing(
+    platform: Platform,
+) -> None:
     dice = random.Random(20261123)
     collector, processor = platform.role("collector"), platform.role("processor")
     with Load(collector) as load:
@@ -41,14 +43,21 @@ def test_twenty_kills_three_redis_restarts_and_one_of_postgres_lose_and_duplicat
     assert load.answers[202] > KILLS
 
 
-def test_a_processor_killed_in_the_middle_of_an_insert_rolls_back_and_the_batch_is_stored_by_the_next(platform: Platform) -> None:
+def test_a_processor_killed_in_the_middle_of_an_insert_rolls_back_and_the_batch_is_stored_by_the_next(
+    platform: Platform,
+) -> None:
     collector, processor = platform.role("collector"), platform.role("processor")
     platform.sql(SLOW)
     with Load(collector, threads=1) as load:
         load.wait_for_more(20)
-        wait_for(lambda: platform.sql("select 1 from pg_stat_activity where wait_event = 'PgSleep'"), "an insert that is held")
+        wait_for(
+            lambda: platform.sql("select 1 from pg_stat_activity where wait_event = 'PgSleep'"),
+            "an insert that is held",
+        )
         processor.kill()
-    platform.sql("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'")
+    platform.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'"
+    )
     platform.sql("drop trigger slow on raw_events")
     assert platform.sql("select count(*) from raw_events") == "0"
     processor.start()
@@ -58,7 +67,9 @@ def test_a_processor_killed_in_the_middle_of_an_insert_rolls_back_and_the_batch_
     audit(platform, load)
 
 
-def test_a_processor_killed_between_commit_and_finish_leaves_nothing_to_count_twice(platform: Platform) -> None:
+def test_a_processor_killed_between_commit_and_finish_leaves_nothing_to_count_twice(
+    platform: Platform,
+) -> None:
     collector = platform.role("collector")
     doomed = platform.role("processor", wait=False, program=("-m", "tests.faults.die_after_commit"))
     named, unnamed = [event(n) for n in range(10)], [event(n, named=False) for n in range(5)]
@@ -73,7 +84,13 @@ def test_a_processor_killed_between_commit_and_finish_leaves_nothing_to_count_tw
     platform.role("processor")
     wait_for(platform.drained, "the redelivery")
     assert platform.sql("select count(*) from raw_events") == "15"
-    assert platform.books() == {"accepted": 15, "stored": 15, "duplicate": 0, "dead_lettered": 0, "queued": 0}
+    assert platform.books() == {
+        "accepted": 15,
+        "stored": 15,
+        "duplicate": 0,
+        "dead_lettered": 0,
+        "queued": 0,
+    }
     check_books(platform)
 
 
@@ -82,7 +99,9 @@ def more(load: Load, refused: int) -> bool:
 
 
 @pytest.mark.parametrize("server", ["valkey", "postgres"])
-def test_a_server_that_is_down_for_a_while_costs_nothing_acknowledged(platform: Platform, server: str) -> None:
+def test_a_server_that_is_down_for_a_while_costs_nothing_acknowledged(
+    platform: Platform, server: str
+) -> None:
     collector, processor = platform.role("collector"), platform.role("processor")
     stopped: Valkey | Postgres = getattr(platform, server)
     with Load(collector) as load:

@@ -1,4 +1,6 @@
-"""Questions that take long, more than there are places for: the light ones are answered all the while, and events are stored."""
+"""Questions that take long, more than there are places for: the light ones are answered all the
+while, and events are stored.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,8 +25,12 @@ PLACES, WAITING = 3, 20
 
 
 def heavy(number: int) -> str:
-    """One of many questions, each about a pattern that PostgreSQL needs minutes to search these rows for."""
-    path, parameters = [("trends", {}), ("breakdown", {"by": "event_type"}), ("paths", {})][number % 3]
+    """One of many questions, each about a pattern that PostgreSQL needs minutes to search these
+    rows for.
+    """
+    path, parameters = [("trends", {}), ("breakdown", {"by": "event_type"}), ("paths", {})][
+        number % 3
+    ]
     return f"/api/{path}?{urlencode({**parameters, 'where': f'metadata.text.re.[ab]*a[ab]{{20}}c{number}'}, quote_via=quote)}"
 
 
@@ -33,22 +39,39 @@ async def test_heavy_questions_starve_neither_light_ones_nor_ingestion(platform:
     platform.sql(TEXTS)
     headers: Mapping[str, str] = {"X-API-Key": API_KEY}
     async with httpx2.AsyncClient(base_url=api.url, headers=headers, timeout=120) as http:
-        asking = [asyncio.create_task(http.get(heavy(number))) for number in range(PLACES + WAITING + 5)]
-        await asyncio.to_thread(wait_for, lambda: int(platform.sql(LONG)) >= PLACES, "the heavy lane to be full")
+        asking = [
+            asyncio.create_task(http.get(heavy(number))) for number in range(PLACES + WAITING + 5)
+        ]
+        await asyncio.to_thread(
+            wait_for, lambda: int(platform.sql(LONG)) >= PLACES, "the heavy lane to be full"
+        )
 
         for number in range(10):
             sent = event(number, event_type="light")
-            assert (await asyncio.to_thread(post, collector.port, msgspec.json.encode(sent)))[0] == 202
-            for question in (f"trends?event=light&limit={number + 1}", f"breakdown?by=event_type&event=light&limit={number + 1}", "live", "users?limit=1"):
+            assert (await asyncio.to_thread(post, collector.port, msgspec.json.encode(sent)))[
+                0
+            ] == 202
+            for question in (
+                f"trends?event=light&limit={number + 1}",
+                f"breakdown?by=event_type&event=light&limit={number + 1}",
+                "live",
+                "users?limit=1",
+            ):
                 answer = await http.get(f"/api/{question}")
                 assert answer.status_code == 200, (question, answer.text)
         stored = "/api/trends?event=light&last=1h"
         async with asyncio.timeout(60):
             while (await http.get(stored)).json()["data"]["series"][0]["total"] < 10:
                 pass
-        assert sum(not each.done() for each in asking) >= PLACES, "those that take long are still being answered"
+        assert sum(not each.done() for each in asking) >= PLACES, (
+            "those that take long are still being answered"
+        )
 
         answers = await asyncio.gather(*asking)
     refused = [answer for answer in answers if answer.status_code != 200]
-    assert {(503, "busy")} <= {(answer.status_code, answer.json()["error"]["code"]) for answer in refused} <= {(503, "busy"), (503, "too_slow")}
+    assert (
+        {(503, "busy")}
+        <= {(answer.status_code, answer.json()["error"]["code"]) for answer in refused}
+        <= {(503, "busy"), (503, "too_slow")}
+    )
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)

@@ -21,8 +21,16 @@ CLIENTS = {"client.py", "doctor.py", "query.py"}
 def functions(file: str) -> set[str]:
     """The names of the tests in a file below tests/, methods by their class."""
     tree = ast.parse((ROOT / "tests" / file).read_text())
-    found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    assigned = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)}
+    found = {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assigned = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     return found | assigned
 
 
@@ -40,15 +48,28 @@ def test_a_fault_has_tests_that_exist(fault: Fault) -> None:
 
 def test_nothing_that_serves_can_fetch_a_url() -> None:
     for path in (ROOT / "analytics").rglob("*.py"):
-        names = {alias.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import) for alias in node.names}
-        names |= {node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+        names = {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        names |= {
+            node.module or ""
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        }
         if path.name not in CLIENTS:
             assert not names & FETCHING, f"{path.relative_to(ROOT)} could fetch a URL"
 
 
 def test_the_proof_is_a_row_for_each_fault_and_names_what_failed_and_what_was_skipped() -> None:
     figures = Figures(acknowledged=1200, kills=20, recovery=1.5)
-    ran = [proof.Ran(f"tests/{test}[x]", "passed", "", 2.0, figures) for fault in FAULTS for test in fault.tests]
+    ran = [
+        proof.Ran(f"tests/{test}[x]", "passed", "", 2.0, figures)
+        for fault in FAULTS
+        for test in fault.tests
+    ]
     page = proof.page(ran, commit="abc", when="today", machine="here")
     assert page.count("| held |") == 42
     assert "| 20 kills" not in page
@@ -62,7 +83,9 @@ def test_the_proof_is_a_row_for_each_fault_and_names_what_failed_and_what_was_sk
 
 def test_the_published_proof_is_of_every_fault() -> None:
     page = Path(ROOT / "docs" / "proof.md").read_text()
-    assert [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ") and line.split("|")[1].strip().isdigit()] == [
-        str(fault.number) for fault in FAULTS
-    ]
+    assert [
+        line.split("|")[1].strip()
+        for line in page.splitlines()
+        if line.startswith("| ") and line.split("|")[1].strip().isdigit()
+    ] == [str(fault.number) for fault in FAULTS]
     assert "**failed**" not in page

@@ -1,4 +1,6 @@
-"""Whatever is sent, repeated, killed, restarted, frozen and drained, in any order: the books agree with a dict after every step."""
+"""Whatever is sent, repeated, killed, restarted, frozen and drained, in any order: the books agree
+with a dict after every step.
+"""
 
 import signal
 import time
@@ -17,7 +19,9 @@ ROLES = ("collector", "processor")
 
 
 class Machine(RuleBasedStateMachine):
-    """One platform for all examples; each begins where the last one ended, drained. The model is a dict: id → how often it was acknowledged."""
+    """One platform for all examples; each begins where the last one ended, drained. The model is a
+    dict: id → how often it was acknowledged.
+    """
 
     platform: Platform
     roles: dict[str, Role]
@@ -53,7 +57,9 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def duplicate(self, data: st.DataObject) -> None:
         again = data.draw(st.lists(st.sampled_from(self.sent), min_size=1, max_size=10))
-        self.deliver([{key: value for key, value in one.items() if key != "timestamp"} for one in again])
+        self.deliver(
+            [{key: value for key, value in one.items() if key != "timestamp"} for one in again]
+        )
 
     @rule(name=st.sampled_from(ROLES))
     def kill(self, name: str) -> None:
@@ -120,8 +126,15 @@ class Machine(RuleBasedStateMachine):
         if not self.redis_up:
             return
         books = self.platform.books()
-        assert books["accepted"] == books["stored"] + books["duplicate"] + books["dead_lettered"] + books["queued"], books
-        assert self.acknowledged <= books["accepted"] <= self.acknowledged + self.perhaps, (books, self.acknowledged, self.perhaps)
+        assert (
+            books["accepted"]
+            == books["stored"] + books["duplicate"] + books["dead_lettered"] + books["queued"]
+        ), books
+        assert self.acknowledged <= books["accepted"] <= self.acknowledged + self.perhaps, (
+            books,
+            self.acknowledged,
+            self.perhaps,
+        )
         assert books["stored"] + books["queued"] >= len(self.known), books
         assert books["dead_lettered"] == 0, books
 

@@ -1,4 +1,6 @@
-"""PostgreSQL as it should not be: restarted, read-only, full, crowded, frozen, migrated by four at once. Faults 11 to 15 and 38."""
+"""PostgreSQL as it should not be: restarted, read-only, full, crowded, frozen, migrated by four at
+once. Faults 11 to 15 and 38.
+"""
 
 import contextlib
 import os
@@ -22,7 +24,9 @@ OURS = "select count(*) from pg_stat_activity where application_name = 'analytic
 
 @contextlib.contextmanager
 def loaded(platform: Platform) -> Iterator[tuple[Load, Role]]:
-    """A collector under load and a processor; afterwards the queue drains, the processor still lives and the books are audited."""
+    """A collector under load and a processor; afterwards the queue drains, the processor still
+    lives and the books are audited.
+    """
     collector, processor = platform.role("collector"), platform.role("processor")
     with Load(collector) as load:
         load.wait_for_more(200)
@@ -33,7 +37,11 @@ def loaded(platform: Platform) -> Iterator[tuple[Load, Role]]:
 
 def waits_for(processor: Role, words: str, since: int) -> None:
     """Wait until the processor's log, after `since` bytes, says why it waits."""
-    wait_for(lambda: words in processor.log.read_text(errors="replace")[since:], f"{words!r} in the processor's log", 120)
+    wait_for(
+        lambda: words in processor.log.read_text(errors="replace")[since:],
+        f"{words!r} in the processor's log",
+        120,
+    )
 
 
 def size(role: Role) -> int:
@@ -64,7 +72,12 @@ def test_a_database_that_is_read_only_as_after_a_failover_is_waited_for(platform
 def test_a_full_disk_under_postgres_makes_jobs_wait_and_none_is_lost(platform: Platform) -> None:
     small = platform.folder / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=0777", "tmpfs", str(small)], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=96m,mode=0777", "tmpfs", str(small)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"a small disk can only be mounted by root: {mounted.stderr.strip()}")
     try:
@@ -94,7 +107,9 @@ def fill(file: Path) -> None:
             pass
 
 
-def test_with_twenty_connections_the_pools_fit_and_without_any_left_the_processor_waits(make_platform: MakePlatform) -> None:
+def test_with_twenty_connections_the_pools_fit_and_without_any_left_the_processor_waits(
+    make_platform: MakePlatform,
+) -> None:
     platform = make_platform(CONCURRENCY="3")
     platform.postgres.options["max_connections"] = "20"
     with platform:
@@ -108,7 +123,10 @@ def test_with_twenty_connections_the_pools_fit_and_without_any_left_the_processo
                 assert "too many clients" not in processor.tail() + api.tail()
                 since = size(processor)
                 holders += [hold(platform) for _ in range(20)]
-                wait_for(lambda: "too many clients" in platform.postgres.log.read_text(errors="replace"), "the last connection to be taken")
+                wait_for(
+                    lambda: "too many clients" in platform.postgres.log.read_text(errors="replace"),
+                    "the last connection to be taken",
+                )
                 platform.postgres.log.write_text("")
                 api.kill()
                 processor.kill()
@@ -125,7 +143,9 @@ def test_with_twenty_connections_the_pools_fit_and_without_any_left_the_processo
 def hold(platform: Platform) -> subprocess.Popen[bytes]:
     """A connection that somebody else has taken; idle, so that the server notices when it ends."""
     command = [platform.postgres.program("psql"), "-XqAt", "-d", platform.database_url]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def release(holders: list[subprocess.Popen[bytes]]) -> None:
@@ -148,9 +168,13 @@ def test_backends_that_hang_are_given_up_without_a_pile_up(platform: Platform) -
             recovered(platform, load)
 
 
-def test_a_way_to_postgres_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged(platform: Platform) -> None:
+def test_a_way_to_postgres_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged(
+    platform: Platform,
+) -> None:
     with Proxy(platform.postgres.port) as way:
-        platform.environment["DATABASE_URL"] = platform.database_url.replace(f":{platform.postgres.port}/", f":{way.port}/")
+        platform.environment["DATABASE_URL"] = platform.database_url.replace(
+            f":{platform.postgres.port}/", f":{way.port}/"
+        )
         with loaded(platform) as (load, processor):
             way.delay = 0.02
             load.wait_for_more(100)
@@ -168,13 +192,23 @@ def test_a_way_to_postgres_that_is_slow_cut_or_swallows_everything_costs_nothing
         platform.environment["DATABASE_URL"] = platform.database_url
 
 
-def test_of_four_who_migrate_at_once_one_does_it_and_three_find_nothing_to_do(platform: Platform) -> None:
+def test_of_four_who_migrate_at_once_one_does_it_and_three_find_nothing_to_do(
+    platform: Platform,
+) -> None:
     began = time.monotonic()
     platform.postgres.execute("create database fresh")
     env = {**platform.environment, "DATABASE_URL": platform.postgres.url("fresh")}
     command = [sys.executable, "-m", "analytics", "migrate"]
-    migrators = [subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(4)]
+    migrators = [
+        subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(4)
+    ]
     said = [migrator.communicate(timeout=120)[0] for migrator in migrators]
     assert [migrator.returncode for migrator in migrators] == [0] * 4, said
-    assert sorted(text.split(" from")[0].split(":")[0] for text in said) == ["migrated", *["nothing to do"] * 3]
+    assert sorted(text.split(" from")[0].split(":")[0] for text in said) == [
+        "migrated",
+        *["nothing to do"] * 3,
+    ]
     platform.figures.recovered(time.monotonic() - began)

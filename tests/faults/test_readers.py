@@ -1,4 +1,6 @@
-"""Who only reads: slow, many at once, cut off from the bus, in a zone whose clocks change. Faults 29, 30, 37 and 42."""
+"""Who only reads: slow, many at once, cut off from the bus, in a zone whose clocks change. Faults
+29, 30, 37 and 42.
+"""
 
 import asyncio
 import time
@@ -23,11 +25,21 @@ SLOW_AFTER = 120.0
 
 def joining(realtime: Role, **options: Any) -> connect:
     headers = {"Authorization": f"Bearer {API_KEY}"}
-    return connect(f"ws://127.0.0.1:{realtime.port}/realtime", additional_headers=headers, compression=None, open_timeout=PATIENCE, **options)
+    return connect(
+        f"ws://127.0.0.1:{realtime.port}/realtime",
+        additional_headers=headers,
+        compression=None,
+        open_timeout=PATIENCE,
+        **options,
+    )
 
 
 async def subscribed(socket: ClientConnection, id_: str, event: str) -> None:
-    await socket.send(msgspec.json.encode({"type": "subscribe", "id": id_, "channel": "events", "event": event}).decode())
+    await socket.send(
+        msgspec.json.encode(
+            {"type": "subscribe", "id": id_, "channel": "events", "event": event}
+        ).decode()
+    )
     assert (await hear(socket))["type"] == "subscribed"
 
 
@@ -48,11 +60,19 @@ async def gathered(group: list[Coroutine[Any, Any, Any]], at_once: int = 100) ->
     return await asyncio.gather(*map(through, group), return_exceptions=True)
 
 
-async def test_a_reader_that_does_not_read_is_closed_with_1013_and_199_others_hear_everything(platform: Platform) -> None:
+async def test_a_reader_that_does_not_read_is_closed_with_1013_and_199_others_hear_everything(
+    platform: Platform,
+) -> None:
     readers = often(199, 60)
-    collector, _, realtime = platform.role("collector"), platform.role("processor"), platform.role("realtime")
+    collector, _, realtime = (
+        platform.role("collector"),
+        platform.role("processor"),
+        platform.role("realtime"),
+    )
     async with AsyncExitStack() as stack:
-        slow = await stack.enter_async_context(joining(realtime, max_queue=1, ping_interval=None, close_timeout=1))
+        slow = await stack.enter_async_context(
+            joining(realtime, max_queue=1, ping_interval=None, close_timeout=1)
+        )
         await subscribed(slow, "slow", "big")
         slow.transport.pause_reading()
         others = [await stack.enter_async_context(joining(realtime)) for _ in range(readers)]
@@ -91,14 +111,22 @@ async def dropped(platform: Platform, realtime: Role, readers: int) -> bool:
 
 def connections(realtime: Role) -> int:
     lines = http_get(f"{realtime.url}/metrics")[1].decode().splitlines()
-    return next(int(float(line.split()[-1])) for line in lines if line.startswith('analytics_realtime_connections{transport="websocket"}'))
+    return next(
+        int(float(line.split()[-1]))
+        for line in lines
+        if line.startswith('analytics_realtime_connections{transport="websocket"}')
+    )
 
 
-async def test_a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_the_rest_told_when_to_come(platform: Platform) -> None:
+async def test_a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_the_rest_told_when_to_come(
+    platform: Platform,
+) -> None:
     storm, cap = 1_000, 600
     realtime = platform.role("realtime", program=("-m", "tests.faults.small_lobby", str(cap)))
     first = await gathered([opened(realtime) for _ in range(often(cap, 200))])
-    assert all(isinstance(one, ClientConnection) for one in first), [one for one in first if not isinstance(one, ClientConnection)][:3]
+    assert all(isinstance(one, ClientConnection) for one in first), [
+        one for one in first if not isinstance(one, ClientConnection)
+    ][:3]
     await asyncio.to_thread(realtime.kill)
     await gathered([one.wait_closed() for one in first])
     began = time.monotonic()
@@ -108,7 +136,9 @@ async def test_a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_t
     inside = [one for one in again if isinstance(one, ClientConnection)]
     refused = [one for one in again if isinstance(one, InvalidStatus)]
     assert len(inside) == cap
-    assert len(refused) == storm - cap, [one for one in again if not isinstance(one, ClientConnection | InvalidStatus)][:3]
+    assert len(refused) == storm - cap, [
+        one for one in again if not isinstance(one, ClientConnection | InvalidStatus)
+    ][:3]
     assert {one.response.status_code for one in refused} == {503}
     pauses = {int(one.response.headers["Retry-After"]) for one in refused}
     assert pauses <= set(range(1, 11))
@@ -120,8 +150,14 @@ async def opened(realtime: Role) -> ClientConnection:
     return await joining(realtime, ping_interval=None, close_timeout=5)
 
 
-async def test_after_a_restart_of_redis_the_socket_is_told_how_many_events_it_missed_and_hears_the_rest(platform: Platform) -> None:
-    collector, _, realtime = platform.role("collector"), platform.role("processor"), platform.role("realtime")
+async def test_after_a_restart_of_redis_the_socket_is_told_how_many_events_it_missed_and_hears_the_rest(
+    platform: Platform,
+) -> None:
+    collector, _, realtime = (
+        platform.role("collector"),
+        platform.role("processor"),
+        platform.role("realtime"),
+    )
     heard = missed = sent = 0
     async with joining(realtime) as socket:
         await subscribed(socket, "a", "lost")
@@ -143,16 +179,34 @@ async def test_after_a_restart_of_redis_the_socket_is_told_how_many_events_it_mi
 
 
 def eventually_send(collector: Role, batch: list[dict[str, Any]]) -> None:
-    wait_for(lambda: post(collector.port, msgspec.json.encode(batch))[0] == 202, "events to be taken")
+    wait_for(
+        lambda: post(collector.port, msgspec.json.encode(batch))[0] == 202, "events to be taken"
+    )
 
 
-def test_the_day_of_25_hours_is_one_bucket_from_the_collector_to_the_answer(make_platform: MakePlatform) -> None:
+def test_the_day_of_25_hours_is_one_bucket_from_the_collector_to_the_answer(
+    make_platform: MakePlatform,
+) -> None:
     with make_platform(RETENTION_DAYS="0") as platform:
-        collector, _, api = platform.role("collector"), platform.role("processor"), platform.role("api")
-        midnight = datetime(2025, 10, 25, 22, tzinfo=UTC)  # in Berlin, where the day that follows has 25 hours
-        send(collector.port, [event(n, timestamp=(midnight + timedelta(hours=n)).isoformat()) for n in range(-1, 26)])
+        collector, _, api = (
+            platform.role("collector"),
+            platform.role("processor"),
+            platform.role("api"),
+        )
+        midnight = datetime(
+            2025, 10, 25, 22, tzinfo=UTC
+        )  # in Berlin, where the day that follows has 25 hours
+        send(
+            collector.port,
+            [
+                event(n, timestamp=(midnight + timedelta(hours=n)).isoformat())
+                for n in range(-1, 26)
+            ],
+        )
         wait_for(platform.drained, "the queue to drain")
-        answer = platform.get(api, "/api/trends?from=2025-10-25&to=2025-10-28&tz=Europe/Berlin&interval=day")
+        answer = platform.get(
+            api, "/api/trends?from=2025-10-25&to=2025-10-28&tz=Europe/Berlin&interval=day"
+        )
         assert answer["data"]["series"][0]["values"] == [1, 25, 1]
         assert not answer["meta"]["partial"]
         check_books(platform)

@@ -42,7 +42,9 @@ def refused(port: int, code: str) -> bool:
 
 
 class Call(NamedTuple):
-    """A system call of the server, as strace shows it: its name, what it is called on, and all of its line."""
+    """A system call of the server, as strace shows it: its name, what it is called on, and all of
+    its line.
+    """
 
     name: str
     on: str
@@ -51,13 +53,19 @@ class Call(NamedTuple):
 
 def calls(trace: str) -> Iterator[Call]:
     for line in trace.splitlines():
-        if found := re.match(r"(?:\[?\w* ?\d+\]? +)?(write|writev|sendto|fsync|fdatasync)\(\d+<(.*?)>", line):
-            assert "<unfinished" not in line, "the server writes in several threads: their order cannot be told"
+        if found := re.match(
+            r"(?:\[?\w* ?\d+\]? +)?(write|writev|sendto|fsync|fdatasync)\(\d+<(.*?)>", line
+        ):
+            assert "<unfinished" not in line, (
+                "the server writes in several threads: their order cannot be told"
+            )
             yield Call(found[1], found[2], line)
 
 
 def answers_before_the_disk(trace: str) -> list[str]:
-    """Answers that were sent while something written to the append-only file was not yet on the disk."""
+    """Answers that were sent while something written to the append-only file was not yet on the
+    disk.
+    """
     unsafe, early = False, []
     for call in calls(trace):
         if ".aof" in call.on:
@@ -68,8 +76,22 @@ def answers_before_the_disk(trace: str) -> list[str]:
 
 
 def traced(platform: Platform, port: int, batches: int, to: Path) -> str:
-    """What Redis does while events are sent; all of them are stored in its append-only file before this returns."""
-    command = ["strace", "-f", "-yy", "-s", "64", "-e", "trace=write,writev,sendto,fsync,fdatasync", "-p", str(platform.valkey.pid), "-o", str(to)]
+    """What Redis does while events are sent; all of them are stored in its append-only file before
+    this returns.
+    """
+    command = [
+        "strace",
+        "-f",
+        "-yy",
+        "-s",
+        "64",
+        "-e",
+        "trace=write,writev,sendto,fsync,fdatasync",
+        "-p",
+        str(platform.valkey.pid),
+        "-o",
+        str(to),
+    ]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
         assert tracer.stderr is not None
@@ -87,11 +109,15 @@ def traced(platform: Platform, port: int, batches: int, to: Path) -> str:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_synced_before_the_answer(platform: Platform) -> None:
+def test_after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_synced_before_the_answer(
+    platform: Platform,
+) -> None:
     batches = often(300, 60)
     collector = platform.role("collector")
     send(collector.port, [event(1)])
-    seen = list(calls(trace := traced(platform, collector.port, batches, platform.folder / "always.txt")))
+    seen = list(
+        calls(trace := traced(platform, collector.port, batches, platform.folder / "always.txt"))
+    )
     written = [call for call in seen if call.name.startswith("write") and ".aof" in call.on]
     synced = [call for call in seen if call.name in ("fsync", "fdatasync") and ".aof" in call.on]
     assert len(written) >= batches, f"an append is missing:\n{trace[-3000:]}"
@@ -102,13 +128,17 @@ def test_after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_sync
     assert platform.sql("select count(*) from raw_events") == str(batches + 1)
     platform.figures.acknowledged = batches + 1
     platform.redis("CONFIG", "SET", "appendfsync", "no")
-    assert answers_before_the_disk(traced(platform, collector.port, 20, platform.folder / "no.txt")), "this test could not fail"
+    assert answers_before_the_disk(
+        traced(platform, collector.port, 20, platform.folder / "no.txt")
+    ), "this test could not fail"
 
 
 # faults 7 and 8
 
 
-def test_at_its_memory_limit_redis_is_refused_for_in_time_and_drains(make_platform: MakePlatform) -> None:
+def test_at_its_memory_limit_redis_is_refused_for_in_time_and_drains(
+    make_platform: MakePlatform,
+) -> None:
     platform = make_platform()
     platform.valkey.options["maxmemory"] = "8mb"
     with platform:
@@ -125,7 +155,9 @@ def test_at_its_memory_limit_redis_is_refused_for_in_time_and_drains(make_platfo
         audit(platform, load)
 
 
-def test_a_redis_that_is_full_all_the_same_refuses_and_goes_on_when_it_has_room(platform: Platform) -> None:
+def test_a_redis_that_is_full_all_the_same_refuses_and_goes_on_when_it_has_room(
+    platform: Platform,
+) -> None:
     collector, _ = platform.role("collector"), platform.role("processor")
     with Load(collector) as load:
         load.wait_for_more(200)
@@ -139,15 +171,25 @@ def test_a_redis_that_is_full_all_the_same_refuses_and_goes_on_when_it_has_room(
 
 
 class Bounded(Valkey):
-    """A Valkey whose files may not grow beyond `blocks` of 512 bytes; beyond, writing fails, as it does on a full disk."""
+    """A Valkey whose files may not grow beyond `blocks` of 512 bytes; beyond, writing fails, as it
+    does on a full disk.
+    """
 
     blocks = "unlimited"
 
     def _command(self) -> list[str]:
-        return ["sh", "-c", f"trap '' XFSZ; ulimit -S -f {self.blocks}; exec \"$@\"", "sh", *super()._command()]
+        return [
+            "sh",
+            "-c",
+            f"trap '' XFSZ; ulimit -S -f {self.blocks}; exec \"$@\"",
+            "sh",
+            *super()._command(),
+        ]
 
 
-def test_a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_afterwards(make_platform: MakePlatform) -> None:
+def test_a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_afterwards(
+    make_platform: MakePlatform,
+) -> None:
     platform = make_platform()
     platform.valkey = disk = Bounded(platform.folder / "valkey", password=PASSWORD)
     disk.blocks = str(often(8_000, 800))
@@ -156,7 +198,9 @@ def test_a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_a
         with Load(collector) as load:
             load.wait_for_more(100)
             wait_for(lambda: refused(collector.port, "queue_unreachable"), "a refusal", 180)
-            assert re.search(r"Short write|AOF write error|Error writing|File too large", disk.log.read_text()), disk.log.read_text()[-2000:]
+            assert re.search(
+                r"Short write|AOF write error|Error writing|File too large", disk.log.read_text()
+            ), disk.log.read_text()[-2000:]
             disk.blocks = "unlimited"
             platform.restart(disk)
             recovered(platform, load)
@@ -167,7 +211,9 @@ def test_a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_a
 # fault 9
 
 
-def test_a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_the_moment_it_begins_to(platform: Platform) -> None:
+def test_a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_the_moment_it_begins_to(
+    platform: Platform,
+) -> None:
     running = platform.role("collector")
     sent = [event(n) for n in range(20)]
     send(running.port, sent)
@@ -199,7 +245,9 @@ def test_a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_th
 # fault 10, and the network that looks like it
 
 
-def test_a_frozen_redis_is_a_503_within_the_time_out_and_nothing_is_lost(platform: Platform) -> None:
+def test_a_frozen_redis_is_a_503_within_the_time_out_and_nothing_is_lost(
+    platform: Platform,
+) -> None:
     collector, processor = platform.role("collector"), platform.role("processor")
     with Load(collector) as load:
         load.wait_for_more(200)
@@ -213,9 +261,13 @@ def test_a_frozen_redis_is_a_503_within_the_time_out_and_nothing_is_lost(platfor
     settled(platform, load, processor)
 
 
-def test_a_way_to_redis_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged(platform: Platform) -> None:
+def test_a_way_to_redis_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged(
+    platform: Platform,
+) -> None:
     with Proxy(platform.valkey.port) as way:
-        platform.environment["REDIS_URL"] = platform.valkey.url.replace(f":{platform.valkey.port}/", f":{way.port}/")
+        platform.environment["REDIS_URL"] = platform.valkey.url.replace(
+            f":{platform.valkey.port}/", f":{way.port}/"
+        )
         collector, processor = platform.role("collector"), platform.role("processor")
         with Load(collector) as load:
             load.wait_for_more(200)

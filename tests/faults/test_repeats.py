@@ -40,7 +40,9 @@ def test_a_retry_with_another_timestamp_or_none_is_one_event(platform: Platform)
     check_books(platform)
 
 
-def test_two_processors_with_overlapping_shuffled_batches_neither_deadlock_nor_double(platform: Platform) -> None:
+def test_two_processors_with_overlapping_shuffled_batches_neither_deadlock_nor_double(
+    platform: Platform,
+) -> None:
     dice = random.Random(18)
     collector = platform.role("collector")
     for _ in range(2):
@@ -50,21 +52,32 @@ def test_two_processors_with_overlapping_shuffled_batches_neither_deadlock_nor_d
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda batch: send(collector.port, batch), batches))
     wait_for(platform.drained, "the queue to drain")
-    assert platform.sql("select count(*) from raw_events") == str(len({one["id"] for batch in batches for one in batch}))
+    assert platform.sql("select count(*) from raw_events") == str(
+        len({one["id"] for batch in batches for one in batch})
+    )
     assert "deadlock" not in platform.postgres.log.read_text()
     check_books(platform)
 
 
 def test_a_batch_that_the_queue_holds_twice_is_counted_once(platform: Platform) -> None:
     now = datetime.now(UTC)
-    batch = [Event("default", uuid.uuid4(), f"s{n}", None, "t", "a", b"{}", now, now, named=n % 2 == 0) for n in range(100)]
+    batch = [
+        Event("default", uuid.uuid4(), f"s{n}", None, "t", "a", b"{}", now, now, named=n % 2 == 0)
+        for n in range(100)
+    ]
     for _ in range(3):
         smuggle(platform, pack(batch), len(batch))
     for _ in range(2):
         platform.role("processor")
     wait_for(platform.drained, "the queue to drain")
     assert platform.sql("select count(*) from raw_events") == "100"
-    assert platform.books() == {"accepted": 300, "stored": 100, "duplicate": 200, "dead_lettered": 0, "queued": 0}
+    assert platform.books() == {
+        "accepted": 300,
+        "stored": 100,
+        "duplicate": 200,
+        "dead_lettered": 0,
+        "queued": 0,
+    }
     check_books(platform)
 
 
@@ -72,13 +85,23 @@ def test_wrong_clocks_of_clients_and_of_redis_make_no_negative_lag(platform: Pla
     collector = platform.role("collector")
     clocks = {hours: datetime.now(UTC) + timedelta(hours=hours) for hours in (-30, -3, 0, 3, 30)}
     for hours, now in clocks.items():
-        batch = [event(n, session_id=f"clock {hours}", timestamp=now.isoformat()) for n in range(10)]
-        answer = ask(collector.port, msgspec.json.encode({"sent_at": now.isoformat(), "events": batch}))
+        batch = [
+            event(n, session_id=f"clock {hours}", timestamp=now.isoformat()) for n in range(10)
+        ]
+        answer = ask(
+            collector.port, msgspec.json.encode({"sent_at": now.isoformat(), "events": batch})
+        )
         assert answer.status == 202, answer
     job, appended = platform.redis("ZRANGE", keys.PENDING, 0, 0, "WITHSCORES")
-    platform.redis("ZADD", keys.PENDING, "XX", int(float(appended)) + 3_600_000, job)  # as if Redis' clock had gone back an hour since
+    platform.redis(
+        "ZADD", keys.PENDING, "XX", int(float(appended)) + 3_600_000, job
+    )  # as if Redis' clock had gone back an hour since
     text = http_get(f"{collector.url}/metrics")[1].decode()
-    (oldest,) = [float(line.split()[-1]) for line in text.splitlines() if line.startswith("analytics_queue_oldest_seconds")]
+    (oldest,) = [
+        float(line.split()[-1])
+        for line in text.splitlines()
+        if line.startswith("analytics_queue_oldest_seconds")
+    ]
     assert 0 <= oldest < 3600
     platform.role("processor")
     wait_for(platform.drained, "the queue to drain")

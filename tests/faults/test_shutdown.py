@@ -1,4 +1,6 @@
-"""SIGTERM under load ends each role in time and loses nothing: fault 40; kill -9 of those who only read: fault 4."""
+"""SIGTERM under load ends each role in time and loses nothing: fault 40; kill -9 of those who only
+read: fault 4.
+"""
 
 import signal
 import threading
@@ -14,7 +16,9 @@ GRACE_SECONDS = 30.0
 
 
 @pytest.mark.parametrize("name", ["collector", "processor"])
-def test_sigterm_under_load_exits_0_in_time_and_loses_nothing(platform: Platform, name: str) -> None:
+def test_sigterm_under_load_exits_0_in_time_and_loses_nothing(
+    platform: Platform, name: str
+) -> None:
     roles = {"collector": platform.role("collector"), "processor": platform.role("processor")}
     with Load(roles["collector"]) as load:
         load.wait_for_more(300)
@@ -35,7 +39,10 @@ async def test_realtime_ends_with_its_websockets_open(platform: Platform) -> Non
     from websockets.exceptions import ConnectionClosed
 
     realtime = platform.role("realtime")
-    async with connect(f"ws://127.0.0.1:{realtime.port}/realtime", additional_headers={"Authorization": f"Bearer {API_KEY}"}) as socket:
+    async with connect(
+        f"ws://127.0.0.1:{realtime.port}/realtime",
+        additional_headers={"Authorization": f"Bearer {API_KEY}"},
+    ) as socket:
         await socket.send('{"type": "subscribe", "id": "a", "channel": "events"}')
         assert '"subscribed"' in str(await socket.recv())
         ended = asyncio.create_task(asyncio.to_thread(realtime.end, signal.SIGTERM))
@@ -62,7 +69,9 @@ def test_killing_those_who_only_read_has_no_effect_on_data(platform: Platform) -
     assert total == int(platform.sql("select count(*) from raw_events"))
 
 
-def test_sigterm_with_questions_open_ends_the_api_in_time_and_every_answer_is_whole(platform: Platform) -> None:
+def test_sigterm_with_questions_open_ends_the_api_in_time_and_every_answer_is_whole(
+    platform: Platform,
+) -> None:
     collector, _, api = platform.role("collector"), platform.role("processor"), platform.role("api")
     with Load(collector) as load:
         load.wait_for_more(300)

@@ -28,8 +28,17 @@ def _refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is no JSON")
 
 
-async def ask(app: ASGIApp, method: str, path: bytes, query: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> Answer:
-    """The answer of an app. Raises TimeoutError when there is none in time, and whatever the app lets through."""
+async def ask(
+    app: ASGIApp,
+    method: str,
+    path: bytes,
+    query: bytes = b"",
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    body: bytes = b"",
+) -> Answer:
+    """The answer of an app. Raises TimeoutError when there is none in time, and whatever the app
+    lets through.
+    """
     start: Message = {}
     parts: list[bytes] = []
     sent, enough = False, asyncio.Event()
@@ -47,7 +56,10 @@ async def ask(app: ASGIApp, method: str, path: bytes, query: bytes = b"", header
             start.update(message)
             return
         parts.append(message.get("body", b""))
-        if not message.get("more_body") or (b"content-type", b"text/event-stream") in start["headers"]:
+        if (
+            not message.get("more_body")
+            or (b"content-type", b"text/event-stream") in start["headers"]
+        ):
             enough.set()
 
     scope = {
@@ -61,10 +73,16 @@ async def ask(app: ASGIApp, method: str, path: bytes, query: bytes = b"", header
 
 
 def fault(answer: Answer, *, ours: bool = True) -> str | None:
-    """What is wrong with an answer: a 500, JSON that is none, an error of `ours` without code and message, a header that something was put into."""
+    """What is wrong with an answer: a 500, JSON that is none, an error of `ours` without code and
+    message, a header that something was put into.
+    """
     if answer.status == 500 or not 200 <= answer.status < 600:
         return f"status {answer.status}: {answer.body[:200]!r}"
-    if any(b"\r" in part or b"\n" in part or b"\0" in part for header in answer.headers.items() for part in header):
+    if any(
+        b"\r" in part or b"\n" in part or b"\0" in part
+        for header in answer.headers.items()
+        for part in header
+    ):
         return f"a header with a line break: {answer.headers}"
     if answer.headers.get(b"x-content-type-options") != b"nosniff":
         return f"no nosniff: {answer.headers}"

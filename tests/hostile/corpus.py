@@ -1,4 +1,6 @@
-"""What attackers and broken clients send: texts for every place where text may stand, bodies for every route that takes one."""
+"""What attackers and broken clients send: texts for every place where text may stand, bodies for
+every route that takes one.
+"""
 
 import gzip
 import json
@@ -110,8 +112,9 @@ EVENT: dict[str, Any] = {
 
 
 def _nested(levels: int) -> bytes:
-    return b'{"session_id":"s","event_type":"t","event_action":"a","event":"e","properties":%b,"metadata":%b}' % (
-        (b'{"a":' * levels + b"1" + b"}" * levels,) * 2
+    return (
+        b'{"session_id":"s","event_type":"t","event_action":"a","event":"e","properties":%b,"metadata":%b}'
+        % ((b'{"a":' * levels + b"1" + b"}" * levels,) * 2)
     )
 
 
@@ -140,10 +143,15 @@ BODIES: dict[str, bytes] = {
     "100,000 levels of objects": b'{"a":' * 100_000,
     "NaN": b'{"session_id":"s","event_type":"t","event_action":"a","event":"e","distinct_id":"u","properties":{"a":NaN},"metadata":{"a":NaN,"b":-Infinity}}',
     "1e400": b'{"session_id":"s","event_type":"t","event_action":"a","event":"e","distinct_id":"u","properties":{"a":1e400},"metadata":{"a":1e400}}',
-    "a number of 200,000 digits": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":%b},"time":%b}' % ((b"9" * 200_000,) * 2),
+    "a number of 200,000 digits": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":%b},"time":%b}'
+    % ((b"9" * 200_000,) * 2),
     "an exponent of 9 digits": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":1e-999999999},"timestamp":1e999999999}',
-    "a key of 500,000 characters": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"%b":1}}' % (b"k" * 500_000),
-    "20,000 keys": _with(metadata={f"k{number}": number for number in range(20_000)}, properties={f"k{number}": number for number in range(20_000)}),
+    "a key of 500,000 characters": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"%b":1}}'
+    % (b"k" * 500_000),
+    "20,000 keys": _with(
+        metadata={f"k{number}": number for number in range(20_000)},
+        properties={f"k{number}": number for number in range(20_000)},
+    ),
     "the same key twice": b'{"session_id":"s","session_id":"\\u0000","event_type":"t","event_action":"a","event":"e"}',
     "2,000 empty events": b'{"batch":[%b{}],"events":[%b{}]}' % ((b"{}," * 2_000,) * 2),
     "half a gzip": gzip.compress(_with() * 100)[:-4],
@@ -151,10 +159,22 @@ BODIES: dict[str, bytes] = {
     "no gzip": b"\x1f\x8b\x08" + b"\xff" * 100,
     "a form": b"data=%7B%22event%22%3A%22%00%22%7D&data=!!!&verbose=1",
     "a form of base64": b"data=eyJldmVudCI6ICJcdWQ4MDAifQ%3D%3D",
-    **{f"{name} everywhere": _with(**{field: text for field, value in EVENT.items() if isinstance(value, str)}) for name, text in TEXTS.items()},
-    **{f"{name} as metadata": _with(metadata={text: text}, properties={"distinct_id": "u", text: text}, data={text: text}) for name, text in TEXTS.items()},
     **{
-        f"the time {value!r}": _with(timestamp=value, time=value, sent_at=value, originalTimestamp=value, dtm=value)
+        f"{name} everywhere": _with(
+            **{field: text for field, value in EVENT.items() if isinstance(value, str)}
+        )
+        for name, text in TEXTS.items()
+    },
+    **{
+        f"{name} as metadata": _with(
+            metadata={text: text}, properties={"distinct_id": "u", text: text}, data={text: text}
+        )
+        for name, text in TEXTS.items()
+    },
+    **{
+        f"the time {value!r}": _with(
+            timestamp=value, time=value, sent_at=value, originalTimestamp=value, dtm=value
+        )
         for value in (
             -(10**30),
             10**30,

@@ -1,4 +1,6 @@
-"""Random query strings, read as the api and the streams read them: the question, or a refusal that names the parameter. `make oracle` tries many more."""
+"""Random query strings, read as the api and the streams read them: the question, or a refusal that
+names the parameter. `make oracle` tries many more.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -37,7 +39,9 @@ def queries(names: list[bytes]) -> st.SearchStrategy[bytes]:
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.path)
 @examples(60)
 @given(data=st.data())
-def test_a_query_string_is_a_question_or_a_named_refusal(question: Question, data: st.DataObject) -> None:
+def test_a_query_string_is_a_question_or_a_named_refusal(
+    question: Question, data: st.DataObject
+) -> None:
     query = data.draw(queries([name.encode() for name in parameters(question.asked)]))
     path = {name: data.draw(st.text(max_size=8)) for name in re.findall(r"\{(\w+)", question.path)}
     try:

@@ -1,4 +1,6 @@
-"""The corpus at every route of every role, as the apps' own route tables name them: never a 500, never a hang, always an answer of ours."""
+"""The corpus at every route of every role, as the apps' own route tables name them: never a 500,
+never a hang, always an answer of ours.
+"""
 
 import json
 import re
@@ -31,13 +33,53 @@ LARGE = 20_000
 FIRST = {next(iter(protocol.routes)) for protocol in PROTOCOLS}
 """One path of each protocol, for what takes long."""
 
-WHOLE = {"/collect", "/collect.gif", "/v1/batch", "/batch/", "/tracker.js", "/api/export", "/api/openapi.json", "/realtime/events", "/health/live", "/metrics"}
+WHOLE = {
+    "/collect",
+    "/collect.gif",
+    "/v1/batch",
+    "/batch/",
+    "/tracker.js",
+    "/api/export",
+    "/api/openapi.json",
+    "/realtime/events",
+    "/health/live",
+    "/metrics",
+}
 """Where every header is tried; elsewhere only the two that carry keys."""
 
 OURS = ("/collect", "/health", "/health/live", "/metrics", "/tracker.js")
-EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "X" * 200)
+EVERY_METHOD = (
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "PROPFIND",
+    "get",
+    "X" * 200,
+)
 QUERY_NAMES = sorted(
-    {*EVENT, "data", "ids", "write_key", "api_key", "_", "ip", "idsite", "rec", "action_name", "cid", "en", "tid", "measurement_id", "compression"}
+    {
+        *EVENT,
+        "data",
+        "ids",
+        "write_key",
+        "api_key",
+        "_",
+        "ip",
+        "idsite",
+        "rec",
+        "action_name",
+        "cid",
+        "en",
+        "tid",
+        "measurement_id",
+        "compression",
+    }
 )
 
 
@@ -57,12 +99,18 @@ async def collecting() -> AsyncIterator[tuple[Starlette, MemorySink]]:
 
 @pytest.fixture
 def config(migrated_url: str, redis_url: str) -> Settings:
-    return Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,))
+    return Settings(
+        environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)
+    )
 
 
 def apps(config: Settings) -> dict[str, Starlette]:
     """The apps that need servers."""
-    return {"api": api.app(config), "realtime": realtime.app(config), "processor": processor.app(config)}
+    return {
+        "api": api.app(config),
+        "realtime": realtime.app(config),
+        "processor": processor.app(config),
+    }
 
 
 def routes(app: Starlette) -> Iterator[tuple[str, str]]:
@@ -89,7 +137,9 @@ def is_ours(path: str) -> bool:
 # the collector
 
 
-async def test_no_body_breaks_a_route_of_the_collector_and_whatever_is_taken_can_be_stored(migrated_url: str) -> None:
+async def test_no_body_breaks_a_route_of_the_collector_and_whatever_is_taken_can_be_stored(
+    migrated_url: str,
+) -> None:
     faults = []
     async with collecting() as (app, sink):
         for method, path in routes(app):
@@ -98,7 +148,17 @@ async def test_no_body_breaks_a_route_of_the_collector_and_whatever_is_taken_can
             for name, body in BODIES.items():
                 if len(body) > LARGE and path not in FIRST:
                     continue
-                wrong = fault(await ask(app, method, fill(path), b"ids=1", [(b"content-type", b"application/json")], body), ours=is_ours(path))
+                wrong = fault(
+                    await ask(
+                        app,
+                        method,
+                        fill(path),
+                        b"ids=1",
+                        [(b"content-type", b"application/json")],
+                        body,
+                    ),
+                    ours=is_ours(path),
+                )
                 faults += [f"{path}, {name}: {wrong}"] * bool(wrong)
         events = sink.events
     assert faults == []
@@ -119,7 +179,16 @@ async def test_no_encoding_breaks_a_route_of_the_collector(encoding: bytes) -> N
         for method, path in routes(app):
             if method == "POST" and path in FIRST:
                 for name in ("nothing", "an empty object", "a gzip bomb", "half a gzip", "no gzip"):
-                    wrong = fault(await ask(app, method, fill(path), headers=[(b"content-encoding", encoding)], body=BODIES[name]), ours=is_ours(path))
+                    wrong = fault(
+                        await ask(
+                            app,
+                            method,
+                            fill(path),
+                            headers=[(b"content-encoding", encoding)],
+                            body=BODIES[name],
+                        ),
+                        ours=is_ours(path),
+                    )
                     faults += [f"{path}, {name}: {wrong}"] * bool(wrong)
         assert sink.events == []
     assert faults == []
@@ -132,7 +201,16 @@ async def test_no_query_string_and_no_path_breaks_a_route_of_the_collector() -> 
             for name, value in VALUES.items():
                 everywhere = b"&".join(b"%b=%b" % (encoded(each), value) for each in QUERY_NAMES)
                 query = b"%b&%b=1&%b" % (value, value, everywhere)
-                wrong = fault(await ask(app, method, fill(path, value), query, body=b"{}" if method == "POST" else b""), ours=is_ours(path))
+                wrong = fault(
+                    await ask(
+                        app,
+                        method,
+                        fill(path, value),
+                        query,
+                        body=b"{}" if method == "POST" else b"",
+                    ),
+                    ours=is_ours(path),
+                )
                 faults += [f"{method} {path}, {name}: {wrong}"] * bool(wrong)
     assert faults == []
 
@@ -141,32 +219,52 @@ async def test_no_query_string_and_no_path_breaks_a_route_of_the_collector() -> 
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.path)
-async def test_no_value_of_any_parameter_breaks_a_question(config: Settings, question: Question) -> None:
+async def test_no_value_of_any_parameter_breaks_a_question(
+    config: Settings, question: Question
+) -> None:
     faults = []
     app = api.app(config)
     needed = {"step": b"a", "window": b"1d"} if question.path == "/funnel" else {}
     async with app.router.lifespan_context(app):
         for parameter in parameters(question.asked):
-            others = b"&".join(b"%b=%b" % (name.encode(), value) for name, value in needed.items() if name != parameter)
+            others = b"&".join(
+                b"%b=%b" % (name.encode(), value)
+                for name, value in needed.items()
+                if name != parameter
+            )
             for name, value in VALUES.items():
                 in_path = f"{{{parameter}" in question.path
                 path = fill(api.PREFIX + question.path, value if in_path else b"x")
                 query = others if in_path else b"%b&%b=%b" % (others, parameter.encode(), value)
                 answer = await ask(app, "GET", path, query, [AUTHORIZED])
-                wrong = fault(answer) or (None if answer.status in (200, 400) else f"status {answer.status}: {answer.body[:200]!r}")
+                wrong = fault(answer) or (
+                    None
+                    if answer.status in (200, 400)
+                    else f"status {answer.status}: {answer.body[:200]!r}"
+                )
                 faults += [f"{parameter}, {name}: {wrong}"] * bool(wrong)
         for name, value in VALUES.items():
-            answer = await ask(app, "GET", fill(api.PREFIX + question.path), b"%b=1&%b" % (value, value), [AUTHORIZED])
+            answer = await ask(
+                app,
+                "GET",
+                fill(api.PREFIX + question.path),
+                b"%b=1&%b" % (value, value),
+                [AUTHORIZED],
+            )
             wrong = fault(answer)
             faults += [f"as a name, {name}: {wrong}"] * bool(wrong)
     assert faults == []
 
 
-async def test_there_are_no_tables_the_fewer_for_all_that_sql(config: Settings, migrated_url: str) -> None:
+async def test_there_are_no_tables_the_fewer_for_all_that_sql(
+    config: Settings, migrated_url: str
+) -> None:
     app = api.app(config)
     async with app.router.lifespan_context(app):
         for field in ("where", "event", "by", "measure", "tz", "cursor", "project"):
-            await ask(app, "GET", b"/api/trends", b"%b=%b" % (field.encode(), VALUES["SQL"]), [AUTHORIZED])
+            await ask(
+                app, "GET", b"/api/trends", b"%b=%b" % (field.encode(), VALUES["SQL"]), [AUTHORIZED]
+            )
         answer = await ask(app, "GET", b"/api/trends", b"", [AUTHORIZED])
         assert (answer.status, answer.json["data"]["series"][0]["total"]) == (200, 0)
 
@@ -179,8 +277,13 @@ async def test_no_parameter_breaks_server_sent_events(config: Settings) -> None:
     app = realtime.app(config)
     async with app.router.lifespan_context(app):
         for name, value in VALUES.items():
-            for parameter in (*(word.encode() for word in ("channel", "project", "event", "where", "id")), value):
-                answer = await ask(app, "GET", b"/realtime/events", b"%b=%b" % (parameter, value), [AUTHORIZED])
+            for parameter in (
+                *(word.encode() for word in ("channel", "project", "event", "where", "id")),
+                value,
+            ):
+                answer = await ask(
+                    app, "GET", b"/realtime/events", b"%b=%b" % (parameter, value), [AUTHORIZED]
+                )
                 wrong = fault(answer)
                 faults += [f"{parameter!r}, {name}: {wrong}"] * bool(wrong)
     assert faults == []
@@ -201,34 +304,59 @@ async def test_no_header_and_no_method_breaks_a_route(config: Settings, role: st
 
 
 async def _headers_and_methods(role: str, app: Starlette) -> list[str]:
-    """What is wrong with the answers to each header's values (at paths of one kind, at one of them) and to each method."""
+    """What is wrong with the answers to each header's values (at paths of one kind, at one of them)
+    and to each method.
+    """
     faults = []
     for method, path in routes(app):
-        ours = (role != "collector" or is_ours(path)) and path != "/health"  # whose 503 has a form of its own
-        for header in HEADER_NAMES if path in WHOLE else HEADER_NAMES[:2] if ours or path in FIRST else ():
+        ours = (
+            role != "collector" or is_ours(path)
+        ) and path != "/health"  # whose 503 has a form of its own
+        for header in (
+            HEADER_NAMES if path in WHOLE else HEADER_NAMES[:2] if ours or path in FIRST else ()
+        ):
             for name, value in HEADERS.items():
-                headers = [(header, value), *([] if header in (b"authorization", b"x-api-key") or role == "collector" else [AUTHORIZED])]
+                headers = [
+                    (header, value),
+                    *(
+                        []
+                        if header in (b"authorization", b"x-api-key") or role == "collector"
+                        else [AUTHORIZED]
+                    ),
+                ]
                 body = json.dumps(EVENT).encode() if method == "POST" else b""
-                expected = ours and method != "HEAD" and not header.startswith(b"ce-")  # which makes it a CloudEvent
-                wrong = fault(await ask(app, method, fill(path), headers=headers, body=body), ours=expected)
+                expected = (
+                    ours and method != "HEAD" and not header.startswith(b"ce-")
+                )  # which makes it a CloudEvent
+                wrong = fault(
+                    await ask(app, method, fill(path), headers=headers, body=body), ours=expected
+                )
                 faults += [f"{role} {method} {path}, {header!r} is {name}: {wrong}"] * bool(wrong)
     for path in dict.fromkeys(path for _, path in routes(app)):
         for method in EVERY_METHOD:
-            ours = (role != "collector" or is_ours(path)) and method not in ("HEAD", "OPTIONS") and path != "/health"
+            ours = (
+                (role != "collector" or is_ours(path))
+                and method not in ("HEAD", "OPTIONS")
+                and path != "/health"
+            )
             wrong = fault(await ask(app, method, fill(path), headers=[AUTHORIZED]), ours=ours)
             faults += [f"{role} {method[:10]} {path}: {wrong}"] * bool(wrong)
     return faults
 
 
 @pytest.mark.parametrize("role", ["collector", "api", "realtime", "processor"])
-async def test_paths_of_nowhere_are_404_in_json_and_name_no_metric(config: Settings, role: str) -> None:
+async def test_paths_of_nowhere_are_404_in_json_and_name_no_metric(
+    config: Settings, role: str
+) -> None:
     faults = []
     async with collecting() as (first, _):
         app = first if role == "collector" else apps(config)[role]
         for prefix in (b"/", b"/api/", b"/realtime/", b"/collect/", b"/health/", b"//", b"*"):
             for name, value in VALUES.items():
                 answer = await ask(app, "GET", prefix + value + b"/x%22%7D%201%0Ainjected")
-                wrong = fault(answer) or (None if answer.status in (401, 404, 405) else f"status {answer.status}")
+                wrong = fault(answer) or (
+                    None if answer.status in (401, 404, 405) else f"status {answer.status}"
+                )
                 faults += [f"{prefix!r}, {name}: {wrong}"] * bool(wrong)
     assert faults == []
     check_metrics()
@@ -238,5 +366,10 @@ def check_metrics() -> None:
     """What is scraped is lines of the exposition format, about metrics that we declared."""
     declared = {each.name for each in metrics.REGISTRY.get_all()}
     for line in metrics.render()[0].decode().splitlines():
-        found = re.fullmatch(r'(\w+?)(?:_bucket|_sum|_count)?(?:\{(?:\w+="(?:[^"\\\n]|\\.)*",?)*\})? [-+.\deEinfNa]+', line)
-        assert line.startswith("# ") or (found and (found[1] in declared or line.split("{")[0].split(" ")[0] in declared)), line
+        found = re.fullmatch(
+            r'(\w+?)(?:_bucket|_sum|_count)?(?:\{(?:\w+="(?:[^"\\\n]|\\.)*",?)*\})? [-+.\deEinfNa]+',
+            line,
+        )
+        assert line.startswith("# ") or (
+            found and (found[1] in declared or line.split("{")[0].split(" ")[0] in declared)
+        ), line

@@ -1,4 +1,6 @@
-"""What HTTP clients refuse to send, at every role's own server: refused or answered, closed in time, and the others are served all the same."""
+"""What HTTP clients refuse to send, at every role's own server: refused or answered, closed in
+time, and the others are served all the same.
+"""
 
 import asyncio
 import json
@@ -19,14 +21,24 @@ H2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x0
 
 
 @pytest.fixture
-async def ports(migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, int]]:
-    config = Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("ak_r_static",), shutdown_delay=0)
+async def ports(
+    migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[dict[str, int]]:
+    config = Settings(
+        environment="test",
+        database_url=migrated_url,
+        redis_url=redis_url,
+        api_keys=("ak_r_static",),
+        shutdown_delay=0,
+    )
     async with listening(config, monkeypatch) as ports:
         yield ports
 
 
 async def alive(port: int) -> bool:
-    return (await exchange(port, b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    return (
+        await exchange(port, b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    ).startswith(b"HTTP/1.1 200")
 
 
 REFUSED: dict[str, bytes] = {
@@ -46,15 +58,21 @@ REFUSED: dict[str, bytes] = {
     "no host": b"GET /health HTTP/1.1\r\n\r\n",
     "two hosts": b"GET /health HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
     "no version": b"GET /health\r\n\r\n",
-    "10,000 headers": b"GET /health HTTP/1.1\r\nhost: x\r\n" + b"".join(b"x-%d: y\r\n" % number for number in range(10_000)) + b"\r\n",
-    "a header of a megabyte": b"GET /health HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 1_000_000 + b"\r\n\r\n",
+    "10,000 headers": b"GET /health HTTP/1.1\r\nhost: x\r\n"
+    + b"".join(b"x-%d: y\r\n" % number for number in range(10_000))
+    + b"\r\n",
+    "a header of a megabyte": b"GET /health HTTP/1.1\r\nhost: x\r\nx: "
+    + b"y" * 1_000_000
+    + b"\r\n\r\n",
     "an address of a megabyte": b"GET /" + b"y" * 1_000_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
     "bytes in the address": b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n",
 }
 
 
 @pytest.mark.parametrize("role", APPS)
-async def test_what_is_no_request_is_refused_with_4xx_and_closed(ports: dict[str, int], role: str) -> None:
+async def test_what_is_no_request_is_refused_with_4xx_and_closed(
+    ports: dict[str, int], role: str
+) -> None:
     wrong = {}
     for name, sent in REFUSED.items():
         answer = await exchange(ports[role], sent, seconds=20)
@@ -64,19 +82,32 @@ async def test_what_is_no_request_is_refused_with_4xx_and_closed(ports: dict[str
     assert await alive(ports[role])
 
 
-async def test_chunks_that_are_none_end_the_connection_and_no_event_is_taken(ports: dict[str, int]) -> None:
+async def test_chunks_that_are_none_end_the_connection_and_no_event_is_taken(
+    ports: dict[str, int],
+) -> None:
     head = POST + b"transfer-encoding: chunked\r\n\r\n"
     for size in (b"-1", b"0x10", b"zz", b"f" * 40, b"5;" + b"x" * 100_000, b""):
-        answer = await exchange(ports["collector"], head + size + b"\r\n" + EVENT + b"\r\n0\r\n\r\n", seconds=20)
+        answer = await exchange(
+            ports["collector"], head + size + b"\r\n" + EVENT + b"\r\n0\r\n\r\n", seconds=20
+        )
         assert b" 202 " not in answer, (size, answer)
         assert b" 500 " not in answer, (size, answer)
     assert await alive(ports["collector"])
 
 
-async def test_length_and_chunks_at_once_are_refused_and_what_follows_is_no_second_request(ports: dict[str, int]) -> None:
-    smuggled = b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(EVENT) + EVENT
-    for order in (b"content-length: 5\r\ntransfer-encoding: chunked\r\n", b"transfer-encoding: chunked\r\ncontent-length: 5\r\n"):
-        answer = await exchange(ports["collector"], POST + order + b"\r\n0\r\n\r\n" + smuggled, seconds=20)
+async def test_length_and_chunks_at_once_are_refused_and_what_follows_is_no_second_request(
+    ports: dict[str, int],
+) -> None:
+    smuggled = (
+        b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(EVENT) + EVENT
+    )
+    for order in (
+        b"content-length: 5\r\ntransfer-encoding: chunked\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: 5\r\n",
+    ):
+        answer = await exchange(
+            ports["collector"], POST + order + b"\r\n0\r\n\r\n" + smuggled, seconds=20
+        )
         assert answer.startswith(b"HTTP/1.1 400 "), answer
         assert b"two_lengths" in answer
         assert answer.count(b"HTTP/1.1 ") == 1
@@ -94,13 +125,20 @@ async def test_old_and_absolute_requests_are_answered_as_any(ports: dict[str, in
     for role, port in ports.items():
         old = await exchange(port, b"GET /health/live HTTP/1.0\r\n\r\n")
         assert old.startswith(b"HTTP/1.1 200 "), (role, old)
-        absolute = await exchange(port, b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        absolute = await exchange(
+            port,
+            b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        )
         assert absolute.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 ")), (role, absolute)
         assert b'"code"' in absolute
 
 
-async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connection(ports: dict[str, int], caplog: pytest.LogCaptureFixture) -> None:
-    """hypercorn takes h2c itself: what follows meets the same routes and keys, and nginx passes no such upgrade on."""
+async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connection(
+    ports: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """hypercorn takes h2c itself: what follows meets the same routes and keys, and nginx passes no
+    such upgrade on.
+    """
     for role, port in ports.items():
         upgrade = b"GET /api/trends HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
         for sent in (
@@ -115,12 +153,18 @@ async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connec
         assert await alive(port)
 
 
-async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """200 sockets that send a byte now and then, half of them in their headers, half in their bodies; limits shortened to a second or two."""
+async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
+    migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 sockets that send a byte now and then, half of them in their headers, half in their
+    bodies; limits shortened to a second or two.
+    """
     assert server.READ_SECONDS == {"collector": 30}
     assert body.BODY_SECONDS == 30
     monkeypatch.setattr(body, "BODY_SECONDS", 2.0)
-    config = Settings(environment="test", database_url=migrated_url, redis_url=redis_url, shutdown_delay=0)
+    config = Settings(
+        environment="test", database_url=migrated_url, redis_url=redis_url, shutdown_delay=0
+    )
     real = server._config
 
     def hasty(role: str, settings: Settings):  # type: ignore[no-untyped-def]
@@ -145,20 +189,38 @@ async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(migrated
             finally:
                 writer.close()
 
-        slow = [asyncio.create_task(trickle(b"GET /health HTTP/1.1\r\nhost: x\r\nx-slow: ")) for _ in range(100)]
-        slow += [asyncio.create_task(trickle(POST + b"content-length: 100000\r\n\r\n")) for _ in range(100)]
+        slow = [
+            asyncio.create_task(trickle(b"GET /health HTTP/1.1\r\nhost: x\r\nx-slow: "))
+            for _ in range(100)
+        ]
+        slow += [
+            asyncio.create_task(trickle(POST + b"content-length: 100000\r\n\r\n"))
+            for _ in range(100)
+        ]
         await asyncio.sleep(0.3)
         good = POST + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(EVENT) + EVENT
         assert not any(task.done() for task in slow)
         for _ in range(5):
-            assert (await exchange(ports["collector"], good, seconds=10)).startswith(b"HTTP/1.1 202 ")
+            assert (await exchange(ports["collector"], good, seconds=10)).startswith(
+                b"HTTP/1.1 202 "
+            )
         ended = await asyncio.gather(*slow)
-    assert all(not answer or answer == b"cut" or answer.startswith(b"HTTP/1.1 408 ") for answer in ended)
+    assert all(
+        not answer or answer == b"cut" or answer.startswith(b"HTTP/1.1 408 ") for answer in ended
+    )
     assert any(answer.startswith(b"HTTP/1.1 408 ") for answer in ended)
 
 
-async def test_nothing_of_this_leaves_a_traceback(ports: dict[str, int], caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_of_this_leaves_a_traceback(
+    ports: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
     """What anybody may cause at will would fill the log."""
-    for sent in (*REFUSED.values(), POST + b"content-length: 10\r\n\r\n", POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n"):
+    for sent in (
+        *REFUSED.values(),
+        POST + b"content-length: 10\r\n\r\n",
+        POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+    ):
         await exchange(ports["collector"], sent, end=True, seconds=20)
-    assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR] == []
+    assert [
+        record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR
+    ] == []

@@ -14,11 +14,18 @@ from analytics.roles.collector import collector
 from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 
-APPS = {"collector": collector.app, "api": api.app, "realtime": realtime.app, "processor": processor.app}
+APPS = {
+    "collector": collector.app,
+    "api": api.app,
+    "realtime": realtime.app,
+    "processor": processor.app,
+}
 
 
 async def exchange(port: int, *parts: bytes, seconds: float = 30.0, end: bool = False) -> bytes:
-    """Send bytes as they are and read what comes until the other side ends it; with `end`, say that no more will be sent. Raises TimeoutError."""
+    """Send bytes as they are and read what comes until the other side ends it; with `end`, say that
+    no more will be sent. Raises TimeoutError.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     found = b""
     try:
@@ -38,7 +45,9 @@ async def exchange(port: int, *parts: bytes, seconds: float = 30.0, end: bool = 
 
 
 @asynccontextmanager
-async def listening(config: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, int]]:
+async def listening(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[dict[str, int]]:
     """Every role on a port of its own, served as `analytics run` does."""
     ports = {role: free_port() for role in APPS}
     listeners = {role: server.bind(role, config, port) for role, port in ports.items()}
@@ -53,8 +62,14 @@ async def listening(config: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncI
             task.cancel()
 
     monkeypatch.setattr(server, "_on_signal", on_stop)
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 2)  # for connections that are still open at the end
-    task = asyncio.create_task(server.serve({role: app(config) for role, app in APPS.items()}, listeners, config, ready=ready.set))
+    monkeypatch.setattr(
+        server, "DRAIN_SECONDS", 2
+    )  # for connections that are still open at the end
+    task = asyncio.create_task(
+        server.serve(
+            {role: app(config) for role, app in APPS.items()}, listeners, config, ready=ready.set
+        )
+    )
     try:
         await asyncio.wait_for(ready.wait(), 60)
         yield ports

@@ -1,4 +1,5 @@
-"""Breaks each safeguard of table.py on a copy of the tree, runs the tests that must notice, and writes docs/mutations.md: `make mutations`.
+"""Breaks each safeguard of table.py on a copy of the tree, runs the tests that must notice, and
+writes docs/mutations.md: `make mutations`.
 
 Words after the command choose mutations whose names hold one of them; then nothing is written.
 """
@@ -20,17 +21,30 @@ from tests.mutations.table import MUTATIONS, Edit, Mutation
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "mutations.md"
-TREE = ("analytics", "alembic", "nginx", "tests", "pyproject.toml", "alembic.ini", "README.md", "docs")
+TREE = (
+    "analytics",
+    "alembic",
+    "nginx",
+    "tests",
+    "pyproject.toml",
+    "alembic.ini",
+    "README.md",
+    "docs",
+)
 AT_ONCE = 2
 SECONDS = 240
 """For the tests of one mutation."""
 
 FAILED = 1
-"""pytest's exit status when tests ran and some failed; a mutation that keeps them from running proves nothing."""
+"""pytest's exit status when tests ran and some failed; a mutation that keeps them from running
+proves nothing.
+"""
 
 
 class Verdict(NamedTuple):
-    """What became of a mutation: pytest's exit status, the tests that failed, what was printed, and how long it took."""
+    """What became of a mutation: pytest's exit status, the tests that failed, what was printed, and
+    how long it took.
+    """
 
     mutation: Mutation
     status: int | None
@@ -44,12 +58,16 @@ class Verdict(NamedTuple):
 
 
 def apply(root: Path, edits: Sequence[Edit]) -> None:
-    """Change files below `root`. Raises LookupError when a text does not stand in its file exactly once."""
+    """Change files below `root`. Raises LookupError when a text does not stand in its file exactly
+    once.
+    """
     for edit in edits:
         path = root / edit.file
         text = path.read_text()
         if text.count(edit.old) != 1:
-            raise LookupError(f"{edit.file} holds {text.count(edit.old)} times, not once: {edit.old.strip().splitlines()[0]!r}")
+            raise LookupError(
+                f"{edit.file} holds {text.count(edit.old)} times, not once: {edit.old.strip().splitlines()[0]!r}"
+            )
         path.write_text(text.replace(edit.old, edit.new))
 
 
@@ -61,23 +79,53 @@ def copied() -> Iterator[Path]:
         folder.chmod(0o711)
         for part in TREE:
             if (ROOT / part).is_dir():
-                shutil.copytree(ROOT / part, folder / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "node_modules", ".venv"))
+                shutil.copytree(
+                    ROOT / part,
+                    folder / part,
+                    symlinks=True,
+                    ignore=shutil.ignore_patterns("__pycache__", "node_modules", ".venv"),
+                )
             else:
                 shutil.copy2(ROOT / part, folder / part)
         yield folder
 
 
 def run(folder: Path, tests: Sequence[str]) -> tuple[int | None, str]:
-    """pytest's exit status (None when it did not end in time) and output. A copy whose package is not its own proves nothing."""
+    """pytest's exit status (None when it did not end in time) and output. A copy whose package is
+    not its own proves nothing.
+    """
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
     found = subprocess.run(
-        [sys.executable, "-c", "import analytics; print(analytics.__file__)"], cwd=folder, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import analytics; print(analytics.__file__)"],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     if not found.stdout.startswith(str(folder)):
         raise RuntimeError(f"the tests would run {found.stdout.strip()}, not the copy in {folder}")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rfE", "--tb=line", "--no-header", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-rfE",
+        "--tb=line",
+        "--no-header",
+        *tests,
+    ]
     try:
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=SECONDS)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
     except subprocess.TimeoutExpired as error:
         return None, str(error)
     return done.returncode, done.stdout + done.stderr
@@ -89,9 +137,16 @@ def judge(mutation: Mutation) -> Verdict:
     with copied() as folder:
         apply(folder, mutation.edits)
         status, output = run(folder, mutation.tests)
-    failed = list(dict.fromkeys(re.sub(r"\[.*", "", name) for name in re.findall(r"^FAILED (\S+)", output, re.MULTILINE)))
+    failed = list(
+        dict.fromkeys(
+            re.sub(r"\[.*", "", name) for name in re.findall(r"^FAILED (\S+)", output, re.MULTILINE)
+        )
+    )
     verdict = Verdict(mutation, status, failed, output, time.monotonic() - began)
-    print(f"{'caught  ' if verdict.caught else 'SURVIVED'} {verdict.seconds:5.1f} s  {mutation.name}", flush=True)
+    print(
+        f"{'caught  ' if verdict.caught else 'SURVIVED'} {verdict.seconds:5.1f} s  {mutation.name}",
+        flush=True,
+    )
     return verdict
 
 
@@ -118,22 +173,38 @@ def page(verdicts: Sequence[Verdict], commit: str) -> str:
         "|---|---|---|",
     ]
     for verdict in verdicts:
-        tests = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in verdict.failed) if verdict.caught else "**nobody**"
+        tests = (
+            "<br>".join(f"`{test.removeprefix('tests/')}`" for test in verdict.failed)
+            if verdict.caught
+            else "**nobody**"
+        )
         lines.append(f"| {verdict.mutation.name} | {verdict.mutation.promise} | {tests} |")
     return "\n".join(lines) + "\n"
 
 
 def main(words: Sequence[str]) -> None:
-    chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
+    chosen = [
+        mutation
+        for mutation in MUTATIONS
+        if not words or any(word in mutation.name for word in words)
+    ]
     unmutated(chosen)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         verdicts = list(threads.map(judge, chosen))
     if not words:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
         PAGE.write_text(page(verdicts, commit))
     if survivors := [verdict for verdict in verdicts if not verdict.caught]:
         for verdict in survivors:
-            print(f"\n{verdict.mutation.name}: pytest ended with {verdict.status}\n{verdict.output[-3000:]}")
+            print(
+                f"\n{verdict.mutation.name}: pytest ended with {verdict.status}\n{verdict.output[-3000:]}"
+            )
         raise SystemExit(f"{len(survivors)} of {len(verdicts)} mutations survived")
     print(f"all {len(verdicts)} mutations were caught")
 

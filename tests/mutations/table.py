@@ -1,7 +1,9 @@
-"""The safeguards, each broken once: what is replaced in which file, and the fewest tests that must notice.
+"""The safeguards, each broken once: what is replaced in which file, and the fewest tests that must
+notice.
 
-A mutation is the smallest change after which a promise no longer holds, as somebody in a hurry could write it. `make mutations` applies each
-to a copy of the tree, alone, and runs its tests there: one that nobody notices is a test that is missing.
+A mutation is the smallest change after which a promise no longer holds, as somebody in a hurry
+could write it. `make mutations` applies each to a copy of the tree, alone, and runs its tests
+there: one that nobody notices is a test that is missing.
 """
 
 from typing import NamedTuple
@@ -16,7 +18,9 @@ class Edit(NamedTuple):
 
 
 class Mutation(NamedTuple):
-    """One safeguard broken: what no longer holds, how, and the tests of which at least one must fail."""
+    """One safeguard broken: what no longer holds, how, and the tests of which at least one must
+    fail.
+    """
 
     name: str
     promise: str
@@ -35,7 +39,11 @@ MUTATIONS = (
         "acknowledge before the append",
         "2xx means durable",
         (
-            Edit("analytics/roles/collector/collector.py", "import re\nimport time\n", "import asyncio\nimport re\nimport time\n"),
+            Edit(
+                "analytics/roles/collector/collector.py",
+                "import re\nimport time\n",
+                "import asyncio\nimport re\nimport time\n",
+            ),
             Edit(
                 "analytics/roles/collector/collector.py",
                 "        await desk.sink.append(passed.events)\n",
@@ -49,7 +57,10 @@ MUTATIONS = (
         "tell who waits before Redis has answered",
         "2xx means durable",
         "analytics/queue/commit.py",
-        '        try:\n            with reaching():\n                await keys.ENQUEUE.run(self._redis, "", self._share, *(part',
+        "        try:\n"
+        "            with reaching():\n"
+        "                await keys.ENQUEUE.run(\n"
+        '                    self._redis, "", self._share, *(part',
         "        try:\n            _tell(taken, None)\n            with reaching():\n"
         '                await keys.ENQUEUE.run(self._redis, "", self._share, *(part',
         "tests/queue/test_commit.py::test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers",
@@ -84,7 +95,7 @@ MUTATIONS = (
         "no cap on what waits for its flush",
         "a slow Redis costs bounded memory",
         "analytics/queue/commit.py",
-        "if self._line and (self._line_events",
+        "if self._line and (\n            self._line_events",
         "if False and (self._line_events",
         "tests/queue/test_commit.py::test_more_than_may_wait_is_refused_at_once",
     ),
@@ -109,7 +120,11 @@ MUTATIONS = (
         "Redis may fill up to its limit",
         "a full queue can still be drained",
         (
-            Edit("analytics/queue/admission.py", "used >= limit * self._settings.max_redis_memory:", "used >= limit * 2:"),
+            Edit(
+                "analytics/queue/admission.py",
+                "used >= limit * self._settings.max_redis_memory:",
+                "used >= limit * 2:",
+            ),
             Edit("analytics/queue/keys.py", ">= limit * ARGV[2] then", ">= limit * 2 then"),
         ),
         ("tests/queue/test_admission.py::test_the_queue_refuses_below_maxmemory_and_drains",),
@@ -135,10 +150,20 @@ MUTATIONS = (
         "an ordinary exception finishes the job, as in arq",
         "nothing acknowledged is lost",
         (
-            Edit("analytics/queue/worker.py", "            raise arq.Retry from error\n", "            raise\n"),
-            Edit("analytics/queue/worker.py", "    async def finish_job(self, *_: object)", "    async def _unused(self, *_: object)"),
+            Edit(
+                "analytics/queue/worker.py",
+                "            raise arq.Retry from error\n",
+                "            raise\n",
+            ),
+            Edit(
+                "analytics/queue/worker.py",
+                "    async def finish_job(self, *_: object)",
+                "    async def _unused(self, *_: object)",
+            ),
         ),
-        ("tests/queue/test_worker.py::test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end[ValueError]",),
+        (
+            "tests/queue/test_worker.py::test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end[ValueError]",
+        ),
     ),
     mutation(
         "a job may only be tried five times, as in arq",
@@ -216,7 +241,11 @@ MUTATIONS = (
         "who stops keeps what it could not finish",
         "what a stopped processor held is stored soon",
         "analytics/queue/worker.py",
-        '        try:\n            await self._release()\n        except (RedisError, OSError) as error:\n            log.warning("jobs in work',
+        "        try:\n"
+        "            await self._release()\n"
+        "        except (RedisError, OSError) as error:\n"
+        "            log.warning(\n"
+        '                "jobs in work',
         '        try:\n            self._again.clear()\n        except (RedisError, OSError) as error:\n            log.warning("jobs in work',
         "tests/queue/test_worker.py::test_what_does_not_finish_in_time_is_given_back_at_once",
     ),
@@ -370,7 +399,11 @@ MUTATIONS = (
         "ids are written into the ledger unsorted",
         "no deadlock",
         (
-            Edit("analytics/stores/writing/ledger.py", 'ORDER BY id, project COLLATE "C"\n', "ORDER BY random()\n"),
+            Edit(
+                "analytics/stores/writing/ledger.py",
+                'ORDER BY id, project COLLATE "C"\n',
+                "ORDER BY random()\n",
+            ),
             Edit(
                 "analytics/stores/writing/ledger.py",
                 "    records = sorted(((id, project) for project, id in names), key=_place)\n",
@@ -417,7 +450,10 @@ MUTATIONS = (
         "the id of a dead letter stays taken",
         "a dead letter can be replayed",
         "analytics/stores/writing/transaction.py",
-        "            await self._forget([position for position, _ in self.poison[before:] if self.events[position].named])\n",
+        "            await self._forget(\n"
+        "                [position for position, _ in self.poison[before:] if "
+        "self.events[position].named]\n"
+        "            )\n",
         "            await self._forget([])\n",
         "tests/store/test_faults.py::test_the_id_of_a_dead_letter_is_free_for_its_replay[plain]",
     ),
@@ -427,7 +463,11 @@ MUTATIONS = (
         "bad input is named",
         (
             Edit("analytics/protocols/native.py", "and metadata.too_deep(text):", "and False:"),
-            Edit("analytics/protocols/metadata.py", "    if depth > MAX_DEPTH:\n", "    if depth > 900:\n"),
+            Edit(
+                "analytics/protocols/metadata.py",
+                "    if depth > MAX_DEPTH:\n",
+                "    if depth > 900:\n",
+            ),
         ),
         ("tests/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",),
     ),

@@ -1,4 +1,6 @@
-"""The table of mutations fits the tree as it is; whether each is caught, `make mutations` finds out."""
+"""The table of mutations fits the tree as it is; whether each is caught, `make mutations` finds
+out.
+"""
 
 import ast
 from pathlib import Path
@@ -10,7 +12,9 @@ from tests.mutations.table import MUTATIONS, Edit, Mutation
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_every_edit_still_applies_to_what_can_still_be_read(mutation: Mutation, tmp_path: Path) -> None:
+def test_every_edit_still_applies_to_what_can_still_be_read(
+    mutation: Mutation, tmp_path: Path
+) -> None:
     for edit in mutation.edits:
         copy = tmp_path / edit.file
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -31,14 +35,22 @@ def test_every_test_that_must_notice_is_there() -> None:
     for mutation in MUTATIONS:
         for test in mutation.tests:
             file, _, name = test.partition("::")
-            functions = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-            assert not name or name.partition("[")[0] in functions, f"{mutation.name}: there is no {test}"
+            functions = {
+                node.name
+                for node in ast.walk(ast.parse((ROOT / file).read_text()))
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+            assert not name or name.partition("[")[0] in functions, (
+                f"{mutation.name}: there is no {test}"
+            )
 
 
 def test_names_are_told_apart_and_the_docs_have_all_of_them() -> None:
     names = [mutation.name for mutation in MUTATIONS]
     assert len(set(names)) == len(names)
-    rows = [line.split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")][1:]
+    rows = [line.split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")][
+        1:
+    ]
     assert [row[0].removeprefix("| ") for row in rows] == names
     assert not [row for row in rows if "**nobody**" in row[2]]
 

@@ -14,27 +14,36 @@ from analytics.projects import Key
 from tests.collecting import Client, running
 
 LINES = (Path(__file__).parent / "captured.ndjson").read_text().splitlines()
-CAPTURED: dict[str, dict[str, Any]] = {request["name"]: request for request in map(json.loads, LINES)}
+CAPTURED: dict[str, dict[str, Any]] = {
+    request["name"]: request for request in map(json.loads, LINES)
+}
 UNIVERSAL = {"success": True, "status": 1, "code": 200, "error": None}
 
 
 @asynccontextmanager
 async def collector(*tokens: str, **settings: Any) -> AsyncIterator[Client]:
-    """A collector that keeps all history, for captured requests grow old. Each token is a key of the project `shop`."""
+    """A collector that keeps all history, for captured requests grow old. Each token is a key of
+    the project `shop`.
+    """
     async with running(**{"retention_days": 0, **settings}) as client:
         client.table.keys = client.table.keys | {
-            token: Key(id=100 + n, prefix="", project="shop", scopes=frozenset({"ingest"})) for n, token in enumerate(tokens)
+            token: Key(id=100 + n, prefix="", project="shop", scopes=frozenset({"ingest"}))
+            for n, token in enumerate(tokens)
         }
         yield client
 
 
 async def replay(client: Client, name: str, **headers: str) -> httpx2.Response:
-    """A captured request once more, its body compressed as it was (`gzip` marks one that does not say so), with more headers where a test wants them."""
+    """A captured request once more, its body compressed as it was (`gzip` marks one that does not
+    say so), with more headers where a test wants them.
+    """
     request = CAPTURED[name]
     body = request["body"].encode()
     if request["headers"].get("content-encoding") == "gzip" or request.get("gzip"):
         body = gzip.compress(body)
-    sent = request["headers"] | {header.replace("_", "-"): value for header, value in headers.items()}
+    sent = request["headers"] | {
+        header.replace("_", "-"): value for header, value in headers.items()
+    }
     return await client.request(request["method"], request["path"], content=body, headers=sent)
 
 

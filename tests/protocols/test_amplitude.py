@@ -1,4 +1,6 @@
-"""Amplitude: events, and answers that make its libraries drop what they cannot mend and keep the rest."""
+"""Amplitude: events, and answers that make its libraries drop what they cannot mend and keep the
+rest.
+"""
 
 from typing import Any
 
@@ -8,16 +10,26 @@ from analytics.errors import Unavailable
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
 
-EVENT = {"event_type": "Button Clicked", "user_id": "user1", "time": 1577836800000, "insert_id": "i-1"}
+EVENT = {
+    "event_type": "Button Clicked",
+    "user_id": "user1",
+    "time": 1577836800000,
+    "insert_id": "i-1",
+}
 
 
 async def one(client: Client, **fields: Any) -> Any:
-    answer = await client.send_events({"api_key": "AK", "events": [{**EVENT, **fields}]}, "/2/httpapi")
+    answer = await client.send_events(
+        {"api_key": "AK", "events": [{**EVENT, **fields}]}, "/2/httpapi"
+    )
     assert answer.status_code == 200, answer.text
     return client.sink.events[-1]
 
 
-@pytest.mark.parametrize(("name", "library"), [("amplitude-1", "amplitude-python"), ("js-amplitude-1", "amplitude-node-ts")])
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [("amplitude-1", "amplitude-python"), ("js-amplitude-1", "amplitude-node-ts")],
+)
 async def test_what_was_captured_lands_in_the_keys_project(name: str, library: str) -> None:
     async with collector("AK", require_write_key=True) as client:
         answer = await replay(client, name)
@@ -25,7 +37,11 @@ async def test_what_was_captured_lands_in_the_keys_project(name: str, library: s
         assert (UNIVERSAL | {"events_ingested": 1}).items() <= answer.json().items()
         assert {"payload_size_bytes", "server_upload_time"} <= answer.json().keys()
         [event] = client.sink.events
-        assert (event.project, told(event), event.named) == ("shop", ("track", "Button Clicked", "user1", "$none"), True)
+        assert (event.project, told(event), event.named) == (
+            "shop",
+            ("track", "Button Clicked", "user1", "$none"),
+            True,
+        )
         assert (metadata(event)["a"], metadata(event)["$lib"]) == (1, library)
 
 
@@ -57,7 +73,9 @@ EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[s
 
 
 @pytest.mark.parametrize(("fields", "columns", "extra"), EVENTS.values(), ids=EVENTS)
-async def test_each_event_has_its_columns_and_metadata(fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]) -> None:
+async def test_each_event_has_its_columns_and_metadata(
+    fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]
+) -> None:
     async with collector() as client:
         event = await one(client, **fields)
         assert told(event) == columns
@@ -67,36 +85,60 @@ async def test_each_event_has_its_columns_and_metadata(fields: dict[str, Any], c
 
 async def test_the_path_batch_is_amplitudes_when_the_body_has_events() -> None:
     async with collector("AK", require_write_key=True) as client:
-        assert (await client.send_events({"api_key": "AK", "events": [EVENT]}, "/batch")).json()["events_ingested"] == 1
-        assert (await client.send_events({"api_key": "AK", "batch": [{"event": "e", "distinct_id": "d"}]}, "/batch")).json() == UNIVERSAL
+        assert (await client.send_events({"api_key": "AK", "events": [EVENT]}, "/batch")).json()[
+            "events_ingested"
+        ] == 1
+        assert (
+            await client.send_events(
+                {"api_key": "AK", "batch": [{"event": "e", "distinct_id": "d"}]}, "/batch"
+            )
+        ).json() == UNIVERSAL
         assert [event.event_action for event in client.sink.events] == ["Button Clicked", "e"]
 
 
 async def test_the_upload_time_corrects_a_skewed_clock() -> None:
     async with collector() as client:
-        await client.send_events({"api_key": "AK", "events": [EVENT], "client_upload_time": "2020-01-01T00:00:05.000Z"}, "/2/httpapi")
+        await client.send_events(
+            {"api_key": "AK", "events": [EVENT], "client_upload_time": "2020-01-01T00:00:05.000Z"},
+            "/2/httpapi",
+        )
         [event] = client.sink.events
         assert abs((event.created_at - event.timestamp).total_seconds() - 5) < 1
         assert metadata(event)["$timestamp"] == 1577836800000
 
 
-async def test_events_without_one_that_is_valid_are_named_by_field_so_that_none_is_sent_again() -> None:
+async def test_events_without_one_that_is_valid_are_named_by_field_so_that_none_is_sent_again() -> (
+    None
+):
     async with collector() as client:
-        answer = await client.send_events({"api_key": "AK", "events": [{**EVENT, "time": "x"}, {"user_id": "u"}, 5]}, "/2/httpapi")
+        answer = await client.send_events(
+            {"api_key": "AK", "events": [{**EVENT, "time": "x"}, {"user_id": "u"}, 5]}, "/2/httpapi"
+        )
         assert answer.status_code == 400
-        assert answer.json()["events_with_invalid_fields"] == {"timestamp": [0], "event_action": [1], "event": [2]}
+        assert answer.json()["events_with_invalid_fields"] == {
+            "timestamp": [0],
+            "event_action": [1],
+            "event": [2],
+        }
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"api_key":"AK","events":[]}'])
-async def test_a_request_that_cannot_be_read_misses_a_field_so_that_it_is_dropped(body: bytes) -> None:
+async def test_a_request_that_cannot_be_read_misses_a_field_so_that_it_is_dropped(
+    body: bytes,
+) -> None:
     async with collector() as client:
         answer = await client.send_events(body, "/2/httpapi")
         assert (answer.status_code, bool(answer.json()["missing_field"])) == (400, True)
 
 
-async def test_an_unknown_key_is_an_invalid_one_in_amplitudes_words_and_a_full_queue_is_503() -> None:
+async def test_an_unknown_key_is_an_invalid_one_in_amplitudes_words_and_a_full_queue_is_503() -> (
+    None
+):
     async with collector("AK", require_write_key=True) as client:
         answer = await client.send_events({"api_key": "other", "events": [EVENT]}, "/2/httpapi")
-        assert (answer.status_code, answer.json()["error"]) == (400, "Invalid API key: this key is unknown")
+        assert (answer.status_code, answer.json()["error"]) == (
+            400,
+            "Invalid API key: this key is unknown",
+        )
         client.sink.refusal = Unavailable("full")
         assert (await replay(client, "amplitude-1")).status_code == 503

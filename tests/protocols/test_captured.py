@@ -1,4 +1,6 @@
-"""Requests of libraries on pages and on servers, through the real steps: what is told of a visitor, and what is not."""
+"""Requests of libraries on pages and on servers, through the real steps: what is told of a visitor,
+and what is not.
+"""
 
 import json
 import re
@@ -54,7 +56,9 @@ async def test_a_page_that_names_nobody_has_the_visitor_of_the_day(name: str) ->
     async with collector(*TOKENS) as client:
         await replay(client, name)
         await replay(client, name)
-        await replay(client, name, user_agent="Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Firefox/140.0")
+        await replay(
+            client, name, user_agent="Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Firefox/140.0"
+        )
         first, again, other = (event.session_id for event in client.sink.events)
         assert first == again != other
         assert re.fullmatch("[$][0-9a-f]{32}", first)
@@ -62,7 +66,9 @@ async def test_a_page_that_names_nobody_has_the_visitor_of_the_day(name: str) ->
 
 @pytest.mark.parametrize("header", ["dnt", "sec_gpc"])
 @pytest.mark.parametrize("name", PAGES)
-async def test_a_page_whose_visitor_asks_not_to_be_tracked_hears_of_success_and_nothing_is_kept(name: str, header: str) -> None:
+async def test_a_page_whose_visitor_asks_not_to_be_tracked_hears_of_success_and_nothing_is_kept(
+    name: str, header: str
+) -> None:
     async with collector(*TOKENS) as client:
         answer = await replay(client, name, **{header: "1"})
         assert answer.status_code in (200, 202)
@@ -85,7 +91,11 @@ async def test_no_key_is_stored(name: str) -> None:
     async with collector(*TOKENS) as client:
         await replay(client, name)
         for event in client.sink.events:
-            told = {key: value for key, value in metadata(event).items() if key not in ("$domain", "$app_id")}
+            told = {
+                key: value
+                for key, value in metadata(event).items()
+                if key not in ("$domain", "$app_id")
+            }
             assert not {"WK", "phc_key", "TOK", "AK", "secret"} & set(json.dumps(told).split('"'))
         assert client.sink.events
 
@@ -110,10 +120,21 @@ async def test_a_queue_out_of_reach_is_told_to_every_library_as_503(name: str) -
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
 
 
-@pytest.mark.parametrize("name", [name for name, request in CAPTURED.items() if request["body"] and "ce-id" not in request["headers"]])
-async def test_what_nobody_can_read_is_told_to_every_library_as_never_to_be_sent_again(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, request in CAPTURED.items()
+        if request["body"] and "ce-id" not in request["headers"]
+    ],
+)
+async def test_what_nobody_can_read_is_told_to_every_library_as_never_to_be_sent_again(
+    name: str,
+) -> None:
     request = CAPTURED[name]
     async with collector(*TOKENS, require_write_key=True) as client:
-        answer = await client.request(request["method"], request["path"], content=b"\xff{", headers=request["headers"])
+        answer = await client.request(
+            request["method"], request["path"], content=b"\xff{", headers=request["headers"]
+        )
         assert answer.status_code in (400, 401)
         assert client.sink.events == []

@@ -17,7 +17,14 @@ EVENT = {
     "userid": "u1",
     "data": {"plan": "pro"},
 }
-HEADERS = {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "/shop", "ce-type": "com.acme.ordered", "ce-userid": "u1", "content-type": "application/json"}
+HEADERS = {
+    "ce-specversion": "1.0",
+    "ce-id": "7",
+    "ce-source": "/shop",
+    "ce-type": "com.acme.ordered",
+    "ce-userid": "u1",
+    "content-type": "application/json",
+}
 
 
 @pytest.mark.parametrize("path", ["/collect", "/cloudevents"])
@@ -26,14 +33,21 @@ async def test_an_event_arrives_in_every_mode(path: str, mode: str) -> None:
     async with collector("WK", require_write_key=True) as client:
         key = {"x_write_key": "WK"}
         if mode == "structured":
-            answer = await client.send_events(EVENT, path, content_type="application/cloudevents+json; charset=utf-8", **key)
+            answer = await client.send_events(
+                EVENT, path, content_type="application/cloudevents+json; charset=utf-8", **key
+            )
         elif mode == "batch":
-            answer = await client.send_events([EVENT], path, content_type="application/cloudevents-batch+json", **key)
+            answer = await client.send_events(
+                [EVENT], path, content_type="application/cloudevents-batch+json", **key
+            )
         else:
             answer = await client.send_events({"plan": "pro"}, path, **HEADERS, **key)
         assert answer.status_code == 200
         [event] = client.sink.events
-        assert (event.project, told(event)) == ("shop", ("track", "com.acme.ordered", "u1", "$none"))
+        assert (event.project, told(event)) == (
+            "shop",
+            ("track", "com.acme.ordered", "u1", "$none"),
+        )
         assert event.id == event_id("/shop 7")
         assert {"plan": "pro", "$source": "/shop", "$id": "7"}.items() <= metadata(event).items()
 
@@ -41,28 +55,56 @@ async def test_an_event_arrives_in_every_mode(path: str, mode: str) -> None:
 DATA: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a list": ({"data": [1]}, {"$data": [1]}),
     "base64": ({"data": None, "data_base64": "AAA="}, {"$data_base64": "AAA="}),
-    "extensions": ({"data": None, "subject": "order/7", "trace": "x"}, {"$subject": "order/7", "$trace": "x"}),
+    "extensions": (
+        {"data": None, "subject": "order/7", "trace": "x"},
+        {"$subject": "order/7", "$trace": "x"},
+    ),
 }
 
 
 @pytest.mark.parametrize(("fields", "extra"), DATA.values(), ids=DATA)
 async def test_nothing_of_an_event_is_lost(fields: dict[str, Any], extra: dict[str, Any]) -> None:
     async with collector() as client:
-        assert (await client.send_events({**EVENT, **fields}, content_type="application/cloudevents+json")).status_code == 200
-        assert metadata(client.sink.events[0]) == {"$specversion": "1.0", "$id": "7", "$source": "/shop", **extra}
+        assert (
+            await client.send_events(
+                {**EVENT, **fields}, content_type="application/cloudevents+json"
+            )
+        ).status_code == 200
+        assert metadata(client.sink.events[0]) == {
+            "$specversion": "1.0",
+            "$id": "7",
+            "$source": "/shop",
+            **extra,
+        }
 
 
-@pytest.mark.parametrize(("content_type", "body", "extra"), [("text/plain", b"hi", {"$data": "hi"}), ("image/png", b"\xff", {"$data_base64": "/w=="})])
-async def test_data_of_any_type_is_kept(content_type: str, body: bytes, extra: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("content_type", "body", "extra"),
+    [("text/plain", b"hi", {"$data": "hi"}), ("image/png", b"\xff", {"$data_base64": "/w=="})],
+)
+async def test_data_of_any_type_is_kept(
+    content_type: str, body: bytes, extra: dict[str, Any]
+) -> None:
     async with collector() as client:
-        assert (await client.send_events(body, "/cloudevents", **{**HEADERS, "content-type": content_type})).status_code == 200
+        assert (
+            await client.send_events(
+                body, "/cloudevents", **{**HEADERS, "content-type": content_type}
+            )
+        ).status_code == 200
         assert extra.items() <= metadata(client.sink.events[0]).items()
 
 
 async def test_one_id_of_two_sources_is_two_events() -> None:
     async with collector() as client:
-        events = [EVENT, {**EVENT, "source": "/other"}, {**EVENT, "source": "s" * 300}, {**EVENT, "id": None}]
-        answer = await client.send_events(events, "/cloudevents", content_type="application/cloudevents-batch+json")
+        events = [
+            EVENT,
+            {**EVENT, "source": "/other"},
+            {**EVENT, "source": "s" * 300},
+            {**EVENT, "id": None},
+        ]
+        answer = await client.send_events(
+            events, "/cloudevents", content_type="application/cloudevents-batch+json"
+        )
         assert len({event.id for event in client.sink.events}) == 3
         assert [verdict["index"] for verdict in answer.json()["rejected"]] == [3]
 
@@ -71,4 +113,8 @@ async def test_what_is_no_cloud_event_is_ours_at_collect_and_a_mistake_elsewhere
     async with collector() as client:
         assert (await client.send_events(GOOD)).status_code == 202
         assert (await client.send_events(GOOD, "/cloudevents")).status_code == 400
-        assert (await client.send_events(EVENT, x_write_key="unknown", content_type="application/cloudevents+json")).status_code == 401
+        assert (
+            await client.send_events(
+                EVENT, x_write_key="unknown", content_type="application/cloudevents+json"
+            )
+        ).status_code == 401

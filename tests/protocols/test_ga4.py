@@ -7,7 +7,11 @@ import pytest
 from tests.protocols.captured import collector, metadata, told
 
 PATH = "/mp/collect?measurement_id=G-1&api_secret=sec"
-BODY = {"client_id": "1.2", "timestamp_micros": "1577836800000000", "events": [{"name": "login", "params": {"session_id": "1", "method": "mail"}}]}
+BODY = {
+    "client_id": "1.2",
+    "timestamp_micros": "1577836800000000",
+    "events": [{"name": "login", "params": {"session_id": "1", "method": "mail"}}],
+}
 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
     "an event": (BODY, ("track", "login", "1.2", "1.2:1"), {"method": "mail"}),
@@ -20,10 +24,16 @@ EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[s
 
 
 @pytest.mark.parametrize(("body", "columns", "extra"), EVENTS.values(), ids=EVENTS)
-async def test_each_event_has_its_columns_and_metadata(body: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]) -> None:
+async def test_each_event_has_its_columns_and_metadata(
+    body: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]
+) -> None:
     async with collector("G-1:sec", require_write_key=True) as client:
         answer = await client.send_events(body, PATH)
-        assert (answer.status_code, answer.content, "content-length" in answer.headers) == (204, b"", False)
+        assert (answer.status_code, answer.content, "content-length" in answer.headers) == (
+            204,
+            b"",
+            False,
+        )
         [event] = client.sink.events
         assert (event.project, told(event), metadata(event)) == ("shop", columns, extra)
         assert event.timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
@@ -31,6 +41,8 @@ async def test_each_event_has_its_columns_and_metadata(body: dict[str, Any], col
 
 async def test_the_secret_belongs_to_the_key() -> None:
     async with collector("G-1:sec", require_write_key=True) as client:
-        assert (await client.send_events(BODY, "/mp/collect?measurement_id=G-1&api_secret=guess")).status_code == 401
+        assert (
+            await client.send_events(BODY, "/mp/collect?measurement_id=G-1&api_secret=guess")
+        ).status_code == 401
         assert (await client.send_events(BODY, "/mp/collect")).status_code == 401
         assert (await client.send_events({"client_id": "1"}, PATH)).status_code == 400

@@ -67,7 +67,12 @@ scalars = st.one_of(
     st.sampled_from([10**18, -(10**18), 1e300, -1e300, 0.5, 10**290, -1]),
 )  # fmt: skip
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=4), inner, max_size=6), max_leaves=25
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=4), inner, max_size=6)
+    ),
+    max_leaves=25,
 )
 messages = st.dictionaries(st.sampled_from(WORDS), values, max_size=12)
 bodies = st.one_of(
@@ -86,7 +91,9 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 
 def answer(protocol: Protocol, path: str, body: bytes, query: bytes, **headers: str) -> None:
     """All that a collector does with a request, but for the key and the queue."""
-    given_headers = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+    given_headers = {
+        name.replace("_", "-").encode(): value.encode() for name, value in headers.items()
+    }
     request = Incoming(query, given_headers, body, NOW, 0, path)
     protocol.claims(request)
     try:
@@ -110,7 +117,9 @@ def answer(protocol: Protocol, path: str, body: bytes, query: bytes, **headers: 
     query=st.sampled_from(QUERIES),
     data=st.data(),
 )
-def test_no_json_breaks_a_protocol(protocol: Protocol, body: Any, wrapping: str, query: bytes, data: st.DataObject) -> None:
+def test_no_json_breaks_a_protocol(
+    protocol: Protocol, body: Any, wrapping: str, query: bytes, data: st.DataObject
+) -> None:
     text, path = json.dumps(body).encode(), data.draw(st.sampled_from(list(protocol.routes)))
     answer(
         protocol,
@@ -133,7 +142,11 @@ def test_no_bytes_break_a_protocol(protocol: Protocol, body: bytes, query: bytes
 
 CORPUS = {
     "100,000 levels": b"[" * 100_000,
-    "deep properties": b'{"batch":[{"type":"track","event":"e","userId":"u","distinct_id":"u","properties":' + b'{"a":' * 600 + b"1" + b"}" * 600 + b"}]}",
+    "deep properties": b'{"batch":[{"type":"track","event":"e","userId":"u","distinct_id":"u","properties":'
+    + b'{"a":' * 600
+    + b"1"
+    + b"}" * 600
+    + b"}]}",
     "bad UTF-8": b'{"batch":[{"event":"\xff"}]}',
     "a BOM": b'\xef\xbb\xbf{"batch":[]}',
     "half a gzip": gzip.compress(b"{}" * 1000)[:-4],
@@ -144,6 +157,13 @@ CORPUS = {
 @pytest.mark.parametrize("body", CORPUS.values(), ids=CORPUS)
 async def test_no_body_of_the_corpus_is_a_500_anywhere(body: bytes) -> None:
     async with collector() as client:
-        for path in sorted({path for protocol in FOREIGN for path, methods in protocol.routes.items() if "POST" in methods and len(body) < 1 << 20}):
+        for path in sorted(
+            {
+                path
+                for protocol in FOREIGN
+                for path, methods in protocol.routes.items()
+                if "POST" in methods and len(body) < 1 << 20
+            }
+        ):
             assert (await client.send_events(body, path)).status_code < 500, path
         assert client.sink.events == []

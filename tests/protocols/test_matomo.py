@@ -15,22 +15,53 @@ async def test_what_was_captured_lands_in_the_sites_project() -> None:
         answer = await replay(client, "js-matomo-2")
         assert {"status": "success", "tracked": 1, "invalid": 0}.items() <= answer.json().items()
         first, second = client.sink.events
-        assert (first.project, told(first)) == ("shop", ("track", "add", "0123456789abcdef", "$none"))
-        assert metadata(first) == {"category": "shop", "$url": "http://x.com/a", "$host": "x.com", "$path": "/a", "$title": "A"}
+        assert (first.project, told(first)) == (
+            "shop",
+            ("track", "add", "0123456789abcdef", "$none"),
+        )
+        assert metadata(first) == {
+            "category": "shop",
+            "$url": "http://x.com/a",
+            "$host": "x.com",
+            "$path": "/a",
+            "$title": "A",
+        }
         assert told(second) == ("page", "view", None, "$nobody")
 
 
 ACTIONS: dict[str, tuple[dict[str, str], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "a page": ({"url": "/a", "uid": "u1", "_id": "v1", "rand": "7"}, ("page", "view", "u1", "$none"), {"$url": "/a", "$anonymous_id": "v1", "$rand": "7"}),
-    "a search": ({"search": "shoes", "search_count": "3"}, ("track", "search", None, "$nobody"), {"keyword": "shoes", "count": "3"}),
-    "a goal": ({"idgoal": "4", "revenue": "9.5"}, ("track", "goal", None, "$nobody"), {"goal": "4", "revenue": "9.5"}),
-    "an order": ({"idgoal": "0", "ec_id": "o1", "revenue": "9.5"}, ("track", "order", None, "$nobody"), {"order": "o1", "revenue": "9.5", "$idgoal": "0"}),
-    "a download": ({"download": "http://x/f", "token_auth": "hush"}, ("track", "download", None, "$nobody"), {"file": "http://x/f"}),
+    "a page": (
+        {"url": "/a", "uid": "u1", "_id": "v1", "rand": "7"},
+        ("page", "view", "u1", "$none"),
+        {"$url": "/a", "$anonymous_id": "v1", "$rand": "7"},
+    ),
+    "a search": (
+        {"search": "shoes", "search_count": "3"},
+        ("track", "search", None, "$nobody"),
+        {"keyword": "shoes", "count": "3"},
+    ),
+    "a goal": (
+        {"idgoal": "4", "revenue": "9.5"},
+        ("track", "goal", None, "$nobody"),
+        {"goal": "4", "revenue": "9.5"},
+    ),
+    "an order": (
+        {"idgoal": "0", "ec_id": "o1", "revenue": "9.5"},
+        ("track", "order", None, "$nobody"),
+        {"order": "o1", "revenue": "9.5", "$idgoal": "0"},
+    ),
+    "a download": (
+        {"download": "http://x/f", "token_auth": "hush"},
+        ("track", "download", None, "$nobody"),
+        {"file": "http://x/f"},
+    ),
 }
 
 
 @pytest.mark.parametrize(("action", "columns", "extra"), ACTIONS.values(), ids=ACTIONS)
-async def test_each_action_has_its_columns_and_metadata(action: dict[str, str], columns: tuple[str, str, str | None, str], extra: dict[str, Any]) -> None:
+async def test_each_action_has_its_columns_and_metadata(
+    action: dict[str, str], columns: tuple[str, str, str | None, str], extra: dict[str, Any]
+) -> None:
     async with collector() as client:
         given = {"idsite": "1", "rec": "1", **action}
         assert (await client.get("/matomo.php", params=given)).status_code == 200
@@ -43,14 +74,30 @@ async def test_each_action_has_its_columns_and_metadata(action: dict[str, str], 
 @pytest.mark.parametrize("time", ["2020-01-01 00:00:00", "1577836800"])
 async def test_a_time_is_a_date_in_utc_or_seconds(time: str) -> None:
     async with collector() as client:
-        assert (await client.get("/matomo.php", params={"idsite": "1", "cdt": time, "send_image": "0"})).status_code == 204
+        assert (
+            await client.get("/matomo.php", params={"idsite": "1", "cdt": time, "send_image": "0"})
+        ).status_code == 204
         assert client.sink.events[0].timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
 
 
 async def test_of_many_actions_the_valid_go_on() -> None:
     async with collector("1") as client:
-        body = {"requests": ["?idsite=1&url=/a", {"idsite": 1, "url": "/b"}, "?idsite=2", 5, "?idsite=1&cdt=soon"], "token_auth": "hush"}
+        body = {
+            "requests": [
+                "?idsite=1&url=/a",
+                {"idsite": 1, "url": "/b"},
+                "?idsite=2",
+                5,
+                "?idsite=1&cdt=soon",
+            ],
+            "token_auth": "hush",
+        }
         answer = await client.send_events(body, "/matomo.php")
-        assert answer.json() == {"status": "success", "tracked": 2, "invalid": 3, "invalid_indices": [2, 3, 4]}
+        assert answer.json() == {
+            "status": "success",
+            "tracked": 2,
+            "invalid": 3,
+            "invalid_indices": [2, 3, 4],
+        }
         assert "hush" not in json.dumps([metadata(event) for event in client.sink.events])
         assert (await client.send_events({"requests": []}, "/matomo.php")).status_code == 400

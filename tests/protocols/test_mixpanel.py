@@ -9,7 +9,13 @@ import pytest
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
 
-PROPERTIES = {"token": "TOK", "distinct_id": "u1", "time": 1577836800.5, "$insert_id": "17ee", "plan": "pro"}
+PROPERTIES = {
+    "token": "TOK",
+    "distinct_id": "u1",
+    "time": 1577836800.5,
+    "$insert_id": "17ee",
+    "plan": "pro",
+}
 
 
 async def one(client: Client, message: dict[str, Any], path: str = "/track") -> Any:
@@ -26,8 +32,14 @@ CAPTURES = {
 }
 
 
-@pytest.mark.parametrize(("name", "columns", "named", "reply"), [(name, *rest) for name, rest in CAPTURES.items()], ids=CAPTURES)
-async def test_what_was_captured_lands_in_the_keys_project(name: str, columns: tuple[str, str, str, str], named: bool, reply: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "columns", "named", "reply"),
+    [(name, *rest) for name, rest in CAPTURES.items()],
+    ids=CAPTURES,
+)
+async def test_what_was_captured_lands_in_the_keys_project(
+    name: str, columns: tuple[str, str, str, str], named: bool, reply: Any
+) -> None:
     async with collector("TOK", require_write_key=True) as client:
         answer = await replay(client, name)
         assert (answer.status_code, answer.json()) == (200, reply)
@@ -38,9 +50,20 @@ async def test_what_was_captured_lands_in_the_keys_project(name: str, columns: t
 
 async def test_an_event_keeps_its_id_time_properties_and_library() -> None:
     async with collector() as client:
-        event = await one(client, {"event": "Signed Up", "properties": {**PROPERTIES, "mp_lib": "python", "$lib_version": "5"}})
+        event = await one(
+            client,
+            {
+                "event": "Signed Up",
+                "properties": {**PROPERTIES, "mp_lib": "python", "$lib_version": "5"},
+            },
+        )
         assert event.timestamp.isoformat() == "2020-01-01T00:00:00.500000+00:00"
-        assert metadata(event) == {"plan": "pro", "$lib": "python", "$lib_version": "5", "$id": "17ee"}
+        assert metadata(event) == {
+            "plan": "pro",
+            "$lib": "python",
+            "$lib_version": "5",
+            "$id": "17ee",
+        }
 
 
 @pytest.mark.parametrize("time", [1577836800, 1577836800000, "1577836800"])
@@ -51,11 +74,36 @@ async def test_a_time_is_in_seconds_or_milliseconds(time: Any) -> None:
 
 
 EVENTS: dict[str, tuple[str, dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "a device": ("e", {"distinct_id": "$device:d1", "$device_id": "d1"}, ("track", "e", "d1", "$none"), {}),
-    "a user on a device": ("e", {"distinct_id": "u1", "$user_id": "u1", "$device_id": "d1"}, ("track", "e", "u1", "$none"), {"$anonymous_id": "d1"}),
-    "identify": ("$identify", {"$identified_id": "u1", "$anon_id": "d1"}, ("identify", "identify", "u1", "$none"), {"$anonymous_id": "d1"}),
-    "an alias": ("$create_alias", {"distinct_id": "d1", "alias": "u1"}, ("alias", "alias", "u1", "$none"), {"$previous_id": "d1"}),
-    "a merge": ("$merge", {"$distinct_ids": ["u1", "d1"]}, ("alias", "merge", "u1", "$none"), {"$previous_id": "d1"}),
+    "a device": (
+        "e",
+        {"distinct_id": "$device:d1", "$device_id": "d1"},
+        ("track", "e", "d1", "$none"),
+        {},
+    ),
+    "a user on a device": (
+        "e",
+        {"distinct_id": "u1", "$user_id": "u1", "$device_id": "d1"},
+        ("track", "e", "u1", "$none"),
+        {"$anonymous_id": "d1"},
+    ),
+    "identify": (
+        "$identify",
+        {"$identified_id": "u1", "$anon_id": "d1"},
+        ("identify", "identify", "u1", "$none"),
+        {"$anonymous_id": "d1"},
+    ),
+    "an alias": (
+        "$create_alias",
+        {"distinct_id": "d1", "alias": "u1"},
+        ("alias", "alias", "u1", "$none"),
+        {"$previous_id": "d1"},
+    ),
+    "a merge": (
+        "$merge",
+        {"$distinct_ids": ["u1", "d1"]},
+        ("alias", "merge", "u1", "$none"),
+        {"$previous_id": "d1"},
+    ),
     "a page view": (
         "$mp_web_page_view",
         {"current_url_path": "/a", "utm_source": "mail"},
@@ -67,33 +115,62 @@ EVENTS: dict[str, tuple[str, dict[str, Any], tuple[str, str, str | None, str], d
 
 @pytest.mark.parametrize(("name", "properties", "columns", "extra"), EVENTS.values(), ids=EVENTS)
 async def test_each_event_has_its_columns_and_metadata(
-    name: str, properties: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]
+    name: str,
+    properties: dict[str, Any],
+    columns: tuple[str, str, str | None, str],
+    extra: dict[str, Any],
 ) -> None:
     async with collector() as client:
-        event = await one(client, {"event": name, "properties": {"token": "T", "distinct_id": "u1", **properties}})
+        event = await one(
+            client, {"event": name, "properties": {"token": "T", "distinct_id": "u1", **properties}}
+        )
         assert told(event) == columns
         assert metadata(event) == extra
 
 
 UPDATES: dict[str, tuple[str, dict[str, Any], tuple[str, str, str | None, str]]] = {
-    "increment": ("/engage", {"$distinct_id": "u1", "$add": {"n": 1}}, ("identify", "add", "u1", "$none")),
-    "delete": ("/engage", {"$distinct_id": "u1", "$delete": ""}, ("identify", "delete", "u1", "$none")),
-    "a group": ("/groups", {"$group_key": "org", "$group_id": "o1", "$set": {"a": 1}}, ("group", "set", None, "$nobody")),
+    "increment": (
+        "/engage",
+        {"$distinct_id": "u1", "$add": {"n": 1}},
+        ("identify", "add", "u1", "$none"),
+    ),
+    "delete": (
+        "/engage",
+        {"$distinct_id": "u1", "$delete": ""},
+        ("identify", "delete", "u1", "$none"),
+    ),
+    "a group": (
+        "/groups",
+        {"$group_key": "org", "$group_id": "o1", "$set": {"a": 1}},
+        ("group", "set", None, "$nobody"),
+    ),
 }
 
 
 @pytest.mark.parametrize(("path", "update", "columns"), UPDATES.values(), ids=UPDATES)
-async def test_updates_of_profiles_and_groups_become_events(path: str, update: dict[str, Any], columns: tuple[str, str, str | None, str]) -> None:
+async def test_updates_of_profiles_and_groups_become_events(
+    path: str, update: dict[str, Any], columns: tuple[str, str, str | None, str]
+) -> None:
     async with collector() as client:
         event = await one(client, {"$token": "T", "$time": 1577836800, **update}, path)
         assert told(event) == columns
-        assert metadata(event) == {name: value for name, value in update.items() if name != "$distinct_id"}
+        assert metadata(event) == {
+            name: value for name, value in update.items() if name != "$distinct_id"
+        }
 
 
 EVENT = json.dumps({"event": "e", "properties": PROPERTIES}).encode()
 
 
-@pytest.mark.parametrize("body", [EVENT, b"[%s]" % EVENT, base64.b64encode(EVENT), b"data=" + base64.urlsafe_b64encode(EVENT).rstrip(b"=")])
+@pytest.mark.parametrize(
+    "body",
+    [
+        EVENT,
+        b"[%s]" % EVENT,
+        base64.b64encode(EVENT),
+        b"data=" + base64.urlsafe_b64encode(EVENT).rstrip(b"="),
+    ],
+)
 async def test_a_body_is_understood_in_every_wrapping(body: bytes) -> None:
     async with collector("TOK", require_write_key=True) as client:
         answer = await client.send_events(body, "/track?verbose=0")
@@ -105,10 +182,18 @@ async def test_the_answer_is_bare_unless_asked_to_be_verbose() -> None:
     async with collector() as client:
         bad = json.dumps({"event": "x" * 256, "properties": PROPERTIES})
         answer = await client.post("/track", data={"data": bad})
-        assert (answer.status_code, answer.text, answer.headers["x-analytics"]) == (400, "0", "1 rejected; the first: too_long event_action")
+        assert (answer.status_code, answer.text, answer.headers["x-analytics"]) == (
+            400,
+            "0",
+            "1 rejected; the first: too_long event_action",
+        )
         assert (await client.post("/track?verbose=1", data={"data": bad})).json()["status"] == 0
         answer = await client.post("/track?verbose=1", data={"data": f"[{bad},{EVENT.decode()}]"})
-        assert (answer.status_code, answer.json()["status"], answer.json()["rejected"][0]["index"]) == (200, 1, 0)
+        assert (
+            answer.status_code,
+            answer.json()["status"],
+            answer.json()["rejected"][0]["index"],
+        ) == (200, 1, 0)
 
 
 @pytest.mark.parametrize("body", [b"[%s,%s]" % (EVENT, EVENT), b"%s\n\n%s\n" % (EVENT, EVENT)])
@@ -116,10 +201,19 @@ async def test_an_import_is_a_list_or_an_event_a_line(body: bytes) -> None:
     async with collector("TOK", require_write_key=True) as client:
         answer = await client.post("/import?strict=1", content=body, auth=("TOK", ""))
         assert answer.status_code == 200
-        assert {"code": 200, "num_records_imported": 2, "status": "OK"}.items() <= answer.json().items()
-        assert (await client.post("/import?project_id=TOK", content=body, auth=("service", "secret"))).status_code == 200
+        assert {
+            "code": 200,
+            "num_records_imported": 2,
+            "status": "OK",
+        }.items() <= answer.json().items()
+        assert (
+            await client.post("/import?project_id=TOK", content=body, auth=("service", "secret"))
+        ).status_code == 200
         answer = await client.post("/import", content=b'[{"event":null}]', auth=("TOK", ""))
-        assert (answer.status_code, [each["index"] for each in answer.json()["failed_records"]]) == (400, [0])
+        assert (
+            answer.status_code,
+            [each["index"] for each in answer.json()["failed_records"]],
+        ) == (400, [0])
 
 
 async def test_a_request_has_one_key() -> None:

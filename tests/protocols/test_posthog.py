@@ -13,24 +13,38 @@ from analytics.roles.collector.limits import Limits
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
 
-EVENT = {"event": "signup", "distinct_id": "u1", "uuid": "896a1f46-f629-42e6-8634-6cc6f8bdf4fe", "properties": {"plan": "pro"}}
+EVENT = {
+    "event": "signup",
+    "distinct_id": "u1",
+    "uuid": "896a1f46-f629-42e6-8634-6cc6f8bdf4fe",
+    "properties": {"plan": "pro"},
+}
 V1 = "/i/v1/analytics/events"
 
 
 async def one(client: Client, **fields: Any) -> Any:
-    answer = await client.send_events({"api_key": "phc_key", "batch": [{**EVENT, **fields}]}, "/batch/")
+    answer = await client.send_events(
+        {"api_key": "phc_key", "batch": [{**EVENT, **fields}]}, "/batch/"
+    )
     assert answer.status_code == 200, answer.text
     return client.sink.events[-1]
 
 
-@pytest.mark.parametrize(("name", "names"), [("posthog-v0-1", ["signup", "set"]), ("js-posthog-node-1", ["signup"])])
+@pytest.mark.parametrize(
+    ("name", "names"), [("posthog-v0-1", ["signup", "set"]), ("js-posthog-node-1", ["signup"])]
+)
 async def test_what_was_captured_lands_in_the_keys_project(name: str, names: list[str]) -> None:
     async with collector("phc_key", require_write_key=True) as client:
         answer = await replay(client, name)
         assert (answer.status_code, answer.json()) == (200, UNIVERSAL)
         assert [event.event_action for event in client.sink.events] == names
         event = client.sink.events[0]
-        assert (event.project, event.event_type, event.user_id, event.named) == ("shop", "track", "u1", True)
+        assert (event.project, event.event_type, event.user_id, event.named) == (
+            "shop",
+            "track",
+            "u1",
+            True,
+        )
         assert metadata(event)["plan"] == "pro"
         assert metadata(event)["$lib"].startswith("posthog-")
         assert b"phc_key" not in event.metadata
@@ -39,18 +53,29 @@ async def test_what_was_captured_lands_in_the_keys_project(name: str, names: lis
 async def test_capture_v1_answers_for_each_event() -> None:
     async with collector("phc_key", require_write_key=True) as client:
         answer = await replay(client, "posthog-v1-1")
-        assert (answer.status_code, answer.json()) == (200, {"results": {"213b848e-3c34-492a-995f-eed2269019ae": {"result": "ok", "details": None}}})
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {
+                "results": {
+                    "213b848e-3c34-492a-995f-eed2269019ae": {"result": "ok", "details": None}
+                }
+            },
+        )
         assert told(client.sink.events[0]) == ("track", "signup", "u1", "$none")
         assert metadata(client.sink.events[0])["$lib"] == "posthog-python"
         bad = {**EVENT, "uuid": "11111111-f629-42e6-8634-6cc6f8bdf4fe", "event": None}
-        answer = await client.send_events({"batch": [EVENT, bad, 5, {"uuid": "\ud800"}]}, V1, authorization="Bearer phc_key")
+        answer = await client.send_events(
+            {"batch": [EVENT, bad, 5, {"uuid": "\ud800"}]}, V1, authorization="Bearer phc_key"
+        )
         assert answer.json()["results"] == {
             EVENT["uuid"]: {"result": "ok", "details": None},
             bad["uuid"]: {"result": "drop", "details": "event_action is missing"},
         }
         assert answer.headers["x-analytics"].startswith("3 rejected")
         assert (await client.send_events({}, V1, authorization="Bearer phc_key")).status_code == 400
-        assert (await client.send_events({"batch": [EVENT]}, V1, authorization="Bearer unknown")).status_code == 401
+        assert (
+            await client.send_events({"batch": [EVENT]}, V1, authorization="Bearer unknown")
+        ).status_code == 401
 
 
 async def test_capture_v1_is_pushed_back_with_503_for_there_429_is_the_end() -> None:
@@ -91,7 +116,9 @@ EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[s
 
 
 @pytest.mark.parametrize(("fields", "columns", "extra"), EVENTS.values(), ids=EVENTS)
-async def test_each_event_has_its_columns_and_metadata(fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]) -> None:
+async def test_each_event_has_its_columns_and_metadata(
+    fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]
+) -> None:
     async with collector() as client:
         event = await one(client, **fields)
         assert told(event) == columns
@@ -103,7 +130,10 @@ FORMS: dict[str, tuple[str, bytes]] = {
     "an object": ("/e/", ALONE),
     "a list": ("/i/v0/e", b"[%s]" % ALONE),
     "gzip without a word of it": ("/i/v0/e/?ip=1&_=1795444521373", gzip.compress(ALONE)),
-    "base64 in a form": ("/e/?compression=base64", b"data=" + quote(base64.b64encode(ALONE)).encode()),
+    "base64 in a form": (
+        "/e/?compression=base64",
+        b"data=" + quote(base64.b64encode(ALONE)).encode(),
+    ),
     "base64 alone": ("/capture/", base64.b64encode(ALONE)),
     "on Mixpanel's path": ("/track/", ALONE),
     "with a key for all": ("/batch", b'{"api_key":"phc_key","batch":[%s]}' % ALONE),
@@ -115,12 +145,18 @@ async def test_a_body_is_understood_in_every_wrapping(path: str, body: bytes) ->
     async with collector("phc_key", require_write_key=True) as client:
         assert (await client.send_events(body, path, content_type="text/plain")).status_code == 200
         [event] = client.sink.events
-        assert (event.project, event.id, metadata(event)) == ("shop", UUID(str(EVENT["uuid"])), {"plan": "pro"})
+        assert (event.project, event.id, metadata(event)) == (
+            "shop",
+            UUID(str(EVENT["uuid"])),
+            {"plan": "pro"},
+        )
 
 
 async def test_an_event_may_come_by_get() -> None:
     async with collector() as client:
-        assert (await client.get("/e/", params={"data": base64.b64encode(ALONE).decode()})).status_code == 200
+        assert (
+            await client.get("/e/", params={"data": base64.b64encode(ALONE).decode()})
+        ).status_code == 200
         assert told(client.sink.events[0]) == ("track", "signup", "u1", "$none")
 
 
@@ -133,7 +169,14 @@ async def test_a_request_has_one_key() -> None:
 
 async def test_an_offset_counts_back_from_the_sending() -> None:
     async with collector() as client:
-        await client.send_events({"api_key": "k", "sent_at": "2020-01-01T00:00:00Z", "batch": [{**EVENT, "offset": 5000}]}, "/batch/")
+        await client.send_events(
+            {
+                "api_key": "k",
+                "sent_at": "2020-01-01T00:00:00Z",
+                "batch": [{**EVENT, "offset": 5000}],
+            },
+            "/batch/",
+        )
         [event] = client.sink.events
         assert abs((event.created_at - event.timestamp).total_seconds() - 5) < 1
         await client.send_events({**EVENT, "api_key": "k", "offset": 1e300}, "/e/")
@@ -148,7 +191,12 @@ async def test_an_offset_counts_back_from_the_sending() -> None:
 ])  # fmt: skip
 async def test_what_is_no_event_is_answered_quietly(path: str, part: dict[str, Any]) -> None:
     async with collector(require_write_key=True) as client:
-        for answer in (await client.get(path), await client.post(path, content=b"x" * 2_000_000, headers={"origin": "https://a.example"})):
+        for answer in (
+            await client.get(path),
+            await client.post(
+                path, content=b"x" * 2_000_000, headers={"origin": "https://a.example"}
+            ),
+        ):
             assert answer.status_code == 200
             assert part.items() <= answer.json().items()
         assert answer.headers["access-control-allow-credentials"] == "true"

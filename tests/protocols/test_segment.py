@@ -12,7 +12,13 @@ from analytics.events import event_id
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
 
-CALL = {"type": "track", "event": "Order", "userId": "u1", "messageId": "m-1", "timestamp": "2026-11-23T14:35:19.981+00:00"}
+CALL = {
+    "type": "track",
+    "event": "Order",
+    "userId": "u1",
+    "messageId": "m-1",
+    "timestamp": "2026-11-23T14:35:19.981+00:00",
+}
 
 
 async def one(client: Client, path: str = "/v1/track", **fields: Any) -> Any:
@@ -22,13 +28,20 @@ async def one(client: Client, path: str = "/v1/track", **fields: Any) -> Any:
     return client.sink.events[-1]
 
 
-@pytest.mark.parametrize("name", ["segment-1", "segment-2", "segment-gzip-1", "rudder-1", "js-segment-1", "js-rudder-1"])
+@pytest.mark.parametrize(
+    "name", ["segment-1", "segment-2", "segment-gzip-1", "rudder-1", "js-segment-1", "js-rudder-1"]
+)
 async def test_what_was_captured_lands_in_the_keys_project(name: str) -> None:
     async with collector("WK", require_write_key=True) as client:
         answer = await replay(client, name)
         assert (answer.status_code, answer.json()) == (200, UNIVERSAL)
         [event] = client.sink.events
-        assert (event.project, event.user_id, event.session_id, event.named) == ("shop", "u1", "$none", True)
+        assert (event.project, event.user_id, event.session_id, event.named) == (
+            "shop",
+            "u1",
+            "$none",
+            True,
+        )
 
 
 async def test_a_track_call_keeps_its_name_properties_and_library() -> None:
@@ -63,19 +76,43 @@ CALLS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[st
     "a number as user": ({"userId": 7}, ("track", "Order", "7", "$none"), {}),
     "nobody": ({"userId": None}, ("track", "Order", None, "$nobody"), {}),
     "a page without name": ({"type": "page"}, ("page", "view", "u1", "$none"), {}),
-    "a page with a name": ({"type": "page", "name": "Home", "category": "Docs"}, ("page", "Home", "u1", "$none"), {"$category": "Docs"}),
+    "a page with a name": (
+        {"type": "page", "name": "Home", "category": "Docs"},
+        ("page", "Home", "u1", "$none"),
+        {"$category": "Docs"},
+    ),
     "a screen": ({"type": "screen", "name": "Menu"}, ("screen", "Menu", "u1", "$none"), {}),
-    "a group": ({"type": "group", "groupId": "g", "traits": {"plan": "pro"}}, ("group", "group", "u1", "$none"), {"$group_id": "g", "plan": "pro"}),
-    "an alias": ({"type": "alias", "previousId": "a1"}, ("alias", "alias", "u1", "$none"), {"$previous_id": "a1"}),
+    "a group": (
+        {"type": "group", "groupId": "g", "traits": {"plan": "pro"}},
+        ("group", "group", "u1", "$none"),
+        {"$group_id": "g", "plan": "pro"},
+    ),
+    "an alias": (
+        {"type": "alias", "previousId": "a1"},
+        ("alias", "alias", "u1", "$none"),
+        {"$previous_id": "a1"},
+    ),
     "a session": ({"context": {"sessionId": "s-9"}}, ("track", "Order", "u1", "s-9"), {}),
-    "a session that is a number": ({"anonymousId": "a", "context": {"sessionId": 5}}, ("track", "Order", "u1", "a:5"), {"$anonymous_id": "a"}),
+    "a session that is a number": (
+        {"anonymousId": "a", "context": {"sessionId": 5}},
+        ("track", "Order", "u1", "a:5"),
+        {"$anonymous_id": "a"},
+    ),
     "a property with a name of ours": (
         {"properties": {"$title": "x"}, "context": {"page": {"title": "y"}}},
         ("track", "Order", "u1", "$none"),
         {"$title": "y", "$properties": {"$title": "x"}},
     ),
-    "an address, which is not kept": ({"properties": {"$ip": "x"}, "context": {"ip": "192.0.2.9"}}, ("track", "Order", "u1", "$none"), {}),
-    "properties that are no object": ({"properties": [1]}, ("track", "Order", "u1", "$none"), {"$properties": [1]}),
+    "an address, which is not kept": (
+        {"properties": {"$ip": "x"}, "context": {"ip": "192.0.2.9"}},
+        ("track", "Order", "u1", "$none"),
+        {},
+    ),
+    "properties that are no object": (
+        {"properties": [1]},
+        ("track", "Order", "u1", "$none"),
+        {"$properties": [1]},
+    ),
     "other fields": (
         {"integrations": {"All": True}, "_metadata": {"n": 1}},
         ("track", "Order", "u1", "$none"),
@@ -85,11 +122,20 @@ CALLS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[st
 
 
 @pytest.mark.parametrize(("fields", "columns", "extra"), CALLS.values(), ids=CALLS)
-async def test_each_call_has_its_columns_and_metadata(fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]) -> None:
+async def test_each_call_has_its_columns_and_metadata(
+    fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]
+) -> None:
     async with collector() as client:
-        event = await one(client, **(fields if fields.get("type", "track") == "track" else {"event": None, **fields}))
+        event = await one(
+            client,
+            **(fields if fields.get("type", "track") == "track" else {"event": None, **fields}),
+        )
         assert told(event) == columns
-        assert {name: value for name, value in metadata(event).items() if name not in ("$timestamp", "$id")} == extra
+        assert {
+            name: value
+            for name, value in metadata(event).items()
+            if name not in ("$timestamp", "$id")
+        } == extra
 
 
 async def test_context_has_one_name_for_all_protocols_and_loses_nothing() -> None:
@@ -116,11 +162,15 @@ async def test_a_session_too_long_for_its_column_or_named_like_none_is_hashed_an
             event = await one(client, context={"sessionId": session})
             assert re.fullmatch("[0-9a-f]{64}", event.session_id)
             assert metadata(event)["$session_id"] == session
-            assert (await one(client, context={"sessionId": session})).session_id == event.session_id
+            assert (
+                await one(client, context={"sessionId": session})
+            ).session_id == event.session_id
         assert (await one(client, userId="u" * 200)).session_id == "$none"
 
 
-@pytest.mark.parametrize("path", ["/v1/track", "/v1/t", "/v1/batch", "/v1/b", "/v1/import", "/api/s/track"])
+@pytest.mark.parametrize(
+    "path", ["/v1/track", "/v1/t", "/v1/batch", "/v1/b", "/v1/import", "/api/s/track"]
+)
 async def test_calls_arrive_by_every_path(path: str) -> None:
     async with collector() as client:
         assert told(await one(client, path))[0] == "track"
@@ -128,7 +178,9 @@ async def test_calls_arrive_by_every_path(path: str) -> None:
 
 async def test_the_path_names_the_type_of_a_call_that_does_not() -> None:
     async with collector() as client:
-        assert (await client.send_events({"userId": "u"}, "/v1/p", content_type="text/plain")).status_code == 200
+        assert (
+            await client.send_events({"userId": "u"}, "/v1/p", content_type="text/plain")
+        ).status_code == 200
         assert told(client.sink.events[-1]) == ("page", "view", "u", "$none")
 
 
@@ -137,9 +189,13 @@ async def test_the_path_names_the_type_of_a_call_that_does_not() -> None:
     ({}, {"authorization": "Basic V0s6"}),
     ({}, {"x_write_key": "WK"}),
 ])  # fmt: skip
-async def test_the_key_is_found_wherever_a_library_puts_it(body: dict[str, Any], headers: dict[str, str]) -> None:
+async def test_the_key_is_found_wherever_a_library_puts_it(
+    body: dict[str, Any], headers: dict[str, str]
+) -> None:
     async with collector("WK", require_write_key=True) as client:
-        assert (await client.send_events({"batch": [CALL], **body}, "/v1/batch", **headers)).status_code == 200
+        assert (
+            await client.send_events({"batch": [CALL], **body}, "/v1/batch", **headers)
+        ).status_code == 200
         assert client.sink.events[0].project == "shop"
         assert "WK" not in client.sink.events[0].metadata.decode()
 
@@ -149,15 +205,23 @@ async def test_a_token_that_nobody_registered_goes_to_default_unless_keys_are_re
         assert (await replay(client, "segment-1")).status_code == 200
         assert client.sink.events[0].project == "default"
         for token in ("ak_w_old", "ak_w_unheard-of"):
-            assert (await client.send_events({"batch": [CALL], "writeKey": token}, "/v1/batch")).status_code == 401
+            assert (
+                await client.send_events({"batch": [CALL], "writeKey": token}, "/v1/batch")
+            ).status_code == 401
     async with collector(require_write_key=True) as client:
         answer = await replay(client, "segment-1")
         assert answer.status_code == 401
-        assert (answer.json()["success"], answer.json()["code"], answer.headers["x-analytics"]) == (False, 401, "unauthorized")
+        assert (answer.json()["success"], answer.json()["code"], answer.headers["x-analytics"]) == (
+            False,
+            401,
+            "unauthorized",
+        )
         assert client.sink.events == []
 
 
-async def test_a_token_that_cannot_be_looked_up_is_503_so_that_the_library_keeps_its_events() -> None:
+async def test_a_token_that_cannot_be_looked_up_is_503_so_that_the_library_keeps_its_events() -> (
+    None
+):
     async with collector() as client:
         client.table.down = True
         assert (await replay(client, "segment-1")).status_code == 503
@@ -168,18 +232,33 @@ async def test_a_full_queue_is_503_with_the_universal_failure() -> None:
         client.sink.refusal = Unavailable("full", retry_after=7)
         answer = await replay(client, "segment-1")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
-        assert answer.json() == {"success": False, "status": 0, "code": 503, "error": "full", "message": "full"}
+        assert answer.json() == {
+            "success": False,
+            "status": 0,
+            "code": 503,
+            "error": "full",
+            "message": "full",
+        }
 
 
 async def test_valid_events_go_on_and_the_others_are_named() -> None:
     async with collector() as client:
-        answer = await client.send_events({"batch": [CALL, {**CALL, "event": "x" * 256}, 5, {**CALL, "timestamp": "soon"}]}, "/v1/batch")
+        answer = await client.send_events(
+            {"batch": [CALL, {**CALL, "event": "x" * 256}, 5, {**CALL, "timestamp": "soon"}]},
+            "/v1/batch",
+        )
         assert (answer.status_code, len(client.sink.events)) == (200, 1)
-        assert [(verdict["index"], verdict["code"]) for verdict in answer.json()["rejected"]] == [(1, "too_long"), (2, "wrong_type"), (3, "bad_timestamp")]
+        assert [(verdict["index"], verdict["code"]) for verdict in answer.json()["rejected"]] == [
+            (1, "too_long"),
+            (2, "wrong_type"),
+            (3, "bad_timestamp"),
+        ]
         assert answer.headers["x-analytics"] == "3 rejected; the first: too_long event_action"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"batch":[]}', b'{"batch":5}', b'{"batch":[{"type":"track"}]}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"batch":[]}', b'{"batch":5}', b'{"batch":[{"type":"track"}]}']
+)
 async def test_what_cannot_be_used_is_400_so_that_the_library_drops_it(body: bytes) -> None:
     async with collector() as client:
         answer = await client.send_events(body, "/v1/batch")
@@ -205,7 +284,14 @@ async def test_pages_may_send_with_credentials_here_only() -> None:
         origin = {"origin": "https://any.example"}
         for answer in (
             await client.post("/v1/t", content=json.dumps(CALL), headers=origin),
-            await client.options("/v1/t", headers={**origin, "access-control-request-method": "POST", "access-control-request-headers": "x-odd"}),
+            await client.options(
+                "/v1/t",
+                headers={
+                    **origin,
+                    "access-control-request-method": "POST",
+                    "access-control-request-headers": "x-odd",
+                },
+            ),
         ):
             assert answer.headers["access-control-allow-origin"] == "https://any.example"
             assert answer.headers["access-control-allow-credentials"] == "true"
@@ -215,4 +301,7 @@ async def test_pages_may_send_with_credentials_here_only() -> None:
 async def test_the_browsers_settings_are_there_for_every_key() -> None:
     async with collector() as client:
         answer = await client.get("/v1/projects/WK/settings")
-        assert (answer.status_code, answer.json()) == (200, {"integrations": {"Segment.io": {"apiKey": "WK"}}}), "the key that it will send"
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"integrations": {"Segment.io": {"apiKey": "WK"}}},
+        ), "the key that it will send"

@@ -11,7 +11,14 @@ from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
 
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
-EVENT = {"e": "se", "se_ca": "shop", "se_ac": "add", "eid": "ed638ff8-1f9e-47b5-a90d-295d19ef0cff", "dtm": "1577836800000", "aid": "app"}
+EVENT = {
+    "e": "se",
+    "se_ca": "shop",
+    "se_ac": "add",
+    "eid": "ed638ff8-1f9e-47b5-a90d-295d19ef0cff",
+    "dtm": "1577836800000",
+    "aid": "app",
+}
 
 
 async def one(client: Client, **fields: Any) -> Any:
@@ -28,9 +35,18 @@ async def test_what_was_captured_lands_in_the_apps_project() -> None:
             ("page", "view", "u1", "$none"), ("track", "add", "u1", "$none"), ("track", "signup", "u1", "$none"),
         ]  # fmt: skip
         page, structured, custom = map(metadata, client.sink.events)
-        assert (page["$url"], page["$title"], page["$lib"], page["$platform"], page["$app_id"]) == ("https://x.com/a", "A", "py-1.1.0", "pc", "app")
+        assert (page["$url"], page["$title"], page["$lib"], page["$platform"], page["$app_id"]) == (
+            "https://x.com/a",
+            "A",
+            "py-1.1.0",
+            "pc",
+            "app",
+        )
         assert {"category": "shop", "property": "p", "value": "2.0"}.items() <= structured.items()
-        assert (custom["plan"], custom["$schema"]) == ("pro", "iglu:com.acme/signup/jsonschema/1-0-0")
+        assert (custom["plan"], custom["$schema"]) == (
+            "pro",
+            "iglu:com.acme/signup/jsonschema/1-0-0",
+        )
         assert client.sink.events[0].id == UUID("09bfb23a-22fe-420c-b738-578eb99c37e4")
         assert (await replay(client, "js-snowplow-1")).status_code == 200
         assert {event.project for event in client.sink.events} == {"shop"}
@@ -39,33 +55,56 @@ async def test_what_was_captured_lands_in_the_apps_project() -> None:
 SCREEN: dict[str, Any] = {"schema": "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0", "data": {
     "schema": "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0", "data": {"name": "Menu"},
 }}  # fmt: skip
-CONTEXTS = {"schema": "iglu:contexts", "data": [{"schema": "iglu:a/b/jsonschema/1-0-0", "data": {"x": 1}}]}
+CONTEXTS = {
+    "schema": "iglu:contexts",
+    "data": [{"schema": "iglu:a/b/jsonschema/1-0-0", "data": {"x": 1}}],
+}
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "a domain session": ({"duid": "d1", "sid": "s1", "uid": "u1"}, ("track", "add", "u1", "s1"), {"category": "shop", "$anonymous_id": "d1"}),
+    "a domain session": (
+        {"duid": "d1", "sid": "s1", "uid": "u1"},
+        ("track", "add", "u1", "s1"),
+        {"category": "shop", "$anonymous_id": "d1"},
+    ),
     "a network user": ({"tnuid": "n1"}, ("track", "add", "n1", "$none"), {"category": "shop"}),
-    "contexts": ({"co": json.dumps(CONTEXTS)}, ("track", "add", None, "$nobody"), {"category": "shop", "$contexts": CONTEXTS["data"]}),
+    "contexts": (
+        {"co": json.dumps(CONTEXTS)},
+        ("track", "add", None, "$nobody"),
+        {"category": "shop", "$contexts": CONTEXTS["data"]},
+    ),
     "a screen": (
         {"e": "ue", "ue_pr": json.dumps(SCREEN)},
         ("screen", "Menu", None, "$nobody"),
         {"name": "Menu", "$schema": SCREEN["data"]["schema"], "$se_ca": "shop"},
     ),
-    "an envelope that cannot be read": ({"e": "pp", "cx": "!!"}, ("track", "page_ping", None, "$nobody"), {"$contexts": "!!", "$se_ca": "shop"}),
+    "an envelope that cannot be read": (
+        {"e": "pp", "cx": "!!"},
+        ("track", "page_ping", None, "$nobody"),
+        {"$contexts": "!!", "$se_ca": "shop"},
+    ),
 }
 
 
 @pytest.mark.parametrize(("fields", "columns", "extra"), EVENTS.values(), ids=EVENTS)
-async def test_each_event_has_its_columns_and_metadata(fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]) -> None:
+async def test_each_event_has_its_columns_and_metadata(
+    fields: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]
+) -> None:
     async with collector() as client:
         event = await one(client, **fields)
         assert told(event) == columns
-        assert {name: value for name, value in metadata(event).items() if name not in ("$app_id", "$se_ac")} == extra
+        assert {
+            name: value
+            for name, value in metadata(event).items()
+            if name not in ("$app_id", "$se_ac")
+        } == extra
 
 
 async def test_each_events_sending_corrects_its_clock_but_a_true_time_stands() -> None:
     async with collector() as client:
         skewed = await one(client, stm="1577836805000")
         assert abs((skewed.created_at - skewed.timestamp).total_seconds() - 5) < 1
-        assert (await one(client, ttm="1577836801000")).timestamp.isoformat() == "2020-01-01T00:00:01+00:00"
+        assert (
+            await one(client, ttm="1577836801000")
+        ).timestamp.isoformat() == "2020-01-01T00:00:01+00:00"
 
 
 async def test_an_event_may_come_by_get_and_hears_an_image() -> None:

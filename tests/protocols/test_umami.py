@@ -9,8 +9,17 @@ from tests.protocols.captured import collector, metadata, replay, told
 SITE = "978435e2-7ba1-4337-9860-ec31ece2db60"
 
 
-@pytest.mark.parametrize(("name", "columns"), [("umami-1", ("track", "signup")), ("umami-2", ("page", "view")), ("js-umami-1", ("track", "signup"))])
-async def test_what_was_captured_lands_in_the_websites_project(name: str, columns: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("umami-1", ("track", "signup")),
+        ("umami-2", ("page", "view")),
+        ("js-umami-1", ("track", "signup")),
+    ],
+)
+async def test_what_was_captured_lands_in_the_websites_project(
+    name: str, columns: tuple[str, str]
+) -> None:
     async with collector(SITE, require_write_key=True) as client:
         answer = await replay(client, name)
         assert answer.status_code == 200
@@ -23,19 +32,40 @@ async def test_what_was_captured_lands_in_the_websites_project(name: str, column
 async def test_an_event_keeps_its_data_and_context() -> None:
     async with collector() as client:
         await replay(client, "umami-1")
-        expected = {"plan": "pro", "$hostname": "x.com", "$language": "en-US", "$screen": "1920x1080", "$title": "T", "$url": "/a"}
+        expected = {
+            "plan": "pro",
+            "$hostname": "x.com",
+            "$language": "en-US",
+            "$screen": "1920x1080",
+            "$title": "T",
+            "$url": "/a",
+        }
         assert metadata(client.sink.events[0]) == expected
 
 
 MESSAGES: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "identify": ({"type": "identify", "payload": {"id": "u1", "data": {"a": 1}}}, ("identify", "identify", "u1", "$none"), {"a": 1}),
-    "performance": ({"type": "performance", "payload": {"lcp": 3}}, ("track", "performance", None, "$nobody"), {"$lcp": 3}),
-    "a time": ({"type": "event", "payload": {"id": 7, "timestamp": 1577836800, "tag": "b"}}, ("page", "view", "7", "$none"), {"$tag": "b"}),
+    "identify": (
+        {"type": "identify", "payload": {"id": "u1", "data": {"a": 1}}},
+        ("identify", "identify", "u1", "$none"),
+        {"a": 1},
+    ),
+    "performance": (
+        {"type": "performance", "payload": {"lcp": 3}},
+        ("track", "performance", None, "$nobody"),
+        {"$lcp": 3},
+    ),
+    "a time": (
+        {"type": "event", "payload": {"id": 7, "timestamp": 1577836800, "tag": "b"}},
+        ("page", "view", "7", "$none"),
+        {"$tag": "b"},
+    ),
 }
 
 
 @pytest.mark.parametrize(("message", "columns", "extra"), MESSAGES.values(), ids=MESSAGES)
-async def test_each_message_has_its_columns_and_metadata(message: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]) -> None:
+async def test_each_message_has_its_columns_and_metadata(
+    message: dict[str, Any], columns: tuple[str, str, str | None, str], extra: dict[str, Any]
+) -> None:
     async with collector() as client:
         assert (await client.send_events(message, "/api/send")).status_code == 200
         [event] = client.sink.events
@@ -45,7 +75,9 @@ async def test_each_message_has_its_columns_and_metadata(message: dict[str, Any]
 
 async def test_a_list_says_how_many_and_has_one_website() -> None:
     async with collector(SITE) as client:
-        messages = [{"type": "event", "payload": {"website": site}} for site in (SITE, SITE, "another")]
+        messages = [
+            {"type": "event", "payload": {"website": site}} for site in (SITE, SITE, "another")
+        ]
         answer = await client.send_events(messages, "/api/batch")
         assert {"size": 3, "processed": 2, "errors": 1}.items() <= answer.json().items()
         assert answer.json()["rejected"][0]["code"] == "other_key"

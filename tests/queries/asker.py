@@ -49,10 +49,24 @@ class Asker:
         await self.connection.executemany(
             "insert into raw_events (project, id, session_id, user_id, event_type, event_action, metadata, timestamp, created_at)"
             " values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $8)",
-            [(project, row.id, row.session_id, row.user_id, row.event_type, row.event_action, exact(row.metadata), row.timestamp) for row in rows],
+            [
+                (
+                    project,
+                    row.id,
+                    row.session_id,
+                    row.user_id,
+                    row.event_type,
+                    row.event_action,
+                    exact(row.metadata),
+                    row.timestamp,
+                )
+                for row in rows
+            ],
         )
 
-    async def ask(self, path: str, *parameters: tuple[str, str], key: Key = EVERYTHING, **inside: str) -> Any:
+    async def ask(
+        self, path: str, *parameters: tuple[str, str], key: Key = EVERYTHING, **inside: str
+    ) -> Any:
         """The whole answer to `GET /api{path}?parameters`; `inside` are the parameters in the path."""
         return await self.ask_raw(path, urlencode(parameters).encode(), key, **inside)
 
@@ -61,8 +75,12 @@ class Asker:
         question = next(question for question in QUESTIONS if question.path == path)
         return json.loads(await self.body(question, query, inside, key))
 
-    async def body(self, question: Question, query: bytes, inside: Mapping[str, str], key: Key = EVERYTHING) -> bytes:
+    async def body(
+        self, question: Question, query: bytes, inside: Mapping[str, str], key: Key = EVERYTHING
+    ) -> bytes:
         """The answer as it is sent."""
         sources = Sources(self.engine, StillQueue())  # type: ignore[arg-type]
         found = await answer(question, query, inside, key, sources)
-        return found if isinstance(found, bytes) else b"".join([chunk async for chunk in found.chunks])
+        return (
+            found if isinstance(found, bytes) else b"".join([chunk async for chunk in found.chunks])
+        )

@@ -25,7 +25,9 @@ def events_url(postgres_server: Postgres, migrated_database: str) -> Iterator[st
 
 
 class OneConnection:
-    """What an Asker needs of a connection, through the one that an engine reads with, for a server that takes one at a time."""
+    """What an Asker needs of a connection, through the one that an engine reads with, for a server
+    that takes one at a time.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -46,10 +48,22 @@ class OneConnection:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What holds for random rows holds for them in each layout of the tables; a named case is about one."""
+    """What holds for random rows holds for them in each layout of the tables; a named case is about
+    one.
+    """
     if "asker" in metafunc.fixturenames:
-        layouts = ("plain", "timescale") if getattr(metafunc.function, "is_hypothesis_test", False) else ("plain",)
-        metafunc.parametrize("asker", layouts, indirect=True, scope="package", ids=layouts if len(layouts) > 1 else [pytest.HIDDEN_PARAM])
+        layouts = (
+            ("plain", "timescale")
+            if getattr(metafunc.function, "is_hypothesis_test", False)
+            else ("plain",)
+        )
+        metafunc.parametrize(
+            "asker",
+            layouts,
+            indirect=True,
+            scope="package",
+            ids=layouts if len(layouts) > 1 else [pytest.HIDDEN_PARAM],
+        )
 
 
 @pytest.fixture(scope="package")
@@ -59,15 +73,21 @@ async def asker(request: pytest.FixtureRequest) -> AsyncIterator[Asker]:
         await timescale.empty(url)
         engine = open_engine(Settings(database_url=url), connections=1)
         asker = Asker(OneConnection(engine), engine)
-        await asker.connection.execute("select set_chunk_time_interval('raw_events', interval '20 days')")  # most questions are about several
+        await asker.connection.execute(
+            "select set_chunk_time_interval('raw_events', interval '20 days')"
+        )  # most questions are about several
         yield asker
-        await asker.connection.execute("select set_chunk_time_interval('raw_events', interval '7 days')")
+        await asker.connection.execute(
+            "select set_chunk_time_interval('raw_events', interval '7 days')"
+        )
         await engine.dispose()
         return
     url = request.getfixturevalue("events_url")
     engine = open_engine(Settings(database_url=url))
     writer = await asyncpg.connect(url)
-    await writer.execute("create table if not exists raw_events_of_any_age partition of raw_events default")
+    await writer.execute(
+        "create table if not exists raw_events_of_any_age partition of raw_events default"
+    )
     yield Asker(writer, engine)
     await writer.close()
     await engine.dispose()
@@ -82,6 +102,8 @@ async def storer(postgres_server: Postgres, migrated_database: str) -> AsyncIter
 
 @pytest.fixture(scope="module")
 def rather_precomputed() -> Iterator[None]:
-    """However much of a range only raw rows can say, the rest comes from what is precomputed or remembered."""
+    """However much of a range only raw rows can say, the rest comes from what is precomputed or
+    remembered.
+    """
     with patch.object(pieces, "MAX_RAW", float("inf")):
         yield

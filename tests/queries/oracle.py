@@ -1,6 +1,8 @@
-"""What API.md says trends and events are, said again in plain Python; it shares no code with the package.
+"""What API.md says trends and events are, said again in plain Python; it shares no code with the
+package.
 
-Buckets come from walking the time line and watching the local clock, not from computing where they begin; measures from lists and sets.
+Buckets come from walking the time line and watching the local clock, not from computing where they
+begin; measures from lists and sets.
 """
 
 import json
@@ -19,7 +21,9 @@ Number = int | float | None
 
 
 def as_json(value: Any) -> str:
-    """JSON as PostgreSQL keeps it: numbers without exponents, shorter keys first, a blank after `:` and `,`."""
+    """JSON as PostgreSQL keeps it: numbers without exponents, shorter keys first, a blank after `:`
+    and `,`.
+    """
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
         return "{" + ", ".join(f"{as_json(key)}: {as_json(value[key])}" for key in keys) + "}"
@@ -30,7 +34,9 @@ def as_json(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A stored event; metadata as JSON decoded with Decimal for every number that is not an integer."""
+    """A stored event; metadata as JSON decoded with Decimal for every number that is not an
+    integer.
+    """
 
     id: UUID
     timestamp: datetime
@@ -58,7 +64,11 @@ class Row:
 
     def number(self, path: Sequence[str]) -> Fraction | None:
         value = self.raw(path)
-        is_number = isinstance(value, int | Decimal) and not isinstance(value, bool) and path[0] == "metadata"
+        is_number = (
+            isinstance(value, int | Decimal)
+            and not isinstance(value, bool)
+            and path[0] == "metadata"
+        )
         return Fraction(value) if is_number else None
 
     @property
@@ -82,7 +92,12 @@ class Condition:
             number, bound = row.number(self.path), Fraction(self.values[0])
             if number is None:
                 return False
-            return {"gt": number > bound, "gte": number >= bound, "lt": number < bound, "lte": number <= bound}[self.operator]
+            return {
+                "gt": number > bound,
+                "gte": number >= bound,
+                "lt": number < bound,
+                "lte": number <= bound,
+            }[self.operator]
         text = row.text(self.path)
         if text is None:
             return False
@@ -99,7 +114,10 @@ Pair = tuple[str | None, str | None]
 
 
 def is_event(row: Row, pairs: Iterable[Pair]) -> bool:
-    return any(type_ in (None, row.event_type) and action in (None, row.event_action) for type_, action in pairs)
+    return any(
+        type_ in (None, row.event_type) and action in (None, row.event_action)
+        for type_, action in pairs
+    )
 
 
 # time
@@ -118,11 +136,19 @@ def _label(instant: datetime, interval: str, zone: ZoneInfo) -> Any:
     }[interval]
 
 
-SPAN = {"minute": timedelta(minutes=1), "hour": timedelta(hours=2), "day": timedelta(hours=49), "week": timedelta(days=9), "month": timedelta(days=33)}
+SPAN = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=2),
+    "day": timedelta(hours=49),
+    "week": timedelta(days=9),
+    "month": timedelta(days=33),
+}
 
 
 @cache
-def buckets(start: datetime, end: datetime, interval: str, zone: ZoneInfo, before: int) -> list[datetime]:
+def buckets(
+    start: datetime, end: datetime, interval: str, zone: ZoneInfo, before: int
+) -> list[datetime]:
     """Edges of the buckets that hold start … end, with those of `before` more in front."""
     step = timedelta(minutes=1 if interval == "minute" else 15)
     reach = SPAN[interval]
@@ -146,15 +172,28 @@ SILENCE = timedelta(minutes=30)
 
 
 def in_sessions(rows: Iterable[Row]) -> list[Row]:
-    """Rows that pass the filters, each with its session: the one it tells, or all of its person's to which one leads from another in 30 minutes or less."""
+    """Rows that pass the filters, each with its session: the one it tells, or all of its person's
+    to which one leads from another in 30 minutes or less.
+    """
     rows = list(rows)
-    found = [replace(row, session=("told", row.session_id)) for row in rows if not row.session_id.startswith("$")]
+    found = [
+        replace(row, session=("told", row.session_id))
+        for row in rows
+        if not row.session_id.startswith("$")
+    ]
     untold = [row for row in rows if row.session_id.startswith("$")]
     while untold:
         mine, before = [untold[0]], 0
         while len(mine) > before:
             before = len(mine)
-            mine = [row for row in untold if any(row.actor == other.actor and abs(row.timestamp - other.timestamp) <= SILENCE for other in mine)]
+            mine = [
+                row
+                for row in untold
+                if any(
+                    row.actor == other.actor and abs(row.timestamp - other.timestamp) <= SILENCE
+                    for other in mine
+                )
+            ]
         found += [replace(row, session=("made", untold[0].id)) for row in mine]
         untold = [row for row in untold if row not in mine]
     return found
@@ -194,7 +233,11 @@ def measure(name: str, path: tuple[str, ...] | None, rows: Sequence[Row]) -> Fra
         return None
     if name in ("min", "max"):
         return min(numbers) if name == "min" else max(numbers)
-    return sum(numbers, Fraction(0)) / len(numbers) if name == "avg" else percentile(numbers, Fraction(int(name[1:]), 100))
+    return (
+        sum(numbers, Fraction(0)) / len(numbers)
+        if name == "avg"
+        else percentile(numbers, Fraction(int(name[1:]), 100))
+    )
 
 
 # questions
@@ -218,8 +261,14 @@ class Trend:
 
 
 def trends(rows: Iterable[Row], asked: Trend) -> dict[str, Any]:
-    """`times` as instants; `series` and `other` with exact values; the key of an item is the group's value alone."""
-    rows = in_sessions(row for row in rows if is_event(row, asked.pairs) and all(condition.holds(row) for condition in asked.where))
+    """`times` as instants; `series` and `other` with exact values; the key of an item is the
+    group's value alone.
+    """
+    rows = in_sessions(
+        row
+        for row in rows
+        if is_event(row, asked.pairs) and all(condition.holds(row) for condition in asked.where)
+    )
     in_range = [row for row in rows if asked.start <= row.timestamp < asked.end]
     width = len(buckets(asked.start, asked.end, asked.interval, asked.zone, 0)) - 1
     before = asked.rolling - 1 + (width if asked.compare else 0)
@@ -231,12 +280,24 @@ def trends(rows: Iterable[Row], asked: Trend) -> dict[str, Any]:
     def line(first: int, last: int, some: list[Row]) -> list[Fraction | None]:
         """Values of buckets first … last - 1, each over the buckets that roll into it."""
         shown = range(first, last)
-        return [of([row for row in some if edges[i - asked.rolling + 1] <= row.timestamp < edges[i + 1]]) for i in shown]
+        return [
+            of(
+                [
+                    row
+                    for row in some
+                    if edges[i - asked.rolling + 1] <= row.timestamp < edges[i + 1]
+                ]
+            )
+            for i in shown
+        ]
 
     def item(belongs: Callable[[Row], bool]) -> dict[str, Any]:
         mine = [row for row in in_range if belongs(row)]
         rolled = [row for row in rows if belongs(row) and row.timestamp < asked.end]
-        found: dict[str, Any] = {"values": line(before, before + width, mine if asked.rolling == 1 else rolled), "total": of(mine)}
+        found: dict[str, Any] = {
+            "values": line(before, before + width, mine if asked.rolling == 1 else rolled),
+            "total": of(mine),
+        }
         if asked.compare:
             found["previous"] = line(before - width, before, [row for row in rows if belongs(row)])
         return found
@@ -245,22 +306,53 @@ def trends(rows: Iterable[Row], asked: Trend) -> dict[str, Any]:
     if asked.by is None:
         return {"times": times, "series": [(None, item(lambda _: True))], "other": None}
     path = asked.by
-    totals = {key: of([row for row in in_range if row.text(path) == key]) for key in {row.text(path) for row in in_range}}
-    order = sorted(totals, key=lambda key: ((total := totals[key]) is None, -(total or 0), key is None, [ord(character) for character in key or ""]))
+    totals = {
+        key: of([row for row in in_range if row.text(path) == key])
+        for key in {row.text(path) for row in in_range}
+    }
+    order = sorted(
+        totals,
+        key=lambda key: (
+            (total := totals[key]) is None,
+            -(total or 0),
+            key is None,
+            [ord(character) for character in key or ""],
+        ),
+    )
     shown = order[: asked.limit]
     others = any(row.text(path) not in shown for row in in_range)
     series = [(key, item(lambda row, key=key: row.text(path) == key)) for key in shown]  # type: ignore[misc]
-    return {"times": times, "series": series, "other": item(lambda row: row.text(path) not in shown) if others else None}
+    return {
+        "times": times,
+        "series": series,
+        "other": item(lambda row: row.text(path) not in shown) if others else None,
+    }
 
 
-def events(rows: Iterable[Row], start: datetime, end: datetime, pairs: tuple[Pair, ...], where: tuple[Condition, ...]) -> list[UUID]:
+def events(
+    rows: Iterable[Row],
+    start: datetime,
+    end: datetime,
+    pairs: tuple[Pair, ...],
+    where: tuple[Condition, ...],
+) -> list[UUID]:
     """Ids, newest first."""
-    found = [row for row in rows if start <= row.timestamp < end and is_event(row, pairs) and all(condition.holds(row) for condition in where)]
-    return [row.id for row in sorted(found, key=lambda row: (row.timestamp, row.id.int), reverse=True)]
+    found = [
+        row
+        for row in rows
+        if start <= row.timestamp < end
+        and is_event(row, pairs)
+        and all(condition.holds(row) for condition in where)
+    ]
+    return [
+        row.id for row in sorted(found, key=lambda row: (row.timestamp, row.id.int), reverse=True)
+    ]
 
 
 def first_instant(day: datetime, zone: ZoneInfo) -> datetime:
-    """The first quarter of an hour at which the local date is `day`'s, or later where there is no such day."""
+    """The first quarter of an hour at which the local date is `day`'s, or later where there is no
+    such day.
+    """
     at = day.replace(tzinfo=UTC) - timedelta(days=2)
     while at.astimezone(zone).date() < day.date():
         at += timedelta(minutes=15)

@@ -8,11 +8,19 @@ from zoneinfo import ZoneInfo
 from tests.queries.oracle import Row, buckets
 
 
-def lifecycle(rows: Iterable[Row], start: datetime, end: datetime, interval: str, zone: ZoneInfo) -> dict[str, Any]:
+def lifecycle(
+    rows: Iterable[Row], start: datetime, end: datetime, interval: str, zone: ZoneInfo
+) -> dict[str, Any]:
     """Of rows that pass the filters; `times` as instants."""
     edges = buckets(start, end, interval, zone, 1)
     rows = [row for row in rows if row.timestamp < end]
-    found: dict[str, Any] = {"times": edges[1:-1], "new": [], "returning": [], "resurrecting": [], "dormant": []}
+    found: dict[str, Any] = {
+        "times": edges[1:-1],
+        "new": [],
+        "returning": [],
+        "resurrecting": [],
+        "dormant": [],
+    }
     for at in range(1, len(edges) - 1):
         counts = dict.fromkeys(("new", "returning", "resurrecting", "dormant"), 0)
         for actor in {row.actor for row in rows}:
@@ -33,12 +41,17 @@ def lifecycle(rows: Iterable[Row], start: datetime, end: datetime, interval: str
     return found
 
 
-def stickiness(rows: Iterable[Row], start: datetime, end: datetime, interval: str, zone: ZoneInfo) -> dict[str, list[int]]:
+def stickiness(
+    rows: Iterable[Row], start: datetime, end: datetime, interval: str, zone: ZoneInfo
+) -> dict[str, list[int]]:
     edges = buckets(start, end, interval, zone, 0)
     width = len(edges) - 1
     users = [0] * width
     rows = [row for row in rows if start <= row.timestamp < end]
     for actor in {row.actor for row in rows}:
-        active = sum(any(row.actor == actor and edges[at] <= row.timestamp < edges[at + 1] for row in rows) for at in range(width))
+        active = sum(
+            any(row.actor == actor and edges[at] <= row.timestamp < edges[at + 1] for row in rows)
+            for at in range(width)
+        )
         users[active - 1] += 1
     return {"buckets": list(range(1, width + 1)), "users": users}

@@ -42,7 +42,9 @@ def path(rows: list[Row], asked: Paths) -> list[str]:
 
 def paths(rows: Iterable[Row], asked: Paths) -> list[Link]:
     units: dict[Any, list[Row]] = {}
-    for row in in_sessions(row for row in rows if all(condition.holds(row) for condition in asked.where)):
+    for row in in_sessions(
+        row for row in rows if all(condition.holds(row) for condition in asked.where)
+    ):
         if asked.start <= row.timestamp < asked.end and row.text(asked.by) is not None:
             units.setdefault(row.actor if asked.unit == "user" else row.session, []).append(row)
     links: Counter[tuple[int, str, str]] = Counter()
@@ -54,6 +56,11 @@ def paths(rows: Iterable[Row], asked: Paths) -> list[Link]:
 
     def rank(item: tuple[tuple[int, str, str], int]) -> tuple[int, int, list[int], list[int]]:
         (step, from_, to), n = item
-        return -n, step, [ord(character) for character in from_], [ord(character) for character in to]
+        return (
+            -n,
+            step,
+            [ord(character) for character in from_],
+            [ord(character) for character in to],
+        )
 
     return [(*link, n) for link, n in sorted(links.items(), key=rank)[: asked.limit]]

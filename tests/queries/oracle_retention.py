@@ -33,9 +33,17 @@ class Cohort:
 
 
 def periods(asked: Retention) -> tuple[list[datetime], int]:
-    """The edges of the periods from that which holds `from`, and how many of these overlap the range."""
+    """The edges of the periods from that which holds `from`, and how many of these overlap the
+    range.
+    """
     longest = {"day": 2, "week": 9, "month": 33}[asked.period]
-    edges = buckets(asked.start, asked.end + timedelta(days=longest * (asked.periods + 1)), asked.period, asked.zone, 0)
+    edges = buckets(
+        asked.start,
+        asked.end + timedelta(days=longest * (asked.periods + 1)),
+        asked.period,
+        asked.zone,
+        0,
+    )
     overlapping = sum(edge < asked.end for edge in edges)
     return edges[: overlapping + asked.periods + 1], overlapping
 
@@ -43,7 +51,9 @@ def periods(asked: Retention) -> tuple[list[datetime], int]:
 def retention(rows: Iterable[Row], asked: Retention, watermark: datetime) -> list[Cohort]:
     edges, overlapping = periods(asked)
     rows = [row for row in rows if all(condition.holds(row) for condition in asked.where)]
-    starts = sorted((row for row in rows if is_event(row, asked.starting)), key=lambda row: row.timestamp)
+    starts = sorted(
+        (row for row in rows if is_event(row, asked.starting)), key=lambda row: row.timestamp
+    )
     returns = [row for row in rows if is_event(row, asked.returning)]
     found = []
     for cohort in range(overlapping):
@@ -52,7 +62,10 @@ def retention(rows: Iterable[Row], asked: Retention, watermark: datetime) -> lis
             first_ever = next(other for other in starts if other.actor == row.actor)
             if asked.mode == "first" and row.timestamp != first_ever.timestamp:
                 continue
-            if asked.start <= row.timestamp < asked.end and edges[cohort] <= row.timestamp < edges[cohort + 1]:
+            if (
+                asked.start <= row.timestamp < asked.end
+                and edges[cohort] <= row.timestamp < edges[cohort + 1]
+            ):
                 members.add(row.actor)
         counts: list[int | None] = [len(members)]
         for later in range(cohort + 1, cohort + 1 + asked.periods):

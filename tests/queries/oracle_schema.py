@@ -12,11 +12,23 @@ def schema(rows: Iterable[Row]) -> dict[str, list[dict[str, Any]]]:
     rows = list(rows)
     kinds: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]] = {
         "event_types": (("event_type",), [(row.event_type,) for row in rows]),
-        "event_actions": (("event_type", "event_action"), [(row.event_type, row.event_action) for row in rows]),
+        "event_actions": (
+            ("event_type", "event_action"),
+            [(row.event_type, row.event_action) for row in rows],
+        ),
         "metadata_keys": (("key",), [(key,) for row in rows for key in row.metadata]),
     }
-    return {kind: [{**dict(zip(names, values, strict=True)), "count": count} for values, count in _sorted(found)] for kind, (names, found) in kinds.items()}
+    return {
+        kind: [
+            {**dict(zip(names, values, strict=True)), "count": count}
+            for values, count in _sorted(found)
+        ]
+        for kind, (names, found) in kinds.items()
+    }
 
 
 def _sorted(found: Iterable[tuple[str, ...]]) -> list[tuple[tuple[str, ...], int]]:
-    return sorted(Counter(found).items(), key=lambda pair: (-pair[1], [[ord(character) for character in value] for value in pair[0]]))
+    return sorted(
+        Counter(found).items(),
+        key=lambda pair: (-pair[1], [[ord(character) for character in value] for value in pair[0]]),
+    )

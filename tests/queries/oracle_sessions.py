@@ -14,18 +14,31 @@ SECOND = timedelta(seconds=1)
 
 def figures(sessions: list[list[Row]]) -> dict[str, Any]:
     """Of some sessions, each a list of its rows."""
-    lengths = [Fraction((max(row.timestamp for row in mine) - min(row.timestamp for row in mine)) // timedelta(microseconds=1), 10**6) for mine in sessions]
+    lengths = [
+        Fraction(
+            (max(row.timestamp for row in mine) - min(row.timestamp for row in mine))
+            // timedelta(microseconds=1),
+            10**6,
+        )
+        for mine in sessions
+    ]
     return {
         "sessions": len(sessions),
         "users": len({row.actor for mine in sessions for row in mine}),
-        "bounce_rate": Fraction(sum(len(mine) == 1 for mine in sessions), len(sessions)) if sessions else None,
+        "bounce_rate": Fraction(sum(len(mine) == 1 for mine in sessions), len(sessions))
+        if sessions
+        else None,
         "avg_s": sum(lengths, Fraction(0)) / len(sessions) if sessions else None,
         "median_s": percentile(lengths, Fraction(1, 2)),
     }
 
 
-def sessions(rows: Iterable[Row], start: datetime, end: datetime, interval: str, zone: ZoneInfo) -> dict[str, Any]:
-    """Of rows that pass the filters; `series` as a list of the buckets' figures, each with its `time`."""
+def sessions(
+    rows: Iterable[Row], start: datetime, end: datetime, interval: str, zone: ZoneInfo
+) -> dict[str, Any]:
+    """Of rows that pass the filters; `series` as a list of the buckets' figures, each with its
+    `time`.
+    """
     found: dict[Any, list[Row]] = {}
     for row in in_sessions(rows):
         if start <= row.timestamp < end:

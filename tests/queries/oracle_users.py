@@ -27,4 +27,8 @@ def users(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def timeline(rows: Iterable[Row], actor: str) -> list[Row]:
-    return sorted((row for row in rows if row.actor == actor), key=lambda row: (row.timestamp, row.id.int), reverse=True)
+    return sorted(
+        (row for row in rows if row.actor == actor),
+        key=lambda row: (row.timestamp, row.id.int),
+        reverse=True,
+    )

@@ -1,4 +1,6 @@
-"""A database that is filled by the real store, so that rollups have what its raw rows say; the test says when they are compacted."""
+"""A database that is filled by the real store, so that rollups have what its raw rows say; the test
+says when they are compacted.
+"""
 
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -20,15 +22,34 @@ from tests.queries.streams import exact
 
 DIMENSIONS = ("k", "a.b", "é")
 
-fields = st.sampled_from([("metadata", "k"), ("metadata", "a.b"), ("metadata", "é"), ("event_type",), ("event_action",)])
+fields = st.sampled_from(
+    [("metadata", "k"), ("metadata", "a.b"), ("metadata", "é"), ("event_type",), ("event_action",)]
+)
 texts = st.lists(st.sampled_from(["a", "b", "", "1", "é", "😀"]), min_size=1, max_size=2).map(tuple)
 conditions = st.one_of(
-    st.builds(Condition, st.just(("metadata", "k")), st.sampled_from(["eq", "in", "ne", "nin", "contains", "ncontains"]), texts),
+    st.builds(
+        Condition,
+        st.just(("metadata", "k")),
+        st.sampled_from(["eq", "in", "ne", "nin", "contains", "ncontains"]),
+        texts,
+    ),
     st.builds(Condition, st.just(("metadata", "k")), st.sampled_from(["set", "unset"])),
 )
-wheres: st.SearchStrategy[tuple[Condition, ...]] = st.just(()) | st.lists(conditions, max_size=2).map(tuple)
+wheres: st.SearchStrategy[tuple[Condition, ...]] = st.just(()) | st.lists(
+    conditions, max_size=2
+).map(tuple)
 
-ROWS = ("raw_events", "rollups", "rollup_deltas", "rollup_strays", "packed_days", "daily_metrics", "stored_jobs", "event_ledger_0", "event_ledger_1")
+ROWS = (
+    "raw_events",
+    "rollups",
+    "rollup_deltas",
+    "rollup_strays",
+    "packed_days",
+    "daily_metrics",
+    "stored_jobs",
+    "event_ledger_0",
+    "event_ledger_1",
+)
 LINKS = ("identity_versions", "identity_claims", "identity_aliases", "identity_links")
 
 few_or_many = st.sampled_from([0, 15, 25])
@@ -46,23 +67,37 @@ class Storer(Asker):
 
     async def empty(self) -> None:
         """No rows, no rollups, and nobody is anybody else; people stay, with their numbers."""
-        await self.connection.execute("".join(f"delete from {name};" for name in (*ROWS, *LINKS)))  # of few rows quicker than truncate
-        await self.connection.execute("delete from rollup_since where project <> ''; update rollup_since set start = -1000000000")
+        await self.connection.execute(
+            "".join(f"delete from {name};" for name in (*ROWS, *LINKS))
+        )  # of few rows quicker than truncate
+        await self.connection.execute(
+            "delete from rollup_since where project <> ''; update rollup_since set start = -1000000000"
+        )
         _known.clear()
 
     async def write(self, rows: list[Row]) -> None:
         """These rows too, in one transaction."""
         if rows:
-            await self.store.write([Job(f"{random.getrandbits(64):x}.{len(rows)}", [event(one) for one in rows])])
+            await self.store.write(
+                [Job(f"{random.getrandbits(64):x}.{len(rows)}", [event(one) for one in rows])]
+            )
 
     async def tend(self) -> None:
-        """Bring hours and days that are over to one part each, and days that somebody changed to rights."""
+        """Bring hours and days that are over to one part each, and days that somebody changed to
+        rights.
+        """
         async with self.store._pool.acquire() as connection:
             await self.store._tend(connection)
 
 
 def event(row: Row) -> Event:
-    named = (row.session_id, row.user_id, row.event_type, row.event_action, exact(row.metadata).encode())
+    named = (
+        row.session_id,
+        row.user_id,
+        row.event_type,
+        row.event_action,
+        exact(row.metadata).encode(),
+    )
     return Event("default", row.id, *named, row.timestamp, row.timestamp, named=True)
 
 
@@ -75,7 +110,9 @@ async def opened(server: Postgres, template: str) -> AsyncIterator[Storer]:
         await writer.execute("create table raw_events_of_any_age partition of raw_events default")
         storer = Storer(writer, engine)
         storer.url = url
-        storer.store = await PostgresStore.open(Settings(database_url=url, rollup_dimensions=DIMENSIONS))
+        storer.store = await PostgresStore.open(
+            Settings(database_url=url, rollup_dimensions=DIMENSIONS)
+        )
         yield storer
         await storer.store.close()
         await writer.close()
@@ -86,7 +123,15 @@ async def opened(server: Postgres, template: str) -> AsyncIterator[Storer]:
 def batches(draw: st.DrawFn, rows: list[Row]) -> Batches:
     """Of rows whose metadata is all text, or is not."""
     if draw(st.booleans()):
-        rows = [replace(one, metadata={key: value for key, value in one.metadata.items() if isinstance(value, str)}) for one in rows]
+        rows = [
+            replace(
+                one,
+                metadata={
+                    key: value for key, value in one.metadata.items() if isinstance(value, str)
+                },
+            )
+            for one in rows
+        ]
     sizes = draw(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=6))
     found = []
     for size, compact in sizes:
@@ -101,4 +146,6 @@ def rows_of(batches: Batches) -> list[Row]:
 
 def all_text(batches: Batches) -> bool:
     """Whether rollups have all values of all dimensions."""
-    return all(isinstance(value, str) for row in rows_of(batches) for value in row.metadata.values())
+    return all(
+        isinstance(value, str) for row in rows_of(batches) for value in row.metadata.values()
+    )

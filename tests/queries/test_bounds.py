@@ -1,4 +1,6 @@
-"""How much one question may ask for: the last that is answered, and the first that is refused, in words that name the parameter and the bound."""
+"""How much one question may ask for: the last that is answered, and the first that is refused, in
+words that name the parameter and the bound.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +22,11 @@ NEEDED = {"/breakdown": [("by", "event_type")], "/funnel": [("step", "a"), ("ste
 
 def minutes(count: int) -> tuple[tuple[str, str], ...]:
     """A range of so many minutes."""
-    return ("from", START.isoformat()), ("to", (START + timedelta(minutes=count)).isoformat()), ("interval", "minute")
+    return (
+        ("from", START.isoformat()),
+        ("to", (START + timedelta(minutes=count)).isoformat()),
+        ("interval", "minute"),
+    )
 
 
 async def refused(asker: Asker, path: str, *asked: tuple[str, str], **inside: Any) -> BadRequest:
@@ -34,38 +40,67 @@ async def test_there_are_so_many_buckets_and_no_more(asker: Asker, path: str) ->
     await asker.hold([row("2026-11-02")])
     back = path == "/lifecycle"  # it looks one bucket back
     found = (await asker.ask(path, *minutes(MAX_BUCKETS - back)))["data"]
-    assert len(found.get("times") or found.get("buckets") or found["series"]["times"]) == MAX_BUCKETS - back
+    assert (
+        len(found.get("times") or found.get("buckets") or found["series"]["times"])
+        == MAX_BUCKETS - back
+    )
     error = await refused(asker, path, *minutes(MAX_BUCKETS + 1 - back))
-    assert (error.code, error.field, "11,000" in error.message) == ("too_many_buckets", "interval", True)
+    assert (error.code, error.field, "11,000" in error.message) == (
+        "too_many_buckets",
+        "interval",
+        True,
+    )
 
 
 async def test_buckets_that_are_looked_back_at_are_counted(asker: Asker) -> None:
     for more in (("compare", "previous"), ("rolling", "1000")):
         error = await refused(asker, "/trends", *minutes(MAX_BUCKETS - 998), more)
-        assert (error.code, error.field, "looked back" in error.message) == ("too_many_buckets", "interval", True)
+        assert (error.code, error.field, "looked back" in error.message) == (
+            "too_many_buckets",
+            "interval",
+            True,
+        )
 
 
-async def test_groups_times_buckets_are_bounded(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_groups_times_buckets_are_bounded(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await asker.hold([row("2026-11-02", k=key) for key in "abc"])
     by, days = ("by", "metadata.k"), len((await asker.ask("/trends", *DAYS))["data"]["times"])
     monkeypatch.setattr(trends, "MAX_VALUES", 2 * days)
     assert len((await asker.ask("/trends", *DAYS, by, ("limit", "2")))["data"]["series"]) == 2
     error = await refused(asker, "/trends", *DAYS, by, ("limit", "3"))
-    assert (error.code, error.field, f"3 groups of {days} buckets" in error.message) == ("too_many_buckets", "limit", True)
+    assert (error.code, error.field, f"3 groups of {days} buckets" in error.message) == (
+        "too_many_buckets",
+        "limit",
+        True,
+    )
 
 
-async def test_cohorts_and_their_periods_are_bounded(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cohorts_and_their_periods_are_bounded(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await asker.hold([])
     month = ("from", "2026-10-01"), ("to", "2026-10-31")
     monkeypatch.setattr(retention, "MAX_COUNTS", 30 * 8)
     assert len((await asker.ask("/retention", *month, ("periods", "8")))["data"]["cohorts"]) == 30
     error = await refused(asker, "/retention", *month, ("periods", "9"))
-    assert (error.code, error.field, "30 cohorts of 9" in error.message) == ("too_many_buckets", "periods", True)
+    assert (error.code, error.field, "30 cohorts of 9" in error.message) == (
+        "too_many_buckets",
+        "periods",
+        True,
+    )
     error = await refused(asker, "/retention", ("from", "1980-01-01"), ("to", "2026-01-01"))
-    assert (error.code, error.field, "11,000" in error.message) == ("too_many_buckets", "period", True)
+    assert (error.code, error.field, "11,000" in error.message) == (
+        "too_many_buckets",
+        "period",
+        True,
+    )
 
 
-LIMITED = [question.path for question in QUESTIONS if "limit" in parameters.parameters(question.asked)]
+LIMITED = [
+    question.path for question in QUESTIONS if "limit" in parameters.parameters(question.asked)
+]
 
 
 @pytest.mark.parametrize("path", LIMITED)
@@ -94,8 +129,14 @@ MANY = [
 ]
 
 
-@pytest.mark.parametrize(("path", "asked", "field", "bound"), MANY, ids=lambda value: value if isinstance(value, str) else "")
-async def test_what_is_too_many_is_refused_with_the_bound(asker: Asker, path: str, asked: list[tuple[str, str]], field: str, bound: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "asked", "field", "bound"),
+    MANY,
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_is_too_many_is_refused_with_the_bound(
+    asker: Asker, path: str, asked: list[tuple[str, str]], field: str, bound: str
+) -> None:
     error = await refused(asker, path, *asked)
     assert (error.code, error.field, bound in error.message) == ("bad_parameter", field, True)
 

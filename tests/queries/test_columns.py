@@ -1,4 +1,6 @@
-"""Packed days: funnels, paths and sessions from them against the oracle, while events come and people turn out to be others."""
+"""Packed days: funnels, paths and sessions from them against the oracle, while events come and
+people turn out to be others.
+"""
 
 import asyncio
 import threading
@@ -14,7 +16,15 @@ from hypothesis import strategies as st
 from analytics.queries.precomputed import pieces
 from analytics.queries.sequences import columns, sequences
 from tests.examples import examples
-from tests.queries import oracle, oracle_funnel, oracle_paths, oracle_sessions, test_funnel, test_paths, test_sessions
+from tests.queries import (
+    oracle,
+    oracle_funnel,
+    oracle_paths,
+    oracle_sessions,
+    test_funnel,
+    test_paths,
+    test_sessions,
+)
 from tests.queries.oracle import Row, Trend
 from tests.queries.oracle_funnel import Funnel
 from tests.queries.oracle_identity import owned
@@ -30,7 +40,9 @@ several = examples(150)
 
 @pytest.fixture(scope="module", autouse=True)
 def _rather_packed() -> Iterator[None]:
-    """However much of a range is changing; and a few rows at a time, so that there are several times."""
+    """However much of a range is changing; and a few rows at a time, so that there are several
+    times.
+    """
     with patch.object(pieces, "MAX_RAW", float("inf")), patch.object(sequences, "ROWS", 4):
         yield
 
@@ -72,12 +84,16 @@ def funnels(draw: st.DrawFn) -> tuple[Funnel, Batches, State]:
 
 @several
 @given(case=funnels())
-async def test_a_funnel_is_what_trying_every_way_says(storer: Storer, case: tuple[Funnel, Batches, State]) -> None:
+async def test_a_funnel_is_what_trying_every_way_says(
+    storer: Storer, case: tuple[Funnel, Batches, State]
+) -> None:
     asked, stored, state = case
     answer = (await store(storer, stored, state, "/funnel", *test_funnel.written(asked)))["data"]
     expected = oracle_funnel.funnel(owned(rows_of(stored)), asked)
     assert list(map(step, answer["steps"])) == plain(expected["steps"])
-    assert [list(map(step, group["steps"])) for group in answer["groups"]] == [plain(steps) for _, steps in expected["groups"]]
+    assert [list(map(step, group["steps"])) for group in answer["groups"]] == [
+        plain(steps) for _, steps in expected["groups"]
+    ]
 
 
 @st.composite
@@ -88,7 +104,9 @@ def trails(draw: st.DrawFn) -> tuple[Paths, Batches, State]:
 
 @several
 @given(case=trails())
-async def test_paths_are_what_following_each_unit_says(storer: Storer, case: tuple[Paths, Batches, State]) -> None:
+async def test_paths_are_what_following_each_unit_says(
+    storer: Storer, case: tuple[Paths, Batches, State]
+) -> None:
     asked, stored, state = case
     answer = await store(storer, stored, state, "/paths", *test_paths.written(asked))
     assert test_paths.links(answer) == oracle_paths.paths(owned(rows_of(stored)), asked)
@@ -102,26 +120,43 @@ def visits(draw: st.DrawFn) -> tuple[Trend, Batches, State]:
 
 @several
 @given(case=visits())
-async def test_sessions_are_what_looking_at_each_says(storer: Storer, case: tuple[Trend, Batches, State]) -> None:
+async def test_sessions_are_what_looking_at_each_says(
+    storer: Storer, case: tuple[Trend, Batches, State]
+) -> None:
     asked, stored, state = case
-    found = (await store(storer, stored, state, "/sessions", *written_filters(asked), ("interval", asked.interval)))["data"]
+    found = (
+        await store(
+            storer,
+            stored,
+            state,
+            "/sessions",
+            *written_filters(asked),
+            ("interval", asked.interval),
+        )
+    )["data"]
     rows = test_sessions.passing(owned(rows_of(stored)), asked)
     expected = oracle_sessions.sessions(rows, asked.start, asked.end, asked.interval, asked.zone)
     series, wanted = found.pop("series"), expected.pop("series")
     assert all(equal(found[name], expected[name]) for name in expected)
     for name in expected:
-        assert all(equal(got, bucket[name]) for got, bucket in zip(series[name], wanted, strict=True)), name
+        assert all(
+            equal(got, bucket[name]) for got, bucket in zip(series[name], wanted, strict=True)
+        ), name
 
 
 @st.composite
 def counted(draw: st.DrawFn) -> tuple[Trend, Batches, State]:
-    asked = replace(draw(questions()), measure=("sessions", None), rolling=draw(st.sampled_from([1, 1, 1, 2])))
+    asked = replace(
+        draw(questions()), measure=("sessions", None), rolling=draw(st.sampled_from([1, 1, 1, 2]))
+    )
     return asked, draw(told(draw(streams(asked)))), draw(states)
 
 
 @several
 @given(case=counted())
-async def test_sessions_over_time_are_what_a_plain_count_says(storer: Storer, case: tuple[Trend, Batches, State]) -> None:
+async def test_sessions_over_time_are_what_a_plain_count_says(
+    storer: Storer, case: tuple[Trend, Batches, State]
+) -> None:
     asked, stored, state = case
     answer = await store(storer, stored, state, "/trends", *written(asked))
     assert_same(answer["data"], oracle.trends(owned(rows_of(stored)), asked), asked)

@@ -26,13 +26,17 @@ def cases(draw: st.DrawFn) -> tuple[Trend, list[Row], int]:
 
 @several
 @given(case=cases())
-async def test_pages_hold_every_row_once_newest_first(asker: Asker, case: tuple[Trend, list[Row], int]) -> None:
+async def test_pages_hold_every_row_once_newest_first(
+    asker: Asker, case: tuple[Trend, list[Row], int]
+) -> None:
     asked, rows, limit = case
     await asker.hold(rows)
     found: list[UUID] = []
     cursor: list[tuple[str, str]] = []
     while True:
-        page = (await asker.ask("/events", *written_filters(asked), ("limit", str(limit)), *cursor))["data"]
+        page = (
+            await asker.ask("/events", *written_filters(asked), ("limit", str(limit)), *cursor)
+        )["data"]
         found += [UUID(event["id"]) for event in page["rows"]]
         if page["next"] is None:
             break
@@ -42,7 +46,9 @@ async def test_pages_hold_every_row_once_newest_first(asker: Asker, case: tuple[
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 8])
-async def test_rows_of_one_instant_are_divided_between_pages_by_their_ids(asker: Asker, limit: int) -> None:
+async def test_rows_of_one_instant_are_divided_between_pages_by_their_ids(
+    asker: Asker, limit: int
+) -> None:
     rows = [row("2026-11-02T10:00:00.000001") for _ in range(8)]
     await asker.hold(sorted(rows, key=lambda row: row.id.int % 3))
     found: list[str] = []
@@ -55,7 +61,15 @@ async def test_rows_of_one_instant_are_divided_between_pages_by_their_ids(asker:
 
 
 async def test_a_row_is_shown_as_it_was_sent(asker: Asker) -> None:
-    sent = row("2026-11-02T10:00:00.123456", None, "s", "view:page", page="/é", n=1.5, deep={"a": [None, True]})
+    sent = row(
+        "2026-11-02T10:00:00.123456",
+        None,
+        "s",
+        "view:page",
+        page="/é",
+        n=1.5,
+        deep={"a": [None, True]},
+    )
     await asker.hold([sent])
     (shown,) = (await asker.ask("/events", *DAYS))["data"]["rows"]
     assert datetime.fromisoformat(shown.pop("created_at")).tzinfo is not None
@@ -110,8 +124,15 @@ async def test_a_dead_letter_says_why_until_it_is_stored_after_all(asker: Asker)
     dead = row("2026-11-02")
     await asker.hold([])
     columns = ", ".join(column.name for column in dead_letters.c if column.name != "number")
-    await asker.connection.execute(f"insert into dead_letters ({columns}) values ('default', $1, 'j', 1, 'numeric', 'too large', '', now())", dead.id)
+    await asker.connection.execute(
+        f"insert into dead_letters ({columns}) values ('default', $1, 'j', 1, 'numeric', 'too large', '', now())",
+        dead.id,
+    )
     found = await status(asker, str(dead.id))
-    assert (found["status"], found["reason"], found["message"]) == ("dead_lettered", "numeric", "too large")
+    assert (found["status"], found["reason"], found["message"]) == (
+        "dead_lettered",
+        "numeric",
+        "too large",
+    )
     await asker.add([dead])
     assert (await status(asker, str(dead.id)))["status"] == "stored"

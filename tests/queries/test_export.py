@@ -1,4 +1,6 @@
-"""Export: every event once, oldest first, in each format; cut anywhere and resumed; in slices that stay small."""
+"""Export: every event once, oldest first, in each format; cut anywhere and resumed; in slices that
+stay small.
+"""
 
 import csv
 import http.client
@@ -68,33 +70,64 @@ def after(event: dict[str, Any]) -> tuple[str, str]:
 
 
 @several
-@given(case=filtered(), rows=st.integers(1, 4), bytes_=st.sampled_from([1, 40, 10**6]), cut=st.floats(0, 1, exclude_max=True))
+@given(
+    case=filtered(),
+    rows=st.integers(1, 4),
+    bytes_=st.sampled_from([1, 40, 10**6]),
+    cut=st.floats(0, 1, exclude_max=True),
+)
 async def test_every_event_is_exported_once_oldest_first_also_when_it_was_cut(
     asker: Asker, case: tuple[Trend, list[Row]], rows: int, bytes_: int, cut: float
 ) -> None:
     asked, stored = case
     await asker.hold(stored)
-    expected = [str(id_) for id_ in oracle.events(stored, asked.start, asked.end, asked.pairs, asked.where)][::-1]
+    expected = [
+        str(id_) for id_ in oracle.events(stored, asked.start, asked.end, asked.pairs, asked.where)
+    ][::-1]
     with slices(ROWS=rows, BYTES=bytes_):
         body = await exported(asker, *written_filters(asked))
         assert ids(body) == expected
         if expected:
             last = int(cut * len(expected))
-            assert ids(await exported(asker, *written_filters(asked), after(lines(body)[last]))) == expected[last + 1 :]
+            assert (
+                ids(await exported(asker, *written_filters(asked), after(lines(body)[last])))
+                == expected[last + 1 :]
+            )
 
 
 async def test_a_line_is_an_event_as_it_is_listed(asker: Asker) -> None:
-    await asker.hold([row("2026-11-02T10:00:00.123456", None, "s", "view:page", page="/é\n", n=1.5)])
+    await asker.hold(
+        [row("2026-11-02T10:00:00.123456", None, "s", "view:page", page="/é\n", n=1.5)]
+    )
     (line,) = lines(await exported(asker, *DAYS))
     assert [line] == (await asker.ask("/events", *DAYS))["data"]["rows"]
 
 
 async def test_csv_has_a_header_unless_it_goes_on(asker: Asker) -> None:
-    await asker.hold([row("2026-11-02T10:00", "u", k='a "quoted", long\nvalue'), row("2026-11-03T10:00", None, "é,s")])
+    await asker.hold(
+        [
+            row("2026-11-02T10:00", "u", k='a "quoted", long\nvalue'),
+            row("2026-11-03T10:00", None, "é,s"),
+        ]
+    )
     whole = await exported(asker, *DAYS, ("format", "csv"))
     first, second = csv.DictReader(io.StringIO(whole.decode(), newline=""))
-    assert [*first] == ["id", "project", "session_id", "user_id", "event_type", "event_action", "metadata", "timestamp", "created_at"]
-    assert (json.loads(first["metadata"]), first["user_id"], first["timestamp"]) == ({"k": 'a "quoted", long\nvalue'}, "u", "2026-11-02T10:00:00Z")
+    assert [*first] == [
+        "id",
+        "project",
+        "session_id",
+        "user_id",
+        "event_type",
+        "event_action",
+        "metadata",
+        "timestamp",
+        "created_at",
+    ]
+    assert (json.loads(first["metadata"]), first["user_id"], first["timestamp"]) == (
+        {"k": 'a "quoted", long\nvalue'},
+        "u",
+        "2026-11-02T10:00:00Z",
+    )
     assert (second["session_id"], second["user_id"]) == ("é,s", "")
     rest = await exported(asker, *DAYS, ("format", "csv"), after(first))
     assert whole.endswith(rest)
@@ -102,10 +135,16 @@ async def test_csv_has_a_header_unless_it_goes_on(asker: Asker) -> None:
 
 
 async def test_parquet_holds_the_same_events(asker: Asker) -> None:
-    sent = [row("2026-11-02T10:00:00.123456", "u", k="é"), row("2026-11-03T10:00"), row("2026-11-04T10:00", "v")]
+    sent = [
+        row("2026-11-02T10:00:00.123456", "u", k="é"),
+        row("2026-11-03T10:00"),
+        row("2026-11-04T10:00", "v"),
+    ]
     await asker.hold(sent)
     with slices(ROWS=2):
-        table = pyarrow.parquet.read_table(io.BytesIO(await exported(asker, *DAYS, ("format", "parquet"))))
+        table = pyarrow.parquet.read_table(
+            io.BytesIO(await exported(asker, *DAYS, ("format", "parquet")))
+        )
     assert table.column("id").to_pylist() == [str(row.id) for row in sent]
     assert table.column("timestamp").to_pylist() == [row.timestamp for row in sent]
     assert table.column("user_id").to_pylist() == ["u", None, "v"]
@@ -116,10 +155,17 @@ async def test_an_export_of_nothing_is_still_a_file(asker: Asker) -> None:
     await asker.hold([])
     assert await exported(asker, *DAYS) == b""
     assert len((await exported(asker, *DAYS, ("format", "csv"))).splitlines()) == 1
-    assert pyarrow.parquet.read_table(io.BytesIO(await exported(asker, *DAYS, ("format", "parquet")))).num_rows == 0
+    assert (
+        pyarrow.parquet.read_table(
+            io.BytesIO(await exported(asker, *DAYS, ("format", "parquet")))
+        ).num_rows
+        == 0
+    )
 
 
-async def test_without_pyarrow_parquet_is_refused_in_words(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_pyarrow_parquet_is_refused_in_words(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(BadRequest) as caught:
         await exported(asker, ("format", "parquet"))
@@ -133,9 +179,13 @@ async def stream(asker: Asker, query: bytes) -> Stream:
     return found
 
 
-async def test_no_connection_is_held_while_a_client_reads_and_no_slice_is_long(asker: Asker) -> None:
+async def test_no_connection_is_held_while_a_client_reads_and_no_slice_is_long(
+    asker: Asker,
+) -> None:
     first = datetime.fromisoformat("2026-11-02T10:00:00+00:00")
-    await asker.hold([row((first + timedelta(seconds=at)).isoformat(), k=str(at)) for at in range(10)])
+    await asker.hold(
+        [row((first + timedelta(seconds=at)).isoformat(), k=str(at)) for at in range(10)]
+    )
     with slices(ROWS=3):
         found = await stream(asker, b"from=2026-11-02&to=2026-11-05")
         assert found.watermark == WATERMARK
@@ -149,7 +199,9 @@ async def test_no_connection_is_held_while_a_client_reads_and_no_slice_is_long(a
 @pytest.mark.parametrize("format", ["ndjson", "csv", "parquet"])
 async def test_memory_does_not_grow_with_what_is_exported(asker: Asker, format: str) -> None:
     first = datetime.fromisoformat("2026-11-02T10:00:00+00:00")
-    await asker.hold([row((first + timedelta(seconds=at)).isoformat(), k=f"{at:1000}") for at in range(3000)])
+    await asker.hold(
+        [row((first + timedelta(seconds=at)).isoformat(), k=f"{at:1000}") for at in range(3000)]
+    )
     peaks, parquet = [], pyarrow.default_memory_pool()
     with slices(ROWS=100):
         found = await stream(asker, f"from=2026-11-02&to=2026-11-05&format={format}".encode())
@@ -173,7 +225,9 @@ async def test_one_event_larger_than_a_slice_is_exported_all_the_same(asker: Ask
         assert ids(await exported(asker, *DAYS)) == [str(row.id) for row in sent]
 
 
-async def test_what_was_stored_when_it_began_is_in_it_and_what_comes_behind_does_no_harm(asker: Asker) -> None:
+async def test_what_was_stored_when_it_began_is_in_it_and_what_comes_behind_does_no_harm(
+    asker: Asker,
+) -> None:
     sent = [row(f"2026-11-02T10:00:0{at}") for at in range(4)]
     await asker.hold(sent)
     with slices(ROWS=2):
@@ -182,7 +236,12 @@ async def test_what_was_stored_when_it_began_is_in_it_and_what_comes_behind_does
         async for chunk in chunks:
             body += chunk
             if len(lines(body)) == 2:
-                await asker.add([replace(row("2026-11-02T09:00"), metadata={"late": 1}), row("2026-11-02T11:00")])
+                await asker.add(
+                    [
+                        replace(row("2026-11-02T09:00"), metadata={"late": 1}),
+                        row("2026-11-02T11:00"),
+                    ]
+                )
     assert ids(body)[:4] == [str(row.id) for row in sent]
     assert len(ids(body)) == 5
 
@@ -195,12 +254,21 @@ async def test_other_projects_are_not_exported(asker: Asker) -> None:
 
 @pytest.fixture
 async def client(migrated_url: str, redis_url: str) -> AsyncIterator[httpx2.AsyncClient]:
-    app = api.app(Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("k",)))
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as found:
+    app = api.app(
+        Settings(
+            environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("k",)
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as found,
+    ):
         yield found
 
 
-async def test_over_http_it_is_a_file_with_a_watermark_and_errors_are_json(client: httpx2.AsyncClient) -> None:
+async def test_over_http_it_is_a_file_with_a_watermark_and_errors_are_json(
+    client: httpx2.AsyncClient,
+) -> None:
     found = await client.get("/api/export?format=csv", headers={"X-API-Key": "k"})
     assert (found.status_code, found.headers["content-type"]) == (200, "text/csv; charset=utf-8")
     assert found.headers["content-disposition"] == 'attachment; filename="events.csv"'
@@ -218,7 +286,10 @@ NONSENSE = [
     ("cursor=2026-11-02T00:00:00Z", "cursor"),
     ("cursor=2026-11-02T00:00:00,00000000-0000-4000-8000-000000000001", "cursor"),
     ("cursor=2026-11-02T00:00:00Z,x", "cursor"),
-    ("cursor=2026-11-09T00:00:00Z,00000000-0000-4000-8000-000000000001&from=2026-11-02&to=2026-11-05", "cursor"),
+    (
+        "cursor=2026-11-09T00:00:00Z,00000000-0000-4000-8000-000000000001&from=2026-11-02&to=2026-11-05",
+        "cursor",
+    ),
     ("where=metadata.a.re.(", "where"),
 ]
 
@@ -236,7 +307,9 @@ select 's', 'e', 'a', jsonb_build_object('text', repeat(md5(n::text), 60)), now(
 """
 
 
-async def test_a_transfer_that_fails_in_between_is_cut_and_never_looks_whole(migrated_url: str, valkey_server: Valkey, tmp_path: Path) -> None:
+async def test_a_transfer_that_fails_in_between_is_cut_and_never_looks_whole(
+    migrated_url: str, valkey_server: Valkey, tmp_path: Path
+) -> None:
     database = await asyncpg.connect(migrated_url)
     await database.execute("create table raw_events_of_any_age partition of raw_events default")
     await database.execute(MANY)

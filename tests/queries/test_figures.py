@@ -1,4 +1,6 @@
-"""Measures of numbers, remembered: against the oracle and, to the last bit, against what PostgreSQL says of the same rows."""
+"""Measures of numbers, remembered: against the oracle and, to the last bit, against what PostgreSQL
+says of the same rows.
+"""
 
 import random
 import threading
@@ -33,16 +35,34 @@ from tests.queries.oracle import Row, Trend
 from tests.queries.oracle_breakdown import Breakdown
 from tests.queries.simple import row
 from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, few_or_many, rows_of
-from tests.queries.streams import paths, questions, streams, written, written_field, written_filters, written_measure
+from tests.queries.streams import (
+    paths,
+    questions,
+    streams,
+    written,
+    written_field,
+    written_filters,
+    written_measure,
+)
 from tests.queries.test_trends import assert_same, equal
 
 NAMES = ("sum", "avg", "min", "max", "p50", "p90", "p95", "p99")
 N = ("metadata", "n")
 
 TINY = [Decimal("1e-400"), Decimal("-1e-400")]
-NUMBERS = [0, 1, 1, 2, 3, -7, *map(Decimal, ("-0.0", "0.1", "0.2", "1.00", "2.5000", "-3e5", "1e-7", "12345.6789"))]
+NUMBERS = [
+    0,
+    1,
+    1,
+    2,
+    3,
+    -7,
+    *map(Decimal, ("-0.0", "0.1", "0.2", "1.00", "2.5000", "-3e5", "1e-7", "12345.6789")),
+]
 LONG = [2**53 + 1, 10**30 + 1]
-"""As doubles these lose digits and tiny ones are equal to 0, for the oracle they do not and are not: it is not asked for percentiles of them."""
+"""As doubles these lose digits and tiny ones are equal to 0, for the oracle they do not and are
+not: it is not asked for percentiles of them.
+"""
 
 HUGE = [*map(Decimal, ("1e308", "-1e308", "1.7976931348623157e308", "9e307"))]
 OTHERS = ["7", "", True, None, [1], {"a": 1}]
@@ -63,12 +83,17 @@ def raw_rows_alone() -> Iterator[None]:
 @contextmanager
 def nothing_but_figures() -> Iterator[None]:
     """Raw rows are not asked for the answer."""
-    with patch.object(source, "Rows", side_effect=AssertionError), patch.object(breakdown, "table", side_effect=AssertionError):
+    with (
+        patch.object(source, "Rows", side_effect=AssertionError),
+        patch.object(breakdown, "table", side_effect=AssertionError),
+    ):
         yield
 
 
 async def asked_both_ways(storer: Storer, path: str, parameters: Parameters) -> Any:
-    """What is remembered, the same when it is asked for again, and the same as what PostgreSQL says."""
+    """What is remembered, the same when it is asked for again, and the same as what PostgreSQL
+    says.
+    """
     with nothing_but_figures():
         first, again = [(await storer.ask(path, *parameters))["data"] for _ in range(2)]
     with raw_rows_alone():
@@ -78,8 +103,12 @@ async def asked_both_ways(storer: Storer, path: str, parameters: Parameters) -> 
     return first
 
 
-async def stored(storer: Storer, batches: Batches, tended: bool, path: str, parameters: Parameters) -> None:
-    """All rows, in their batches; the question is put meanwhile, so that much of what is remembered is out of date."""
+async def stored(
+    storer: Storer, batches: Batches, tended: bool, path: str, parameters: Parameters
+) -> None:
+    """All rows, in their batches; the question is put meanwhile, so that much of what is remembered
+    is out of date.
+    """
     await storer.empty()
     for rows, compact in batches:
         await storer.write(rows)
@@ -95,11 +124,16 @@ def numbered(draw: st.DrawFn, asked: Trend, numbers: Sequence[Any]) -> Batches:
     """Events around the range of a question, most of which have a number."""
     values = st.sampled_from([*numbers, *numbers, *OTHERS])
     found = draw(batches(draw(streams(asked, draw(few_or_many)))))
-    return [([replace(one, metadata={**one.metadata, "n": draw(values)}) for one in rows], compact) for rows, compact in found]
+    return [
+        ([replace(one, metadata={**one.metadata, "n": draw(values)}) for one in rows], compact)
+        for rows, compact in found
+    ]
 
 
 @st.composite
-def lines(draw: st.DrawFn, numbers: Sequence[Any], names: Sequence[str] = NAMES) -> tuple[Trend, Batches, bool]:
+def lines(
+    draw: st.DrawFn, numbers: Sequence[Any], names: Sequence[str] = NAMES
+) -> tuple[Trend, Batches, bool]:
     by = draw(st.none() | st.sampled_from([("metadata", "k"), N, ("event_type",)]))
     asked = replace(draw(questions()), measure=(draw(st.sampled_from(names)), N), by=by)
     asked = draw(st.sampled_from([asked, replace(asked, pairs=((None, None),), where=())]))
@@ -108,15 +142,23 @@ def lines(draw: st.DrawFn, numbers: Sequence[Any], names: Sequence[str] = NAMES)
 
 @examples(100)
 @given(case=lines(NUMBERS) | lines([*NUMBERS, *LONG, *TINY], ("sum", "avg", "min", "max")))
-async def test_trends_of_remembered_numbers_are_what_a_plain_look_says(storer: Storer, case: tuple[Trend, Batches, bool]) -> None:
+async def test_trends_of_remembered_numbers_are_what_a_plain_look_says(
+    storer: Storer, case: tuple[Trend, Batches, bool]
+) -> None:
     asked, batches, tended = case
     await stored(storer, batches, tended, "/trends", written(asked))
-    assert_same(await asked_both_ways(storer, "/trends", written(asked)), oracle.trends(rows_of(batches), asked), asked)
+    assert_same(
+        await asked_both_ways(storer, "/trends", written(asked)),
+        oracle.trends(rows_of(batches), asked),
+        asked,
+    )
 
 
 @examples(40)
 @given(case=lines([*HUGE, *LONG, *TINY, 0]))
-async def test_trends_of_huge_and_tiny_numbers_are_what_the_database_says(storer: Storer, case: tuple[Trend, Batches, bool]) -> None:
+async def test_trends_of_huge_and_tiny_numbers_are_what_the_database_says(
+    storer: Storer, case: tuple[Trend, Batches, bool]
+) -> None:
     asked, batches, tended = case
     await stored(storer, batches, tended, "/trends", written(asked))
     await asked_both_ways(storer, "/trends", written(asked))
@@ -126,21 +168,36 @@ async def test_trends_of_huge_and_tiny_numbers_are_what_the_database_says(storer
 def tables(draw: st.DrawFn) -> tuple[Parameters, Breakdown, Batches, bool]:
     trend = replace(draw(questions()), compare=False, rolling=1)
     trend = draw(st.sampled_from([trend, replace(trend, pairs=((None, None),), where=())]))
-    by = draw(st.lists(paths.filter(lambda path: path[0] not in ("user_id", "session_id")), min_size=1, max_size=3).map(tuple))
+    by = draw(
+        st.lists(
+            paths.filter(lambda path: path[0] not in ("user_id", "session_id")),
+            min_size=1,
+            max_size=3,
+        ).map(tuple)
+    )
     number = st.tuples(st.sampled_from(NAMES), st.sampled_from([N, N, ("metadata", "k")]))
     counted = st.tuples(st.sampled_from(["count", "users"]), st.none())
     measures = draw(st.lists(number | counted, min_size=1, max_size=4).map(tuple))
     columns = [*map(written_field, by), *map(written_measure, measures)]
     sort = draw(st.none() | st.tuples(st.sampled_from(columns).map(columns.index), st.booleans()))
-    asked = Breakdown(trend.start, trend.end, by, measures, trend.pairs, trend.where, trend.limit, sort)
-    parameters = [*written_filters(trend), ("by", ",".join(columns[: len(by)])), ("measure", ",".join(columns[len(by) :])), ("limit", str(asked.limit))]
+    asked = Breakdown(
+        trend.start, trend.end, by, measures, trend.pairs, trend.where, trend.limit, sort
+    )
+    parameters = [
+        *written_filters(trend),
+        ("by", ",".join(columns[: len(by)])),
+        ("measure", ",".join(columns[len(by) :])),
+        ("limit", str(asked.limit)),
+    ]
     parameters += [("sort", "-" * sort[1] + columns[sort[0]])] if sort else []
     return parameters, asked, draw(numbered(trend, NUMBERS)), draw(st.booleans())
 
 
 @examples(60)
 @given(case=tables())
-async def test_breakdowns_of_remembered_numbers_are_what_a_plain_look_says(storer: Storer, case: tuple[Parameters, Breakdown, Batches, bool]) -> None:
+async def test_breakdowns_of_remembered_numbers_are_what_a_plain_look_says(
+    storer: Storer, case: tuple[Parameters, Breakdown, Batches, bool]
+) -> None:
     parameters, asked, batches, tended = case
     await stored(storer, batches, tended, "/breakdown", parameters)
     answer = await asked_both_ways(storer, "/breakdown", parameters)
@@ -174,8 +231,17 @@ SETS: dict[str, Sequence[Any]] = {
     "none at all": ["7", True, None, [1]],
     "numbers and what is none": [1, "2", 3, None, True, {"n": 4}, 5],
     "zero below zero": [Decimal("-0.0"), Decimal("-0.00"), 0, -1],
-    "too small for a double": [Decimal("1e-400"), Decimal("-1e-400"), Decimal("1e-301"), Decimal("1e-299")],
-    "as large as doubles are": [Decimal("1.7976931348623157e308"), Decimal("-1.7976931348623157e308"), 0],
+    "too small for a double": [
+        Decimal("1e-400"),
+        Decimal("-1e-400"),
+        Decimal("1e-301"),
+        Decimal("1e-299"),
+    ],
+    "as large as doubles are": [
+        Decimal("1.7976931348623157e308"),
+        Decimal("-1.7976931348623157e308"),
+        0,
+    ],
     "more digits than a double has": [*LONG, 2**53, 2**62 + 1, 10**30 + 3, Decimal("0.1")],
     "thirds": [1, 0, 0, Decimal("0.3333333333333333333333333"), 10**17, 1, 7],
     "few large, many small": [10**9, *[Decimal("0.001")] * 20],
@@ -184,51 +250,114 @@ SETS: dict[str, Sequence[Any]] = {
 
 @pytest.mark.parametrize("numbers", SETS.values(), ids=SETS)
 @pytest.mark.parametrize("name", NAMES)
-async def test_any_numbers_are_measured_as_the_database_measures_them(storer: Storer, name: str, numbers: Sequence[Any]) -> None:
+async def test_any_numbers_are_measured_as_the_database_measures_them(
+    storer: Storer, name: str, numbers: Sequence[Any]
+) -> None:
     await hold(storer, [row(a_day(at), n=number) for at, number in enumerate(numbers)])
-    found = await asked_both_ways(storer, "/trends", [*WEEK, ("measure", f"{name}:metadata.n"), ("rolling", "3"), ("compare", "previous")])
-    expected = oracle.measure(name, N, [row(a_day(at), n=number) for at, number in enumerate(numbers)])
+    found = await asked_both_ways(
+        storer,
+        "/trends",
+        [*WEEK, ("measure", f"{name}:metadata.n"), ("rolling", "3"), ("compare", "previous")],
+    )
+    expected = oracle.measure(
+        name, N, [row(a_day(at), n=number) for at, number in enumerate(numbers)]
+    )
     if not any(number in LONG for number in numbers) or name in ("sum", "avg", "min", "max"):
         assert equal(found["series"][0]["total"], expected)
 
 
-async def test_a_bucket_without_numbers_is_zero_for_a_sum_and_null_for_all_else(storer: Storer) -> None:
+async def test_a_bucket_without_numbers_is_zero_for_a_sum_and_null_for_all_else(
+    storer: Storer,
+) -> None:
     await hold(storer, [row("2026-10-05T12:30", n="7"), row("2026-10-06T12:30", n=4)])
     for name in NAMES:
-        (line,) = (await asked_both_ways(storer, "/trends", [*WEEK, ("measure", f"{name}:metadata.n")]))["series"]
-        assert line == {"key": {}, "values": [0 if name == "sum" else None, 4, *[0 if name == "sum" else None] * 5], "total": 4}
+        (line,) = (
+            await asked_both_ways(storer, "/trends", [*WEEK, ("measure", f"{name}:metadata.n")])
+        )["series"]
+        assert line == {
+            "key": {},
+            "values": [0 if name == "sum" else None, 4, *[0 if name == "sum" else None] * 5],
+            "total": 4,
+        }
 
 
 @pytest.mark.parametrize("name", ["avg", "p50"])
-async def test_groups_without_numbers_come_last_and_equal_ones_in_code_point_order(storer: Storer, name: str) -> None:
+async def test_groups_without_numbers_come_last_and_equal_ones_in_code_point_order(
+    storer: Storer, name: str
+) -> None:
     values = {"b": 2, "a": 2, None: 3, "": "none", "z": -1}
     await hold(storer, [row(a_day(at), k=key, n=n) for at, (key, n) in enumerate(values.items())])
-    found = await asked_both_ways(storer, "/trends", [*WEEK, ("measure", f"{name}:metadata.n"), ("by", "metadata.k")])
+    found = await asked_both_ways(
+        storer, "/trends", [*WEEK, ("measure", f"{name}:metadata.n"), ("by", "metadata.k")]
+    )
     assert [line["key"]["metadata.k"] for line in found["series"]] == [None, "a", "b", "z", ""]
-    found = await asked_both_ways(storer, "/trends", [*WEEK, ("measure", f"{name}:metadata.n"), ("by", "metadata.k"), ("limit", "2")])
+    found = await asked_both_ways(
+        storer,
+        "/trends",
+        [*WEEK, ("measure", f"{name}:metadata.n"), ("by", "metadata.k"), ("limit", "2")],
+    )
     assert found["other"]["total"] == {"avg": 0.5, "p50": 0.5}[name]
 
 
 async def test_a_breakdown_has_every_measure_of_every_group(storer: Storer) -> None:
-    await hold(storer, [row(a_day(at), f"u{at % 3}", k="ab"[at % 2], n=at) for at in range(12)] + [row(a_day(1), k="c")])
-    measures = ["p50:metadata.n", "count", "users", *(f"{name}:metadata.n" for name in ("sum", "avg", "min", "max", "p90"))]
-    found = await asked_both_ways(storer, "/breakdown", [*WEEK, ("by", "metadata.k"), ("measure", ",".join(measures)), ("sort", "metadata.k")])
-    assert found["rows"] == [["a", 5, 6, 3, 30, 5, 0, 10, 9], ["b", 6, 6, 3, 36, 6, 1, 11, 10], ["c", None, 1, 1, 0, None, None, None, None]]
+    await hold(
+        storer,
+        [row(a_day(at), f"u{at % 3}", k="ab"[at % 2], n=at) for at in range(12)]
+        + [row(a_day(1), k="c")],
+    )
+    measures = [
+        "p50:metadata.n",
+        "count",
+        "users",
+        *(f"{name}:metadata.n" for name in ("sum", "avg", "min", "max", "p90")),
+    ]
+    found = await asked_both_ways(
+        storer,
+        "/breakdown",
+        [*WEEK, ("by", "metadata.k"), ("measure", ",".join(measures)), ("sort", "metadata.k")],
+    )
+    assert found["rows"] == [
+        ["a", 5, 6, 3, 30, 5, 0, 10, 9],
+        ["b", 6, 6, 3, 36, 6, 1, 11, 10],
+        ["c", None, 1, 1, 0, None, None, None, None],
+    ]
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-10-25", 25), ("2026-03-29", 23)])
-async def test_a_local_day_has_the_numbers_of_all_its_hours(storer: Storer, day: str, hours: int) -> None:
+async def test_a_local_day_has_the_numbers_of_all_its_hours(
+    storer: Storer, day: str, hours: int
+) -> None:
     first = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
-    await hold(storer, [row((first + timedelta(hours=hour, minutes=30)).isoformat(), n=hour) for hour in range(-24, hours + 24)])
+    await hold(
+        storer,
+        [
+            row((first + timedelta(hours=hour, minutes=30)).isoformat(), n=hour)
+            for hour in range(-24, hours + 24)
+        ],
+    )
     until = (first + timedelta(hours=hours)).isoformat()
     for name, value in {"sum": sum(range(hours)), "max": hours - 1, "p50": (hours - 1) / 2}.items():
-        found = await asked_both_ways(storer, "/trends", [("from", day), ("to", until), ("tz", "Europe/Berlin"), ("measure", f"{name}:metadata.n")])
+        found = await asked_both_ways(
+            storer,
+            "/trends",
+            [
+                ("from", day),
+                ("to", until),
+                ("tz", "Europe/Berlin"),
+                ("measure", f"{name}:metadata.n"),
+            ],
+        )
         assert found["series"][0]["values"] == [value]
 
 
 async def test_a_formula_of_remembered_numbers_is_that_of_raw_ones(storer: Storer) -> None:
     await hold(storer, [row(a_day(at), event=f"e:{'ab'[at % 2]}", n=at) for at in range(20)])
-    series = [("series", "sum:metadata.n@e:a"), ("series", "p90:metadata.n@*"), ("series", "count@*"), ("formula", "A/C+B")]
+    series = [
+        ("series", "sum:metadata.n@e:a"),
+        ("series", "p90:metadata.n@*"),
+        ("series", "count@*"),
+        ("formula", "A/C+B"),
+    ]
     found = await asked_both_ways(storer, "/trends", [*WEEK, *series, ("compare", "previous")])
     assert found["series"][3]["total"] == pytest.approx(90 / 20 + 17.1)
 
@@ -249,26 +378,39 @@ def counted() -> Iterator[Mock]:
 @pytest.fixture
 async def filled(storer: Storer) -> Storer:
     """Two weeks, a number a day, compacted."""
-    await hold(storer, [row(f"2026-10-{day:02}T12:30", f"u{day % 5}", k=f"k{day}", n=day) for day in range(1, 15)])
+    await hold(
+        storer,
+        [row(f"2026-10-{day:02}T12:30", f"u{day % 5}", k=f"k{day}", n=day) for day in range(1, 15)],
+    )
     return storer
 
 
 async def total(storer: Storer, measure: str, *parameters: tuple[str, str]) -> Any:
-    return (await storer.ask("/trends", *WEEK, ("measure", f"{measure}:metadata.n"), *parameters))["data"]["series"][0]["total"]
+    return (await storer.ask("/trends", *WEEK, ("measure", f"{measure}:metadata.n"), *parameters))[
+        "data"
+    ]["series"][0]["total"]
 
 
 @pytest.mark.parametrize("names", [("sum", "avg", "min", "max"), ("p50", "p90", "p95", "p99")])
-async def test_numbers_of_a_day_are_read_once_for_all_measures_of_a_kind(filled: Storer, counted: Mock, names: Sequence[str]) -> None:
+async def test_numbers_of_a_day_are_read_once_for_all_measures_of_a_kind(
+    filled: Storer, counted: Mock, names: Sequence[str]
+) -> None:
     for name in [*names, *names]:
         await total(filled, name)
     assert counted.call_count == 1
 
 
-async def test_different_fields_and_filters_are_remembered_apart(filled: Storer, counted: Mock) -> None:
+async def test_different_fields_and_filters_are_remembered_apart(
+    filled: Storer, counted: Mock
+) -> None:
     await filled.write([row("2026-10-06T12:30", "u9", n=100, m=1000)])
     await filled.store.compact()
     for _ in range(2):
-        assert (await total(filled, "sum"), await total(filled, "max"), await total(filled, "p50")) == (156, 100, 8.5)
+        assert (
+            await total(filled, "sum"),
+            await total(filled, "max"),
+            await total(filled, "p50"),
+        ) == (156, 100, 8.5)
         assert await total(filled, "sum", ("where", "user_id.eq.u9")) == 100
         answer = await filled.ask("/trends", *WEEK, ("measure", "sum:metadata.m"))
         assert answer["data"]["series"][0]["total"] == 1000
@@ -282,12 +424,16 @@ async def test_a_number_that_comes_late_counts(filled: Storer, name: str, compac
     await filled.write([row("2026-10-07T03:00", "late", n=1000)])
     if compacted:
         await filled.store.compact()
-    assert await total(filled, name) == pytest.approx({"sum": 56 + 1000, "p99": 11 + 0.93 * 989}[name])
+    assert await total(filled, name) == pytest.approx(
+        {"sum": 56 + 1000, "p99": 11 + 0.93 * 989}[name]
+    )
 
 
 @pytest.mark.parametrize("name", ["sum", "p50"])
 @pytest.mark.parametrize("tended", [True, False])
-async def test_a_number_that_somebody_erases_counts_no_more(filled: Storer, name: str, tended: bool) -> None:
+async def test_a_number_that_somebody_erases_counts_no_more(
+    filled: Storer, name: str, tended: bool
+) -> None:
     before = await total(filled, name)
     await filled.connection.execute("delete from raw_events where timestamp = '2026-10-11T12:30Z'")
     if tended:
@@ -297,13 +443,17 @@ async def test_a_number_that_somebody_erases_counts_no_more(filled: Storer, name
 
 async def test_who_is_whom_is_nothing_to_numbers(filled: Storer, counted: Mock) -> None:
     before = await total(filled, "sum")
-    await filled.write([row("2026-10-20T12:30", "u1", event="identify:identify", **{"$anonymous_id": "s"})])
+    await filled.write(
+        [row("2026-10-20T12:30", "u1", event="identify:identify", **{"$anonymous_id": "s"})]
+    )
     await filled.store.compact()
     assert await total(filled, "sum") == before
     assert counted.call_count == 1
 
 
-async def test_more_groups_than_can_be_kept_are_left_to_the_database(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_groups_than_can_be_kept_are_left_to_the_database(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await filled.write([row("2026-10-07T12:30", k="other", n=1)])
     await filled.store.compact()
     monkeypatch.setattr(settled_days, "MAX_VALUES", 1)
@@ -317,7 +467,9 @@ async def test_more_groups_than_can_be_kept_are_left_to_the_database(filled: Sto
 async def test_more_numbers_than_can_be_kept_are_left_to_the_database_and_read_for_nothing_no_more(
     filled: Storer, counted: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await filled.write([row("2026-10-07T03:00", k="other", n=1000), row("2026-10-07T03:00:01", n=1000)])
+    await filled.write(
+        [row("2026-10-07T03:00", k="other", n=1000), row("2026-10-07T03:00:01", n=1000)]
+    )
     await filled.store.compact()
     monkeypatch.setattr(settled_days, "HOURS", 24)
     monkeypatch.setattr(figures, "MAX_NUMBERS", 1)
@@ -330,7 +482,9 @@ async def test_more_numbers_than_can_be_kept_are_left_to_the_database_and_read_f
     assert found["data"]["series"][0]["total"] == 1000
 
 
-async def test_too_many_numbers_in_parts_of_hours_are_left_to_the_database(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_numbers_in_parts_of_hours_are_left_to_the_database(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await filled.write([row(f"2026-10-05T12:{minute}", n=minute) for minute in (10, 20, 40, 50)])
     await filled.store.compact()
     until = ("to", "2026-10-05T12:45")
@@ -339,7 +493,9 @@ async def test_too_many_numbers_in_parts_of_hours_are_left_to_the_database(fille
     assert found["data"]["series"][0]["total"] == 15
 
 
-async def test_no_more_numbers_are_held_than_can_be_remembered(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_numbers_are_held_than_can_be_remembered(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     memory = _memories[filled.engine]
     monkeypatch.setattr(memory, "limit", 1000)
     assert await total(filled, "p50") == 8
@@ -348,7 +504,9 @@ async def test_no_more_numbers_are_held_than_can_be_remembered(filled: Storer, m
         assert await total(filled, "p50") == 8
 
 
-async def test_long_windows_over_many_buckets_are_left_to_the_database(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_windows_over_many_buckets_are_left_to_the_database(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(source, "MAX_LOOKS", 20)
     with nothing_but_figures():
         await total(filled, "sum", ("rolling", "2"))
@@ -375,8 +533,17 @@ async def test_numbers_are_not_put_together_on_the_event_loop(filled: Storer) ->
 async def test_a_hypertable_says_the_same_of_numbers(timescale_url: str, asker: Asker) -> None:
     now = datetime.now(UTC)
     dice = random.Random(1)
-    rows = [row((now - timedelta(hours=dice.randrange(200))).isoformat(), k=dice.choice("abc"), n=dice.choice(NUMBERS)) for _ in range(200)]
-    store = await PostgresStore.open(Settings(database_url=timescale_url, rollup_dimensions=DIMENSIONS))
+    rows = [
+        row(
+            (now - timedelta(hours=dice.randrange(200))).isoformat(),
+            k=dice.choice("abc"),
+            n=dice.choice(NUMBERS),
+        )
+        for _ in range(200)
+    ]
+    store = await PostgresStore.open(
+        Settings(database_url=timescale_url, rollup_dimensions=DIMENSIONS)
+    )
     for at in range(0, 200, 20):
         await store.write([Job(f"{at}.20", [event(one) for one in rows[at : at + 20]])])
     await store.compact()
@@ -385,7 +552,16 @@ async def test_a_hypertable_says_the_same_of_numbers(timescale_url: str, asker: 
     for zone in ("UTC", "Europe/Berlin", "Asia/Kathmandu"):
         for name in ("avg", "p90"):
             start = now.replace(microsecond=0) - timedelta(hours=180)
-            asked = Trend(start, now, ZoneInfo(zone), "day", (name, N), by=("metadata", "k"), rolling=2, compare=True)
+            asked = Trend(
+                start,
+                now,
+                ZoneInfo(zone),
+                "day",
+                (name, N),
+                by=("metadata", "k"),
+                rolling=2,
+                compare=True,
+            )
             with nothing_but_figures():
                 answer: Any = await Asker(asker.connection, engine).ask("/trends", *written(asked))
             assert_same(answer["data"], oracle.trends(rows, asked), asked)
@@ -395,21 +571,36 @@ async def test_a_hypertable_says_the_same_of_numbers(timescale_url: str, asker: 
 # put together
 
 
-values = st.sampled_from([0.0, 1.0, 1.0, 2.5, -3.0, 1e308, -1e308, 5e-300]) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.sampled_from([0.0, 1.0, 1.0, 2.5, -3.0, 1e308, -1e308, 5e-300]) | st.floats(
+    allow_nan=False, allow_infinity=False
+)
 
 
 def run(numbers: Sequence[float]) -> Run:
     """As it is read."""
-    return Run(np.array([(number, numbers.count(number)) for number in dict.fromkeys(numbers)], dtype=figures._PAIR))
+    return Run(
+        np.array(
+            [(number, numbers.count(number)) for number in dict.fromkeys(numbers)],
+            dtype=figures._PAIR,
+        )
+    )
 
 
 @examples(200)
-@given(runs=st.lists(st.lists(values, min_size=1, max_size=40), min_size=1, max_size=6), name=st.sampled_from(["p50", "p90", "p95", "p99"]), few=st.booleans())
-async def test_percentiles_of_runs_are_those_of_all_numbers(storer: Storer, runs: list[list[float]], name: str, few: bool) -> None:
+@given(
+    runs=st.lists(st.lists(values, min_size=1, max_size=40), min_size=1, max_size=6),
+    name=st.sampled_from(["p50", "p90", "p95", "p99"]),
+    few=st.booleans(),
+)
+async def test_percentiles_of_runs_are_those_of_all_numbers(
+    storer: Storer, runs: list[list[float]], name: str, few: bool
+) -> None:
     with patch.object(figures, "FEW", 1000 if few else 0):
         found = Spread.joined([Spread([run(numbers)]) for numbers in runs]).measure(name)
     sql = f"select percentile_cont(0.{name[1:]}) within group (order by number) from unnest($1::float8[]) number"
-    assert found == await storer.connection.fetchval(sql, [number for numbers in runs for number in numbers])
+    assert found == await storer.connection.fetchval(
+        sql, [number for numbers in runs for number in numbers]
+    )
 
 
 def test_only_numbers_that_may_be_the_percentile_are_looked_at() -> None:
@@ -427,15 +618,39 @@ def test_a_run_takes_no_more_than_it_needs() -> None:
     assert run([1.0, 2.0] * 1000).size == 2 * 8 + 2 * 2
 
 
-decimals = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**25), max_value=10**25, places=None) | st.sampled_from(
-    [Decimal(text) for text in ("0", "0.00", "1e308", "-1e308", "1e-400", "9999", "10000", "9999.9999", "0.0001", "0.00009999", "1.50", "123456789012345678.5")]
+decimals = st.decimals(
+    allow_nan=False, allow_infinity=False, min_value=-(10**25), max_value=10**25, places=None
+) | st.sampled_from(
+    [
+        Decimal(text)
+        for text in (
+            "0",
+            "0.00",
+            "1e308",
+            "-1e308",
+            "1e-400",
+            "9999",
+            "10000",
+            "9999.9999",
+            "0.0001",
+            "0.00009999",
+            "1.50",
+            "123456789012345678.5",
+        )
+    ]
 )
 
 
 @examples(300)
 @given(numbers=st.lists(decimals, min_size=1, max_size=12))
-async def test_an_average_is_rounded_where_the_database_rounds_it(storer: Storer, numbers: list[Decimal]) -> None:
-    expected, total = await storer.connection.fetchrow("select avg(number), sum(number) from unnest($1::numeric[]) number", numbers)
+async def test_an_average_is_rounded_where_the_database_rounds_it(
+    storer: Storer, numbers: list[Decimal]
+) -> None:
+    expected, total = await storer.connection.fetchrow(
+        "select avg(number), sum(number) from unnest($1::numeric[]) number", numbers
+    )
     assert added(numbers) == total
     found = divided(total, len(numbers))
-    assert (found, found.as_tuple().exponent) == (expected, expected.as_tuple().exponent) or (found == expected and expected == expected.to_integral_value())
+    assert (found, found.as_tuple().exponent) == (expected, expected.as_tuple().exponent) or (
+        found == expected and expected == expected.to_integral_value()
+    )

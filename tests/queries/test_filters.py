@@ -56,7 +56,10 @@ ALL = set(range(len(FILTERED) + 1))
     ],
 )
 async def test_where(asker: Asker, where: str, expected: set[int]) -> None:
-    rows = [row("2026-11-02", None if at == 12 else "u", f"s{at}", k=value) for at, value in enumerate(FILTERED)]
+    rows = [
+        row("2026-11-02", None if at == 12 else "u", f"s{at}", k=value)
+        for at, value in enumerate(FILTERED)
+    ]
     await asker.hold([*rows, row("2026-11-02", "u", f"s{len(FILTERED)}")])
     answer = await trends(asker, ("where", where), ("by", "session_id"), ("limit", "100"))
     assert {int(item["key"]["session_id"][1:]) for item in answer["series"]} == expected
@@ -64,9 +67,17 @@ async def test_where(asker: Asker, where: str, expected: set[int]) -> None:
 
 @pytest.mark.parametrize(
     ("where", "key"),
-    [("metadata.set.set", "set"), ("metadata.%65q.eq.1", "eq"), ("metadata.a%2Eb.eq.1", "a.b"), ("metadata.a%252Eb.eq.1", "a%2Eb"), ("metadata..eq.1", "")],
+    [
+        ("metadata.set.set", "set"),
+        ("metadata.%65q.eq.1", "eq"),
+        ("metadata.a%2Eb.eq.1", "a.b"),
+        ("metadata.a%252Eb.eq.1", "a%2Eb"),
+        ("metadata..eq.1", ""),
+    ],
 )
-async def test_keys_that_look_like_something_else_can_be_written(asker: Asker, where: str, key: str) -> None:
+async def test_keys_that_look_like_something_else_can_be_written(
+    asker: Asker, where: str, key: str
+) -> None:
     metadata: dict[str, Any] = {key: 1}
     await asker.hold([row("2026-11-02", **metadata), row("2026-11-02", other=1)])
     assert (await one(asker, ("where", where)))["total"] == 1
@@ -74,7 +85,18 @@ async def test_keys_that_look_like_something_else_can_be_written(asker: Asker, w
 
 @pytest.mark.parametrize(
     ("event", "expected"),
-    [("*", 5), ("a", 2), ("a:x", 1), ("*:x", 3), ("a:x,b", 2), ("*:*", 5), ("%2A", 1), ("a%3Ab", 1), ("a,a:x", 2), ("A", 0)],
+    [
+        ("*", 5),
+        ("a", 2),
+        ("a:x", 1),
+        ("*:x", 3),
+        ("a:x,b", 2),
+        ("*:*", 5),
+        ("%2A", 1),
+        ("a%3Ab", 1),
+        ("a,a:x", 2),
+        ("A", 0),
+    ],
 )
 async def test_event(asker: Asker, event: str, expected: int) -> None:
     rows = [row("2026-11-02", event=name) for name in ("a:x", "a:y", "b:x", "*:x")]
@@ -83,20 +105,36 @@ async def test_event(asker: Asker, event: str, expected: int) -> None:
     assert (await one(asker, ("event", event)))["total"] == expected
 
 
-@pytest.mark.parametrize("pattern", ["(", "a{2,1}", "[[:nope:]]", "*a", "((((((((((a{1,255}){1,255}){1,255}){1,255}){1,255}))))))"])
-async def test_a_pattern_that_postgresql_refuses_is_named_even_when_there_are_no_rows(asker: Asker, pattern: str) -> None:
+@pytest.mark.parametrize(
+    "pattern",
+    ["(", "a{2,1}", "[[:nope:]]", "*a", "((((((((((a{1,255}){1,255}){1,255}){1,255}){1,255}))))))"],
+)
+async def test_a_pattern_that_postgresql_refuses_is_named_even_when_there_are_no_rows(
+    asker: Asker, pattern: str
+) -> None:
     await asker.hold([])
     with pytest.raises(BadRequest, match="PostgreSQL refuses the pattern") as caught:
         await trends(asker, ("where", f"metadata.k.re.{pattern}"))
     assert caught.value.field == "where"
 
 
-async def test_several_fields_as_one_are_written_alike_by_the_database_and_here(asker: Asker) -> None:
+async def test_several_fields_as_one_are_written_alike_by_the_database_and_here(
+    asker: Asker,
+) -> None:
     """What rollups say and what raw rows say are added up by this text."""
     text = "".join(map(chr, range(1, 0x250))) + '\u2028\u2029\ufeff\uffff😀\x7f\\"/'
-    await asker.hold([row("2026-11-02", k=text), row("2026-11-02", k=None), row("2026-11-02", k="")])
+    await asker.hold(
+        [row("2026-11-02", k=text), row("2026-11-02", k=None), row("2026-11-02", k="")]
+    )
     field = Several((Field.read("metadata.k"), Field.read("event_type")))
     async with asker.engine.connect() as connection:
-        found = {key for (key,) in await connection.execute(select(field.value).where(raw_events.c.project == "default"))}
+        found = {
+            key
+            for (key,) in await connection.execute(
+                select(field.value).where(raw_events.c.project == "default")
+            )
+        }
     assert found == {Several.joined([value, "e"]) for value in (text, None, "")}
-    assert sorted(map(Several.split, found), key=str) == sorted([[text, "e"], [None, "e"], ["", "e"]], key=str)
+    assert sorted(map(Several.split, found), key=str) == sorted(
+        [[text, "e"], [None, "e"], ["", "e"]], key=str
+    )

@@ -24,8 +24,16 @@ START = datetime(2026, 3, 28, 12, tzinfo=UTC)
 
 
 def written(asked: Funnel) -> list[tuple[str, str]]:
-    parameters = [*written_range(asked.start, asked.end), *(("step", written_pairs(step)) for step in asked.steps)]
-    parameters += [("window", f"{asked.window // timedelta(seconds=1)}s"), ("order", asked.order), ("unit", asked.unit), ("limit", str(asked.limit))]
+    parameters = [
+        *written_range(asked.start, asked.end),
+        *(("step", written_pairs(step)) for step in asked.steps),
+    ]
+    parameters += [
+        ("window", f"{asked.window // timedelta(seconds=1)}s"),
+        ("order", asked.order),
+        ("unit", asked.unit),
+        ("limit", str(asked.limit)),
+    ]
     parameters += [("by", written_field(asked.by))] if asked.by else []
     return [*parameters, *(("where", written_condition(condition)) for condition in asked.where)]
 
@@ -50,21 +58,29 @@ def step(found: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(found[name] for name in ("n", "rate", "step_rate", "median_s"))
 
 
-def plain(steps: list[tuple[int, Fraction | None, Fraction | None, Fraction | None]]) -> list[tuple[Any, ...]]:
+def plain(
+    steps: list[tuple[int, Fraction | None, Fraction | None, Fraction | None]],
+) -> list[tuple[Any, ...]]:
     return [tuple(None if value is None else float(value) for value in values) for values in steps]
 
 
 @several
 @given(case=cases())
-async def test_a_funnel_is_what_trying_every_way_says(asker: Asker, case: tuple[Funnel, list[Row]]) -> None:
+async def test_a_funnel_is_what_trying_every_way_says(
+    asker: Asker, case: tuple[Funnel, list[Row]]
+) -> None:
     asked, rows = case
     await asker.hold(rows)
     answer = (await asker.ask("/funnel", *written(asked)))["data"]
     expected = oracle_funnel.funnel(rows, asked)
-    assert [found["event"] for found in answer["steps"]] == [written_pairs(step) for step in asked.steps]
+    assert [found["event"] for found in answer["steps"]] == [
+        written_pairs(step) for step in asked.steps
+    ]
     assert list(map(step, answer["steps"])) == plain(expected["steps"])
     by = written_field(asked.by) if asked.by else ""
-    assert [(group["key"], list(map(step, group["steps"]))) for group in answer["groups"]] == [({by: key}, plain(steps)) for key, steps in expected["groups"]]
+    assert [(group["key"], list(map(step, group["steps"]))) for group in answer["groups"]] == [
+        ({by: key}, plain(steps)) for key, steps in expected["groups"]
+    ]
 
 
 # the sentences
@@ -76,16 +92,27 @@ async def ask(asker: Asker, *parameters: tuple[str, str]) -> Any:
 
 async def n(asker: Asker, steps: str, *parameters: tuple[str, str]) -> list[int]:
     """How many units take each of the steps, which are given as one word each."""
-    return [found["n"] for found in (await ask(asker, *(("step", step) for step in steps.split()), *parameters))["steps"]]
+    return [
+        found["n"]
+        for found in (await ask(asker, *(("step", step) for step in steps.split()), *parameters))[
+            "steps"
+        ]
+    ]
 
 
 def walk(events: str, user: str | None = "u", session: str = "s", **metadata: Any) -> list[Row]:
     """Rows an hour apart, of one-word events; a dash is an hour without."""
-    return [row(f"2026-11-02T{hour:02}:00", user, session, f"{event}:x", **metadata) for hour, event in enumerate(events.split()) if event != "-"]
+    return [
+        row(f"2026-11-02T{hour:02}:00", user, session, f"{event}:x", **metadata)
+        for hour, event in enumerate(events.split())
+        if event != "-"
+    ]
 
 
 async def test_steps_are_taken_in_order_with_other_rows_in_between(asker: Asker) -> None:
-    await asker.hold([*walk("a x b x c", "u"), *walk("b a c", "v"), *walk("c b a", "w"), *walk("b c", "z")])
+    await asker.hold(
+        [*walk("a x b x c", "u"), *walk("b a c", "v"), *walk("c b a", "w"), *walk("b c", "z")]
+    )
     assert await n(asker, "a b c") == [3, 1, 1]
 
 
@@ -105,9 +132,18 @@ async def test_the_window_counts_from_the_first_step_and_holds_its_end(asker: As
 
 async def test_without_a_window_it_is_fourteen_days_of_twenty_four_hours(asker: Asker) -> None:
     await asker.hold(
-        [row("2026-10-20T12:00", "u", event="a:x"), row("2026-11-03T12:00", "u", event="b:x"), row("2026-11-03T12:00:00.000001", "u", event="c:x")]
+        [
+            row("2026-10-20T12:00", "u", event="a:x"),
+            row("2026-11-03T12:00", "u", event="b:x"),
+            row("2026-11-03T12:00:00.000001", "u", event="c:x"),
+        ]
     )
-    parameters = (("from", "2026-10-01"), ("to", "2026-11-05"), ("tz", "Europe/Berlin"), ("step", "a"))
+    parameters = (
+        ("from", "2026-10-01"),
+        ("to", "2026-11-05"),
+        ("tz", "Europe/Berlin"),
+        ("step", "a"),
+    )
     for last, reached in (("b", 1), ("c", 0)):
         answer = await asker.ask("/funnel", *parameters, ("step", last))
         assert answer["data"]["steps"][1]["n"] == reached
@@ -141,17 +177,29 @@ async def test_strict_steps_have_no_other_row_between_them(asker: Asker) -> None
     assert await n(asker, "a b c", ("order", "strict")) == [3, 2, 1]
 
 
-async def test_a_row_that_a_filter_or_the_range_leaves_out_does_not_lie_between(asker: Asker) -> None:
+async def test_a_row_that_a_filter_or_the_range_leaves_out_does_not_lie_between(
+    asker: Asker,
+) -> None:
     await asker.hold(walk("a x b"))
     assert await n(asker, "a b", ("order", "strict")) == [1, 0]
     assert await n(asker, "a b", ("order", "strict"), ("where", "event_type.ne.x")) == [1, 1]
     assert await n(asker, "a b", ("order", "strict"), ("event", "a,b")) == [1, 1]
-    outside = [("from", "2026-11-02T01:00"), ("to", "2026-11-02T02:00"), ("step", "a"), ("step", "b")]
-    assert [found["n"] for found in (await asker.ask("/funnel", *outside))["data"]["steps"]] == [0, 0]
+    outside = [
+        ("from", "2026-11-02T01:00"),
+        ("to", "2026-11-02T02:00"),
+        ("step", "a"),
+        ("step", "b"),
+    ]
+    assert [found["n"] for found in (await asker.ask("/funnel", *outside))["data"]["steps"]] == [
+        0,
+        0,
+    ]
 
 
 async def test_steps_in_any_order_may_be_mixed_but_each_has_a_row_of_its_own(asker: Asker) -> None:
-    await asker.hold([*walk("c a b", "u"), *walk("b a", "v"), *walk("b c", "w"), *walk("a - - b", "z")])
+    await asker.hold(
+        [*walk("c a b", "u"), *walk("b a", "v"), *walk("b c", "w"), *walk("a - - b", "z")]
+    )
     assert await n(asker, "a b c", ("order", "any"), ("window", "2h")) == [3, 2, 1]
 
 
@@ -178,53 +226,93 @@ async def test_a_unit_is_an_actor_or_a_session(asker: Asker) -> None:
 async def test_rates_are_of_the_first_step_and_of_the_one_before(asker: Asker) -> None:
     await asker.hold([*walk("a b c", "u"), *walk("a b", "v"), *walk("a", "w"), *walk("a", "z")])
     steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
-    assert [(found["rate"], found["step_rate"]) for found in steps] == [(1, 1), (0.5, 0.5), (0.25, 0.5)]
+    assert [(found["rate"], found["step_rate"]) for found in steps] == [
+        (1, 1),
+        (0.5, 0.5),
+        (0.25, 0.5),
+    ]
 
 
 async def test_what_nobody_did_has_no_rate_after_it(asker: Asker) -> None:
     await asker.hold([])
     steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
-    assert [step(found) for found in steps] == [(0, 1, 1, None), (0, None, None, None), (0, None, None, None)]
+    assert [step(found) for found in steps] == [
+        (0, 1, 1, None),
+        (0, None, None, None),
+        (0, None, None, None),
+    ]
     await asker.hold(walk("a"))
     steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
-    assert [step(found) for found in steps] == [(1, 1, 1, None), (0, 0, 0, None), (0, 0, None, None)]
+    assert [step(found) for found in steps] == [
+        (1, 1, 1, None),
+        (0, 0, 0, None),
+        (0, 0, None, None),
+    ]
 
 
 async def test_the_median_is_of_the_earliest_attempt_that_reaches_the_depth(asker: Asker) -> None:
     await asker.hold([*walk("a - - a - b a b", "u"), *walk("a b", "v"), *walk("a", "w")])
-    times = [found["median_s"] for found in (await ask(asker, ("step", "a"), ("step", "b"), ("window", "4h")))["steps"]]
+    times = [
+        found["median_s"]
+        for found in (await ask(asker, ("step", "a"), ("step", "b"), ("window", "4h")))["steps"]
+    ]
     assert times == [None, 1.5 * 3600]
-    assert [found["median_s"] for found in (await ask(asker, ("step", "a"), ("step", "b"), ("order", "any")))["steps"]] == [None, None]
+    assert [
+        found["median_s"]
+        for found in (await ask(asker, ("step", "a"), ("step", "b"), ("order", "any")))["steps"]
+    ] == [None, None]
 
 
-async def test_of_attempts_that_get_equally_far_but_not_to_the_end_the_earliest_counts(asker: Asker) -> None:
+async def test_of_attempts_that_get_equally_far_but_not_to_the_end_the_earliest_counts(
+    asker: Asker,
+) -> None:
     await asker.hold(walk("a b - - a - b - - - - - c"))
-    steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c"), ("window", "2h")))["steps"]
+    steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c"), ("window", "2h")))[
+        "steps"
+    ]
     assert [(found["n"], found["median_s"]) for found in steps] == [(1, None), (1, 3600), (0, None)]
-    strict = await ask(asker, ("step", "a"), ("step", "b"), ("step", "c"), ("window", "2h"), ("order", "strict"))
+    strict = await ask(
+        asker, ("step", "a"), ("step", "b"), ("step", "c"), ("window", "2h"), ("order", "strict")
+    )
     assert strict["steps"] == steps
 
 
-async def test_the_median_of_a_step_counts_whoever_took_it_though_not_the_next(asker: Asker) -> None:
+async def test_the_median_of_a_step_counts_whoever_took_it_though_not_the_next(
+    asker: Asker,
+) -> None:
     await asker.hold([*walk("a b c", "u"), *walk("a - - b", "v")])
-    assert [found["median_s"] for found in (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]] == [None, 2 * 3600, 3600]
+    assert [
+        found["median_s"]
+        for found in (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
+    ] == [None, 2 * 3600, 3600]
 
 
 async def test_a_group_is_what_the_first_row_of_the_attempt_holds(asker: Asker) -> None:
-    early, late = row("2026-11-02T00:00", "u", event="a:x", k="early"), row("2026-11-02T05:00", "u", event="a:x", k="late")
+    early, late = (
+        row("2026-11-02T00:00", "u", event="a:x", k="early"),
+        row("2026-11-02T05:00", "u", event="a:x", k="late"),
+    )
     await asker.hold([early, late, row("2026-11-02T06:00", "u", event="b:x", k="other")])
-    groups = (await ask(asker, ("step", "a"), ("step", "b"), ("by", "metadata.k"), ("window", "2h")))["groups"]
-    assert [(group["key"], [found["n"] for found in group["steps"]]) for group in groups] == [({"metadata.k": "late"}, [1, 1])]
+    groups = (
+        await ask(asker, ("step", "a"), ("step", "b"), ("by", "metadata.k"), ("window", "2h"))
+    )["groups"]
+    assert [(group["key"], [found["n"] for found in group["steps"]]) for group in groups] == [
+        ({"metadata.k": "late"}, [1, 1])
+    ]
     groups = (await ask(asker, ("step", "a"), ("step", "b"), ("by", "metadata.k")))["groups"]
     assert [group["key"] for group in groups] == [{"metadata.k": "early"}]
 
 
-async def test_groups_come_largest_first_then_by_code_point_then_the_missing_value(asker: Asker) -> None:
+async def test_groups_come_largest_first_then_by_code_point_then_the_missing_value(
+    asker: Asker,
+) -> None:
     people = {"1": "z", "2": "z", "3": "é", "4": "Z", "5": "😀", "6": "\uffff", "7": None}
     await asker.hold([one for user, value in people.items() for one in walk("a", user, k=value)])
     groups = (await ask(asker, ("step", "a"), ("step", "b"), ("by", "metadata.k")))["groups"]
     assert [group["key"]["metadata.k"] for group in groups] == ["z", "Z", "é", "\uffff", "😀", None]
-    groups = (await ask(asker, ("step", "a"), ("step", "b"), ("by", "metadata.k"), ("limit", "2")))["groups"]
+    groups = (await ask(asker, ("step", "a"), ("step", "b"), ("by", "metadata.k"), ("limit", "2")))[
+        "groups"
+    ]
     assert [group["key"]["metadata.k"] for group in groups] == ["z", "Z"]
 
 

@@ -1,4 +1,6 @@
-"""Identity: every question counts one person once, from rollups and raw rows alike; against the oracle, in any order of arrival."""
+"""Identity: every question counts one person once, from rollups and raw rows alike; against the
+oracle, in any order of arrival.
+"""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -83,7 +85,9 @@ def telling(draw: st.DrawFn, rows: list[Row]) -> list[Row]:
 def cases(draw: st.DrawFn) -> tuple[Trend, Batches]:
     asked = draw(questions())
     if draw(st.booleans()):  # what rollups can answer
-        asked = replace(asked, where=(), by=draw(st.none() | st.just(("event_type",))), measure=("users", None))
+        asked = replace(
+            asked, where=(), by=draw(st.none() | st.just(("event_type",))), measure=("users", None)
+        )
     return asked, draw(batches(draw(telling(draw(streams(asked, draw(st.sampled_from([0, 20]))))))))
 
 
@@ -98,7 +102,9 @@ async def test_trends_count_persons(storer: Storer, case: tuple[Trend, Batches])
 
 @few
 @given(case=cases(), limit=st.integers(1, 4))
-async def test_all_that_is_said_of_people_is_said_of_persons(storer: Storer, case: tuple[Trend, Batches], limit: int) -> None:
+async def test_all_that_is_said_of_people_is_said_of_persons(
+    storer: Storer, case: tuple[Trend, Batches], limit: int
+) -> None:
     asked, stored = case
     asked = replace(asked, by=None, compare=False, rolling=4)
     await store(storer, stored)
@@ -107,13 +113,18 @@ async def test_all_that_is_said_of_people_is_said_of_persons(storer: Storer, cas
     shape = (asked.start, asked.end, asked.interval, asked.zone)
 
     answer = await storer.ask("/lifecycle", *parameters, ("interval", asked.interval))
-    found = answer["data"] | {"times": [datetime.fromisoformat(time) for time in answer["data"]["times"]]}
+    found = answer["data"] | {
+        "times": [datetime.fromisoformat(time) for time in answer["data"]["times"]]
+    }
     assert found == oracle_lives.lifecycle(rows, *shape)
     answer = await storer.ask("/stickiness", *parameters, ("interval", asked.interval))
     assert answer["data"] == oracle_lives.stickiness(rows, *shape)
     answer = await storer.ask("/sessions", *parameters, ("interval", asked.interval))
     expected = oracle_sessions.sessions(rows, *shape)
-    assert all(equal(answer["data"][name], expected[name]) for name in ("sessions", "users", "bounce_rate", "avg_s", "median_s"))
+    assert all(
+        equal(answer["data"][name], expected[name])
+        for name in ("sessions", "users", "bounce_rate", "avg_s", "median_s")
+    )
 
     there = [row for row in rows if asked.start <= row.timestamp < asked.end]
     everybody = oracle_users.users(there)
@@ -126,7 +137,9 @@ async def test_all_that_is_said_of_people_is_said_of_persons(storer: Storer, cas
         data = (await storer.ask(ONE, *parameters, id=name))["data"]["rows"]
         assert [read(user) for user in data] == [user for user in everybody if user["id"] == who]
         timeline = await pages(storer, TIMELINE, *parameters, limit=limit, id=name)
-        assert [event["id"] for event in timeline] == [str(row.id) for row in oracle_users.timeline(there, who)]
+        assert [event["id"] for event in timeline] == [
+            str(row.id) for row in oracle_users.timeline(there, who)
+        ]
 
 
 @st.composite
@@ -142,7 +155,9 @@ async def test_a_funnel_is_taken_by_persons(storer: Storer, case: tuple[Funnel, 
     answer = (await storer.ask("/funnel", *test_funnel.written(asked)))["data"]
     expected = oracle_funnel.funnel(owned(rows_of(rows)), asked)
     assert list(map(test_funnel.step, answer["steps"])) == test_funnel.plain(expected["steps"])
-    assert [list(map(test_funnel.step, group["steps"])) for group in answer["groups"]] == [test_funnel.plain(steps) for _, steps in expected["groups"]]
+    assert [list(map(test_funnel.step, group["steps"])) for group in answer["groups"]] == [
+        test_funnel.plain(steps) for _, steps in expected["groups"]
+    ]
 
 
 @few
@@ -150,17 +165,27 @@ async def test_a_funnel_is_taken_by_persons(storer: Storer, case: tuple[Funnel, 
 async def test_paths_are_those_of_persons(storer: Storer, case: tuple[Paths, Batches]) -> None:
     asked, rows = case
     await store(storer, rows)
-    assert test_paths.links(await storer.ask("/paths", *test_paths.written(asked))) == oracle_paths.paths(owned(rows_of(rows)), asked)
+    assert test_paths.links(
+        await storer.ask("/paths", *test_paths.written(asked))
+    ) == oracle_paths.paths(owned(rows_of(rows)), asked)
 
 
 @few
-@given(case=test_retention.cases().flatmap(lambda case: st.tuples(st.just(case[0]), stored(case[1]))), plain=st.booleans())
-async def test_persons_come_back(storer: Storer, case: tuple[Retention, Batches], plain: bool) -> None:
+@given(
+    case=test_retention.cases().flatmap(lambda case: st.tuples(st.just(case[0]), stored(case[1]))),
+    plain=st.booleans(),
+)
+async def test_persons_come_back(
+    storer: Storer, case: tuple[Retention, Batches], plain: bool
+) -> None:
     asked, rows = case
     asked = replace(asked, where=()) if plain else asked
     await store(storer, rows)
     answer = await storer.ask("/retention", *test_retention.written(asked))
-    found = [oracle_retention.Cohort(date.fromisoformat(one["start"]), one["counts"]) for one in answer["data"]["cohorts"]]
+    found = [
+        oracle_retention.Cohort(date.fromisoformat(one["start"]), one["counts"])
+        for one in answer["data"]["cohorts"]
+    ]
     assert found == oracle_retention.retention(owned(rows_of(rows)), asked, WATERMARK)
     assert answer["meta"]["source"] == "rollup" or asked.where
 
@@ -171,9 +196,22 @@ async def test_breakdowns_count_persons(storer: Storer, case: tuple[Trend, Batch
     asked, rows = case
     by = asked.by or ("event_type",)
     await store(storer, rows)
-    answer = await storer.ask("/breakdown", *written_filters(asked), ("by", written_field(by)), ("measure", "users,count"))
-    wanted = Breakdown(asked.start, asked.end, (by,), (("users", None), ("count", None)), asked.pairs, asked.where, 10, None)
-    assert (answer["data"]["rows"], answer["data"]["total_rows"]) == oracle_breakdown.breakdown(owned(rows_of(rows)), wanted)
+    answer = await storer.ask(
+        "/breakdown", *written_filters(asked), ("by", written_field(by)), ("measure", "users,count")
+    )
+    wanted = Breakdown(
+        asked.start,
+        asked.end,
+        (by,),
+        (("users", None), ("count", None)),
+        asked.pairs,
+        asked.where,
+        10,
+        None,
+    )
+    assert (answer["data"]["rows"], answer["data"]["total_rows"]) == oracle_breakdown.breakdown(
+        owned(rows_of(rows)), wanted
+    )
 
 
 # the sentences
@@ -186,8 +224,13 @@ async def users(storer: Storer) -> Any:
     return (await one(storer, ("measure", "users")))["total"]
 
 
-async def test_who_logs_in_is_one_person_before_and_after_and_on_the_next_visit(storer: Storer) -> None:
-    before, login = row("2026-11-02", None, "cookie"), row("2026-11-03", "ada", "s2", "identify:identify", **LOGIN)
+async def test_who_logs_in_is_one_person_before_and_after_and_on_the_next_visit(
+    storer: Storer,
+) -> None:
+    before, login = (
+        row("2026-11-02", None, "cookie"),
+        row("2026-11-03", "ada", "s2", "identify:identify", **LOGIN),
+    )
     await store(storer, [([before], True), ([row("2026-11-03T10:00", "bob", "s3")], True)])
     assert await users(storer) == 2
     await storer.write([login])
@@ -199,12 +242,32 @@ async def test_who_logs_in_is_one_person_before_and_after_and_on_the_next_visit(
 
 
 async def test_a_shared_session_links_nobody(storer: Storer) -> None:
-    await store(storer, [([row("2026-11-02", None, "s"), row("2026-11-03", "ada", "s"), row("2026-11-03", "bob", "s")], False)])
+    await store(
+        storer,
+        [
+            (
+                [
+                    row("2026-11-02", None, "s"),
+                    row("2026-11-03", "ada", "s"),
+                    row("2026-11-03", "bob", "s"),
+                ],
+                False,
+            )
+        ],
+    )
     assert await users(storer) == 3
 
 
-async def test_a_shared_device_is_that_of_whom_logged_in_first_and_joins_no_two_users(storer: Storer) -> None:
-    await store(storer, [([row("2026-11-03", "bob", "s", **LOGIN)], False), ([row("2026-11-02", None, "cookie")], False)])
+async def test_a_shared_device_is_that_of_whom_logged_in_first_and_joins_no_two_users(
+    storer: Storer,
+) -> None:
+    await store(
+        storer,
+        [
+            ([row("2026-11-03", "bob", "s", **LOGIN)], False),
+            ([row("2026-11-02", None, "cookie")], False),
+        ],
+    )
     assert (await storer.ask(ONE, *DAYS, id="cookie"))["data"]["rows"][0]["id"] == "bob"
     await storer.write([row("2026-11-02T10:00", "ada", "s", **LOGIN)])
     assert (await storer.ask(ONE, *DAYS, id="cookie"))["data"]["rows"][0]["id"] == "ada"
@@ -213,19 +276,34 @@ async def test_a_shared_device_is_that_of_whom_logged_in_first_and_joins_no_two_
 
 
 async def test_an_alias_joins_two_users(storer: Storer) -> None:
-    rows = [row("2026-11-02", "old", "s"), row("2026-11-03", "new", "s"), row("2026-11-03", "new", "s", "alias:alias", **{"$previous_id": "old"})]
+    rows = [
+        row("2026-11-02", "old", "s"),
+        row("2026-11-03", "new", "s"),
+        row("2026-11-03", "new", "s", "alias:alias", **{"$previous_id": "old"}),
+    ]
     await store(storer, [(rows, True)])
     assert await users(storer) == 1
     assert [user["id"] for user in (await storer.ask(LIST, *DAYS))["data"]["rows"]] == ["new"]
 
 
 async def test_a_link_makes_one_session_of_what_two_did_that_tell_none(storer: Storer) -> None:
-    phone, laptop = row("2026-11-02T10:00", None, "cookie", "page:view"), row("2026-11-02T10:20", "ada", "$none")
+    phone, laptop = (
+        row("2026-11-02T10:00", None, "cookie", "page:view"),
+        row("2026-11-02T10:20", "ada", "$none"),
+    )
     await store(storer, [([replace(phone, user_id="cookie", session_id="$none"), laptop], False)])
-    assert [(await storer.ask("/sessions", *DAYS))["data"][name] for name in ("sessions", "users", "avg_s")] == [2, 2, 0]
+    assert [
+        (await storer.ask("/sessions", *DAYS))["data"][name]
+        for name in ("sessions", "users", "avg_s")
+    ] == [2, 2, 0]
     await storer.write([row("2026-11-04", "ada", "s", **LOGIN)])
-    assert [(await storer.ask("/sessions", *DAYS))["data"][name] for name in ("sessions", "users", "avg_s")] == [2, 1, 600]
-    assert (await one(storer, ("measure", "sessions"), ("where", "session_id.eq.$none")))["total"] == 1
+    assert [
+        (await storer.ask("/sessions", *DAYS))["data"][name]
+        for name in ("sessions", "users", "avg_s")
+    ] == [2, 1, 600]
+    assert (await one(storer, ("measure", "sessions"), ("where", "session_id.eq.$none")))[
+        "total"
+    ] == 1
 
 
 async def test_links_are_of_one_project(storer: Storer) -> None:
@@ -246,7 +324,9 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
     async def rows_of_snapshot(version: int, changes: list[Any]) -> Links:
         async def rows(statement: Any) -> list[Any]:
             sent.append(str(statement))
-            return [SimpleNamespace(version=version)] if "identity_versions" in sent[-1] else changes
+            return (
+                [SimpleNamespace(version=version)] if "identity_versions" in sent[-1] else changes
+            )
 
         return await known.links("p", rows)
 
@@ -264,8 +344,12 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
     assert len(sent) == 7
 
 
-async def test_a_link_from_outside_of_what_is_looked_at_changes_the_mark_of_an_answer(storer: Storer) -> None:
-    asked = parameters.read(Trends, b"from=2026-11-02&to=2026-11-03", {}, now=WATERMARK, project="default")
+async def test_a_link_from_outside_of_what_is_looked_at_changes_the_mark_of_an_answer(
+    storer: Storer,
+) -> None:
+    asked = parameters.read(
+        Trends, b"from=2026-11-02&to=2026-11-03", {}, now=WATERMARK, project="default"
+    )
 
     async def state() -> bytes:
         async with snapshot(storer.engine, StillQueue()) as read:  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""Kept answers: given again only while they hold, only to whom they belong, and made once for all who ask at the same time."""
+"""Kept answers: given again only while they hold, only to whom they belong, and made once for all
+who ask at the same time.
+"""
 
 import asyncio
 import json
@@ -31,7 +33,9 @@ KEY = "ak_r_static"
 
 def trends_of(*days: int) -> str:
     """A question about the time between so many days ago."""
-    return "/api/trends?from={:%Y-%m-%d}&to={:%Y-%m-%d}".format(*(datetime.now(UTC) - timedelta(days=ago) for ago in days))
+    return "/api/trends?from={:%Y-%m-%d}&to={:%Y-%m-%d}".format(
+        *(datetime.now(UTC) - timedelta(days=ago) for ago in days)
+    )
 
 
 OLD = trends_of(12, 4)
@@ -39,7 +43,9 @@ OLD = trends_of(12, 4)
 
 @pytest.fixture
 def config(migrated_url: str, redis_url: str) -> Settings:
-    return Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,))
+    return Settings(
+        environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)
+    )
 
 
 @pytest.fixture
@@ -50,7 +56,9 @@ async def store(config: Settings) -> AsyncIterator[PostgresStore]:
 
 
 def client(app: Starlette) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api", headers={"X-API-Key": KEY})
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://api", headers={"X-API-Key": KEY}
+    )
 
 
 @pytest.fixture
@@ -60,7 +68,9 @@ async def http(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
         yield found
 
 
-async def put(store: PostgresStore, project: str = "default", days: int = 6, action: str = "a") -> None:
+async def put(
+    store: PostgresStore, project: str = "default", days: int = 6, action: str = "a"
+) -> None:
     """An event of so many days ago, stored as the processor does it."""
     now = datetime.now(UTC)
     event = Event(project, uuid4(), "s", "u", "e", action, b"{}", now - timedelta(days=days), now)
@@ -75,7 +85,9 @@ def cached(answer: httpx2.Response) -> Any:
     return answer.json()["meta"]["cached"]
 
 
-async def test_what_was_answered_is_given_again_until_an_event_comes_late(http: httpx2.AsyncClient, store: PostgresStore) -> None:
+async def test_what_was_answered_is_given_again_until_an_event_comes_late(
+    http: httpx2.AsyncClient, store: PostgresStore
+) -> None:
     await put(store)
     first, again = await http.get(OLD), await http.get(OLD)
     assert (cached(first), cached(again), total(again)) == (False, True, 1)
@@ -88,7 +100,9 @@ async def test_what_was_answered_is_given_again_until_an_event_comes_late(http: 
     assert late.headers["etag"] != first.headers["etag"]
 
 
-async def test_rows_that_somebody_removes_are_gone_from_the_next_answer(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+async def test_rows_that_somebody_removes_are_gone_from_the_next_answer(
+    http: httpx2.AsyncClient, store: PostgresStore, config: Settings
+) -> None:
     await put(store)
     assert [total(await http.get(OLD)) for _ in range(2)] == [1, 1]
     connection = await asyncpg.connect(config.database())
@@ -97,17 +111,23 @@ async def test_rows_that_somebody_removes_are_gone_from_the_next_answer(http: ht
     assert total(await http.get(OLD)) == 0
 
 
-async def test_what_retention_drops_is_gone_from_the_next_answer(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+async def test_what_retention_drops_is_gone_from_the_next_answer(
+    http: httpx2.AsyncClient, store: PostgresStore, config: Settings
+) -> None:
     await put(store, days=30)
     older = trends_of(33, 25)
-    assert [(total(answer), cached(answer)) for answer in [await http.get(older) for _ in range(2)]] == [(1, False), (1, True)]
+    assert [
+        (total(answer), cached(answer)) for answer in [await http.get(older) for _ in range(2)]
+    ] == [(1, False), (1, True)]
     keeper = await PostgresStore.open(msgspec.structs.replace(config, retention_days=8))
     await keeper.maintain()
     await keeper.close()
     assert total(await http.get(older)) == 0
 
 
-async def test_an_answer_is_made_anew_after_a_rebuild(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
+async def test_an_answer_is_made_anew_after_a_rebuild(
+    http: httpx2.AsyncClient, store: PostgresStore, config: Settings
+) -> None:
     await put(store)
     assert [cached(await http.get(OLD)) for _ in range(2)] == [False, True]
     connection = await asyncpg.connect(config.database())
@@ -118,8 +138,12 @@ async def test_an_answer_is_made_anew_after_a_rebuild(http: httpx2.AsyncClient, 
     assert (cached(again), total(again)) == (False, 1)
 
 
-async def test_an_answer_is_never_another_tenants(http: httpx2.AsyncClient, store: PostgresStore, config: Settings) -> None:
-    """Both have as many events of that day, so that nothing but the name of an answer tells them apart."""
+async def test_an_answer_is_never_another_tenants(
+    http: httpx2.AsyncClient, store: PostgresStore, config: Settings
+) -> None:
+    """Both have as many events of that day, so that nothing but the name of an answer tells them
+    apart.
+    """
     engine = projects.open_engine(config.database())
     tokens = []
     for project, action in (("shop", "sell"), ("blog", "read")):
@@ -128,23 +152,37 @@ async def test_an_answer_is_never_another_tenants(http: httpx2.AsyncClient, stor
         await put(store, project, action=action)
     await engine.dispose()
     for _ in range(2):
-        assert [total(await http.get(f"{OLD}&event=e:read", headers={"X-API-Key": token})) for token in tokens] == [0, 1]
+        assert [
+            total(await http.get(f"{OLD}&event=e:read", headers={"X-API-Key": token}))
+            for token in tokens
+        ] == [0, 1]
         assert total(await http.get(f"{OLD}&event=e:read")) == 0
-        assert (await http.get(f"{OLD}&project=shop", headers={"X-API-Key": tokens[1]})).status_code == 403
+        assert (
+            await http.get(f"{OLD}&project=shop", headers={"X-API-Key": tokens[1]})
+        ).status_code == 403
 
 
 async def test_etag_and_304(http: httpx2.AsyncClient, store: PostgresStore) -> None:
     await put(store)
     first = await http.get(OLD)
     assert first.headers["cache-control"] == "private, max-age=300"
-    assert first.headers["vary"] == "Authorization, X-API-Key, Origin", "whose answer it is decides who may be given it"
+    assert first.headers["vary"] == "Authorization, X-API-Key, Origin", (
+        "whose answer it is decides who may be given it"
+    )
     for tags in (first.headers["etag"], f'"x", W/{first.headers["etag"]}'):
         again = await http.get(OLD, headers={"If-None-Match": tags})
-        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert (again.status_code, again.content, again.headers["etag"]) == (
+            304,
+            b"",
+            first.headers["etag"],
+        )
     assert (await http.get(OLD, headers={"If-None-Match": '"x"'})).status_code == 200
     assert (await http.get("/api/trends?last=7d")).headers["cache-control"] == "private, max-age=2"
     events = await http.get("/api/events")
-    assert (events.headers["cache-control"], "etag" in events.headers) == ("private, no-cache", True)
+    assert (events.headers["cache-control"], "etag" in events.headers) == (
+        "private, no-cache",
+        True,
+    )
 
 
 async def test_no_cache_asks_anew(http: httpx2.AsyncClient) -> None:
@@ -152,7 +190,9 @@ async def test_no_cache_asks_anew(http: httpx2.AsyncClient) -> None:
     assert not cached(await http.get(OLD, headers={"Cache-Control": "no-cache"}))
 
 
-async def test_many_who_ask_the_same_at_once_are_one_question(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_who_ask_the_same_at_once_are_one_question(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = 0
     gate, begun = asyncio.Event(), asyncio.Event()
     original = trends.QUESTION.answer
@@ -169,7 +209,12 @@ async def test_many_who_ask_the_same_at_once_are_one_question(config: Settings, 
     apps = [api.app(config) for _ in apps]
     for app in apps:
         app.router.routes.insert(0, api._route(question))
-    async with apps[0].router.lifespan_context(apps[0]), apps[1].router.lifespan_context(apps[1]), client(apps[0]) as one, client(apps[1]) as two:
+    async with (
+        apps[0].router.lifespan_context(apps[0]),
+        apps[1].router.lifespan_context(apps[1]),
+        client(apps[0]) as one,
+        client(apps[1]) as two,
+    ):
         asking = [asyncio.create_task(http.get(OLD)) for http in (one, two) for _ in range(10)]
         await begun.wait()
         gate.set()
@@ -185,17 +230,36 @@ async def test_without_redis_it_still_answers(config: Settings) -> None:
     turn = await answers.begin(b"x" * 32)
     assert turn is not None
     await turn.end()
-    app = api.app(Settings(environment="test", database_url=config.database_url, redis_url="redis://127.0.0.1:1/0", api_keys=(KEY,)))
+    app = api.app(
+        Settings(
+            environment="test",
+            database_url=config.database_url,
+            redis_url="redis://127.0.0.1:1/0",
+            api_keys=(KEY,),
+        )
+    )
     async with app.router.lifespan_context(app), client(app) as http:
         assert (await http.get(OLD)).status_code == 200
 
 
-async def test_what_is_large_is_not_kept_nor_anything_where_redis_is_rather_full(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_large_is_not_kept_nor_anything_where_redis_is_rather_full(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     redis = Redis.from_url(redis_url)
 
     def made(data: str) -> Made:
         later = datetime.now(UTC).timestamp() + 60
-        return Made(name_of(1, "/x", None, data), b"", later, "e", msgspec.Raw(json.dumps(data).encode()), msgspec.Raw(b"{}"), "raw", None, False)
+        return Made(
+            name_of(1, "/x", None, data),
+            b"",
+            later,
+            "e",
+            msgspec.Raw(json.dumps(data).encode()),
+            msgspec.Raw(b"{}"),
+            "raw",
+            None,
+            False,
+        )
 
     await Answers(redis).keep(made(os.urandom(MAX_BYTES).hex()))
     assert await redis.keys(f"{PREFIX}*") == []
@@ -216,6 +280,8 @@ async def test_what_is_large_is_not_kept_nor_anything_where_redis_is_rather_full
 
 def test_a_retention_that_is_not_over_is_not_settled() -> None:
     now = datetime.now(UTC)
-    asked = retention.Retention(project="p", start=now - timedelta(days=3), end=now - timedelta(days=2), periods=7)
+    asked = retention.Retention(
+        project="p", start=now - timedelta(days=3), end=now - timedelta(days=2), periods=7
+    )
     assert asked.until is not None
     assert asked.until > now

@@ -1,4 +1,6 @@
-"""Lanes: what takes long waits apart, what is quick never waits for it, what is streamed takes turns. On real servers: tests/faults/test_heavy.py."""
+"""Lanes: what takes long waits apart, what is quick never waits for it, what is streamed takes
+turns. On real servers: tests/faults/test_heavy.py.
+"""
 
 import asyncio
 import gc
@@ -49,7 +51,9 @@ def slow(found: Lanes, gate: asyncio.Event) -> Callable[[AsyncEngine], Awaitable
     return ask
 
 
-async def test_heavy_questions_wait_apart_from_light_ones(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_heavy_questions_wait_apart_from_light_ones(
+    found: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lanes, "MAX_WAITING", 2)
     gate = asyncio.Event()
 
@@ -57,7 +61,10 @@ async def test_heavy_questions_wait_apart_from_light_ones(found: Lanes, monkeypa
         assert engine is found.light
         return "light"
 
-    asking = [asyncio.create_task(found.run(at, "funnel by plan", slow(found, gate))) for at in range(lanes.HEAVY_PLACES + 2)]
+    asking = [
+        asyncio.create_task(found.run(at, "funnel by plan", slow(found, gate)))
+        for at in range(lanes.HEAVY_PLACES + 2)
+    ]
     await until(lambda: found._waiting == 2)
     with pytest.raises(Unavailable) as caught:
         await found.run("more", "funnel by plan", slow(found, gate))
@@ -70,7 +77,10 @@ async def test_heavy_questions_wait_apart_from_light_ones(found: Lanes, monkeypa
 async def test_the_wait_for_a_place_ends(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "PLACE_SECONDS", 0.01)
     gate = asyncio.Event()
-    asking = [asyncio.create_task(found.run(at, "x", slow(found, gate))) for at in range(lanes.HEAVY_PLACES)]
+    asking = [
+        asyncio.create_task(found.run(at, "x", slow(found, gate)))
+        for at in range(lanes.HEAVY_PLACES)
+    ]
     await until(found._places.locked)
     with pytest.raises(Unavailable) as caught:
         await found.run("more", "x", slow(found, gate))
@@ -79,7 +89,9 @@ async def test_the_wait_for_a_place_ends(found: Lanes, monkeypatch: pytest.Monke
     await asyncio.gather(*asking)
 
 
-async def test_what_was_heavy_is_asked_there_at_once_until_it_was_quick_there(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_heavy_is_asked_there_at_once_until_it_was_quick_there(
+    found: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[AsyncEngine] = []
 
     async def ask(engine: AsyncEngine) -> None:
@@ -96,7 +108,9 @@ async def test_what_was_heavy_is_asked_there_at_once_until_it_was_quick_there(fo
     assert asked == [found.light, found.heavy, found.heavy, found.heavy, found.light]
 
 
-async def test_a_question_of_many_quick_statements_is_heavy_too(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_question_of_many_quick_statements_is_heavy_too(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lanes, "LIGHT_QUESTION_SECONDS", 0.1)
     found = Lanes(Settings(database_url=migrated_url))
     statements: dict[AsyncEngine, int] = {found.light: 0, found.heavy: 0}
@@ -113,7 +127,9 @@ async def test_a_question_of_many_quick_statements_is_heavy_too(migrated_url: st
     await found.dispose()
 
 
-async def test_all_statements_of_a_question_together_are_cut_off_too(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_statements_of_a_question_together_are_cut_off_too(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(read, "QUESTION_SECONDS", 0.05)
     found = Lanes(Settings(database_url=migrated_url))
 
@@ -145,9 +161,16 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("path", "one", "other", "alike"), SHAPES)
-def test_questions_of_one_shape_differ_in_values_only(path: str, one: str, other: str, alike: bool) -> None:
+def test_questions_of_one_shape_differ_in_values_only(
+    path: str, one: str, other: str, alike: bool
+) -> None:
     kind = next(question.asked for question in QUESTIONS if question.path == path)
-    shapes = [parameters.read(kind, query.encode(), {}, now=datetime(2026, 11, 23, tzinfo=UTC), project="p").shape for query in (one, other)]
+    shapes = [
+        parameters.read(
+            kind, query.encode(), {}, now=datetime(2026, 11, 23, tzinfo=UTC), project="p"
+        ).shape
+        for query in (one, other)
+    ]
     assert (shapes[0] == shapes[1]) is alike
     assert len({*shapes}) == 2 - alike
 
@@ -160,7 +183,9 @@ async def endless() -> AsyncIterator[bytes]:
         yield b"x"
 
 
-async def test_there_are_so_many_streams_and_no_more(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_there_are_so_many_streams_and_no_more(
+    found: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lanes, "MAX_STREAMS", 3)
 
     async def few() -> AsyncIterator[bytes]:
@@ -188,17 +213,33 @@ async def test_there_are_so_many_streams_and_no_more(found: Lanes, monkeypatch: 
     assert not found._streams
 
 
-async def test_an_export_needs_no_place_among_the_heavy_and_leaves_them_theirs(migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = api.app(Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("k",)))
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+async def test_an_export_needs_no_place_among_the_heavy_and_leaves_them_theirs(
+    migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = api.app(
+        Settings(
+            environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("k",)
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
+    ):
         found: Any = app.state.sources.lanes
         gate = asyncio.Event()
-        asking = [asyncio.create_task(found.run(at, "x", slow(found, gate))) for at in range(lanes.HEAVY_PLACES)]
+        asking = [
+            asyncio.create_task(found.run(at, "x", slow(found, gate)))
+            for at in range(lanes.HEAVY_PLACES)
+        ]
         await until(found._places.locked)
         assert (await http.get("/api/export", headers={"X-API-Key": "k"})).status_code == 200
         assert not found._streams
         monkeypatch.setattr(lanes, "MAX_STREAMS", 0)
         refused = await http.get("/api/export", headers={"X-API-Key": "k"})
-        assert (refused.status_code, refused.json()["error"]["code"], int(refused.headers["retry-after"]) > 0) == (503, "busy", True)
+        assert (
+            refused.status_code,
+            refused.json()["error"]["code"],
+            int(refused.headers["retry-after"]) > 0,
+        ) == (503, "busy", True)
         gate.set()
         await asyncio.gather(*asking)

@@ -34,13 +34,28 @@ WHERE = (
     "metadata.plan.0.set", "metadata.plan.aa.set", "metadata.other.set", "metadata.a%2Eb.eq.dot",
 )  # fmt: skip
 
-EVENTS = ("*", "page", "page:view", "*:click", "page:view,*:click", "engagement", "a%3Ab:c%2Cd", "%2A", "*:*")
+EVENTS = (
+    "*",
+    "page",
+    "page:view",
+    "*:click",
+    "page:view,*:click",
+    "engagement",
+    "a%3Ab:c%2Cd",
+    "%2A",
+    "*:*",
+)
 
 
 def some_events() -> list[Event]:
     rng = random.Random(7)
     now = datetime.now(UTC)
-    documents = ["{}", '{"a.b": "dot"}', *(f'{{"plan": {value}}}' for value in VALUES), '{"plan": 1, "plan": "pro"}']
+    documents = [
+        "{}",
+        '{"a.b": "dot"}',
+        *(f'{{"plan": {value}}}' for value in VALUES),
+        '{"plan": 1, "plan": "pro"}',
+    ]
     return [
         Event(
             "shop", uuid.uuid4(), rng.choice(["s1", "s2", "s3"]), rng.choice([None, "u1", "u2", ""]), rng.choice(["page", "engagement", "a:b", "*"]),
@@ -64,7 +79,9 @@ async def rows(postgres_server: object) -> AsyncIterator[AsyncConnection]:
             fields = [name for name in msgspec.structs.asdict(EXAMPLES[0]) if name in raw_events.c]
             for event in EXAMPLES:
                 row = {name: getattr(event, name) for name in fields}
-                await connection.execute(insert(raw_events).values(row | {"metadata": raw_json(event.metadata)}))
+                await connection.execute(
+                    insert(raw_events).values(row | {"metadata": raw_json(event.metadata)})
+                )
             yield connection
         await engine.dispose()
 
@@ -94,8 +111,16 @@ async def test_event_means_the_same_in_sql_and_in_memory(rows: AsyncConnection, 
 
 
 def test_the_examples_tell_the_filters_apart() -> None:
-    """Each filter takes some examples and leaves some, or there is a reason: else the comparison above would prove little."""
-    always = {"metadata.other.set", "event_type.gt.3", "metadata.plan.0.set", "metadata.plan.eq.null", "metadata.plan.eq.-0"}
+    """Each filter takes some examples and leaves some, or there is a reason: else the comparison
+    above would prove little.
+    """
+    always = {
+        "metadata.other.set",
+        "event_type.gt.3",
+        "metadata.plan.0.set",
+        "metadata.plan.eq.null",
+        "metadata.plan.eq.-0",
+    }
     for text in WHERE:
         test = matcher(Events.read("*"), [Where.read(text)])
         taken = sum(test(View(event)) for event in EXAMPLES)
@@ -103,7 +128,11 @@ def test_the_examples_tell_the_filters_apart() -> None:
 
 
 def test_all_conditions_must_hold() -> None:
-    event = next(event for event in EXAMPLES if event.event_type == "page" and event.user_id == "u1")
+    event = next(
+        event for event in EXAMPLES if event.event_type == "page" and event.user_id == "u1"
+    )
     assert matcher(Events.read("page"), [Where.read("user_id.eq.u1")])(View(event))
-    assert not matcher(Events.read("page"), [Where.read("user_id.eq.u1"), Where.read("user_id.eq.u2")])(View(event))
+    assert not matcher(
+        Events.read("page"), [Where.read("user_id.eq.u1"), Where.read("user_id.eq.u2")]
+    )(View(event))
     assert not matcher(Events.read("other"), [Where.read("user_id.eq.u1")])(View(event))

@@ -10,9 +10,21 @@ from analytics.queries.database.memory import Kept, Memory, allowance
 GB = 1_000_000_000
 
 
-@pytest.mark.parametrize(("says", "expected"), [("512000000\n", 128_000_000), (f"{8 * GB}\n", memory.MOST), ("max\n", memory.MOST), (None, memory.MOST)])
-def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, expected: int) -> None:
-    monkeypatch.setattr("os.sysconf", lambda name: {"SC_PHYS_PAGES": GB // 1000, "SC_PAGE_SIZE": 4000}[name])
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        ("512000000\n", 128_000_000),
+        (f"{8 * GB}\n", memory.MOST),
+        ("max\n", memory.MOST),
+        (None, memory.MOST),
+    ],
+)
+def test_a_container_s_limit_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, expected: int
+) -> None:
+    monkeypatch.setattr(
+        "os.sysconf", lambda name: {"SC_PHYS_PAGES": GB // 1000, "SC_PAGE_SIZE": 4000}[name]
+    )
     limit = tmp_path / "memory.max"
     if says is not None:
         limit.write_text(says)
@@ -20,7 +32,9 @@ def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_small_machine_s_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sysconf", lambda name: {"SC_PHYS_PAGES": 100_000, "SC_PAGE_SIZE": 4000}[name])
+    monkeypatch.setattr(
+        "os.sysconf", lambda name: {"SC_PHYS_PAGES": 100_000, "SC_PAGE_SIZE": 4000}[name]
+    )
     assert allowance(tmp_path / "memory.max") == 100_000_000
 
 

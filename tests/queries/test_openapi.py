@@ -1,4 +1,6 @@
-"""openapi.json says what the api does: held to the questions here, and to a running api by schemathesis; `make oracle` tries it for longer."""
+"""openapi.json says what the api does: held to the questions here, and to a running api by
+schemathesis; `make oracle` tries it for longer.
+"""
 
 import asyncio
 import contextlib
@@ -34,7 +36,13 @@ from tests.queries.test_pages import rows
 ROOT = Path(__file__).parents[2]
 KEY = "ak_r_static"
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(document(QUESTIONS)))
-CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance", "response_schema_conformance")
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
 
 
 def operation(question: Question) -> Any:
@@ -45,8 +53,18 @@ each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda questi
 
 
 async def test_it_is_there_without_a_key_and_without_servers() -> None:
-    app = api.app(Settings(environment="test", database_url="postgresql://nowhere.invalid/x", redis_url="redis://nowhere.invalid", api_keys=(KEY,)))
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+    app = api.app(
+        Settings(
+            environment="test",
+            database_url="postgresql://nowhere.invalid/x",
+            redis_url="redis://nowhere.invalid",
+            api_keys=(KEY,),
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
+    ):
         answer = await http.get("/api/openapi.json")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     assert answer.json() == DOCUMENT
@@ -54,7 +72,9 @@ async def test_it_is_there_without_a_key_and_without_servers() -> None:
 
 
 @each_question
-def test_every_parameter_of_every_question_is_in_it_with_a_description_and_no_other(question: Question) -> None:
+def test_every_parameter_of_every_question_is_in_it_with_a_description_and_no_other(
+    question: Question,
+) -> None:
     found = {parameter["name"]: parameter for parameter in operation(question)["parameters"]}
     assert set(found) == set(parameters.parameters(question.asked))
     for name, parameter in found.items():
@@ -66,7 +86,11 @@ def test_every_parameter_of_every_question_is_in_it_with_a_description_and_no_ot
 def test_it_says_what_is_answered(question: Question) -> None:
     found = operation(question)["responses"]["200"]["content"]
     assert list(found) == list(question.media_types)
-    for schema in (content["schema"] for content in found.values() if question.media_types == ("application/json",)):
+    for schema in (
+        content["schema"]
+        for content in found.values()
+        if question.media_types == ("application/json",)
+    ):
         assert schema["properties"]["data"].keys() & {"$ref", "additionalProperties"}
 
 
@@ -75,13 +99,19 @@ def test_its_examples_are_understood(question: Question) -> None:
     known = parameters.parameters(question.asked)
     for parameter in operation(question)["parameters"]:
         for example in parameter.get("examples", {}).values():
-            for value in [example["value"]] if isinstance(example["value"], str) else example["value"]:
+            for value in (
+                [example["value"]] if isinstance(example["value"], str) else example["value"]
+            ):
                 known[parameter["name"]].read(value)
 
 
 @each_question
 def test_what_it_demands_is_what_is_missed(question: Question) -> None:
-    demanded = [parameter["name"] for parameter in operation(question)["parameters"] if parameter["required"]]
+    demanded = [
+        parameter["name"]
+        for parameter in operation(question)["parameters"]
+        if parameter["required"]
+    ]
     with pytest.raises(BadRequest) if demanded else contextlib.nullcontext() as caught:
         parameters.read(question.asked, b"", {}, now=datetime.now(UTC), project="default")
     if caught:
@@ -89,7 +119,10 @@ def test_what_it_demands_is_what_is_missed(question: Question) -> None:
 
 
 def test_bounds_defaults_and_choices_stand_in_it() -> None:
-    trends = {parameter["name"]: parameter["schema"] for parameter in operation(QUESTIONS[0])["parameters"]}
+    trends = {
+        parameter["name"]: parameter["schema"]
+        for parameter in operation(QUESTIONS[0])["parameters"]
+    }
     assert trends["limit"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 10}
     assert trends["interval"]["enum"] == ["minute", "hour", "day", "week", "month"]
     assert trends["interval"]["default"] == "day"
@@ -98,13 +131,25 @@ def test_bounds_defaults_and_choices_stand_in_it() -> None:
 
 
 async def test_the_headers_that_it_names_are_sent(migrated_url: str, redis_url: str) -> None:
-    app = api.app(Settings(environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)))
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http:
+    app = api.app(
+        Settings(
+            environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)
+        )
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
+    ):
         for path in ("/api/trends", "/api/events", "/api/export"):
             responses = DOCUMENT["paths"][path]["get"]["responses"]
-            found = {"200": await http.get(path, headers={"X-API-Key": KEY}), "401": await http.get(path)}
+            found = {
+                "200": await http.get(path, headers={"X-API-Key": KEY}),
+                "401": await http.get(path),
+            }
             if etag := found["200"].headers.get("etag"):
-                found["304"] = await http.get(path, headers={"X-API-Key": KEY, "If-None-Match": etag})
+                found["304"] = await http.get(
+                    path, headers={"X-API-Key": KEY, "If-None-Match": etag}
+                )
             for status, answer in found.items():
                 assert str(answer.status_code) == status
                 assert {name.lower() for name in responses[status]["headers"]} <= {*answer.headers}
@@ -116,7 +161,9 @@ async def seed(url: str) -> None:
     late = datetime.now(UTC) - timedelta(hours=1) - max(event.timestamp for event in events)
     writer = await asyncpg.connect(url)
     await writer.execute("create table raw_events_of_any_age partition of raw_events default")
-    await Asker(writer, cast(AsyncEngine, None)).add(replace(event, timestamp=event.timestamp + late) for event in events)
+    await Asker(writer, cast(AsyncEngine, None)).add(
+        replace(event, timestamp=event.timestamp + late) for event in events
+    )
     await writer.close()
 
 
@@ -133,9 +180,22 @@ def running_api(postgres: Postgres, template: str, valkey: Valkey, folder: Path)
 def serving(url: str, valkey: Valkey, folder: Path) -> Iterator[str]:
     """The address of an api of a database."""
     port = free_port()
-    env = {**os.environ, "ENVIRONMENT": "test", "PORT": str(port), "DATABASE_URL": url, "REDIS_URL": valkey.url, "API_KEYS": KEY}
+    env = {
+        **os.environ,
+        "ENVIRONMENT": "test",
+        "PORT": str(port),
+        "DATABASE_URL": url,
+        "REDIS_URL": valkey.url,
+        "API_KEYS": KEY,
+    }
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "analytics", "run", "--role=api"], cwd=ROOT, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "analytics", "run", "--role=api"],
+            cwd=ROOT,
+            env=env,
+            stdout=log,
+            stderr=log,
+        )
     try:
         wait_for(lambda: http_get(f"http://127.0.0.1:{port}/health")[0] == 200, "the api")
         yield f"http://127.0.0.1:{port}"
@@ -145,17 +205,40 @@ def serving(url: str, valkey: Valkey, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def running(postgres_server: Postgres, migrated_database: str, valkey_server: Valkey, tmp_path: Path) -> Iterator[str]:
+def running(
+    postgres_server: Postgres, migrated_database: str, valkey_server: Valkey, tmp_path: Path
+) -> Iterator[str]:
     with running_api(postgres_server, migrated_database, valkey_server, tmp_path) as url:
         yield url
 
 
-def test_whatever_is_asked_there_is_no_500_and_no_answer_that_it_does_not_foresee(running: str, tmp_path: Path) -> None:
-    words = ["run", f"{running}/api/openapi.json", "--header", f"X-API-Key: {KEY}", "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"]
+def test_whatever_is_asked_there_is_no_500_and_no_answer_that_it_does_not_foresee(
+    running: str, tmp_path: Path
+) -> None:
+    words = [
+        "run",
+        f"{running}/api/openapi.json",
+        "--header",
+        f"X-API-Key: {KEY}",
+        "--checks",
+        ",".join(CHECKS),
+        "--phases",
+        "examples,coverage,fuzzing",
+    ]
     same = [] if TIMES else ["--seed", "1"]
-    bounds = ["--max-examples", str(5 * max(TIMES, 1)), *same, "--continue-on-failure", "--no-color", "--warnings", "off"]
+    bounds = [
+        "--max-examples",
+        str(5 * max(TIMES, 1)),
+        *same,
+        "--continue-on-failure",
+        "--no-color",
+        "--warnings",
+        "off",
+    ]
     script = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
-    found = subprocess.run([*script, *words, *bounds], cwd=tmp_path, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [*script, *words, *bounds], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     print(found.stdout)
     assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
     assert f"Tested: {len(QUESTIONS)}" in re.sub(r" +", " ", found.stdout)

@@ -39,7 +39,13 @@ async def filled(storer: Storer) -> Storer:
     """Two weeks in which everybody takes both steps, packed."""
     await storer.empty()
     days = [datetime(2026, 10, 1, tzinfo=UTC) + timedelta(days=day) for day in range(14)]
-    await storer.write([row(f"{day:%Y-%m-%d}T{hour}:30", f"u{day.day}", event=event) for day in days for hour, event in ((12, "e:a"), (13, "e:b"))])
+    await storer.write(
+        [
+            row(f"{day:%Y-%m-%d}T{hour}:30", f"u{day.day}", event=event)
+            for day in days
+            for hour, event in ((12, "e:a"), (13, "e:b"))
+        ]
+    )
     await storer.store.compact()
     await storer.tend()
     return storer
@@ -54,15 +60,22 @@ def read() -> Iterator[Mock]:
 
 
 async def n(storer: Storer, *parameters: tuple[str, str]) -> list[int]:
-    return [found["n"] for found in (await storer.ask("/funnel", *RANGE, *STEPS, *parameters))["data"]["steps"]]
+    return [
+        found["n"]
+        for found in (await storer.ask("/funnel", *RANGE, *STEPS, *parameters))["data"]["steps"]
+    ]
 
 
 async def packed(storer: Storer) -> dict[str, Day]:
-    rows = await storer.connection.fetch("select to_timestamp(start * 3600) as day, data from packed_days")
+    rows = await storer.connection.fetch(
+        "select to_timestamp(start * 3600) as day, data from packed_days"
+    )
     return {f"{found['day']:%m-%d}": Day.decode(found["data"]) for found in rows}
 
 
-async def test_days_that_are_over_are_packed_and_asked_for_without_a_look_at_raw_rows(filled: Storer, read: Mock) -> None:
+async def test_days_that_are_over_are_packed_and_asked_for_without_a_look_at_raw_rows(
+    filled: Storer, read: Mock
+) -> None:
     assert len(await packed(filled)) == 14
     answer = await filled.ask("/funnel", *RANGE, *STEPS)
     assert [found["n"] for found in answer["data"]["steps"]] == [7, 7]
@@ -70,21 +83,29 @@ async def test_days_that_are_over_are_packed_and_asked_for_without_a_look_at_raw
     assert read.call_count == 0
 
 
-async def test_a_filter_or_a_field_is_looked_for_in_raw_rows_once(filled: Storer, read: Mock) -> None:
+async def test_a_filter_or_a_field_is_looked_for_in_raw_rows_once(
+    filled: Storer, read: Mock
+) -> None:
     for _ in range(3):
         assert await n(filled, ("where", "user_id.ne.u7")) == [6, 6]
         assert await n(filled, ("by", "metadata.k")) == [7, 7]
     assert read.call_count == 14
-    assert (await filled.ask("/funnel", *RANGE, *STEPS, ("where", "user_id.ne.u7")))["meta"]["source"] == "raw"
+    assert (await filled.ask("/funnel", *RANGE, *STEPS, ("where", "user_id.ne.u7")))["meta"][
+        "source"
+    ] == "raw"
 
 
 async def test_types_and_actions_are_fields_that_every_name_has(filled: Storer, read: Mock) -> None:
     answer = (await filled.ask("/funnel", *RANGE, *STEPS, ("by", "event_action")))["data"]
-    assert [(group["key"], group["steps"][0]["n"]) for group in answer["groups"]] == [({"event_action": "a"}, 7)]
+    assert [(group["key"], group["steps"][0]["n"]) for group in answer["groups"]] == [
+        ({"event_action": "a"}, 7)
+    ]
     assert read.call_count == 0
 
 
-async def test_a_late_event_counts_before_its_day_is_packed_anew_and_after(filled: Storer, read: Mock) -> None:
+async def test_a_late_event_counts_before_its_day_is_packed_anew_and_after(
+    filled: Storer, read: Mock
+) -> None:
     await n(filled)
     await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
     assert await n(filled) == [8, 7]
@@ -94,10 +115,14 @@ async def test_a_late_event_counts_before_its_day_is_packed_anew_and_after(fille
     await filled.tend()
     assert (await packed(filled))["10-07"].rows == 3
     assert await n(filled) == [8, 7]
-    assert read.call_count == 2  # of that day alone, while it was changing and then once more, to be remembered
+    assert (
+        read.call_count == 2
+    )  # of that day alone, while it was changing and then once more, to be remembered
 
 
-async def test_what_somebody_deletes_is_gone_at_once_and_from_the_packed_day_too(filled: Storer) -> None:
+async def test_what_somebody_deletes_is_gone_at_once_and_from_the_packed_day_too(
+    filled: Storer,
+) -> None:
     await n(filled)
     await filled.connection.execute("delete from raw_events where user_id = 'u7'")
     assert await n(filled) == [6, 6]
@@ -106,7 +131,9 @@ async def test_what_somebody_deletes_is_gone_at_once_and_from_the_packed_day_too
     assert await n(filled) == [6, 6]
 
 
-async def test_a_day_is_not_packed_while_events_of_it_wait_or_in_several_parts(filled: Storer) -> None:
+async def test_a_day_is_not_packed_while_events_of_it_wait_or_in_several_parts(
+    filled: Storer,
+) -> None:
     await filled.connection.execute("delete from packed_days")
     await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
     async with filled.store._pool.acquire() as connection:
@@ -118,7 +145,9 @@ async def test_a_day_is_not_packed_while_events_of_it_wait_or_in_several_parts(f
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 15) if day != 7]
 
 
-async def test_a_packed_day_is_not_trusted_once_another_part_is_all_there_is(filled: Storer) -> None:
+async def test_a_packed_day_is_not_trusted_once_another_part_is_all_there_is(
+    filled: Storer,
+) -> None:
     await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
     await filled.store.compact()
     with patch.object(packing, "pack_days"):
@@ -127,21 +156,31 @@ async def test_a_packed_day_is_not_trusted_once_another_part_is_all_there_is(fil
     assert await n(filled) == [8, 7]
 
 
-async def test_a_day_that_somebody_changed_is_not_packed_before_it_is_read_again(filled: Storer) -> None:
-    await filled.connection.execute("delete from packed_days; delete from raw_events where user_id = 'u7'")
+async def test_a_day_that_somebody_changed_is_not_packed_before_it_is_read_again(
+    filled: Storer,
+) -> None:
+    await filled.connection.execute(
+        "delete from packed_days; delete from raw_events where user_id = 'u7'"
+    )
     async with filled.store._pool.acquire() as connection:
         await packing.pack_days(connection)
     assert "10-07" not in await packed(filled)
 
 
-async def test_of_days_that_somebody_changed_nothing_packed_is_left_before_they_are_read_again(filled: Storer) -> None:
+async def test_of_days_that_somebody_changed_nothing_packed_is_left_before_they_are_read_again(
+    filled: Storer,
+) -> None:
     await filled.connection.execute("delete from raw_events where user_id in ('u3', 'u7', 'u9')")
     with patch.object(rebuild, "AT_ONCE", 0):
         await filled.tend()
-    assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 15) if day not in (3, 7, 9)]
+    assert sorted(await packed(filled)) == [
+        f"10-{day:02}" for day in range(1, 15) if day not in (3, 7, 9)
+    ]
 
 
-async def test_a_day_that_is_changing_may_be_too_large_too(filled: Storer, read: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_day_that_is_changing_may_be_too_large_too(
+    filled: Storer, read: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packed_days, "MAX_ROWS", 2)
     await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
     assert await n(filled) == [8, 7]
@@ -150,7 +189,8 @@ async def test_a_day_that_is_changing_may_be_too_large_too(filled: Storer, read:
 
 async def test_a_packed_day_of_another_format_is_left_alone(filled: Storer, read: Mock) -> None:
     await filled.connection.execute(
-        "update packed_days set data = set_byte(data, 0, 9) where start = $1", int(datetime(2026, 10, 7, tzinfo=UTC).timestamp()) // 3600
+        "update packed_days set data = set_byte(data, 0, 9) where start = $1",
+        int(datetime(2026, 10, 7, tzinfo=UTC).timestamp()) // 3600,
     )
     assert await n(filled) == [7, 7]
     assert read.call_count == 1
@@ -171,7 +211,9 @@ async def test_days_that_go_with_their_rows_are_packed_no_more(filled: Storer) -
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(9, 15)]
 
 
-async def test_the_newest_days_are_packed_first_and_no_longer_than_there_is_time(filled: Storer) -> None:
+async def test_the_newest_days_are_packed_first_and_no_longer_than_there_is_time(
+    filled: Storer,
+) -> None:
     await filled.connection.execute("delete from packed_days")
     async with filled.store._pool.acquire() as connection:
         await packing.pack_days(connection, seconds=-1)
@@ -180,7 +222,9 @@ async def test_the_newest_days_are_packed_first_and_no_longer_than_there_is_time
     assert len(await packed(filled)) == 14
 
 
-async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(filled: Storer, read: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(
+    filled: Storer, read: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packing, "MAX_ROWS", 1)
     monkeypatch.setattr(packed_days, "MAX_ROWS", 1)
     await filled.connection.execute("delete from packed_days")
@@ -197,11 +241,15 @@ async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(filled: S
 
 
 async def test_actors_without_a_number_are_left_to_the_database(filled: Storer) -> None:
-    await filled.connection.execute("insert into raw_events (session_id, event_type, event_action, timestamp) values ('new', 'e', 'a', '2026-10-07T04:00Z')")
+    await filled.connection.execute(
+        "insert into raw_events (session_id, event_type, event_action, timestamp) values ('new', 'e', 'a', '2026-10-07T04:00Z')"
+    )
     assert await n(filled) == [8, 7]
 
 
-async def test_a_question_that_has_no_time_left_ends_between_two_pieces(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_question_that_has_no_time_left_ends_between_two_pieces(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await n(filled)
     looks = []
 
@@ -221,39 +269,79 @@ async def test_both_statements_make_the_same_of_a_day(filled: Storer) -> None:
     before = (await packed(filled))["10-07"]
     await filled.connection.execute("delete from packed_days")
     async with snapshot(filled.engine, StillQueue(), None, "default") as read:  # type: ignore[arg-type]
-        asked = parameters.read(funnel.Funnel, urlencode([*RANGE, *STEPS]).encode(), {}, now=WATERMARK, project="default")
+        asked = parameters.read(
+            funnel.Funnel,
+            urlencode([*RANGE, *STEPS]).encode(),
+            {},
+            now=WATERMARK,
+            project="default",
+        )
         read.memory = Memory()
         found = await packed_days.load(asked, read)
     assert found is not None
-    assert [part.day.encode() for part in found.parts if part.day.start == before.start] == [before.encode()]
+    assert [part.day.encode() for part in found.parts if part.day.start == before.start] == [
+        before.encode()
+    ]
 
 
 @pytest.mark.parametrize(("gap", "sessions"), [(0, 1), (1, 2)])
-async def test_a_session_that_nobody_tells_goes_on_over_midnight_until_there_is_silence_for_too_long(storer: Storer, gap: int, sessions: int) -> None:
+async def test_a_session_that_nobody_tells_goes_on_over_midnight_until_there_is_silence_for_too_long(
+    storer: Storer, gap: int, sessions: int
+) -> None:
     await storer.empty()
     midnight = datetime(2026, 10, 7, tzinfo=UTC)
-    instants = [midnight - timedelta(minutes=40), midnight - timedelta(minutes=15), midnight + timedelta(minutes=15, microseconds=gap)]
-    await storer.write([row(instant.isoformat(), "u", "$none", event) for instant, event in zip(instants, ("e:a", "e:b", "e:a"), strict=True)])
+    instants = [
+        midnight - timedelta(minutes=40),
+        midnight - timedelta(minutes=15),
+        midnight + timedelta(minutes=15, microseconds=gap),
+    ]
+    await storer.write(
+        [
+            row(instant.isoformat(), "u", "$none", event)
+            for instant, event in zip(instants, ("e:a", "e:b", "e:a"), strict=True)
+        ]
+    )
     await storer.write([row(f"2026-10-06T23:5{minute}", "u", "told", "e:b") for minute in (0, 1)])
     await storer.store.compact()
     await storer.tend()
     found = (await storer.ask("/sessions", *RANGE))["data"]
     assert (found["sessions"], found["users"]) == (sessions + 1, 1)
-    assert sum((await storer.ask("/trends", *RANGE, ("measure", "sessions")))["data"]["series"][0]["values"]) == 3  # whole, or in two buckets
+    assert (
+        sum(
+            (await storer.ask("/trends", *RANGE, ("measure", "sessions")))["data"]["series"][0][
+                "values"
+            ]
+        )
+        == 3
+    )  # whole, or in two buckets
     assert await n(storer, ("unit", "session"), ("step", "e:a")) == [sessions, 1, 2 - sessions]
 
 
 async def verified(storer: Storer) -> list[str]:
     """What is wrong, by day."""
     async with storer.store._pool.acquire() as connection:
-        verdicts = verify(connection, "default", datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 15, tzinfo=UTC), Dimensions(DIMENSIONS))
-        return [f"{verdict.day:%m-%d} {wrong.kept} {wrong.counted}" async for verdict in verdicts for wrong in verdict.differences]
+        verdicts = verify(
+            connection,
+            "default",
+            datetime(2026, 10, 1, tzinfo=UTC),
+            datetime(2026, 10, 15, tzinfo=UTC),
+            Dimensions(DIMENSIONS),
+        )
+        return [
+            f"{verdict.day:%m-%d} {wrong.kept} {wrong.counted}"
+            async for verdict in verdicts
+            for wrong in verdict.differences
+        ]
 
 
 async def test_what_is_packed_is_verified(filled: Storer) -> None:
     assert await verified(filled) == []
     other = await filled.connection.fetchval("select data from packed_days order by start limit 1")
-    await filled.connection.execute("update packed_days set data = $1 where start = $2", other, int(datetime(2026, 10, 7, tzinfo=UTC).timestamp()) // 3600)
+    await filled.connection.execute(
+        "update packed_days set data = $1 where start = $2",
+        other,
+        int(datetime(2026, 10, 7, tzinfo=UTC).timestamp()) // 3600,
+    )
     assert await verified(filled) == ["10-07 2 packed rows 2, not the same"]
     await filled.connection.execute("update packed_days set part = part + 1 where start % 7 >= 0")
     assert await verified(filled) == []  # nobody trusts it
@@ -264,7 +352,9 @@ async def test_an_answer_for_which_packed_days_would_not_do_says_raw(filled: Sto
     assert (await filled.ask("/funnel", *RANGE, *overlapping))["meta"]["source"] == "raw"
 
 
-async def test_an_answer_of_more_days_than_can_be_held_says_raw(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_of_more_days_than_can_be_held_says_raw(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     size = max(day.size for day in (await packed(filled)).values())
     monkeypatch.setattr(read_module._memories[filled.engine], "limit", 2 * size)
     for path, parameters_ in (("/funnel", STEPS), ("/paths", ()), ("/sessions", ())):
@@ -272,7 +362,9 @@ async def test_an_answer_of_more_days_than_can_be_held_says_raw(filled: Storer, 
 
 
 async def test_of_all_time_only_days_that_may_be_unknown_are_looked_at(filled: Storer) -> None:
-    with patch.object(pieces.Coverage, "has", autospec=True, side_effect=lambda self, hour: hour >= self.since) as has:
+    with patch.object(
+        pieces.Coverage, "has", autospec=True, side_effect=lambda self, hour: hour >= self.since
+    ) as has:
         answer = await filled.ask("/funnel", ("from", "0001-01-01"), ("to", "9999-12-31"), *STEPS)
     assert [found["n"] for found in answer["data"]["steps"]] == [14, 14]
     assert has.call_count < 100
@@ -286,14 +378,21 @@ async def test_the_newest_days_of_all_projects_are_packed_first(filled: Storer) 
     await filled.connection.execute("delete from packed_days")
     async with filled.store._pool.acquire() as connection:
         await packing.pack_days(connection, seconds=-1)
-    assert [found["project"] for found in await filled.connection.fetch("select project from packed_days")] == ["default"]
+    assert [
+        found["project"]
+        for found in await filled.connection.fetch("select project from packed_days")
+    ] == ["default"]
 
 
-async def test_a_day_that_takes_too_long_to_pack_does_not_keep_others_from_it(filled: Storer) -> None:
+async def test_a_day_that_takes_too_long_to_pack_does_not_keep_others_from_it(
+    filled: Storer,
+) -> None:
     await filled.connection.execute("delete from packed_days")
     groups = packing.groups
 
-    async def slow(connection: asyncpg.Connection, project: str, start: int, part: int) -> Sequence[Group] | None:
+    async def slow(
+        connection: asyncpg.Connection, project: str, start: int, part: int
+    ) -> Sequence[Group] | None:
         if start == HOUR_OF_LAST:
             await connection.execute("set local statement_timeout = 20; select pg_sleep(60)")
         return await groups(connection, project, start, part)
@@ -307,7 +406,9 @@ async def test_what_is_gone_while_it_is_packed_is_not_kept(filled: Storer) -> No
     await filled.connection.execute("delete from packed_days")
     groups = packing.groups
 
-    async def late(connection: asyncpg.Connection, project: str, start: int, part: int) -> Sequence[Group] | None:
+    async def late(
+        connection: asyncpg.Connection, project: str, start: int, part: int
+    ) -> Sequence[Group] | None:
         found = await groups(connection, project, start, part)
         if start == HOUR_OF_LAST:
             await filled.connection.execute("delete from raw_events where user_id = 'u14'")

@@ -25,33 +25,72 @@ KNOWN = (
 
 
 @pytest.fixture(scope="module")
-async def connection(postgres_server: Postgres) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def connection(
+    postgres_server: Postgres,
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     connection = await asyncpg.connect(postgres_server.url())
     yield connection
     await connection.close()
 
 
 async def by_postgres(connection: "asyncpg.Connection[asyncpg.Record]", pattern: str) -> list[bool]:
-    return [row[0] for row in await connection.fetch("select t ~ $1 from unnest($2::text[]) with ordinality as u(t, n) order by n", pattern, TEXTS)]
+    return [
+        row[0]
+        for row in await connection.fetch(
+            "select t ~ $1 from unnest($2::text[]) with ordinality as u(t, n) order by n",
+            pattern,
+            TEXTS,
+        )
+    ]
 
 
 @pytest.mark.parametrize("pattern", KNOWN)
-async def test_a_known_pattern_matches_what_postgres_matches(connection: "asyncpg.Connection[asyncpg.Record]", pattern: str) -> None:
+async def test_a_known_pattern_matches_what_postgres_matches(
+    connection: "asyncpg.Connection[asyncpg.Record]", pattern: str
+) -> None:
     ours = Pattern(pattern)
     expected = dict(zip(TEXTS, await by_postgres(connection, pattern), strict=True))
     assert {text: ours.search(text) for text in TEXTS} == expected
 
 
 def random_pattern(rng: random.Random, depth: int = 0) -> str:
-    atoms = ["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", r"\s", "-", "7", "^", "$", r"\y", r"\m", r"\M", r"\Y", "é", " ", r"\."]
+    atoms = [
+        "a",
+        "b",
+        ".",
+        "[ab]",
+        "[^a]",
+        r"\d",
+        r"\w",
+        r"\s",
+        "-",
+        "7",
+        "^",
+        "$",
+        r"\y",
+        r"\m",
+        r"\M",
+        r"\Y",
+        "é",
+        " ",
+        r"\.",
+    ]
     parts = []
     for _ in range(rng.randint(0, 3)):
-        part = f"({random_pattern(rng, depth + 1)})" if depth < 3 and rng.random() < 0.3 else rng.choice(atoms)
+        part = (
+            f"({random_pattern(rng, depth + 1)})"
+            if depth < 3 and rng.random() < 0.3
+            else rng.choice(atoms)
+        )
         parts.append(part + rng.choice(["", "", "", "*", "+", "?", "{2}", "{1,2}", "{0,}", "*?"]))
-    return "".join(parts) + (f"|{random_pattern(rng, depth + 1)}" if depth < 3 and rng.random() < 0.2 else "")
+    return "".join(parts) + (
+        f"|{random_pattern(rng, depth + 1)}" if depth < 3 and rng.random() < 0.2 else ""
+    )
 
 
-async def test_random_patterns_match_what_postgres_matches(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def test_random_patterns_match_what_postgres_matches(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
     rng = random.Random(20261123)
     read = 0
     for _ in range(1500):
@@ -78,7 +117,9 @@ def test_a_pattern_that_cannot_be_read_alike_is_refused(pattern: str) -> None:
         Pattern(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "a*a*a*a*a*a*a*b", "(.*)*(.*)*x", "(a?){120}a{120}$"])
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "(a|a)*b", "a*a*a*a*a*a*a*b", "(.*)*(.*)*x", "(a?){120}a{120}$"]
+)
 def test_a_pattern_that_makes_others_go_back_for_ever_ends_soon(pattern: str) -> None:
     since = time.monotonic()
     Pattern(pattern).search("a" * 20_000 + "!")

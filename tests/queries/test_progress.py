@@ -1,4 +1,6 @@
-"""Progress of all units at once, against that of each by itself: of rows with many ties, in windows that end exactly on some."""
+"""Progress of all units at once, against that of each by itself: of rows with many ties, in windows
+that end exactly on some.
+"""
 
 import numpy as np
 import pytest
@@ -16,7 +18,10 @@ Unit = list[tuple[int, int]]
 
 def units(masks: st.SearchStrategy[int]) -> st.SearchStrategy[list[Unit]]:
     row = st.tuples(st.integers(0, 12), masks)
-    return st.lists(st.lists(row, max_size=12).map(lambda rows: sorted(rows, key=lambda row: row[0])), max_size=5)
+    return st.lists(
+        st.lists(row, max_size=12).map(lambda rows: sorted(rows, key=lambda row: row[0])),
+        max_size=5,
+    )
 
 
 def of_steps(units: list[Unit], steps: int) -> list[Unit]:
@@ -41,22 +46,37 @@ def alone(units: list[Unit], order: str, steps: int, window: int) -> list[list[i
 
 
 def taken(columns: list[np.ndarray]) -> list[list[int]]:
-    return [[place for place in places if place != progress.NOT_TAKEN] for places in zip(*(column.tolist() for column in columns), strict=True)]
+    return [
+        [place for place in places if place != progress.NOT_TAKEN]
+        for places in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 @pytest.mark.parametrize("order", ["ordered", "strict"])
 @examples(600)
-@given(units=units(st.sampled_from([0, 1, 1, 2, 3, 4, 5, 7])), steps=st.integers(2, 3), window=st.integers(0, 12))
-def test_all_units_get_as_far_as_each_by_itself(order: str, units: list[Unit], steps: int, window: int) -> None:
+@given(
+    units=units(st.sampled_from([0, 1, 1, 2, 3, 4, 5, 7])),
+    steps=st.integers(2, 3),
+    window=st.integers(0, 12),
+)
+def test_all_units_get_as_far_as_each_by_itself(
+    order: str, units: list[Unit], steps: int, window: int
+) -> None:
     units = of_steps(units, steps)
     rows, marks = sequences(units)
-    assert taken(progress.TRACKERS[order](rows, marks, steps, window)) == alone(units, order, steps, window)
+    assert taken(progress.TRACKERS[order](rows, marks, steps, window)) == alone(
+        units, order, steps, window
+    )
 
 
 @examples(600)
-@given(units=units(st.sampled_from([0, 1, 2, 4])), steps=st.integers(2, 3), window=st.integers(0, 12))
+@given(
+    units=units(st.sampled_from([0, 1, 2, 4])), steps=st.integers(2, 3), window=st.integers(0, 12)
+)
 def test_in_any_order_too(units: list[Unit], steps: int, window: int) -> None:
     units = of_steps(units, steps)
     rows, marks = sequences(units)
     found = taken(progress.TRACKERS["any"](rows, marks, steps, window))
-    assert [len(places) for places in found] == [len(places) for places in alone(units, "any", steps, window)]
+    assert [len(places) for places in found] == [
+        len(places) for places in alone(units, "any", steps, window)
+    ]

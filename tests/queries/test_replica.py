@@ -55,11 +55,27 @@ def primary(server_folder: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def standby(primary: Postgres, server_folder: Path) -> Iterator[Postgres]:
-    server = Postgres(server_folder / f"standby-{uuid4().hex[:8]}", password=servers.PASSWORD, port=None, max_connections="200")
+    server = Postgres(
+        server_folder / f"standby-{uuid4().hex[:8]}",
+        password=servers.PASSWORD,
+        port=None,
+        max_connections="200",
+    )
     where = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-D", str(server.data)]
-    copy = [primary.program("pg_basebackup"), "--no-password", *where, "-R", "-X", "stream", "-c", "fast"]
+    copy = [
+        primary.program("pg_basebackup"),
+        "--no-password",
+        *where,
+        "-R",
+        "-X",
+        "stream",
+        "-c",
+        "fast",
+    ]
     server._own_folder()
-    process = server._popen(copy, {"PGPASSWORD": servers.PASSWORD}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = server._popen(
+        copy, {"PGPASSWORD": servers.PASSWORD}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     said, _ = process.communicate()
     assert process.returncode == 0, said
     server.start()
@@ -74,28 +90,44 @@ class Pair:
 
     def __init__(self, primary: Postgres, standby: Postgres) -> None:
         self.primary, self.standby, self.queue = primary, standby, MovingQueue()
-        self.engines = [open_engine(Settings(), server.url("events")) for server in (primary, standby)]
+        self.engines = [
+            open_engine(Settings(), server.url("events")) for server in (primary, standby)
+        ]
         self.replica = Replica(self.engines[0], self.engines[1], cast(Reader, self.queue))
         self.answers: Answers | None = None
         self.cached = False
 
     async def store(self, *times: str) -> None:
         connection = await asyncpg.connect(self.primary.url("events"))
-        await connection.execute("create table if not exists raw_events_of_any_age partition of raw_events default")
+        await connection.execute(
+            "create table if not exists raw_events_of_any_age partition of raw_events default"
+        )
         await Asker(connection, cast(AsyncEngine, None)).add([row(time) for time in times])
         await connection.close()
         self.queue.now += timedelta(minutes=1)
 
     async def ask(self) -> tuple[int, datetime | None, bool]:
         """How many events the answer counts, its watermark, and whether it calls itself partial."""
-        sources = Sources(self.engines[1], cast(Reader, self.queue), self.replica, answers=self.answers, flights=Flights())
+        sources = Sources(
+            self.engines[1],
+            cast(Reader, self.queue),
+            self.replica,
+            answers=self.answers,
+            flights=Flights(),
+        )
         found = msgspec.json.decode(cast(bytes, await answer(TRENDS, DAY, {}, EVERYTHING, sources)))
         self.cached = found["meta"]["cached"]
         watermark = found["meta"]["watermark"]
-        return found["data"]["series"][0]["total"], watermark and datetime.fromisoformat(watermark), found["meta"]["partial"]
+        return (
+            found["data"]["series"][0]["total"],
+            watermark and datetime.fromisoformat(watermark),
+            found["meta"]["partial"],
+        )
 
     async def caught_up(self) -> tuple[int, datetime | None, bool]:
-        """The first answer that is complete up to now; the replica gets there by itself, and every question waits for it a little."""
+        """The first answer that is complete up to now; the replica gets there by itself, and every
+        question waits for it a little.
+        """
         for _ in range(200):
             if (found := await self.ask())[1] == self.queue.now:
                 return found
@@ -115,7 +147,10 @@ async def test_answers_of_a_replica_claim_what_it_has_replayed_and_no_more(pair:
     assert await pair.caught_up() == (1, NOON + timedelta(minutes=1), False)
 
     pair.standby.execute("select pg_wal_replay_pause()")
-    wait_for(lambda: pair.standby.execute("select pg_get_wal_replay_pause_state()") == "paused", "the pause")
+    wait_for(
+        lambda: pair.standby.execute("select pg_get_wal_replay_pause_state()") == "paused",
+        "the pause",
+    )
     await pair.store("2026-11-23T11:00", "2026-11-23T12:00")
     assert await pair.ask() == (1, NOON + timedelta(minutes=1), True)
 
@@ -131,7 +166,9 @@ async def test_answers_of_a_replica_claim_what_it_has_replayed_and_no_more(pair:
         await pair.ask()
 
 
-async def test_a_kept_answer_of_a_replica_claims_no_more_than_it_knew(pair: Pair, redis_url: str) -> None:
+async def test_a_kept_answer_of_a_replica_claims_no_more_than_it_knew(
+    pair: Pair, redis_url: str
+) -> None:
     redis = Redis.from_url(redis_url)
     pair.answers = Answers(redis)
     await pair.store("2026-11-23T10:00")
@@ -140,18 +177,27 @@ async def test_a_kept_answer_of_a_replica_claims_no_more_than_it_knew(pair: Pair
     assert pair.cached
 
     pair.standby.execute("select pg_wal_replay_pause()")
-    wait_for(lambda: pair.standby.execute("select pg_get_wal_replay_pause_state()") == "paused", "the pause")
+    wait_for(
+        lambda: pair.standby.execute("select pg_get_wal_replay_pause_state()") == "paused",
+        "the pause",
+    )
     await pair.store("2026-11-23T11:00")
-    assert await pair.ask() == (1, known, True), "kept or made anew: the replica does not have what the primary has"
+    assert await pair.ask() == (1, known, True), (
+        "kept or made anew: the replica does not have what the primary has"
+    )
 
     pair.standby.execute("select pg_wal_replay_resume()")
     assert await pair.caught_up() == (2, NOON + timedelta(minutes=2), False)
     await redis.aclose()
 
 
-async def test_a_server_that_is_no_replica_is_promised_nothing_and_found_by_the_doctor(postgres_server: Postgres, migrated_url: str) -> None:
+async def test_a_server_that_is_no_replica_is_promised_nothing_and_found_by_the_doctor(
+    postgres_server: Postgres, migrated_url: str
+) -> None:
     engine = open_engine(Settings(), migrated_url)
-    found = await Replica(engine, engine, cast(Reader, MovingQueue())).horizon(Horizon(NOON, waiting=False))
+    found = await Replica(engine, engine, cast(Reader, MovingQueue())).horizon(
+        Horizon(NOON, waiting=False)
+    )
     await engine.dispose()
     assert found is None
     assert (await _replica(Settings(), migrated_url)).mark == BAD

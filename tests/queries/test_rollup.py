@@ -1,4 +1,6 @@
-"""Rollups against the oracle and against raw rows: random streams stored by the real store, compacted at random moments."""
+"""Rollups against the oracle and against raw rows: random streams stored by the real store,
+compacted at random moments.
+"""
 
 import random
 from dataclasses import replace
@@ -19,7 +21,16 @@ from tests.queries import oracle
 from tests.queries.asker import Asker
 from tests.queries.oracle import Trend
 from tests.queries.simple import row
-from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, fields, rows_of, wheres
+from tests.queries.storing import (
+    DIMENSIONS,
+    Batches,
+    Storer,
+    batches,
+    event,
+    fields,
+    rows_of,
+    wheres,
+)
 from tests.queries.streams import questions, streams, written
 from tests.queries.test_trends import assert_same
 
@@ -32,13 +43,17 @@ measures = st.tuples(st.sampled_from(["count", "users"]), st.none())
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool]:
     """A question that rollups may answer, rows, and whether their rollups are settled."""
-    asked = replace(draw(questions()), measure=draw(measures), by=draw(st.none() | fields), where=draw(wheres))
+    asked = replace(
+        draw(questions()), measure=draw(measures), by=draw(st.none() | fields), where=draw(wheres)
+    )
     return asked, draw(batches(draw(streams(asked)))), draw(st.booleans())
 
 
 @several
 @given(case=cases())
-async def test_stored_events_are_counted_as_a_plain_count_says(storer: Storer, case: tuple[Trend, Batches, bool]) -> None:
+async def test_stored_events_are_counted_as_a_plain_count_says(
+    storer: Storer, case: tuple[Trend, Batches, bool]
+) -> None:
     asked, batches, tended = case
     await storer.empty()
     for rows, compact in batches:
@@ -56,7 +71,9 @@ async def test_stored_events_are_counted_as_a_plain_count_says(storer: Storer, c
 
 
 async def source(storer: Storer, *parameters: tuple[str, str]) -> str:
-    found: str = (await storer.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-31"), *parameters))["meta"]["source"]
+    found: str = (
+        await storer.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-31"), *parameters)
+    )["meta"]["source"]
     return found
 
 
@@ -68,7 +85,11 @@ def metadata(day: int) -> dict[str, Any]:
 async def filled(storer: Storer) -> Storer:
     """A month of events, compacted."""
     await storer.empty()
-    rows = [row(f"2026-10-{day:02}T{hour:02}:30", f"u{day % 5}", k="a", **metadata(day)) for day in range(1, 31) for hour in (0, 12, 23)]
+    rows = [
+        row(f"2026-10-{day:02}T{hour:02}:30", f"u{day % 5}", k="a", **metadata(day))
+        for day in range(1, 31)
+        for hour in (0, 12, 23)
+    ]
     await storer.write(rows)
     await storer.store.compact()
     return storer
@@ -99,21 +120,36 @@ USERS = ("measure", "users")
         ([("by", "metadata.k"), ("where", "metadata.é.unset")], "raw"),
     ],
 )
-async def test_the_planner_says_what_it_picked(filled: Storer, parameters: list[tuple[str, str]], expected: str) -> None:
+async def test_the_planner_says_what_it_picked(
+    filled: Storer, parameters: list[tuple[str, str]], expected: str
+) -> None:
     fixed = [] if "from" in dict(parameters) else [("from", "2026-10-01"), ("to", "2026-10-31")]
     assert (await filled.ask("/trends", *fixed, *parameters))["meta"]["source"] == expected
 
 
-async def test_a_dimension_is_answered_from_rollups_where_all_its_values_are_text(filled: Storer) -> None:
+async def test_a_dimension_is_answered_from_rollups_where_all_its_values_are_text(
+    filled: Storer,
+) -> None:
     by = ("by", "metadata.a%2Eb")
-    assert (await filled.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-15"), by))["meta"]["source"] == "rollup"
+    assert (await filled.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-15"), by))["meta"][
+        "source"
+    ] == "rollup"
 
 
-async def test_days_that_somebody_changed_come_from_raw_rows_and_the_rest_from_rollups(filled: Storer) -> None:
+async def test_days_that_somebody_changed_come_from_raw_rows_and_the_rest_from_rollups(
+    filled: Storer,
+) -> None:
     await filled.connection.execute("delete from raw_events where timestamp = '2026-10-10T12:30Z'")
     answer = await filled.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-31"), USERS)
     assert answer["meta"]["source"] == "rollup"
-    assert sum((await filled.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-31")))["data"]["series"][0]["values"]) == 89
+    assert (
+        sum(
+            (await filled.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-31")))["data"][
+                "series"
+            ][0]["values"]
+        )
+        == 89
+    )
     assert answer["data"]["series"][0]["total"] == 5
 
 
@@ -121,10 +157,14 @@ async def test_before_a_rebuild_only_raw_rows_answer(filled: Storer) -> None:
     await filled.connection.execute("delete from rollups")
     await filled.connection.execute("update rollup_since set start = 500000")
     assert await source(filled) == "raw"
-    assert (await filled.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-31")))["data"]["series"][0]["total"] == 90
+    assert (await filled.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-31")))["data"][
+        "series"
+    ][0]["total"] == 90
 
 
-async def test_a_backlog_of_deltas_is_left_to_raw_rows(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_backlog_of_deltas_is_left_to_raw_rows(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("analytics.queries.precomputed.rollup.MAX_WAITING", 0)
     assert await source(filled) == "rollup"
     await filled.write([row("2026-10-05T05:00", "u9")])
@@ -136,8 +176,17 @@ async def test_a_backlog_of_deltas_is_left_to_raw_rows(filled: Storer, monkeypat
 async def test_a_hypertable_answers_from_rollups(timescale_url: str, asker: Asker) -> None:
     now = datetime.now(UTC)
     dice = random.Random(1)
-    rows = [row((now - timedelta(hours=dice.randrange(200))).isoformat(), f"u{dice.randrange(9)}", k=dice.choice("abc")) for _ in range(200)]
-    store = await PostgresStore.open(Settings(database_url=timescale_url, rollup_dimensions=DIMENSIONS))
+    rows = [
+        row(
+            (now - timedelta(hours=dice.randrange(200))).isoformat(),
+            f"u{dice.randrange(9)}",
+            k=dice.choice("abc"),
+        )
+        for _ in range(200)
+    ]
+    store = await PostgresStore.open(
+        Settings(database_url=timescale_url, rollup_dimensions=DIMENSIONS)
+    )
     for at in range(0, 200, 20):
         await store.write([Job(f"{at}.20", [event(one) for one in rows[at : at + 20]])])
         if at % 3:
@@ -149,7 +198,9 @@ async def test_a_hypertable_answers_from_rollups(timescale_url: str, asker: Aske
     start, end = now.replace(microsecond=0) - timedelta(hours=180), now
     for zone in zones:
         for by in (None, ("metadata", "k")):
-            asked = Trend(start, end, ZoneInfo(zone), "day", ("users", None), by=by, rolling=2, compare=True)
+            asked = Trend(
+                start, end, ZoneInfo(zone), "day", ("users", None), by=by, rolling=2, compare=True
+            )
             answer: Any = await Asker(asker.connection, engine).ask("/trends", *written(asked))
             assert answer["meta"]["source"] == "rollup"
             assert_same(answer["data"], oracle.trends(rows, asked), asked)

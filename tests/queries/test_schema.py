@@ -20,12 +20,16 @@ from tests.queries.test_trends import several
 
 
 def expected(rows: list[Row], asked: Trend) -> Any:
-    return oracle_schema.schema(row for row in passing(rows, asked) if asked.start <= row.timestamp < asked.end)
+    return oracle_schema.schema(
+        row for row in passing(rows, asked) if asked.start <= row.timestamp < asked.end
+    )
 
 
 @several
 @given(case=filtered())
-async def test_a_schema_is_what_counting_one_by_one_says(asker: Asker, case: tuple[Trend, list[Row]]) -> None:
+async def test_a_schema_is_what_counting_one_by_one_says(
+    asker: Asker, case: tuple[Trend, list[Row]]
+) -> None:
     asked, rows = case
     await asker.hold(rows)
     answer = await asker.ask("/schema", *written_filters(asked))
@@ -41,15 +45,25 @@ def stored(draw: st.DrawFn) -> tuple[Trend, Batches, bool]:
 
 @few
 @given(case=stored())
-async def test_a_schema_of_rollups_is_what_counting_one_by_one_says(storer: Storer, rather_precomputed: None, case: tuple[Trend, Batches, bool]) -> None:
+async def test_a_schema_of_rollups_is_what_counting_one_by_one_says(
+    storer: Storer, rather_precomputed: None, case: tuple[Trend, Batches, bool]
+) -> None:
     asked, written, tended = case
     answer = await stored_and_asked(storer, written, tended, "/schema", written_filters(asked))
     assert answer["data"] == expected(rows_of(written), asked)
 
 
 async def test_filters_say_what_is_looked_at(asker: Asker) -> None:
-    await asker.hold([row("2026-11-02", event="e:a", k=1), row("2026-11-02", event="f:a", n=None), row("2026-11-02", event="f:b", n=1)])
-    found = (await asker.ask("/schema", *DAYS, ("event", "f"), ("where", "metadata.n.unset")))["data"]
+    await asker.hold(
+        [
+            row("2026-11-02", event="e:a", k=1),
+            row("2026-11-02", event="f:a", n=None),
+            row("2026-11-02", event="f:b", n=1),
+        ]
+    )
+    found = (await asker.ask("/schema", *DAYS, ("event", "f"), ("where", "metadata.n.unset")))[
+        "data"
+    ]
     assert found == {
         "event_types": [{"event_type": "f", "count": 1}],
         "event_actions": [{"event_type": "f", "event_action": "a", "count": 1}],
@@ -61,9 +75,16 @@ def _ones(keys: str) -> dict[str, Any]:
     return dict.fromkeys(keys, 1)
 
 
-async def test_each_list_has_its_largest_only(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_list_has_its_largest_only(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(schema, "MOST", 2)
-    await asker.hold([row("2026-11-02", event=f"{name}:{name}", **_ones(name)) for name in ("a", "ab", "abc", "ab")])
+    await asker.hold(
+        [
+            row("2026-11-02", event=f"{name}:{name}", **_ones(name))
+            for name in ("a", "ab", "abc", "ab")
+        ]
+    )
     found = (await asker.ask("/schema", *DAYS))["data"]
     assert [each["event_type"] for each in found["event_types"]] == ["ab", "a"]
     assert [each["event_action"] for each in found["event_actions"]] == ["ab", "a"]

@@ -1,4 +1,6 @@
-"""The rows of people and sessions in order, from packed days, against a plain sort: with many ties, people of several numbers, and silence of just so long."""
+"""The rows of people and sessions in order, from packed days, against a plain sort: with many ties,
+people of several numbers, and silence of just so long.
+"""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -23,7 +25,9 @@ from tests.store.test_day import BEGIN, START
 from tests.store.test_day import record as record_of_day
 
 Row = tuple[int, int, int, int, str]
-"""Person, microseconds since the first day began, id, session, action: as in the tests of a day, but on several."""
+"""Person, microseconds since the first day began, id, session, action: as in the tests of a day,
+but on several.
+"""
 
 SOME = [
     0,
@@ -45,12 +49,22 @@ SOME = [
 ]
 
 rows_ = st.lists(
-    st.tuples(st.integers(0, 3), st.sampled_from(SOME), st.integers(0, 2**128 - 1), st.sampled_from([UNTOLD, UNTOLD, 1, 2]), st.sampled_from(["x", "y", "z"])),
+    st.tuples(
+        st.integers(0, 3),
+        st.sampled_from(SOME),
+        st.integers(0, 2**128 - 1),
+        st.sampled_from([UNTOLD, UNTOLD, 1, 2]),
+        st.sampled_from(["x", "y", "z"]),
+    ),
     max_size=30,
     unique_by=lambda row: row[2],
 )
-links_ = st.dictionaries(st.integers(0, 3), st.integers(0, 3), max_size=2).map(lambda found: {other: who for other, who in found.items() if who not in found})
-ranges = st.tuples(st.sampled_from([0, 1, DAY_US]), st.sampled_from([DAY_US, 2 * DAY_US, 2 * DAY_US + 1]))
+links_ = st.dictionaries(st.integers(0, 3), st.integers(0, 3), max_size=2).map(
+    lambda found: {other: who for other, who in found.items() if who not in found}
+)
+ranges = st.tuples(
+    st.sampled_from([0, 1, DAY_US]), st.sampled_from([DAY_US, 2 * DAY_US, 2 * DAY_US + 1])
+)
 wanted_ = st.sets(st.sampled_from(["x", "y", "z"]), min_size=1)
 
 
@@ -58,15 +72,32 @@ def packed(rows: list[Row]) -> list[Day]:
     days = []
     for number in range(3):
         of = [row for row in rows if number * DAY_US <= row[1] < (number + 1) * DAY_US]
-        groups = {action: b"".join(map(record_of_day, (row for row in of if row[4] == action))) for action in ("x", "y", "z")}
-        days.append(pack(START + 24 * number, [Group(("e", action, None), len(data) // 36, data) for action, data in groups.items() if data]))
+        groups = {
+            action: b"".join(map(record_of_day, (row for row in of if row[4] == action)))
+            for action in ("x", "y", "z")
+        }
+        days.append(
+            pack(
+                START + 24 * number,
+                [
+                    Group(("e", action, None), len(data) // 36, data)
+                    for action, data in groups.items()
+                    if data
+                ],
+            )
+        )
     return days
 
 
 def columns(rows: list[Row], links: dict[int, int], since: int, until: int) -> Columns:
     read = SimpleNamespace(links=Links(1 if links else 0, links), look_at_the_time=lambda: None)
     begin = datetime.fromtimestamp(START * 3600, UTC)
-    return Columns(packed(rows), begin + timedelta(microseconds=since), begin + timedelta(microseconds=until), cast(Read, read))
+    return Columns(
+        packed(rows),
+        begin + timedelta(microseconds=since),
+        begin + timedelta(microseconds=until),
+        cast(Read, read),
+    )
 
 
 def shown(found: Columns, pieces: list[Sequences]) -> list[list[tuple[int, str]]]:
@@ -74,7 +105,12 @@ def shown(found: Columns, pieces: list[Sequences]) -> list[list[tuple[int, str]]
     units = []
     for piece in pieces:
         for first, end in pairwise([*piece.firsts, len(piece.unit)]):
-            units.append([(int(at) - BEGIN, found.names[code][1]) for at, code in zip(piece.at[first:end], piece.code[first:end], strict=True)])
+            units.append(
+                [
+                    (int(at) - BEGIN, found.names[code][1])
+                    for at, code in zip(piece.at[first:end], piece.code[first:end], strict=True)
+                ]
+            )
     return sorted(units)
 
 
@@ -106,7 +142,11 @@ def counted(case: Case) -> tuple[Columns, Array, list[Row]]:
     """The columns, the names that are wanted, and the rows that count."""
     rows, links, (since, until), wanted = case
     found = columns(rows, links, since, until)
-    return found, np.array([name[1] in wanted for name in found.names], bool), [row for row in rows if since <= row[1] < until and row[4] in wanted]
+    return (
+        found,
+        np.array([name[1] in wanted for name in found.names], bool),
+        [row for row in rows if since <= row[1] < until and row[4] in wanted],
+    )
 
 
 @examples(1000)
@@ -115,7 +155,9 @@ def test_rows_of_people_are_in_order(case: Case, bits: int) -> None:
     found, wanted, rows = counted(case)
     with patch.object(sequences, "ROWS", 3), patch.object(sequences, "BITS", bits):
         pieces = by_person(found, wanted, lambda rows: rows)
-    assert shown(found, pieces) == sorted([(row[1], row[4]) for row in of] for of in of_people(rows, case[1]).values())
+    assert shown(found, pieces) == sorted(
+        [(row[1], row[4]) for row in of] for of in of_people(rows, case[1]).values()
+    )
 
 
 @examples(1000)
@@ -124,7 +166,9 @@ def test_rows_of_sessions_are_in_order(case: Case, most: int) -> None:
     found, wanted, rows = counted(case)
     with patch.object(sequences, "ROWS", most):
         pieces = by_session(found, wanted, lambda rows: rows)
-    assert shown(found, pieces) == sorted([(row[1], row[4]) for row in of] for of in of_sessions(rows, case[1]).values())
+    assert shown(found, pieces) == sorted(
+        [(row[1], row[4]) for row in of] for of in of_sessions(rows, case[1]).values()
+    )
 
 
 @examples(1000)
@@ -144,20 +188,33 @@ def test_stays_are_parts_of_sessions(case: Case, edges: list[int]) -> None:
             mine = {}
             for row in session:
                 bucket = sum(edge <= row[1] for edge in edges)
-                key = (case[1].get(row[0], row[0]), bucket, ord(row[4]) if groups is not None else 0)
+                key = (
+                    case[1].get(row[0], row[0]),
+                    bucket,
+                    ord(row[4]) if groups is not None else 0,
+                )
                 mine[key] = mine.get(key, 0) + 1
             expected.append(mine)
-        assert sorted(map(sorted, (one.items() for one in numbers.values()))) == sorted(map(sorted, (one.items() for one in expected)))
+        assert sorted(map(sorted, (one.items() for one in numbers.values()))) == sorted(
+            map(sorted, (one.items() for one in expected))
+        )
         assert sum(of.rows) == len(rows)
-        assert not rows or {column.itemsize for column in (of.day, of.session, of.person, of.bucket, of.group, of.rows)} == {4}
+        assert not rows or {
+            column.itemsize
+            for column in (of.day, of.session, of.person, of.bucket, of.group, of.rows)
+        } == {4}
 
 
 def test_who_acts_under_another_number_meanwhile_is_not_silent() -> None:
-    """One number's rows are half an hour apart; the other's are longer apart, but always soon after one of the first's."""
+    """One number's rows are half an hour apart; the other's are longer apart, but always soon after
+    one of the first's.
+    """
     first = [(0, hour * SILENCE_US, hour + 1, UNTOLD, "x") for hour in range(4)]
     second = [(1, at, 100 + at, UNTOLD, "y") for at in (1, 3 * SILENCE_US + 1)]
     found, wanted, rows = counted(([*first, *second], {1: 0}, (0, DAY_US), {"x", "y"}))
-    assert [len(unit) for unit in shown(found, by_session(found, wanted, lambda rows: rows))] == [len(rows)]
+    assert [len(unit) for unit in shown(found, by_session(found, wanted, lambda rows: rows))] == [
+        len(rows)
+    ]
 
 
 def test_people_of_large_numbers_are_found_in_few_looks() -> None:
@@ -168,5 +225,10 @@ def test_people_of_large_numbers_are_found_in_few_looks() -> None:
 
 
 def test_cuts_are_ranges_of_as_many_rows() -> None:
-    assert list(sequences.cuts(np.array([0, 3, 0, 1, 1, 9, 0, 1]), 3)) == [(1, 2), (3, 5), (5, 6), (7, 8)]
+    assert list(sequences.cuts(np.array([0, 3, 0, 1, 1, 9, 0, 1]), 3)) == [
+        (1, 2),
+        (3, 5),
+        (5, 6),
+        (7, 8),
+    ]
     assert list(sequences.cuts(np.zeros(3), 3)) == []

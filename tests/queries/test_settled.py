@@ -1,4 +1,6 @@
-"""What is remembered of raw rows: random filters against the oracle while events come, and what must not be remembered."""
+"""What is remembered of raw rows: random filters against the oracle while events come, and what
+must not be remembered.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,7 +39,9 @@ def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool]:
 
 @examples(100)
 @given(case=cases())
-async def test_what_is_remembered_of_any_filter_is_what_a_plain_count_says(storer: Storer, case: tuple[Trend, Batches, bool]) -> None:
+async def test_what_is_remembered_of_any_filter_is_what_a_plain_count_says(
+    storer: Storer, case: tuple[Trend, Batches, bool]
+) -> None:
     asked, batches, tended = case
     await storer.empty()
     for rows, compact in batches:
@@ -57,7 +61,9 @@ async def filled(storer: Storer) -> Storer:
     """Two weeks, compacted; u0 to u4 take turns."""
     await storer.empty()
     days = [datetime(2026, 10, 1, tzinfo=UTC) + timedelta(days=day) for day in range(14)]
-    await storer.write([row(f"{day:%Y-%m-%d}T12:30", f"u{day.day % 5}", k="a", n=day.day % 2) for day in days])
+    await storer.write(
+        [row(f"{day:%Y-%m-%d}T12:30", f"u{day.day % 5}", k="a", n=day.day % 2) for day in days]
+    )
     await storer.store.compact()
     return storer
 
@@ -102,8 +108,15 @@ async def test_a_row_that_somebody_deletes_counts_no_more(filled: Storer) -> Non
     assert await total(filled) == before - 1
 
 
-async def test_what_is_remembered_is_who_acted_and_not_whose_name_that_was_then(filled: Storer, counted: Mock) -> None:
-    await filled.write([row("2026-10-06T12:30", session="visit", n=1), row("2026-10-07T12:30", session="visit", n=1)])
+async def test_what_is_remembered_is_who_acted_and_not_whose_name_that_was_then(
+    filled: Storer, counted: Mock
+) -> None:
+    await filled.write(
+        [
+            row("2026-10-06T12:30", session="visit", n=1),
+            row("2026-10-07T12:30", session="visit", n=1),
+        ]
+    )
     await filled.store.compact()
     before = await total(filled, USERS)
     link: dict[str, Any] = {"$anonymous_id": "visit", "n": 0}
@@ -117,16 +130,24 @@ async def test_what_is_remembered_is_who_acted_and_not_whose_name_that_was_then(
 
 async def test_other_filters_are_other_questions(filled: Storer) -> None:
     await total(filled)
-    assert await total(filled, ("where", "user_id.eq.u2")) == await total(filled, ("where", "user_id.eq.u2"), ("event", "*")) == 1
+    assert (
+        await total(filled, ("where", "user_id.eq.u2"))
+        == await total(filled, ("where", "user_id.eq.u2"), ("event", "*"))
+        == 1
+    )
     assert await total(filled, ("where", "metadata.n.gte.2")) == 0
 
 
-async def test_a_dimension_of_more_values_than_can_be_kept_is_counted_by_the_database(filled: Storer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dimension_of_more_values_than_can_be_kept_is_counted_by_the_database(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(settled_days, "MAX_VALUES", 0)
     assert await total(filled) == 4
 
 
-async def test_a_question_that_takes_too_long_goes_on_where_it_was(filled: Storer, counted: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_question_that_takes_too_long_goes_on_where_it_was(
+    filled: Storer, counted: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(settled_days, "HOURS", 24)
     statement = counts
 
@@ -149,9 +170,15 @@ async def test_a_question_that_takes_too_long_goes_on_where_it_was(filled: Store
 def test_units_are_read_in_runs_without_gaps_that_are_not_too_long() -> None:
     days = [Unit(day, DAY_SPAN, range(24 * day, 24 * day + 1)) for day in (*range(10), 11)]
     hours = Unit(12, HOUR_SPAN, range(24 * 12, 24 * 12 + 5))
-    assert [[unit.bucket for unit in run] for run in settled_days.runs([hours, *reversed(days)])] == [[*range(7)], [7, 8, 9], [11, 12]]
+    assert [
+        [unit.bucket for unit in run] for run in settled_days.runs([hours, *reversed(days)])
+    ] == [[*range(7)], [7, 8, 9], [11, 12]]
 
 
 def test_days_that_deltas_touch_are_not_covered() -> None:
     delta = Mock(groups=[Mock(hour=24 * 3 + 5), Mock(hour=24 * 4)])
-    assert settled_days.without(Coverage(0, frozenset({24}), 2, 0, 240), [delta]).strays == {24, 72, 96}
+    assert settled_days.without(Coverage(0, frozenset({24}), 2, 0, 240), [delta]).strays == {
+        24,
+        72,
+        96,
+    }

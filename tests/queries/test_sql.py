@@ -1,4 +1,5 @@
-"""What is really sent: golden SQL for a few questions, and proof that names and values never become SQL.
+"""What is really sent: golden SQL for a few questions, and proof that names and values never become
+SQL.
 
 To renew the golden files after a change that is meant: `python -m tests.queries.test_sql`.
 """
@@ -29,42 +30,137 @@ GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAYS = [("from", "2026-11-01"), ("to", "2026-11-04")]
 
-FILTERS = [("where", text) for text in ("metadata.plan.in.pro,team", "user_id.ncontains.bot", "metadata.n.gte.3", "metadata.page.re.^/blog")]
+FILTERS = [
+    ("where", text)
+    for text in (
+        "metadata.plan.in.pro,team",
+        "user_id.ncontains.bot",
+        "metadata.n.gte.3",
+        "metadata.page.re.^/blog",
+    )
+]
 CASES: dict[str, tuple[Any, ...]] = {
     "trends": ("/trends", [*DAYS]),
-    "trends_users_by": ("/trends", [*DAYS, ("measure", "users"), ("by", "metadata.page"), ("limit", "2")]),
-    "trends_sessions_by": ("/trends", [*DAYS, ("measure", "sessions"), ("by", "metadata.page"), ("limit", "2")]),
-    "trends_rolling_sum": ("/trends", [*DAYS, ("measure", "sum:metadata.cart.total"), ("rolling", "7")]),
+    "trends_users_by": (
+        "/trends",
+        [*DAYS, ("measure", "users"), ("by", "metadata.page"), ("limit", "2")],
+    ),
+    "trends_sessions_by": (
+        "/trends",
+        [*DAYS, ("measure", "sessions"), ("by", "metadata.page"), ("limit", "2")],
+    ),
+    "trends_rolling_sum": (
+        "/trends",
+        [*DAYS, ("measure", "sum:metadata.cart.total"), ("rolling", "7")],
+    ),
     "trends_rolling_users": ("/trends", [*DAYS, ("measure", "users"), ("rolling", "7")]),
     "trends_rollup": ("/trends", [*DAYS, ("measure", "users"), ("event", "a,b:c")], True),
-    "trends_rollup_by": ("/trends", [("from", "2026-11-01T00:30"), ("to", "2026-11-04"), ("measure", "users"), ("by", "metadata.page"), ("limit", "2")], True),
-    "funnel_columns": ("/funnel", [*DAYS, ("step", "page"), ("step", "account:signup"), ("by", "metadata.plan"), ("where", "user_id.set")], True),
+    "trends_rollup_by": (
+        "/trends",
+        [
+            ("from", "2026-11-01T00:30"),
+            ("to", "2026-11-04"),
+            ("measure", "users"),
+            ("by", "metadata.page"),
+            ("limit", "2"),
+        ],
+        True,
+    ),
+    "funnel_columns": (
+        "/funnel",
+        [
+            *DAYS,
+            ("step", "page"),
+            ("step", "account:signup"),
+            ("by", "metadata.plan"),
+            ("where", "user_id.set"),
+        ],
+        True,
+    ),
     "paths_columns": ("/paths", [*DAYS, ("unit", "session")], True),
-    "trends_settled": ("/trends", [*DAYS, ("measure", "users"), ("where", "metadata.plan.eq.pro"), ("where", "user_id.set"), ("by", "metadata.page")], True),
-    "trends_settled_sum": ("/trends", [("from", "2026-11-01T00:30"), ("to", "2026-11-04"), ("measure", "sum:metadata.n"), ("by", "metadata.page")], True),
-    "trends_settled_percentile": ("/trends", [*DAYS, ("measure", "p95:metadata.ms"), ("event", "api:call")], True),
-    "trends_percentile": ("/trends", [*DAYS, ("measure", "p95:metadata.ms"), ("event", "api:call,*:rpc")]),
-    "breakdown": ("/breakdown", [*DAYS, ("by", "metadata.page,event_type"), ("measure", "count,avg:metadata.ms"), ("sort", "event_type")]),
-    "breakdown_users": ("/breakdown", [*DAYS, ("by", "metadata.page"), ("measure", "users,p50:metadata.ms")]),
+    "trends_settled": (
+        "/trends",
+        [
+            *DAYS,
+            ("measure", "users"),
+            ("where", "metadata.plan.eq.pro"),
+            ("where", "user_id.set"),
+            ("by", "metadata.page"),
+        ],
+        True,
+    ),
+    "trends_settled_sum": (
+        "/trends",
+        [
+            ("from", "2026-11-01T00:30"),
+            ("to", "2026-11-04"),
+            ("measure", "sum:metadata.n"),
+            ("by", "metadata.page"),
+        ],
+        True,
+    ),
+    "trends_settled_percentile": (
+        "/trends",
+        [*DAYS, ("measure", "p95:metadata.ms"), ("event", "api:call")],
+        True,
+    ),
+    "trends_percentile": (
+        "/trends",
+        [*DAYS, ("measure", "p95:metadata.ms"), ("event", "api:call,*:rpc")],
+    ),
+    "breakdown": (
+        "/breakdown",
+        [
+            *DAYS,
+            ("by", "metadata.page,event_type"),
+            ("measure", "count,avg:metadata.ms"),
+            ("sort", "event_type"),
+        ],
+    ),
+    "breakdown_users": (
+        "/breakdown",
+        [*DAYS, ("by", "metadata.page"), ("measure", "users,p50:metadata.ms")],
+    ),
     "events": ("/events", [*DAYS, *FILTERS]),
     "sessions": ("/sessions", [*DAYS, ("interval", "week")]),
     "lifecycle": ("/lifecycle", [*DAYS, ("event", "a")]),
     "stickiness": ("/stickiness", [*DAYS, ("interval", "week")]),
     "users": ("/users", [*DAYS, ("event", "a")]),
     "schema": ("/schema", [*DAYS]),
-    "funnel": ("/funnel", [*DAYS, ("step", "view"), ("step", "cart:add,*:buy"), ("where", "metadata.plan.eq.pro")]),
-    "funnel_strict_by": ("/funnel", [*DAYS, ("step", "view"), ("step", "*"), ("order", "strict"), ("unit", "session"), ("by", "metadata.plan")]),
+    "funnel": (
+        "/funnel",
+        [*DAYS, ("step", "view"), ("step", "cart:add,*:buy"), ("where", "metadata.plan.eq.pro")],
+    ),
+    "funnel_strict_by": (
+        "/funnel",
+        [
+            *DAYS,
+            ("step", "view"),
+            ("step", "*"),
+            ("order", "strict"),
+            ("unit", "session"),
+            ("by", "metadata.plan"),
+        ],
+    ),
     "lifecycle_rollup": ("/lifecycle", [*DAYS, ("event", "a")], True),
     "breakdown_rollup": ("/breakdown", [*DAYS, ("by", "event_type"), ("measure", "count")], True),
     "retention": ("/retention", [*DAYS, ("start", "signup"), ("return", "*:buy")]),
-    "retention_recurring_after": ("/retention", [*DAYS, ("mode", "recurring"), ("bound", "after"), ("period", "week"), ("periods", "2")]),
+    "retention_recurring_after": (
+        "/retention",
+        [*DAYS, ("mode", "recurring"), ("bound", "after"), ("period", "week"), ("periods", "2")],
+    ),
     "paths": ("/paths", [*DAYS]),
-    "paths_end": ("/paths", [*DAYS, ("by", "metadata.page"), ("end", "cart:buy"), ("unit", "session"), ("depth", "3")]),
+    "paths_end": (
+        "/paths",
+        [*DAYS, ("by", "metadata.page"), ("end", "cart:buy"), ("unit", "session"), ("depth", "3")],
+    ),
 }
 
 
 class Recorder:
-    """A database that is asked for everything and holds nothing but two groups; its rollups cover all or, as before a rebuild, nothing."""
+    """A database that is asked for everything and holds nothing but two groups; its rollups cover
+    all or, as before a rebuild, nothing.
+    """
 
     watermark = NOW
 
@@ -83,7 +179,11 @@ class Recorder:
             return [SimpleNamespace(earliest=None)]
         if "array_agg(rollups.start" in self.sent[-1]:
             return [(24, [498_192], [1])]
-        return [Group("/", 3), Group(None, 1)] if self.sent[-1].startswith("SELECT rows.key, ") and " AS value" in self.sent[-1] else []
+        return (
+            [Group("/", 3), Group(None, 1)]
+            if self.sent[-1].startswith("SELECT rows.key, ") and " AS value" in self.sent[-1]
+            else []
+        )
 
     def look_at_the_time(self) -> None:
         """There is always some left."""
@@ -109,12 +209,20 @@ async def sent(path: str, asked: Sequence[tuple[str, str]], covered: bool = Fals
     """The statements of a question, in order."""
     question = next(question for question in QUESTIONS if question.path == path)
     recorder = Recorder(covered)
-    await question.answer(parameters.read(question.asked, urlencode(asked).encode(), {}, now=NOW, project="default"), cast(Read, recorder))
+    await question.answer(
+        parameters.read(question.asked, urlencode(asked).encode(), {}, now=NOW, project="default"),
+        cast(Read, recorder),
+    )
     return recorder.sent
 
 
 def page(statements: Sequence[str]) -> str:
-    return ";\n\n".join("\n".join(line.rstrip() for line in statement.splitlines()) for statement in statements) + ";\n"
+    return (
+        ";\n\n".join(
+            "\n".join(line.rstrip() for line in statement.splitlines()) for statement in statements
+        )
+        + ";\n"
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -123,15 +231,28 @@ async def test_the_sql_is_that_of_the_golden_file(name: str) -> None:
 
 
 characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-names = st.text(characters, min_size=1, max_size=20).map(lambda text: "".join(f"%{byte:02X}" for byte in text.encode()))
+names = st.text(characters, min_size=1, max_size=20).map(
+    lambda text: "".join(f"%{byte:02X}" for byte in text.encode())
+)
 
 
 @examples(100)
 @given(event=names, key=names, value=names)
 async def test_no_name_or_value_becomes_sql(event: str, key: str, value: str) -> None:
     def asked(event: str, key: str, value: str) -> list[tuple[str, str]]:
-        conditions = [f"metadata.{key}.eq.{value}", f"metadata.k.{key}.contains.{value}", f"user_id.re.{'%41' + key}", f"metadata.{key}.set"]
-        return [*DAYS, ("event", f"{event}:{value}"), ("measure", f"sum:metadata.{key}"), ("by", f"metadata.x.{key}"), *(("where", one) for one in conditions)]
+        conditions = [
+            f"metadata.{key}.eq.{value}",
+            f"metadata.k.{key}.contains.{value}",
+            f"user_id.re.{'%41' + key}",
+            f"metadata.{key}.set",
+        ]
+        return [
+            *DAYS,
+            ("event", f"{event}:{value}"),
+            ("measure", f"sum:metadata.{key}"),
+            ("by", f"metadata.x.{key}"),
+            *(("where", one) for one in conditions),
+        ]
 
     assume(re.search(r"\\[1-9]", unquote(key)) is None)
     plain = await sent("/trends", asked("e", "k", "v"))
@@ -142,9 +263,16 @@ async def test_no_name_or_value_becomes_sql(event: str, key: str, value: str) ->
 @given(event=names, key=names, value=names)
 async def test_no_name_or_value_becomes_sql_about_rollups(event: str, key: str, value: str) -> None:
     def asked(event: str, key: str, value: str) -> list[tuple[str, str]]:
-        return [*DAYS, ("event", f"{event}:{value}"), ("by", f"metadata.{key}"), ("where", f"metadata.{key}.eq.{value}")]
+        return [
+            *DAYS,
+            ("event", f"{event}:{value}"),
+            ("by", f"metadata.{key}"),
+            ("where", f"metadata.{key}.eq.{value}"),
+        ]
 
-    assert await sent("/trends", asked(event, key, value), True) == await sent("/trends", asked("e", "k", "v"), True)
+    assert await sent("/trends", asked(event, key, value), True) == await sent(
+        "/trends", asked("e", "k", "v"), True
+    )
 
 
 async def write() -> None:

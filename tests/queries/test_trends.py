@@ -19,7 +19,9 @@ several = examples(100)
 
 
 def equal(found: Any, expected: Fraction | None) -> bool:
-    """Whole numbers to the last digit, others to what a double holds; small ones are lost in sums of doubles."""
+    """Whole numbers to the last digit, others to what a double holds; small ones are lost in sums
+    of doubles.
+    """
     if expected is None or found is None or (isinstance(found, int) and expected.denominator == 1):
         return bool(found == expected)
     return bool(Fraction(found) == pytest.approx(expected, rel=1e-12, abs=1e-12))
@@ -36,7 +38,9 @@ def assert_line(found: dict[str, Any], expected: dict[str, Any]) -> None:
 def assert_same(answer: dict[str, Any], expected: dict[str, Any], asked: Trend) -> None:
     assert [datetime.fromisoformat(time) for time in answer["times"]] == expected["times"]
     by = written_field(asked.by) if asked.by else None
-    assert [item["key"] for item in answer["series"]] == [{by: key} if by else {} for key, _ in expected["series"]]
+    assert [item["key"] for item in answer["series"]] == [
+        {by: key} if by else {} for key, _ in expected["series"]
+    ]
     for found, (_, line) in zip(answer["series"], expected["series"], strict=True):
         assert_line(found, line)
     assert (answer["other"] is None) == (expected["other"] is None)
@@ -52,7 +56,9 @@ def cases(draw: st.DrawFn) -> tuple[Trend, list[Row]]:
 
 @several
 @given(case=cases())
-async def test_trends_are_what_a_plain_count_says(asker: Asker, case: tuple[Trend, list[Row]]) -> None:
+async def test_trends_are_what_a_plain_count_says(
+    asker: Asker, case: tuple[Trend, list[Row]]
+) -> None:
     asked, rows = case
     await asker.hold(rows)
     answer = (await asker.ask("/trends", *written(asked)))["data"]

@@ -1,4 +1,6 @@
-"""Units: sessions that nobody tells, made of silence; the same whoever asks, however, and in whatever order the events came."""
+"""Units: sessions that nobody tells, made of silence; the same whoever asks, however, and in
+whatever order the events came.
+"""
 
 import random
 from collections.abc import Sequence
@@ -22,7 +24,9 @@ TICK = timedelta(microseconds=1)
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
 
-def silent(*at: timedelta, user: str | None = "ada", session: str = "$none", **metadata: Any) -> list[Row]:
+def silent(
+    *at: timedelta, user: str | None = "ada", session: str = "$none", **metadata: Any
+) -> list[Row]:
     """Events so long after noon that tell no session."""
     return [row((NOON + each).isoformat(), user, session, **metadata) for each in at]
 
@@ -35,13 +39,23 @@ async def sessions(asker: Asker, *parameters: tuple[str, str]) -> int:
     """How many there are, as every question that counts them says."""
     found = (await asker.ask("/sessions", *DAYS, *parameters))["data"]["sessions"]
     trend = (await one(asker, ("measure", "sessions"), *parameters))["total"]
-    table = (await asker.ask("/breakdown", *DAYS, ("by", "metadata.same"), ("measure", "count,sessions"), *parameters))["data"]["rows"]
-    funnel = (await asker.ask("/funnel", *DAYS, ("step", "*"), ("step", "never"), ("unit", "session"), *parameters))["data"]["steps"][0]["n"]
+    table = (
+        await asker.ask(
+            "/breakdown", *DAYS, ("by", "metadata.same"), ("measure", "count,sessions"), *parameters
+        )
+    )["data"]["rows"]
+    funnel = (
+        await asker.ask(
+            "/funnel", *DAYS, ("step", "*"), ("step", "never"), ("unit", "session"), *parameters
+        )
+    )["data"]["steps"][0]["n"]
     assert [trend, sum(row[2] for row in table), funnel] == [found] * 3
     return int(found)
 
 
-async def test_thirty_minutes_of_silence_do_not_end_a_session_and_a_tick_more_does(asker: Asker) -> None:
+async def test_thirty_minutes_of_silence_do_not_end_a_session_and_a_tick_more_does(
+    asker: Asker,
+) -> None:
     await asker.hold(silent(timedelta(0), SILENCE, 2 * SILENCE))
     assert await sessions(asker) == 1
     await asker.hold(silent(timedelta(0), SILENCE, 2 * SILENCE + TICK))
@@ -53,15 +67,26 @@ async def test_silence_is_that_of_one_person(asker: Asker) -> None:
     assert await sessions(asker) == 3
 
 
-async def test_who_is_known_by_a_hash_alone_has_sessions_too_and_nobody_has_those_of_all(asker: Asker) -> None:
-    await asker.hold([*silent(*minutes(0, 20, 60), user=None, session="$3f"), *silent(*minutes(10), user=None, session="$4a")])
+async def test_who_is_known_by_a_hash_alone_has_sessions_too_and_nobody_has_those_of_all(
+    asker: Asker,
+) -> None:
+    await asker.hold(
+        [
+            *silent(*minutes(0, 20, 60), user=None, session="$3f"),
+            *silent(*minutes(10), user=None, session="$4a"),
+        ]
+    )
     assert await sessions(asker) == 3
     await asker.hold(silent(*minutes(0, 20, 40), user=None, session="$nobody"))
     assert await sessions(asker) == 1
 
 
 async def test_a_session_that_is_told_is_what_it_is_and_ends_no_silence(asker: Asker) -> None:
-    told = [row("2026-11-02T12:00", "ada", "s"), row("2026-11-02T12:20", "ada", "s"), row("2026-11-03T23:00", "ada", "s")]
+    told = [
+        row("2026-11-02T12:00", "ada", "s"),
+        row("2026-11-02T12:20", "ada", "s"),
+        row("2026-11-03T23:00", "ada", "s"),
+    ]
     await asker.hold([*told, *silent(*minutes(0, 40))])
     assert await sessions(asker) == 3
 
@@ -80,23 +105,49 @@ async def test_filters_come_first_and_silence_is_between_what_is_left(asker: Ask
 
 
 async def test_what_a_funnel_does_not_step_on_is_no_silence(asker: Asker) -> None:
-    moves = [*silent(*minutes(0), event="a:x"), *silent(*minutes(20), event="b:x"), *silent(*minutes(40), event="c:x")]
+    moves = [
+        *silent(*minutes(0), event="a:x"),
+        *silent(*minutes(20), event="b:x"),
+        *silent(*minutes(40), event="c:x"),
+    ]
     await asker.hold(moves)
-    steps = (await asker.ask("/funnel", *DAYS, ("step", "a"), ("step", "c"), ("unit", "session")))["data"]["steps"]
+    steps = (await asker.ask("/funnel", *DAYS, ("step", "a"), ("step", "c"), ("unit", "session")))[
+        "data"
+    ]["steps"]
     assert [step["n"] for step in steps] == [1, 1]
     asked = [*DAYS, ("by", "metadata.k"), ("unit", "session"), ("start", "a")]
-    await asker.hold([replace(move, metadata={"k": move.event_type} if move.event_type != "b" else {}) for move in moves])
-    assert (await asker.ask("/paths", *asked))["data"]["links"] == [{"step": 1, "from": "a", "to": "c", "n": 1}]
+    await asker.hold(
+        [
+            replace(move, metadata={"k": move.event_type} if move.event_type != "b" else {})
+            for move in moves
+        ]
+    )
+    assert (await asker.ask("/paths", *asked))["data"]["links"] == [
+        {"step": 1, "from": "a", "to": "c", "n": 1}
+    ]
 
 
 async def test_one_that_began_before_the_range_is_in_it_what_is_left_of_it(asker: Asker) -> None:
-    await asker.hold([row("2026-11-01T23:50", "ada", "$none"), row("2026-11-02T00:10", "ada", "$none"), row("2026-11-02T00:30", "ada", "$none")])
+    await asker.hold(
+        [
+            row("2026-11-01T23:50", "ada", "$none"),
+            row("2026-11-02T00:10", "ada", "$none"),
+            row("2026-11-02T00:30", "ada", "$none"),
+        ]
+    )
     found = (await asker.ask("/sessions", *DAYS))["data"]
-    assert (found["sessions"], found["bounce_rate"], found["avg_s"], found["series"]["sessions"]) == (1, 0, 1200, [1, 0, 0])
+    assert (
+        found["sessions"],
+        found["bounce_rate"],
+        found["avg_s"],
+        found["series"]["sessions"],
+    ) == (1, 0, 1200, [1, 0, 0])
 
 
 async def test_a_session_counts_in_every_bucket_that_it_is_in_and_once_in_all(asker: Asker) -> None:
-    await asker.hold([row("2026-11-02T23:50", "ada", "$none"), row("2026-11-03T00:10", "ada", "$none")])
+    await asker.hold(
+        [row("2026-11-02T23:50", "ada", "$none"), row("2026-11-03T00:10", "ada", "$none")]
+    )
     item = await one(asker, ("measure", "sessions"))
     assert (item["values"], item["total"]) == ([1, 1, 0], 1)
     assert (await one(asker, ("measure", "sessions"), ("rolling", "2")))["values"] == [1, 1, 1]
@@ -105,7 +156,13 @@ async def test_a_session_counts_in_every_bucket_that_it_is_in_and_once_in_all(as
 async def test_no_name_or_id_is_taken_for_a_session_that_was_made(asker: Asker) -> None:
     """Whatever anybody calls themselves: what a session made goes by is longer than an id may be."""
     made = "2026-11-02 12:00:00+00"
-    await asker.hold([*silent(*minutes(0)), row("2026-11-02T12:00", "ada", f"{made:<60}ada"), row("2026-11-02T12:00", "ben", made)])
+    await asker.hold(
+        [
+            *silent(*minutes(0)),
+            row("2026-11-02T12:00", "ada", f"{made:<60}ada"),
+            row("2026-11-02T12:00", "ben", made),
+        ]
+    )
     assert await sessions(asker) == 3
 
 
@@ -117,16 +174,26 @@ async def test_the_same_name_in_another_project_is_somebody_else(asker: Asker) -
 
 @st.composite
 def crowds(draw: st.DrawFn) -> list[Row]:
-    """Events of a few people, many of them exactly half an hour apart or at one instant; some tell a session."""
-    at = st.integers(0, 6).map(lambda step: step * SILENCE) | st.integers(0, 6).map(lambda step: step * (SILENCE + TICK))
-    who = st.sampled_from([("ada", "$none"), ("ben", "$none"), (None, "$3f"), ("ada", "s"), (None, "ada")])
+    """Events of a few people, many of them exactly half an hour apart or at one instant; some tell
+    a session.
+    """
+    at = st.integers(0, 6).map(lambda step: step * SILENCE) | st.integers(0, 6).map(
+        lambda step: step * (SILENCE + TICK)
+    )
+    who = st.sampled_from(
+        [("ada", "$none"), ("ben", "$none"), (None, "$3f"), ("ada", "s"), (None, "ada")]
+    )
     events = draw(st.lists(st.tuples(at, who), min_size=1, max_size=25))
-    return [one for each, (user, session) in events for one in silent(each, user=user, session=session)]
+    return [
+        one for each, (user, session) in events for one in silent(each, user=user, session=session)
+    ]
 
 
 @examples(25)
 @given(crowd=crowds(), seed=st.integers(0, 99))
-async def test_every_question_counts_the_same_sessions_in_whatever_order_rows_lie(asker: Asker, crowd: list[Row], seed: int) -> None:
+async def test_every_question_counts_the_same_sessions_in_whatever_order_rows_lie(
+    asker: Asker, crowd: list[Row], seed: int
+) -> None:
     await asker.hold(crowd)
     answers = await sessions(asker), await everything(asker)
     random.Random(seed).shuffle(crowd)
@@ -136,7 +203,9 @@ async def test_every_question_counts_the_same_sessions_in_whatever_order_rows_li
     assert sum(user["sessions"] for user in answers[1]["/users"]["rows"]) == answers[0]
 
 
-PANEL = build.SESSIONS.replace("$project", "default").replace("$__timeFilter(timestamp)", "timestamp between '2026-11-02' and '2026-11-05'")
+PANEL = build.SESSIONS.replace("$project", "default").replace(
+    "$__timeFilter(timestamp)", "timestamp between '2026-11-02' and '2026-11-05'"
+)
 """What the dashboard asks the database."""
 
 QUESTIONS: dict[str, Sequence[tuple[str, str]]] = {
@@ -149,11 +218,18 @@ QUESTIONS: dict[str, Sequence[tuple[str, str]]] = {
 
 
 async def everything(asker: Asker) -> dict[str, Any]:
-    return {path: (await asker.ask(path, *DAYS, *parameters))["data"] for path, parameters in QUESTIONS.items()}
+    return {
+        path: (await asker.ask(path, *DAYS, *parameters))["data"]
+        for path, parameters in QUESTIONS.items()
+    }
 
 
 async def test_a_hypertable_has_the_same_sessions(asker: Asker, timescale_url: str) -> None:
-    crowd = [*silent(*minutes(0, 30, 61, 20 * 60)), *silent(*minutes(5, 34, 70), user=None, session="$3f"), row("2026-11-02T12:00", "ada", "s")]
+    crowd = [
+        *silent(*minutes(0, 30, 61, 20 * 60)),
+        *silent(*minutes(5, 34, 70), user=None, session="$3f"),
+        row("2026-11-02T12:00", "ada", "s"),
+    ]
     await asker.hold(crowd)
     writer = await asyncpg.connect(timescale_url)
     await Asker(writer, asker.engine).add(crowd)

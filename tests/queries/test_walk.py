@@ -1,4 +1,6 @@
-"""Lists that a filter leaves little of: against the oracle while events come, and what of the range is looked at."""
+"""Lists that a filter leaves little of: against the oracle while events come, and what of the range
+is looked at.
+"""
 
 import random
 from collections.abc import Iterator
@@ -49,12 +51,20 @@ async def pages(asker: Asker, parameters: Parameters, limit: int) -> list[UUID]:
 def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool, int, float]:
     asked = replace(draw(questions()), by=None, compare=False, rolling=1)
     rows = draw(batches(draw(streams(asked, draw(few_or_many)))))
-    return asked, rows, draw(st.booleans()), draw(st.integers(1, 5)), draw(st.sampled_from([0.25, float("inf")]))
+    return (
+        asked,
+        rows,
+        draw(st.booleans()),
+        draw(st.integers(1, 5)),
+        draw(st.sampled_from([0.25, float("inf")])),
+    )
 
 
 @examples(100)
 @given(case=cases())
-async def test_pages_hold_every_row_once_newest_first_whatever_is_known_of_days(storer: Storer, case: tuple[Trend, Batches, bool, int, float]) -> None:
+async def test_pages_hold_every_row_once_newest_first_whatever_is_known_of_days(
+    storer: Storer, case: tuple[Trend, Batches, bool, int, float]
+) -> None:
     asked, batches, tended, limit, most = case
     await storer.empty()
     with patch.object(pieces, "MAX_RAW", most):
@@ -66,7 +76,10 @@ async def test_pages_hold_every_row_once_newest_first_whatever_is_known_of_days(
         if tended:
             await storer.tend()
         expected = oracle.events(rows_of(batches), asked.start, asked.end, asked.pairs, asked.where)
-        assert [await pages(storer, written_filters(asked), limit) for _ in range(2)] == [expected, expected]
+        assert [await pages(storer, written_filters(asked), limit) for _ in range(2)] == [
+            expected,
+            expected,
+        ]
 
 
 # what is looked at
@@ -85,7 +98,9 @@ async def filled(storer: Storer) -> Storer:
     await storer.empty()
     days = [datetime(2026, 7, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in range(106)]
     rare = [row(f"2026-09-03T0{hour}:00", "u1", n=100) for hour in (1, 2)]
-    await storer.write([*(row(day.isoformat(), f"u{day.day % 3}", n=day.day) for day in days), *rare])
+    await storer.write(
+        [*(row(day.isoformat(), f"u{day.day % 3}", n=day.day) for day in days), *rare]
+    )
     await storer.store.compact()
     return storer
 
@@ -112,15 +127,23 @@ def timed() -> Iterator[Mock]:
 
 
 def ranges(looked: Mock) -> list[tuple[str, str]]:
-    return [(f"{start:%m-%dT%H}", f"{end:%m-%dT%H}") for start, end in (call.args[1] for call in looked.call_args_list)]
+    return [
+        (f"{start:%m-%dT%H}", f"{end:%m-%dT%H}")
+        for start, end in (call.args[1] for call in looked.call_args_list)
+    ]
 
 
 async def ids(asker: Asker, parameters: Parameters) -> list[int]:
     """How many were found of each day."""
-    return [datetime.fromisoformat(shown["timestamp"]).day for shown in (await asker.ask("/events", *parameters))["data"]["rows"]]
+    return [
+        datetime.fromisoformat(shown["timestamp"]).day
+        for shown in (await asker.ask("/events", *parameters))["data"]["rows"]
+    ]
 
 
-async def test_days_without_rows_are_passed_by_and_counted_once(filled: Storer, looked: Mock, counted: Mock, timed: Mock) -> None:
+async def test_days_without_rows_are_passed_by_and_counted_once(
+    filled: Storer, looked: Mock, counted: Mock, timed: Mock
+) -> None:
     assert await ids(filled, RARE) == [3, 3]
     calls = counted.call_count
     assert ranges(looked) == [("10-14T00", "10-14T18"), ("09-03T00", "09-04T00")]
@@ -134,17 +157,26 @@ async def test_where_there_are_few_rows_only_these_are_read(filled: Storer, look
     for _ in range(2):
         await ids(filled, RARE)
     instants = [datetime(2026, 9, 3, hour, tzinfo=UTC) for hour in (1, 2)]
-    assert [call.args[3] and sorted(call.args[3]) for call in looked.call_args_list] == [None, instants, None, instants]
+    assert [call.args[3] and sorted(call.args[3]) for call in looked.call_args_list] == [
+        None,
+        instants,
+        None,
+        instants,
+    ]
 
 
 async def test_instants_that_are_no_doubles_are_read_as_they_are(filled: Storer) -> None:
     rows = [row(f"2300-01-05T12:00:00.{at:06}", n=100) for at in range(1, 9)]
     await filled.write(rows)
     await filled.store.compact()
-    assert await pages(filled, [("from", "2300-01-01"), ("to", "2300-01-20"), RARE[2]], 20) == [row.id for row in reversed(rows)]
+    assert await pages(filled, [("from", "2300-01-01"), ("to", "2300-01-20"), RARE[2]], 20) == [
+        row.id for row in reversed(rows)
+    ]
 
 
-async def test_days_with_rows_that_follow_each_other_are_read_at_once(filled: Storer, looked: Mock, timed: Mock) -> None:
+async def test_days_with_rows_that_follow_each_other_are_read_at_once(
+    filled: Storer, looked: Mock, timed: Mock
+) -> None:
     await filled.write([row("2026-09-04T01:00", n=100), row("2026-09-06T01:00", n=100)])
     await filled.store.compact()
     assert await ids(filled, RARE) == [6, 4, 3, 3]
@@ -152,20 +184,30 @@ async def test_days_with_rows_that_follow_each_other_are_read_at_once(filled: St
     assert [len(call.args[1]) for call in timed.call_args_list] == [1, 2]
 
 
-async def test_a_page_that_is_found_in_the_newest_hours_needs_nothing_else(filled: Storer, looked: Mock) -> None:
+async def test_a_page_that_is_found_in_the_newest_hours_needs_nothing_else(
+    filled: Storer, looked: Mock
+) -> None:
     await filled.write([row("2026-10-14T13:00", n=1)])
     with patch.object(Rollup, "buckets", side_effect=AssertionError):
         assert await ids(filled, [*RANGE, ("where", "metadata.n.gte.1"), ("limit", "1")]) == [14]
     assert ranges(looked) == [("10-14T00", "10-14T18")]
 
 
-async def test_a_list_without_filters_is_one_statement(filled: Storer, looked: Mock, counted: Mock) -> None:
+async def test_a_list_without_filters_is_one_statement(
+    filled: Storer, looked: Mock, counted: Mock
+) -> None:
     assert len(await ids(filled, [*RANGE, ("limit", "1000")])) == 108
     assert ranges(looked) == [("07-01T00", "10-14T18")]
 
 
-async def test_nothing_older_is_looked_at_once_a_page_is_full(filled: Storer, looked: Mock, counted: Mock) -> None:
-    assert await ids(filled, [*RANGE, ("where", "metadata.n.gte.8"), ("limit", "3")]) == [14, 13, 12]
+async def test_nothing_older_is_looked_at_once_a_page_is_full(
+    filled: Storer, looked: Mock, counted: Mock
+) -> None:
+    assert await ids(filled, [*RANGE, ("where", "metadata.n.gte.8"), ("limit", "3")]) == [
+        14,
+        13,
+        12,
+    ]
     assert ranges(looked)[1:] == [("10-11T00", "10-14T00")]
     assert looked.call_args.args[2:] == (3, None)
     days = [unit.starts.start for call in counted.call_args_list for unit in call.args[1]]
@@ -180,7 +222,9 @@ async def test_what_trends_have_counted_is_known_to_a_list(filled: Storer, count
     assert counted.call_count == calls
 
 
-async def test_what_rollups_know_needs_no_raw_rows(filled: Storer, looked: Mock, counted: Mock) -> None:
+async def test_what_rollups_know_needs_no_raw_rows(
+    filled: Storer, looked: Mock, counted: Mock
+) -> None:
     assert await ids(filled, [*RANGE, ("event", "nothing:of-this")]) == []
     assert len(looked.call_args_list) == 1
     assert not counted.called
@@ -223,17 +267,29 @@ async def test_a_list_is_looked_for_without_rollups_too(filled: Storer) -> None:
 async def test_a_hypertable_lists_the_same(timescale_url: str, asker: Asker) -> None:
     now = datetime.now(UTC)
     dice = random.Random(1)
-    rows: list[Row] = [row((now - timedelta(hours=dice.randrange(400))).isoformat(), n=dice.randrange(9)) for _ in range(200)]
-    store = await PostgresStore.open(Settings(database_url=timescale_url, rollup_dimensions=DIMENSIONS))
+    rows: list[Row] = [
+        row((now - timedelta(hours=dice.randrange(400))).isoformat(), n=dice.randrange(9))
+        for _ in range(200)
+    ]
+    store = await PostgresStore.open(
+        Settings(database_url=timescale_url, rollup_dimensions=DIMENSIONS)
+    )
     await store.write([Job("1.200", [event(one) for one in rows])])
     await store.compact()
     await store.close()
     engine = open_engine(Settings(database_url=timescale_url))
     condition = oracle.Condition(("metadata", "n"), "gte", ("7",))
     start = now - timedelta(hours=300)
-    parameters = [("from", start.isoformat()), ("to", now.isoformat()), ("where", "metadata.n.gte.7")]
+    parameters = [
+        ("from", start.isoformat()),
+        ("to", now.isoformat()),
+        ("where", "metadata.n.gte.7"),
+    ]
     expected = oracle.events(rows, start, now, ((None, None),), (condition,))
-    assert [await pages(Asker(asker.connection, engine), parameters, 7) for _ in range(2)] == [expected, expected]
+    assert [await pages(Asker(asker.connection, engine), parameters, 7) for _ in range(2)] == [
+        expected,
+        expected,
+    ]
     await engine.dispose()
 
 

@@ -19,9 +19,22 @@ from analytics.settings import Settings
 PATIENCE_SECONDS = 30.0
 
 
-def event(metadata: bytes = b"{}", project: str = "default", event_id: uuid.UUID | None = None) -> Event:
+def event(
+    metadata: bytes = b"{}", project: str = "default", event_id: uuid.UUID | None = None
+) -> Event:
     now = datetime.now(UTC)
-    return Event(project, event_id or uuid.uuid4(), "session", None, "engagement", "click", metadata, now, now, named=True)
+    return Event(
+        project,
+        event_id or uuid.uuid4(),
+        "session",
+        None,
+        "engagement",
+        "click",
+        metadata,
+        now,
+        now,
+        named=True,
+    )
 
 
 def events(count: int) -> list[Event]:
@@ -33,7 +46,9 @@ def config(url: str, **changes: Any) -> Settings:
 
 
 class Ledger:
-    """A store that is a dict: a repeated event is a duplicate, and a job that comes again gets its recorded outcome."""
+    """A store that is a dict: a repeated event is a duplicate, and a job that comes again gets its
+    recorded outcome.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[uuid.UUID, Event] = {}
@@ -73,11 +88,15 @@ async def client(settings: Settings, **options: Any) -> AsyncIterator[Redis]:
 
 
 @contextlib.asynccontextmanager
-async def working(settings: Settings, ledger: Ledger, crons: Sequence[Cron] = ()) -> AsyncIterator[asyncio.Task[None]]:
+async def working(
+    settings: Settings, ledger: Ledger, crons: Sequence[Cron] = ()
+) -> AsyncIterator[asyncio.Task[None]]:
     """A worker that runs until the block ends, and must then end well."""
     async with client(settings) as redis:
         stop = asyncio.Event()
-        task = asyncio.create_task(Worker(redis, settings, store=ledger.store, bury=ledger.bury, crons=crons).run(stop))
+        task = asyncio.create_task(
+            Worker(redis, settings, store=ledger.store, bury=ledger.bury, crons=crons).run(stop)
+        )
         try:
             yield task
         finally:

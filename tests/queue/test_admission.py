@@ -1,4 +1,6 @@
-"""Admission: a queue that would fill Redis up refuses in time, says why, and takes events again once it has drained."""
+"""Admission: a queue that would fill Redis up refuses in time, says why, and takes events again
+once it has drained.
+"""
 
 import asyncio
 import logging
@@ -28,7 +30,9 @@ def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def own(server_folder: Path) -> AsyncIterator[Valkey]:
     """A Valkey whose configuration the test may change."""
-    with servers.valkey(server_folder / f"admission-{uuid.uuid4().hex[:8]}", maxmemory="20mb") as server:
+    with servers.valkey(
+        server_folder / f"admission-{uuid.uuid4().hex[:8]}", maxmemory="20mb"
+    ) as server:
         yield server
 
 
@@ -54,7 +58,9 @@ async def taken(queue: Queue) -> None:
 
 @pytest.fixture
 def admitting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """All that the metric ever said: at the limit an append may be refused by the script itself, and the next look still find room for a smaller one."""
+    """All that the metric ever said: at the limit an append may be refused by the script itself,
+    and the next look still find room for a smaller one.
+    """
     said: list[int] = []
     set_ = metrics.queue_admitting.set
 
@@ -66,11 +72,17 @@ def admitting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return said
 
 
-async def test_the_queue_refuses_below_maxmemory_and_drains(own: Valkey, ledger: Ledger, admitting: list[int]) -> None:
+async def test_the_queue_refuses_below_maxmemory_and_drains(
+    own: Valkey, ledger: Ledger, admitting: list[int]
+) -> None:
     settings = config(own.url)
     async with client(settings) as redis, Queue(redis, settings) as queue:
         refused = await refusal(queue)
-        assert (refused.code, "maxmemory" in refused.message, refused.retry_after >= 1) == ("queue_full", True, True)
+        assert (refused.code, "maxmemory" in refused.message, refused.retry_after >= 1) == (
+            "queue_full",
+            True,
+            True,
+        )
         memory = await redis.info("memory")
         assert memory["used_memory"] < memory["maxmemory"]
         assert 0 in admitting[admitting.index(1) :]
@@ -81,7 +93,9 @@ async def test_the_queue_refuses_below_maxmemory_and_drains(own: Valkey, ledger:
         assert (await queue.books()).balanced
 
 
-async def test_a_burst_between_two_looks_leaves_room_for_those_who_drain(own: Valkey, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_burst_between_two_looks_leaves_room_for_those_who_drain(
+    own: Valkey, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A claim needs memory: a Redis that collectors fill to the brim would never be drained."""
     monkeypatch.setattr(admission, "POLL_SECONDS", 60)
     settings = config(own.url)
@@ -94,7 +108,9 @@ async def test_a_burst_between_two_looks_leaves_room_for_those_who_drain(own: Va
         assert (await queue.books()).balanced
 
 
-async def test_a_redis_that_is_full_all_the_same_answers_unavailable_and_keeps_nothing(own: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_redis_that_is_full_all_the_same_answers_unavailable_and_keeps_nothing(
+    own: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(admission, "POLL_SECONDS", 60)
     settings = config(own.url)
     async with client(settings) as redis, Queue(redis, settings) as queue:
@@ -120,7 +136,9 @@ async def test_a_worker_survives_a_full_redis(own: Valkey, ledger: Ledger, hasty
         assert (await queue.books()).stored == 5
 
 
-async def test_the_queue_refuses_over_its_cap_of_events(redis: Redis, redis_url: str, ledger: Ledger) -> None:
+async def test_the_queue_refuses_over_its_cap_of_events(
+    redis: Redis, redis_url: str, ledger: Ledger
+) -> None:
     settings = config(redis_url, max_queued_events=100)
     async with Queue(redis, settings) as queue:
         refused = await refusal(queue)
@@ -130,19 +148,25 @@ async def test_the_queue_refuses_over_its_cap_of_events(redis: Redis, redis_url:
         await taken(queue)
 
 
-async def test_a_full_queue_refuses_the_very_first_append(redis: Redis, redis_url: str, queue: Queue) -> None:
+async def test_a_full_queue_refuses_the_very_first_append(
+    redis: Redis, redis_url: str, queue: Queue
+) -> None:
     await queue.append(events(10))
     async with Queue(redis, config(redis_url, max_queued_events=10)) as full:
         with pytest.raises(Unavailable):
             await full.append(events(1))
 
 
-@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-random", "volatile-lfu"])
+@pytest.mark.parametrize(
+    "policy", ["allkeys-lru", "volatile-ttl", "allkeys-random", "volatile-lfu"]
+)
 async def test_an_evicting_redis_is_refused_at_the_start(own: Valkey, policy: str) -> None:
     settings = config(own.url)
     async with client(settings) as redis:
         await redis.config_set("maxmemory-policy", policy)
-        with pytest.raises(ConfigurationError, match=f"{policy}.*CONFIG SET maxmemory-policy noeviction"):
+        with pytest.raises(
+            ConfigurationError, match=f"{policy}.*CONFIG SET maxmemory-policy noeviction"
+        ):
             async with Queue(redis, settings):
                 pass
         with pytest.raises(ConfigurationError):
@@ -159,7 +183,13 @@ async def test_a_redis_that_begins_to_evict_is_refused_from_then_on(own: Valkey)
         await taken(queue)
 
 
-@pytest.mark.parametrize(("name", "value", "words"), [("appendonly", "no", "append-only file is off"), ("appendfsync", "everysec", "appendfsync is everysec")])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("appendonly", "no", "append-only file is off"),
+        ("appendfsync", "everysec", "appendfsync is everysec"),
+    ],
+)
 async def test_a_redis_that_may_forget_is_warned_of_once_and_in_the_health(
     own: Valkey, caplog: pytest.LogCaptureFixture, name: str, value: str, words: str
 ) -> None:
@@ -179,7 +209,9 @@ async def test_a_durable_redis_is_ok(queue: Queue) -> None:
     assert await queue.check() == "ok"
 
 
-async def test_a_redis_that_forbids_info_and_config_is_warned_of_but_used(queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_redis_that_forbids_info_and_config_is_warned_of_but_used(
+    queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def forbidden(*_: Any, **__: Any) -> None:
         raise NoPermissionError("this user has no permissions to run the 'info' command")
 

@@ -13,7 +13,9 @@ from analytics.queue import Queue, keys
 from tests.queue.kit import Ledger, config, drained, enqueue_body, event, working
 
 
-async def test_the_books_balance_at_any_moment_and_agree_with_a_dict(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, hasty: None) -> None:
+async def test_the_books_balance_at_any_moment_and_agree_with_a_dict(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, hasty: None
+) -> None:
     dice = random.Random(42)
     pool = [uuid.UUID(int=dice.getrandbits(128)) for _ in range(300)]
     sent: list[Event] = []

@@ -19,7 +19,10 @@ from tests.queue.kit import client, config, event, events, eventually
 
 async def queued(redis: Redis) -> list[list[Event]]:
     """The events of each job, in the queue's order."""
-    return [body.read(await redis.get(keys.JOB + job_id.decode()) or b"")["a"][0].events for job_id in await redis.zrange(keys.PENDING, 0, -1)]
+    return [
+        body.read(await redis.get(keys.JOB + job_id.decode()) or b"")["a"][0].events
+        for job_id in await redis.zrange(keys.PENDING, 0, -1)
+    ]
 
 
 async def test_an_append_is_in_the_queue_when_it_returns(queue: Queue, redis: Redis) -> None:
@@ -42,13 +45,17 @@ async def test_an_append_of_nothing_is_no_job(queue: Queue) -> None:
     assert (await queue.depth()).jobs == 0
 
 
-async def test_a_job_holds_no_more_events_than_its_bound(queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_holds_no_more_events_than_its_bound(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commit, "MAX_EVENTS", 10)
     await asyncio.gather(*(queue.append(events(4)) for _ in range(6)))
     assert [len(job) for job in await queued(redis)] == [8, 8, 8]
 
 
-async def test_a_request_larger_than_a_job_becomes_several_in_one_step(queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_larger_than_a_job_becomes_several_in_one_step(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commit, "MAX_EVENTS", 10)
     calls: list[Any] = []
     run = keys.ENQUEUE.run
@@ -66,7 +73,9 @@ async def test_a_request_larger_than_a_job_becomes_several_in_one_step(queue: Qu
     assert {one.id for job in jobs for one in job} == {one.id for one in sent}
 
 
-async def test_a_job_holds_no_more_bytes_than_its_bound(queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_holds_no_more_bytes_than_its_bound(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commit, "MAX_BYTES", 10_000)
     large = [event(b'{"k": "%s"}' % (b"x" * 4000)) for _ in range(8)]
     await asyncio.gather(queue.append(large[:4]), queue.append(large[4:6]), queue.append(large[6:]))
@@ -74,7 +83,9 @@ async def test_a_job_holds_no_more_bytes_than_its_bound(queue: Queue, redis: Red
     assert (await queue.books()).queued == 8
 
 
-async def test_a_cancelled_append_disturbs_no_other_and_is_left_out_if_it_can_be(queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_append_disturbs_no_other_and_is_left_out_if_it_can_be(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, under_way, gate = keys.ENQUEUE.run, asyncio.Event(), asyncio.Event()
 
     async def gated(*arguments: Any) -> Any:
@@ -96,16 +107,22 @@ async def test_a_cancelled_append_disturbs_no_other_and_is_left_out_if_it_can_be
     assert sum(map(len, await queued(redis))) == 2 + 15
 
 
-async def test_more_than_may_wait_is_refused_at_once(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_than_may_wait_is_refused_at_once(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commit, "MAX_WAITING_EVENTS", 100)
-    verdicts = await asyncio.gather(*(queue.append(events(40)) for _ in range(10)), return_exceptions=True)
+    verdicts = await asyncio.gather(
+        *(queue.append(events(40)) for _ in range(10)), return_exceptions=True
+    )
     refused = [verdict for verdict in verdicts if verdict is not None]
     assert len(refused) == 8
     assert {getattr(verdict, "code", None) for verdict in refused} == {"queue_slow"}
     assert (await queue.books()).accepted == 80
 
 
-async def test_closing_flushes_what_waits_and_then_refuses(redis: Redis, settings: Settings) -> None:
+async def test_closing_flushes_what_waits_and_then_refuses(
+    redis: Redis, settings: Settings
+) -> None:
     queue = Queue(redis, settings)
     async with queue:
         appends = [asyncio.create_task(queue.append(events(1))) for _ in range(100)]
@@ -117,7 +134,9 @@ async def test_closing_flushes_what_waits_and_then_refuses(redis: Redis, setting
     assert refusal.value.code == "queue_closed"
 
 
-async def test_closing_is_bounded_and_tells_who_waits(redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_is_bounded_and_tells_who_waits(
+    redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commit, "CLOSE_SECONDS", 0.1)
 
     async def never(*_: Any) -> None:
@@ -133,7 +152,9 @@ async def test_closing_is_bounded_and_tells_who_waits(redis: Redis, settings: Se
     assert [type(verdict) for verdict in verdicts] == [Unavailable, Unavailable]
 
 
-async def test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(commit, "pack", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -149,7 +170,9 @@ async def test_the_same_job_enqueued_again_changes_nothing(queue: Queue, redis: 
     assert (await queue.depth()).jobs == 1
 
 
-async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event(server_folder: Path) -> None:
+async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event(
+    server_folder: Path,
+) -> None:
     acknowledged: list[Event] = []
     failed = 0
     with servers.valkey(server_folder / "restarted") as server:
@@ -187,7 +210,9 @@ async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event
     assert books.queued == len(kept)
 
 
-async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers(server_folder: Path) -> None:
+async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers(
+    server_folder: Path,
+) -> None:
     with servers.valkey(server_folder / "frozen") as server:
         settings = config(server.url)
         async with client(settings, timeout=0.3) as redis, Queue(redis, settings) as queue:
@@ -198,7 +223,9 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recove
                     with pytest.raises(Unavailable) as failure:
                         await queue.append(events(1))
                 assert failure.value.code == "queue_unreachable"
-                await asyncio.sleep(2)  # the watcher has looked by now: who comes later does not even wait
+                await asyncio.sleep(
+                    2
+                )  # the watcher has looked by now: who comes later does not even wait
                 async with asyncio.timeout(0.2):
                     with pytest.raises(Unavailable):
                         await queue.append(events(1))
@@ -214,7 +241,9 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recove
             assert (await queue.books()).balanced
 
 
-async def test_a_failed_append_says_nothing_about_where_redis_is(redis: Redis, settings: Settings) -> None:
+async def test_a_failed_append_says_nothing_about_where_redis_is(
+    redis: Redis, settings: Settings
+) -> None:
     nowhere = config("redis://:secret@127.0.0.1:1/0")
     async with client(nowhere) as lost, Queue(lost, nowhere) as queue:
         with pytest.raises(Unavailable) as refusal:

@@ -19,13 +19,19 @@ from tests.queue.kit import enqueue, events
 
 
 def test_the_names_of_arqs_keys_are_arqs() -> None:
-    assert (constants.job_key_prefix, constants.retry_key_prefix, constants.in_progress_key_prefix) == (keys.JOB, keys.RETRY, keys.IN_PROGRESS)
+    assert (
+        constants.job_key_prefix,
+        constants.retry_key_prefix,
+        constants.in_progress_key_prefix,
+    ) == (keys.JOB, keys.RETRY, keys.IN_PROGRESS)
 
 
 def test_arq_reads_a_body_with_and_without_our_deserializer() -> None:
     sent = events(2)
     raw = body.write(pack(sent), [7, 8])
-    name, (packed, numbers), keywords, tries, _ = deserialize_job_raw(raw, deserializer=msgspec.msgpack.decode)
+    name, (packed, numbers), keywords, tries, _ = deserialize_job_raw(
+        raw, deserializer=msgspec.msgpack.decode
+    )
     assert (name, unpack(packed), numbers, keywords) == ("store", sent, [7, 8], {})
     assert not tries
     _, (payload,), _, _, _ = deserialize_job_raw(raw, deserializer=body.read)
@@ -33,7 +39,9 @@ def test_arq_reads_a_body_with_and_without_our_deserializer() -> None:
 
 
 def test_a_payload_is_short_when_arq_takes_its_repr() -> None:
-    """arq builds the repr of every argument whole before it truncates it, even when nothing is logged."""
+    """arq builds the repr of every argument whole before it truncates it, even when nothing is
+    logged.
+    """
     payload = body.Payload(events(5000))
     assert args_to_string([payload], {}) == repr(payload) == "<5000 events>"
 
@@ -69,7 +77,13 @@ async def test_a_body_never_expires(redis: Redis) -> None:
 
 def test_a_job_id_tells_its_events_and_a_foreign_one_none() -> None:
     assert keys.count(keys.job_id(4711)) == 4711
-    assert [keys.count(foreign) for foreign in ("", "abc", "abc.", "abc.-3", "12")] == [0, 0, 0, 0, 12]
+    assert [keys.count(foreign) for foreign in ("", "abc", "abc.", "abc.-3", "12")] == [
+        0,
+        0,
+        0,
+        0,
+        12,
+    ]
 
 
 def test_job_ids_sort_by_time_and_never_repeat() -> None:
@@ -80,5 +94,9 @@ def test_job_ids_sort_by_time_and_never_repeat() -> None:
 
 def test_one_file_knows_arq() -> None:
     package = Path(__file__).parents[2] / "analytics"
-    knowing = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if re.search(r"^\s*(from|import) arq\b", path.read_text(), re.MULTILINE)}
+    knowing = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"^\s*(from|import) arq\b", path.read_text(), re.MULTILINE)
+    }
     assert knowing == {"queue/worker.py"}

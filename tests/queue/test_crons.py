@@ -13,7 +13,9 @@ from analytics.settings import Settings
 from tests.queue.kit import Ledger, eventually, working
 
 
-async def test_a_cron_runs_at_once_and_then_every_period(settings: Settings, ledger: Ledger) -> None:
+async def test_a_cron_runs_at_once_and_then_every_period(
+    settings: Settings, ledger: Ledger
+) -> None:
     runs: list[float] = []
 
     async def note() -> None:
@@ -39,7 +41,9 @@ async def test_a_cron_runs_in_one_of_many_workers(settings: Settings, ledger: Le
     assert runs == 1
 
 
-async def test_a_cron_outlives_its_failures(settings: Settings, ledger: Ledger, redis: Redis) -> None:
+async def test_a_cron_outlives_its_failures(
+    settings: Settings, ledger: Ledger, redis: Redis
+) -> None:
     runs = 0
 
     async def fail() -> None:
@@ -57,7 +61,9 @@ async def test_a_cron_outlives_its_failures(settings: Settings, ledger: Ledger, 
         await eventually(lambda: runs > 4)
 
 
-async def test_a_cron_whose_processor_died_runs_elsewhere_when_its_period_is_over(settings: Settings, ledger: Ledger, redis: Redis) -> None:
+async def test_a_cron_whose_processor_died_runs_elsewhere_when_its_period_is_over(
+    settings: Settings, ledger: Ledger, redis: Redis
+) -> None:
     ran = asyncio.Event()
 
     async def note() -> None:

@@ -19,7 +19,9 @@ def sizes(ledger: Ledger) -> list[int]:
     return [sum(len(job.events) for job in jobs) for jobs in ledger.calls]
 
 
-async def test_waiting_jobs_share_transactions_of_at_least_the_batch_size(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger) -> None:
+async def test_waiting_jobs_share_transactions_of_at_least_the_batch_size(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger
+) -> None:
     for _ in range(60):
         await enqueue(redis, events(10))
     async with working(config(redis_url, batch_size=100, concurrency=2), ledger):
@@ -28,7 +30,9 @@ async def test_waiting_jobs_share_transactions_of_at_least_the_batch_size(queue:
     assert min(sizes(ledger)) >= 100
 
 
-async def test_what_waits_behind_a_transaction_shares_a_much_larger_one(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger) -> None:
+async def test_what_waits_behind_a_transaction_shares_a_much_larger_one(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger
+) -> None:
     async def wait_for_a_second(_: Sequence[Job]) -> None:
         await eventually(lambda: len(ledger.calls) > 1)
 
@@ -53,14 +57,18 @@ async def test_a_transaction_is_bounded_and_a_job_is_never_split(
     assert set(ledger.attempts.values()) == {1}
 
 
-async def test_a_lone_job_waits_for_no_company(queue: Queue, redis_url: str, ledger: Ledger) -> None:
+async def test_a_lone_job_waits_for_no_company(
+    queue: Queue, redis_url: str, ledger: Ledger
+) -> None:
     async with working(config(redis_url, batch_size=5000), ledger):
         for count in range(1, 4):
             await queue.append(events(1))
             await eventually(lambda count=count: len(ledger.calls) == count)
 
 
-async def test_no_more_transactions_than_concurrency_are_open_at_once(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger) -> None:
+async def test_no_more_transactions_than_concurrency_are_open_at_once(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger
+) -> None:
     open_now = most = 0
 
     async def count(_: Sequence[Job]) -> None:
@@ -79,7 +87,9 @@ async def test_no_more_transactions_than_concurrency_are_open_at_once(queue: Que
     assert most == 3
 
 
-async def test_a_transient_failure_sends_every_job_of_the_transaction_back(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_a_transient_failure_sends_every_job_of_the_transaction_back(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     async def fail(_: Sequence[Job]) -> None:
         if len(ledger.calls) == 1:
             raise TransientStoreError("restarting")
@@ -92,7 +102,9 @@ async def test_a_transient_failure_sends_every_job_of_the_transaction_back(queue
     assert await queue.books() == Books(accepted=10, stored=10)
 
 
-async def test_one_bad_job_fails_alone_and_holds_up_nobody(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_one_bad_job_fails_alone_and_holds_up_nobody(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     ids = [await enqueue(redis, events(2)) for _ in range(5)]
     bad = ids[2]
 
@@ -104,7 +116,9 @@ async def test_one_bad_job_fails_alone_and_holds_up_nobody(queue: Queue, redis: 
     async with working(settings, ledger):
         await eventually(lambda: set(ids) - {bad} == ledger.outcomes.keys())
         assert await queue.waiting(ids) == {bad}
-        assert max(ledger.attempts[good] for good in set(ids) - {bad}) <= 2, "merged once, then alone"
+        assert max(ledger.attempts[good] for good in set(ids) - {bad}) <= 2, (
+            "merged once, then alone"
+        )
         ledger.before = None
         await drained(queue)
     assert await queue.books() == Books(accepted=10, stored=10)
@@ -129,7 +143,9 @@ async def test_a_store_too_slow_for_full_transactions_is_given_smaller_ones_unti
         await enqueue(redis, events(10))
     async with working(settings, ledger):
         await drained(queue)
-        assert len(ledger.calls) < 100, "some 40 transactions, and some 200 when only chance makes them small"
+        assert len(ledger.calls) < 100, (
+            "some 40 transactions, and some 200 when only chance makes them small"
+        )
         assert await queue.books() == Books(accepted=600, stored=600)
         ledger.before = wait
         ledger.calls.clear()

@@ -13,10 +13,23 @@ from analytics.errors import TransientStoreError
 from analytics.events import Books, Job
 from analytics.queue import Queue, keys
 from analytics.settings import Settings
-from tests.queue.kit import Ledger, config, drained, enqueue, enqueue_body, event, events, eventually, now, working
+from tests.queue.kit import (
+    Ledger,
+    config,
+    drained,
+    enqueue,
+    enqueue_body,
+    event,
+    events,
+    eventually,
+    now,
+    working,
+)
 
 
-async def test_an_empty_queue_has_no_depth_and_its_watermark_is_now(queue: Queue, redis: Redis) -> None:
+async def test_an_empty_queue_has_no_depth_and_its_watermark_is_now(
+    queue: Queue, redis: Redis
+) -> None:
     before = await now(redis)
     depth, mark = await queue.depth(), await queue.watermark()
     assert (depth.jobs, depth.events, depth.oldest_s) == (0, 0, 0)
@@ -24,7 +37,9 @@ async def test_an_empty_queue_has_no_depth_and_its_watermark_is_now(queue: Queue
     assert before - 0.001 <= mark.timestamp() <= await now(redis)
 
 
-async def test_depth_counts_jobs_and_events_and_the_age_of_the_oldest(queue: Queue, redis: Redis) -> None:
+async def test_depth_counts_jobs_and_events_and_the_age_of_the_oldest(
+    queue: Queue, redis: Redis
+) -> None:
     await enqueue(redis, events(3))
     await asyncio.sleep(0.05)
     await enqueue(redis, events(4))
@@ -39,7 +54,9 @@ async def test_a_clock_that_went_back_gives_no_negative_age(queue: Queue, redis:
     assert (await queue.depth()).oldest_s == 0
 
 
-async def test_retries_do_not_move_the_watermark(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger, hasty: None) -> None:
+async def test_retries_do_not_move_the_watermark(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger, hasty: None
+) -> None:
     stuck = await enqueue(redis, events(1))
     appended = (await redis.zscore(keys.PENDING, stuck) or 0) / 1000
 
@@ -58,7 +75,9 @@ async def test_retries_do_not_move_the_watermark(queue: Queue, redis: Redis, set
     assert (await queue.watermark()).timestamp() > appended
 
 
-async def test_every_event_acknowledged_before_the_watermark_is_stored(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, hasty: None) -> None:
+async def test_every_event_acknowledged_before_the_watermark_is_stored(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, hasty: None
+) -> None:
     dice = random.Random(7)
     acknowledged: list[tuple[float, set[uuid.UUID]]] = []
 
@@ -118,7 +137,9 @@ async def test_waiting_names_the_jobs_that_are_not_settled(queue: Queue, redis: 
     assert await queue.waiting([]) == set()
 
 
-async def test_replayed_dead_letters_are_queued_again_and_counted_once(queue: Queue, settings: Settings, ledger: Ledger, redis: Redis) -> None:
+async def test_replayed_dead_letters_are_queued_again_and_counted_once(
+    queue: Queue, settings: Settings, ledger: Ledger, redis: Redis
+) -> None:
     await redis.execute_command("HSET", keys.BOOKS, "accepted", 5, "dead_lettered", 5)  # type: ignore[no-untyped-call]
     sent = events(2)
     assert await queue.enqueue_replay(sent, [11, 12])
@@ -136,4 +157,6 @@ async def test_the_gauges_show_what_redis_holds(queue: Queue) -> None:
     await queue.append(events(4))
     await queue.refresh_gauges()
     assert (metrics.queue_depth.get({}), metrics.queue_jobs.get({})) == (4, 1)
-    assert [metrics.books.get({"account": account}) for account in ("accepted", "queued", "stored")] == [4, 4, 0]
+    assert [
+        metrics.books.get({"account": account}) for account in ("accepted", "queued", "stored")
+    ] == [4, 4, 0]

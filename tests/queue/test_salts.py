@@ -1,4 +1,6 @@
-"""The day's salt: one for all collectors, by the clock that is handed in, and gone when its day is over."""
+"""The day's salt: one for all collectors, by the clock that is handed in, and gone when its day is
+over.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -23,36 +25,49 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def midnight() -> datetime:
-    """The end of the day after this one: both of its sides are days that Redis has not seen end, whenever the test runs."""
+    """The end of the day after this one: both of its sides are days that Redis has not seen end,
+    whenever the test runs.
+    """
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
 
 
 async def test_collectors_share_the_salt_of_a_day(redis: Redis, midnight: datetime) -> None:
     one, other = Salts(redis), Salts(redis)
     salt = await one.of(midnight)
-    assert salt == await other.of(midnight) == await one.of(midnight + timedelta(hours=23, minutes=59))
+    assert (
+        salt == await other.of(midnight) == await one.of(midnight + timedelta(hours=23, minutes=59))
+    )
     assert len(salt) == 32
 
 
 async def test_a_day_is_one_of_utc_wherever_the_clock_is(redis: Redis, midnight: datetime) -> None:
     salts = Salts(redis)
-    assert await salts.of(midnight) == await salts.of(midnight.astimezone(timezone(timedelta(hours=-8))))
+    assert await salts.of(midnight) == await salts.of(
+        midnight.astimezone(timezone(timedelta(hours=-8)))
+    )
 
 
-async def test_at_midnight_a_visitor_becomes_somebody_else(redis: Redis, midnight: datetime) -> None:
+async def test_at_midnight_a_visitor_becomes_somebody_else(
+    redis: Redis, midnight: datetime
+) -> None:
     async def session(salts: Salts, moment: datetime) -> str:
         [kept] = pipeline.run([event(session=NOBODY)], browsing(salt=await salts.of(moment))).events
         return kept.session_id
 
     salts = Salts(redis)
-    morning, evening = await session(salts, midnight - timedelta(hours=23)), await session(salts, midnight - SECOND)
+    morning, evening = (
+        await session(salts, midnight - timedelta(hours=23)),
+        await session(salts, midnight - SECOND),
+    )
     assert morning == evening
     after = await session(salts, midnight)
     assert after != evening
     assert await session(Salts(redis), midnight + SECOND) == after
 
 
-async def test_a_collector_asks_redis_once_a_day_and_forgets(redis: Redis, midnight: datetime) -> None:
+async def test_a_collector_asks_redis_once_a_day_and_forgets(
+    redis: Redis, midnight: datetime
+) -> None:
     made: list[bytes] = []
 
     def fresh(size: int) -> bytes:

@@ -1,4 +1,6 @@
-"""The worker: nothing but a settled outcome takes a job out of the queue, whatever happens on the way."""
+"""The worker: nothing but a settled outcome takes a job out of the queue, whatever happens on the
+way.
+"""
 
 import asyncio
 import signal
@@ -16,7 +18,17 @@ from analytics.events import Books, Job, pack
 from analytics.queue import Queue, body, keys, worker
 from analytics.settings import Settings
 from tests import servers
-from tests.queue.kit import Ledger, client, config, drained, enqueue, enqueue_body, events, eventually, working
+from tests.queue.kit import (
+    Ledger,
+    client,
+    config,
+    drained,
+    enqueue,
+    enqueue_body,
+    events,
+    eventually,
+    working,
+)
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
@@ -36,13 +48,22 @@ class Failing:
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("a bug"), TransientStoreError("no database"), TimeoutError("slow"), asyncio.CancelledError(), OSError("no route"), KeyError("x")],
+    [
+        ValueError("a bug"),
+        TransientStoreError("no database"),
+        TimeoutError("slow"),
+        asyncio.CancelledError(),
+        OSError("no route"),
+        KeyError("x"),
+    ],
     ids=lambda error: type(error).__name__,
 )
 async def test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end(
     error: BaseException, queue: Queue, settings: Settings, ledger: Ledger
 ) -> None:
-    """Seven failures are more than arq's five tries; and to arq an ordinary exception, or a time-out, ends a job."""
+    """Seven failures are more than arq's five tries; and to arq an ordinary exception, or a
+    time-out, ends a job.
+    """
     ledger.before = Failing(error, times=7)
     sent = events(3)
     await queue.append(sent)
@@ -53,7 +74,9 @@ async def test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_
     assert await queue.books() == Books(accepted=3, stored=3)
 
 
-async def test_a_store_that_hangs_is_cut_off_at_the_time_out_and_the_job_is_tried_again(queue: Queue, redis_url: str, ledger: Ledger) -> None:
+async def test_a_store_that_hangs_is_cut_off_at_the_time_out_and_the_job_is_tried_again(
+    queue: Queue, redis_url: str, ledger: Ledger
+) -> None:
     cut = 0
 
     async def hang(_: Sequence[Job]) -> None:
@@ -71,7 +94,9 @@ async def test_a_store_that_hangs_is_cut_off_at_the_time_out_and_the_job_is_trie
     assert (len(ledger.calls), cut) == (2, 1)
 
 
-async def test_a_claim_outlasts_the_time_out_by_ten_seconds(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_a_claim_outlasts_the_time_out_by_ten_seconds(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     job_id = await enqueue(redis, events(1))
     release = asyncio.Event()
 
@@ -81,11 +106,17 @@ async def test_a_claim_outlasts_the_time_out_by_ten_seconds(queue: Queue, redis:
     ledger.before = wait
     async with working(settings, ledger):
         await eventually(lambda: bool(ledger.calls))
-        assert settings.job_timeout < await redis.pttl(keys.IN_PROGRESS + job_id) / 1000 <= settings.job_timeout + 10
+        assert (
+            settings.job_timeout
+            < await redis.pttl(keys.IN_PROGRESS + job_id) / 1000
+            <= settings.job_timeout + 10
+        )
         release.set()
 
 
-async def test_a_job_whose_claimer_died_is_delivered_again_when_the_claim_ends(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_a_job_whose_claimer_died_is_delivered_again_when_the_claim_ends(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     job_id = await enqueue(redis, events(1))
     assert await keys.CLAIM.run(redis, "dead", 500, 10, 1000, 100) == [job_id.encode()]
     async with working(settings, ledger):
@@ -95,7 +126,9 @@ async def test_a_job_whose_claimer_died_is_delivered_again_when_the_claim_ends(q
     assert ledger.attempts == {job_id: 1}
 
 
-async def test_jobs_in_work_elsewhere_never_hide_the_others(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_jobs_in_work_elsewhere_never_hide_the_others(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     """A stock arq worker reads only the first entries of the queue, where the jobs in work stay."""
     for _ in range(700):
         await enqueue(redis, events(1))
@@ -116,10 +149,24 @@ async def test_a_claim_that_another_holds_by_now_is_not_given_back(redis: Redis)
 
 
 BAD_BODIES = {
-    "unknown function": (msgspec.msgpack.encode({"t": None, "f": "store_v2", "a": [b"x"], "k": {}, "et": 1}), "unknown_function"),
-    "more arguments": (msgspec.msgpack.encode({"t": None, "f": "store", "a": [b"", [], "new"], "k": {}, "et": 1}), "undecodable"),
-    "keywords": (msgspec.msgpack.encode({"t": None, "f": "store", "a": [pack(events(1))], "k": {"a": 1}, "et": 1}), "undecodable"),
-    "no events": (msgspec.msgpack.encode({"t": None, "f": "store", "a": [b"\xc1"], "k": {}, "et": 1}), "undecodable"),
+    "unknown function": (
+        msgspec.msgpack.encode({"t": None, "f": "store_v2", "a": [b"x"], "k": {}, "et": 1}),
+        "unknown_function",
+    ),
+    "more arguments": (
+        msgspec.msgpack.encode({"t": None, "f": "store", "a": [b"", [], "new"], "k": {}, "et": 1}),
+        "undecodable",
+    ),
+    "keywords": (
+        msgspec.msgpack.encode(
+            {"t": None, "f": "store", "a": [pack(events(1))], "k": {"a": 1}, "et": 1}
+        ),
+        "undecodable",
+    ),
+    "no events": (
+        msgspec.msgpack.encode({"t": None, "f": "store", "a": [b"\xc1"], "k": {}, "et": 1}),
+        "undecodable",
+    ),
     "no msgpack": (b"\x80\x04pickle", "undecodable"),
     "no body keys": (msgspec.msgpack.encode({"x": 1}), "undecodable"),
 }
@@ -127,14 +174,22 @@ BAD_BODIES = {
 
 @pytest.mark.parametrize("name", BAD_BODIES)
 async def test_what_cannot_be_run_is_buried_before_it_is_removed(
-    name: str, queue: Queue, redis: Redis, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    queue: Queue,
+    redis: Redis,
+    settings: Settings,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found, reason = BAD_BODIES[name]
     job_id = await enqueue_body(redis, found, keys.job_id(7))
     bury, tries, held = ledger.bury, Failing(OSError("no database"), times=2), []
 
     async def watched(*arguments: Any) -> None:
-        held.append(await redis.exists(keys.JOB + job_id) and await redis.zscore(keys.QUEUE, job_id) is not None)
+        held.append(
+            await redis.exists(keys.JOB + job_id)
+            and await redis.zscore(keys.QUEUE, job_id) is not None
+        )
         await tries()
         await bury(*arguments)
 
@@ -147,7 +202,9 @@ async def test_what_cannot_be_run_is_buried_before_it_is_removed(
     assert await redis.exists(keys.JOB + job_id) == 0
 
 
-async def test_a_job_without_a_body_is_buried_by_its_id(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_a_job_without_a_body_is_buried_by_its_id(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     job_id = await enqueue(redis, events(4))
     await redis.delete(keys.JOB + job_id)
     async with working(settings, ledger):
@@ -156,7 +213,9 @@ async def test_a_job_without_a_body_is_buried_by_its_id(queue: Queue, redis: Red
     assert await queue.books() == Books(accepted=4, dead_lettered=4)
 
 
-async def test_a_job_that_another_settled_after_the_claim_is_not_buried(redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_a_job_that_another_settled_after_the_claim_is_not_buried(
+    redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     job_id = await enqueue(redis, events(4))
     await keys.SETTLE.run(redis, job_id, 4, 0, 0, "")
     await worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury).bury(job_id)
@@ -207,7 +266,9 @@ async def test_settling_again_changes_nothing(queue: Queue, redis: Redis) -> Non
     assert await queue.books() == Books(accepted=4, stored=2, duplicate=1, dead_lettered=1)
 
 
-async def test_settling_leaves_nothing_of_a_job_in_redis(queue: Queue, redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_settling_leaves_nothing_of_a_job_in_redis(
+    queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     for _ in range(3):
         await queue.append(events(2))
     async with working(settings, ledger):
@@ -215,7 +276,9 @@ async def test_settling_leaves_nothing_of_a_job_in_redis(queue: Queue, redis: Re
     assert await redis.keys("*") == [keys.BOOKS.encode()]
 
 
-async def test_stopping_lets_running_jobs_finish_and_takes_no_more(queue: Queue, redis: Redis, redis_url: str, ledger: Ledger) -> None:
+async def test_stopping_lets_running_jobs_finish_and_takes_no_more(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger
+) -> None:
     release = asyncio.Event()
 
     async def wait(_: Sequence[Job]) -> None:
@@ -226,7 +289,9 @@ async def test_stopping_lets_running_jobs_finish_and_takes_no_more(queue: Queue,
     settings = config(redis_url)
     async with client(settings) as own:
         stop = asyncio.Event()
-        task = asyncio.create_task(worker.Worker(own, settings, store=ledger.store, bury=ledger.bury).run(stop))
+        task = asyncio.create_task(
+            worker.Worker(own, settings, store=ledger.store, bury=ledger.bury).run(stop)
+        )
         await eventually(lambda: ledger.attempts[first] == 1)
         stop.set()
         await asyncio.sleep(0.1)
@@ -258,9 +323,17 @@ async def test_what_does_not_finish_in_time_is_given_back_at_once(
     assert ledger.attempts[job_id] == 2
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a bug"), RedisConnectionError("gone"), OSError("no route")], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("a bug"), RedisConnectionError("gone"), OSError("no route")],
+    ids=lambda error: type(error).__name__,
+)
 async def test_an_error_while_polling_does_not_end_the_worker(
-    error: Exception, queue: Queue, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    queue: Queue,
+    settings: Settings,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run, failing = keys.CLAIM.run, Failing(error, times=3)
 
@@ -291,7 +364,9 @@ async def test_an_error_inside_arq_does_not_end_the_worker_or_lose_the_job(
     assert len(ledger.rows) == 1
 
 
-async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(server_folder: Path, ledger: Ledger) -> None:
+async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(
+    server_folder: Path, ledger: Ledger
+) -> None:
     release = asyncio.Event()
 
     async def wait(_: Sequence[Job]) -> None:
@@ -299,7 +374,11 @@ async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(server
 
     with servers.valkey(server_folder / "work") as server:
         settings = config(server.url, job_timeout=20)
-        async with client(settings) as redis, Queue(redis, settings) as queue, working(settings, ledger) as task:
+        async with (
+            client(settings) as redis,
+            Queue(redis, settings) as queue,
+            working(settings, ledger) as task,
+        ):
             for held in (True, False):
                 ledger.before = wait if held else None
                 release.clear()
@@ -313,12 +392,20 @@ async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(server
                 await drained(queue)
             assert not task.done()
             assert await queue.books() == Books(accepted=10, stored=10)
-    assert max(ledger.attempts.values()) == 1, "a commit is settled as soon as Redis is back, not stored again"
+    assert max(ledger.attempts.values()) == 1, (
+        "a commit is settled as soon as Redis is back, not stored again"
+    )
 
 
-async def test_signals_are_left_to_who_started_the_worker(redis: Redis, settings: Settings, ledger: Ledger) -> None:
+async def test_signals_are_left_to_who_started_the_worker(
+    redis: Redis, settings: Settings, ledger: Ledger
+) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    worker._Runner(worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury), redis, settings.job_timeout)
+    worker._Runner(
+        worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury),
+        redis,
+        settings.job_timeout,
+    )
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -1,4 +1,6 @@
-"""The matrix installs other products' libraries and takes minutes: `make sdk-matrix` runs it, and `make test` does not collect it."""
+"""The matrix installs other products' libraries and takes minutes: `make sdk-matrix` runs it, and
+`make test` does not collect it.
+"""
 
 import os
 

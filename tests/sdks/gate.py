@@ -1,4 +1,6 @@
-"""Stands between a library and the collector: hands requests on, counts, and knows three ways to try a library's patience."""
+"""Stands between a library and the collector: hands requests on, counts, and knows three ways to
+try a library's patience.
+"""
 
 import http.client
 import threading
@@ -10,7 +12,9 @@ from starlette.routing import compile_path
 
 from analytics.protocols import PROTOCOLS
 
-EVENTS_GO = [compile_path(path)[0] for path in {path for protocol in PROTOCOLS for path in protocol.routes}]
+EVENTS_GO = [
+    compile_path(path)[0] for path in {path for protocol in PROTOCOLS for path in protocol.routes}
+]
 """Where events are sent; libraries ask other things too, and those do not count."""
 
 REFUSAL = b'{"success":false,"status":0,"code":503,"error":"forgotten","message":"forgotten"}'
@@ -21,12 +25,21 @@ HOP = ("connection", "keep-alive", "transfer-encoding", "te", "upgrade", "date",
 class Gate:
     """A door to the collector at `port` for one library.
 
-    In an outage its requests go to the collector at `closed`, which refuses all events, for so many seconds from its first refusal on.
-    The answers to its first `forgotten` requests with events are lost: it hears 503 in their place.
-    When `spoiled`, events arrive so that nobody can read them: it hears what the collector says of that.
+    In an outage its requests go to the collector at `closed`, which refuses all events, for so many
+    seconds from its first refusal on. The answers to its first `forgotten` requests with events are
+    lost: it hears 503 in their place. When `spoiled`, events arrive so that nobody can read them:
+    it hears what the collector says of that.
     """
 
-    def __init__(self, port: int, *, closed: int | None = None, seconds: float = 0.0, forgotten: int = 0, spoiled: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        closed: int | None = None,
+        seconds: float = 0.0,
+        forgotten: int = 0,
+        spoiled: bool = False,
+    ) -> None:
         self.port = port
         self.closed = closed
         self.seconds = seconds
@@ -49,7 +62,9 @@ class Gate:
                     if "chunked" not in self.headers.get("transfer-encoding", "")
                     else self.chunks()
                 )
-                status, headers, reply = gate.forward(self.command, self.path, body, dict(self.headers.items()))
+                status, headers, reply = gate.forward(
+                    self.command, self.path, body, dict(self.headers.items())
+                )
                 self.send_response_only(status)
                 for name, value in headers:
                     self.send_header(name, value)
@@ -87,21 +102,39 @@ class Gate:
     def behind(self) -> int:
         """The port where requests go now."""
         with self.lock:
-            return self.closed if self.closed and (self.opens is None or time.monotonic() < self.opens) else self.port
+            return (
+                self.closed
+                if self.closed and (self.opens is None or time.monotonic() < self.opens)
+                else self.port
+            )
 
-    def forward(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
-        events = method != "OPTIONS" and any(known.match(path.partition("?")[0]) for known in EVENTS_GO)
+    def forward(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        events = method != "OPTIONS" and any(
+            known.match(path.partition("?")[0]) for known in EVENTS_GO
+        )
         if events and self.spoiled:
             path, body = path.partition("?")[0], SPOILED
         connection = http.client.HTTPConnection("127.0.0.1", self.behind(), timeout=30)
         try:
-            given = {name: value for name, value in headers.items() if name.lower() not in (*HOP, "host", "content-length")}
-            connection.request(method, path, body or None, {**given, "Content-Length": str(len(body))})
+            given = {
+                name: value
+                for name, value in headers.items()
+                if name.lower() not in (*HOP, "host", "content-length")
+            }
+            connection.request(
+                method, path, body or None, {**given, "Content-Length": str(len(body))}
+            )
             answer = connection.getresponse()
             reply = answer.read()
         finally:
             connection.close()
-        kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in (*HOP, "content-length")]
+        kept = [
+            (name, value)
+            for name, value in answer.getheaders()
+            if name.lower() not in (*HOP, "content-length")
+        ]
         if not events:
             return answer.status, kept, reply
         with self.lock:
@@ -114,13 +147,20 @@ class Gate:
             self.last = time.monotonic()
         if not lost:
             return answer.status, kept, reply
-        readable = [(name, value) for name, value in kept if name.lower().startswith("access-control-")]
+        readable = [
+            (name, value) for name, value in kept if name.lower().startswith("access-control-")
+        ]
         return 503, [*readable, ("Retry-After", "1"), ("Content-Type", "application/json")], REFUSAL
 
     def __enter__(self) -> "Gate":
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.server.shutdown()
         self.server.server_close()

@@ -32,7 +32,9 @@ def written(results: Mapping[tuple[str, str], Run]) -> str:
 def _row(sdk: Sdk, results: Mapping[tuple[str, str], Run], notes: list[Sdk]) -> str:
     plain, refused, outage, storm = (results[stage, sdk.name] for stage in STAGES)
     mark = f" ({notes.index(sdk) + 1})" if sdk in notes else ""
-    kept = {EVENTS: "yes", 0: "no"}.get(len(set(outage.found)), f"{len(set(outage.found))} of {EVENTS}")
+    kept = {EVENTS: "yes", 0: "no"}.get(
+        len(set(outage.found)), f"{len(set(outage.found))} of {EVENTS}"
+    )
     doubled = str(storm.repeated) if sdk.named else f"{storm.repeated}, for it sends no ids"
     found = f"{len(plain.found)} of {EVENTS}"
     tries = str(len(refused.heard)) if len(refused.heard) <= MOST else "no end"

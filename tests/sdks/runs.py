@@ -1,4 +1,6 @@
-"""The runs of all libraries against one platform: as usual, refused, through an outage, and through a storm of repeats."""
+"""The runs of all libraries against one platform: as usual, refused, through an outage, and through
+a storm of repeats.
+"""
 
 import asyncio
 import subprocess
@@ -22,12 +24,16 @@ PATIENCE = 180.0
 """Seconds that a library has to bring its events, so that a slow machine is no failure."""
 
 SILENCE = 40.0
-"""Seconds without a request after which a library is taken to have given up; the longest waits known are half a minute."""
+"""Seconds without a request after which a library is taken to have given up; the longest waits
+known are half a minute.
+"""
 
 OUTAGE_SECONDS = 5.0
 FORGOTTEN = 2
 MOST = EVENTS + 2
-"""Requests of a library that sends nothing twice: some send their own events too, as that a page was opened and left."""
+"""Requests of a library that sends nothing twice: some send their own events too, as that a page
+was opened and left.
+"""
 
 
 class Run(msgspec.Struct):
@@ -70,7 +76,9 @@ async def register(platform: Platform) -> None:
         for sdk in SDKS:
             for stage in STAGES:
                 await create_project(engine, project(sdk, stage))
-                await create_key(engine, scopes=["ingest"], project=project(sdk, stage), token=token(sdk, stage))
+                await create_key(
+                    engine, scopes=["ingest"], project=project(sdk, stage), token=token(sdk, stage)
+                )
         await mirror(engine, redis)
     await engine.dispose()
 
@@ -92,23 +100,35 @@ class Runs:
     def all(self) -> dict[tuple[str, str], Run]:
         """Two stages at a time, for most of their time is waiting."""
         self._pair(("plain", {}), ("refused", {"spoiled": True}))
-        self._pair(("outage", {"closed": self.closed.port, "seconds": OUTAGE_SECONDS}), ("storm", {"forgotten": FORGOTTEN}))
+        self._pair(
+            ("outage", {"closed": self.closed.port, "seconds": OUTAGE_SECONDS}),
+            ("storm", {"forgotten": FORGOTTEN}),
+        )
         return self.results
 
     def _pair(self, *stages: tuple[str, dict[str, Any]]) -> None:
         with ThreadPoolExecutor() as threads:
-            for done in [threads.submit(self._stage, stage, **trouble) for stage, trouble in stages]:
+            for done in [
+                threads.submit(self._stage, stage, **trouble) for stage, trouble in stages
+            ]:
                 done.result()
 
     def _stage(self, stage: str, **trouble: Any) -> None:
-        """Run all libraries side by side, until each has brought its events or given up, and a storm has blown over."""
+        """Run all libraries side by side, until each has brought its events or given up, and a
+        storm has blown over.
+        """
         with ExitStack() as stack:
             gates = [stack.enter_context(Gate(self.collector.port, **trouble)) for _ in SDKS]
             logs = [self.platform.folder / f"{sdk.name}-{stage}.log" for sdk in SDKS]
-            programs = [sdk.start(gate.url, token(sdk, stage), log) for sdk, gate, log in zip(SDKS, gates, logs, strict=True)]
+            programs = [
+                sdk.start(gate.url, token(sdk, stage), log)
+                for sdk, gate, log in zip(SDKS, gates, logs, strict=True)
+            ]
             stack.callback(_kill, programs)
             end = time.monotonic() + PATIENCE
-            while time.monotonic() < end and not all(self._settled(sdk, stage, gate) for sdk, gate in zip(SDKS, gates, strict=True)):
+            while time.monotonic() < end and not all(
+                self._settled(sdk, stage, gate) for sdk, gate in zip(SDKS, gates, strict=True)
+            ):
                 time.sleep(1)
             _finish(programs)
         wait_for(self.platform.drained, "the queue to drain")
@@ -118,17 +138,26 @@ class Runs:
     def _settled(self, sdk: Sdk, stage: str, gate: Gate) -> bool:
         if gate.silence > SILENCE or (stage == "refused" and len(gate.heard) > MOST):
             return True
-        return len(self.found(sdk, stage)) >= EVENTS and (stage != "storm" or gate.heard[-1:] != [503])
+        return len(self.found(sdk, stage)) >= EVENTS and (
+            stage != "storm" or gate.heard[-1:] != [503]
+        )
 
     def found(self, sdk: Sdk, stage: str) -> list[tuple[str, str]]:
         url = f"{self.api.url}/api/events?project={project(sdk, stage)}&event=*:sdk_test&limit=1000&last=1d"
-        answer = wait_for(lambda: (got := http_get(url))[0] == 200 and got[1], "the api's answer")  # on a strained machine it may be late
+        answer = wait_for(
+            lambda: (got := http_get(url))[0] == 200 and got[1], "the api's answer"
+        )  # on a strained machine it may be late
         rows = msgspec.json.decode(answer)["data"]["rows"]
-        return [(_whole(row["metadata"].get(sdk.number)), str(row["metadata"].get(sdk.plan))) for row in rows]
+        return [
+            (_whole(row["metadata"].get(sdk.number)), str(row["metadata"].get(sdk.plan)))
+            for row in rows
+        ]
 
 
 def _probe(collector: Role) -> int:
-    return http_get(f"{collector.url}/collect.gif?session_id=probe&event_type=probe&event_action=probe&write_key={token(SDKS[0], 'plain')}")[0]
+    return http_get(
+        f"{collector.url}/collect.gif?session_id=probe&event_type=probe&event_action=probe&write_key={token(SDKS[0], 'plain')}"
+    )[0]
 
 
 def _whole(value: Any) -> str:

@@ -1,4 +1,6 @@
-"""The libraries that are run: what each is called, its program, and where its events' properties end up."""
+"""The libraries that are run: what each is called, its program, and where its events' properties
+end up.
+"""
 
 import json
 import os
@@ -53,9 +55,15 @@ class Sdk(msgspec.Struct, frozen=True):
     def version(self) -> str:
         """As it is locked."""
         if not self.python:
-            version: str = json.loads((HERE / "package.json").read_text())["dependencies"][self.package]
+            version: str = json.loads((HERE / "package.json").read_text())["dependencies"][
+                self.package
+            ]
             return version
-        found = re.search(rf"^{re.escape(self.package)}==(\S+)", (HERE / "requirements.txt").read_text(), re.MULTILINE)
+        found = re.search(
+            rf"^{re.escape(self.package)}==(\S+)",
+            (HERE / "requirements.txt").read_text(),
+            re.MULTILINE,
+        )
         assert found, self.package
         return found[1]
 
@@ -65,13 +73,37 @@ class Sdk(msgspec.Struct, frozen=True):
         return self.program.endswith(".page.js")
 
     def start(self, target: str, token: str, log: Path) -> "subprocess.Popen[bytes]":
-        """Its program, which sends EVENTS events to `target` and lives on until its standard input is closed."""
-        runner = [sys.executable, "-m", "tests.sdks.page"] if self.page else [str(VENV / "bin" / "python") if self.python else node.node()]
+        """Its program, which sends EVENTS events to `target` and lives on until its standard input
+        is closed.
+        """
+        runner = (
+            [sys.executable, "-m", "tests.sdks.page"]
+            if self.page
+            else [str(VENV / "bin" / "python") if self.python else node.node()]
+        )
         command = [*runner, str(HERE / "programs" / self.program)]
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "PYTHONPATH", "CHROMIUM")}
-        environment = {**kept, "TARGET": target, "TOKEN": token, "EVENTS": str(EVENTS), "PLAN": PLAN, **self.environment}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "HOME", "LANG", "PYTHONPATH", "CHROMIUM")
+        }
+        environment = {
+            **kept,
+            "TARGET": target,
+            "TOKEN": token,
+            "EVENTS": str(EVENTS),
+            "PLAN": PLAN,
+            **self.environment,
+        }
         with log.open("wb") as out:
-            return subprocess.Popen(command, cwd=HERE.parents[1], env=environment, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
+            return subprocess.Popen(
+                command,
+                cwd=HERE.parents[1],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
 
 
 HTTPS_ONLY = "tries again over https only, and these runs are over http"
@@ -92,18 +124,47 @@ SDKS = (
     Sdk("amplitude-analytics", "amplitude-python.py", "amplitude"),
     Sdk("@amplitude/analytics-node", "amplitude-node.mjs", "amplitude"),
     Sdk("@amplitude/analytics-browser", "amplitude-browser.page.js", "amplitude", label=BROWSER),
-    Sdk("mixpanel", "mixpanel-python.py", "mixpanel", keeps=False, label=" (Python)", note=HTTPS_ONLY),
+    Sdk(
+        "mixpanel",
+        "mixpanel-python.py",
+        "mixpanel",
+        keeps=False,
+        label=" (Python)",
+        note=HTTPS_ONLY,
+    ),
     Sdk("mixpanel", "mixpanel-node.mjs", "mixpanel", named=False, keeps=False, label=" (Node)"),
     Sdk("mixpanel-browser", "mixpanel-browser.page.js", "mixpanel", label=BROWSER),
     Sdk("plausible-events", "plausible-python.py", "plausible", named=False, yields=False),
-    Sdk("plausible-tracker", "plausible-browser.page.js", "plausible", named=False, keeps=False, label=BROWSER),
-    Sdk("@plausible-analytics/tracker", "plausible-own-browser.page.js", "plausible", named=False, keeps=False, label=BROWSER),
+    Sdk(
+        "plausible-tracker",
+        "plausible-browser.page.js",
+        "plausible",
+        named=False,
+        keeps=False,
+        label=BROWSER,
+    ),
+    Sdk(
+        "@plausible-analytics/tracker",
+        "plausible-own-browser.page.js",
+        "plausible",
+        named=False,
+        keeps=False,
+        label=BROWSER,
+    ),
     Sdk("umami-analytics", "umami-python.py", "umami", named=False, keeps=False),
     Sdk("@umami/node", "umami-node.mjs", "umami", named=False, keeps=False),
     Sdk("snowplow-tracker", "snowplow-python.py", "snowplow"),
     Sdk("@snowplow/node-tracker", "snowplow-node.mjs", "snowplow"),
     Sdk("@snowplow/browser-tracker", "snowplow-browser.page.js", "snowplow", label=BROWSER),
     Sdk("ga4mp", "ga4-python.py", "ga4", named=False, keeps=False, form="G-{}:secret"),
-    Sdk("matomo-tracker", "matomo-node.mjs", "matomo", named=False, keeps=False, number="value", plan="name"),
+    Sdk(
+        "matomo-tracker",
+        "matomo-node.mjs",
+        "matomo",
+        named=False,
+        keeps=False,
+        number="value",
+        plan="name",
+    ),
     Sdk("cloudevents", "cloudevents-python.py", "cloudevents", keeps=False, note=CALLER),
 )

@@ -1,4 +1,6 @@
-"""The real libraries against a real platform; docs/sdks/matrix.md is written by this run (`make sdk-matrix`)."""
+"""The real libraries against a real platform; docs/sdks/matrix.md is written by this run (`make
+sdk-matrix`).
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +41,9 @@ def test_what_is_refused_for_good_is_not_sent_again(sdk: Sdk, results: Results) 
 
 
 @every
-def test_an_outage_is_outlived_by_who_tries_again_and_doubles_nothing(sdk: Sdk, results: Results) -> None:
+def test_an_outage_is_outlived_by_who_tries_again_and_doubles_nothing(
+    sdk: Sdk, results: Results
+) -> None:
     run = results["outage", sdk.name]
     assert 503 in run.heard, run
     assert run.repeated == 0, run
@@ -47,7 +51,9 @@ def test_an_outage_is_outlived_by_who_tries_again_and_doubles_nothing(sdk: Sdk, 
 
 
 @every
-def test_a_storm_of_repeats_makes_no_duplicate_where_ids_are_sent(sdk: Sdk, results: Results) -> None:
+def test_a_storm_of_repeats_makes_no_duplicate_where_ids_are_sent(
+    sdk: Sdk, results: Results
+) -> None:
     run = results["storm", sdk.name]
     assert run.complete, run
     assert run.heard.count(503) >= 1

@@ -1,4 +1,6 @@
-"""A key from its making to its end, in every role: hashed, scoped, rotated, expired, revoked within a minute."""
+"""A key from its making to its end, in every role: hashed, scoped, rotated, expired, revoked within
+a minute.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -47,7 +49,13 @@ class House:
         headers = [(b"authorization", b"Bearer " + token.encode())]
         if role == "collector":
             return await ask(self.apps[role], "POST", b"/collect", b"", headers, GOOD)
-        return await ask(self.apps[role], "GET", {"api": b"/api/live", "realtime": b"/realtime/events"}[role], b"", headers)
+        return await ask(
+            self.apps[role],
+            "GET",
+            {"api": b"/api/live", "realtime": b"/realtime/events"}[role],
+            b"",
+            headers,
+        )
 
     async def statuses(self, token: str) -> dict[str, int]:
         return {role: (await self.use(role, token)).status for role in self.apps}
@@ -70,7 +78,11 @@ async def house(migrated_url: str, redis_url: str, clock: Clock) -> AsyncIterato
     config = Settings(environment="test", database_url=migrated_url, redis_url=redis_url)
     engine = create_async_engine(make_url(migrated_url).set(drivername="postgresql+asyncpg"))
     redis = Redis.from_url(redis_url)
-    apps = {"collector": collector.app(config), "api": api.app(config), "realtime": realtime.app(config)}
+    apps = {
+        "collector": collector.app(config),
+        "api": api.app(config),
+        "realtime": realtime.app(config),
+    }
     async with AsyncExitStack() as stack:
         for app in apps.values():
             await stack.enter_async_context(app.router.lifespan_context(app))
@@ -88,7 +100,9 @@ async def test_a_key_does_what_its_scope_says_and_nothing_else(house: House) -> 
     assert set((await house.statuses(await house.create("admin"))).values()) <= {200, 202}
 
 
-async def test_a_revoked_key_is_refused_within_a_minute_by_every_role(house: House, clock: Clock) -> None:
+async def test_a_revoked_key_is_refused_within_a_minute_by_every_role(
+    house: House, clock: Clock
+) -> None:
     token = await house.create("ingest", "query", "realtime")
     assert set((await house.statuses(token)).values()) == {200, 202}
     await projects.revoke_key(house.engine, token)
@@ -97,35 +111,56 @@ async def test_a_revoked_key_is_refused_within_a_minute_by_every_role(house: Hou
     clock.time += MINUTE - processor.MIRROR_SECONDS
     for role in house.apps:
         answer = await house.use(role, token)
-        assert (answer.status, answer.json["error"]["message"]) == (401, "this key has been revoked")
+        assert (answer.status, answer.json["error"]["message"]) == (
+            401,
+            "this key has been revoked",
+        )
 
 
-async def test_a_key_is_rotated_without_a_moment_in_which_none_works(house: House, clock: Clock) -> None:
+async def test_a_key_is_rotated_without_a_moment_in_which_none_works(
+    house: House, clock: Clock
+) -> None:
     old = await house.create("ingest")
     assert (await house.use("collector", old)).status == 202
     new = await house.create("ingest")
-    assert (await house.use("collector", new)).status == (await house.use("collector", old)).status == 202
+    assert (
+        (await house.use("collector", new)).status
+        == (await house.use("collector", old)).status
+        == 202
+    )
     await projects.revoke_key(house.engine, old)
     await mirror(house.engine, house.redis)
     clock.time += MINUTE
-    assert ((await house.use("collector", new)).status, (await house.use("collector", old)).status) == (202, 401)
+    assert (
+        (await house.use("collector", new)).status,
+        (await house.use("collector", old)).status,
+    ) == (202, 401)
 
 
 async def test_an_expired_key_is_refused_by_every_role(house: House) -> None:
-    token = await house.create("ingest", "query", "realtime", expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    token = await house.create(
+        "ingest", "query", "realtime", expires_at=datetime.now(UTC) - timedelta(seconds=1)
+    )
     assert set((await house.statuses(token)).values()) == {401}
 
 
 async def test_a_key_for_one_origin_is_refused_from_another_by_every_role(house: House) -> None:
     token = await house.create("ingest", "query", "realtime", origins=["https://a.example"])
-    for origin, allowed in ((b"https://a.example", True), (b"https://b.example", False), (b"null", False), (b"https://a.example.evil", False)):
+    for origin, allowed in (
+        (b"https://a.example", True),
+        (b"https://b.example", False),
+        (b"null", False),
+        (b"https://a.example.evil", False),
+    ):
         headers = [(b"authorization", b"Bearer " + token.encode()), (b"origin", origin)]
         answers = [
             await ask(house.apps["collector"], "POST", b"/collect", b"", headers, GOOD),
             await ask(house.apps["api"], "GET", b"/api/live", b"", headers),
             await ask(house.apps["realtime"], "GET", b"/realtime/events", b"", headers),
         ]
-        assert all(answer.status in (200, 202) if allowed else answer.status == 403 for answer in answers), (origin, answers)
+        assert all(
+            answer.status in (200, 202) if allowed else answer.status == 403 for answer in answers
+        ), (origin, answers)
 
 
 async def test_neither_server_holds_a_key_s_text(house: House) -> None:
@@ -140,7 +175,9 @@ async def test_neither_server_holds_a_key_s_text(house: House) -> None:
     assert secret.encode() not in b"".join(part for pair in mirrored.items() for part in pair)
 
 
-async def test_a_key_is_looked_up_by_its_digest_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_key_is_looked_up_by_its_digest_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So that how long a refusal takes tells nothing of how much of a guess is right."""
     asked: list[object] = []
     find = projects.DatabaseKeys.find

@@ -1,4 +1,6 @@
-"""Canaries: keys and personal data that are sent everywhere must come out nowhere but where they were asked for."""
+"""Canaries: keys and personal data that are sent everywhere must come out nowhere but where they
+were asked for.
+"""
 
 import asyncio
 import contextlib
@@ -17,9 +19,18 @@ TOKEN = "canarytoken0badc0ffee0"
 MAIL = "canary@person.example"
 NAME = "canary-person-name"
 CANARIES = ("CanaryKey", TOKEN, "canary@", NAME, "203.0.113.7")
-"""What must not come out: an unknown key's text, another product's token, an address of mail, of a person, of a machine."""
+"""What must not come out: an unknown key's text, another product's token, an address of mail, of a
+person, of a machine.
+"""
 
-ODD = {"session_id": "s", "event_type": NAME, "event_action": "a\u0000", "user_id": MAIL, "metadata": {"card": NAME}, "write_key": KEY}
+ODD = {
+    "session_id": "s",
+    "event_type": NAME,
+    "event_action": "a\u0000",
+    "user_id": MAIL,
+    "metadata": {"card": NAME},
+    "write_key": KEY,
+}
 HEADERS = f"authorization: Bearer {KEY}\r\nx-api-key: {KEY}\r\nx-forwarded-for: 203.0.113.7\r\nx-real-ip: 203.0.113.7\r\ncookie: session={NAME}\r\n"
 REQUESTS = (
     "/collect", f"/collect?write_key={KEY}&u={MAIL}", f"/collect.gif?session_id=s&event_type={NAME}&event_action=a&write_key={KEY}", f"/{NAME}/{KEY}",
@@ -47,12 +58,21 @@ async def attack(platform: Platform) -> list[bytes]:
     answers = []
     for role in platform.roles:
         for path in REQUESTS:
-            for method, sent in (("GET", b""), ("POST", body), ("POST", body[:-1]), ("POST", b"\x1f\x8b" + body)):
+            for method, sent in (
+                ("GET", b""),
+                ("POST", body),
+                ("POST", body[:-1]),
+                ("POST", b"\x1f\x8b" + body),
+            ):
                 head = f"{method} {path} HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n{HEADERS}content-length: {len(sent)}\r\n\r\n".encode()
                 with contextlib.suppress(TimeoutError):
                     answers.append(await exchange(role.port, head + sent, seconds=20))
         await exchange(role.port, f"GET /{KEY} HTTP/1.1\r\n{NAME}\r\n\r\n".encode())
-        await exchange(role.port, f"POST /collect HTTP/1.1\r\nhost: x\r\n{HEADERS}content-length: 999\r\n\r\n".encode(), end=True)
+        await exchange(
+            role.port,
+            f"POST /collect HTTP/1.1\r\nhost: x\r\n{HEADERS}content-length: 999\r\n\r\n".encode(),
+            end=True,
+        )
     return answers
 
 
@@ -60,7 +80,9 @@ def test_no_canary_is_in_a_log_a_metric_a_health_or_an_error_about_keys(leaky: P
     answers = asyncio.run(attack(leaky))
     assert len(answers) > 100
     outputs = {
-        f"the answer {answer.split()[1]!r}": answer.decode("latin-1") for answer in answers if b'"code":"unauthorized"' in answer or b"not_found" in answer
+        f"the answer {answer.split()[1]!r}": answer.decode("latin-1")
+        for answer in answers
+        if b'"code":"unauthorized"' in answer or b"not_found" in answer
     }
     for role in leaky.roles:
         outputs |= {f"the log of the {role.name}": role.log.read_text(errors="replace")}
@@ -68,11 +90,18 @@ def test_no_canary_is_in_a_log_a_metric_a_health_or_an_error_about_keys(leaky: P
             outputs[f"{path} of the {role.name}"] = http_get(f"{role.url}{path}")[1].decode()
     outputs["the doctor"] = leaky.run("doctor")
     assert [
-        f"{canary} in {name}: {text[max(0, text.index(canary) - 200) :][:400]}" for name, text in outputs.items() for canary in CANARIES if canary in text
+        f"{canary} in {name}: {text[max(0, text.index(canary) - 200) :][:400]}"
+        for name, text in outputs.items()
+        for canary in CANARIES
+        if canary in text
     ] == []
 
 
 def test_a_key_is_in_no_answer_whatsoever(leaky: Platform) -> None:
     """Not even in one that names what was wrong."""
-    leaked = [answer for answer in asyncio.run(attack(leaky)) if b"CanaryKey" in answer.partition(b"\r\n\r\n")[2] and b"unknown_parameter" not in answer]
+    leaked = [
+        answer
+        for answer in asyncio.run(attack(leaky))
+        if b"CanaryKey" in answer.partition(b"\r\n\r\n")[2] and b"unknown_parameter" not in answer
+    ]
     assert leaked == []

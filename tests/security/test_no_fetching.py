@@ -1,4 +1,6 @@
-"""No address that comes from outside is ever fetched: what serves requests imports nothing that could fetch one."""
+"""No address that comes from outside is ever fetched: what serves requests imports nothing that
+could fetch one.
+"""
 
 import ast
 from pathlib import Path
@@ -6,9 +8,34 @@ from pathlib import Path
 import analytics
 
 PACKAGE = Path(analytics.__file__).parent
-FETCHERS = {"aiohttp", "ftplib", "httpx", "httpx2", "requests", "smtplib", "urllib3", "urllib.request", "http.client", "websockets", "socket"}
-SERVING = ("roles", "protocols", "pipeline", "queries", "queue", "live", "projects", "stores", "importing", "tracker")
-"""What works for others; the command line asks what its operator names, and server.py and embedded/ listen."""
+FETCHERS = {
+    "aiohttp",
+    "ftplib",
+    "httpx",
+    "httpx2",
+    "requests",
+    "smtplib",
+    "urllib3",
+    "urllib.request",
+    "http.client",
+    "websockets",
+    "socket",
+}
+SERVING = (
+    "roles",
+    "protocols",
+    "pipeline",
+    "queries",
+    "queue",
+    "live",
+    "projects",
+    "stores",
+    "importing",
+    "tracker",
+)
+"""What works for others; the command line asks what its operator names, and server.py and embedded/
+listen.
+"""
 
 
 def imported(path: Path) -> set[str]:

@@ -1,4 +1,6 @@
-"""A visitor's address and user agent serve while a request is answered, and are nowhere afterwards: in no queue, no row, no log, no file of a server."""
+"""A visitor's address and user agent serve while a request is answered, and are nowhere afterwards:
+in no queue, no row, no log, no file of a server.
+"""
 
 import json
 import re
@@ -19,38 +21,87 @@ ADDRESSES = ("203.0.113.77", "2001:db8:77:1::9")
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; canary-4711) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 SECRET = ("203.0.113", "2001:db8:77", "canary-4711", "cookie-4711")
 SEEN = "seen-4711"
-"""Stands in every event and must be found wherever the others are looked for, or the search would prove nothing."""
+"""Stands in every event and must be found wherever the others are looked for, or the search would
+prove nothing.
+"""
 
 FORM = "application/x-www-form-urlencoded"
 
 
 def requests(address: str) -> Iterator[tuple[str, bytes | None, str]]:
-    """Path, body and its type: one event of each protocol, which tells the address in its own way where it has one."""
+    """Path, body and its type: one event of each protocol, which tells the address in its own way
+    where it has one.
+    """
     for path, body in {
-        "/collect": {"session_id": "$nobody", "event_type": "t", "event_action": SEEN, "metadata": {"$ip": address, "$remote_addr": address}},
-        "/v1/track": {"type": "track", "event": SEEN, "anonymousId": "a", "request_ip": address, "context": {"ip": address, "device": {"ip": address}}},
-        "/batch": {"api_key": "k", "batch": [{"event": SEEN, "distinct_id": "a", "properties": {"$ip": address, "$set": {"$ip": address}}}]},
-        "/2/httpapi": {"api_key": "k", "events": [{"event_type": SEEN, "device_id": "a", "ip": address}]},
+        "/collect": {
+            "session_id": "$nobody",
+            "event_type": "t",
+            "event_action": SEEN,
+            "metadata": {"$ip": address, "$remote_addr": address},
+        },
+        "/v1/track": {
+            "type": "track",
+            "event": SEEN,
+            "anonymousId": "a",
+            "request_ip": address,
+            "context": {"ip": address, "device": {"ip": address}},
+        },
+        "/batch": {
+            "api_key": "k",
+            "batch": [
+                {
+                    "event": SEEN,
+                    "distinct_id": "a",
+                    "properties": {"$ip": address, "$set": {"$ip": address}},
+                }
+            ],
+        },
+        "/2/httpapi": {
+            "api_key": "k",
+            "events": [{"event_type": SEEN, "device_id": "a", "ip": address}],
+        },
         "/api/event": {"n": SEEN, "u": "https://shop.example/", "d": "shop.example", "i": False},
         "/api/send": {"type": "event", "payload": {"website": "w", "name": SEEN, "ip": address}},
-        "/com.snowplowanalytics.snowplow/tp2": {"data": [{"e": "se", "se_ca": "c", "se_ac": SEEN, "eid": "e", "ip": address}]},
-        "/mp/collect?measurement_id=G-1&api_secret=s": {"client_id": "1.2", "ip_override": address, "events": [{"name": SEEN}]},
+        "/com.snowplowanalytics.snowplow/tp2": {
+            "data": [{"e": "se", "se_ca": "c", "se_ac": SEEN, "eid": "e", "ip": address}]
+        },
+        "/mp/collect?measurement_id=G-1&api_secret=s": {
+            "client_id": "1.2",
+            "ip_override": address,
+            "events": [{"name": SEEN}],
+        },
     }.items():
         yield path, json.dumps(body).encode(), "text/plain"
-    mixpanel = json.dumps({"event": SEEN, "properties": {"token": "k", "distinct_id": "a", "ip": address}})
+    mixpanel = json.dumps(
+        {"event": SEEN, "properties": {"token": "k", "distinct_id": "a", "ip": address}}
+    )
     yield "/track", urllib.parse.urlencode({"data": mixpanel}).encode(), FORM
-    yield "/matomo.php", urllib.parse.urlencode({"idsite": 1, "rec": 1, "e_a": SEEN, "cip": address}).encode(), FORM
+    yield (
+        "/matomo.php",
+        urllib.parse.urlencode({"idsite": 1, "rec": 1, "e_a": SEEN, "cip": address}).encode(),
+        FORM,
+    )
     cloud = {"specversion": "1.0", "id": address[-2:], "source": "/", "type": SEEN}
     yield "/cloudevents", json.dumps(cloud).encode(), "application/cloudevents+json"
     yield f"/collect.gif?session_id=$nobody&event_type=t&event_action={SEEN}", None, ""
 
 
 def visit(collector: Role, address: str) -> int:
-    """A visitor's browser sends all of them through a proxy that tells who it is; how many were taken."""
+    """A visitor's browser sends all of them through a proxy that tells who it is; how many were
+    taken.
+    """
     taken = 0
     for path, body, kind in requests(address):
-        headers = {"Origin": "https://shop.example", "User-Agent": AGENT, "X-Real-IP": address, "X-Forwarded-For": address, "Cookie": "id=cookie-4711"}
-        request = urllib.request.Request(collector.url + path, body, {**headers, **({"Content-Type": kind} if kind else {})})  # noqa: S310
+        headers = {
+            "Origin": "https://shop.example",
+            "User-Agent": AGENT,
+            "X-Real-IP": address,
+            "X-Forwarded-For": address,
+            "Cookie": "id=cookie-4711",
+        }
+        request = urllib.request.Request(
+            collector.url + path, body, {**headers, **({"Content-Type": kind} if kind else {})}
+        )  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             assert answer.status in (200, 202, 204), path
             assert not answer.headers.get("x-analytics"), (path, answer.headers["x-analytics"])
@@ -67,7 +118,9 @@ def found(text: bytes | str) -> list[str]:
 
 def files(server: Postgres | Valkey) -> bytes:
     """Every byte that a server has on disk."""
-    return b"\n".join(path.read_bytes() for path in sorted(server.folder.rglob("*")) if path.is_file())
+    return b"\n".join(
+        path.read_bytes() for path in sorted(server.folder.rglob("*")) if path.is_file()
+    )
 
 
 class Left(msgspec.Struct):
@@ -99,7 +152,9 @@ def left() -> Iterator[Left]:
 
 
 def _left(platform: Platform) -> Left:
-    platform.run("keys", "create", "--project", "default", "--scope", "ingest")  # keys can be looked up from now on
+    platform.run(
+        "keys", "create", "--project", "default", "--scope", "ingest"
+    )  # keys can be looked up from now on
     collector = platform.role("collector")
     sent = sum(visit(collector, address) for address in ADDRESSES)
     assert platform.books()["queued"] == sent
@@ -108,8 +163,13 @@ def _left(platform: Platform) -> Left:
     processor, api = platform.role("processor"), platform.role("api")
     wait_for(platform.drained, "the queue to drain")
     platform.sql("CHECKPOINT")
-    tables = platform.sql("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname !~ '^(pg_|information)'").split()
-    outputs = {role.name: role.log.read_text() + http_get(f"{role.url}/metrics")[1].decode() for role in (collector, processor, api)}
+    tables = platform.sql(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname !~ '^(pg_|information)'"
+    ).split()
+    outputs = {
+        role.name: role.log.read_text() + http_get(f"{role.url}/metrics")[1].decode()
+        for role in (collector, processor, api)
+    }
     outputs["answers"] = json.dumps(platform.get(api, "/api/events?last=1d&limit=1000"))
     return Left(
         sent=sent,
@@ -118,7 +178,9 @@ def _left(platform: Platform) -> Left:
         rows="\n".join(platform.sql(f"SELECT each::text FROM {table} AS each") for table in tables),
         database=files(platform.postgres),
         outputs=outputs,
-        sessions=platform.sql("SELECT session_id FROM raw_events WHERE metadata ->> '$domain' = 'shop.example'").split(),
+        sessions=platform.sql(
+            "SELECT session_id FROM raw_events WHERE metadata ->> '$domain' = 'shop.example'"
+        ).split(),
         salts=[platform.redis("GET", key) for key in platform.redis("KEYS", f"{SALT}*")],
     )
 
@@ -135,7 +197,9 @@ def test_nothing_of_a_visitor_is_in_a_row_or_a_file_of_the_database(left: Left) 
 
 def test_nothing_of_a_visitor_is_in_a_log_a_metric_or_an_answer(left: Left) -> None:
     assert found(left.outputs["answers"]) == []
-    assert [(name, secret) for name, text in left.outputs.items() for secret in SECRET if secret in text] == []
+    assert [
+        (name, secret) for name, text in left.outputs.items() for secret in SECRET if secret in text
+    ] == []
 
 
 def test_visitors_without_ids_are_told_apart_by_a_salt_that_only_redis_has(left: Left) -> None:
@@ -145,5 +209,9 @@ def test_visitors_without_ids_are_told_apart_by_a_salt_that_only_redis_has(left:
         assert len(salt) == 32
         assert salt in left.redis
         assert salt not in left.database
-        assert [name for name, text in left.outputs.items() if salt.hex() in text or repr(salt)[2:-1] in text] == []
+        assert [
+            name
+            for name, text in left.outputs.items()
+            if salt.hex() in text or repr(salt)[2:-1] in text
+        ] == []
     assert left.salts

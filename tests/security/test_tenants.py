@@ -1,4 +1,6 @@
-"""Two tenants with the same ids: every question and every stream tried with the other's key, and nothing crosses."""
+"""Two tenants with the same ids: every question and every stream tried with the other's key, and
+nothing crosses.
+"""
 
 import json
 import re
@@ -32,11 +34,25 @@ NEEDED = {
 
 
 def an_event(project: str, name: str = "", **changes: object) -> Event:
-    """An event whose every text tells whose it is; ids, sessions and people are the same in both projects."""
+    """An event whose every text tells whose it is; ids, sessions and people are the same in both
+    projects.
+    """
     now = datetime.now(UTC) - timedelta(minutes=1)
     metadata = json.dumps({"secret": f"secret-of-{project}", "page": "/"}).encode()
     id_ = event_id(name) if name else uuid.uuid4()
-    return Event(project, id_, "session", "person", f"type-of-{project}", f"action-of-{project}", metadata, now, now, named=True, **changes)
+    return Event(
+        project,
+        id_,
+        "session",
+        "person",
+        f"type-of-{project}",
+        f"action-of-{project}",
+        metadata,
+        now,
+        now,
+        named=True,
+        **changes,
+    )
 
 
 class Tenants:
@@ -48,7 +64,13 @@ class Tenants:
         self.config = config
 
     async def ask(self, project: str, path: str, query: bytes = b"") -> Answer:
-        return await ask(self.app, "GET", f"/api{path}".encode(), query, [(b"x-api-key", self.keys[project].encode())])  # type: ignore[arg-type]
+        return await ask(
+            self.app,
+            "GET",
+            f"/api{path}".encode(),
+            query,
+            [(b"x-api-key", self.keys[project].encode())],
+        )  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -58,14 +80,23 @@ async def tenants(migrated_url: str, redis_url: str) -> AsyncIterator[Tenants]:
     keys = {}
     for project in ("ours", "theirs"):
         await projects.create_project(engine, project)
-        keys[project], _ = await projects.create_key(engine, scopes=["query", "realtime"], project=project)
+        keys[project], _ = await projects.create_key(
+            engine, scopes=["query", "realtime"], project=project
+        )
     redis = Redis.from_url(redis_url)
     await mirror(engine, redis)
     await redis.aclose()
     await engine.dispose()
     store = await PostgresStore.open(config)
-    events = [an_event(project, SHARED if not at else "") for project in ("ours", "theirs") for at in range(3 if project == "ours" else 5)]
-    assert sum(outcome.stored for outcome in (await store.write([Job("job", tuple(events))])).outcomes) == 8
+    events = [
+        an_event(project, SHARED if not at else "")
+        for project in ("ours", "theirs")
+        for at in range(3 if project == "ours" else 5)
+    ]
+    assert (
+        sum(outcome.stored for outcome in (await store.write([Job("job", tuple(events))])).outcomes)
+        == 8
+    )
     await store.close()
     app = api.app(config)
     async with app.router.lifespan_context(app):
@@ -79,18 +110,27 @@ def address(question: Question, id_: str) -> str:
 async def test_no_question_answers_one_tenant_with_what_is_anothers(tenants: Tenants) -> None:
     for question in QUESTIONS:
         for id_ in ("person", str(event_id(SHARED)), "order%201"):
-            answer = await tenants.ask("ours", address(question, id_), NEEDED.get(question.path, b""))
+            answer = await tenants.ask(
+                "ours", address(question, id_), NEEDED.get(question.path, b"")
+            )
             assert answer.status in (200, 404), (question.path, answer)
             assert b"of-theirs" not in answer.body, question.path
     for path, seen in (("/trends", 3), ("/events", 3), ("/events/order%201", 1)):
-        assert (await tenants.ask("ours", path, b"by=metadata.secret" if path == "/trends" else b"")).body.count(
-            b'"secret-of-ours"'
-        ) == seen or path == "/trends"
+        assert (
+            await tenants.ask("ours", path, b"by=metadata.secret" if path == "/trends" else b"")
+        ).body.count(b'"secret-of-ours"') == seen or path == "/trends"
 
 
-async def test_every_question_about_another_tenant_is_403_and_says_nothing(tenants: Tenants) -> None:
+async def test_every_question_about_another_tenant_is_403_and_says_nothing(
+    tenants: Tenants,
+) -> None:
     for question in QUESTIONS:
-        for theirs in (b"project=theirs", b"project=theirs&project=theirs", b"project=default", b"project=nobody"):
+        for theirs in (
+            b"project=theirs",
+            b"project=theirs&project=theirs",
+            b"project=default",
+            b"project=nobody",
+        ):
             query = b"&".join(filter(None, (NEEDED.get(question.path, b""), theirs)))
             answer = await tenants.ask("ours", address(question, "person"), query)
             assert answer.status in (403, 400), (question.path, answer)
@@ -101,9 +141,14 @@ async def test_every_question_about_another_tenant_is_403_and_says_nothing(tenan
 async def test_numbers_are_of_the_tenant_who_asks(tenants: Tenants) -> None:
     for project, events in (("ours", 3), ("theirs", 5)):
         for rolled in (b"", b"where=metadata.page.eq./"):
-            assert (await tenants.ask(project, "/trends", rolled)).json["data"]["series"][0]["total"] == events
+            assert (await tenants.ask(project, "/trends", rolled)).json["data"]["series"][0][
+                "total"
+            ] == events
         assert len((await tenants.ask(project, "/events")).json["data"]["rows"]) == events
-        assert len((await tenants.ask(project, "/users/person/timeline")).json["data"]["rows"]) == events
+        assert (
+            len((await tenants.ask(project, "/users/person/timeline")).json["data"]["rows"])
+            == events
+        )
         assert sum((await tenants.ask(project, "/live")).json["data"]["per_minute"]) == events
         assert (await tenants.ask(project, "/export", b"format=ndjson")).body.count(b"\n") == events
         found = (await tenants.ask(project, "/events/order%201")).json["data"]["event"]
@@ -133,6 +178,10 @@ async def test_no_stream_of_another_tenant_is_opened(tenants: Tenants) -> None:
     async with app.router.lifespan_context(app):
         for channel in (b"events", b"counters"):
             own = [(b"x-api-key", tenants.keys["ours"].encode())]
-            refused = await ask(app, "GET", b"/realtime/events", b"project=theirs&channel=" + channel, own)
+            refused = await ask(
+                app, "GET", b"/realtime/events", b"project=theirs&channel=" + channel, own
+            )
             assert (refused.status, refused.json["error"]["code"]) == (403, "other_project")
-            assert (await ask(app, "GET", b"/realtime/events", b"channel=" + channel, own)).status == 200
+            assert (
+                await ask(app, "GET", b"/realtime/events", b"channel=" + channel, own)
+            ).status == 200

@@ -20,7 +20,18 @@ NOW = datetime.now(UTC).replace(microsecond=123456)
 
 def an_event(**changes: Any) -> Event:
     """An event that a client named, unless changed."""
-    event = Event("default", uuid.uuid4(), "s1", "u1", "engagement", "click", b'{"page": "/pricing"}', NOW, NOW, named=True)
+    event = Event(
+        "default",
+        uuid.uuid4(),
+        "s1",
+        "u1",
+        "engagement",
+        "click",
+        b'{"page": "/pricing"}',
+        NOW,
+        NOW,
+        named=True,
+    )
     return msgspec.structs.replace(event, **changes)
 
 
@@ -33,7 +44,9 @@ def ago(**time: float) -> datetime:
 
 
 async def ask(store: PostgresStore, query: str, *values: object) -> Any:
-    """The first column of the first row, over the store's own connection: TimescaleDB's test server takes no other."""
+    """The first column of the first row, over the store's own connection: TimescaleDB's test server
+    takes no other.
+    """
     return await store._pool.fetchval(query, *values)
 
 

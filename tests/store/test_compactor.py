@@ -9,8 +9,12 @@ from analytics.stores.upkeep import compactor
 from analytics.stores.upkeep.compactor import Compactor
 
 
-@pytest.mark.parametrize("error", [TransientStoreError("the database is away"), ValueError("a mistake of ours")])
-async def test_a_compaction_that_fails_is_followed_by_another(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [TransientStoreError("the database is away"), ValueError("a mistake of ours")]
+)
+async def test_a_compaction_that_fails_is_followed_by_another(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for pause in ("SHORTEST_PAUSE", "LONGEST_PAUSE"):
         monkeypatch.setattr(compactor, pause, 0.001)
     tries = asyncio.Semaphore(0)

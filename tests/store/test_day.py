@@ -34,12 +34,23 @@ rows = st.lists(
 def record(row: Row) -> bytes:
     """As PostgreSQL makes it."""
     person, at, id_, session, _ = row
-    return struct.pack(">iq", person, BEGIN + at - POSTGRES_EPOCH_US) + id_.to_bytes(16) + struct.pack(">Q", session)
+    return (
+        struct.pack(">iq", person, BEGIN + at - POSTGRES_EPOCH_US)
+        + id_.to_bytes(16)
+        + struct.pack(">Q", session)
+    )
 
 
 def packed(rows: list[Row]) -> Day:
     groups = {action: [record(row) for row in rows if row[4] == action] for action in ("x", "y")}
-    return pack(START, [Group(("e", action, None), len(found), b"".join(found)) for action, found in groups.items() if found])
+    return pack(
+        START,
+        [
+            Group(("e", action, None), len(found), b"".join(found))
+            for action, found in groups.items()
+            if found
+        ],
+    )
 
 
 @examples(300)
@@ -48,7 +59,15 @@ def test_rows_are_in_order_of_person_time_and_id(rows: list[Row]) -> None:
     day = Day.decode(packed(rows).encode())
     persons = np.repeat(day.persons, np.diff(day.offsets)).tolist()
     sessions = day.sessions[np.repeat(day.visits, np.diff(day.visit_offsets))].tolist()
-    found = list(zip(persons, (day.times(slice(None)) - BEGIN).tolist(), sessions, (day.names[code][1] for code in day.codes), strict=True))
+    found = list(
+        zip(
+            persons,
+            (day.times(slice(None)) - BEGIN).tolist(),
+            sessions,
+            (day.names[code][1] for code in day.codes),
+            strict=True,
+        )
+    )
     ordered = sorted(rows, key=lambda row: row[:3])
     assert found == [(person, at, session, action) for person, at, _, session, action in ordered]
     before = [sum(other[1] == row[1] and other[2] < row[2] for other in rows) for row in ordered]
@@ -59,11 +78,17 @@ def test_rows_are_in_order_of_person_time_and_id(rows: list[Row]) -> None:
 
 @examples(300)
 @given(rows=rows)
-def test_a_visit_is_one_person_s_in_one_session_and_silence_ends_what_nobody_tells(rows: list[Row]) -> None:
+def test_a_visit_is_one_person_s_in_one_session_and_silence_ends_what_nobody_tells(
+    rows: list[Row],
+) -> None:
     day, ordered = packed(rows), sorted(rows, key=lambda row: row[:3])
     expected = []
     for at, (before, row) in enumerate(zip([None, *ordered], ordered, strict=False)):
-        goes_on = before is not None and (before[0], before[3]) == (row[0], row[3]) and (row[3] != UNTOLD or row[1] - before[1] <= SILENCE_US)
+        goes_on = (
+            before is not None
+            and (before[0], before[3]) == (row[0], row[3])
+            and (row[3] != UNTOLD or row[1] - before[1] <= SILENCE_US)
+        )
         expected += [] if goes_on else [at]
     assert day.visit_offsets.tolist() == [*expected, len(rows)]
 
@@ -75,5 +100,8 @@ def test_an_actor_without_a_number_is_a_stranger() -> None:
 
 def test_columns_are_small() -> None:
     """Some ten bytes a row, where people come back within their sessions."""
-    rows = [(number // 50, number * 1_000_003 % (24 * HOUR_US), number, 1 + number // 50, "x") for number in range(20_000)]
+    rows = [
+        (number // 50, number * 1_000_003 % (24 * HOUR_US), number, 1 + number // 50, "x")
+        for number in range(20_000)
+    ]
     assert packed(rows).size / len(rows) < 10

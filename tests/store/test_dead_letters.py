@@ -1,4 +1,6 @@
-"""Dead letters can be listed, read again, purged; jobs that nobody can read are buried once; recorded jobs are swept."""
+"""Dead letters can be listed, read again, purged; jobs that nobody can read are buried once;
+recorded jobs are swept.
+"""
 
 import uuid
 from datetime import timedelta
@@ -10,14 +12,18 @@ from tests.store.conftest import NOW, a_job, an_event, ask
 
 
 async def fill(store: PostgresStore, n: int, **changes: Any) -> None:
-    await store.write([a_job(*(an_event(metadata=b'{"a":"\\u0000"}', **changes) for _ in range(n)))])
+    await store.write(
+        [a_job(*(an_event(metadata=b'{"a":"\\u0000"}', **changes) for _ in range(n)))]
+    )
 
 
 async def test_a_page_begins_after_the_last_one(store: PostgresStore) -> None:
     await fill(store, 5)
     first = await store.dead_letters.page(limit=3)
     second = await store.dead_letters.page(limit=3, after=first[-1].number)
-    assert [letter.number for letter in first + second] == [letter.number async for letter in store.dead_letters.all()]
+    assert [letter.number for letter in first + second] == [
+        letter.number async for letter in store.dead_letters.all()
+    ]
     assert len(first) == 3
     assert len(second) == 2
 
@@ -43,14 +49,21 @@ async def test_a_job_that_nobody_can_read_is_buried_once(store: PostgresStore) -
     for _ in range(2):
         await store.bury("job.7", 7, b"\x00\xff", "bad\0body", "it is \0 not msgpack")
     (letter,) = await store.dead_letters.page()
-    assert (letter.job_id, letter.events, letter.reason, letter.payload) == ("job.7", 7, "bad�body", b"\x00\xff")
+    assert (letter.job_id, letter.events, letter.reason, letter.payload) == (
+        "job.7",
+        7,
+        "bad�body",
+        b"\x00\xff",
+    )
     assert letter.decode() is None
     assert await store.dead_letters.count() == 7
     recorded = await store.write([a_job(an_event(), id="job.7")])
     assert recorded.outcomes == [Outcome(dead_lettered=7)]
 
 
-async def test_the_sweep_forgets_old_jobs_that_the_queue_no_longer_holds(store: PostgresStore) -> None:
+async def test_the_sweep_forgets_old_jobs_that_the_queue_no_longer_holds(
+    store: PostgresStore,
+) -> None:
     held, gone, fresh = (a_job(an_event(), id=f"{uuid.uuid4().hex}.1") for _ in range(3))
     await store.write([held, gone])
     await ask(store, "UPDATE stored_jobs SET stored_at = stored_at - INTERVAL '2 minutes'")
@@ -63,4 +76,6 @@ async def test_the_sweep_forgets_old_jobs_that_the_queue_no_longer_holds(store: 
 
     await store.sweep(waiting)
     assert sorted(asked) == sorted([held.id, gone.id])
-    assert await ask(store, "SELECT array_agg(id ORDER BY id) FROM stored_jobs") == sorted([held.id, fresh.id])
+    assert await ask(store, "SELECT array_agg(id ORDER BY id) FROM stored_jobs") == sorted(
+        [held.id, fresh.id]
+    )

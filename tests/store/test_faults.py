@@ -1,4 +1,6 @@
-"""Poison is told apart from weather: offenders become dead letters at once, everything else waits and is stored later."""
+"""Poison is told apart from weather: offenders become dead letters at once, everything else waits
+and is stored later.
+"""
 
 import contextlib
 import os
@@ -42,9 +44,21 @@ HUGE = b'{"a":' + b"9" * 140_000 + b"}"
         (an_event(event_type="x" * 101), "string_data_right_truncation"),
         (an_event(timestamp=datetime(9999, 12, 31, 23, tzinfo=UTC)), "check_violation"),
     ],
-    ids=["NUL in metadata", "NUL, no id", "huge number", "no JSON", "no UTF-8", "NUL in text", "NUL in the project", "too long", "end of the calendar"],
+    ids=[
+        "NUL in metadata",
+        "NUL, no id",
+        "huge number",
+        "no JSON",
+        "no UTF-8",
+        "NUL in text",
+        "NUL in the project",
+        "too long",
+        "end of the calendar",
+    ],
 )
-async def test_one_poison_event_in_500_is_one_dead_letter(plain_store: PostgresStore, poison: Event, reason: str) -> None:
+async def test_one_poison_event_in_500_is_one_dead_letter(
+    plain_store: PostgresStore, poison: Event, reason: str
+) -> None:
     events = [an_event(timestamp=ago(hours=hour)) for hour in range(499)]
     events.insert(321, poison)
     job, healthy = a_job(*events), a_job(an_event())
@@ -53,12 +67,22 @@ async def test_one_poison_event_in_500_is_one_dead_letter(plain_store: PostgresS
     assert poison not in written.stored
     assert await rows(plain_store) == 500
     (letter,) = await plain_store.dead_letters.page()
-    assert (letter.job_id, letter.event_id, letter.events, letter.reason) == (job.id, poison.id, 1, reason)
+    assert (letter.job_id, letter.event_id, letter.events, letter.reason) == (
+        job.id,
+        poison.id,
+        1,
+        reason,
+    )
     assert letter.decode() == [poison]
 
 
-async def test_one_poison_event_in_500_is_one_dead_letter_on_every_layout(store: PostgresStore) -> None:
-    events = [an_event(timestamp=ago(hours=hour), metadata=NUL if hour == 77 else b"{}") for hour in range(500)]
+async def test_one_poison_event_in_500_is_one_dead_letter_on_every_layout(
+    store: PostgresStore,
+) -> None:
+    events = [
+        an_event(timestamp=ago(hours=hour), metadata=NUL if hour == 77 else b"{}")
+        for hour in range(500)
+    ]
     assert (await store.write([a_job(*events)])).outcomes == [Outcome(stored=499, dead_lettered=1)]
     assert await rows(store) == 499
     assert await store.dead_letters.count() == 1
@@ -74,8 +98,16 @@ async def test_poison_duplicates_and_new_events_together_add_up(store: PostgresS
     known, unnamed = an_event(), an_event(named=False)
     await store.write([a_job(known, unnamed)])
     retry = msgspec.structs.replace(known, timestamp=ago(days=1))
-    written = await store.write([a_job(retry, an_event(metadata=NUL), unnamed), a_job(an_event(), an_event(session_id="\0"), retry)])
-    assert written.outcomes == [Outcome(duplicate=2, dead_lettered=1), Outcome(stored=1, duplicate=1, dead_lettered=1)]
+    written = await store.write(
+        [
+            a_job(retry, an_event(metadata=NUL), unnamed),
+            a_job(an_event(), an_event(session_id="\0"), retry),
+        ]
+    )
+    assert written.outcomes == [
+        Outcome(duplicate=2, dead_lettered=1),
+        Outcome(stored=1, duplicate=1, dead_lettered=1),
+    ]
     assert await rows(store) == 3
 
 
@@ -84,14 +116,18 @@ async def test_the_id_of_a_dead_letter_is_free_for_its_replay(store: PostgresSto
     await store.write([a_job(poison)])
     (letter,) = await store.dead_letters.page()
     healed = msgspec.structs.replace(poison, metadata=b"{}")
-    assert (await store.write([a_job(healed, replays=[letter.number])])).outcomes == [Outcome(stored=1)]
+    assert (await store.write([a_job(healed, replays=[letter.number])])).outcomes == [
+        Outcome(stored=1)
+    ]
     assert await store.dead_letters.page() == []
     assert await rows(store) == 1
 
 
 @examples(15)
 @given(seed=st.integers(0, 2**32))
-async def test_counts_equal_rows_after_random_concurrent_batches(migrated_url: str, seed: int) -> None:
+async def test_counts_equal_rows_after_random_concurrent_batches(
+    migrated_url: str, seed: int
+) -> None:
     dice = random.Random(seed)
     pool = [uuid.UUID(int=dice.getrandbits(128)) for _ in range(30)]
 
@@ -149,7 +185,9 @@ CREATE TRIGGER slow AFTER INSERT ON daily_metrics FOR EACH STATEMENT EXECUTE FUN
 """
 
 
-async def test_a_backend_that_ends_in_mid_write_leaves_nothing_and_the_retry_succeeds(migrated_url: str) -> None:
+async def test_a_backend_that_ends_in_mid_write_leaves_nothing_and_the_retry_succeeds(
+    migrated_url: str,
+) -> None:
     async with opened(migrated_url) as store:
         job = a_job(*(an_event() for _ in range(50)))
         async with connected(migrated_url) as admin, anyio.create_task_group() as group:
@@ -160,7 +198,11 @@ async def test_a_backend_that_ends_in_mid_write_leaves_nothing_and_the_retry_suc
                     await store.write([job])
 
             group.start_soon(fail)
-            await until(lambda: admin.fetchval("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+            await until(
+                lambda: admin.fetchval(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+                )
+            )
             await admin.execute("DROP TRIGGER slow ON daily_metrics")
         assert await rows(store) == 0
         assert (await store.write([job])).outcomes == [Outcome(stored=50)]
@@ -187,12 +229,18 @@ async def test_a_read_only_database_is_waited_for(migrated_url: str) -> None:
         name = migrated_url.rpartition("/")[2]
         async with connected(migrated_url) as admin:
             await admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-            await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
             for _ in range(2):
                 with pytest.raises(TransientStoreError):
                     await store.write([job])
-            await admin.execute(f'SET default_transaction_read_only = off; ALTER DATABASE "{name}" RESET default_transaction_read_only')
-            await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            await admin.execute(
+                f'SET default_transaction_read_only = off; ALTER DATABASE "{name}" RESET default_transaction_read_only'
+            )
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
         with contextlib.suppress(TransientStoreError):
             await store.write([job])
         assert (await store.write([job])).outcomes == [Outcome(stored=1)]
@@ -201,7 +249,9 @@ async def test_a_read_only_database_is_waited_for(migrated_url: str) -> None:
 async def test_too_many_connections_is_waited_for(migrated_url: str) -> None:
     role = f"role_of_{migrated_url.rpartition('/')[2]}"
     async with connected(migrated_url) as admin:
-        await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data, pg_write_all_data")
+        await admin.execute(
+            f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data, pg_write_all_data"
+        )
         try:
             async with opened(migrated_url.replace("//postgres:", f"//{role}:")) as store:
                 await store._pool.expire_connections()
@@ -214,7 +264,9 @@ async def test_too_many_connections_is_waited_for(migrated_url: str) -> None:
             await admin.execute(f"DROP ROLE {role}")
 
 
-async def test_a_schema_that_is_not_ours_alerts_and_never_dead_letters(migrated_url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_schema_that_is_not_ours_alerts_and_never_dead_letters(
+    migrated_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with opened(migrated_url) as store:
         job = a_job(an_event())
         async with connected(migrated_url) as admin:
@@ -227,11 +279,15 @@ async def test_a_schema_that_is_not_ours_alerts_and_never_dead_letters(migrated_
         assert await store.dead_letters.count() == 0
 
 
-async def test_a_prepared_statement_older_than_the_schema_is_prepared_anew(migrated_url: str) -> None:
+async def test_a_prepared_statement_older_than_the_schema_is_prepared_anew(
+    migrated_url: str,
+) -> None:
     async with opened(migrated_url) as store:
         await store.write([a_job(an_event())])
         async with connected(migrated_url) as admin:
-            await admin.execute("ALTER TABLE stored_jobs ALTER stored TYPE bigint, ALTER duplicate TYPE bigint")
+            await admin.execute(
+                "ALTER TABLE stored_jobs ALTER stored TYPE bigint, ALTER duplicate TYPE bigint"
+            )
             await admin.execute("ALTER TABLE raw_events ADD COLUMN more text")
         assert (await store.write([a_job(an_event())])).outcomes == [Outcome(stored=1)]
 
@@ -249,7 +305,9 @@ async def test_health_says_what_is_wrong(migrated_url: str) -> None:
         assert await store.check() == "ok"
         async with connected(migrated_url) as admin:
             await admin.execute("UPDATE alembic_version SET version_num = '0000'")
-            with pytest.raises(Unavailable, match=r"the schema is at 0000 .* run `analytics migrate`"):
+            with pytest.raises(
+                Unavailable, match=r"the schema is at 0000 .* run `analytics migrate`"
+            ):
                 await store.check()
             await admin.execute("UPDATE alembic_version SET version_num = '9999'")
             assert await store.check() == "ok"
@@ -260,7 +318,10 @@ async def test_health_says_what_is_wrong(migrated_url: str) -> None:
 @pytest.mark.parametrize(
     ("states", "verdict"),
     [
-        ("08000 08006 40001 40P01 53100 53200 53300 55P03 57014 57P01 57P03 25006", Verdict.TRANSIENT),
+        (
+            "08000 08006 40001 40P01 53100 53200 53300 55P03 57014 57P01 57P03 25006",
+            Verdict.TRANSIENT,
+        ),
         ("22P05 22021 22003 23502 54000 21000", Verdict.POISON),
         ("42P01 42703 42501 3D000 XX000 25P02 0A000", Verdict.SCHEMA),
         ("23505", Verdict.TWIN),

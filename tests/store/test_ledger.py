@@ -1,4 +1,6 @@
-"""The ledger turns without forgetting an id too early, and without a gap through which a repeat could slip."""
+"""The ledger turns without forgetting an id too early, and without a gap through which a repeat
+could slip.
+"""
 
 import random
 import uuid
@@ -13,14 +15,18 @@ from tests.store.conftest import a_job, ago, an_event, ask, connected, opened, r
 
 async def grow_old(store: PostgresStore, days: float = 7.1) -> None:
     """Let the current ledger be so old."""
-    await ask(store, "UPDATE ledger_turn SET since = since - make_interval(secs => $1)", days * 86400)
+    await ask(
+        store, "UPDATE ledger_turn SET since = since - make_interval(secs => $1)", days * 86400
+    )
 
 
 def retry(event: Event) -> Event:
     return msgspec.structs.replace(event, timestamp=ago(seconds=random.uniform(1, 1000)))
 
 
-async def test_an_id_is_remembered_through_one_turn_and_forgotten_at_the_second(store: PostgresStore) -> None:
+async def test_an_id_is_remembered_through_one_turn_and_forgotten_at_the_second(
+    store: PostgresStore,
+) -> None:
     event, other = an_event(), an_event()
     await store.write([a_job(event)])
     await store.maintain()
@@ -28,7 +34,9 @@ async def test_an_id_is_remembered_through_one_turn_and_forgotten_at_the_second(
     await grow_old(store)
     await store.maintain()
     assert await ask(store, "SELECT slot FROM ledger_turn") == 1
-    assert (await store.write([a_job(retry(event), other)])).outcomes == [Outcome(stored=1, duplicate=1)]
+    assert (await store.write([a_job(retry(event), other)])).outcomes == [
+        Outcome(stored=1, duplicate=1)
+    ]
     await grow_old(store)
     await store.maintain()
     assert await ask(store, "SELECT slot FROM ledger_turn") == 0
@@ -55,7 +63,10 @@ async def test_one_id_is_one_event_while_the_ledger_turns_under_load(migrated_ur
 
         async def write(store: PostgresStore) -> None:
             for _ in range(15):
-                events = [an_event(id=id, timestamp=ago(seconds=dice.uniform(1, 1000))) for id in dice.sample(ids, 10)]
+                events = [
+                    an_event(id=id, timestamp=ago(seconds=dice.uniform(1, 1000)))
+                    for id in dice.sample(ids, 10)
+                ]
                 stored.extend((await store.write([a_job(*events)])).stored)
 
         async def turn_once() -> None:
@@ -77,10 +88,16 @@ async def test_one_id_is_one_event_while_the_ledger_turns_under_load(migrated_ur
 
 
 async def test_the_ledger_waits_for_a_transaction_that_writes_ids(migrated_url: str) -> None:
-    """A transaction that has read whose turn it is may still write there: emptying it then would lose the id."""
+    """A transaction that has read whose turn it is may still write there: emptying it then would
+    lose the id.
+    """
     event = an_event()
     outcomes: list[Outcome] = []
-    async with opened(migrated_url) as store, connected(migrated_url) as blocker, anyio.create_task_group() as group:
+    async with (
+        opened(migrated_url) as store,
+        connected(migrated_url) as blocker,
+        anyio.create_task_group() as group,
+    ):
         await grow_old(store)
 
         async def write() -> None:
@@ -91,7 +108,12 @@ async def test_the_ledger_waits_for_a_transaction_that_writes_ids(migrated_url: 
             group.start_soon(write)
             await until(lambda: ask(store, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
             group.start_soon(store.maintain)
-            await until(lambda: ask(store, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"))
+            await until(
+                lambda: ask(
+                    store,
+                    "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'",
+                )
+            )
             assert await ask(store, "SELECT slot FROM ledger_turn") == 0
     async with opened(migrated_url) as store:
         assert await ask(store, "SELECT slot FROM ledger_turn") == 1

@@ -19,7 +19,9 @@ from tests.store.conftest import connected, until
 REPOSITORY = Path(__file__).parents[2]
 
 TURNS = range(60)
-"""Waits after which the holder is cancelled: from before it asks for the lock until after it has given it back."""
+"""Waits after which the holder is cancelled: from before it asks for the lock until after it has
+given it back.
+"""
 
 HELD = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid WHERE locktype = 'advisory' AND datname = current_database()"
 
@@ -41,9 +43,15 @@ class Interrupted(asyncpg.Connection):  # type: ignore[misc]
 
 
 @contextlib.asynccontextmanager
-async def held_in_a_pool(url: str, hold: Hold, connection_class: type[asyncpg.Connection]) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
-    """Something to do with the lock held, on the one connection of a pool like the store's; at the end nobody must hold it."""
-    pool = asyncpg.create_pool(url, ssl=False, min_size=0, max_size=1, reset=_keep, connection_class=connection_class)
+async def held_in_a_pool(
+    url: str, hold: Hold, connection_class: type[asyncpg.Connection]
+) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
+    """Something to do with the lock held, on the one connection of a pool like the store's; at the
+    end nobody must hold it.
+    """
+    pool = asyncpg.create_pool(
+        url, ssl=False, min_size=0, max_size=1, reset=_keep, connection_class=connection_class
+    )
     async with pool, connected(url) as other:
 
         async def work() -> None:
@@ -62,14 +70,18 @@ async def _keep(_: asyncpg.Connection) -> None:
 
 
 @pytest.mark.parametrize("hold", [alone, try_alone])
-async def test_a_holder_that_is_cancelled_before_it_learns_that_it_has_the_lock_leaves_none(migrated_url: str, hold: Hold) -> None:
+async def test_a_holder_that_is_cancelled_before_it_learns_that_it_has_the_lock_leaves_none(
+    migrated_url: str, hold: Hold
+) -> None:
     async with held_in_a_pool(migrated_url, hold, Interrupted) as work:
         with pytest.raises(asyncio.CancelledError):
             await work()
 
 
 @pytest.mark.parametrize("hold", [alone, try_alone])
-async def test_a_holder_that_is_cancelled_at_any_moment_leaves_none(migrated_url: str, hold: Hold) -> None:
+async def test_a_holder_that_is_cancelled_at_any_moment_leaves_none(
+    migrated_url: str, hold: Hold
+) -> None:
     for turns in TURNS:
         async with held_in_a_pool(migrated_url, hold, asyncpg.Connection) as work:
             holder = asyncio.create_task(work())
@@ -80,8 +92,12 @@ async def test_a_holder_that_is_cancelled_at_any_moment_leaves_none(migrated_url
 
 
 def test_every_lock_has_a_number_of_its_own_and_the_migrators_agree_on_theirs() -> None:
-    numbers = [number for name, number in vars(locks).items() if name.isupper() and isinstance(number, int)]
+    numbers = [
+        number for name, number in vars(locks).items() if name.isupper() and isinstance(number, int)
+    ]
     assert len({*numbers, key_mirror._LOCK}) == len(numbers) + 1
-    alembic = re.search(r"^LOCK = (\w+)$", (REPOSITORY / "alembic" / "env.py").read_text(), re.MULTILINE)
+    alembic = re.search(
+        r"^LOCK = (\w+)$", (REPOSITORY / "alembic" / "env.py").read_text(), re.MULTILINE
+    )
     assert alembic
     assert int(alembic[1]) == locks.MIGRATION

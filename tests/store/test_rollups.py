@@ -32,7 +32,13 @@ def some(n: int, dice: random.Random, **changes: Any) -> list[Event]:
             user_id=dice.choice([None, "u1", "u2", "s1"]),
             event_type=dice.choice(["engagement", "navigation", "*"]),
             event_action=dice.choice(["click", "view"]),
-            metadata=msgspec.json.encode({"page": dice.choice(pages), "other": [1, {"page": "/"}], "$os": dice.choice(["Linux", "macOS"])}),
+            metadata=msgspec.json.encode(
+                {
+                    "page": dice.choice(pages),
+                    "other": [1, {"page": "/"}],
+                    "$os": dice.choice(["Linux", "macOS"]),
+                }
+            ),
             timestamp=ago(hours=dice.choice([0, 0, 0, 1, 25, 60])),
             named=dice.random() < 0.5,
             **changes,
@@ -44,12 +50,16 @@ def some(n: int, dice: random.Random, **changes: Any) -> list[Event]:
 async def checked(store: PostgresStore, project: str = "default") -> list[Verdict]:
     """What `verify` says of every day; asserts that it finds no difference."""
     async with store._pool.acquire() as connection:
-        verdicts = [verdict async for verdict in verify(connection, project, FIRST, LAST, DIMENSIONS)]
+        verdicts = [
+            verdict async for verdict in verify(connection, project, FIRST, LAST, DIMENSIONS)
+        ]
     assert [difference for verdict in verdicts for difference in verdict.differences] == []
     return verdicts
 
 
-async def total(store: PostgresStore, place: Place, project: str = "default") -> dict[str | None, Cell]:
+async def total(
+    store: PostgresStore, place: Place, project: str = "default"
+) -> dict[str | None, Cell]:
     """The sum of the rows of a place, deltas apart."""
     query = "SELECT counts, people FROM rollups WHERE (project, span, start, key, event_type, event_action) = ($1, $2, $3, $4, $5, $6)"
     rows = await store._pool.fetch(query, project, *place)
@@ -59,32 +69,64 @@ async def total(store: PostgresStore, place: Place, project: str = "default") ->
 def test_a_value_that_all_events_of_a_group_have_is_said_once() -> None:
     pages = ["/", "/", "/a", "x" * 256]
     for of_group, said in ((pages, [0, 0, 1, UNCOUNTED]), (pages[:2], 0), (pages[3:], UNCOUNTED)):
-        events = [an_event(timestamp=NOW, metadata=msgspec.json.encode({"page": page})) for page in of_group]
-        delta = deltas.unpack(deltas.pack(deltas.of(events, range(len(events)), DIMENSIONS)["default"]))
+        events = [
+            an_event(timestamp=NOW, metadata=msgspec.json.encode({"page": page}))
+            for page in of_group
+        ]
+        delta = deltas.unpack(
+            deltas.pack(deltas.of(events, range(len(events)), DIMENSIONS)["default"])
+        )
         [group] = delta.groups
         assert group.values == [said, delta.words.index(None)]
         assert group.people_of(1) == {delta.words.index(None): group.people}
-        every = [person for place, people in group.people_of(0).items() for person in people if place != UNCOUNTED]
+        every = [
+            person
+            for place, people in group.people_of(0).items()
+            for person in people
+            if place != UNCOUNTED
+        ]
         assert every == [person for person, page in enumerate(of_group) if len(page) < 256]
 
 
-async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(store: PostgresStore) -> None:
+async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(
+    store: PostgresStore,
+) -> None:
     noon = NOW.replace(hour=12) - timedelta(days=1)
     pages = ["/", "/", None]
-    events = [an_event(timestamp=noon, user_id=user, metadata=msgspec.json.encode({"page": page})) for user, page in zip("aab", pages, strict=True)]
-    await store.write([a_job(*events), a_job(an_event(timestamp=noon + timedelta(hours=1), user_id="b", event_action="buy", metadata=b"{}"))])
+    events = [
+        an_event(timestamp=noon, user_id=user, metadata=msgspec.json.encode({"page": page}))
+        for user, page in zip("aab", pages, strict=True)
+    ]
+    await store.write(
+        [
+            a_job(*events),
+            a_job(
+                an_event(
+                    timestamp=noon + timedelta(hours=1),
+                    user_id="b",
+                    event_action="buy",
+                    metadata=b"{}",
+                )
+            ),
+        ]
+    )
     assert await store.compact() == 4
     assert await ask(store, "SELECT count(*) FROM rollup_deltas") == 0
     day = day_of(noon)
     whole = await total(store, Place(DAY_SPAN, day, ANY, ANY, ANY))
     assert (whole[None].count, len(whole[None].people)) == (4, 2)
     first = await total(store, Place(HOUR_SPAN, day + 12, "page", "engagement", "click"))
-    assert {value: (cell.count, len(cell.people)) for value, cell in first.items()} == {"/": (2, 1), None: (1, 1)}
+    assert {value: (cell.count, len(cell.people)) for value, cell in first.items()} == {
+        "/": (2, 1),
+        None: (1, 1),
+    }
     assert (await total(store, Place(DAY_SPAN, day, "page", "engagement", "buy")))[None].count == 1
     assert [verdict.complete for verdict in await checked(store)] == [True]
 
 
-async def test_rollups_and_deltas_say_what_raw_rows_say_at_every_moment(store: PostgresStore) -> None:
+async def test_rollups_and_deltas_say_what_raw_rows_say_at_every_moment(
+    store: PostgresStore,
+) -> None:
     dice = random.Random(1)
     for turn in range(20):
         events = some(dice.randrange(1, 30), dice)
@@ -99,7 +141,9 @@ async def test_rollups_and_deltas_say_what_raw_rows_say_at_every_moment(store: P
     await checked(store)
 
 
-async def test_parts_are_merged_as_they_become_many_and_to_one_when_their_time_is_over(store: PostgresStore) -> None:
+async def test_parts_are_merged_as_they_become_many_and_to_one_when_their_time_is_over(
+    store: PostgresStore,
+) -> None:
     dice = random.Random(2)
     for _ in range(compaction.FAN * compaction.FAN):
         await store.write([a_job(*some(2, dice))])
@@ -119,12 +163,16 @@ async def test_people_have_one_dense_number_each_in_their_project(store: Postgre
         for _ in range(3):
             await store.write([a_job(*some(20, dice, project=project))])
     numbers = "SELECT array_agg(number ORDER BY number) FROM people WHERE project = $1"
-    actors = "SELECT count(DISTINCT coalesce(user_id, session_id)) FROM raw_events WHERE project = $1"
+    actors = (
+        "SELECT count(DISTINCT coalesce(user_id, session_id)) FROM raw_events WHERE project = $1"
+    )
     for project in ("a", "b"):
         assert await ask(store, numbers, project) == list(range(await ask(store, actors, project)))
 
 
-async def test_a_transaction_that_fails_leaves_neither_people_nor_deltas(store: PostgresStore) -> None:
+async def test_a_transaction_that_fails_leaves_neither_people_nor_deltas(
+    store: PostgresStore,
+) -> None:
     await store.write([a_job(an_event(user_id="first"))])
     async with store._pool.acquire() as connection:
         undone = connection.transaction()
@@ -133,7 +181,10 @@ async def test_a_transaction_that_fails_leaves_neither_people_nor_deltas(store: 
         await undone.rollback()
     assert recorded.people["default", "never"] == 1
     await store.write([a_job(an_event(user_id="second"))])
-    assert await ask(store, "SELECT array_agg(actor || number ORDER BY number) FROM people") == ["first0", "second1"]
+    assert await ask(store, "SELECT array_agg(actor || number ORDER BY number) FROM people") == [
+        "first0",
+        "second1",
+    ]
     await store.compact()
     await checked(store)
 
@@ -176,14 +227,18 @@ async def test_stores_and_compactions_at_once_lose_and_repeat_nothing(migrated_u
 
         await until(drained)
         await checked(one)
-        numbers = "SELECT count(*) = count(DISTINCT number) AND max(number) + 1 = count(*) FROM people"
+        numbers = (
+            "SELECT count(*) = count(DISTINCT number) AND max(number) + 1 = count(*) FROM people"
+        )
         assert await ask(one, numbers)
 
 
 # rows that others write
 
 
-async def test_a_row_written_without_a_delta_makes_its_day_incomplete_until_it_is_healed(store: PostgresStore) -> None:
+async def test_a_row_written_without_a_delta_makes_its_day_incomplete_until_it_is_healed(
+    store: PostgresStore,
+) -> None:
     await store.write([a_job(*some(20, random.Random(4)))])
     await store.compact()
     insert = "INSERT INTO raw_events (session_id, event_type, event_action, timestamp) VALUES ('stranger', 'engagement', 'click', $1)"
@@ -193,10 +248,20 @@ async def test_a_row_written_without_a_delta_makes_its_day_incomplete_until_it_i
     await store.maintain()
     assert all(verdict.complete for verdict in await checked(store))
     day = Place(DAY_SPAN, day_of(NOW), ANY, ANY, ANY)
-    assert (await total(store, day))[None].count == await ask(store, "SELECT count(*) FROM raw_events WHERE timestamp >= date_trunc('day', $1, 'UTC')", NOW)
+    assert (await total(store, day))[None].count == await ask(
+        store,
+        "SELECT count(*) FROM raw_events WHERE timestamp >= date_trunc('day', $1, 'UTC')",
+        NOW,
+    )
 
 
-@pytest.mark.parametrize("change", ["DELETE FROM raw_events WHERE user_id = 'u1'", "UPDATE raw_events SET user_id = 'other' WHERE user_id = 'u1'"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM raw_events WHERE user_id = 'u1'",
+        "UPDATE raw_events SET user_id = 'other' WHERE user_id = 'u1'",
+    ],
+)
 async def test_rows_changed_by_hand_are_read_again(store: PostgresStore, change: str) -> None:
     await store.write([a_job(*some(50, random.Random(5)))])
     await store.compact()
@@ -211,11 +276,15 @@ async def test_rows_changed_by_hand_are_read_again(store: PostgresStore, change:
 
 async def as_before_the_migration(store: PostgresStore) -> None:
     """Rows but no rollups, as revision 0002 finds them."""
-    await store._pool.execute("DELETE FROM rollups; DELETE FROM rollup_deltas; DELETE FROM people; DELETE FROM people_last")
+    await store._pool.execute(
+        "DELETE FROM rollups; DELETE FROM rollup_deltas; DELETE FROM people; DELETE FROM people_last"
+    )
     await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
 
 
-async def test_history_is_rebuilt_from_the_newest_day_to_the_oldest_and_goes_on_where_it_was(store: PostgresStore) -> None:
+async def test_history_is_rebuilt_from_the_newest_day_to_the_oldest_and_goes_on_where_it_was(
+    store: PostgresStore,
+) -> None:
     await store.write([a_job(*some(60, random.Random(6)))])
     await as_before_the_migration(store)
     store._recorder.__init__(("page", "$os"))  # type: ignore[misc]
@@ -237,7 +306,9 @@ async def test_history_is_rebuilt_from_the_newest_day_to_the_oldest_and_goes_on_
     assert all(verdict.complete for verdict in await checked(store))
 
 
-async def test_a_project_that_comes_after_the_migration_counts_as_unknown_until_rebuilds_are_finished(store: PostgresStore) -> None:
+async def test_a_project_that_comes_after_the_migration_counts_as_unknown_until_rebuilds_are_finished(
+    store: PostgresStore,
+) -> None:
     await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
     await store.write([a_job(*some(10, random.Random(9), project="new"))])
     await store.compact()
@@ -271,7 +342,11 @@ async def test_events_are_stored_while_a_rebuild_runs(migrated_url: str) -> None
 
 
 async def test_a_stray_row_that_commits_during_a_rebuild_stays_marked(migrated_url: str) -> None:
-    async with opened(migrated_url) as store, connected(migrated_url) as stranger, connected(migrated_url) as connection:
+    async with (
+        opened(migrated_url) as store,
+        connected(migrated_url) as stranger,
+        connected(migrated_url) as connection,
+    ):
         await store.write([a_job(*some(10, random.Random(12)))])
         insert = "INSERT INTO raw_events (session_id, event_type, event_action, timestamp) VALUES ('stranger', 'engagement', 'click', $1)"
         await stranger.execute(insert, NOW)
@@ -310,7 +385,10 @@ async def test_rollups_go_before_the_raw_rows_they_were_made_from(migrated_url: 
         assert [verdict.complete for verdict in await checked(store)] == [True, True]
         await store.maintain()
         assert await ask(store, "SELECT count(*) FROM raw_events") == 1
-        assert await ask(store, "SELECT count(*) FROM rollups WHERE start <= $1", day_of(old) + 24) == 0
+        assert (
+            await ask(store, "SELECT count(*) FROM rollups WHERE start <= $1", day_of(old) + 24)
+            == 0
+        )
         assert await coverage.since(store._pool, "default") > day_of(old)
         await store.write([a_job(an_event(timestamp=old))])
         await store.compact()

@@ -21,7 +21,9 @@ from tests.store.conftest import connected
 REPOSITORY = Path(__file__).parents[2]
 
 
-def of_ours(thing: object, name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:
+def of_ours(
+    thing: object, name: str | None, kind: str, reflected: bool, compare_to: object
+) -> bool:
     """Partitions are made as time goes by, and are no table of their own."""
     return not (kind == "table" and str(name).startswith("raw_events_p"))
 
@@ -29,7 +31,9 @@ def of_ours(thing: object, name: str | None, kind: str, reflected: bool, compare
 async def test_the_migrated_schema_is_what_tables_says(store_url: str) -> None:
     def differences(connection: Connection) -> list[object]:
         options = {"compare_type": True, "compare_server_default": True, "include_object": of_ours}
-        return list(compare_metadata(MigrationContext.configure(connection, opts=options), tables.metadata))
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts=options), tables.metadata)
+        )
 
     engine = create_async_engine(make_url(store_url).set(drivername="postgresql+asyncpg"))
     async with engine.connect() as connection:
@@ -51,11 +55,21 @@ async def test_migrating_works_in_an_event_loops_thread(database_url: str) -> No
 async def test_of_four_migrators_one_runs(database_url: str) -> None:
     program = "import sys; from analytics.stores import migrate; from analytics.settings import Settings; print(migrate(sys.argv[1], Settings()).changed)"
     processes = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", program, database_url, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            program,
+            database_url,
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         for _ in range(4)
     ]
     answers = [await process.communicate() for process in processes]
-    assert sorted(out.strip() for out, _ in answers) == [b"False", b"False", b"False", b"True"], answers
+    assert sorted(out.strip() for out, _ in answers) == [b"False", b"False", b"False", b"True"], (
+        answers
+    )
 
 
 async def test_a_schema_of_a_newer_release_is_left_alone(migrated_url: str) -> None:
@@ -69,7 +83,13 @@ def test_a_schema_at_head_is_found_without_alembic(migrated_url: str) -> None:
         "import sys; from analytics.stores import migrate; from analytics.settings import Settings; migrate(sys.argv[1], Settings());"
         "print('alembic' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program, migrated_url], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, migrated_url],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "False"
 
 
@@ -93,7 +113,13 @@ def test_down_is_empty_and_up_again_works(database_url: str) -> None:
     migrate(database_url, Settings())
     environment = {"DATABASE_URL": database_url, "PATH": "/usr/bin:/bin"}
     for direction in (("downgrade", "base"), ("upgrade", "head")):
-        subprocess.run([sys.executable, "-m", "alembic", *direction], cwd=REPOSITORY, env=environment, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "alembic", *direction],
+            cwd=REPOSITORY,
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
     assert not migrate(database_url, Settings()).changed
 
 

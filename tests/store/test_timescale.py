@@ -1,4 +1,6 @@
-"""Real TimescaleDB: policies follow the settings, old chunks go, settled ones become columns and still take late events."""
+"""Real TimescaleDB: policies follow the settings, old chunks go, settled ones become columns and
+still take late events.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -40,9 +42,15 @@ async def test_the_migration_makes_a_hypertable_with_both_policies(hyper: Postgr
 
 
 async def test_policies_follow_the_settings(hyper: PostgresStore) -> None:
-    assert await policies(hyper, retention_days=30, ledger_days=3) == {"policy_retention": 30, "policy_compression": 3}
+    assert await policies(hyper, retention_days=30, ledger_days=3) == {
+        "policy_retention": 30,
+        "policy_compression": 3,
+    }
     assert await policies(hyper, retention_days=0) == {"policy_compression": 7}
-    assert await policies(hyper, retention_days=45) == {"policy_retention": 45, "policy_compression": 7}
+    assert await policies(hyper, retention_days=45) == {
+        "policy_retention": 45,
+        "policy_compression": 7,
+    }
 
 
 async def test_chunks_to_come_hold_what_the_setting_says(hyper: PostgresStore) -> None:
@@ -59,17 +67,27 @@ async def test_policies_that_are_right_stay_the_same_jobs(hyper: PostgresStore) 
 
 
 async def test_retention_drops_what_is_too_old(hyper: PostgresStore) -> None:
-    await hyper.write([a_job(*(an_event(timestamp=ago(days=day)) for day in (0, 50, 80, 120, 200)))])
+    await hyper.write(
+        [a_job(*(an_event(timestamp=ago(days=day)) for day in (0, 50, 80, 120, 200)))]
+    )
     await run_policy(hyper, "policy_retention")
     assert await ask(hyper, "SELECT count(*) FROM raw_events") == 3
 
 
-async def test_late_events_go_into_columns_and_repeats_of_settled_ones_are_found(hyper: PostgresStore) -> None:
+async def test_late_events_go_into_columns_and_repeats_of_settled_ones_are_found(
+    hyper: PostgresStore,
+) -> None:
     settled = [an_event(timestamp=ago(days=30, seconds=second)) for second in range(200)]
     unnamed = an_event(timestamp=ago(days=30), named=False)
     await hyper.write([a_job(*settled, unnamed)])
     await run_policy(hyper, "policy_compression")
-    assert await ask(hyper, "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'raw_events' AND is_compressed") > 0
+    assert (
+        await ask(
+            hyper,
+            "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'raw_events' AND is_compressed",
+        )
+        > 0
+    )
     late = [an_event(timestamp=ago(days=30, seconds=second)) for second in range(50)]
     written = await hyper.write([a_job(*late, settled[7]), a_job(unnamed)])
     assert written.outcomes == [Outcome(stored=50, duplicate=1), Outcome(duplicate=1)]
@@ -78,8 +96,12 @@ async def test_late_events_go_into_columns_and_repeats_of_settled_ones_are_found
     assert await rows(hyper) == 251
 
 
-async def test_where_the_licence_has_no_policies_old_chunks_are_dropped_by_maintaining(hyper: PostgresStore) -> None:
-    await hyper.write([a_job(*(an_event(timestamp=ago(days=day)) for day in (0, 50, 80, 120, 200)))])
+async def test_where_the_licence_has_no_policies_old_chunks_are_dropped_by_maintaining(
+    hyper: PostgresStore,
+) -> None:
+    await hyper.write(
+        [a_job(*(an_event(timestamp=ago(days=day)) for day in (0, 50, 80, 120, 200)))]
+    )
     async with hyper._pool.acquire() as connection:
         await TimescaleApache().maintain(connection, Settings(retention_days=0))
         assert await connection.fetchval("SELECT count(*) FROM raw_events") == 5

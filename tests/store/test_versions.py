@@ -1,4 +1,6 @@
-"""Every major version of PostgreSQL that this machine has besides the embedded one: Debian's, from the oldest that is supported."""
+"""Every major version of PostgreSQL that this machine has besides the embedded one: Debian's, from
+the oldest that is supported.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +17,19 @@ from analytics.stores.schema import head
 from tests import servers
 from tests.store.conftest import a_job, ago, an_event, ask, opened, rows
 
-INSTALLED = sorted(program.parent for program in Path("/usr/lib/postgresql").glob("*/bin/postgres") if int(program.parts[-3]) in VERSIONS)
+INSTALLED = sorted(
+    program.parent
+    for program in Path("/usr/lib/postgresql").glob("*/bin/postgres")
+    if int(program.parts[-3]) in VERSIONS
+)
 
 
 @pytest.fixture(scope="module", params=INSTALLED, ids=lambda programs: programs.parent.name)
 def older(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Postgres]:
     programs: Path = request.param
-    with servers.postgres(server_folder / f"postgres-{programs.parent.name}", str(programs)) as server:
+    with servers.postgres(
+        server_folder / f"postgres-{programs.parent.name}", str(programs)
+    ) as server:
         yield server
 
 
@@ -30,12 +38,22 @@ async def test_an_older_postgresql_stores_once_maintains_and_forgets(older: Post
         assert migrate(url, Settings()).after == head()
         async with opened(url) as store:
             event, old = an_event(), an_event(timestamp=ago(days=80))
-            assert (await store.write([a_job(event, old, an_event(metadata=b'{"a":"\\u0000"}'))])).outcomes == [Outcome(stored=2, dead_lettered=1)]
+            assert (
+                await store.write([a_job(event, old, an_event(metadata=b'{"a":"\\u0000"}'))])
+            ).outcomes == [Outcome(stored=2, dead_lettered=1)]
             retry = msgspec.structs.replace(event, timestamp=ago(minutes=3))
-            assert (await store.write([a_job(retry, old, an_event())])).outcomes == [Outcome(stored=1, duplicate=2)]
+            assert (await store.write([a_job(retry, old, an_event())])).outcomes == [
+                Outcome(stored=1, duplicate=2)
+            ]
             while await store.compact():
                 pass
-            assert await ask(store, "SELECT sum(value) FROM daily_metrics WHERE metric_name = 'events' AND dimension_key = ''") == 3
+            assert (
+                await ask(
+                    store,
+                    "SELECT sum(value) FROM daily_metrics WHERE metric_name = 'events' AND dimension_key = ''",
+                )
+                == 3
+            )
             await store.maintain()
             assert await rows(store) == 3
         async with opened(url, retention_days=30) as store:

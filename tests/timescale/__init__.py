@@ -1,4 +1,6 @@
-"""A real TimescaleDB for the tests: TEST_TIMESCALE_URL's, or one compiled to WebAssembly that Node serves."""
+"""A real TimescaleDB for the tests: TEST_TIMESCALE_URL's, or one compiled to WebAssembly that Node
+serves.
+"""
 
 import contextlib
 import os
@@ -16,13 +18,17 @@ HERE = Path(__file__).parent
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """The URL of an empty database with TimescaleDB that takes one connection at a time and has no background workers."""
+    """The URL of an empty database with TimescaleDB that takes one connection at a time and has no
+    background workers.
+    """
     if url := os.environ.get("TEST_TIMESCALE_URL"):
         yield url
         return
     if not (HERE / "node_modules").exists():
         subprocess.run([node.npm(), "ci", "--silent"], cwd=HERE, env=node.ENVIRONMENT, check=True)
-    process = subprocess.Popen([node.node(), "server.mjs"], cwd=HERE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [node.node(), "server.mjs"], cwd=HERE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
@@ -39,7 +45,11 @@ async def empty(url: str) -> None:
     """All tables as the migration left them."""
     connection = await asyncpg.connect(url)
     try:
-        names = ", ".join(table.name for table in metadata.sorted_tables if table.name not in ("ledger_turn", "rollup_since"))
+        names = ", ".join(
+            table.name
+            for table in metadata.sorted_tables
+            if table.name not in ("ledger_turn", "rollup_since")
+        )
         await connection.execute(
             f"TRUNCATE {names} RESTART IDENTITY; UPDATE ledger_turn SET slot = 0, since = now();"
             f"DELETE FROM rollup_since WHERE project <> ''; UPDATE rollup_since SET start = -1000000000"

@@ -35,13 +35,24 @@ class Shop:
 
     @contextmanager
     def visit(
-        self, body: str = "", *, attributes: str = "", head: str = "", script: str = "/tracker.js", forgotten: int = 0, before: str = ""
+        self,
+        body: str = "",
+        *,
+        attributes: str = "",
+        head: str = "",
+        script: str = "/tracker.js",
+        forgotten: int = 0,
+        before: str = "",
     ) -> Iterator["Visit"]:
         """Someone opens a page that has the tracker; `before` runs ahead of anything on it."""
         with Gate(self.collector.port) as gate:
             tag = f'<script defer src="{gate.url}{script}" data-key="{KEY}" {attributes}></script>'
-            html = f"<!doctype html><title>A page</title>{head}{tag}<body><p>Text</p>{body}".encode()
-            pages = dict.fromkeys(("/", "/other", "/a", "/b"), ("text/html", html)) | {"/report.pdf": ("application/octet-stream", b"%PDF")}
+            html = (
+                f"<!doctype html><title>A page</title>{head}{tag}<body><p>Text</p>{body}".encode()
+            )
+            pages = dict.fromkeys(("/", "/other", "/a", "/b"), ("text/html", html)) | {
+                "/report.pdf": ("application/octet-stream", b"%PDF")
+            }
             with site(pages) as url:
                 page = self.browser.page("about:blank")
                 if before:
@@ -61,8 +72,14 @@ class Visit(msgspec.Struct):
 
     def events(self, action: str = "*") -> list[dict[str, Any]]:
         """What the api has of this visit, in the order in which it happened."""
-        rows = self.shop.platform.get(self.shop.api, "/api/events?project=shop&limit=1000&last=1d")["data"]["rows"]
-        ours = [row for row in rows if row["metadata"]["$url"].startswith(self.url) and action in ("*", row["event_action"])]
+        rows = self.shop.platform.get(self.shop.api, "/api/events?project=shop&limit=1000&last=1d")[
+            "data"
+        ]["rows"]
+        ours = [
+            row
+            for row in rows
+            if row["metadata"]["$url"].startswith(self.url) and action in ("*", row["event_action"])
+        ]
         return sorted(ours, key=lambda row: row["timestamp"])
 
     def wait(self, count: int, action: str = "*") -> list[dict[str, Any]]:
@@ -122,7 +139,9 @@ def test_a_single_page_application_is_viewed_page_by_page(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("attributes", "paths"), [("", ["/"]), ("data-hash", ["/", "/#/cart"])])
-def test_a_fragment_is_a_page_where_that_is_asked_for(shop: Shop, attributes: str, paths: list[str]) -> None:
+def test_a_fragment_is_a_page_where_that_is_asked_for(
+    shop: Shop, attributes: str, paths: list[str]
+) -> None:
     with shop.visit(attributes=attributes) as visit:
         visit.wait(1)
         visit.page.run("location.hash = '/cart'")
@@ -135,7 +154,9 @@ def test_a_fragment_is_a_page_where_that_is_asked_for(shop: Shop, attributes: st
 def test_a_link_that_leads_away_is_told_before_the_page_is_left(shop: Shop) -> None:
     with site({"/there": ("text/html", b"<p>There")}) as elsewhere:
         there = f"{elsewhere.replace('localhost', '127.0.0.1')}/there"
-        with shop.visit(f'<a href="{there}"><b>away</b></a> <a id="home" href="/other">home</a>') as visit:
+        with shop.visit(
+            f'<a href="{there}"><b>away</b></a> <a id="home" href="/other">home</a>'
+        ) as visit:
             visit.wait(1)
             visit.page.click("b")
             until(lambda: visit.page.run("location.href") == there, "the other site")
@@ -145,7 +166,9 @@ def test_a_link_that_leads_away_is_told_before_the_page_is_left(shop: Shop) -> N
 
 
 def test_a_download_is_told_and_a_link_within_the_site_is_not(shop: Shop) -> None:
-    with shop.visit('<a id="file" href="/report.pdf" download>report</a> <a id="home" href="/other">home</a>') as visit:
+    with shop.visit(
+        '<a id="file" href="/report.pdf" download>report</a> <a id="home" href="/other">home</a>'
+    ) as visit:
         visit.wait(1)
         visit.page.click("#file")
         (download,) = visit.wait(1, "$download")
@@ -158,7 +181,9 @@ def test_a_download_is_told_and_a_link_within_the_site_is_not(shop: Shop) -> Non
 def test_events_of_ones_own_come_from_script_and_from_attributes(shop: Shop) -> None:
     form = '<form data-analytics="subscribe" onsubmit="event.preventDefault()"><button id="send">send</button></form>'
     button = '<button id="buy" data-analytics="buy" data-analytics-plan="pro" data-analytics-list-price="9"><i>buy</i></button>'
-    with shop.visit(form + button, head=f"{EARLY}<script>analytics('early', {{ n: 1 }})</script>") as visit:
+    with shop.visit(
+        form + button, head=f"{EARLY}<script>analytics('early', {{ n: 1 }})</script>"
+    ) as visit:
         visit.page.run("analytics('signup', { plan: 'pro', seats: 3, nested: { a: [1] } })")
         visit.page.click("i")
         visit.page.click("#send")
@@ -169,7 +194,9 @@ def test_events_of_ones_own_come_from_script_and_from_attributes(shop: Shop) -> 
         bought = visit.events("buy")[0]["metadata"]
         assert (bought["plan"], bought["listPrice"]) == ("pro", "9")
         assert len(visit.events("subscribe")) == 1
-    total = shop.platform.get(shop.api, "/api/trends?project=shop&event=track:signup&where=metadata.plan.eq.pro&last=1d")["data"]["series"][0]["total"]
+    total = shop.platform.get(
+        shop.api, "/api/trends?project=shop&event=track:signup&where=metadata.plan.eq.pro&last=1d"
+    )["data"]["series"][0]["total"]
     assert total == 1
 
 
@@ -179,7 +206,9 @@ def test_web_vitals_are_one_event_of_the_page_that_was_left(shop: Shop) -> None:
     with shop.visit(f'<button onclick="{busy}">work</button>') as visit:
         visit.wait(1)
         visit.page.click("button")
-        visit.page.run(f"new Promise((done) => setTimeout(() => {{ {move}; requestAnimationFrame(() => setTimeout(done, 100)) }}, 700))")
+        visit.page.run(
+            f"new Promise((done) => setTimeout(() => {{ {move}; requestAnimationFrame(() => setTimeout(done, 100)) }}, 700))"
+        )
         visit.page.go(f"{visit.url}/other")
         (vitals,) = visit.wait(1, "$web_vitals")
         visit.wait(2, "view")
@@ -195,7 +224,10 @@ def test_what_meets_503_is_sent_again_with_the_same_ids_and_counts_once(shop: Sh
         visit.wait(1)
         visit.gate.forgotten = 2  # taken, but the page hears 503
         visit.page.run("analytics('bought', { n: 1 })")
-        until(lambda: visit.gate.heard[-1] == 202 and visit.gate.heard.count(503) == 2, "the third try")
+        until(
+            lambda: visit.gate.heard[-1] == 202 and visit.gate.heard.count(503) == 2,
+            "the third try",
+        )
         visit.wait(1, "bought")
         tries = [event for event in visit.sent() if event["event_action"] == "bought"]
         assert len(tries) == 3
@@ -227,7 +259,10 @@ def test_an_event_that_can_never_be_taken_does_not_hold_up_the_others(shop: Shop
 
 
 def test_what_happens_while_the_page_goes_away_arrives(shop: Shop) -> None:
-    with shop.visit(head="<script>addEventListener('pagehide', () => analytics('bye'))</script>", attributes='data-off="vitals"') as visit:
+    with shop.visit(
+        head="<script>addEventListener('pagehide', () => analytics('bye'))</script>",
+        attributes='data-off="vitals"',
+    ) as visit:
         visit.wait(1)
         big = "for (let n = 0; n < 20; n++) analytics('last', { n, text: 'é'.repeat(1000) })"
         visit.page.run(f"{big}; location.href = '/other'")
@@ -241,7 +276,15 @@ def test_an_outage_is_outlived_by_a_page_that_may_store(shop: Shop) -> None:
         visit.wait(1)
         there, visit.gate.port = visit.gate.port, 9
         visit.page.run("analytics('kept', { n: 1 })")
-        until(lambda: visit.page.run("performance.getEntriesByName(document.scripts[0].src.replace('tracker.js', 'collect')).length") >= 2, "a failure")
+        until(
+            lambda: (
+                visit.page.run(
+                    "performance.getEntriesByName(document.scripts[0].src.replace('tracker.js', 'collect')).length"
+                )
+                >= 2
+            ),
+            "a failure",
+        )
         visit.quiet()
         visit.page.run("dispatchEvent(new Event('pagehide'))")
         visit.gate.port = there
@@ -261,7 +304,13 @@ def test_what_a_page_left_in_doubt_is_sent_by_the_next_one_under_the_same_id(sho
             """Whether the next page has sent it beside its own view."""
             requests = [json.loads(body)["events"] for body in visit.gate.sent if body]
             return any(
-                {"doubtful", "/other"} <= {word for event in events for word in (event["event_action"], event["metadata"]["$path"])} for events in requests
+                {"doubtful", "/other"}
+                <= {
+                    word
+                    for event in events
+                    for word in (event["event_action"], event["metadata"]["$path"])
+                }
+                for events in requests
             )
 
         until(together, "the next page")
@@ -269,17 +318,23 @@ def test_what_a_page_left_in_doubt_is_sent_by_the_next_one_under_the_same_id(sho
         (found,) = visit.wait(1, "doubtful")
         tries = [event for event in visit.sent() if event["event_action"] == "doubtful"]
         assert len(tries) >= 2
-        assert {(event["id"], event["timestamp"], event["session_id"]) for event in tries} == {(found["id"], tries[0]["timestamp"], found["session_id"])}
+        assert {(event["id"], event["timestamp"], event["session_id"]) for event in tries} == {
+            (found["id"], tries[0]["timestamp"], found["session_id"])
+        }
 
 
 @pytest.mark.parametrize(("storage", "lasting"), [("session", True), ("local", True), ("", False)])
-def test_a_session_lasts_as_long_as_the_page_may_remember_it(shop: Shop, storage: str, lasting: bool) -> None:
+def test_a_session_lasts_as_long_as_the_page_may_remember_it(
+    shop: Shop, storage: str, lasting: bool
+) -> None:
     with shop.visit(attributes=f'data-storage="{storage}"') as visit:
         visit.wait(1)
         visit.page.go(f"{visit.url}/other")
         first, second = visit.wait(2, "view")
     assert (first["session_id"] == second["session_id"]) is lasting
-    assert (first["user_id"] is not None and first["user_id"] == second["user_id"]) is (storage == "local")
+    assert (first["user_id"] is not None and first["user_id"] == second["user_id"]) is (
+        storage == "local"
+    )
 
 
 def test_a_person_whom_the_page_knows_is_the_visitor_it_knew(shop: Shop) -> None:
@@ -289,8 +344,12 @@ def test_a_person_whom_the_page_knows_is_the_visitor_it_knew(shop: Shop) -> None
     assert len(view["metadata"]["$anonymous_id"]) == 36
 
 
-@pytest.mark.parametrize(("signal", "value"), [("globalPrivacyControl", "true"), ("doNotTrack", "'1'")])
-def test_who_asks_not_to_be_tracked_is_not_unless_the_page_says_so(shop: Shop, signal: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("signal", "value"), [("globalPrivacyControl", "true"), ("doNotTrack", "'1'")]
+)
+def test_who_asks_not_to_be_tracked_is_not_unless_the_page_says_so(
+    shop: Shop, signal: str, value: str
+) -> None:
     before = PRIVATE % (signal, value)
     with shop.visit(before=before) as visit:
         visit.page.run("analytics('signup'), analytics.page()")
@@ -302,7 +361,9 @@ def test_who_asks_not_to_be_tracked_is_not_unless_the_page_says_so(shop: Shop, s
 
 
 def test_features_can_be_turned_off(shop: Shop) -> None:
-    with shop.visit('<a href="/report.pdf" download>report</a>', attributes='data-off="pages downloads vitals"') as visit:
+    with shop.visit(
+        '<a href="/report.pdf" download>report</a>', attributes='data-off="pages downloads vitals"'
+    ) as visit:
         visit.page.click("a")
         visit.page.run("analytics.page({ section: 'own' })")
         visit.page.go(f"{visit.url}/other")

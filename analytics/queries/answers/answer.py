@@ -30,13 +30,16 @@ from analytics.queue.reader import Horizon, Reader
 WATERMARK_SECONDS = 1.0
 
 VERSION = 1
-"""Of what answers look like: raise it when the data of any question changes its shape or meaning."""
+"""Of what answers look like: raise it when the data of any question changes its shape or meaning.
+"""
 
 LATENESS = timedelta(days=1)
 """So long after its end a range is settled: events may still come late, but few do."""
 
 SETTLED_SECONDS, OPEN_SECONDS = 3600.0, 5.0
-"""How long an answer is kept, of a settled range and of any other; it is given only while nothing that it depends on has changed."""
+"""How long an answer is kept, of a settled range and of any other; it is given only while nothing
+that it depends on has changed.
+"""
 
 SETTLED_MAX_AGE, OPEN_MAX_AGE = 300, 2
 """The same for whoever asks, who does not look whether anything has changed."""
@@ -52,7 +55,9 @@ class Sources(NamedTuple):
     replica: Replica | None = None
     """Set where the engine is a replica's."""
     lanes: Lanes | None = None
-    """Set where questions that take long, and streams, are kept apart; the engine is that of the light ones."""
+    """Set where questions that take long, and streams, are kept apart; the engine is that of the
+    light ones.
+    """
     answers: Answers | None = None
     """Set where answers are kept."""
     flights: Flights | None = None
@@ -60,7 +65,9 @@ class Sources(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer as it is sent: JSON, what tells it from every other answer to the same question, and for how many seconds it may be given again."""
+    """An answer as it is sent: JSON, what tells it from every other answer to the same question,
+    and for how many seconds it may be given again.
+    """
 
     body: bytes
     etag: str
@@ -78,24 +85,44 @@ class _Asking(NamedTuple):
     sources: Sources
 
 
-async def answer(question: Question, query: bytes, path: Mapping[str, str], key: Key, sources: Sources) -> bytes | Stream:
+async def answer(
+    question: Question, query: bytes, path: Mapping[str, str], key: Key, sources: Sources
+) -> bytes | Stream:
     """The whole answer, as JSON, or a stream."""
     found = await reply(question, query, path, key, sources)
     return found if isinstance(found, Stream) else found.body
 
 
-async def reply(question: Question, query: bytes, path: Mapping[str, str], key: Key, sources: Sources, *, fresh: bool = False) -> Reply | Stream:
-    """The answer with what a cache needs to know of it, or a stream; `fresh` takes none that was made before."""
+async def reply(
+    question: Question,
+    query: bytes,
+    path: Mapping[str, str],
+    key: Key,
+    sources: Sources,
+    *,
+    fresh: bool = False,
+) -> Reply | Stream:
+    """The answer with what a cache needs to know of it, or a stream; `fresh` takes none that was
+    made before.
+    """
     started, now = time.perf_counter(), datetime.now(UTC)
     asked = parameters.read(question.asked, query, path, now=now, project=authorize(key, "query"))
     authorize(key, "query", asked.project)
-    asking = _Asking(question, asked, now, name_of(VERSION, question.path, key.project, asked.as_asked(now)), sources)
+    asking = _Asking(
+        question,
+        asked,
+        now,
+        name_of(VERSION, question.path, key.project, asked.as_asked(now)),
+        sources,
+    )
     cached = False
     if question.kept and sources.answers is not None and sources.flights is not None:
         if fresh:
             found = await _make_and_keep(asking, sources.answers)
         else:
-            (found, cached), joined = await sources.flights.join(asking.name, partial(_find_or_make, asking, sources.answers))
+            (found, cached), joined = await sources.flights.join(
+                asking.name, partial(_find_or_make, asking, sources.answers)
+            )
             cached = cached or joined
         metrics.answers.inc({"cache": "hit" if cached else "miss"})
     else:
@@ -103,9 +130,26 @@ async def reply(question: Question, query: bytes, path: Mapping[str, str], key: 
     if isinstance(found, Stream):
         return found
     waits = _waits(asking, await _horizon(sources), found.watermark) if cached else found.partial
-    meta = {"source": found.source, "watermark": found.watermark, "partial": waits, "cached": cached}
-    body = _encoder.encode({"data": found.data, "query": found.query, "meta": {**meta, "ms": round((time.perf_counter() - started) * 1000)}})
-    return Reply(body, found.etag, (SETTLED_MAX_AGE if _settled(asking, found.watermark) else OPEN_MAX_AGE) if question.kept else None)
+    meta = {
+        "source": found.source,
+        "watermark": found.watermark,
+        "partial": waits,
+        "cached": cached,
+    }
+    body = _encoder.encode(
+        {
+            "data": found.data,
+            "query": found.query,
+            "meta": {**meta, "ms": round((time.perf_counter() - started) * 1000)},
+        }
+    )
+    return Reply(
+        body,
+        found.etag,
+        (SETTLED_MAX_AGE if _settled(asking, found.watermark) else OPEN_MAX_AGE)
+        if question.kept
+        else None,
+    )
 
 
 async def _find_or_make(asking: _Asking, answers: Answers) -> tuple[Made | Stream, bool]:
@@ -144,7 +188,8 @@ async def _holds(kept: Made, asking: _Asking) -> bool:
 async def _make(asking: _Asking) -> Made | Stream:
     """An answer from the database.
 
-    The watermark is read before the snapshot is taken: what was acknowledged before it had been stored by then.
+    The watermark is read before the snapshot is taken: what was acknowledged before it had been
+    stored by then.
     """
     sources = asking.sources
     horizon = await _horizon(sources)
@@ -153,7 +198,11 @@ async def _make(asking: _Asking) -> Made | Stream:
         return await ask(sources.engine)
     if asking.question.streamed:
         found = await ask(sources.lanes.slices)
-        return replace(found, chunks=sources.lanes.stream(found.chunks)) if isinstance(found, Stream) else found
+        return (
+            replace(found, chunks=sources.lanes.stream(found.chunks))
+            if isinstance(found, Stream)
+            else found
+        )
     return await sources.lanes.run(asking.name, (asking.question.path, asking.asked.shape), ask)
 
 
@@ -171,22 +220,44 @@ async def _ask(asking: _Asking, horizon: Horizon | None, engine: AsyncEngine) ->
     data = _encoder.encode(found)
     until = time.time() + (SETTLED_SECONDS if _settled(asking, watermark) else OPEN_SECONDS)
     etag = hashlib.sha256(name + data).hexdigest()[:32]
-    return Made(name, state, until, etag, msgspec.Raw(data), msgspec.Raw(_encoder.encode(asked.resolved())), source, watermark, waits)
+    return Made(
+        name,
+        state,
+        until,
+        etag,
+        msgspec.Raw(data),
+        msgspec.Raw(_encoder.encode(asked.resolved())),
+        source,
+        watermark,
+        waits,
+    )
 
 
 def _settled(asking: _Asking, watermark: datetime | None) -> bool:
     """Whether all that the answer depends on ended so long ago that hardly anything comes late."""
     until = asking.asked.until
-    return until is not None and watermark is not None and until <= min(asking.now, watermark) - LATENESS
+    return (
+        until is not None
+        and watermark is not None
+        and until <= min(asking.now, watermark) - LATENESS
+    )
 
 
 def _waits(asking: _Asking, horizon: Horizon | None, watermark: datetime | None) -> bool:
-    """Whether something waits, or may wait, that belongs to a range which reaches past the answer's watermark."""
-    return horizon is None or watermark is None or (horizon.waiting and asking.asked.reach(asking.now) > watermark)
+    """Whether something waits, or may wait, that belongs to a range which reaches past the answer's
+    watermark.
+    """
+    return (
+        horizon is None
+        or watermark is None
+        or (horizon.waiting and asking.asked.reach(asking.now) > watermark)
+    )
 
 
 async def _horizon(sources: Sources) -> Horizon | None:
-    """Until when an answer is complete that is made after this; None if that cannot be told because Redis does not answer."""
+    """Until when an answer is complete that is made after this; None if that cannot be told because
+    Redis does not answer.
+    """
     try:
         horizon = await asyncio.wait_for(sources.queue.horizon(), WATERMARK_SECONDS)
     except (TimeoutError, AnalyticsError, RedisError, OSError):

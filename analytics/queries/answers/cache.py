@@ -1,7 +1,9 @@
-"""Kept answers: in Redis for a while, in a space that cannot grow, and made once by whoever asks first.
+"""Kept answers: in Redis for a while, in a space that cannot grow, and made once by whoever asks
+first.
 
-They share Redis with the queue, which must never run out of room or time because of them: there are so many slots of so many bytes and no
-more, nothing is written while Redis is rather full, and every call has a short time-out after which it is as if nothing were kept.
+They share Redis with the queue, which must never run out of room or time because of them: there are
+so many slots of so many bytes and no more, nothing is written while Redis is rather full, and every
+call has a short time-out after which it is as if nothing were kept.
 """
 
 import asyncio
@@ -27,7 +29,9 @@ MAX_BYTES = 64_000
 
 MAX_RAW_BYTES = 4_000_000
 MAX_MEMORY = 0.5
-"""Share of Redis' maxmemory from which on nothing is kept; the queue takes events up to MAX_REDIS_MEMORY."""
+"""Share of Redis' maxmemory from which on nothing is kept; the queue takes events up to
+MAX_REDIS_MEMORY.
+"""
 
 MEMORY_SECONDS = 1.0
 CALL_SECONDS = 0.25
@@ -37,7 +41,9 @@ POLL_SECONDS = 0.03
 
 
 class Made(msgspec.Struct, frozen=True, array_like=True):
-    """An answer as it was made: of which question, of which state of its project, and until when it may be given."""
+    """An answer as it was made: of which question, of which state of its project, and until when it
+    may be given.
+    """
 
     name: bytes
     mark: bytes
@@ -70,7 +76,9 @@ _WORN = (RedisError, OSError, TimeoutError)
 
 
 def name_of(version: int, path: str, scope: str | None, parameters: object) -> bytes:
-    """What an answer is called: for a path, for whoever may see no more than `scope` (None: everything), by what was asked, in any order."""
+    """What an answer is called: for a path, for whoever may see no more than `scope` (None:
+    everything), by what was asked, in any order.
+    """
     text = msgspec.json.encode([version, path, scope, parameters], order="deterministic")
     return hashlib.sha256(text).digest()
 
@@ -94,14 +102,18 @@ class Answers:
         if entry is None or entry.name != name or entry.until < time.time():
             return None
         values = msgspec.structs.asdict(entry)
-        return Made(**{**values, "data": msgspec.Raw(entry.data), "query": msgspec.Raw(entry.query)})
+        return Made(
+            **{**values, "data": msgspec.Raw(entry.data), "query": msgspec.Raw(entry.query)}
+        )
 
     async def keep(self, made: Made) -> None:
         """Keep an answer until it is too old, if it is small and there is room."""
         seconds = made.until - time.time()
         if seconds < 1 or len(made.data) + len(made.query) > MAX_RAW_BYTES:
             return
-        entry = _Entry(**{**msgspec.structs.asdict(made), "data": bytes(made.data), "query": bytes(made.query)})
+        entry = _Entry(
+            **{**msgspec.structs.asdict(made), "data": bytes(made.data), "query": bytes(made.query)}
+        )
         packed = await asyncio.to_thread(zlib.compress, _encoder.encode(entry), 1)
         if len(packed) > MAX_BYTES:
             return
@@ -113,20 +125,29 @@ class Answers:
             log.debug("an answer is not kept: %r", error)
 
     async def begin(self, name: bytes) -> "Turn | None":
-        """The turn to make this answer; None while another api is at it. Without Redis everybody's turn has come."""
+        """The turn to make this answer; None while another api is at it. Without Redis everybody's
+        turn has come.
+        """
         token = os.urandom(8)
         try:
-            taken = await asyncio.wait_for(self._redis.set(LOCK + name.hex(), token, nx=True, px=LOCK_SECONDS * 1000), CALL_SECONDS)
+            taken = await asyncio.wait_for(
+                self._redis.set(LOCK + name.hex(), token, nx=True, px=LOCK_SECONDS * 1000),
+                CALL_SECONDS,
+            )
         except _WORN:
             return Turn(self._redis, name, b"")
         return Turn(self._redis, name, token) if taken else None
 
     async def wait(self, name: bytes, seen: Made | None) -> Made | None:
-        """The answer that another api is making; None when it makes none that is kept, or takes long."""
+        """The answer that another api is making; None when it makes none that is kept, or takes
+        long.
+        """
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             try:
-                working = await asyncio.wait_for(self._redis.exists(LOCK + name.hex()), CALL_SECONDS)
+                working = await asyncio.wait_for(
+                    self._redis.exists(LOCK + name.hex()), CALL_SECONDS
+                )
             except _WORN:
                 return None
             found = await self.find(name)

@@ -12,7 +12,9 @@ class Flights:
         self._tasks: dict[bytes, asyncio.Task[Any]] = {}
 
     async def join(self, name: bytes, make: Callable[[], Awaitable[Any]]) -> tuple[Any, bool]:
-        """What `make` returns or raises, here or for whoever asked before and still waits; and whether it was another's."""
+        """What `make` returns or raises, here or for whoever asked before and still waits; and
+        whether it was another's.
+        """
         task = self._tasks.get(name)
         joined = task is not None
         if task is None:

@@ -1,4 +1,6 @@
-"""OpenAPI: what can be asked and what is answered, for programs; made of the same structs that read the one and write the other."""
+"""OpenAPI: what can be asked and what is answered, for programs; made of the same structs that read
+the one and write the other.
+"""
 
 import re
 import typing
@@ -32,14 +34,19 @@ KEPT: Headers = {
 }
 FILE: Headers = {
     "Content-Disposition": _header("The file's name"),
-    "X-Watermark": _header("Every event acknowledged before it is in the file; not there if that cannot be told", required=False),
+    "X-Watermark": _header(
+        "Every event acknowledged before it is in the file; not there if that cannot be told",
+        required=False,
+    ),
 }
 FAILED: dict[str, Headers] = {
     "401": {"WWW-Authenticate": _header("`Bearer`")},
     "503": {"Retry-After": _header("Seconds", "integer")},
 }
 
-NOT_MODIFIED = {"304": {"description": "The answer is still that of the ETag in If-None-Match", "headers": KEPT}}
+NOT_MODIFIED = {
+    "304": {"description": "The answer is still that of the ETag in If-None-Match", "headers": KEPT}
+}
 
 ERRORS = {
     "400": "A parameter is unknown, wrong, missing or against another; `field` names it",
@@ -64,7 +71,9 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """Of an answer: it holds every event acknowledged before `watermark` (null if that cannot be told); `ms` is the time it took."""
+    """Of an answer: it holds every event acknowledged before `watermark` (null if that cannot be
+    told); `ms` is the time it took.
+    """
 
     source: Literal["raw", "rollup"]
     watermark: datetime | None
@@ -77,10 +86,22 @@ def document(questions: Iterable[Question]) -> dict[str, Any]:
     """OpenAPI 3.1 of these questions."""
     questions = list(questions)
     answers = [Any if question.streamed else _answer(question) for question in questions]
-    schemas, components = msgspec.json.schema_components([*answers, Failure, Meta], ref_template=REFERENCE)
-    paths = {f"/api{_path(question)}": {"get": _operation(question, schema)} for question, schema in zip(questions, schemas, strict=False)}
-    about = {"title": "analytics", "version": __version__, "description": "Every question is a GET. An unknown parameter is a 400."}
-    security = {"bearer": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+    schemas, components = msgspec.json.schema_components(
+        [*answers, Failure, Meta], ref_template=REFERENCE
+    )
+    paths = {
+        f"/api{_path(question)}": {"get": _operation(question, schema)}
+        for question, schema in zip(questions, schemas, strict=False)
+    }
+    about = {
+        "title": "analytics",
+        "version": __version__,
+        "description": "Every question is a GET. An unknown parameter is a 400.",
+    }
+    security = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
     return {
         "openapi": "3.1.0",
         "info": about,
@@ -102,26 +123,46 @@ def _path(question: Question) -> str:
 def _operation(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
     path = _path(question)
     words = [word.strip("{}") for word in path.split("/") if word]
-    failures = {status: _content(text, {JSON: {"$ref": REFERENCE.format(name="Failure")}}, FAILED.get(status, {})) for status, text in ERRORS.items()}
+    failures = {
+        status: _content(
+            text, {JSON: {"$ref": REFERENCE.format(name="Failure")}}, FAILED.get(status, {})
+        )
+        for status, text in ERRORS.items()
+    }
     return {
         "operationId": "_".join(words),
         "summary": (question.answer.__doc__ or "").partition("\n")[0],
         "tags": words[:1],
-        "parameters": [_parameter(name, value, question) for name, value in values_of(question.asked).items()],
-        "responses": {"200": _found(question, schema), **({} if question.streamed else NOT_MODIFIED), **failures},
+        "parameters": [
+            _parameter(name, value, question) for name, value in values_of(question.asked).items()
+        ],
+        "responses": {
+            "200": _found(question, schema),
+            **({} if question.streamed else NOT_MODIFIED),
+            **failures,
+        },
     }
 
 
 def _found(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
     if question.streamed:
-        return _content("The file", {kind: {"type": "string"} for kind in question.media_types}, FILE)
+        return _content(
+            "The file", {kind: {"type": "string"} for kind in question.media_types}, FILE
+        )
     meta = {"$ref": REFERENCE.format(name="Meta")}
-    envelope = {"type": "object", "properties": {"data": schema, "query": {"type": "object"}, "meta": meta}, "required": ["data", "query", "meta"]}
+    envelope = {
+        "type": "object",
+        "properties": {"data": schema, "query": {"type": "object"}, "meta": meta},
+        "required": ["data", "query", "meta"],
+    }
     return _content("The answer", {JSON: envelope}, KEPT)
 
 
 def _content(description: str, schemas: dict[str, Any], headers: Headers) -> dict[str, Any]:
-    found = {"description": description, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}
+    found = {
+        "description": description,
+        "content": {kind: {"schema": schema} for kind, schema in schemas.items()},
+    }
     return {**found, "headers": headers} if headers else found
 
 
@@ -134,9 +175,18 @@ def _parameter(name: str, value: Value, question: Question) -> dict[str, Any]:
         schema, examples = {"type": "array", "items": schema}, [list(examples)] if examples else []
     elif not value.required and value.default is not None:
         schema["default"] = question.asked.plain(value.default)
-    found = {"name": name, "in": "path" if inside else "query", "required": inside or name in _demanded(question.asked), "schema": schema}
+    found = {
+        "name": name,
+        "in": "path" if inside else "query",
+        "required": inside or name in _demanded(question.asked),
+        "schema": schema,
+    }
     shown = {f"{at}": {"value": example} for at, example in enumerate(examples, 1)}
-    return {**found, **({"description": description} if description else {}), **({"examples": shown} if shown else {})}
+    return {
+        **found,
+        **({"description": description} if description else {}),
+        **({"examples": shown} if shown else {}),
+    }
 
 
 def _schema(value: Value) -> dict[str, Any]:
@@ -146,14 +196,30 @@ def _schema(value: Value) -> dict[str, Any]:
     if value.meta is not None and value.type is not datetime and value.type is not ZoneInfo:
         schema = msgspec.json.schema(typing.Annotated[value.type, value.meta])
         return schema if value.type is int else {"minLength": 1, **schema}
-    said = {"description": value.meta.description, "examples": value.meta.examples} if value.meta else {}
+    said = (
+        {"description": value.meta.description, "examples": value.meta.examples}
+        if value.meta
+        else {}
+    )
     kind = value.type
-    own = {"description": (kind.__doc__ or "").partition("\n")[0], "examples": getattr(kind, "examples", ()), "enum": list(getattr(kind, "choices", ()))}
-    return {"type": "string", "minLength": 1, **{name: found for name, found in (said or own).items() if found}}
+    own = {
+        "description": (kind.__doc__ or "").partition("\n")[0],
+        "examples": getattr(kind, "examples", ()),
+        "enum": list(getattr(kind, "choices", ())),
+    }
+    return {
+        "type": "string",
+        "minLength": 1,
+        **{name: found for name, found in (said or own).items() if found},
+    }
 
 
 def _demanded(kind: type[Asked]) -> set[str]:
     """The parameters without which there is no question: those that nothing completes."""
     values: dict[str, Any] = {}
     kind.complete(values, datetime.now(UTC), DEFAULT_PROJECT)
-    return {name for name, value in values_of(kind).items() if value.required and value.attribute not in values}
+    return {
+        name
+        for name, value in values_of(kind).items()
+        if value.required and value.attribute not in values
+    }

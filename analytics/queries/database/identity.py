@@ -1,7 +1,9 @@
-"""Identity: who is whom, applied where questions look at people: to the actors of raw rows and to sets of numbers.
+"""Identity: who is whom, applied where questions look at people: to the actors of raw rows and to
+sets of numbers.
 
-Raw rows are joined with the links only in a project that has any. Sets are remembered as they were stored (`memory.py`), and links are
-applied to what is put together from them, so that a new link makes nothing that is remembered wrong.
+Raw rows are joined with the links only in a project that has any. Sets are remembered as they were
+stored (`memory.py`), and links are applied to what is put together from them, so that a new link
+makes nothing that is remembered wrong.
 """
 
 import asyncio
@@ -27,7 +29,9 @@ _ACTOR = func.coalesce(raw_events.c.user_id, raw_events.c.session_id)
 
 
 class Links:
-    """The links of a project in one version: whose number stands for which. `version` 0: there are none, and there never were."""
+    """The links of a project in one version: whose number stands for which. `version` 0: there are
+    none, and there never were.
+    """
 
     def __init__(self, version: int = 0, persons: dict[int, int] | None = None) -> None:
         self.version = version
@@ -66,7 +70,9 @@ class Links:
         """The numbers that are linked, ascending, and whose they are."""
         others = np.fromiter(self._persons, np.uint32, len(self._persons))
         order = np.argsort(others)
-        return others[order], np.fromiter(self._persons.values(), np.uint32, len(self._persons))[order]
+        return others[order], np.fromiter(self._persons.values(), np.uint32, len(self._persons))[
+            order
+        ]
 
 
 NONE = Links()
@@ -76,14 +82,20 @@ LIMIT = 2_000_000
 
 
 class Known:
-    """The newest links of each project that anybody has asked for; which version holds is asked of every snapshot."""
+    """The newest links of each project that anybody has asked for; which version holds is asked of
+    every snapshot.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._known: OrderedDict[str, Links] = OrderedDict()
 
-    async def links(self, project: str, rows: Callable[[Statement], Awaitable[Sequence[Any]]]) -> Links:
-        """The links of the snapshot that `rows` reads; of what is known already, only changes are read."""
+    async def links(
+        self, project: str, rows: Callable[[Statement], Awaitable[Sequence[Any]]]
+    ) -> Links:
+        """The links of the snapshot that `rows` reads; of what is known already, only changes are
+        read.
+        """
         found = await rows(version(project))
         if not found:
             return NONE
@@ -92,7 +104,14 @@ class Known:
             return known
         if known.version > now:  # another snapshot is ahead of this one, which has to be as it is
             known = NONE
-        links = await asyncio.to_thread(known.changed, now, [(row.number, row.person_number) for row in await rows(changes(project, known.version))])
+        links = await asyncio.to_thread(
+            known.changed,
+            now,
+            [
+                (row.number, row.person_number)
+                for row in await rows(changes(project, known.version))
+            ],
+        )
         if links.version > self._known.get(project, NONE).version:
             self._known[project] = links
             self._known.move_to_end(project)
@@ -108,7 +127,9 @@ def version(project: str) -> Statement:
 
 def changes(project: str, since: int) -> Statement:
     """Numbers, and whose they are, of links that changed after a version."""
-    return select(_table.number, _table.person_number).where(_table.project == project, _table.version > since)
+    return select(_table.number, _table.person_number).where(
+        _table.project == project, _table.version > since
+    )
 
 
 def person(project: str, name: str) -> Statement:
@@ -118,11 +139,15 @@ def person(project: str, name: str) -> Statement:
 
 def names(project: str, persons: Collection[str]) -> Statement:
     """`actor` and `person` of all linked names of some people."""
-    return select(_table.actor, _table.person).where(_table.project == project, _table.person.in_(persons))
+    return select(_table.actor, _table.person).where(
+        _table.project == project, _table.person.in_(persons)
+    )
 
 
 def linked(statement: Statement, project: str) -> Statement:
-    """A statement about a project's raw rows, with persons for actors; itself if it does not look at actors."""
+    """A statement about a project's raw rows, with persons for actors; itself if it does not look
+    at actors.
+    """
     if not any(_is_actor(element) for element in visitors.iterate(statement)):
         return statement
     rows = _rows(project)
@@ -142,7 +167,13 @@ def _is_actor(element: Any) -> bool:
 
 
 def _rows(project: str) -> FromClause:
-    """Raw rows with one column more: it is PostgreSQL's to see that a join with a primary key adds or removes none."""
+    """Raw rows with one column more: it is PostgreSQL's to see that a join with a primary key adds
+    or removes none.
+    """
     on = and_(_table.project == project, _table.actor == _ACTOR.collate("C"))
     actor = func.coalesce(_table.person, _ACTOR).label("actor")
-    return select(*raw_events.c, actor).select_from(raw_events.outerjoin(identity_links, on)).subquery("raw_events")
+    return (
+        select(*raw_events.c, actor)
+        .select_from(raw_events.outerjoin(identity_links, on))
+        .subquery("raw_events")
+    )

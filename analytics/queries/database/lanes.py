@@ -1,10 +1,14 @@
-"""Lanes: where questions run, so that those that take long never stand in the way of those that do not, nor of ingestion.
+"""Lanes: where questions run, so that those that take long never stand in the way of those that do
+not, nor of ingestion.
 
-Every question starts in the light lane, in which a statement may take LIGHT_SECONDS and all of a question little longer. One that takes longer starts
-again in the heavy lane, where there are a few places and a bounded wait for them; it is remembered, and goes there at once until it was quick there. While
-somebody waits for a place, so does every question of a shape that was heavy of late: otherwise many that differ a little would each have to prove it.
+Every question starts in the light lane, in which a statement may take LIGHT_SECONDS and all of a
+question little longer. One that takes longer starts again in the heavy lane, where there are a few
+places and a bounded wait for them; it is remembered, and goes there at once until it was quick
+there. While somebody waits for a place, so does every question of a shape that was heavy of late:
+otherwise many that differ a little would each have to prove it.
 
-What is streamed has a third lane: a bounded number of streams take turns at two connections, slice by slice, however long their clients read.
+What is streamed has a third lane: a bounded number of streams take turns at two connections, slice
+by slice, however long their clients read.
 """
 
 import asyncio
@@ -46,9 +50,17 @@ class Lanes:
 
     def __init__(self, settings: Settings, url: str | None = None) -> None:
         light = CONNECTIONS - HEAVY_PLACES - STREAM_CONNECTIONS
-        self.light = open_engine(settings, url, statement_seconds=LIGHT_SECONDS, question_seconds=LIGHT_QUESTION_SECONDS, connections=light)
+        self.light = open_engine(
+            settings,
+            url,
+            statement_seconds=LIGHT_SECONDS,
+            question_seconds=LIGHT_QUESTION_SECONDS,
+            connections=light,
+        )
         self.heavy = open_engine(settings, url, connections=HEAVY_PLACES)
-        self.slices = open_engine(settings, url, connections=STREAM_CONNECTIONS, wait_seconds=STREAM_SECONDS)
+        self.slices = open_engine(
+            settings, url, connections=STREAM_CONNECTIONS, wait_seconds=STREAM_SECONDS
+        )
         share_memory(self.light, self.heavy)
         self._places = asyncio.Semaphore(HEAVY_PLACES)
         self._waiting = 0
@@ -56,8 +68,12 @@ class Lanes:
         self._shapes: dict[Hashable, float] = {}
         self._streams: WeakSet[Streaming] = WeakSet()
 
-    async def run(self, name: Hashable, shape: Hashable, ask: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-        """What `ask` says, of an engine of the lane that is right. Raises Unavailable with code `busy` when the heavy lane is full."""
+    async def run(
+        self, name: Hashable, shape: Hashable, ask: Callable[[AsyncEngine], Awaitable[T]]
+    ) -> T:
+        """What `ask` says, of an engine of the lane that is right. Raises Unavailable with code
+        `busy` when the heavy lane is full.
+        """
         if name not in self._known and not (self._waiting and self._was_heavy(shape)):
             try:
                 return await ask(self.light)
@@ -73,19 +89,29 @@ class Lanes:
         return found
 
     def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The same chunks, of one more stream. Raises Unavailable with code `busy` when there are too many."""
+        """The same chunks, of one more stream. Raises Unavailable with code `busy` when there are
+        too many.
+        """
         if len(self._streams) >= MAX_STREAMS:
-            raise Unavailable(f"{MAX_STREAMS} exports are being sent, and there are no more at once", code="busy", retry_after=5)
+            raise Unavailable(
+                f"{MAX_STREAMS} exports are being sent, and there are no more at once",
+                code="busy",
+                retry_after=5,
+            )
         streaming = Streaming()
         self._streams.add(streaming)
         return self._streamed(chunks, streaming)
 
-    async def _streamed(self, chunks: AsyncIterator[bytes], streaming: Streaming) -> AsyncIterator[bytes]:
+    async def _streamed(
+        self, chunks: AsyncIterator[bytes], streaming: Streaming
+    ) -> AsyncIterator[bytes]:
         try:
             async for chunk in chunks:
                 yield chunk
         finally:
-            self._streams.discard(streaming)  # a stream that was never begun goes with its generator
+            self._streams.discard(
+                streaming
+            )  # a stream that was never begun goes with its generator
 
     async def dispose(self) -> None:
         """Close all connections."""
@@ -99,7 +125,9 @@ class Lanes:
         self._waiting += 1
         try:
             async with asyncio.timeout(PLACE_SECONDS):
-                await self._places.acquire()  # at once where a place is free, so that nobody counts as waiting who need not
+                await (
+                    self._places.acquire()
+                )  # at once where a place is free, so that nobody counts as waiting who need not
         except TimeoutError as error:
             raise _busy() from error
         finally:
@@ -122,4 +150,8 @@ class Lanes:
 
 
 def _busy() -> Unavailable:
-    return Unavailable("too many questions that take long are being answered; those that are quick still are", code="busy", retry_after=5)
+    return Unavailable(
+        "too many questions that take long are being answered; those that are quick still are",
+        code="busy",
+        retry_after=5,
+    )

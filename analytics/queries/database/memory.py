@@ -1,7 +1,8 @@
 """Memory: what was read from rollups and cannot change, kept between questions up to a bound.
 
-A part of `rollups` is never changed, and its number never given again, so what is known of certain parts is true for as long as
-these are all that there are. Every question asks its snapshot which these are; whatever merges, rebuilds or erases makes new ones.
+A part of `rollups` is never changed, and its number never given again, so what is known of certain
+parts is true for as long as these are all that there are. Every question asks its snapshot which
+these are; whatever merges, rebuilds or erases makes new ones.
 """
 
 import contextlib
@@ -15,7 +16,9 @@ from analytics.queries.database.sums import Sum
 
 MOST = 256_000_000
 SHARE = 4
-"""Bytes that are kept, roughly: this many, or a quarter of what the process may have where that is less."""
+"""Bytes that are kept, roughly: this many, or a quarter of what the process may have where that is
+less.
+"""
 
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
@@ -32,13 +35,17 @@ class Kept(NamedTuple):
     """What is known, whether people are there too, and bytes, roughly."""
 
     cells: Any
-    """By a key that says so: Cells, Figures by name, a packed day with what it is of; None for cells of a dimension that is not complete."""
+    """By a key that says so: Cells, Figures by name, a packed day with what it is of; None for
+    cells of a dimension that is not complete.
+    """
     people: bool
     size: int
 
 
 def allowance(limit: Path = CGROUP) -> int:
-    """How many bytes may be kept, by the memory of the machine and of the container, if this is one (cgroup v2)."""
+    """How many bytes may be kept, by the memory of the machine and of the container, if this is one
+    (cgroup v2).
+    """
     may_have = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     with contextlib.suppress(OSError, ValueError):  # there is none, or it says `max`
         may_have.append(int(limit.read_text()))

@@ -1,4 +1,6 @@
-"""Reading from the database: one snapshot a question, bounded in time and in connections, with its failures in words."""
+"""Reading from the database: one snapshot a question, bounded in time and in connections, with its
+failures in words.
+"""
 
 import contextlib
 import time
@@ -32,10 +34,18 @@ CONNECT_SECONDS = 5
 WAIT_SECONDS = 5
 CONNECTIONS = 10
 PATIENCE = "question_seconds"
-"""The execution option of an engine that says how long a question may have one of its connections."""
+"""The execution option of an engine that says how long a question may have one of its connections.
+"""
 
-SESSION = {"application_name": "analytics api", "timezone": "UTC", "jit": "off", "plan_cache_mode": "force_custom_plan"}
-"""A plan for these very values, because how many rows a range or a filter leaves is what plans depend on."""
+SESSION = {
+    "application_name": "analytics api",
+    "timezone": "UTC",
+    "jit": "off",
+    "plan_cache_mode": "force_custom_plan",
+}
+"""A plan for these very values, because how many rows a range or a filter leaves is what plans
+depend on.
+"""
 
 
 def open_engine(
@@ -47,7 +57,9 @@ def open_engine(
     connections: int = CONNECTIONS,
     wait_seconds: float = WAIT_SECONDS,
 ) -> AsyncEngine:
-    """A bounded pool whose connections are waited for; asyncpg itself reads the URL, so that it may say all that libpq's may (sslmode, several hosts)."""
+    """A bounded pool whose connections are waited for; asyncpg itself reads the URL, so that it may
+    say all that libpq's may (sslmode, several hosts).
+    """
     url = url or settings.database()
 
     async def connect() -> asyncpg.Connection:
@@ -67,7 +79,10 @@ def open_engine(
         pool_timeout=wait_seconds,
         pool_pre_ping=True,
         isolation_level="REPEATABLE READ",
-        execution_options={"postgresql_readonly": True, PATIENCE: question_seconds or QUESTION_SECONDS},
+        execution_options={
+            "postgresql_readonly": True,
+            PATIENCE: question_seconds or QUESTION_SECONDS,
+        },
     )
 
 
@@ -85,9 +100,18 @@ def share_memory(one: AsyncEngine, other: AsyncEngine) -> None:
 
 
 class Read:
-    """What a question may look at: one snapshot of the database, the queue, and until when the two are complete (None if that is unknown)."""
+    """What a question may look at: one snapshot of the database, the queue, and until when the two
+    are complete (None if that is unknown).
+    """
 
-    def __init__(self, connection: AsyncConnection, queue: Reader, watermark: datetime | None, anew: Snapshots, memory: Memory) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        queue: Reader,
+        watermark: datetime | None,
+        anew: Snapshots,
+        memory: Memory,
+    ) -> None:
         self._connection = connection
         self._queue = queue
         self.watermark = watermark
@@ -98,7 +122,9 @@ class Read:
         self.links = identity.NONE
         """Who is whom; `links.version` is the project's identity version."""
         self._project = ""
-        self._seconds: float = connection.sync_engine.get_execution_options().get(PATIENCE, QUESTION_SECONDS)
+        self._seconds: float = connection.sync_engine.get_execution_options().get(
+            PATIENCE, QUESTION_SECONDS
+        )
         self._until = time.monotonic() + self._seconds
 
     async def identify(self, project: str, known: identity.Known) -> None:
@@ -106,16 +132,28 @@ class Read:
         self._project, self.links = project, await known.links(project, self.rows)
 
     async def rows(self, statement: Statement, *, linked: bool = True) -> Sequence[Row[Any]]:
-        """All rows of a statement; if they are to be `linked`, with persons where it looks at actors. Raises Unavailable once there is no time left."""
+        """All rows of a statement; if they are to be `linked`, with persons where it looks at
+        actors. Raises Unavailable once there is no time left.
+        """
         self.look_at_the_time()
-        return (await self._connection.execute(self._linked(statement) if linked else statement)).all()
+        return (
+            await self._connection.execute(self._linked(statement) if linked else statement)
+        ).all()
 
     async def batches(self, statement: Statement, size: int) -> AsyncIterator[Sequence[Row[Any]]]:
         """The rows of a statement, `size` at a time: no more are in memory, here or on the way."""
         self.look_at_the_time()
-        return self._in_time((await self._connection.stream(self._linked(statement), execution_options={"yield_per": size})).partitions())
+        return self._in_time(
+            (
+                await self._connection.stream(
+                    self._linked(statement), execution_options={"yield_per": size}
+                )
+            ).partitions()
+        )
 
-    async def _in_time(self, batches: AsyncIterator[Sequence[Row[Any]]]) -> AsyncIterator[Sequence[Row[Any]]]:
+    async def _in_time(
+        self, batches: AsyncIterator[Sequence[Row[Any]]]
+    ) -> AsyncIterator[Sequence[Row[Any]]]:
         async for batch in batches:
             yield batch
             self.look_at_the_time()
@@ -135,20 +173,37 @@ class Read:
         return None
 
     async def check(self, patterns: Iterable[str]) -> None:
-        """Raise BadRequest if PostgreSQL refuses one of these regular expressions; without rows it would not look at them."""
+        """Raise BadRequest if PostgreSQL refuses one of these regular expressions; without rows it
+        would not look at them.
+        """
         for pattern in patterns:
-            await self.rows(select(literal("", Text).op("~", is_comparison=True)(literal(pattern, Text))))
+            await self.rows(
+                select(literal("", Text).op("~", is_comparison=True)(literal(pattern, Text)))
+            )
 
 
 @contextlib.asynccontextmanager
-async def snapshot(engine: AsyncEngine, queue: Reader, watermark: datetime | None = None, project: str | None = None) -> AsyncIterator[Read]:
-    """One read-only transaction that sees one state of the database, from its first statement on; of a project, with who is whom in it.
+async def snapshot(
+    engine: AsyncEngine,
+    queue: Reader,
+    watermark: datetime | None = None,
+    project: str | None = None,
+) -> AsyncIterator[Read]:
+    """One read-only transaction that sees one state of the database, from its first statement on;
+    of a project, with who is whom in it.
 
-    Raises Unavailable when the database is down or too slow, BadRequest for what only PostgreSQL can refuse.
+    Raises Unavailable when the database is down or too slow, BadRequest for what only PostgreSQL
+    can refuse.
     """
     try:
         async with engine.connect() as connection:
-            read = Read(connection, queue, watermark, partial(snapshot, engine, queue), _memories.setdefault(engine, Memory()))
+            read = Read(
+                connection,
+                queue,
+                watermark,
+                partial(snapshot, engine, queue),
+                _memories.setdefault(engine, Memory()),
+            )
             if project is not None:
                 await read.identify(project, _known.setdefault(engine, identity.Known()))
             yield read
@@ -169,19 +224,35 @@ def _in_words(sqlstate: str | None, error: Exception) -> Exception:
             return _too_slow(STATEMENT_SECONDS)
         case "2201B":
             reason = str(getattr(error, "orig", error)).rpartition(": ")[2]
-            return BadRequest(f"where: PostgreSQL refuses the pattern: {reason[:200]}", code="bad_parameter", field="where")
+            return BadRequest(
+                f"where: PostgreSQL refuses the pattern: {reason[:200]}",
+                code="bad_parameter",
+                field="where",
+            )
         case "42P01" | "3D000":
-            return Unavailable("the database has not been migrated; run `analytics migrate`", retry_after=5)
+            return Unavailable(
+                "the database has not been migrated; run `analytics migrate`", retry_after=5
+            )
         case _ if sqlstate is None or sqlstate[:2] in ("08", "25", "40", "53", "55", "57"):
             return Unavailable("the database does not answer", retry_after=2)
     return error
 
 
 def go_on(began: float) -> None:
-    """Between statements whose answers are remembered: raise Unavailable once they take longer than one may, for who asks again goes on from there."""
+    """Between statements whose answers are remembered: raise Unavailable once they take longer than
+    one may, for who asks again goes on from there.
+    """
     if time.monotonic() - began > STATEMENT_SECONDS:
-        raise Unavailable(f"the question took longer than {STATEMENT_SECONDS} s; ask again, and it goes on from there", code="too_slow", retry_after=1)
+        raise Unavailable(
+            f"the question took longer than {STATEMENT_SECONDS} s; ask again, and it goes on from there",
+            code="too_slow",
+            retry_after=1,
+        )
 
 
 def _too_slow(seconds: float) -> Unavailable:
-    return Unavailable(f"the question took longer than {seconds:g} s; ask for a shorter range, fewer groups or simpler filters", code="too_slow", retry_after=5)
+    return Unavailable(
+        f"the question took longer than {seconds:g} s; ask for a shorter range, fewer groups or simpler filters",
+        code="too_slow",
+        retry_after=5,
+    )

@@ -1,7 +1,8 @@
 """Until when a replica's answers are complete.
 
-The watermark says what the primary has stored. A replica shows that once it has replayed the write-ahead log up to where the primary's
-ended when the watermark was read; until then, it is complete up to an earlier watermark, whose place in the log it has passed.
+The watermark says what the primary has stored. A replica shows that once it has replayed the
+write-ahead log up to where the primary's ended when the watermark was read; until then, it is
+complete up to an earlier watermark, whose place in the log it has passed.
 """
 
 import asyncio
@@ -28,7 +29,9 @@ _START: ColumnElement[Any] = literal_column("'0/0'::pg_lsn")
 FLUSHED = select(func.pg_wal_lsn_diff(func.pg_current_wal_flush_lsn(), _START))
 """Where the log ends that a replica can get: whatever was committed before is in it."""
 
-REPLAYED = select(func.pg_wal_lsn_diff(func.coalesce(func.pg_last_wal_replay_lsn(), _START), _START))
+REPLAYED = select(
+    func.pg_wal_lsn_diff(func.coalesce(func.pg_last_wal_replay_lsn(), _START), _START)
+)
 """0 on a server that is no replica, so that nothing is promised of it."""
 
 
@@ -49,7 +52,9 @@ class Replica:
         self._marks: deque[Mark] = deque(maxlen=REMEMBERED)
 
     async def horizon(self, horizon: Horizon | None) -> Horizon | None:
-        """What a snapshot of the replica taken after this is complete up to; None if that cannot be told. Raises Unavailable when the replica is down."""
+        """What a snapshot of the replica taken after this is complete up to; None if that cannot be
+        told. Raises Unavailable when the replica is down.
+        """
         newest = await self._mark(horizon) if horizon is not None else None
         if newest is not None:
             self._marks.append(newest)
@@ -63,7 +68,10 @@ class Replica:
         if not reached:
             return None
         latest = reached[-1]
-        return Horizon(latest.horizon.watermark, waiting=latest.horizon.waiting or newest is None or newest.place > replayed)
+        return Horizon(
+            latest.horizon.watermark,
+            waiting=latest.horizon.waiting or newest is None or newest.place > replayed,
+        )
 
     async def _mark(self, horizon: Horizon) -> Mark | None:
         """None while the primary is down: then the marks of earlier have to do."""

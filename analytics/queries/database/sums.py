@@ -1,4 +1,6 @@
-"""Sums: counts and sets of people that are put together from parts, and united no earlier than somebody looks."""
+"""Sums: counts and sets of people that are put together from parts, and united no earlier than
+somebody looks.
+"""
 
 import sys
 from array import array
@@ -11,7 +13,9 @@ from analytics.queries.database.identity import NONE, Links
 
 
 class Sum:
-    """How many events, by whom. Questions share sums, so nobody changes a set of people: operators make new ones."""
+    """How many events, by whom. Questions share sums, so nobody changes a set of people: operators
+    make new ones.
+    """
 
     __slots__ = ("_held", "count")
 
@@ -24,7 +28,12 @@ class Sum:
     def people(self) -> BitMap:
         held = self._held  # looked at once, because another thread may be about to replace it
         if not isinstance(held, BitMap):
-            held = self._held = united([addend.people if isinstance(addend, Sum) else BitMap.deserialize(addend) for addend in held])
+            held = self._held = united(
+                [
+                    addend.people if isinstance(addend, Sum) else BitMap.deserialize(addend)
+                    for addend in held
+                ]
+            )
         return held
 
 
@@ -66,18 +75,24 @@ def whole(buckets: Iterable[Mapping[str | None, Sum]]) -> Bucket:
 
 
 class Sums:
-    """Buckets that are being added up, from rollups, deltas and raw rows alike: whatever is to be said of all people alike belongs here."""
+    """Buckets that are being added up, from rollups, deltas and raw rows alike: whatever is to be
+    said of all people alike belongs here.
+    """
 
     def __init__(self, buckets: int, links: Links = NONE) -> None:
         self._links = links
-        self._addends: list[defaultdict[str | None, list[Sum]]] = [defaultdict(list) for _ in range(buckets)]
+        self._addends: list[defaultdict[str | None, list[Sum]]] = [
+            defaultdict(list) for _ in range(buckets)
+        ]
 
     def add(self, bucket: int, group: str | None, addend: Sum) -> None:
         self._addends[bucket][group].append(addend)
 
     def buckets(self, *, people: bool) -> list[Bucket]:
         """What was added up, ready to be looked at: with `people`, no set is left to be united."""
-        found = [{group: total(addends) for group, addends in bucket.items()} for bucket in self._addends]
+        found = [
+            {group: total(addends) for group, addends in bucket.items()} for bucket in self._addends
+        ]
         if people:  # here, in a thread, rather than where answers are put together
             for bucket in found:
                 for group, sum_ in bucket.items():

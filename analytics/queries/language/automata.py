@@ -1,4 +1,6 @@
-"""Searches texts by a pattern without going back: each character is read once, and what was worked out for one text serves the next."""
+"""Searches texts by a pattern without going back: each character is read once, and what was worked
+out for one text serves the next.
+"""
 
 from typing import NamedTuple
 
@@ -28,7 +30,9 @@ Instruction = Set | Anchor | Fork | Match
 
 
 class State:
-    """Where the program may be before a character; `next` is filled in as texts ask for it, None standing for `found`."""
+    """Where the program may be before a character; `next` is filled in as texts ask for it, None
+    standing for `found`.
+    """
 
     __slots__ = ("before", "next", "places")
 
@@ -39,7 +43,9 @@ class State:
 
 
 class Pattern:
-    """A compiled pattern. Raises ValueError for one that PostgreSQL refuses, that we cannot read, or that grows too large."""
+    """A compiled pattern. Raises ValueError for one that PostgreSQL refuses, that we cannot read,
+    or that grows too large.
+    """
 
     def __init__(self, text: str) -> None:
         self._program: list[Instruction] = []
@@ -48,7 +54,9 @@ class Pattern:
         self._forget()
 
     def search(self, text: str) -> bool:
-        """Whether the pattern matches anywhere in the text. Raises TooCostly beyond MAX_TEXT characters or MAX_NEW_STEPS unseen steps."""
+        """Whether the pattern matches anywhere in the text. Raises TooCostly beyond MAX_TEXT
+        characters or MAX_NEW_STEPS unseen steps.
+        """
         if len(text) > MAX_TEXT:
             raise TooCostly(f"a text of {len(text)} characters is too long for a pattern")
         if self._kept > MAX_KEPT_STEPS:
@@ -77,14 +85,20 @@ class Pattern:
         reached = self._closure(state, character)
         following = None
         if reached is not None:
-            places = frozenset({0, *(place + 1 for place, step in reached if step.holds(character))})
+            places = frozenset(
+                {0, *(place + 1 for place, step in reached if step.holds(character))}
+            )
             before = "w" if is_word(character) else "-"
-            following = self._states.get((places, before)) or self._states.setdefault((places, before), State(places, before))
+            following = self._states.get((places, before)) or self._states.setdefault(
+                (places, before), State(places, before)
+            )
         state.next[character] = following
         return following
 
     def _closure(self, state: State, after: str | None) -> list[tuple[int, Set]] | None:
-        """The characters' sets that may come next, with their places; None if the pattern ends here."""
+        """The characters' sets that may come next, with their places; None if the pattern ends
+        here.
+        """
         seen = set(state.places)
         waiting = list(seen)
         reached = []
@@ -96,7 +110,13 @@ class Pattern:
             if isinstance(step, Set):
                 reached.append((place, step))
                 continue
-            following = step.places if isinstance(step, Fork) else (place + 1,) if step.holds(state.before, after) else ()
+            following = (
+                step.places
+                if isinstance(step, Fork)
+                else (place + 1,)
+                if step.holds(state.before, after)
+                else ()
+            )
             waiting.extend(set(following) - seen)
             seen.update(following)
         return reached
@@ -113,7 +133,9 @@ class Pattern:
         elif isinstance(node, Cat):
             for part in node.parts:
                 self._compile(part)
-            if not node.parts:  # nothing, but not for nothing: MAX_PROGRAM must bound its repetitions too
+            if (
+                not node.parts
+            ):  # nothing, but not for nothing: MAX_PROGRAM must bound its repetitions too
                 self._emit(Fork((len(self._program) + 1,)))
         elif isinstance(node, Alt):
             self._branches(node)

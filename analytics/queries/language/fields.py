@@ -18,7 +18,9 @@ MAX_KEYS = 32
 
 
 def decode(text: str) -> str:
-    """A name or value, once split off, percent-decoded a second time. Raises ValueError when that is no text for PostgreSQL."""
+    """A name or value, once split off, percent-decoded a second time. Raises ValueError when that
+    is no text for PostgreSQL.
+    """
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError as error:
@@ -61,17 +63,25 @@ class Field(msgspec.Struct, frozen=True):
 
     @property
     def value(self) -> ColumnElement[str]:
-        """What the field holds, as text: strings as they are, numbers and booleans as JSON writes them; NULL if absent or JSON null."""
+        """What the field holds, as text: strings as they are, numbers and booleans as JSON writes
+        them; NULL if absent or JSON null.
+        """
         if not self.keys:
             return raw_events.c[self.column]
-        return self._inside(self.keys[:-1]).op("->>", return_type=Text())(literal(self.keys[-1], Text))
+        return self._inside(self.keys[:-1]).op("->>", return_type=Text())(
+            literal(self.keys[-1], Text)
+        )
 
     @property
     def number(self) -> ColumnElement[Decimal]:
-        """The JSON number that the field holds; NULL for everything else, text that looks like a number included."""
+        """The JSON number that the field holds; NULL for everything else, text that looks like a
+        number included.
+        """
         if not self.keys:
             return cast(null(), Numeric)
-        return case((func.jsonb_typeof(self._inside(self.keys)) == "number", cast(self.value, Numeric)))
+        return case(
+            (func.jsonb_typeof(self._inside(self.keys)) == "number", cast(self.value, Numeric))
+        )
 
     @staticmethod
     def _inside(keys: Sequence[str]) -> ColumnElement[Any]:

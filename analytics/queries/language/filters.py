@@ -37,7 +37,9 @@ class Events(msgspec.Struct, frozen=True):
     def _pair(text: str) -> tuple[str | None, str | None]:
         names = text.split(":")
         if len(names) > 2 or "" in names:
-            raise ValueError("an event is TYPE or TYPE:ACTION, * for any; a `:` or `,` inside a name is written %3A or %2C")
+            raise ValueError(
+                "an event is TYPE or TYPE:ACTION, * for any; a `:` or `,` inside a name is written %3A or %2C"
+            )
         type_, action = (None if name == "*" else decode(name) for name in (*names, "*")[:2])
         return type_, action
 
@@ -59,8 +61,12 @@ ANY_EVENT = Events("*", ((None, None),))
 
 
 def both(one: Events, other: Events) -> Events | None:
-    """What matches both, if either is all or the two are the same; else None, which does not mean that nothing does."""
-    return one if other.everything or one.pairs == other.pairs else other if one.everything else None
+    """What matches both, if either is all or the two are the same; else None, which does not mean
+    that nothing does.
+    """
+    return (
+        one if other.everything or one.pairs == other.pairs else other if one.everything else None
+    )
 
 
 def _is_event(type_: str | None, action: str | None) -> Condition:
@@ -126,10 +132,14 @@ def _is_set(field: Field, _: Sequence[str]) -> Condition:
 
 
 def _compared(sign: str) -> Callable[[Field, Sequence[Decimal]], Condition]:
-    return lambda field, values: field.number.op(sign, is_comparison=True)(values[0]) if field.keys else false()
+    return lambda field, values: (
+        field.number.op(sign, is_comparison=True)(values[0]) if field.keys else false()
+    )
 
 
-def _complement(condition: Callable[[Field, Sequence[Any]], Condition]) -> Callable[[Field, Sequence[Any]], Condition]:
+def _complement(
+    condition: Callable[[Field, Sequence[Any]], Condition],
+) -> Callable[[Field, Sequence[Any]], Condition]:
     """All other rows: those without the field too."""
     return lambda field, values: condition(field, values).is_not(true())
 
@@ -152,7 +162,9 @@ OPERATORS = {
 
 
 class Where(msgspec.Struct, frozen=True):
-    """`FIELD.OP[.VALUES]`: the first word that is an operator, after the field and at least one key of metadata, is it."""
+    """`FIELD.OP[.VALUES]`: the first word that is an operator, after the field and at least one key
+    of metadata, is it.
+    """
 
     examples: ClassVar = ("metadata.plan.in.pro,team", "user_id.set")
 
@@ -163,13 +175,17 @@ class Where(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Where":
-        """Raises ValueError for an unknown field or operator, or a value that the operator cannot take."""
+        """Raises ValueError for an unknown field or operator, or a value that the operator cannot
+        take.
+        """
         words = text.split(".")
         first = 2 if decode(words[0]) == "metadata" else 1
         at = next((i for i, word in enumerate(words) if i >= first and word in OPERATORS), None)
         if at is None:
             Field.of(words[:first])
-            raise ValueError(f"no operator in {text[:100]!r}; it is FIELD.OP.VALUES, with OP one of {', '.join(OPERATORS)}")
+            raise ValueError(
+                f"no operator in {text[:100]!r}; it is FIELD.OP.VALUES, with OP one of {', '.join(OPERATORS)}"
+            )
         values = ".".join(words[at + 1 :]) if at + 1 < len(words) else None
         return cls(text, Field.of(words[:at]), words[at], OPERATORS[words[at]].read(values))
 
@@ -179,5 +195,7 @@ class Where(msgspec.Struct, frozen=True):
 
     @property
     def pattern(self) -> str | None:
-        """The regular expression, if it is one: PostgreSQL has the last word on whether it is valid."""
+        """The regular expression, if it is one: PostgreSQL has the last word on whether it is
+        valid.
+        """
         return self.values[0] if self.operator == "re" else None

@@ -35,7 +35,9 @@ class Formula(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Formula":
-        """Raises ValueError for anything else; Python's parser reads it, and only the nodes named here pass."""
+        """Raises ValueError for anything else; Python's parser reads it, and only the nodes named
+        here pass.
+        """
         try:
             if len(text) > MAX_LENGTH or not _CHARACTERS.fullmatch(text):
                 raise SyntaxError
@@ -46,7 +48,9 @@ class Formula(msgspec.Struct, frozen=True):
             raise ValueError(
                 f"it is made of the series' letters, numbers, + - * / and parentheses, at most {MAX_LENGTH} characters (in a query string + is %2B)"
             ) from error
-        return cls(text, tree, frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
+        return cls(
+            text, tree, frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+        )
 
     def of(self, values: Mapping[str, Number]) -> Number:
         """Its value; None where it divides by zero or an operand is None."""

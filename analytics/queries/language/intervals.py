@@ -36,22 +36,35 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Clock(Interval, frozen=True):
-    """Steps of the local clock on the real time line: an hour that clocks repeat is two buckets, and a change of offset begins one."""
+    """Steps of the local clock on the real time line: an hour that clocks repeat is two buckets,
+    and a change of offset begins one.
+    """
 
     step: timedelta
 
     def floor(self, instant: datetime, zone: ZoneInfo) -> datetime:
         local = instant.astimezone(zone)
         start = instant - self._into(local)
-        return start if start.astimezone(zone).utcoffset() == local.utcoffset() else transition(start, instant, zone)
+        return (
+            start
+            if start.astimezone(zone).utcoffset() == local.utcoffset()
+            else transition(start, instant, zone)
+        )
 
     def after(self, edge: datetime, zone: ZoneInfo) -> datetime:
         local = edge.astimezone(zone)
         end = edge - self._into(local) + self.step
-        return end if end.astimezone(zone).utcoffset() == local.utcoffset() else transition(edge, end, zone)
+        return (
+            end
+            if end.astimezone(zone).utcoffset() == local.utcoffset()
+            else transition(edge, end, zone)
+        )
 
     def _into(self, local: datetime) -> timedelta:
-        return timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond) % self.step
+        return (
+            timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+            % self.step
+        )
 
 
 class Calendar(Interval, frozen=True):
@@ -90,17 +103,23 @@ INTERVALS: dict[str, Interval] = {
 
 
 def edges(start: datetime, end: datetime, interval: Interval, zone: ZoneInfo) -> list[datetime]:
-    """The buckets that hold `start` … `end` as their edges, one more than there are buckets. Raises ValueError beyond MAX_BUCKETS."""
+    """The buckets that hold `start` … `end` as their edges, one more than there are buckets. Raises
+    ValueError beyond MAX_BUCKETS.
+    """
     found = [interval.floor(start, zone)]
     while found[-1] < end:
         if len(found) > MAX_BUCKETS:
-            raise ValueError(f"more than {MAX_BUCKETS:,} buckets; ask for a shorter range or a longer interval")
+            raise ValueError(
+                f"more than {MAX_BUCKETS:,} buckets; ask for a shorter range or a longer interval"
+            )
         found.append(interval.after(found[-1], zone))
     return found
 
 
 def edges_before(edge: datetime, count: int, interval: Interval, zone: ZoneInfo) -> list[datetime]:
-    """The edges of the `count` buckets that end at `edge`, itself not included. Raises OverflowError before the year 1."""
+    """The edges of the `count` buckets that end at `edge`, itself not included. Raises
+    OverflowError before the year 1.
+    """
     found = [edge]
     for _ in range(count):
         found.append(interval.floor(found[-1] - timedelta(microseconds=1), zone))

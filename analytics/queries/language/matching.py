@@ -1,7 +1,8 @@
-"""Filters without a database: what `event` and `where` mean for one event in memory, exactly as `filters.py` says it in SQL.
+"""Filters without a database: what `event` and `where` mean for one event in memory, exactly as
+`filters.py` says it in SQL.
 
-`re` runs on an automaton of our own that reads PostgreSQL's dialect (`patterns.py`) in linear time: Python's `re` differs from it, and goes back
-over a text without bound.
+`re` runs on an automaton of our own that reads PostgreSQL's dialect (`patterns.py`) in linear time:
+Python's `re` differs from it, and goes back over a text without bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +47,9 @@ Test = Callable[[View], bool]
 
 
 def matcher(events: Events, where: Sequence[Where]) -> Test:
-    """One test for all of a filter. Raises ValueError for a pattern that cannot be read; the test raises TooCostly."""
+    """One test for all of a filter. Raises ValueError for a pattern that cannot be read; the test
+    raises TooCostly.
+    """
     tests = [_is_any_of(events.pairs), *map(_test, where)]
     return lambda view: all(test(view) for test in tests)
 
@@ -54,7 +57,11 @@ def matcher(events: Events, where: Sequence[Where]) -> Test:
 def _is_any_of(pairs: Sequence[tuple[str | None, str | None]]) -> Test:
     def test(view: View) -> bool:
         event = view.event
-        return any((type_ is None or type_ == event.event_type) and (action is None or action == event.event_action) for type_, action in pairs)
+        return any(
+            (type_ is None or type_ == event.event_type)
+            and (action is None or action == event.event_action)
+            for type_, action in pairs
+        )
 
     return test
 
@@ -63,7 +70,9 @@ def _test(where: Where) -> Test:
     field = where.field
     if where.operator in ("gt", "gte", "lt", "lte"):
         compare = _COMPARISONS[where.operator]
-        return lambda view: _is_number(value := view.value(field)) and compare(value, where.values[0])
+        return lambda view: (
+            _is_number(value := view.value(field)) and compare(value, where.values[0])
+        )
     build, expected = _TESTS[where.operator]
     test = build(where.values)
     return lambda view: ((value := view.value(field)) is not None and test(text(value))) is expected
@@ -107,18 +116,29 @@ _TESTS: dict[str, tuple[Callable[[Sequence[str]], Callable[[str], bool]], bool]]
     "set": (_anything, True),
     "unset": (_anything, False),
 }
-"""Operator → a test of the value's text, and the answer that it wants; an absent value passes no test, so it passes every complement."""
+"""Operator → a test of the value's text, and the answer that it wants; an absent value passes no
+test, so it passes every complement.
+"""
 
 
 def text(value: Any) -> str:
-    """A JSON value as PostgreSQL's jsonb writes it, which is what filters compare; strings as they are."""
+    """A JSON value as PostgreSQL's jsonb writes it, which is what filters compare; strings as they
+    are.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, Decimal):
         return format(value or abs(value), "f")
     if isinstance(value, dict):
-        ordered = sorted(((key.encode(), item) for key, item in value.items()), key=lambda pair: (len(pair[0]), pair[0]))
-        return "{" + ", ".join(f"{_quoted(key.decode())}: {_inside(item)}" for key, item in ordered) + "}"
+        ordered = sorted(
+            ((key.encode(), item) for key, item in value.items()),
+            key=lambda pair: (len(pair[0]), pair[0]),
+        )
+        return (
+            "{"
+            + ", ".join(f"{_quoted(key.decode())}: {_inside(item)}" for key, item in ordered)
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(map(_inside, value)) + "]"
     return _encoder.encode(value).decode()

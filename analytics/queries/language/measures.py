@@ -7,7 +7,17 @@ from functools import reduce
 from typing import Any, ClassVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Double, FromClause, Select, case, cast, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    FromClause,
+    Select,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+)
 
 from analytics.queries.language.fields import Field, decode
 from analytics.queries.language.filters import Condition
@@ -40,8 +50,12 @@ def added(numbers: Iterable[Decimal | int]) -> Decimal:
 
 _COUNT = Union(func.sum, sum)
 _SUM = Union(func.sum, added)
-_MIN = Union(func.min, lambda values: min((value for value in values if value is not None), default=None))
-_MAX = Union(func.max, lambda values: max((value for value in values if value is not None), default=None))
+_MIN = Union(
+    func.min, lambda values: min((value for value in values if value is not None), default=None)
+)
+_MAX = Union(
+    func.max, lambda values: max((value for value in values if value is not None), default=None)
+)
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -49,7 +63,9 @@ class Kind(msgspec.Struct, frozen=True):
 
     aggregate: Callable[[Operand], Operand]
     operand: Operand | None = None
-    """What it takes from a row; without, and without a unit, it is the number in a field that must be named."""
+    """What it takes from a row; without, and without a unit, it is the number in a field that must
+    be named.
+    """
     empty: int | None = None
     """The measure of no rows."""
     unit: Unit | None = None
@@ -66,7 +82,9 @@ def double(number: Operand) -> Operand:
 
 def _percentile(share: float) -> Kind:
     """Interpolated linearly, in doubles."""
-    return Kind(lambda number: func.percentile_cont(share).within_group(double(number)), share=share)
+    return Kind(
+        lambda number: func.percentile_cont(share).within_group(double(number)), share=share
+    )
 
 
 KINDS = {
@@ -95,11 +113,15 @@ class Measure(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Measure":
-        """Raises ValueError for an unknown measure, or one whose field is absent, unwanted or not of metadata."""
+        """Raises ValueError for an unknown measure, or one whose field is absent, unwanted or not
+        of metadata.
+        """
         name, colon, rest = text.partition(":")
         kind = KINDS.get(decode(name))
         if kind is None or "," in text or ":" in rest:
-            raise ValueError(f"it is one of {', '.join(KINDS)}, those after `sessions` with a field, as in sum:metadata.KEY")
+            raise ValueError(
+                f"it is one of {', '.join(KINDS)}, those after `sessions` with a field, as in sum:metadata.KEY"
+            )
         if kind.operand is not None or kind.unit is not None:
             if colon:
                 raise ValueError(f"{name} takes no field")
@@ -120,17 +142,29 @@ class Measure(msgspec.Struct, frozen=True):
         assert taken is not None  # noqa: S101 - `read` saw to it
         return taken
 
-    def rows(self, conditions: Sequence[Condition], *columns: Operand, name: str = "operand", source: FromClause = raw_events) -> Statement:
-        """Labelled columns, and by a `name` what is measured, of the rows of a `source` that meet the conditions."""
+    def rows(
+        self,
+        conditions: Sequence[Condition],
+        *columns: Operand,
+        name: str = "operand",
+        source: FromClause = raw_events,
+    ) -> Statement:
+        """Labelled columns, and by a `name` what is measured, of the rows of a `source` that meet
+        the conditions.
+        """
         if self.kind.unit:
             return members(self.kind.unit, conditions, *columns, name=name, source=source)
         return select(*columns, self.operand.label(name)).select_from(source).where(*conditions)
 
     def aggregated(self, rows: Statement, *labels: str) -> Statement:
-        """The measure, as `value`, of each group of `rows` (with columns `labels` and `operand`) with equal labels."""
+        """The measure, as `value`, of each group of `rows` (with columns `labels` and `operand`)
+        with equal labels.
+        """
         source = (rows.distinct() if self.kind.unit else rows).subquery("rows")
         columns = [source.c[label] for label in labels]
-        return select(*columns, self.kind.aggregate(source.c.operand).label("value")).group_by(*columns)
+        return select(*columns, self.kind.aggregate(source.c.operand).label("value")).group_by(
+            *columns
+        )
 
 
 COUNT = Measure("count", "count")
@@ -138,7 +172,9 @@ USERS = Measure("users", "users")
 
 
 def number(value: Decimal | float | None) -> Number:
-    """A measured value for JSON: an int if it is whole, else a double; None for what JSON cannot say."""
+    """A measured value for JSON: an int if it is whole, else a double; None for what JSON cannot
+    say.
+    """
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, Decimal):

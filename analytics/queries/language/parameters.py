@@ -1,4 +1,6 @@
-"""Parameters: a query string → the struct of a question. What a field may hold, its type says; what is wrong is named."""
+"""Parameters: a query string → the struct of a question. What a field may hold, its type says; what
+is wrong is named.
+"""
 
 import types
 import typing
@@ -23,7 +25,9 @@ SHOWN = 100
 
 
 class Value(NamedTuple):
-    """What a question's struct says of one parameter: its attribute there, its type, and what `Annotated` says of that."""
+    """What a question's struct says of one parameter: its attribute there, its type, and what
+    `Annotated` says of that.
+    """
 
     attribute: str
     type: Any
@@ -34,7 +38,9 @@ class Value(NamedTuple):
 
 
 class Parameter(NamedTuple):
-    """One parameter: the struct's attribute, how its text is read (raising ValueError), and whether it may be repeated."""
+    """One parameter: the struct's attribute, how its text is read (raising ValueError), and whether
+    it may be repeated.
+    """
 
     attribute: str
     read: Read
@@ -44,7 +50,9 @@ class Parameter(NamedTuple):
 
 def _whole(least: int, most: int) -> Read:
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most):
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most
+        ):
             raise ValueError(f"it is a whole number, {least:,} to {most:,}")
         return int(text)
 
@@ -76,7 +84,13 @@ def _reader(value: Value) -> Read:
     if value.type in (int, str):
         meta: Any = value.meta
         return _whole(meta.ge, meta.le) if value.type is int else _text(meta.max_length)
-    return times.zone if value.type is ZoneInfo else times.moment if value.type is datetime else value.type.read
+    return (
+        times.zone
+        if value.type is ZoneInfo
+        else times.moment
+        if value.type is datetime
+        else value.type.read
+    )
 
 
 @cache
@@ -93,14 +107,19 @@ def values_of(kind: type[Asked]) -> Mapping[str, Value]:
             hint = next(option for option in typing.get_args(hint) if option is not type(None))
         if typing.get_origin(hint) is Annotated:
             hint, meta = typing.get_args(hint)
-        found[field.encode_name] = Value(field.name, hint, meta, repeats, field.required, field.default)
+        found[field.encode_name] = Value(
+            field.name, hint, meta, repeats, field.required, field.default
+        )
     return found
 
 
 @cache
 def parameters(kind: type[Asked]) -> Mapping[str, Parameter]:
     """How they are read."""
-    return {name: Parameter(value.attribute, _reader(value), value.repeats, value.required) for name, value in values_of(kind).items()}
+    return {
+        name: Parameter(value.attribute, _reader(value), value.repeats, value.required)
+        for name, value in values_of(kind).items()
+    }
 
 
 def _pairs(query: bytes) -> Iterator[tuple[str, str]]:
@@ -113,25 +132,34 @@ def _pairs(query: bytes) -> Iterator[tuple[str, str]]:
         try:
             value = unquote_plus(raw_value.decode(), errors="strict")
         except UnicodeDecodeError as error:
-            raise BadRequest(f"{name}: it is not UTF-8", code="bad_parameter", field=name) from error
+            raise BadRequest(
+                f"{name}: it is not UTF-8", code="bad_parameter", field=name
+            ) from error
         yield name, value
 
 
 def read(kind: type[A], query: bytes, path: Mapping[str, str], *, now: datetime, project: str) -> A:
     """The question that a query string (and what stands in the path) asks, complete.
 
-    Raises BadRequest naming the parameter that is unknown, repeated, wrong, missing or against another.
+    Raises BadRequest naming the parameter that is unknown, repeated, wrong, missing or against
+    another.
     """
     known = parameters(kind)
     values: dict[str, Any] = {}
     for name, text in (*path.items(), *_pairs(query)):
         if name not in known:
-            raise BadRequest(f"there is no parameter {name!r} here; there are {', '.join(known)}", code="unknown_parameter", field=name)
+            raise BadRequest(
+                f"there is no parameter {name!r} here; there are {', '.join(known)}",
+                code="unknown_parameter",
+                field=name,
+            )
         attribute, read_one, repeats, _ = known[name]
         if attribute in values and not repeats:
             raise BadRequest(f"{name} is given twice", code="repeated_parameter", field=name)
         if "\0" in text:
-            raise BadRequest(f"{name}: a NUL character is in no event", code="bad_parameter", field=name)
+            raise BadRequest(
+                f"{name}: a NUL character is in no event", code="bad_parameter", field=name
+            )
         try:
             value = read_one(text)
         except (ValueError, OverflowError) as error:

@@ -1,8 +1,11 @@
-"""PostgreSQL's regular expressions, read into a tree, for where there is no PostgreSQL to ask (`automata.py` runs them).
+"""PostgreSQL's regular expressions, read into a tree, for where there is no PostgreSQL to ask
+(`automata.py` runs them).
 
-It knows what a filter needs: literals, `.`, bracket expressions, classes and escapes, groups, alternatives, quantifiers, the anchors
-and word boundaries, and a leading `(?i)`. The rest (look-around, octal and hexadecimal escapes, collating elements, other options)
-it refuses rather than read it otherwise than PostgreSQL. Classes and case are ASCII's, as in a database of the C locale.
+It knows what a filter needs: literals, `.`, bracket expressions, classes and escapes, groups,
+alternatives, quantifiers, the anchors and word boundaries, and a leading `(?i)`. The rest
+(look-around, octal and hexadecimal escapes, collating elements, other options) it refuses rather
+than read it otherwise than PostgreSQL. Classes and case are ASCII's, as in a database of the C
+locale.
 """
 
 from collections.abc import Sequence
@@ -27,7 +30,17 @@ _POSIX: dict[str, Ranges] = {
     "word": _WORD,
 }  # fmt: skip
 _CLASSES = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
-_ESCAPES = {"a": "\a", "b": "\b", "B": "\\", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_ESCAPES = {
+    "a": "\a",
+    "b": "\b",
+    "B": "\\",
+    "e": "\x1b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+}
 _ANCHORS = {"A": "^", "Z": "$", "y": "y", "Y": "Y", "m": "m", "M": "M"}
 
 
@@ -40,7 +53,9 @@ class Set(msgspec.Struct, frozen=True):
 
     def holds(self, character: str) -> bool:
         code = ord(character)
-        inside = self._has(code) or (self.any_case and character.isascii() and character.isalpha() and self._has(code ^ 32))
+        inside = self._has(code) or (
+            self.any_case and character.isascii() and character.isalpha() and self._has(code ^ 32)
+        )
         return inside != self.negated
 
     def _has(self, code: int) -> bool:
@@ -67,7 +82,9 @@ class Anchor(NamedTuple):
 
 def is_word(character: str | None) -> bool:
     """Whether a word may hold it: a letter, a digit or an underscore."""
-    return character is not None and character.isascii() and (character.isalnum() or character == "_")
+    return (
+        character is not None and character.isascii() and (character.isalnum() or character == "_")
+    )
 
 
 class Cat(NamedTuple):
@@ -88,7 +105,9 @@ Node = Set | Anchor | Cat | Alt | Repeat
 
 
 class Parser:
-    """One pattern, read from left to right into a tree. Raises ValueError for what PostgreSQL refuses, and for what we do."""
+    """One pattern, read from left to right into a tree. Raises ValueError for what PostgreSQL
+    refuses, and for what we do.
+    """
 
     def __init__(self, pattern: str) -> None:
         self.any_case = pattern.startswith("(?i)")
@@ -140,7 +159,9 @@ class Parser:
         character = self._next()
         if character == "(":
             if self._peek() == "?" and not self._take("?:"):
-                raise ValueError("of what begins with (? in a pattern, only (?: and a leading (?i) are known here")
+                raise ValueError(
+                    "of what begins with (? in a pattern, only (?: and a leading (?i) are known here"
+                )
             inside = self._alternatives()
             if not self._take(")"):
                 raise ValueError("a ( in the pattern is not closed")
@@ -171,7 +192,11 @@ class Parser:
         if character in "uU":
             digits = self._peek(4 if character == "u" else 8)
             self.at += len(digits)
-            if len(digits) != (4 if character == "u" else 8) or not set(digits) <= set("0123456789abcdefABCDEF") or int(digits, 16) > 0x10FFFF:
+            if (
+                len(digits) != (4 if character == "u" else 8)
+                or not set(digits) <= set("0123456789abcdefABCDEF")
+                or int(digits, 16) > 0x10FFFF
+            ):
                 raise ValueError("an escape in the pattern is incomplete")
             return chr(int(digits, 16))
         if character in _ESCAPES:
@@ -202,7 +227,9 @@ class Parser:
             raise ValueError("braces in the pattern are not {m}, {m,} or {m,n}")
         least, most = int(low), int(high) if high else None if comma else int(low)
         if max(least, most or 0) > MAX_REPEAT or (most is not None and most < least):
-            raise ValueError(f"braces in the pattern hold numbers out of order or above {MAX_REPEAT}")
+            raise ValueError(
+                f"braces in the pattern hold numbers out of order or above {MAX_REPEAT}"
+            )
         self.at = end + 1
         return least, most
 
@@ -217,7 +244,11 @@ class Parser:
                 if name not in _POSIX:
                     raise ValueError("the pattern names an unknown class of characters")
                 self.at += len(name) + 2
-                ranges += _POSIX["alpha"] if self.any_case and name in ("upper", "lower") else _POSIX[name]
+                ranges += (
+                    _POSIX["alpha"]
+                    if self.any_case and name in ("upper", "lower")
+                    else _POSIX[name]
+                )
             elif self._peek() == "\\" and self._peek(2)[1:] in _CLASSES:
                 self.at += 1
                 ranges += _CLASSES[self._next()]
@@ -228,7 +259,9 @@ class Parser:
 
     def _range(self, *, first: bool) -> tuple[int, int]:
         if self._peek() == "-" and not first and self._peek(2) != "-]":
-            raise ValueError("a - in the pattern's brackets stands first, last, or between two characters")
+            raise ValueError(
+                "a - in the pattern's brackets stands first, last, or between two characters"
+            )
         low = self._member()
         if self._peek() != "-" or self._peek(2) == "-]":
             return ord(low), ord(low)

@@ -1,4 +1,6 @@
-"""What questions have in common: the project, the range, the filters. A question's own struct extends one of these."""
+"""What questions have in common: the project, the range, the filters. A question's own struct
+extends one of these.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,11 +23,15 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Any question: of which project."""
 
-    project: Annotated[str, Meta(max_length=64, description="Default: the key's own, else `default`")]
+    project: Annotated[
+        str, Meta(max_length=64, description="Default: the key's own, else `default`")
+    ]
 
     @classmethod
     def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
-        """Fill what depends on other parameters, on the time or on the key. Raises BadRequest where parameters exclude each other."""
+        """Fill what depends on other parameters, on the time or on the key. Raises BadRequest where
+        parameters exclude each other.
+        """
         values.setdefault("project", project)
 
     @property
@@ -48,17 +54,24 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def as_asked(self, now: datetime) -> dict[str, Any]:
-        """Every parameter, the same for all who mean the same at whatever time: what is counted from now on is left relative."""
+        """Every parameter, the same for all who mean the same at whatever time: what is counted
+        from now on is left relative.
+        """
         return self.resolved()
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """The same for questions that likely take as long: they are about the same fields of about as many rows, whatever the values."""
+        """The same for questions that likely take as long: they are about the same fields of about
+        as many rows, whatever the values.
+        """
         return tuple(_outline(getattr(self, field.name)) for field in msgspec.structs.fields(self))
 
     def resolved(self) -> dict[str, Any]:
         """Every parameter as the answer repeats it, ready for JSON."""
-        return {field.encode_name: self._shown(getattr(self, field.name)) for field in msgspec.structs.fields(self)}
+        return {
+            field.encode_name: self._shown(getattr(self, field.name))
+            for field in msgspec.structs.fields(self)
+        }
 
     def _shown(self, value: Any) -> Any:
         return self.plain(value)
@@ -68,11 +81,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """A parameter's value, ready for JSON."""
         if isinstance(value, tuple):
             return [cls.plain(item) for item in value]
-        return value if value is None or isinstance(value, str | int) else str(getattr(value, "text", value))
+        return (
+            value
+            if value is None or isinstance(value, str | int)
+            else str(getattr(value, "text", value))
+        )
 
 
 def _outline(value: Any) -> Any:
-    """What of a parameter's value decides how long an answer takes: names of fields, words to choose from, how many there are; not when or what."""
+    """What of a parameter's value decides how long an answer takes: names of fields, words to
+    choose from, how many there are; not when or what.
+    """
     match value:
         case tuple():
             return tuple(map(_outline, value))
@@ -89,17 +108,29 @@ def _outline(value: Any) -> Any:
 class Ranged(Asked, frozen=True, kw_only=True):
     """A question about `start` ≤ timestamp < `end`."""
 
-    start: Annotated[datetime, Meta(description="Where the range begins: an ISO date or date-time", examples=["2026-11-02"])] = msgspec.field(name="from")
-    end: Annotated[datetime, Meta(description="Where it ends, itself not in it; default: now", examples=["2026-11-06"])] = msgspec.field(name="to")
+    start: Annotated[
+        datetime,
+        Meta(
+            description="Where the range begins: an ISO date or date-time", examples=["2026-11-02"]
+        ),
+    ] = msgspec.field(name="from")
+    end: Annotated[
+        datetime,
+        Meta(description="Where it ends, itself not in it; default: now", examples=["2026-11-06"]),
+    ] = msgspec.field(name="to")
     last: Last | None = None
-    tz: Annotated[ZoneInfo, Meta(description="An IANA time zone", examples=["Europe/Berlin"])] = UTC_ZONE
+    tz: Annotated[ZoneInfo, Meta(description="An IANA time zone", examples=["Europe/Berlin"])] = (
+        UTC_ZONE
+    )
 
     @classmethod
     def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
         super().complete(values, now, project)
         zone = values.get("tz", UTC_ZONE)
         if "start" in values and "last" in values:
-            raise BadRequest("last and from exclude each other", code="conflicting_parameters", field="last")
+            raise BadRequest(
+                "last and from exclude each other", code="conflicting_parameters", field="last"
+            )
         if "start" not in values:
             last = values.setdefault("last", LAST_30_DAYS)
             values["start"] = lambda zone: last.before(now, zone)
@@ -108,10 +139,16 @@ class Ranged(Asked, frozen=True, kw_only=True):
             try:
                 values[attribute] = values[attribute](zone)
             except (ValueError, OverflowError) as error:
-                raise BadRequest(f"{name}: it is outside the years 1 to 9999", code="bad_parameter", field=name) from error
+                raise BadRequest(
+                    f"{name}: it is outside the years 1 to 9999", code="bad_parameter", field=name
+                ) from error
         if values["start"] >= values["end"]:
             name = "to" if values["end"] != now else "from"
-            raise BadRequest(f"{name}: the range is empty, `to` must be after `from`", code="bad_parameter", field=name)
+            raise BadRequest(
+                f"{name}: the range is empty, `to` must be after `from`",
+                code="bad_parameter",
+                field=name,
+            )
 
     def reach(self, now: datetime) -> datetime:
         return min(self.end, now)
@@ -122,7 +159,10 @@ class Ranged(Asked, frozen=True, kw_only=True):
 
     def as_asked(self, now: datetime) -> dict[str, Any]:
         relative = {"from": self.last is not None, "to": self.end == now}
-        return {name: None if relative.get(name) else value for name, value in super().as_asked(now).items()}
+        return {
+            name: None if relative.get(name) else value
+            for name, value in super().as_asked(now).items()
+        }
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -159,16 +199,24 @@ class Bucketed(Filtered, frozen=True, kw_only=True):
     interval: Interval = DAY
 
     def edges(self, before: int = 0) -> list[datetime]:
-        """The edges of the buckets that hold the range, and of so many before them. Raises BadRequest for too many, or any before the year 1."""
+        """The edges of the buckets that hold the range, and of so many before them. Raises
+        BadRequest for too many, or any before the year 1.
+        """
         try:
             edges = intervals.edges(self.start, self.end, self.interval, self.tz)
             if len(edges) - 1 + before > MAX_BUCKETS:
                 raise ValueError(f"with those looked back at, more than {MAX_BUCKETS:,} buckets")
             return [*edges_before(edges[0], before, self.interval, self.tz), *edges]
         except ValueError as error:
-            raise BadRequest(f"interval: {error}", code="too_many_buckets", field="interval") from error
+            raise BadRequest(
+                f"interval: {error}", code="too_many_buckets", field="interval"
+            ) from error
         except OverflowError as error:
-            raise BadRequest("from: a bucket would begin outside the years 1 to 9999", code="bad_parameter", field="from") from error
+            raise BadRequest(
+                "from: a bucket would begin outside the years 1 to 9999",
+                code="bad_parameter",
+                field="from",
+            ) from error
 
     def times(self, edges: Sequence[datetime]) -> list[str]:
         """The starts of the buckets with these edges, as answers show them."""

@@ -1,6 +1,8 @@
-"""Figures: what is remembered of the numbers in a field, so that sums, averages, extremes and percentiles can be put together from days and hours.
+"""Figures: what is remembered of the numbers in a field, so that sums, averages, extremes and
+percentiles can be put together from days and hours.
 
-They say to the digit what PostgreSQL says of the rows: a sum is exact, an average is rounded where its is, percentiles are of the same doubles.
+They say to the digit what PostgreSQL says of the rows: a sum is exact, an average is rounded where
+its is, percentiles are of the same doubles.
 """
 
 import math
@@ -12,14 +14,27 @@ from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
-from sqlalchemy import ColumnElement, FromClause, Integer, LargeBinary, Numeric, case, cast, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    LargeBinary,
+    Numeric,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+)
 
 from analytics.queries.language.fields import Field
 from analytics.queries.language.measures import EXACT, KINDS, Measure, Statement, added, double
 from analytics.tables import raw_events
 
 MAX_NUMBERS = 200_000
-"""Different numbers of a day (or of what else is one place), up to which they are remembered one by one: some 2 MB."""
+"""Different numbers of a day (or of what else is one place), up to which they are remembered one by
+one: some 2 MB.
+"""
 
 FEW = 200
 """Numbers of a run up to which it is quicker to sort all than to look for those that matter."""
@@ -35,7 +50,9 @@ _PAIR = np.dtype([("number", ">f8"), ("times", ">i4")])
 
 
 class Instants(msgspec.Struct, frozen=True):
-    """When events happened, as if it were a field: in microseconds since 1970, which are exact in doubles for as long as nobody asks for other centuries."""
+    """When events happened, as if it were a field: in microseconds since 1970, which are exact in
+    doubles for as long as nobody asks for other centuries.
+    """
 
     keys: tuple[str, ...] = ()
 
@@ -57,7 +74,9 @@ class Of(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """How many numbers, their sum (which has as many digits after the point as PostgreSQL's) and their extremes."""
+    """How many numbers, their sum (which has as many digits after the point as PostgreSQL's) and
+    their extremes.
+    """
 
     size: ClassVar = 150
     """Bytes, roughly."""
@@ -72,7 +91,12 @@ class Figures(msgspec.Struct, frozen=True):
         least = [part.least for part in parts if part.least is not None]
         greatest = [part.greatest for part in parts if part.greatest is not None]
         total = added(part.sum for part in parts)
-        return cls(sum(part.count for part in parts), total, min(least, default=None), max(greatest, default=None))
+        return cls(
+            sum(part.count for part in parts),
+            total,
+            min(least, default=None),
+            max(greatest, default=None),
+        )
 
     def measure(self, name: str) -> Decimal | None:
         """The measure of this name; but for a sum it is None where there are no numbers."""
@@ -88,7 +112,9 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Run:
-    """Numbers in ascending order, each once; and of each how many there are up to it, unless it is just its place."""
+    """Numbers in ascending order, each once; and of each how many there are up to it, unless it is
+    just its place.
+    """
 
     __slots__ = ("count", "numbers", "upto")
 
@@ -97,7 +123,9 @@ class Run:
         self.numbers: np.ndarray[Any, np.dtype[np.float64]] = pairs["number"].astype(np.float64)
         upto = pairs["times"].cumsum(dtype=np.int64)
         self.count = int(upto[-1])
-        self.upto = None if self.count == len(pairs) else upto.astype(np.min_scalar_type(self.count))
+        self.upto = (
+            None if self.count == len(pairs) else upto.astype(np.min_scalar_type(self.count))
+        )
 
     @property
     def size(self) -> int:
@@ -108,7 +136,9 @@ class Run:
         """The number at a place, counted from 0, each as often as it is there."""
         if self.upto is None:
             return float(self.numbers[place])
-        return float(self.numbers[self.upto.searchsorted(self.upto.dtype.type(place), "right")])  # of the same type, or all would be cast
+        return float(
+            self.numbers[self.upto.searchsorted(self.upto.dtype.type(place), "right")]
+        )  # of the same type, or all would be cast
 
     def before(self, at: int) -> int:
         """How many there are before the different number at a place."""
@@ -144,7 +174,9 @@ class Spread:
         return sum(ARRAYS + run.size for run in self.runs)
 
     def measure(self, name: str) -> float | None:
-        """The percentile of this name, or None of no numbers: as `percentile_cont` interpolates, to the last bit where both round each step."""
+        """The percentile of this name, or None of no numbers: as `percentile_cont` interpolates, to
+        the last bit where both round each step.
+        """
         share, count = KINDS[name].share, sum(run.count for run in self.runs)
         assert share is not None  # noqa: S101 - `Of.measure` saw to it
         if not count:
@@ -160,17 +192,25 @@ class Spread:
         if len(runs) == 1:
             return runs[0].at(first), runs[0].at(second)
         begins, ends = self._narrowed(share, first, second)
-        found = np.concatenate([run.numbers[begin:end] for run, begin, end in zip(runs, begins, ends, strict=True)])
-        times = np.concatenate([run.times(begin, end) for run, begin, end in zip(runs, begins, ends, strict=True)])
+        found = np.concatenate(
+            [run.numbers[begin:end] for run, begin, end in zip(runs, begins, ends, strict=True)]
+        )
+        times = np.concatenate(
+            [run.times(begin, end) for run, begin, end in zip(runs, begins, ends, strict=True)]
+        )
         order = found.argsort(kind="stable")
         less = sum(map(Run.before, runs, begins))
-        low, high = found[order[times[order].cumsum().searchsorted([first - less, second - less], "right")]].tolist()
+        low, high = found[
+            order[times[order].cumsum().searchsorted([first - less, second - less], "right")]
+        ].tolist()
         return low, high
 
     def _narrowed(self, share: float, first: int, second: int) -> tuple[list[int], list[int]]:
-        """Where in each run the numbers begin and end that may be at these places, and so many more as are quick to sort.
+        """Where in each run the numbers begin and end that may be at these places, and so many more
+        as are quick to sort.
 
-        The places are between the least and the greatest of the numbers that are at the same share of a run; then halves are left out.
+        The places are between the least and the greatest of the numbers that are at the same share
+        of a run; then halves are left out.
         """
         runs = self.runs
         begins, ends = [0] * len(runs), [len(run.numbers) for run in runs]
@@ -179,7 +219,10 @@ class Spread:
         places = [share * (run.count - 1) for run in runs]
         least = min(run.at(math.floor(place)) for run, place in zip(runs, places, strict=True))
         greatest = max(run.at(math.ceil(place)) for run, place in zip(runs, places, strict=True))
-        begins, ends = [int(run.numbers.searchsorted(least)) for run in runs], [int(run.numbers.searchsorted(greatest, "right")) for run in runs]
+        begins, ends = (
+            [int(run.numbers.searchsorted(least)) for run in runs],
+            [int(run.numbers.searchsorted(greatest, "right")) for run in runs],
+        )
         for _ in range(HALVES):
             if sum(ends) - sum(begins) <= FEW * len(runs):
                 break
@@ -201,17 +244,25 @@ Groups = dict[str | None, Figure]
 
 
 def aggregated(rows: FromClause, place: str, of: Of) -> Statement:
-    """A place, `key` and the figures of its numbers, from rows with a place, `key` and `number`: what `read` reads.
+    """A place, `key` and the figures of its numbers, from rows with a place, `key` and `number`:
+    what `read` reads.
 
-    Numbers one by one are packed with how often they are there; null in all groups of a place that has too many.
+    Numbers one by one are packed with how often they are there; null in all groups of a place that
+    has too many.
     """
     at, key, number = rows.c[place], rows.c.key, rows.c.number
     if not of.each:
-        return select(at, key, func.count(number), func.sum(number), func.min(number), func.max(number)).group_by(at, key)
+        return select(
+            at, key, func.count(number), func.sum(number), func.min(number), func.max(number)
+        ).group_by(at, key)
     each = select(at, key, double(number).label("number")).subquery("doubles")
     pair = select(*each.c, func.count().label("times")).group_by(*each.c).subquery("pairs")
-    packed = func.float8send(pair.c.number).op("||", return_type=LargeBinary())(func.int4send(cast(pair.c.times, Integer)))
-    every = func.coalesce(func.string_agg(packed, literal(b"", LargeBinary)), literal(b"", LargeBinary))
+    packed = func.float8send(pair.c.number).op("||", return_type=LargeBinary())(
+        func.int4send(cast(pair.c.times, Integer))
+    )
+    every = func.coalesce(
+        func.string_agg(packed, literal(b"", LargeBinary)), literal(b"", LargeBinary)
+    )
     few = func.sum(func.count()).over(partition_by=pair.c[place]) <= MAX_NUMBERS
     return select(pair.c[place], pair.c.key, case((few, every))).group_by(pair.c[place], pair.c.key)
 
@@ -247,7 +298,9 @@ def whole(buckets: Iterable[Mapping[str | None, Figure]]) -> Groups:
 
 
 def divided(total: Decimal, count: int) -> Decimal:
-    """A sum by how many there are, rounded where PostgreSQL's `avg` is (select_div_scale in its numeric.c): to 16 digits at least, in groups of four."""
+    """A sum by how many there are, rounded where PostgreSQL's `avg` is (select_div_scale in its
+    numeric.c): to 16 digits at least, in groups of four.
+    """
     (weight, first), (count_weight, count_first) = _leading(total), _leading(Decimal(count))
     weight -= count_weight + (first <= count_first)
     scale = min(max(16 - 4 * weight, -_exponent(total), 0), 1000)
@@ -258,7 +311,9 @@ def divided(total: Decimal, count: int) -> Decimal:
 
 
 def _leading(number: Decimal) -> tuple[int, int]:
-    """The first digit that is not 0 if there were 10,000 of them, and at which power of that it stands."""
+    """The first digit that is not 0 if there were 10,000 of them, and at which power of that it
+    stands.
+    """
     if not number:
         return 0, 0
     weight = number.adjusted() // 4

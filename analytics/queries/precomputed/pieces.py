@@ -1,4 +1,6 @@
-"""Pieces: buckets cut into whole days and hours, which rollups have, and the rest, which only raw rows have."""
+"""Pieces: buckets cut into whole days and hours, which rollups have, and the rest, which only raw
+rows have.
+"""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -11,7 +13,9 @@ import msgspec
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 
 MAX_RAW = 0.25
-"""Share of the hours up to which raw rows are read for what rollups do not cover; with more, all is."""
+"""Share of the hours up to which raw rows are read for what rollups do not cover; with more, all
+is.
+"""
 
 EVER = datetime(1, 1, 1, tzinfo=UTC)
 """As a first edge: before all events."""
@@ -21,7 +25,9 @@ _HOUR = timedelta(hours=1)
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """Where rollups are complete, in hours since 1970, and where they have rows; an instant before which there are no raw rows, if one is known."""
+    """Where rollups are complete, in hours since 1970, and where they have rows; an instant before
+    which there are no raw rows, if one is known.
+    """
 
     since: int
     strays: frozenset[int]
@@ -35,7 +41,9 @@ class Coverage(msgspec.Struct, frozen=True):
 
 
 class Unit(NamedTuple):
-    """What is read and remembered as one: a day's rows, or those of some hours in a row, which lie in one bucket."""
+    """What is read and remembered as one: a day's rows, or those of some hours in a row, which lie
+    in one bucket.
+    """
 
     bucket: int
     span: int
@@ -54,8 +62,14 @@ class Pieces:
         self._lasts = [(edge - _EPOCH) // _HOUR for edge in edges[1:]]
         for bucket, (start, end) in enumerate(pairwise(edges)):
             self._cut(bucket, start, end)
-        begins = edges[0] if edges[0] > EVER else min(edges[1], coverage.earliest or edges[1], _EPOCH + coverage.first * _HOUR)
-        self.mostly_raw = sum((end - start) / _HOUR for start, end in self.raw) > MAX_RAW * ((edges[-1] - begins) / _HOUR)
+        begins = (
+            edges[0]
+            if edges[0] > EVER
+            else min(edges[1], coverage.earliest or edges[1], _EPOCH + coverage.first * _HOUR)
+        )
+        self.mostly_raw = sum((end - start) / _HOUR for start, end in self.raw) > MAX_RAW * (
+            (edges[-1] - begins) / _HOUR
+        )
 
     def _cut(self, bucket: int, start: datetime, end: datetime) -> None:
         first, last = self._firsts[bucket], self._lasts[bucket]
@@ -66,9 +80,13 @@ class Pieces:
         self._add_raw(start, _EPOCH + covered * _HOUR)
         for stray in sorted(self.coverage.strays):
             if covered < stray + 24 and stray < last:
-                self._add_raw(_EPOCH + max(covered, stray) * _HOUR, _EPOCH + min(last, stray + 24) * _HOUR)
+                self._add_raw(
+                    _EPOCH + max(covered, stray) * _HOUR, _EPOCH + min(last, stray + 24) * _HOUR
+                )
         self._add_raw(_EPOCH + last * _HOUR, end)
-        self._add_units(bucket, max(covered, self.coverage.first), min(last, self.coverage.last + 24))
+        self._add_units(
+            bucket, max(covered, self.coverage.first), min(last, self.coverage.last + 24)
+        )
 
     def _add_units(self, bucket: int, hour: int, last: int) -> None:
         """Days where they lie whole between these hours, and the hours before and after them."""
@@ -80,7 +98,11 @@ class Pieces:
                     self.units.append(Unit(bucket, DAY_SPAN, range(hour, hour + 1)))
             elif self.coverage.has(hour):
                 before = self.units[-1] if self.units else None
-                if before and (before.bucket, before.span, before.starts.stop) == (bucket, HOUR_SPAN, hour):
+                if before and (before.bucket, before.span, before.starts.stop) == (
+                    bucket,
+                    HOUR_SPAN,
+                    hour,
+                ):
                     self.units[-1] = Unit(bucket, HOUR_SPAN, range(before.starts.start, until))
                 else:
                     self.units.append(Unit(bucket, HOUR_SPAN, range(hour, until)))
@@ -94,4 +116,8 @@ class Pieces:
     def bucket(self, hour: int) -> int | None:
         """The bucket that a whole hour is in, if rollups have it."""
         at = bisect_right(self._firsts, hour) - 1
-        return at if 0 <= at < len(self._lasts) and hour < self._lasts[at] and self.coverage.has(hour) else None
+        return (
+            at
+            if 0 <= at < len(self._lasts) and hour < self._lasts[at] and self.coverage.has(hour)
+            else None
+        )

@@ -1,7 +1,9 @@
-"""Settled: what raw rows say of days at which nothing is changing, in the shape of rollups, so that it can be remembered as they are.
+"""Settled: what raw rows say of days at which nothing is changing, in the shape of rollups, so that
+it can be remembered as they are.
 
-A day's rows are known by the parts of its rollups: who adds a row leaves a delta, which becomes a new part, and who changes rows otherwise marks the
-day. So a filter or a field that no rollup has costs a pass over raw rows once, and after that only those days that have changed.
+A day's rows are known by the parts of its rollups: who adds a row leaves a delta, which becomes a
+new part, and who changes rows otherwise marks the day. So a filter or a field that no rollup has
+costs a pass over raw rows once, and after that only those days that have changed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +29,9 @@ from analytics.queries.precomputed.pieces import Coverage, Unit
 from analytics.tables import Instant, people, raw_events
 
 HOURS = 7 * 24
-"""Read by one statement at most, so that none takes too long and what was read of a long range is kept."""
+"""Read by one statement at most, so that none takes too long and what was read of a long range is
+kept.
+"""
 
 
 def without(coverage: Coverage, waiting: Iterable[Delta]) -> Coverage:
@@ -53,35 +57,62 @@ def _end(unit: Unit) -> int:
 
 
 def counts(asked: Filtered, units: Sequence[Unit], by: By | None, with_people: bool) -> Statement:
-    """`unit` (from 1), group and count of a run, and who: their numbers, four bytes each, and whether anybody has none."""
+    """`unit` (from 1), group and count of a run, and who: their numbers, four bytes each, and
+    whether anybody has none.
+    """
     labels = ["unit", "key", *(["actor"] if with_people else [])]
-    columns: list[ColumnElement[Any]] = [*([ACTOR.label("actor")] if with_people else []), func.count().label("n")]
+    columns: list[ColumnElement[Any]] = [
+        *([ACTOR.label("actor")] if with_people else []),
+        func.count().label("n"),
+    ]
     rows = _rows(asked, units, by, *columns).group_by(*map(literal_column, labels)).subquery("rows")
     if not with_people:
-        return select(rows.c.unit, rows.c.key, rows.c.n.label("count"), null().label("numbers"), literal_column("false").label("strangers"))
-    known = rows.outerjoin(people, and_(people.c.project == asked.project, people.c.actor == rows.c.actor))
-    who = func.string_agg(func.int4send(people.c.number), literal(b"", LargeBinary)).label("numbers")
+        return select(
+            rows.c.unit,
+            rows.c.key,
+            rows.c.n.label("count"),
+            null().label("numbers"),
+            literal_column("false").label("strangers"),
+        )
+    known = rows.outerjoin(
+        people, and_(people.c.project == asked.project, people.c.actor == rows.c.actor)
+    )
+    who = func.string_agg(func.int4send(people.c.number), literal(b"", LargeBinary)).label(
+        "numbers"
+    )
     count = func.sum(rows.c.n).label("count")
     strangers = func.bool_or(people.c.number.is_(None)).label("strangers")
-    return select(rows.c.unit, rows.c.key, count, who, strangers).select_from(known).group_by(rows.c.unit, rows.c.key)
+    return (
+        select(rows.c.unit, rows.c.key, count, who, strangers)
+        .select_from(known)
+        .group_by(rows.c.unit, rows.c.key)
+    )
 
 
 def numbers_of(asked: Filtered, units: Sequence[Unit], by: By | None, of: Of) -> Statement:
     """`unit` (from 1), group and figures of a run."""
-    return figures.aggregated(_rows(asked, units, by, of.field.number.label("number")).subquery("rows"), "unit", of)
+    return figures.aggregated(
+        _rows(asked, units, by, of.field.number.label("number")).subquery("rows"), "unit", of
+    )
 
 
-def _rows(asked: Filtered, units: Sequence[Unit], by: By | None, *columns: ColumnElement[Any]) -> Statement:
+def _rows(
+    asked: Filtered, units: Sequence[Unit], by: By | None, *columns: ColumnElement[Any]
+) -> Statement:
     """The rows of a run: `unit` (from 1), `key` and some columns."""
     edges = [instant(hour) for hour in (units[0].starts.start, *map(_end, units))]
     timestamp = raw_events.c.timestamp
     key: ColumnElement[Any] = (by.value if by else null()).label("key")
     unit = func.width_bucket(timestamp, literal(edges, ARRAY(Instant))).label("unit")
-    return select(unit, key, *columns).where(*asked.filters, timestamp >= edges[0], timestamp < edges[-1])
+    return select(unit, key, *columns).where(
+        *asked.filters, timestamp >= edges[0], timestamp < edges[-1]
+    )
 
 
 def cells(units: Sequence[Unit], rows: Iterable[Any], with_people: bool) -> dict[Unit, Kept]:
-    """The cells of each unit; none of one that has too many groups, or somebody without a number, for whom other ways are better."""
+    """The cells of each unit; none of one that has too many groups, or somebody without a number,
+    for whom other ways are better.
+    """
     found: list[dict[Name, Sum] | None] = [{} for _ in units]
     sizes = [OVERHEAD for _ in units]
     for row in rows:
@@ -90,9 +121,13 @@ def cells(units: Sequence[Unit], rows: Iterable[Any], with_people: bool) -> dict
         if of is None or row.strangers or len(of) == MAX_VALUES:
             found[at] = None
             continue
-        of[ANY, ANY, row.key] = Sum(int(row.count), BitMap(numbers(row.numbers)) if with_people else ())
+        of[ANY, ANY, row.key] = Sum(
+            int(row.count), BitMap(numbers(row.numbers)) if with_people else ()
+        )
         sizes[at] += OVERHEAD + len(row.numbers or b"") // 2
-    kept = (Kept(of, with_people or of is None, size) for of, size in zip(found, sizes, strict=True))
+    kept = (
+        Kept(of, with_people or of is None, size) for of, size in zip(found, sizes, strict=True)
+    )
     return dict(zip(units, kept, strict=True))
 
 
@@ -107,5 +142,8 @@ def cells_of_numbers(units: Sequence[Unit], rows: Iterable[Any], of: Of) -> dict
             continue
         of_unit[ANY, ANY, key] = figure
         sizes[unit - 1] += OVERHEAD + figure.size
-    kept = (Kept(of_unit, True, OVERHEAD if of_unit is None else size) for of_unit, size in zip(found, sizes, strict=True))
+    kept = (
+        Kept(of_unit, True, OVERHEAD if of_unit is None else size)
+        for of_unit, size in zip(found, sizes, strict=True)
+    )
     return dict(zip(units, kept, strict=True))

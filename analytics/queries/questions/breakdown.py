@@ -89,16 +89,25 @@ class Breakdown(Filtered, frozen=True, kw_only=True):
         sort = values.setdefault("sort", Sort(f"-{first}", first, descending=True))
         columns = [column.text for column in (*getattr(values.get("by"), "fields", ()), *measures)]
         if "by" in values and sort.column not in columns:
-            raise BadRequest(f"sort: it is one of the columns {', '.join(columns)}, as they are written", code="bad_parameter", field="sort")
+            raise BadRequest(
+                f"sort: it is one of the columns {', '.join(columns)}, as they are written",
+                code="bad_parameter",
+                field="sort",
+            )
 
     @property
     def columns(self) -> list[str]:
         """The fields, then the measures."""
-        return [*(field.text for field in self.by.fields), *(measure.text for measure in self.measure.measures)]
+        return [
+            *(field.text for field in self.by.fields),
+            *(measure.text for measure in self.measure.measures),
+        ]
 
 
 class Table(msgspec.Struct, frozen=True):
-    """What a breakdown answers: of each group shown its values and its measures, in the order of the columns."""
+    """What a breakdown answers: of each group shown its values and its measures, in the order of
+    the columns.
+    """
 
     columns: list[str]
     rows: list[Row]
@@ -114,14 +123,22 @@ def table(asked: Breakdown) -> Statement:
     sorted_by = keys[at].collate("C") if at < fields else values[at - fields]
     direction = sorted_by.desc() if asked.sort.descending else sorted_by.asc()
     order = [direction.nulls_last(), *(key.collate("C").nulls_last() for key in keys)]
-    return select(*keys, *values[: len(measures)], func.count().over().label("total")).order_by(*order).limit(asked.limit)
+    return (
+        select(*keys, *values[: len(measures)], func.count().over().label("total"))
+        .order_by(*order)
+        .limit(asked.limit)
+    )
 
 
 def _groups(asked: Breakdown) -> Statement:
-    """All groups with all measures. Measures of what is distinct need a pass of their own each; the others share one."""
+    """All groups with all measures. Measures of what is distinct need a pass of their own each; the
+    others share one.
+    """
     measures = list(enumerate(asked.measure.measures))
     distinct = [[one] for one in measures if one[1].kind.unit]
-    passes = [some for some in ([one for one in measures if not one[1].kind.unit], *distinct) if some]
+    passes = [
+        some for some in ([one for one in measures if not one[1].kind.unit], *distinct) if some
+    ]
     parts = [_part(asked, some) for some in passes]
     if len(parts) == 1:
         return parts[0]
@@ -139,8 +156,13 @@ def _part(asked: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statemen
     statement = measure.rows(asked.rows(), *keys, *operands, name=f"operand{first}")
     row = (statement.distinct() if measure.kind.unit else statement).subquery("rows")
     values = {at: measure.kind.aggregate(row.c[f"operand{at}"]) for at, measure in measures}
-    shown = [values.get(at, cast(null(), Numeric)).label(f"value{at}") for at in range(len(asked.measure.measures))]
-    return select(*(row.c[key.name] for key in keys), *shown).group_by(*(row.c[key.name] for key in keys))
+    shown = [
+        values.get(at, cast(null(), Numeric)).label(f"value{at}")
+        for at in range(len(asked.measure.measures))
+    ]
+    return select(*(row.c[key.name] for key in keys), *shown).group_by(
+        *(row.c[key.name] for key in keys)
+    )
 
 
 async def answer(asked: Breakdown, read: Read) -> Table:
@@ -149,9 +171,13 @@ async def answer(asked: Breakdown, read: Read) -> Table:
     read.sources.add("raw" if rolled is None else "rollup")
     fields = len(asked.by.fields)
     if rolled is not None:
-        return Table(asked.columns, [_shown(row, fields) for row in rolled[: asked.limit]], len(rolled))
+        return Table(
+            asked.columns, [_shown(row, fields) for row in rolled[: asked.limit]], len(rolled)
+        )
     found = await read.rows(table(asked))
-    return Table(asked.columns, [_shown(row[:-1], fields) for row in found], found[0].total if found else 0)
+    return Table(
+        asked.columns, [_shown(row[:-1], fields) for row in found], found[0].total if found else 0
+    )
 
 
 def _shown(row: Sequence[Any], fields: int) -> Row:
@@ -159,7 +185,9 @@ def _shown(row: Sequence[Any], fields: int) -> Row:
 
 
 async def _rolled(asked: Breakdown, read: Read) -> list[list[Any]] | None:
-    """All rows in order, if they can be put together from rollups and what is remembered: of any measures but sessions."""
+    """All rows in order, if they can be put together from rollups and what is remembered: of any
+    measures but sessions.
+    """
     fields, measures = asked.by.fields, asked.measure.measures
     names = {measure.name for measure in measures}
     if "sessions" in names:
@@ -168,22 +196,37 @@ async def _rolled(asked: Breakdown, read: Read) -> list[list[Any]] | None:
     rollup, edges = Rollup(read), [asked.start, asked.end]
     groups: dict[Of | None, Mapping[str | None, Any]] = {}
     for of in dict.fromkeys(map(Of.measure, measures)):
-        buckets = await (rollup.figures(asked, edges, by, of) if of else rollup.buckets(asked, edges, by, people="users" in names))
+        buckets = await (
+            rollup.figures(asked, edges, by, of)
+            if of
+            else rollup.buckets(asked, edges, by, people="users" in names)
+        )
         if buckets is None:
             return None
         groups[of] = buckets[0]
     return await asyncio.to_thread(_rows, asked, groups)
 
 
-def _rows(asked: Breakdown, groups: Mapping[Of | None, Mapping[str | None, Any]]) -> list[list[Any]]:
-    """Sorted by the fields, then, as sorting is stable, by the column asked for. Every measure has the same groups, as all are of one snapshot."""
+def _rows(
+    asked: Breakdown, groups: Mapping[Of | None, Mapping[str | None, Any]]
+) -> list[list[Any]]:
+    """Sorted by the fields, then, as sorting is stable, by the column asked for. Every measure has
+    the same groups, as all are of one snapshot.
+    """
     fields = len(asked.by.fields)
     split = Several.split if fields > 1 else lambda key: [key]
     measures = [(measure, groups[Of.measure(measure)]) for measure in asked.measure.measures]
-    rows = [[*split(key), *(_measured(measure, of[key]) for measure, of in measures)] for key in measures[0][1]]
+    rows = [
+        [*split(key), *(_measured(measure, of[key]) for measure, of in measures)]
+        for key in measures[0][1]
+    ]
     rows.sort(key=lambda row: [(value is None, value or "") for value in row[:fields]])
     at = asked.columns.index(asked.sort.column)
-    known = sorted((row for row in rows if row[at] is not None), key=itemgetter(at), reverse=asked.sort.descending)
+    known = sorted(
+        (row for row in rows if row[at] is not None),
+        key=itemgetter(at),
+        reverse=asked.sort.descending,
+    )
     return [*known, *(row for row in rows if row[at] is None)]
 
 

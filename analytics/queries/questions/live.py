@@ -17,7 +17,9 @@ MINUTES = 30
 
 
 class Now(TypedDict):
-    """Distinct people of the last `window_s` seconds, and the events of each of the last minutes, the latest last."""
+    """Distinct people of the last `window_s` seconds, and the events of each of the last minutes,
+    the latest last.
+    """
 
     visitors: int
     window_s: int
@@ -25,17 +27,30 @@ class Now(TypedDict):
 
 
 async def answer(asked: Asked, read: Read) -> Now:
-    """Distinct actors of the last five minutes; events of each of the last thirty times sixty seconds, the latest last."""
+    """Distinct actors of the last five minutes; events of each of the last thirty times sixty
+    seconds, the latest last.
+    """
     now = datetime.now(UTC)
-    minutes = await _buckets(COUNT, asked, read, [now - timedelta(minutes=back) for back in range(MINUTES, -1, -1)])
+    minutes = await _buckets(
+        COUNT, asked, read, [now - timedelta(minutes=back) for back in range(MINUTES, -1, -1)]
+    )
     visitors = await _buckets(USERS, asked, read, [now - timedelta(seconds=WINDOW_SECONDS), now])
-    return {"visitors": visitors.get(1, 0), "window_s": WINDOW_SECONDS, "per_minute": [minutes.get(bucket, 0) for bucket in range(1, MINUTES + 1)]}
+    return {
+        "visitors": visitors.get(1, 0),
+        "window_s": WINDOW_SECONDS,
+        "per_minute": [minutes.get(bucket, 0) for bucket in range(1, MINUTES + 1)],
+    }
 
 
-async def _buckets(measure: Measure, asked: Asked, read: Read, edges: list[datetime]) -> dict[int, int]:
+async def _buckets(
+    measure: Measure, asked: Asked, read: Read, edges: list[datetime]
+) -> dict[int, int]:
     timestamp = raw_events.c.timestamp
     rows: list[ColumnElement[bool]] = [*asked.filters, timestamp >= edges[0], timestamp < edges[-1]]
-    return {row.bucket: row.value for row in await read.rows(lines(measure, Groups(), rows, Window(edges)))}
+    return {
+        row.bucket: row.value
+        for row in await read.rows(lines(measure, Groups(), rows, Window(edges)))
+    }
 
 
 QUESTION = Question("/live", Asked, answer, kept=False)

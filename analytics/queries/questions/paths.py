@@ -1,7 +1,9 @@
-"""Paths: which value of a field follows which, step by step from where a unit's path begins, or back from where it ends.
+"""Paths: which value of a field follows which, step by step from where a unit's path begins, or
+back from where it ends.
 
-PostgreSQL puts the rows of each unit in order and numbers them from that row on; only links, counted, leave it. Where `start` or `end` is
-given, it is looked for first: of the other rows, only those of units that have it, on the right side of it, need to be sorted.
+PostgreSQL puts the rows of each unit in order and numbers them from that row on; only links,
+counted, leave it. Where `start` or `end` is given, it is looked for first: of the other rows, only
+those of units that have it, on the right side of it, need to be sorted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +49,9 @@ class Paths(Filtered, frozen=True, kw_only=True):
     def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
         super().complete(values, now, project)
         if "begins" in values and "ends" in values:
-            raise BadRequest("start and end exclude each other", code="conflicting_parameters", field="end")
+            raise BadRequest(
+                "start and end exclude each other", code="conflicting_parameters", field="end"
+            )
 
 
 Link = TypedDict("Link", {"step": int, "from": str, "to": str, "n": int})
@@ -63,7 +67,10 @@ def links(asked: Paths) -> Statement:
     """`step`, `source`, `target` and `n` of the largest links."""
     row = _rows(asked).subquery("rows")
     order = _ordered(asked, row.c.timestamp, row.c.id)
-    step, far = (number.over(partition_by=row.c.unit, order_by=order) for number in (func.row_number(), func.lead(row.c.value)))
+    step, far = (
+        number.over(partition_by=row.c.unit, order_by=order)
+        for number in (func.row_number(), func.lead(row.c.value))
+    )
     link = select(step.label("step"), row.c.value.label("near"), far.label("far")).subquery("links")
     source, target = (link.c.far, link.c.near) if asked.ends else (link.c.near, link.c.far)
     n = func.count().label("n")
@@ -85,11 +92,22 @@ def _rows(asked: Paths) -> Statement:
     if anchor is None:
         return rows
     row = rows.subquery("every")
-    match = members(asked.unit, asked.rows(), *place, then=[there, anchor.condition]).subquery("matches")
+    match = members(asked.unit, asked.rows(), *place, then=[there, anchor.condition]).subquery(
+        "matches"
+    )
     order = _ordered(asked, match.c.timestamp, match.c.id)
-    first = select(*match.c).order_by(match.c.unit, *order).ext(distinct_on(match.c.unit)).subquery("first")
+    first = (
+        select(*match.c)
+        .order_by(match.c.unit, *order)
+        .ext(distinct_on(match.c.unit))
+        .subquery("first")
+    )
     here, where = tuple_(row.c.timestamp, row.c.id), tuple_(first.c.timestamp, first.c.id)
-    return select(*row.c).join(first, first.c.unit == row.c.unit).where(here <= where if asked.ends else here >= where)
+    return (
+        select(*row.c)
+        .join(first, first.c.unit == row.c.unit)
+        .where(here <= where if asked.ends else here >= where)
+    )
 
 
 def _ordered(asked: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any]]:
@@ -102,7 +120,12 @@ async def answer(asked: Paths, read: Read) -> Links:
     columns = await packed_days.load(asked, read, asked.by, sessions=asked.unit == "session")
     if columns is None:
         read.sources.add("raw")
-        return {"links": [{"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in await read.rows(links(asked))]}
+        return {
+            "links": [
+                {"step": row.step, "from": row.source, "to": row.target, "n": row.n}
+                for row in await read.rows(links(asked))
+            ]
+        }
     return {"links": await columns.work(lambda: Trails(asked, columns).largest())}
 
 
@@ -114,7 +137,10 @@ class Trails:
         self._columns = columns
         values = columns.values(asked.by)
         self._values = sorted({value for value in values if value is not None})
-        number: dict[str | None, int] = {None: NOTHING, **{value: at for at, value in enumerate(self._values)}}
+        number: dict[str | None, int] = {
+            None: NOTHING,
+            **{value: at for at, value in enumerate(self._values)},
+        }
         self._value = np.array([number[value] for value in values], np.int64)
         anchor = asked.begins or asked.ends
         self._anchor = None if anchor is None else columns.passing(anchor)
@@ -123,8 +149,12 @@ class Trails:
         """The largest links over all steps."""
         asked, columns = self._asked, self._columns
         event, there = columns.passing(asked.event), self._value != NOTHING
-        units, wanted = (by_session, event) if asked.unit == "session" else (by_person, event & there)
-        pieces = units(columns, wanted, lambda every: list(self._counted(every.where(there[every.code]))))
+        units, wanted = (
+            (by_session, event) if asked.unit == "session" else (by_person, event & there)
+        )
+        pieces = units(
+            columns, wanted, lambda every: list(self._counted(every.where(there[every.code])))
+        )
         links, counts = _added_up([found for piece in pieces for found in piece])
         if len(links) > asked.limit:
             enough = counts >= np.partition(counts, -asked.limit)[-asked.limit]
@@ -135,11 +165,15 @@ class Trails:
         for link, n in zip(links[order].tolist(), counts[order].tolist(), strict=True):
             pair, target = divmod(link, many)
             step, source = divmod(pair, many)
-            found.append({"step": step, "from": self._values[source], "to": self._values[target], "n": n})
+            found.append(
+                {"step": step, "from": self._values[source], "to": self._values[target], "n": n}
+            )
         return found
 
     def _counted(self, rows: Sequences) -> Iterator[tuple[Array, Array]]:
-        """Links as numbers, in the order in which they are shown, and how many units took them, step by step."""
+        """Links as numbers, in the order in which they are shown, and how many units took them,
+        step by step.
+        """
         value, many = self._value[rows.code], len(self._values)
         unit = np.append(rows.unit, -1)
         place = self._anchors(rows)
@@ -150,7 +184,9 @@ class Trails:
             if not len(place):
                 return
             source, target = (further, place) if self._asked.ends else (place, further)
-            yield np.unique((step * many + value[source]) * many + value[target], return_counts=True)
+            yield np.unique(
+                (step * many + value[source]) * many + value[target], return_counts=True
+            )
             place = further
 
     def _anchors(self, rows: Sequences) -> Array:
@@ -168,7 +204,9 @@ def _added_up(found: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     links, places = np.unique(np.concatenate([links for links, _ in found]), return_inverse=True)
-    return links, np.bincount(places, np.concatenate([counts for _, counts in found])).astype(np.int64)
+    return links, np.bincount(places, np.concatenate([counts for _, counts in found])).astype(
+        np.int64
+    )
 
 
 QUESTION = Question("/paths", Paths, answer)

@@ -1,4 +1,6 @@
-"""Schema: which event types, actions and metadata keys were seen in the range, the most frequent first."""
+"""Schema: which event types, actions and metadata keys were seen in the range, the most frequent
+first.
+"""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -51,11 +53,21 @@ class Schema(TypedDict):
 
 
 def seen(asked: Filtered, by: By) -> Statement:
-    """The largest groups of the rows in the range: their values, and their number of rows as `count`."""
-    values = [value.label(f"value{at}") for at, value in enumerate(field.value for field in by.parts or (by,))]
+    """The largest groups of the rows in the range: their values, and their number of rows as
+    `count`.
+    """
+    values = [
+        value.label(f"value{at}")
+        for at, value in enumerate(field.value for field in by.parts or (by,))
+    ]
     row = select(*values).where(*asked.rows()).subquery("rows")
     count = func.count().label("count")
-    return select(*row.c, count).group_by(*row.c).order_by(count.desc(), *(value.collate("C") for value in row.c)).limit(MOST)
+    return (
+        select(*row.c, count)
+        .group_by(*row.c)
+        .order_by(count.desc(), *(value.collate("C") for value in row.c))
+        .limit(MOST)
+    )
 
 
 async def answer(asked: Filtered, read: Read) -> Schema:
@@ -64,19 +76,28 @@ async def answer(asked: Filtered, read: Read) -> Schema:
     types, actions, keys = [await _largest(asked, read, rollup, by) for by in (TYPE, EVENT, KEYS)]
     return {
         "event_types": [{"event_type": type_, "count": count} for (type_,), count in types],
-        "event_actions": [{"event_type": type_, "event_action": action, "count": count} for (type_, action), count in actions],
+        "event_actions": [
+            {"event_type": type_, "event_action": action, "count": count}
+            for (type_, action), count in actions
+        ],
         "metadata_keys": [{"key": key, "count": count} for (key,), count in keys],
     }
 
 
-async def _largest(asked: Filtered, read: Read, rollup: Rollup, by: By) -> Sequence[tuple[Sequence[str], int]]:
-    """The values of the largest groups and how many rows each has: of rollups and what is remembered, or of raw rows."""
+async def _largest(
+    asked: Filtered, read: Read, rollup: Rollup, by: By
+) -> Sequence[tuple[Sequence[str], int]]:
+    """The values of the largest groups and how many rows each has: of rollups and what is
+    remembered, or of raw rows.
+    """
     buckets = await rollup.buckets(asked, [asked.start, asked.end], by, people=False)
     read.sources.add("raw" if buckets is None else "rollup")
     if buckets is None:
         return [(row[:-1], row[-1]) for row in await read.rows(seen(asked, by))]
     split = Several.split if isinstance(by, Several) else lambda key: [key]
-    groups = [([str(value) for value in split(key)], sum_.count) for key, sum_ in buckets[0].items()]
+    groups = [
+        ([str(value) for value in split(key)], sum_.count) for key, sum_ in buckets[0].items()
+    ]
     return sorted(groups, key=lambda group: (-group[1], group[0]))[:MOST]
 
 

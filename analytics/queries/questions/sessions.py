@@ -1,4 +1,6 @@
-"""Sessions: how many, how long, and how many of them were one event only; in all, and by when they began."""
+"""Sessions: how many, how long, and how many of them were one event only; in all, and by when they
+began.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +10,18 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from sqlalchemy import CTE, ColumnElement, Double, Integer, cast, func, literal, null, select, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Double,
+    Integer,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.derived.packed_day import Array, distinct, runs
@@ -59,9 +72,17 @@ class Sessions(Figures, frozen=True, kw_only=True):
 
 
 def _visits(asked: Bucketed, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
-    """Who took part in which session, and the sessions: each with the `bucket` in which it began (from 1), whether it `bounced`, and its `seconds`."""
-    row = members("session", asked.rows(), ACTOR.label("user"), raw_events.c.timestamp, name="session").subquery("rows")
-    ends = (func.min(row.c.timestamp).label("first"), func.max(row.c.timestamp).label("last"), func.count().label("events"))
+    """Who took part in which session, and the sessions: each with the `bucket` in which it began
+    (from 1), whether it `bounced`, and its `seconds`.
+    """
+    row = members(
+        "session", asked.rows(), ACTOR.label("user"), raw_events.c.timestamp, name="session"
+    ).subquery("rows")
+    ends = (
+        func.min(row.c.timestamp).label("first"),
+        func.max(row.c.timestamp).label("last"),
+        func.count().label("events"),
+    )
     part = select(row.c.session, row.c.user, *ends).group_by(row.c.session, row.c.user).cte("parts")
     first, last = func.min(part.c.first), func.max(part.c.last)
     columns = {
@@ -69,11 +90,15 @@ def _visits(asked: Bucketed, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
         "bounced": func.sum(part.c.events) == 1,
         "seconds": func.extract("epoch", last - first),
     }
-    return part, select(part.c.session, *(column.label(name) for name, column in columns.items())).group_by(part.c.session).cte("visits")
+    return part, select(
+        part.c.session, *(column.label(name) for name, column in columns.items())
+    ).group_by(part.c.session).cte("visits")
 
 
 def figures(asked: Bucketed, edges: Sequence[datetime]) -> Statement:
-    """`bucket` and its figures where sessions began; the bucket is null for the whole range. One statement, because finding the sessions is what costs."""
+    """`bucket` and its figures where sessions began; the bucket is null for the whole range. One
+    statement, because finding the sessions is what costs.
+    """
     part, visit = _visits(asked, edges)
     duration, user = _durations(visit).subquery("durations"), _people(part, visit).subquery("users")
     same = func.coalesce(duration.c.bucket, 0) == func.coalesce(user.c.bucket, 0)
@@ -88,38 +113,66 @@ def _durations(visit: CTE) -> Statement:
         "avg_s": func.avg(visit.c.seconds),
         "median_s": func.percentile_cont(0.5).within_group(cast(visit.c.seconds, Double)),
     }
-    return select(visit.c.bucket, *(figure.label(name) for name, figure in figures.items())).group_by(func.rollup(visit.c.bucket))
+    return select(
+        visit.c.bucket, *(figure.label(name) for name, figure in figures.items())
+    ).group_by(func.rollup(visit.c.bucket))
 
 
 def _people(part: CTE, visit: CTE) -> Statement:
     """`bucket` and the number of distinct `users` in the sessions that began in it."""
-    there = select(visit.c.bucket, part.c.user).join_from(part, visit, part.c.session == visit.c.session).distinct().subquery("there")
+    there = (
+        select(visit.c.bucket, part.c.user)
+        .join_from(part, visit, part.c.session == visit.c.session)
+        .distinct()
+        .subquery("there")
+    )
     everyone = select(part.c.user).distinct().subquery("everyone")
     by_bucket = select(there.c.bucket, func.count().label("users")).group_by(there.c.bucket)
-    return select(union_all(by_bucket, select(cast(null(), Integer), func.count()).select_from(everyone)).subquery("users"))
+    return select(
+        union_all(
+            by_bucket, select(cast(null(), Integer), func.count()).select_from(everyone)
+        ).subquery("users")
+    )
 
 
 async def answer(asked: Bucketed, read: Read) -> Sessions:
     """The sessions that are left of the rows in the range when all filters are passed."""
     edges = asked.edges()
     columns = await packed_days.load(asked, read, sessions=True)
-    found = await _of_rows(asked, edges, read) if columns is None else await columns.work(lambda: _of_columns(asked, edges, columns))
+    found = (
+        await _of_rows(asked, edges, read)
+        if columns is None
+        else await columns.work(lambda: _of_columns(asked, edges, columns))
+    )
     buckets = [found.get(bucket, Figures()) for bucket in range(1, len(edges))]
     names = Figures.__struct_fields__
-    series = Series(times=asked.times(edges), **{name: [getattr(bucket, name) for bucket in buckets] for name in names})
+    series = Series(
+        times=asked.times(edges),
+        **{name: [getattr(bucket, name) for bucket in buckets] for name in names},
+    )
     return Sessions(**msgspec.structs.asdict(found.get(WHOLE, Figures())), series=series)
 
 
-async def _of_rows(asked: Bucketed, edges: Sequence[datetime], read: Read) -> dict[int | None, Figures]:
+async def _of_rows(
+    asked: Bucketed, edges: Sequence[datetime], read: Read
+) -> dict[int | None, Figures]:
     """The figures of each bucket in which sessions began, and of all of them."""
     read.sources.add("raw")
     return {
-        row.bucket: Figures(row.sessions, row.users, number(row.bounce_rate), number(row.avg_s), number(row.median_s))
+        row.bucket: Figures(
+            row.sessions,
+            row.users,
+            number(row.bounce_rate),
+            number(row.avg_s),
+            number(row.median_s),
+        )
         for row in await read.rows(figures(asked, edges))
     }
 
 
-def _of_columns(asked: Bucketed, edges: Sequence[datetime], columns: Columns) -> dict[int | None, Figures]:
+def _of_columns(
+    asked: Bucketed, edges: Sequence[datetime], columns: Columns
+) -> dict[int | None, Figures]:
     """The same from packed days."""
     found = stays(columns, columns.passing(asked.event), np.array(list(map(microseconds, edges))))
     return _figures_of(found) if len(found.rows) else {}
@@ -128,27 +181,49 @@ def _of_columns(asked: Bucketed, edges: Sequence[datetime], columns: Columns) ->
 def _figures_of(stays: Stays) -> dict[int | None, Figures]:
     order = np.argsort(stays.session)
     firsts = runs(stays.session[order])
-    begins, bounced = np.minimum.reduceat(stays.first[order], firsts), np.add.reduceat(stays.rows[order], firsts) == 1
-    lasted, bucket = np.maximum.reduceat(stays.last[order], firsts) - begins, np.minimum.reduceat(stays.bucket[order], firsts)
+    begins, bounced = (
+        np.minimum.reduceat(stays.first[order], firsts),
+        np.add.reduceat(stays.rows[order], firsts) == 1,
+    )
+    lasted, bucket = (
+        np.maximum.reduceat(stays.last[order], firsts) - begins,
+        np.minimum.reduceat(stays.bucket[order], firsts),
+    )
     began = np.repeat(bucket.astype(np.int64), np.diff(np.append(firsts, len(order))))
     people = distinct(began << PERSON_BITS | stays.person[order])
     order = np.argsort(bucket.astype(np.uint16), kind="stable")  # MAX_BUCKETS fit
     bucket, lasted, bounced = bucket[order], lasted[order], bounced[order]
     users = np.bincount(people >> PERSON_BITS)
     found: dict[int | None, Figures] = {
-        int(bucket[first]): _figures(lasted[first:end], bounced[first:end], int(users[bucket[first]])) for first, end in pairwise([*runs(bucket), len(bucket)])
+        int(bucket[first]): _figures(
+            lasted[first:end], bounced[first:end], int(users[bucket[first]])
+        )
+        for first, end in pairwise([*runs(bucket), len(bucket)])
     }
-    return {**found, WHOLE: _figures(lasted, bounced, len(distinct(people & ((1 << PERSON_BITS) - 1))))}
+    return {
+        **found,
+        WHOLE: _figures(lasted, bounced, len(distinct(people & ((1 << PERSON_BITS) - 1)))),
+    }
 
 
 def _figures(lasted: Array, bounced: Array, users: int) -> Figures:
-    """Of some sessions, by how many microseconds they lasted; averages are rounded where PostgreSQL's are, so that both ways say the same."""
+    """Of some sessions, by how many microseconds they lasted; averages are rounded where
+    PostgreSQL's are, so that both ways say the same.
+    """
     many = len(lasted)
     middle = (many - 1) // 2, many // 2
     low, high = (int(value) / SECOND for value in np.partition(lasted, middle)[list(middle)])
-    seconds, rest = np.divmod(lasted, SECOND)  # sums of which fit, where that of sessions of years would not
+    seconds, rest = np.divmod(
+        lasted, SECOND
+    )  # sums of which fit, where that of sessions of years would not
     total = EXACT.scaleb(Decimal(int(seconds.sum()) * SECOND + int(rest.sum())), -6)
-    return Figures(many, users, number(divided(Decimal(int(bounced.sum())), many)), number(divided(total, many)), number(low + (high - low) / 2))
+    return Figures(
+        many,
+        users,
+        number(divided(Decimal(int(bounced.sum())), many)),
+        number(divided(total, many)),
+        number(low + (high - low) / 2),
+    )
 
 
 QUESTION = Question("/sessions", Bucketed, answer)

@@ -1,7 +1,8 @@
 """Users: who was there, last seen first; one of them; and all that one did.
 
-A page is found by walking back in time until it is full, so that what it costs hangs on the page and not on the range; what is said of
-those on it is then looked up in the indexes on users and sessions.
+A page is found by walking back in time until it is full, so that what it costs hangs on the page
+and not on the range; what is said of those on it is then looked up in the indexes on users and
+sessions.
 """
 
 import base64
@@ -32,7 +33,9 @@ TICK = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = struct.Struct(">q")
 
-Id = Annotated[str, Meta(max_length=255, description="A user_id, or the session_id of somebody unknown")]
+Id = Annotated[
+    str, Meta(max_length=255, description="A user_id, or the session_id of somebody unknown")
+]
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -52,7 +55,9 @@ class Cursor(msgspec.Struct, frozen=True):
                 raise ValueError("a NUL character is in no event")
             return cls(text, _EPOCH + timedelta(microseconds=since), id_)
         except (ValueError, OverflowError, struct.error) as error:
-            raise ValueError("it is none of ours; take it from `next` of the page before") from error
+            raise ValueError(
+                "it is none of ours; take it from `next` of the page before"
+            ) from error
 
     @classmethod
     def after(cls, last_seen: datetime, id_: str) -> "Cursor":
@@ -94,7 +99,9 @@ class Named(Timeline, frozen=True, kw_only=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """What is said of somebody: all of it over the events in the range that pass the filters. Without `user_id`, `id` is a session."""
+    """What is said of somebody: all of it over the events in the range that pass the filters.
+    Without `user_id`, `id` is a session.
+    """
 
     id: str
     user_id: str | None
@@ -112,22 +119,36 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def _is_one_of(ids: Collection[str]) -> Condition:
-    """Whether the actor of a row is one of these, said so that the indexes on users and sessions can find it."""
-    user, session, any_id = raw_events.c.user_id, raw_events.c.session_id, any_(literal(list(ids), ARRAY(Text)))
+    """Whether the actor of a row is one of these, said so that the indexes on users and sessions
+    can find it.
+    """
+    user, session, any_id = (
+        raw_events.c.user_id,
+        raw_events.c.session_id,
+        any_(literal(list(ids), ARRAY(Text))),
+    )
     return or_(user == any_id, and_(user.is_(None), session == any_id))
 
 
 def stride(asked: Users, before: datetime, rows: int) -> Statement:
     """The `timestamp` so many rows back from an instant, whatever these rows are."""
     timestamp = raw_events.c.timestamp
-    conditions = [raw_events.c.project == asked.project, timestamp >= asked.start, timestamp < before]
+    conditions = [
+        raw_events.c.project == asked.project,
+        timestamp >= asked.start,
+        timestamp < before,
+    ]
     return select(timestamp).where(*conditions).order_by(timestamp.desc()).offset(rows).limit(1)
 
 
 def seen(asked: Users, start: datetime, end: datetime) -> Statement:
     """`actor` and `last` of those seen between two instants."""
     actor = ACTOR.label("actor")
-    return select(actor, func.max(raw_events.c.timestamp).label("last")).where(*asked.rows(start, end)).group_by(actor)
+    return (
+        select(actor, func.max(raw_events.c.timestamp).label("last"))
+        .where(*asked.rows(start, end))
+        .group_by(actor)
+    )
 
 
 def again(asked: Users, start: datetime, ids: Collection[str]) -> Statement:
@@ -136,14 +157,34 @@ def again(asked: Users, start: datetime, ids: Collection[str]) -> Statement:
 
 
 def described(asked: Filtered, ids: Collection[str]) -> Statement:
-    """`id`, `user_id`, `first_seen`, `last_seen`, `events`, `sessions` of each actor of these names that was seen at all."""
+    """`id`, `user_id`, `first_seen`, `last_seen`, `events`, `sessions` of each actor of these names
+    that was seen at all.
+    """
     conditions = [*asked.rows(), _is_one_of(ids)]
-    row = members("session", conditions, ACTOR.label("id"), raw_events.c.user_id, raw_events.c.timestamp).subquery("rows")
-    ends = [func.max(row.c.user_id).label("user_id"), func.min(row.c.timestamp).label("first"), func.max(row.c.timestamp).label("last")]
-    part = select(row.c.id, *ends, func.count().label("n")).group_by(row.c.id, row.c.unit).subquery("sessions")
-    whole = (func.max(part.c.user_id), func.min(part.c.first), func.max(part.c.last), func.sum(part.c.n), func.count())
+    row = members(
+        "session", conditions, ACTOR.label("id"), raw_events.c.user_id, raw_events.c.timestamp
+    ).subquery("rows")
+    ends = [
+        func.max(row.c.user_id).label("user_id"),
+        func.min(row.c.timestamp).label("first"),
+        func.max(row.c.timestamp).label("last"),
+    ]
+    part = (
+        select(row.c.id, *ends, func.count().label("n"))
+        .group_by(row.c.id, row.c.unit)
+        .subquery("sessions")
+    )
+    whole = (
+        func.max(part.c.user_id),
+        func.min(part.c.first),
+        func.max(part.c.last),
+        func.sum(part.c.n),
+        func.count(),
+    )
     names = User.__struct_fields__[1:]
-    return select(part.c.id, *(column.label(name) for column, name in zip(whole, names, strict=True))).group_by(part.c.id)
+    return select(
+        part.c.id, *(column.label(name) for column, name in zip(whole, names, strict=True))
+    ).group_by(part.c.id)
 
 
 async def answer(asked: Users, read: Read) -> Page:
@@ -164,12 +205,22 @@ async def _walk(asked: Users, read: Read) -> list[tuple[datetime, str]]:
     while len(found) <= limit and upper > asked.start:
         back = await read.rows(stride(asked, upper, rows))
         lower = back[0].timestamp if back else asked.start
-        fresh = {row.actor: row.last for row in await read.rows(seen(asked, lower, upper)) if row.actor not in known}
+        fresh = {
+            row.actor: row.last
+            for row in await read.rows(seen(asked, lower, upper))
+            if row.actor not in known
+        }
         known.update(fresh)
         if fresh and end < asked.end:
-            for row in await read.rows(again(asked, end, [*fresh, *await _names(asked, read, fresh)])):
+            for row in await read.rows(
+                again(asked, end, [*fresh, *await _names(asked, read, fresh)])
+            ):
                 del fresh[row.actor]
-        places = [(last, id_) for id_, last in fresh.items() if cursor is None or last < cursor.last_seen or id_ > cursor.id]
+        places = [
+            (last, id_)
+            for id_, last in fresh.items()
+            if cursor is None or last < cursor.last_seen or id_ > cursor.id
+        ]
         found += sorted(places, key=lambda place: (_EPOCH - place[0], place[1]))
         upper, rows = lower, 2 * rows
     return found[: limit + 1]
@@ -180,7 +231,16 @@ async def _users(asked: Filtered, read: Read, ids: Sequence[str]) -> list[User]:
     names = await _names(asked, read, ids)
     known = set(names.values())
     rows = (row._mapping for row in await read.rows(described(asked, [*ids, *names])))
-    users = {row["id"]: User(**{**row, "events": int(row["events"]), "user_id": row["id"] if row["id"] in known else row["user_id"]}) for row in rows}
+    users = {
+        row["id"]: User(
+            **{
+                **row,
+                "events": int(row["events"]),
+                "user_id": row["id"] if row["id"] in known else row["user_id"],
+            }
+        )
+        for row in rows
+    }
     return [users[id_] for id_ in ids if id_ in users]
 
 
@@ -192,7 +252,9 @@ async def answer_one(asked: OneUser, read: Read) -> Page:
 async def answer_timeline(asked: Timeline, read: Read) -> events.Page:
     """A page of what somebody did, newest first."""
     names = await _names(asked, read, [await _person(asked, read, asked.id)])
-    return await events.answer_at_once(Named(**msgspec.structs.asdict(asked), names=tuple(names)) if names else asked, read)
+    return await events.answer_at_once(
+        Named(**msgspec.structs.asdict(asked), names=tuple(names)) if names else asked, read
+    )
 
 
 async def _person(asked: Filtered, read: Read, name: str) -> str:
@@ -203,7 +265,11 @@ async def _person(asked: Filtered, read: Read, name: str) -> str:
 
 async def _names(asked: Filtered, read: Read, persons: Collection[str]) -> dict[str, str]:
     """All names of those of whom something is said, and whose they are."""
-    return {row.actor: row.person for row in await read.rows(identity.names(asked.project, persons))} if read.links.version else {}
+    return (
+        {row.actor: row.person for row in await read.rows(identity.names(asked.project, persons))}
+        if read.links.version
+        else {}
+    )
 
 
 QUESTION = Question("/users", Users, answer, kept=False)

@@ -1,4 +1,6 @@
-"""Columns: the rows of a question's range as days of columns, and what is made of them in threads. `packed.py` finds the days."""
+"""Columns: the rows of a question's range as days of columns, and what is made of them in threads.
+`packed.py` finds the days.
+"""
 
 import asyncio
 from collections import deque
@@ -32,7 +34,9 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class Part(NamedTuple):
-    """A day, and the range of it that counts, in microseconds since 1970; `codes` are the columns' numbers of the day's names."""
+    """A day, and the range of it that counts, in microseconds since 1970; `codes` are the columns'
+    numbers of the day's names.
+    """
 
     day: Day
     since: int
@@ -57,11 +61,17 @@ class Part(NamedTuple):
     def kept(self, wanted: Array) -> slice | Array:
         """The rows that are in the range, and of names that are wanted."""
         every = slice(0, self.day.rows)
-        return every if self.all_of(wanted) else np.flatnonzero(self.counts(wanted, every, self.day.times(every)))
+        return (
+            every
+            if self.all_of(wanted)
+            else np.flatnonzero(self.counts(wanted, every, self.day.times(every)))
+        )
 
 
 class Columns:
-    """The days that have rows, oldest first, with one numbering of all their names, and who is whom."""
+    """The days that have rows, oldest first, with one numbering of all their names, and who is
+    whom.
+    """
 
     _left = False
     """Whether nobody waits for the answer any more."""
@@ -72,13 +82,17 @@ class Columns:
         some = [day for day in days if day.rows]
         codes = [[numbers.setdefault(name, len(numbers)) for name in day.names] for day in some]
         narrow = np.min_scalar_type(len(numbers))
-        self.parts = [Part(day, *edges, np.array(of, narrow)) for day, of in zip(some, codes, strict=True)]
+        self.parts = [
+            Part(day, *edges, np.array(of, narrow)) for day, of in zip(some, codes, strict=True)
+        ]
         self.names = list(numbers)
         self.links = read.links
         self._look_at_the_time = read.look_at_the_time
 
     async def work(self, what: Callable[[], T]) -> T:
-        """What it makes of the columns, in a thread; none of it goes on for long once nobody waits for it."""
+        """What it makes of the columns, in a thread; none of it goes on for long once nobody waits
+        for it.
+        """
         try:
             return await asyncio.get_running_loop().run_in_executor(_workers, what)
         except asyncio.CancelledError:
@@ -86,9 +100,11 @@ class Columns:
             raise
 
     def each(self, work: Callable[[S], T], over: Iterable[S]) -> list[T]:
-        """What `work` makes of each, in two threads, for as long as the question has time. Raises Unavailable once that is over.
+        """What `work` makes of each, in two threads, for as long as the question has time. Raises
+        Unavailable once that is over.
 
-        No more of it than there are threads waits for them at a time, so that who has little to do is not behind all of somebody else's.
+        No more of it than there are threads waits for them at a time, so that who has little to do
+        is not behind all of somebody else's.
         """
 
         def timely(one: S) -> T:
@@ -110,7 +126,9 @@ class Columns:
                 each.cancel()
 
     def values(self, field: Field | None) -> list[str | None]:
-        """What rows of each name hold in the field that they were loaded by, or in one that is part of every name."""
+        """What rows of each name hold in the field that they were loaded by, or in one that is part
+        of every name.
+        """
         place = -1 if field is None else NAMES.get(field.column, -1)
         return [name[place] for name in self.names]
 

@@ -1,9 +1,11 @@
-"""Packed: the days of a question's range as columns, in the question's snapshot, for questions that follow people.
+"""Packed: the days of a question's range as columns, in the question's snapshot, for questions that
+follow people.
 
     columns = await load(asked, read)      # None: only raw rows can say
 
-Of a day at which nothing is changing there are the columns that the processor packed, or those that were made of raw rows and remembered; a day is known
-by the parts of its rollups (`settled.py` says why). All others are made of raw rows each time, which is why there must not be too many of them.
+Of a day at which nothing is changing there are the columns that the processor packed, or those that
+were made of raw rows and remembered; a day is known by the parts of its rollups (`settled.py` says
+why). All others are made of raw rows each time, which is why there must not be too many of them.
 """
 
 import asyncio
@@ -39,16 +41,35 @@ FETCHED = 16
 """Packed days that are read by one statement."""
 
 
-async def load(asked: Filtered, read: Read, by: Field | None = None, only: Sequence[Condition] = (), *, sessions: bool = False) -> Columns | None:
+async def load(
+    asked: Filtered,
+    read: Read,
+    by: Field | None = None,
+    only: Sequence[Condition] = (),
+    *,
+    sessions: bool = False,
+) -> Columns | None:
     """The rows that pass the question's filters, told apart by a field.
 
-    None where too little of the range is settled, or it is too much to work on, which comes sooner where `sessions` are to be made of it. Rows of the
-    wrong event, and rows that `only` does not want, may be left out. Raises Unavailable once it has taken too long; what is known by then stays known.
+    None where too little of the range is settled, or it is too much to work on, which comes sooner
+    where `sessions` are to be made of it. Rows of the wrong event, and rows that `only` does not
+    want, may be left out. Raises Unavailable once it has taken too long; what is known by then
+    stays known.
     """
     if by is not None and by.column in ("user_id", "session_id"):
         return None
-    found = await _Loading(asked, read, None if by is not None and by.column in NAMES else by, only, VISIT if sessions else 0).days()
-    return None if found is None else await asyncio.to_thread(Columns, found, asked.start, asked.end, read)
+    found = await _Loading(
+        asked,
+        read,
+        None if by is not None and by.column in NAMES else by,
+        only,
+        VISIT if sessions else 0,
+    ).days()
+    return (
+        None
+        if found is None
+        else await asyncio.to_thread(Columns, found, asked.start, asked.end, read)
+    )
 
 
 class _Crowded(Exception):
@@ -58,7 +79,9 @@ class _Crowded(Exception):
 class _Loading:
     """The days of one question, from where they are quickest."""
 
-    def __init__(self, asked: Filtered, read: Read, by: Field | None, only: Sequence[Condition], visit: int) -> None:
+    def __init__(
+        self, asked: Filtered, read: Read, by: Field | None, only: Sequence[Condition], visit: int
+    ) -> None:
         self._asked = asked
         self._read = read
         self._by = by
@@ -73,7 +96,9 @@ class _Loading:
         coverage = await self._rollup.covered(self._asked.project, False)
         if coverage is None or coverage.waiting > MAX_WAITING:
             return None
-        coverage = settled_days.without(coverage, await self._rollup.waiting(self._asked.project) if coverage.waiting else [])
+        coverage = settled_days.without(
+            coverage, await self._rollup.waiting(self._asked.project) if coverage.waiting else []
+        )
         most = pieces.MAX_RAW * ((self._asked.end - self._asked.start) / timedelta(hours=1))
         every = self._starts()
         unknown = range(every.start, min(every.stop, coverage.since), 24)
@@ -92,8 +117,15 @@ class _Loading:
 
     def _starts(self, first: int | None = None, last: int | None = None) -> range:
         """The first hours of the days in the range, from a first one to a last."""
-        begin, end = ((moment - EPOCH) // timedelta(days=1) * 24 for moment in (self._asked.start, self._asked.end - MICROSECOND))
-        return range(begin if first is None else max(begin, first), (end if last is None else min(end, last)) + 24, 24)
+        begin, end = (
+            (moment - EPOCH) // timedelta(days=1) * 24
+            for moment in (self._asked.start, self._asked.end - MICROSECOND)
+        )
+        return range(
+            begin if first is None else max(begin, first),
+            (end if last is None else min(end, last)) + 24,
+            24,
+        )
 
     def _hours(self, start: int) -> float:
         """How many hours of a day are in the range."""
@@ -105,14 +137,22 @@ class _Loading:
 
     async def _settled(self, coverage: Coverage) -> dict[int, Day]:
         """The days at which nothing is changing: from memory, as they are packed, or from raw rows."""
-        units = [Unit(0, DAY_SPAN, range(start, start + 1)) for start in self._starts(coverage.first, coverage.last) if coverage.has(start)]
+        units = [
+            Unit(0, DAY_SPAN, range(start, start + 1))
+            for start in self._starts(coverage.first, coverage.last)
+            if coverage.has(start)
+        ]
         parts: dict[int, tuple[int, ...]] = {}
-        for row in await self._read.rows(addends.parts(self._asked.project, units)) if units else ():
+        for row in (
+            await self._read.rows(addends.parts(self._asked.project, units)) if units else ()
+        ):
             for start, number in zip(*row[1:], strict=True):
                 parts[start] = (*parts.get(start, ()), number)
         found = {start: day for start in parts if (day := self._remembered(start, parts[start]))}
         if self._by is None and not self._asked.where:
-            found |= await self._packed({start: numbers for start, numbers in parts.items() if start not in found})
+            found |= await self._packed(
+                {start: numbers for start, numbers in parts.items() if start not in found}
+            )
         missing = sorted(parts.keys() - found.keys(), reverse=True)
         await self._look_out(missing)
         for start in missing:
@@ -132,26 +172,52 @@ class _Loading:
             rows = await self._read.rows(packed(self._asked.project, starts[at : at + FETCHED]))
             for row in rows:
                 if (row.part,) == missing[row.start]:
-                    found[row.start] = self._remember(await asyncio.to_thread(Day.decode, row.data), (row.part,), "rollup")
+                    found[row.start] = self._remember(
+                        await asyncio.to_thread(Day.decode, row.data), (row.part,), "rollup"
+                    )
         return found
 
     async def _changing(self, start: int) -> Day:
         event = [] if self._asked.event.everything else [self._asked.event.condition]
-        return self._found(await self._made(start, *self._clipped(start), [*self._passing, *event, *self._only]), "raw")
+        return self._found(
+            await self._made(start, *self._clipped(start), [*self._passing, *event, *self._only]),
+            "raw",
+        )
 
     @property
     def _passing(self) -> list[Condition]:
-        return [raw_events.c.project == self._asked.project, *(where.condition for where in self._asked.where)]
+        return [
+            raw_events.c.project == self._asked.project,
+            *(where.condition for where in self._asked.where),
+        ]
 
-    async def _made(self, start: int, since: datetime, until: datetime, conditions: Sequence[Condition]) -> Day:
+    async def _made(
+        self, start: int, since: datetime, until: datetime, conditions: Sequence[Condition]
+    ) -> Day:
         """A day of raw rows."""
         go_on(self._began)
         at = raw_events.c.timestamp
-        rows = await self._read.rows(records(self._asked.project, [*conditions, at >= since, at < until], self._by), linked=False)
-        return await asyncio.to_thread(pack, start, [Group((row.event_type, row.event_action, row.key), row.n, row.records or b"") for row in rows])
+        rows = await self._read.rows(
+            records(self._asked.project, [*conditions, at >= since, at < until], self._by),
+            linked=False,
+        )
+        return await asyncio.to_thread(
+            pack,
+            start,
+            [
+                Group((row.event_type, row.event_action, row.key), row.n, row.records or b"")
+                for row in rows
+            ],
+        )
 
     def _key(self, start: int) -> Hashable:
-        return "columns", self._asked.project, start, self._by and self._by.text, frozenset(where.text for where in self._asked.where)
+        return (
+            "columns",
+            self._asked.project,
+            start,
+            self._by and self._by.text,
+            frozenset(where.text for where in self._asked.where),
+        )
 
     def _remembered(self, start: int, parts: tuple[int, ...]) -> Day | None:
         kept = self._read.memory.find(self._key(start), people=False)
@@ -176,7 +242,11 @@ class _Loading:
 def packed(project: str, starts: Sequence[int]) -> Statement:
     """`start`, `part` and `data` of the packed days that there are."""
     table = packed_days.c
-    some = [table.project == project, table.start == any_(literal(list(starts), ARRAY(table.start.type))), func.get_byte(table.data, 0) == FORMAT]
+    some = [
+        table.project == project,
+        table.start == any_(literal(list(starts), ARRAY(table.start.type))),
+        func.get_byte(table.data, 0) == FORMAT,
+    ]
     return select(table.start, table.part, table.data).where(*some)
 
 
@@ -185,12 +255,26 @@ def records(project: str, conditions: Sequence[Condition], by: Field | None) -> 
     key = (null().cast(Text) if by is None else by.value).label("key")
     names = (raw_events.c.event_type, raw_events.c.event_action, key)
     rows = raw_events.outerjoin(people, and_(people.c.project == project, people.c.actor == ACTOR))
-    gathered = func.string_agg(literal_column(AS_RECORD, LargeBinary), literal(b"", LargeBinary)).label("records")
-    return select(*names, func.count().label("n"), gathered).select_from(rows).where(*conditions).group_by(*names)
+    gathered = func.string_agg(
+        literal_column(AS_RECORD, LargeBinary), literal(b"", LargeBinary)
+    ).label("records")
+    return (
+        select(*names, func.count().label("n"), gathered)
+        .select_from(rows)
+        .where(*conditions)
+        .group_by(*names)
+    )
 
 
 def crowded(project: str, starts: Sequence[int], most: int) -> Statement:
     """A row for each of some days that has too many rows."""
     table, days = daily_metrics.c, [instant(start).date() for start in starts]
-    every = and_(table.metric_name == "events", table.dimension_key == "", table.dimension_value == "", table.value > most)
-    return select(table.date).where(table.project == project, every, table.date == any_(literal(days, ARRAY(table.date.type))))
+    every = and_(
+        table.metric_name == "events",
+        table.dimension_key == "",
+        table.dimension_value == "",
+        table.value > most,
+    )
+    return select(table.date).where(
+        table.project == project, every, table.date == any_(literal(days, ARRAY(table.date.type)))
+    )

@@ -1,10 +1,14 @@
-"""Sequences: the rows of each person, or of each session, in their order, from packed days, some hundred thousand rows at a time.
+"""Sequences: the rows of each person, or of each session, in their order, from packed days, some
+hundred thousand rows at a time.
 
-    found = by_person(columns, wanted, work)       # what `work` makes of each piece; `wanted[code]`: whether rows of that name count
-    rows.firsts                                    # in `work`: where the rows of each unit begin
+found = by_person(columns, wanted, work)       # what `work` makes of each piece; `wanted[code]`:
+whether rows of that name count rows.firsts                                    # in `work`: where
+the rows of each unit begin
 
-All rows of a unit are in one piece. Days have their rows in order of person and time. So what there is to do for people is to put the days' stretches of the
-same ones after each other: a stable sort by sixteen bits, which takes a time linear in the rows. Most sessions are one stretch of one day as they are.
+All rows of a unit are in one piece. Days have their rows in order of person and time. So what there
+is to do for people is to put the days' stretches of the same ones after each other: a stable sort
+by sixteen bits, which takes a time linear in the rows. Most sessions are one stretch of one day as
+they are.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +26,9 @@ ROWS = 1_000_000
 """Of people in memory at a time, roughly, in each thread: who has more is not parted."""
 
 BITS = 20
-"""Of the largest number of a person by which rows are counted: exactly up to a million people, roughly beyond."""
+"""Of the largest number of a person by which rows are counted: exactly up to a million people,
+roughly beyond.
+"""
 
 _NONE = np.zeros(0, np.int64)
 
@@ -48,7 +54,9 @@ class Sequences(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """The rows of Sequences, and how many of the same instant are before each on its day; nothing where nobody needs that."""
+    """The rows of Sequences, and how many of the same instant are before each on its day; nothing
+    where nobody needs that.
+    """
 
     unit: Array
     at: Array
@@ -72,7 +80,9 @@ def by_person(columns: Columns, wanted: Array, work: Callable[[Sequences], T]) -
 
 
 def by_session(columns: Columns, wanted: Array, work: Callable[[Sequences], T]) -> list[T]:
-    """The rows of each session: day by day those of sessions of one stay, then those of sessions of several, in order together."""
+    """The rows of each session: day by day those of sessions of one stay, then those of sessions of
+    several, in order together.
+    """
     every = stays(columns, wanted)
     if not len(every.session):
         return []
@@ -99,7 +109,9 @@ def by_session(columns: Columns, wanted: Array, work: Callable[[Sequences], T]) 
 
 
 def cuts(rows: Array, most: int) -> Iterator[tuple[int, int]]:
-    """Ranges of numbers, each up to where there are as many rows; of those between which there are none, none."""
+    """Ranges of numbers, each up to where there are as many rows; of those between which there are
+    none, none.
+    """
     there = np.flatnonzero(rows)
     ends = np.cumsum(rows[there])
     at = 0
@@ -109,7 +121,9 @@ def cuts(rows: Array, most: int) -> Iterator[tuple[int, int]]:
         at = until
 
 
-def _of_stays(columns: Columns, wanted: Array, at: int, session: Array, rows: Array, chosen: Array) -> _Rows:
+def _of_stays(
+    columns: Columns, wanted: Array, at: int, session: Array, rows: Array, chosen: Array
+) -> _Rows:
     """The rows of some of a day's stays."""
     part = columns.parts[at]
     kept: slice | Array = part.kept(wanted)
@@ -117,11 +131,17 @@ def _of_stays(columns: Columns, wanted: Array, at: int, session: Array, rows: Ar
         places = np.flatnonzero(np.repeat(chosen, rows))
         kept = places if isinstance(kept, slice) else kept[places]
     unit = np.repeat(session[chosen], rows[chosen])
-    return _Rows(unit, part.day.times(kept), part.codes[part.day.codes[kept]], part.day.turns_of(kept))
+    return _Rows(
+        unit, part.day.times(kept), part.codes[part.day.codes[kept]], part.day.turns_of(kept)
+    )
 
 
 def _joined(several: list[_Rows]) -> _Rows:
-    return _Rows(*map(np.concatenate, zip(*several, strict=True))) if several else _Rows(_NONE, _NONE, _NONE, _NONE)
+    return (
+        _Rows(*map(np.concatenate, zip(*several, strict=True)))
+        if several
+        else _Rows(_NONE, _NONE, _NONE, _NONE)
+    )
 
 
 class _People:
@@ -131,8 +151,14 @@ class _People:
         self._parts = columns.parts
         self._codes = [wanted[part.codes] for part in columns.parts]
         self._who = [columns.links.persons(part.day.persons) for part in columns.parts]
-        self._order = [np.argsort(who, kind="stable") for who in self._who] if columns.links.version else []
-        self._sorted = [who[order] for who, order in zip(self._who, self._order, strict=True)] if self._order else self._who
+        self._order = (
+            [np.argsort(who, kind="stable") for who in self._who] if columns.links.version else []
+        )
+        self._sorted = (
+            [who[order] for who, order in zip(self._who, self._order, strict=True)]
+            if self._order
+            else self._who
+        )
 
     def edges(self) -> Iterator[tuple[int, int]]:
         """Ranges of numbers in which there are as many rows as shall be in memory."""
@@ -149,7 +175,9 @@ class _People:
         rows = _joined([self._of(at, first, last) for at in range(len(self._parts))])
         firsts = runs(rows.unit)
         lengths = np.diff(np.append(firsts, len(rows.unit)))
-        narrow = np.uint16 if last - first <= 1 << 16 else np.uint32  # sixteen bits are sorted in linear time
+        narrow = (
+            np.uint16 if last - first <= 1 << 16 else np.uint32
+        )  # sixteen bits are sorted in linear time
         order = np.argsort((rows.unit[firsts] - first).astype(narrow), kind="stable")
         rows = rows.taken(stretched(firsts[order], lengths[order]))
         return self._in_order(rows) if self._order else rows
@@ -169,9 +197,17 @@ class _People:
         kept = self._codes[at][code]
         if not kept.all():  # before anything is made of rows that do not count
             places = np.flatnonzero(kept)
-            unit, code, rows = unit[places], code[places], places + rows.start if isinstance(rows, slice) else rows[places]
-        found = _Rows(unit, day.times(rows), part.codes[code], day.turns_of(rows) if self._order else _NONE)
-        return found if part.whole else found.taken((found.at >= part.since) & (found.at < part.until))
+            unit, code, rows = (
+                unit[places],
+                code[places],
+                places + rows.start if isinstance(rows, slice) else rows[places],
+            )
+        found = _Rows(
+            unit, day.times(rows), part.codes[code], day.turns_of(rows) if self._order else _NONE
+        )
+        return (
+            found if part.whole else found.taken((found.at >= part.since) & (found.at < part.until))
+        )
 
     def _in_order(self, rows: _Rows) -> _Rows:
         """The rows of people who have several numbers by time and id."""

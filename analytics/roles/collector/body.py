@@ -17,14 +17,20 @@ THREAD_BYTES = 256 << 10
 """A body this large is read beside the event loop, so that others need not wait for it."""
 
 BODY_SECONDS = 30.0
-"""How long a body may take from its first byte to its last; the server bounds only the silence between two of its parts."""
+"""How long a body may take from its first byte to its last; the server bounds only the silence
+between two of its parts.
+"""
 
 DISCARDED_BYTES = 16 << 20
-"""How much of a body that is too large is read all the same: a sender who is cut off while sending never hears the refusal."""
+"""How much of a body that is too large is read all the same: a sender who is cut off while sending
+never hears the refusal.
+"""
 
 
 async def read(receive: Receive) -> bytes:
-    """A request's body. Raises SlowBody, TooLarge beyond MAX_COMPRESSED, ClientDisconnect when its sender has left."""
+    """A request's body. Raises SlowBody, TooLarge beyond MAX_COMPRESSED, ClientDisconnect when its
+    sender has left.
+    """
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await _parts(receive)
@@ -57,4 +63,8 @@ async def inflated(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
 
 async def beside(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function, beside the event loop when what it works on is large."""
-    return await asyncio.to_thread(function, *args, **kwargs) if size > THREAD_BYTES else function(*args, **kwargs)
+    return (
+        await asyncio.to_thread(function, *args, **kwargs)
+        if size > THREAD_BYTES
+        else function(*args, **kwargs)
+    )

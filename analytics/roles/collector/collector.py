@@ -1,4 +1,6 @@
-"""The first half of an event's way: decode → project for the write key → pipeline → group commit to the queue → the reply."""
+"""The first half of an event's way: decode → project for the write key → pipeline → group commit to
+the queue → the reply.
+"""
 
 import re
 import time
@@ -32,7 +34,9 @@ from analytics.tracker import SCRIPT
 
 
 class Endpoint:
-    """What lives at a path, as an ASGI app: one protocol, or one before others that may claim a request."""
+    """What lives at a path, as an ASGI app: one protocol, or one before others that may claim a
+    request.
+    """
 
     def __init__(self, *protocols: Protocol) -> None:
         self.protocols = protocols
@@ -47,7 +51,10 @@ class Endpoint:
             reply = await take(protocol, incoming, scope)
         except AnalyticsError as error:
             reply = protocol.refuse(error, status_of(error))
-            headers = [(name.lower().encode(), value.encode()) for name, value in error_headers(error).items()]
+            headers = [
+                (name.lower().encode(), value.encode())
+                for name, value in error_headers(error).items()
+            ]
         if reply.note:
             headers.append((b"x-analytics", reply.note.encode("ascii", "replace")))
         await answer(reply, headers, send)
@@ -71,7 +78,9 @@ class Stub:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with suppress(TooLarge):
             await read(receive)
-        await answer(self.reply(scope["path_params"]) if callable(self.reply) else self.reply, [], send)
+        await answer(
+            self.reply(scope["path_params"]) if callable(self.reply) else self.reply, [], send
+        )
 
 
 async def receive_whole(scope: Scope, receive: Receive) -> Incoming:
@@ -79,7 +88,9 @@ async def receive_whole(scope: Scope, receive: Receive) -> Incoming:
     headers = dict(scope["headers"])
     body = await inflated(await read(receive), headers)
     desk: Desk = scope["app"].state.desk
-    return Incoming(scope["query_string"], headers, body, datetime.now(UTC), desk.retention_days, scope["path"])
+    return Incoming(
+        scope["query_string"], headers, body, datetime.now(UTC), desk.retention_days, scope["path"]
+    )
 
 
 async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
@@ -92,18 +103,27 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
     decoded = await beside(size, draft.decide, project)
     _count(decoded)
     salt = await desk.salts.of(incoming.received)
-    context = pipeline.context_of(headers, peer, incoming.received, relayed=protocol.relayed, salt=salt, rules=desk.rules)
+    context = pipeline.context_of(
+        headers, peer, incoming.received, relayed=protocol.relayed, salt=salt, rules=desk.rules
+    )
     passed = pipeline.run(decoded.events, context, desk.steps)
     if passed.events:
         await desk.sink.append(passed.events)
     reply = protocol.accept(incoming, decoded, passed.events)
-    return msgspec.structs.replace(reply, note="; ".join(filter(None, (reply.note, passed.note)))) if passed.dropped else reply
+    return (
+        msgspec.structs.replace(reply, note="; ".join(filter(None, (reply.note, passed.note))))
+        if passed.dropped
+        else reply
+    )
 
 
 async def answer(reply: Reply, headers: list[tuple[bytes, bytes]], send: Send) -> None:
     headers += reply.headers
     if reply.status != HTTPStatus.NO_CONTENT:
-        headers += ((b"content-type", reply.media_type), (b"content-length", b"%d" % len(reply.body)))
+        headers += (
+            (b"content-type", reply.media_type),
+            (b"content-length", b"%d" % len(reply.body)),
+        )
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
@@ -135,13 +155,23 @@ def _routes() -> Iterator[Route]:
 
 
 def _tracker_routes(names: Sequence[str], taken: Sequence[Route]) -> Iterator[Route]:
-    """The browser tracker's script and, under other names too, what it sends to: a name in .js is the script's. Raises ConfigurationError."""
+    """The browser tracker's script and, under other names too, what it sends to: a name in .js is
+    the script's. Raises ConfigurationError.
+    """
     script = Script(SCRIPT)
     yield _route("/tracker.js", script, "GET", "HEAD")
     for path in names:
-        if path in ("/tracker.js", *OPERATOR_PATHS) or any(route.path_regex.match(path) for route in taken):
-            raise ConfigurationError(f"TRACKER_PATHS is wrong: {path} is taken", field="TRACKER_PATHS")
-        yield _route(path, script, "GET", "HEAD") if path.endswith(".js") else _route(path, Endpoint(NATIVE), "POST")
+        if path in ("/tracker.js", *OPERATOR_PATHS) or any(
+            route.path_regex.match(path) for route in taken
+        ):
+            raise ConfigurationError(
+                f"TRACKER_PATHS is wrong: {path} is taken", field="TRACKER_PATHS"
+            )
+        yield (
+            _route(path, script, "GET", "HEAD")
+            if path.endswith(".js")
+            else _route(path, Endpoint(NATIVE), "POST")
+        )
 
 
 def _route(path: str, app: ASGIApp, *methods: str) -> Route:
@@ -152,7 +182,12 @@ def _route(path: str, app: ASGIApp, *methods: str) -> Route:
 
 def _foreign_paths() -> re.Pattern[str]:
     """Where other products' libraries send."""
-    paths = [path for protocol in PROTOCOLS if protocol.foreign for path in (*protocol.routes, *protocol.stubs)]
+    paths = [
+        path
+        for protocol in PROTOCOLS
+        if protocol.foreign
+        for path in (*protocol.routes, *protocol.stubs)
+    ]
     return re.compile("|".join(compile_path(path)[0].pattern for path in dict.fromkeys(paths)))
 
 
@@ -178,13 +213,20 @@ async def _gauges(state: State) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(open_desk: Callable[[Settings], AbstractAsyncContextManager[Desk]], app: Starlette) -> AsyncIterator[None]:
+async def _lifespan(
+    open_desk: Callable[[Settings], AbstractAsyncContextManager[Desk]], app: Starlette
+) -> AsyncIterator[None]:
     async with open_desk(app.state.settings) as app.state.desk:
         yield
 
 
-def app(config: Settings, open_desk: Callable[[Settings], AbstractAsyncContextManager[Desk]] = redis_desk) -> Starlette:
-    """The collector: every protocol's routes and the browser tracker's, before one queue. Raises ConfigurationError."""
+def app(
+    config: Settings,
+    open_desk: Callable[[Settings], AbstractAsyncContextManager[Desk]] = redis_desk,
+) -> Starlette:
+    """The collector: every protocol's routes and the browser tracker's, before one queue. Raises
+    ConfigurationError.
+    """
     routes = list(_routes())
     return role_app(
         config,
@@ -192,7 +234,9 @@ def app(config: Settings, open_desk: Callable[[Settings], AbstractAsyncContextMa
         lifespan=partial(_lifespan, open_desk),
         checks={"redis": _redis_check},
         gauges=_gauges,
-        middleware=[Middleware(Cors, origins=Origins(config.cors_origins), credentialed=_foreign_paths())],
+        middleware=[
+            Middleware(Cors, origins=Origins(config.cors_origins), credentialed=_foreign_paths())
+        ],
     )
 
 

@@ -1,4 +1,6 @@
-"""Where the collector's requests are admitted: origin, key, project and rate, and what all of them share."""
+"""Where the collector's requests are admitted: origin, key, project and rate, and what all of them
+share.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -38,7 +40,9 @@ class Salter(Protocol):
 
 
 class Desk:
-    """Where requests are admitted: what all of them share while the collector runs. Raises ConfigurationError when GEOIP_FILE cannot be read."""
+    """Where requests are admitted: what all of them share while the collector runs. Raises
+    ConfigurationError when GEOIP_FILE cannot be read.
+    """
 
     def __init__(self, sink: Sink, keys: Keys, salts: Salter, config: Settings) -> None:
         self.sink = sink
@@ -51,10 +55,14 @@ class Desk:
         self.origins = Origins(config.cors_origins)
         self.limits = Limits(config.rate_limit)
 
-    async def admit(self, token: str | None, origin: bytes | None, peer: str, *, foreign: bool = False) -> str:
-        """The project of a request. Raises Unauthorized, Forbidden, RateLimited, or Unavailable when its key cannot be checked.
+    async def admit(
+        self, token: str | None, origin: bytes | None, peer: str, *, foreign: bool = False
+    ) -> str:
+        """The project of a request. Raises Unauthorized, Forbidden, RateLimited, or Unavailable
+        when its key cannot be checked.
 
-        A token that is `foreign` and that nobody has registered is as good as none, so that pointing a library here is enough to begin.
+        A token that is `foreign` and that nobody has registered is as good as none, so that
+        pointing a library here is enough to begin.
         """
         if origin is not None and origin not in self.origins:
             raise foreign_origin()
@@ -67,7 +75,12 @@ class Desk:
             key = await self.keys.find(token)
         except Unauthorized as error:
             self.limits.take(peer)  # who guesses keys is known by nothing else
-            if foreign and isinstance(error, UnknownKey) and not self.require_key and not token.startswith(OWN_TOKENS):
+            if (
+                foreign
+                and isinstance(error, UnknownKey)
+                and not self.require_key
+                and not token.startswith(OWN_TOKENS)
+            ):
                 return DEFAULT_PROJECT
             raise
         self.limits.take(f"key {key.id}")

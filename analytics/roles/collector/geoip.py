@@ -9,11 +9,15 @@ from analytics.errors import ConfigurationError
 
 
 def open_countries(path: Path) -> Callable[[str], str | None]:
-    """A look-up in memory, for as long as the process lives. Raises ConfigurationError when the file cannot be read."""
+    """A look-up in memory, for as long as the process lives. Raises ConfigurationError when the
+    file cannot be read.
+    """
     try:
         reader = maxminddb.open_database(path, maxminddb.MODE_AUTO)
     except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-        raise ConfigurationError(f"GEOIP_FILE cannot be read: {error}", field="GEOIP_FILE") from error
+        raise ConfigurationError(
+            f"GEOIP_FILE cannot be read: {error}", field="GEOIP_FILE"
+        ) from error
 
     def country(address: str) -> str | None:
         try:

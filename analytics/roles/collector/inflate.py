@@ -1,4 +1,6 @@
-"""Compressed bodies, inflated within a bound: a bomb costs no more memory than the largest body that is allowed."""
+"""Compressed bodies, inflated within a bound: a bomb costs no more memory than the largest body
+that is allowed.
+"""
 
 import zlib
 from collections.abc import Callable
@@ -41,14 +43,23 @@ def _zstd(data: bytes) -> tuple[bytes, bool]:
     return b"".join(parts), stream.eof and not stream.unused_data and at >= len(data)
 
 
-_STREAMS: dict[bytes, Callable[[bytes], tuple[bytes, bool]]] = {b"gzip": _gzip, b"x-gzip": _gzip, b"br": _brotli, b"zstd": _zstd}
-"""Content-Encoding → bytes as sent → bytes as read (cut short beyond MAX_INFLATED), and whether the stream ended where the body did."""
+_STREAMS: dict[bytes, Callable[[bytes], tuple[bytes, bool]]] = {
+    b"gzip": _gzip,
+    b"x-gzip": _gzip,
+    b"br": _brotli,
+    b"zstd": _zstd,
+}
+"""Content-Encoding → bytes as sent → bytes as read (cut short beyond MAX_INFLATED), and whether the
+stream ended where the body did.
+"""
 
 
 def inflate(body: bytes, encoding: bytes = b"") -> bytes:
-    """A body as its sender meant it; gzip is known by its first bytes too, for some senders do not name it.
+    """A body as its sender meant it; gzip is known by its first bytes too, for some senders do not
+    name it.
 
-    Raises UnsupportedEncoding; TooLarge beyond MAX_INFLATED; BadRequest for a stream that is corrupt, cut short, or followed by anything.
+    Raises UnsupportedEncoding; TooLarge beyond MAX_INFLATED; BadRequest for a stream that is
+    corrupt, cut short, or followed by anything.
     """
     name = encoding.strip().lower()
     if name in (b"", b"identity"):
@@ -56,7 +67,9 @@ def inflate(body: bytes, encoding: bytes = b"") -> bytes:
             return body
         name = b"gzip"
     if name not in _STREAMS:
-        raise UnsupportedEncoding("Content-Encoding may be gzip, br, zstd or identity", field="Content-Encoding")
+        raise UnsupportedEncoding(
+            "Content-Encoding may be gzip, br, zstd or identity", field="Content-Encoding"
+        )
     try:
         text, whole = _STREAMS[name](body)
     except (zlib.error, brotli.error, zstandard.ZstdError) as error:
@@ -64,5 +77,7 @@ def inflate(body: bytes, encoding: bytes = b"") -> bytes:
     if len(text) > MAX_INFLATED:
         raise TooLarge(f"the body inflates to more than {MAX_INFLATED} bytes")
     if not whole:
-        raise BadRequest(f"the {name.decode()} body is cut short, or something follows it", code="bad_encoding")
+        raise BadRequest(
+            f"the {name.decode()} body is cut short, or something follows it", code="bad_encoding"
+        )
     return text

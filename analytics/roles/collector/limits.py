@@ -12,7 +12,9 @@ BURST_SECONDS = 1.0
 
 
 class Limits:
-    """A token bucket for each name, kept as one number: the moment at which it will be full again (the generic cell rate algorithm)."""
+    """A token bucket for each name, kept as one number: the moment at which it will be full again
+    (the generic cell rate algorithm).
+    """
 
     def __init__(self, rate: int, *, now: Callable[[], float] = time.monotonic) -> None:
         """`rate` is in requests a second; 0 limits nothing."""

@@ -1,4 +1,6 @@
-"""Serves the browser tracker, compressed once; browsers keep it for an hour and then ask whether it is still the same."""
+"""Serves the browser tracker, compressed once; browsers keep it for an hour and then ask whether it
+is still the same.
+"""
 
 import gzip
 import hashlib
@@ -22,13 +24,19 @@ class Script:
 
     def __init__(self, source: bytes) -> None:
         self.mark = hashlib.sha256(source).hexdigest()[:16]
-        self.bodies = {"br": brotli.compress(source), "gzip": gzip.compress(source, mtime=0), "": source}
+        self.bodies = {
+            "br": brotli.compress(source),
+            "gzip": gzip.compress(source, mtime=0),
+            "": source,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.answer(Request(scope))(scope, receive, send)
 
     def answer(self, request: Request) -> Response:
-        """200 in the smallest encoding that is accepted, or 304. A proxy may have weakened the ETag, or have encoded anew what it names."""
+        """200 in the smallest encoding that is accepted, or 304. A proxy may have weakened the
+        ETag, or have encoded anew what it names.
+        """
         encoding = chosen(request.headers.get("accept-encoding", ""))
         headers = {**HEADERS, "ETag": self.etag(encoding)}
         if self.mark in request.headers.get("if-none-match", ""):
@@ -44,5 +52,14 @@ class Script:
 
 def chosen(accepted: str) -> str:
     """The first of br and gzip that a header accepts, else none; `q=0` is a refusal."""
-    offers = dict(offer.replace(" ", "").lower().partition(";q=")[::2] for offer in accepted.split(","))
-    return next((encoding for encoding in ("br", "gzip") if encoding in offers and (not offers[encoding] or offers[encoding].strip("0."))), "")
+    offers = dict(
+        offer.replace(" ", "").lower().partition(";q=")[::2] for offer in accepted.split(",")
+    )
+    return next(
+        (
+            encoding
+            for encoding in ("br", "gzip")
+            if encoding in offers and (not offers[encoding] or offers[encoding].strip("0."))
+        ),
+        "",
+    )

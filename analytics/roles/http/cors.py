@@ -1,6 +1,7 @@
 """Which pages may send events: CORS for every answer but the operator's, refusals included.
 
-Other products' libraries send with credentials, so their paths allow it; no answer depends on any. Our own paths never do.
+Other products' libraries send with credentials, so their paths allow it; no answer depends on any.
+Our own paths never do.
 """
 
 import re
@@ -33,7 +34,12 @@ class Origins:
     def marks(self, origin: bytes | None, *, credentials: bool = False) -> Headers:
         """What an answer to this origin says of who may read it."""
         if credentials and origin is not None and origin in self:
-            return [(b"access-control-allow-origin", origin), (b"access-control-allow-credentials", b"true"), VARY, EXPOSED]
+            return [
+                (b"access-control-allow-origin", origin),
+                (b"access-control-allow-credentials", b"true"),
+                VARY,
+                EXPOSED,
+            ]
         if self.any:
             return [(b"access-control-allow-origin", b"*"), EXPOSED]
         if origin in self.listed:
@@ -42,9 +48,13 @@ class Origins:
 
 
 class Cors:
-    """Answers preflights, and marks every other answer. Whether an event is taken from a page is decided where it is taken."""
+    """Answers preflights, and marks every other answer. Whether an event is taken from a page is
+    decided where it is taken.
+    """
 
-    def __init__(self, app: ASGIApp, origins: "Origins", credentialed: re.Pattern[str] | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, origins: "Origins", credentialed: re.Pattern[str] | None = None
+    ) -> None:
         self.app = app
         self.origins = origins
         self.credentialed = credentialed
@@ -54,7 +64,11 @@ class Cors:
             return await self.app(scope, receive, send)
         headers = dict(scope["headers"])
         origin = headers.get(b"origin")
-        credentials = origin is not None and self.credentialed is not None and self.credentialed.match(scope["path"]) is not None
+        credentials = (
+            origin is not None
+            and self.credentialed is not None
+            and self.credentialed.match(scope["path"]) is not None
+        )
         marks = self.origins.marks(origin, credentials=credentials)
 
         async def marked(message: Message) -> None:
@@ -62,11 +76,22 @@ class Cors:
                 message["headers"] = [*message.get("headers", ()), *marks]
             await send(message)
 
-        if scope["method"] != "OPTIONS" or origin is None or b"access-control-request-method" not in headers:
+        if (
+            scope["method"] != "OPTIONS"
+            or origin is None
+            or b"access-control-request-method" not in headers
+        ):
             return await self.app(scope, receive, marked)
         if origin not in self.origins:
             return await error_response(foreign_origin())(scope, receive, marked)
-        allowed = [METHODS, MAX_AGE, (b"access-control-allow-headers", headers.get(b"access-control-request-headers", ALLOWED))]
+        allowed = [
+            METHODS,
+            MAX_AGE,
+            (
+                b"access-control-allow-headers",
+                headers.get(b"access-control-request-headers", ALLOWED),
+            ),
+        ]
         await marked({"type": "http.response.start", "status": 204, "headers": allowed})
         return await send({"type": "http.response.body", "body": b""})
 

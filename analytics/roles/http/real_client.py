@@ -1,4 +1,6 @@
-"""Who is really at the other end: the address that a trusted proxy tells, else that of the connection."""
+"""Who is really at the other end: the address that a trusted proxy tells, else that of the
+connection.
+"""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -6,18 +8,26 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 HEADER = b"x-real-ip"
-"""One address, overwritten by our nginx; X-Forwarded-For is a list whose beginning anybody may write."""
+"""One address, overwritten by our nginx; X-Forwarded-For is a list whose beginning anybody may
+write.
+"""
 
 
 class RealClient:
-    """Puts the client's own address into the scope when the connection comes from one of the `trusted` networks."""
+    """Puts the client's own address into the scope when the connection comes from one of the
+    `trusted` networks.
+    """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
         self.app = app
         self.trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and (client := scope.get("client")) and self._trusts(client[0]):
+        if (
+            scope["type"] in ("http", "websocket")
+            and (client := scope.get("client"))
+            and self._trusts(client[0])
+        ):
             told = next((value for name, value in scope["headers"] if name == HEADER), None)
             if told is not None and (address := _address(told)) is not None:
                 scope = {**scope, "client": (address, client[1])}

@@ -24,7 +24,8 @@ from analytics.settings import Settings
 log = logging.getLogger(__name__)
 
 Check = Callable[[State], Awaitable[str]]
-"""One dependency of a role: `ok`, or `ok: a warning`; raises when the role cannot work without it."""
+"""One dependency of a role: `ok`, or `ok: a warning`; raises when the role cannot work without it.
+"""
 
 Gauges = Callable[[State], Awaitable[None]]
 """Refreshes the gauges that are read from elsewhere, before they are scraped."""
@@ -79,11 +80,15 @@ def needed_token(headers: Mapping[str, str]) -> str:
     """The same where nothing is to be had without one. Raises Unauthorized."""
     token = token_of(headers)
     if token is None:
-        raise errors.Unauthorized("a key is needed, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+        raise errors.Unauthorized(
+            "a key is needed, as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+        )
     return token
 
 
-def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(
+    body: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """Anything msgspec can encode, as JSON."""
     return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
 
@@ -114,13 +119,17 @@ async def _on_error(_: Request, error: Exception) -> Response:
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     code, message = REFUSALS.get(error.status_code, ("http_error", error.detail))
-    return json_response({"error": {"code": code, "message": message}}, error.status_code, error.headers)
+    return json_response(
+        {"error": {"code": code, "message": message}}, error.status_code, error.headers
+    )
 
 
 class Shield:
-    """Outermost: adds the security headers, and turns what nobody expected into a JSON 500 and one logged traceback.
+    """Outermost: adds the security headers, and turns what nobody expected into a JSON 500 and one
+    logged traceback.
 
-    A request with both Content-Length and Transfer-Encoding is refused: a proxy before us may have seen another end of it than we do.
+    A request with both Content-Length and Transfer-Encoding is refused: a proxy before us may have
+    seen another end of it than we do.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -141,8 +150,12 @@ class Shield:
             await send(message)
 
         if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
-            error = errors.BadRequest("a request has Content-Length or Transfer-Encoding, not both", code="two_lengths")
-            return await json_response({"error": error_body(error)}, 400, {"Connection": "close"})(scope, receive, guarded)
+            error = errors.BadRequest(
+                "a request has Content-Length or Transfer-Encoding, not both", code="two_lengths"
+            )
+            return await json_response({"error": error_body(error)}, 400, {"Connection": "close"})(
+                scope, receive, guarded
+            )
         try:
             await self.app(scope, receive, guarded)
         except ClientDisconnect:
@@ -151,7 +164,10 @@ class Shield:
             log.exception("unexpected error at %s %s", scope["method"], scope["path"])
             if started:
                 raise
-            response = json_response({"error": {"code": "internal", "message": "an unexpected error; it is in the log"}}, 500)
+            response = json_response(
+                {"error": {"code": "internal", "message": "an unexpected error; it is in the log"}},
+                500,
+            )
             await response(scope, receive, guarded)
 
 
@@ -165,8 +181,12 @@ class _Health:
 
     async def ready(self, request: Request) -> Response:
         state = request.app.state
-        verdicts = await asyncio.gather(*(self._verdict(check, state) for check in self.checks.values()))
-        healthy = getattr(state, "ready", False) and all(verdict.startswith("ok") for verdict in verdicts)
+        verdicts = await asyncio.gather(
+            *(self._verdict(check, state) for check in self.checks.values())
+        )
+        healthy = getattr(state, "ready", False) and all(
+            verdict.startswith("ok") for verdict in verdicts
+        )
         body = {
             "status": "healthy" if healthy else "unhealthy",
             "version": __version__,
@@ -176,14 +196,22 @@ class _Health:
         return json_response(body, 200 if healthy else 503)
 
     async def live(self, _: Request) -> Response:
-        return json_response({"status": "alive", "version": __version__, "uptime": int(time.monotonic() - self.started)})
+        return json_response(
+            {
+                "status": "alive",
+                "version": __version__,
+                "uptime": int(time.monotonic() - self.started),
+            }
+        )
 
     async def metrics(self, request: Request) -> Response:
         if self.gauges is not None:
             try:
                 await asyncio.wait_for(self.gauges(request.app.state), CHECK_SECONDS)
             except Exception as error:  # what we cannot read must not hide what we can
-                log.warning("some gauges could not be refreshed: %s", str(error) or type(error).__name__)
+                log.warning(
+                    "some gauges could not be refreshed: %s", str(error) or type(error).__name__
+                )
         body, headers = metrics.render()
         return Response(body, headers=headers)
 
@@ -210,11 +238,15 @@ def role_app(
 ) -> Starlette:
     """A role as an ASGI app: its own routes plus health and metrics.
 
-    `lifespan` opens what the role needs and puts it on `app.state`, which `checks` and `gauges` are given.
-    `app.state.ready` is true from the end of start-up until the server begins to stop.
+    `lifespan` opens what the role needs and puts it on `app.state`, which `checks` and `gauges` are
+    given. `app.state.ready` is true from the end of start-up until the server begins to stop.
     """
     health = _Health(checks, gauges)
-    proxied = [Middleware(RealClient, trusted=settings.trusted_proxies)] if settings.trusted_proxies else []
+    proxied = (
+        [Middleware(RealClient, trusted=settings.trusted_proxies)]
+        if settings.trusted_proxies
+        else []
+    )
 
     @asynccontextmanager
     async def whole(app: Starlette) -> AsyncIterator[None]:
@@ -229,11 +261,18 @@ def role_app(
     app = Starlette(
         routes=[
             *routes,
-            *(Route(path, endpoint) for path, endpoint in zip(OPERATOR_PATHS, (health.ready, health.live, health.metrics), strict=True)),
+            *(
+                Route(path, endpoint)
+                for path, endpoint in zip(
+                    OPERATOR_PATHS, (health.ready, health.live, health.metrics), strict=True
+                )
+            ),
         ],
         middleware=[Middleware(Shield), *proxied, *middleware],
         exception_handlers={errors.AnalyticsError: _on_error, HTTPException: _on_http_exception},
         lifespan=whole,
     )
-    app.router.redirect_slashes = False  # a redirect is no JSON, and goes wherever the caller's Host header says
+    app.router.redirect_slashes = (
+        False  # a redirect is no JSON, and goes wherever the caller's Host header says
+    )
     return app

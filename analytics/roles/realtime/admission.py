@@ -1,4 +1,6 @@
-"""Where readers of realtime are let in, over whichever transport: origins, keys, how many at once, and when they must leave."""
+"""Where readers of realtime are let in, over whichever transport: origins, keys, how many at once,
+and when they must leave.
+"""
 
 import asyncio
 import random
@@ -52,14 +54,24 @@ class Lobby:
 
     @contextmanager
     def enter(self, transport: str, headers: Headers) -> Iterator[None]:
-        """A place for one reader. Raises Forbidden for a page of a foreign origin, Unavailable when there is no place or we are stopping."""
+        """A place for one reader. Raises Forbidden for a page of a foreign origin, Unavailable when
+        there is no place or we are stopping.
+        """
         origin = headers.get("origin")
         if origin is not None and origin.encode("latin-1") not in self._origins:
             raise Forbidden("pages of this origin may not listen here", code="foreign_origin")
         if not self._state.ready:
-            raise Unavailable("this server is stopping", code="stopping", retry_after=random.randint(*AGAIN_SECONDS))  # noqa: S311
+            raise Unavailable(
+                "this server is stopping",
+                code="stopping",
+                retry_after=random.randint(*AGAIN_SECONDS),
+            )  # noqa: S311
         if self._inside >= MAX_CONNECTIONS:
-            raise Unavailable("too many readers are connected here", code="too_many_connections", retry_after=random.randint(*AGAIN_SECONDS))  # noqa: S311
+            raise Unavailable(
+                "too many readers are connected here",
+                code="too_many_connections",
+                retry_after=random.randint(*AGAIN_SECONDS),
+            )  # noqa: S311
         self._inside += 1
         metrics.realtime_connections.inc({"transport": transport})
         try:
@@ -69,13 +81,17 @@ class Lobby:
             metrics.realtime_connections.dec({"transport": transport})
 
     async def identify(self, token: str, headers: Headers) -> Key:
-        """The key of a reader. Raises Unauthorized, Forbidden without the scope or from a page it is not for, Unavailable when that cannot be told now."""
+        """The key of a reader. Raises Unauthorized, Forbidden without the scope or from a page it
+        is not for, Unavailable when that cannot be told now.
+        """
         key = await self._keys.find(token)
         authorize(key, "realtime", origin=headers.get("origin"))
         return key
 
     async def refuse_page(self, headers: Headers) -> None:
-        """Raises Forbidden when the key in the headers is not for pages of their origin; every other fault of it is told after the handshake."""
+        """Raises Forbidden when the key in the headers is not for pages of their origin; every
+        other fault of it is told after the handshake.
+        """
         if (token := token_of(headers)) and headers.get("origin"):
             try:
                 await self.identify(token, headers)

@@ -1,4 +1,6 @@
-"""What waits to be sent to one reader: bounded, so that a slow one costs only itself; what finds no room is skipped and counted."""
+"""What waits to be sent to one reader: bounded, so that a slow one costs only itself; what finds no
+room is skipped and counted.
+"""
 
 import asyncio
 from collections import deque
@@ -29,7 +31,9 @@ class _Gap(NamedTuple):
 
 
 class Outbox:
-    """A queue of messages whose writers never wait. Events find no room in a full one; replies do, for each answers one request."""
+    """A queue of messages whose writers never wait. Events find no room in a full one; replies do,
+    for each answers one request.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[Message] = deque()
@@ -70,7 +74,9 @@ class Outbox:
         return self.put(Message("event", id_, fields, position))
 
     def miss(self, id_: str, number: int, position: int) -> None:
-        """Count events that a subscription missed; told before its next event, or as soon as the reader has caught up."""
+        """Count events that a subscription missed; told before its next event, or as soon as the
+        reader has caught up.
+        """
         missed = self._gaps[id_].missed if id_ in self._gaps else 0
         self._gaps[id_] = _Gap(missed + number, position)
         self._filled.set()
@@ -83,7 +89,9 @@ class Outbox:
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until the outbox is not full: who asks faster than it reads the answers is not read from."""
+        """Wait until the outbox is not full: who asks faster than it reads the answers is not read
+        from.
+        """
         await self._room.wait()
 
     async def take(self) -> list[Message]:

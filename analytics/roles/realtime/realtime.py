@@ -1,4 +1,6 @@
-"""Realtime: what is stored is shown to who listens, over a WebSocket at `/realtime` or as server-sent events at `/realtime/events`."""
+"""Realtime: what is stored is shown to who listens, over a WebSocket at `/realtime` or as
+server-sent events at `/realtime/events`.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,7 +45,9 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     redis = app.state.redis = connect(config)
     try:
         async with Bus(redis) as bus:
-            app.state.lobby = Lobby(app.state, Keys(RedisKeys(redis), config.api_keys), Hub(redis, bus))
+            app.state.lobby = Lobby(
+                app.state, Keys(RedisKeys(redis), config.api_keys), Hub(redis, bus)
+            )
             yield
     finally:
         await redis.aclose()
@@ -52,7 +56,14 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 def app(config: Settings) -> Starlette:
     """Realtime as an ASGI app."""
     cors = Middleware(Cors, origins=Origins(config.cors_origins))
-    return role_app(config, ROUTES, lifespan=_lifespan, checks={"redis": _redis}, gauges=_gauges, middleware=[cors])
+    return role_app(
+        config,
+        ROUTES,
+        lifespan=_lifespan,
+        checks={"redis": _redis},
+        gauges=_gauges,
+        middleware=[cors],
+    )
 
 
 def create() -> Starlette:

@@ -1,4 +1,6 @@
-"""A reader over server-sent events: the streams of the WebSocket, one subscription a request, for who has only HTTP."""
+"""A reader over server-sent events: the streams of the WebSocket, one subscription a request, for
+who has only HTTP.
+"""
 
 import asyncio
 import random
@@ -20,11 +22,17 @@ HEARTBEAT_SECONDS = 15.0
 RETRY_MS = (2_000, 6_000)
 STREAM = "stream"
 PARAMETERS = ("channel", "project", "event", "where")
-HEADERS = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"))
+HEADERS = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
 
 
 def framed(message: Message) -> str:
-    """A message as one event of the stream: its type, the JSON object of the WebSocket without `id`, and where the project stood."""
+    """A message as one event of the stream: its type, the JSON object of the WebSocket without
+    `id`, and where the project stood.
+    """
     id_ = "" if message.position is None else f"id: {message.position}\n"
     if not message.kind:
         return f":\n{id_}\n"
@@ -33,16 +41,24 @@ def framed(message: Message) -> str:
 
 
 def wanted(query: bytes) -> Wanted:
-    """The subscription that a query string asks for. Raises BadRequest that names the parameter at fault."""
+    """The subscription that a query string asks for. Raises BadRequest that names the parameter at
+    fault.
+    """
     values: dict[str, object] = {}
     where: list[str] = []
     try:
-        pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict", max_num_fields=50)
+        pairs = parse_qsl(
+            query.decode(), keep_blank_values=True, errors="strict", max_num_fields=50
+        )
     except ValueError as error:
         raise BadRequest("the query string cannot be understood", code="bad_parameter") from error
     for name, value in pairs:
         if name not in PARAMETERS:
-            raise BadRequest(f"there is no parameter {name[:100]!r} here; there are {', '.join(PARAMETERS)}", code="unknown_parameter", field=name[:100])
+            raise BadRequest(
+                f"there is no parameter {name[:100]!r} here; there are {', '.join(PARAMETERS)}",
+                code="unknown_parameter",
+                field=name[:100],
+            )
         if name == "where":
             where.append(value)
         elif name in values:
@@ -50,14 +66,19 @@ def wanted(query: bytes) -> Wanted:
         else:
             values[name] = value
     try:
-        return msgspec.convert({"type": "subscribe", "id": STREAM, "channel": "events", **values, "where": where}, Wanted)
+        return msgspec.convert(
+            {"type": "subscribe", "id": STREAM, "channel": "events", **values, "where": where},
+            Wanted,
+        )
     except msgspec.ValidationError as error:
         field = next((name for name in PARAMETERS if f"$.{name}" in str(error)), None)
         raise BadRequest(str(error), code="bad_parameter", field=field) from error
 
 
 class EventStreams:
-    """`/realtime/events` as an ASGI app, which sends its answer bit by bit. Raises what becomes an error's answer, until the stream begins."""
+    """`/realtime/events` as an ASGI app, which sends its answer bit by bit. Raises what becomes an
+    error's answer, until the stream begins.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -80,7 +101,9 @@ class EventStreams:
 class Stream:
     """One stream, from its first line to its last."""
 
-    def __init__(self, lobby: Lobby, outbox: Outbox, token: str, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, lobby: Lobby, outbox: Outbox, token: str, receive: Receive, send: Send
+    ) -> None:
         self._lobby = lobby
         self._outbox = outbox
         self._token = token
@@ -88,11 +111,19 @@ class Stream:
         self._send = send
 
     async def run(self) -> None:
-        """Returns when the reader has left, is too slow, has lost its key, or this role is about to stop."""
+        """Returns when the reader has left, is too slow, has lost its key, or this role is about to
+        stop.
+        """
         await self._send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await self._write(f"retry: {random.randint(*RETRY_MS)}\n\n")  # noqa: S311 - so that not all come back at once
         with suppress(TimeoutError):
-            await first_of(self._messages(), self._heartbeat(), self._left(), self._lose(), self._lobby.closing())
+            await first_of(
+                self._messages(),
+                self._heartbeat(),
+                self._left(),
+                self._lose(),
+                self._lobby.closing(),
+            )
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._send({"type": "http.response.body"})
 
@@ -106,7 +137,9 @@ class Stream:
             await asyncio.sleep(0)
 
     async def _heartbeat(self) -> None:
-        """Keeps what lies between us from closing a silent stream, and tells where the project stands, for `Last-Event-ID`."""
+        """Keeps what lies between us from closing a silent stream, and tells where the project
+        stands, for `Last-Event-ID`.
+        """
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self._outbox.put(Message("", position=self._outbox.position))

@@ -30,7 +30,9 @@ class Auth(msgspec.Struct, frozen=True, tag="auth", tag_field="type", forbid_unk
     key: str
 
 
-class Unwanted(msgspec.Struct, frozen=True, tag="unsubscribe", tag_field="type", forbid_unknown_fields=True):
+class Unwanted(
+    msgspec.Struct, frozen=True, tag="unsubscribe", tag_field="type", forbid_unknown_fields=True
+):
     id: str
 
 
@@ -89,7 +91,9 @@ class Connection:
                 key = await self._lobby.identify(token, headers)
             except AnalyticsError as error:
                 await self._socket.send_text(framed(failure(error)))
-                return await self._close(Close(TRY_AGAIN if isinstance(error, Unavailable) else BAD_KEY, error.message))
+                return await self._close(
+                    Close(TRY_AGAIN if isinstance(error, Unavailable) else BAD_KEY, error.message)
+                )
             try:
                 reason = await first_of(self._receive(key), self._send(), self._lose(token))
             finally:
@@ -97,14 +101,18 @@ class Connection:
             return await self._close(reason)
 
     async def _asked(self) -> str:
-        """The key in the first message. Raises Unauthorized when that is another one, or does not come in time."""
+        """The key in the first message. Raises Unauthorized when that is another one, or does not
+        come in time.
+        """
         try:
             async with asyncio.timeout(AUTH_SECONDS):
                 request = _requests.decode(await self._text())
         except TimeoutError as error:
             raise Unauthorized(f"no key came within {AUTH_SECONDS:g} s", code="no_key") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Unauthorized("the first message must be auth, with a key", code="no_key") from error
+            raise Unauthorized(
+                "the first message must be auth, with a key", code="no_key"
+            ) from error
         if not isinstance(request, Auth):
             raise Unauthorized("the first message must be auth, with a key", code="no_key")
         return request.key
@@ -131,7 +139,9 @@ class Connection:
         try:
             request = _requests.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequest(f"this message cannot be understood: {error}", code="bad_message") from error
+            raise BadRequest(
+                f"this message cannot be understood: {error}", code="bad_message"
+            ) from error
         if isinstance(request, Wanted):
             await self._subscriptions.add(request, key)
         elif isinstance(request, Unwanted):

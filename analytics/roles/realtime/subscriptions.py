@@ -1,4 +1,6 @@
-"""What readers of realtime subscribe to: a project's events through a filter, or its counters once a second."""
+"""What readers of realtime subscribe to: a project's events through a filter, or its counters once
+a second.
+"""
 
 import asyncio
 from collections import Counter
@@ -32,7 +34,9 @@ FILTERS_KEPT = 256
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
-class Wanted(msgspec.Struct, frozen=True, tag="subscribe", tag_field="type", forbid_unknown_fields=True):
+class Wanted(
+    msgspec.Struct, frozen=True, tag="subscribe", tag_field="type", forbid_unknown_fields=True
+):
     """A subscription as it is asked for."""
 
     id: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -54,7 +58,9 @@ def failure(error: AnalyticsError, id_: str | None = None) -> Message:
 
 @lru_cache(FILTERS_KEPT)
 def compiled(event: str, where: tuple[str, ...]) -> Test:
-    """The test of a filter, one for all who ask for the same. Raises BadRequest that names the parameter at fault."""
+    """The test of a filter, one for all who ask for the same. Raises BadRequest that names the
+    parameter at fault.
+    """
     field = "event"
     try:
         events = Events.read(event)
@@ -65,9 +71,13 @@ def compiled(event: str, where: tuple[str, ...]) -> Test:
 
 
 class EventStream:
-    """One subscription to events: a watcher of the bus that puts into a reader's outbox what passes its filter."""
+    """One subscription to events: a watcher of the bus that puts into a reader's outbox what passes
+    its filter.
+    """
 
-    def __init__(self, wanted: Wanted, outbox: Outbox, fail: Callable[[str, AnalyticsError], None]) -> None:
+    def __init__(
+        self, wanted: Wanted, outbox: Outbox, fail: Callable[[str, AnalyticsError], None]
+    ) -> None:
         self.id = wanted.id
         self._outbox = outbox
         self._fail = fail
@@ -79,14 +89,21 @@ class EventStream:
                 self._outbox.offer(self.id, _shown(batch, place), batch.before + place + 1)
             self._outbox.see(batch.before + len(batch.events))
         except TooCostly as error:
-            self._fail(self.id, BadRequest(f"{error}; this subscription has ended", code="too_costly", field="where"))
+            self._fail(
+                self.id,
+                BadRequest(
+                    f"{error}; this subscription has ended", code="too_costly", field="where"
+                ),
+            )
 
     def missed(self, number: int, before: int) -> None:
         self._outbox.miss(self.id, number, before)
 
 
 def _passing(batch: Batch, test: Test) -> list[int]:
-    """Places of the events that pass, found once for all subscriptions with the same filter. Raises TooCostly."""
+    """Places of the events that pass, found once for all subscriptions with the same filter. Raises
+    TooCostly.
+    """
     if test not in batch.made:
         views = _made(batch, "views", lambda: [View(event) for event in batch.events])
         batch.made[test] = [place for place, view in enumerate(views) if test(view)]
@@ -118,7 +135,10 @@ class Visitors:
         now = asyncio.get_running_loop().time()
         if project not in self._asked or self._asked[project][0] <= now:
             self._asked = {name: asked for name, asked in self._asked.items() if asked[0] > now}
-            self._asked[project] = (now + TICK_SECONDS * 0.9, asyncio.create_task(self._ask(project)))
+            self._asked[project] = (
+                now + TICK_SECONDS * 0.9,
+                asyncio.create_task(self._ask(project)),
+            )
         return await asyncio.shield(self._asked[project][1])
 
     async def _ask(self, project: str) -> int | None:
@@ -139,7 +159,9 @@ class CounterStream:
         self._types: Counter[str] = Counter()
 
     def stored(self, batch: Batch) -> None:
-        self._types.update(_made(batch, "types", lambda: Counter(event.event_type for event in batch.events)))
+        self._types.update(
+            _made(batch, "types", lambda: Counter(event.event_type for event in batch.events))
+        )
 
     def missed(self, number: int, before: int) -> None:
         self._outbox.miss(self.id, number, before)
@@ -178,11 +200,20 @@ class Subscriptions:
         self._ends: dict[str, ExitStack] = {}
 
     async def add(self, wanted: Wanted, key: Key) -> int:
-        """Subscribe, and say so; returns how many events the project has had. Raises BadRequest, Forbidden, or Unavailable while the bus is away."""
+        """Subscribe, and say so; returns how many events the project has had. Raises BadRequest,
+        Forbidden, or Unavailable while the bus is away.
+        """
         if wanted.id in self._ends:
-            raise BadRequest("this id is taken by another subscription of this connection", code="duplicate_id", field="id")
+            raise BadRequest(
+                "this id is taken by another subscription of this connection",
+                code="duplicate_id",
+                field="id",
+            )
         if len(self._ends) >= MAX_SUBSCRIPTIONS:
-            raise BadRequest(f"a connection may have {MAX_SUBSCRIPTIONS} subscriptions", code="too_many_subscriptions")
+            raise BadRequest(
+                f"a connection may have {MAX_SUBSCRIPTIONS} subscriptions",
+                code="too_many_subscriptions",
+            )
         project = authorize(key, "realtime", wanted.project)
         if not is_project(project):
             raise BadRequest("no project can have this name", code="bad_parameter", field="project")
@@ -199,14 +230,20 @@ class Subscriptions:
         if wanted.channel == "events":
             return EventStream(wanted, self._outbox, self._fail)
         if wanted.event is not None or wanted.where:
-            raise BadRequest("counters count all events: they take neither event nor where", code="bad_parameter", field="where" if wanted.where else "event")
+            raise BadRequest(
+                "counters count all events: they take neither event nor where",
+                code="bad_parameter",
+                field="where" if wanted.where else "event",
+            )
         return CounterStream(wanted.id, project, self._outbox, self._hub.visitors)
 
     def remove(self, id_: str) -> None:
         """End one. Raises NotFound."""
         end = self._ends.pop(id_, None)
         if end is None:
-            raise NotFound("this connection has no subscription with this id", code="unknown_id", field="id")
+            raise NotFound(
+                "this connection has no subscription with this id", code="unknown_id", field="id"
+            )
         end.close()
         self._outbox.forget(id_)
 

@@ -1,4 +1,5 @@
-"""Identity: which actors are one person, by what events say, whatever the order in which they are stored.
+"""Identity: which actors are one person, by what events say, whatever the order in which they are
+stored.
 
 `claims.py`   what an event claims            `resolving.py`  what all claims together mean
 `linking.py`  keeps both, in the transaction that stores the events

@@ -1,4 +1,6 @@
-"""What an event says of who is whom: the one place that decides which events link, for all protocols."""
+"""What an event says of who is whom: the one place that decides which events link, for all
+protocols.
+"""
 
 import re
 from collections.abc import Sequence
@@ -40,7 +42,12 @@ class Said(NamedTuple):
     @property
     def names(self) -> set[str]:
         """Everybody it is about."""
-        return {name for links in (self.claims, self.aliases) for link in links for name in (link.other, link.person)}
+        return {
+            name
+            for links in (self.claims, self.aliases)
+            for link in links
+            for name in (link.other, link.person)
+        }
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -62,7 +69,10 @@ def said(events: Sequence[Event]) -> dict[str, Said]:
         if user is None or not _may_say(metadata):
             continue
         told = _decoder.decode(metadata)
-        anonymous, previous = _name(told.anonymous, user), _name(told.previous, user) if event.event_type == ALIAS else None
+        anonymous, previous = (
+            _name(told.anonymous, user),
+            _name(told.previous, user) if event.event_type == ALIAS else None,
+        )
         if anonymous or previous:
             of_project = found.setdefault(event.project, Said([], []))
             if anonymous:

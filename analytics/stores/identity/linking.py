@@ -1,7 +1,9 @@
-"""Linking: keeps what events say of who is whom, and who each name therefore is, in the transaction that stores the events.
+"""Linking: keeps what events say of who is whom, and who each name therefore is, in the transaction
+that stores the events.
 
-Of the claims on an anonymous id the earliest counts (by timestamp, then id of its event), and aliases are a set, so that processors,
-retries, replays and late events come to the same links in any order. One transaction at a time changes the links of a project.
+Of the claims on an anonymous id the earliest counts (by timestamp, then id of its event), and
+aliases are a set, so that processors, retries, replays and late events come to the same links in
+any order. One transaction at a time changes the links of a project.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,8 +14,12 @@ from analytics.stores.identity.claims import Alias, Claim, Said
 from analytics.stores.identity.resolving import Pair, resolve
 
 CLAIMED = "SELECT other, person, at, event FROM identity_claims WHERE project = $1 AND other = ANY($2::varchar[])"
-ALIASED = "SELECT other, person FROM identity_aliases WHERE project = $1 AND other = ANY($2::varchar[])"
-LINKED = "SELECT actor, person FROM identity_links WHERE project = $1 AND actor = ANY($2::varchar[])"
+ALIASED = (
+    "SELECT other, person FROM identity_aliases WHERE project = $1 AND other = ANY($2::varchar[])"
+)
+LINKED = (
+    "SELECT actor, person FROM identity_links WHERE project = $1 AND actor = ANY($2::varchar[])"
+)
 NUMBERS = "SELECT actor, number FROM people WHERE project = $1 AND actor = ANY($2::varchar[])"
 
 TURN = """
@@ -53,39 +59,69 @@ async def link(connection: asyncpg.Connection, project: str, said: Said) -> None
     pairs = [(claim.other, claim.person) for claim in claims]
     simple = set() if moved or aliases else await _simple(connection, project, pairs)
     known = dict(await connection.fetch(LINKED, project, [name for pair in pairs for name in pair]))
-    persons = {other: known.get(user, user) for other, user in simple} | {user: known.get(user, user) for _, user in simple}
+    persons = {other: known.get(user, user) for other, user in simple} | {
+        user: known.get(user, user) for _, user in simple
+    }
     touched = {*moved, *(name for pair in {*pairs, *aliases} - simple for name in pair)}
     if touched:
         persons |= await _resolved(connection, project, touched)
     await _write(connection, project, persons, version)
 
 
-async def _news(connection: asyncpg.Connection, project: str, said: Said) -> tuple[list[Claim], list[Alias], set[str]]:
-    """Claims that are earlier than those kept, aliases that are not kept yet, and users whose anonymous ids turn out to be somebody else's."""
+async def _news(
+    connection: asyncpg.Connection, project: str, said: Said
+) -> tuple[list[Claim], list[Alias], set[str]]:
+    """Claims that are earlier than those kept, aliases that are not kept yet, and users whose
+    anonymous ids turn out to be somebody else's.
+    """
     first: dict[str, Claim] = {}
     for claim in sorted(said.claims, key=lambda each: each[2:]):
         first.setdefault(claim.other, claim)
-    kept = {row["other"]: Claim(*row) for row in await connection.fetch(CLAIMED, project, list(first))} if first else {}
-    claims = [claim for other, claim in sorted(first.items()) if other not in kept or claim[2:] < kept[other][2:]]
-    moved = {kept[claim.other].person for claim in claims if claim.other in kept and kept[claim.other].person != claim.person}
+    kept = (
+        {row["other"]: Claim(*row) for row in await connection.fetch(CLAIMED, project, list(first))}
+        if first
+        else {}
+    )
+    claims = [
+        claim
+        for other, claim in sorted(first.items())
+        if other not in kept or claim[2:] < kept[other][2:]
+    ]
+    moved = {
+        kept[claim.other].person
+        for claim in claims
+        if claim.other in kept and kept[claim.other].person != claim.person
+    }
     aliases = set(said.aliases)
     if aliases:
-        aliases -= {Alias(*row) for row in await connection.fetch(ALIASED, project, [alias.other for alias in aliases])}
+        aliases -= {
+            Alias(*row)
+            for row in await connection.fetch(ALIASED, project, [alias.other for alias in aliases])
+        }
     return claims, sorted(aliases), moved
 
 
 async def _simple(connection: asyncpg.Connection, project: str, pairs: Iterable[Pair]) -> set[Pair]:
-    """Those that give a person one more name and change nothing else: a name that nobody has heard of, and a user whom nobody has claimed.
+    """Those that give a person one more name and change nothing else: a name that nobody has heard
+    of, and a user whom nobody has claimed.
 
     So a person of very many names is not looked at as a whole for each more.
     """
     pairs = set(pairs)
-    heard = {row["actor"] for row in await connection.fetch(LINKED, project, [other for other, _ in pairs])} | {user for _, user in pairs}
-    claimed = {row["other"] for row in await connection.fetch(CLAIMED, project, [user for _, user in pairs])}
+    heard = {
+        row["actor"]
+        for row in await connection.fetch(LINKED, project, [other for other, _ in pairs])
+    } | {user for _, user in pairs}
+    claimed = {
+        row["other"]
+        for row in await connection.fetch(CLAIMED, project, [user for _, user in pairs])
+    }
     return {(other, user) for other, user in pairs if other not in heard and user not in claimed}
 
 
-async def _resolved(connection: asyncpg.Connection, project: str, names: set[str]) -> dict[str, str]:
+async def _resolved(
+    connection: asyncpg.Connection, project: str, names: set[str]
+) -> dict[str, str]:
     """The persons of these and of all that anything said connects with them."""
     claims: dict[str, str] = {}
     aliases: set[Pair] = set()
@@ -99,10 +135,26 @@ async def _resolved(connection: asyncpg.Connection, project: str, names: set[str
     return resolve(met, claims, aliases)
 
 
-async def _write(connection: asyncpg.Connection, project: str, persons: Mapping[str, str], version: int) -> None:
-    """Those that change; who is nobody else any more is written as being themselves, so that readers need only ask what is new."""
+async def _write(
+    connection: asyncpg.Connection, project: str, persons: Mapping[str, str], version: int
+) -> None:
+    """Those that change; who is nobody else any more is written as being themselves, so that
+    readers need only ask what is new.
+    """
     known = dict(await connection.fetch(LINKED, project, list(persons)))
     changed = sorted(actor for actor, person in persons.items() if known.get(actor) != person)
-    number = dict(await connection.fetch(NUMBERS, project, list({*changed, *(persons[actor] for actor in changed)})))
+    number = dict(
+        await connection.fetch(
+            NUMBERS, project, list({*changed, *(persons[actor] for actor in changed)})
+        )
+    )
     people = [persons[actor] for actor in changed]
-    await connection.execute(LINK, project, changed, people, [number[actor] for actor in changed], [number[person] for person in people], version)
+    await connection.execute(
+        LINK,
+        project,
+        changed,
+        people,
+        [number[actor] for actor in changed],
+        [number[person] for person in people],
+        version,
+    )

@@ -17,17 +17,25 @@ class Layout(Protocol):
 
     name: str
 
-    async def make_room(self, connection: asyncpg.Connection, timestamps: Sequence[datetime], settings: Settings) -> None:
-        """Make what must be there before rows with these timestamps can be inserted. May run in several processors at once."""
+    async def make_room(
+        self, connection: asyncpg.Connection, timestamps: Sequence[datetime], settings: Settings
+    ) -> None:
+        """Make what must be there before rows with these timestamps can be inserted. May run in
+        several processors at once.
+        """
 
     async def horizon(self, connection: asyncpg.Connection, settings: Settings) -> datetime | None:
         """The end of what is too old and about to be dropped; None where nothing is."""
 
     async def maintain(self, connection: asyncpg.Connection, settings: Settings) -> None:
-        """Bring partitions, chunks and policies to what the settings say; by one processor at a time, outside a transaction."""
+        """Bring partitions, chunks and policies to what the settings say; by one processor at a
+        time, outside a transaction.
+        """
 
 
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (NativePartitions(), TimescaleCommunity(), TimescaleApache())}
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout for layout in (NativePartitions(), TimescaleCommunity(), TimescaleApache())
+}
 
 NAME = """
 SELECT CASE
@@ -40,7 +48,9 @@ FROM pg_class WHERE oid = to_regclass('raw_events')
 
 
 async def detect(connection: asyncpg.Connection) -> Layout:
-    """The layout that raw_events was made in. Raises TransientStoreError when there is no such table yet."""
+    """The layout that raw_events was made in. Raises TransientStoreError when there is no such
+    table yet.
+    """
     name: str | None = await connection.fetchval(NAME)
     if name is None:
         raise TransientStoreError("the database has no tables yet: run `analytics migrate`")

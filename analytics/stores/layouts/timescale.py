@@ -1,4 +1,6 @@
-"""TimescaleDB: chunks come by themselves; what goes is up to policies, or to us where the licence has none."""
+"""TimescaleDB: chunks come by themselves; what goes is up to policies, or to us where the licence
+has none.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -33,14 +35,18 @@ WHERE hypertable_name = 'raw_events' AND hypertable_schema = current_schema() AN
 class Chunks:
     """What both licences have in common."""
 
-    async def make_room(self, connection: asyncpg.Connection, timestamps: Sequence[datetime], settings: Settings) -> None:
+    async def make_room(
+        self, connection: asyncpg.Connection, timestamps: Sequence[datetime], settings: Settings
+    ) -> None:
         """Nothing to do: inserting makes chunks."""
 
     async def horizon(self, connection: asyncpg.Connection, settings: Settings) -> datetime | None:
         """The end of the last chunk that will be dropped within a day."""
         if not settings.retention_days:
             return None
-        end: datetime | None = await connection.fetchval(EXPIRED, timedelta(days=settings.retention_days))
+        end: datetime | None = await connection.fetchval(
+            EXPIRED, timedelta(days=settings.retention_days)
+        )
         return end
 
 
@@ -52,12 +58,16 @@ async def _set_span(connection: asyncpg.Connection, settings: Settings) -> None:
 
 
 class TimescaleApache(Chunks):
-    """The layout `timescale-apache`: a hypertable without policies; its old chunks are dropped here."""
+    """The layout `timescale-apache`: a hypertable without policies; its old chunks are dropped
+    here.
+    """
 
     name = "timescale-apache"
 
     async def maintain(self, connection: asyncpg.Connection, settings: Settings) -> None:
-        """Drop the chunks that ended before the retention horizon, one at a time so that no statement takes long."""
+        """Drop the chunks that ended before the retention horizon, one at a time so that no
+        statement takes long.
+        """
         await _set_span(connection, settings)
         if settings.retention_days:
             for row in await connection.fetch(ENDS, timedelta(days=settings.retention_days)):
@@ -65,25 +75,37 @@ class TimescaleApache(Chunks):
 
 
 class TimescaleCommunity(Chunks):
-    """The layout `timescale`: a hypertable whose policies drop old chunks and turn settled ones into columns."""
+    """The layout `timescale`: a hypertable whose policies drop old chunks and turn settled ones
+    into columns.
+    """
 
     name = "timescale"
 
     async def maintain(self, connection: asyncpg.Connection, settings: Settings) -> None:
         """Make both policies say what the settings say.
 
-        Chunks become columns once they are older than the ledger's window, the lateness that we plan for: rows that come later still
-        are stored, but part of the chunk must be unpacked for them.
+        Chunks become columns once they are older than the ledger's window, the lateness that we
+        plan for: rows that come later still are stored, but part of the chunk must be unpacked for
+        them.
         """
         async with connection.transaction():
             await _set_span(connection, settings)
             there = {row["proc_name"]: row["after"] for row in await connection.fetch(POLICIES)}
             retention = timedelta(days=settings.retention_days) or None
             if there.get("policy_retention") != retention:
-                await connection.execute("SELECT remove_retention_policy('raw_events', if_exists => true)")
+                await connection.execute(
+                    "SELECT remove_retention_policy('raw_events', if_exists => true)"
+                )
                 if retention:
-                    await connection.execute("SELECT add_retention_policy('raw_events', drop_after => $1::interval)", retention)
+                    await connection.execute(
+                        "SELECT add_retention_policy('raw_events', drop_after => $1::interval)",
+                        retention,
+                    )
             lateness = timedelta(days=settings.ledger_days)
             if there.get("policy_compression") != lateness:
-                await connection.execute("CALL remove_columnstore_policy('raw_events', if_exists => true)")
-                await connection.execute(f"CALL add_columnstore_policy('raw_events', after => INTERVAL '{settings.ledger_days} days')")
+                await connection.execute(
+                    "CALL remove_columnstore_policy('raw_events', if_exists => true)"
+                )
+                await connection.execute(
+                    f"CALL add_columnstore_policy('raw_events', after => INTERVAL '{settings.ledger_days} days')"
+                )

@@ -1,7 +1,9 @@
-"""Compaction: deltas become rows of `rollups`, and rows about the same become one, without a change to any answer.
+"""Compaction: deltas become rows of `rollups`, and rows about the same become one, without a change
+to any answer.
 
-A compaction only adds rows, a *part* of each hour and day that it touches, so that it costs what it adds and not what is there. Eight
-parts of one level make a part of the next (a log-structured merge): a cell is rewritten as often as the logarithm of its parts says.
+A compaction only adds rows, a *part* of each hour and day that it touches, so that it costs what it
+adds and not what is there. Eight parts of one level make a part of the next (a log-structured
+merge): a cell is rewritten as often as the logarithm of its parts says.
 """
 
 import asyncio
@@ -21,9 +23,22 @@ FAN = 8
 """Parts of one level that an hour or a day may have."""
 
 MOST_EVENTS = 100_000
-"""Taken up by one compaction at most, so that memory and the transaction stay small whatever the backlog."""
+"""Taken up by one compaction at most, so that memory and the transaction stay small whatever the
+backlog.
+"""
 
-COLUMNS = ("project", "span", "start", "key", "event_type", "event_action", "part", "level", "counts", "people")
+COLUMNS = (
+    "project",
+    "span",
+    "start",
+    "key",
+    "event_type",
+    "event_action",
+    "part",
+    "level",
+    "counts",
+    "people",
+)
 
 TAKE = "SELECT project, number, events, data FROM rollup_deltas ORDER BY project, number"
 REMOVE = "DELETE FROM rollup_deltas USING unnest($1::varchar[], $2::bigint[]) AS taken (p, n) WHERE project = p AND number = n"
@@ -49,7 +64,9 @@ PARTS = """
 SELECT key, event_type, event_action, counts, people FROM rollups WHERE project = $1 AND span = $2 AND start = $3 AND part = ANY($4)
 """
 
-REMOVE_PARTS = "DELETE FROM rollups WHERE project = $1 AND span = $2 AND start = $3 AND part = ANY($4)"
+REMOVE_PARTS = (
+    "DELETE FROM rollups WHERE project = $1 AND span = $2 AND start = $3 AND part = ANY($4)"
+)
 
 
 class Bucket(NamedTuple):
@@ -61,7 +78,9 @@ class Bucket(NamedTuple):
 
 
 async def compact(connection: asyncpg.Connection) -> int:
-    """Take up waiting deltas in one transaction; how many events they were. The caller holds the lock COMPACTION."""
+    """Take up waiting deltas in one transaction; how many events they were. The caller holds the
+    lock COMPACTION.
+    """
     async with connection.transaction():
         taken = await _take(connection)
         if not taken:
@@ -69,10 +88,14 @@ async def compact(connection: asyncpg.Connection) -> int:
         touched: list[Bucket] = []
         for project, rows in _by_project(taken).items():
             floor = await coverage.since(connection, project)
-            packed = await asyncio.to_thread(_pack, [deltas.unpack(row["data"]) for row in rows], floor)
+            packed = await asyncio.to_thread(
+                _pack, [deltas.unpack(row["data"]) for row in rows], floor
+            )
             await write(connection, project, packed, level=0)
             touched += {Bucket(project, place.span, place.start) for place in packed}
-        await connection.execute(REMOVE, [row["project"] for row in taken], [row["number"] for row in taken])
+        await connection.execute(
+            REMOVE, [row["project"] for row in taken], [row["number"] for row in taken]
+        )
         await _merge_crowded(connection, touched)
     return sum(row["events"] for row in taken)
 
@@ -95,7 +118,9 @@ def _by_project(taken: Iterable[asyncpg.Record]) -> Mapping[str, list[asyncpg.Re
 
 
 def _pack(waiting: Sequence[Delta], floor: int) -> dict[Place, Row]:
-    return pack_all({place: cells for place, cells in gather(waiting).items() if place.start >= floor})
+    return pack_all(
+        {place: cells for place, cells in gather(waiting).items() if place.start >= floor}
+    )
 
 
 def pack_all(cells: Cells) -> dict[Place, Row]:
@@ -103,10 +128,13 @@ def pack_all(cells: Cells) -> dict[Place, Row]:
     return {place: pack(values) for place, values in cells.items()}
 
 
-async def write(connection: asyncpg.Connection, project: str, rows: Mapping[Place, Row], *, level: int) -> None:
+async def write(
+    connection: asyncpg.Connection, project: str, rows: Mapping[Place, Row], *, level: int
+) -> None:
     """Add rows as one part of their hours and days.
 
-    A part is never changed, and its number is random, so that no other part ever has it, not even after a restore: questions remember by it.
+    A part is never changed, and its number is random, so that no other part ever has it, not even
+    after a restore: questions remember by it.
     """
     part = secrets.randbits(63)
     records = [(project, *place, part, level, *row) for place, row in sorted(rows.items())]
@@ -121,7 +149,9 @@ async def _merge_crowded(connection: asyncpg.Connection, touched: Sequence[Bucke
 
 
 async def settle(connection: asyncpg.Connection) -> bool:
-    """Bring some of the hours and days that are over to one part each; whether there may be more. The caller holds the lock COMPACTION."""
+    """Bring some of the hours and days that are over to one part each; whether there may be more.
+    The caller holds the lock COMPACTION.
+    """
     async with connection.transaction():
         rows = await connection.fetch(SETTLED)
         for row in rows:
@@ -143,7 +173,9 @@ async def _merge(connection: asyncpg.Connection, crowded: asyncpg.Record) -> Buc
 def _sum(bucket: Bucket, rows: Iterable[asyncpg.Record]) -> dict[Place, Row]:
     places: defaultdict[Place, list[Row]] = defaultdict(list)
     for row in rows:
-        places[Place(bucket.span, bucket.start, row["key"], row["event_type"], row["event_action"])].append(Row(row["counts"], row["people"]))
+        places[
+            Place(bucket.span, bucket.start, row["key"], row["event_type"], row["event_action"])
+        ].append(Row(row["counts"], row["people"]))
     merged = {}
     for place, addends in places.items():
         if len(addends) == 1:

@@ -1,4 +1,6 @@
-"""The compactor: takes deltas up soon after they are stored, with a bounded share of one core, in one processor at a time."""
+"""The compactor: takes deltas up soon after they are stored, with a bounded share of one core, in
+one processor at a time.
+"""
 
 import asyncio
 import contextlib
@@ -15,14 +17,18 @@ LONGEST_PAUSE = 10.0
 """Seconds between two compactions: what is stored in between is read from its deltas."""
 
 ENOUGH = 20_000
-"""Events that are worth a compaction at once; fewer wait, because the next may be added to the same rows."""
+"""Events that are worth a compaction at once; fewer wait, because the next may be added to the same
+rows.
+"""
 
 REST = 3.0
 """Times as long as a compaction took, nothing is done after it."""
 
 
 class Compactor:
-    """Calls `compact` (→ events taken up), which is told to do nothing where another processor is at it."""
+    """Calls `compact` (→ events taken up), which is told to do nothing where another processor is
+    at it.
+    """
 
     def __init__(self, compact: Callable[[], Awaitable[int]]) -> None:
         self._compact = compact

@@ -1,4 +1,6 @@
-"""Where rollups are complete: from which day on, but for days whose raw rows somebody changed without a delta."""
+"""Where rollups are complete: from which day on, but for days whose raw rows somebody changed
+without a delta.
+"""
 
 from datetime import datetime
 
@@ -21,10 +23,11 @@ async def since(connection: asyncpg.Connection, project: str) -> int:
 
 
 async def forget(connection: asyncpg.Connection, horizon: datetime) -> None:
-    """Give up what is before the day that `horizon` is in or, if it is not its first instant, up to that day's end.
+    """Give up what is before the day that `horizon` is in or, if it is not its first instant, up to
+    that day's end.
 
-    For raw rows that are about to be dropped: afterwards only raw rows, those that are left, answer for that time. The caller holds the
-    lock COMPACTION.
+    For raw rows that are about to be dropped: afterwards only raw rows, those that are left, answer
+    for that time. The caller holds the lock COMPACTION.
     """
     start = day_of(horizon)
     start += 24 if start * 3600 < horizon.timestamp() else 0

@@ -1,6 +1,8 @@
-"""Packing: the days that are over become columns, the newest first; a packed day is true for as long as its rollups are the same one part.
+"""Packing: the days that are over become columns, the newest first; a packed day is true for as
+long as its rollups are the same one part.
 
-Nothing here is waited for: of a day that is not packed, or no longer truly, questions read the raw rows.
+Nothing here is waited for: of a day that is not packed, or no longer truly, questions read the raw
+rows.
 """
 
 import asyncio
@@ -60,7 +62,9 @@ DELETE FROM packed_days AS packed WHERE NOT EXISTS (
         AND key = '' AND event_type = '' AND event_action = ''
 )
 """
-"""Nobody trusts these, but they hold rows that may be gone: what was rebuilt while it was packed, or by an older release."""
+"""Nobody trusts these, but they hold rows that may be gone: what was rebuilt while it was packed,
+or by an older release.
+"""
 
 WRITE = """
 INSERT INTO packed_days (project, start, part, data) VALUES ($1, $2, $3, $4)
@@ -78,7 +82,11 @@ async def pack_days(connection: asyncpg.Connection, seconds: float = SECONDS) ->
             try:
                 await _day(connection, row["project"], row["start"], row["part"])
             except (asyncpg.QueryCanceledError, TimeoutError):  # the next may be smaller
-                log.warning("a day of %s takes too long to pack, so raw rows answer for it: %s", row["project"], instant(row["start"]).date())
+                log.warning(
+                    "a day of %s takes too long to pack, so raw rows answer for it: %s",
+                    row["project"],
+                    instant(row["start"]).date(),
+                )
             if time.monotonic() > until:
                 return
         place = (found[-1]["start"], found[-1]["project"])
@@ -99,20 +107,33 @@ def _made(start: int, found: Sequence[Group]) -> Day | None:
         return None
 
 
-async def groups(connection: asyncpg.Connection, project: str, start: int, part: int) -> Sequence[Group] | None:
-    """A day's raw rows in the snapshot of the caller's transaction; None where a part of rollups is not all that is said of it."""
-    if await connection.fetchval(PARTS, project, start) != [part] or await connection.fetchval(STRAYED, project, start):
+async def groups(
+    connection: asyncpg.Connection, project: str, start: int, part: int
+) -> Sequence[Group] | None:
+    """A day's raw rows in the snapshot of the caller's transaction; None where a part of rollups is
+    not all that is said of it.
+    """
+    if await connection.fetchval(PARTS, project, start) != [part] or await connection.fetchval(
+        STRAYED, project, start
+    ):
         return None
-    if start < await coverage.since(connection, project) or await _waits(connection, project, start):
+    if start < await coverage.since(connection, project) or await _waits(
+        connection, project, start
+    ):
         return None
     if (await connection.fetchval(COUNT, project, instant(start).date()) or 0) > MAX_ROWS:
         return None
     rows = await connection.fetch(ROWS, project, instant(start), instant(start + DAY_SPAN))
-    return [Group((row["event_type"], row["event_action"], None), row["rows"], row["records"]) for row in rows]
+    return [
+        Group((row["event_type"], row["event_action"], None), row["rows"], row["records"])
+        for row in rows
+    ]
 
 
 async def wrong(connection: asyncpg.Connection, project: str, start: int) -> tuple[Day, Day] | None:
-    """A packed day that questions trust and what it should be, if it is not that, in the snapshot of the caller's transaction."""
+    """A packed day that questions trust and what it should be, if it is not that, in the snapshot
+    of the caller's transaction.
+    """
     row = await connection.fetchrow(PACKED, project, start)
     found = row and await groups(connection, project, start, row["part"])
     if found is None or (true := await asyncio.to_thread(_made, start, found)) is None:
@@ -124,4 +145,6 @@ async def wrong(connection: asyncpg.Connection, project: str, start: int) -> tup
 async def _waits(connection: asyncpg.Connection, project: str, start: int) -> bool:
     """Whether there are deltas about a day."""
     waiting = [deltas.unpack(row["data"]) for row in await connection.fetch(WAITING, project)]
-    return any(start <= group.hour < start + DAY_SPAN for delta in waiting for group in delta.groups)
+    return any(
+        start <= group.hour < start + DAY_SPAN for delta in waiting for group in delta.groups
+    )

@@ -1,7 +1,9 @@
-"""Rebuilding: rollups from raw rows, day by day, while events are stored; a rebuild that was interrupted goes on where it was.
+"""Rebuilding: rollups from raw rows, day by day, while events are stored; a rebuild that was
+interrupted goes on where it was.
 
-Each day is one transaction: in its snapshot all deltas are compacted and the day's rows replaced. What is stored after the snapshot has
-deltas that are compacted after it, so that nothing is counted twice or missed.
+Each day is one transaction: in its snapshot all deltas are compacted and the day's rows replaced.
+What is stored after the snapshot has deltas that are compacted after it, so that nothing is counted
+twice or missed.
 """
 
 from collections.abc import AsyncIterator
@@ -39,10 +41,19 @@ class Strangers(Exception):
     """Raw rows of people who have no number, because somebody else wrote those rows."""
 
 
-async def missing(connection: asyncpg.Connection, project: str, dimensions: Dimensions, since: datetime | None = None) -> AsyncIterator[int]:
-    """Rebuild what is not complete, from the newest day to the oldest, or to that of `since`; each day as it is done, by its first hour."""
+async def missing(
+    connection: asyncpg.Connection,
+    project: str,
+    dimensions: Dimensions,
+    since: datetime | None = None,
+) -> AsyncIterator[int]:
+    """Rebuild what is not complete, from the newest day to the oldest, or to that of `since`; each
+    day as it is done, by its first hour.
+    """
     floor = BEGINNING if since is None else day_of(since)
-    for row in await connection.fetch(STRAYS, project, max(floor, await coverage.since(connection, project))):
+    for row in await connection.fetch(
+        STRAYS, project, max(floor, await coverage.since(connection, project))
+    ):
         await day(connection, project, row["start"], dimensions)
         yield row["start"]
     while (done := await day(connection, project, None, dimensions, floor)) is not None:
@@ -50,7 +61,9 @@ async def missing(connection: asyncpg.Connection, project: str, dimensions: Dime
 
 
 async def heal(connection: asyncpg.Connection, dimensions: Dimensions) -> None:
-    """Rebuild the newest days that somebody changed without deltas, a few of each project at a time; of all of them no packed rows stay."""
+    """Rebuild the newest days that somebody changed without deltas, a few of each project at a
+    time; of all of them no packed rows stay.
+    """
     await connection.execute(REMOVE_STRAYED)
     for project in await connection.fetch(STRAYED):
         floor = await coverage.since(connection, project["project"])
@@ -68,12 +81,23 @@ async def finish(connection: asyncpg.Connection) -> bool:
         return True
 
 
-async def day(connection: asyncpg.Connection, project: str, start: int | None, dimensions: Dimensions, floor: int = BEGINNING) -> int | None:
-    """Rebuild a day, by default the newest one that is before where rollups are complete; None when there is none from `floor` on."""
+async def day(
+    connection: asyncpg.Connection,
+    project: str,
+    start: int | None,
+    dimensions: Dimensions,
+    floor: int = BEGINNING,
+) -> int | None:
+    """Rebuild a day, by default the newest one that is before where rollups are complete; None when
+    there is none from `floor` on.
+    """
     for _ in range(TRIES):
         await _introduce(connection, project, start)
         try:
-            async with alone(connection, COMPACTION), connection.transaction(isolation="repeatable_read"):
+            async with (
+                alone(connection, COMPACTION),
+                connection.transaction(isolation="repeatable_read"),
+            ):
                 return await _day(connection, project, start, dimensions, floor)
         except (Strangers, asyncpg.SerializationError):
             continue
@@ -84,19 +108,33 @@ async def _introduce(connection: asyncpg.Connection, project: str, start: int | 
     """Give numbers to people of a day who have none, before the snapshot, which would not see them."""
     if start is None:
         since = await coverage.since(connection, project)
-        start = await counting.last_day(connection, project, instant(since)) if since > BEGINNING else None
+        start = (
+            await counting.last_day(connection, project, instant(since))
+            if since > BEGINNING
+            else None
+        )
     actors = await counting.strangers(connection, project, start) if start is not None else []
     for at in range(0, len(actors), CHUNK):
         async with connection.transaction():
             await people.look_up(connection, project, actors[at : at + CHUNK])
 
 
-async def _day(connection: asyncpg.Connection, project: str, start: int | None, dimensions: Dimensions, floor: int) -> int | None:
+async def _day(
+    connection: asyncpg.Connection,
+    project: str,
+    start: int | None,
+    dimensions: Dimensions,
+    floor: int,
+) -> int | None:
     await _compact(connection)
     since = await coverage.since(connection, project)
     backwards = start is None
     if start is None:
-        start = await counting.last_day(connection, project, instant(since)) if since > BEGINNING else None
+        start = (
+            await counting.last_day(connection, project, instant(since))
+            if since > BEGINNING
+            else None
+        )
         if start is None or start < floor:
             lowered = BEGINNING if start is None else floor
             if since > lowered:

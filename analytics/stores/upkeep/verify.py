@@ -1,4 +1,6 @@
-"""Verifying: rollups and packed days against raw rows, hour by hour, in one snapshot a day, so that events may be stored meanwhile."""
+"""Verifying: rollups and packed days against raw rows, hour by hour, in one snapshot a day, so that
+events may be stored meanwhile.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -42,24 +44,52 @@ class Verdict(msgspec.Struct, frozen=True):
     differences: list[Difference]
 
 
-async def verify(connection: asyncpg.Connection, project: str, since: datetime, until: datetime, dimensions: Dimensions) -> AsyncIterator[Verdict]:
+async def verify(
+    connection: asyncpg.Connection,
+    project: str,
+    since: datetime,
+    until: datetime,
+    dimensions: Dimensions,
+) -> AsyncIterator[Verdict]:
     """Each day in the range that has raw rows or rollups, oldest first."""
     found = {day async for day in counting.days(connection, project, since, until)}
-    found |= {row["start"] for row in await connection.fetch(DAYS, project, day_of(since), day_of(until) + 24)}
+    found |= {
+        row["start"]
+        for row in await connection.fetch(DAYS, project, day_of(since), day_of(until) + 24)
+    }
     for day in sorted(found):
         yield await _day(connection, project, day, dimensions)
 
 
-async def _day(connection: asyncpg.Connection, project: str, day: int, dimensions: Dimensions) -> Verdict:
+async def _day(
+    connection: asyncpg.Connection, project: str, day: int, dimensions: Dimensions
+) -> Verdict:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         strays = {row["start"] for row in await connection.fetch(STRAYS, project)}
         if day < await coverage.since(connection, project) or day in strays:
             return Verdict(instant(day), False, [])
         strangers: dict[str, int] = {}
-        counted = await counting.count(connection, project, day, dimensions, lambda actor: strangers.setdefault(actor, STRANGER - len(strangers)))
+        counted = await counting.count(
+            connection,
+            project,
+            day,
+            dimensions,
+            lambda actor: strangers.setdefault(actor, STRANGER - len(strangers)),
+        )
         kept = await _kept(connection, project, day)
         wrong = await packing.wrong(connection, project, day)
-    packed = [Difference(Place(DAY_SPAN, day, ANY, ANY, ANY), None, f"{wrong[0].rows} packed rows", f"{wrong[1].rows}, not the same")] if wrong else []
+    packed = (
+        [
+            Difference(
+                Place(DAY_SPAN, day, ANY, ANY, ANY),
+                None,
+                f"{wrong[0].rows} packed rows",
+                f"{wrong[1].rows}, not the same",
+            )
+        ]
+        if wrong
+        else []
+    )
     return Verdict(instant(day), True, [*_differences(kept, counted), *packed])
 
 
@@ -81,10 +111,14 @@ async def _kept(connection: asyncpg.Connection, project: str, day: int) -> Cells
 
 
 def _differences(kept: Cells, counted: Cells) -> Iterator[Difference]:
-    """Of dimensions only what is complete is compared: of the rest, sums tell who reads it that it is not."""
+    """Of dimensions only what is complete is compared: of the rest, sums tell who reads it that it
+    is not.
+    """
     for place in sorted({*kept, *counted}):
         mine, true = kept.get(place, {}), counted.get(place, {})
-        if place.key != ANY and not (_total(mine) == _total(kept.get(place._replace(key=ANY), {})) and true):
+        if place.key != ANY and not (
+            _total(mine) == _total(kept.get(place._replace(key=ANY), {})) and true
+        ):
             continue
         for value in {**mine, **true}:
             if mine.get(value) != true.get(value):

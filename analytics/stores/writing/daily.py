@@ -18,7 +18,9 @@ ON CONFLICT (project, date, metric_name, dimension_key, dimension_value) DO UPDA
 
 
 async def add(connection: asyncpg.Connection, deltas: Mapping[str, Delta]) -> None:
-    """Count the events of deltas, in all and by type; sorted, so that two transactions wait for each other but never in a circle."""
+    """Count the events of deltas, in all and by type; sorted, so that two transactions wait for
+    each other but never in a circle.
+    """
     counts: Counter[tuple[str, date, str, str]] = Counter()
     for project, delta in deltas.items():
         for group in delta.groups:

@@ -1,4 +1,6 @@
-"""Dead letters: what could not be stored, kept with its reason and its bytes until an operator replays or purges it."""
+"""Dead letters: what could not be stored, kept with its reason and its bytes until an operator
+replays or purges it.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -63,12 +65,23 @@ def clean(text: str, length: int) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "�")[:length]
 
 
-async def insert(connection: asyncpg.Connection, letters: Sequence[tuple[str, Event, BaseException]]) -> None:
-    """Put single events aside: (job id, event, why), in the transaction that stores the rest of the batch."""
+async def insert(
+    connection: asyncpg.Connection, letters: Sequence[tuple[str, Event, BaseException]]
+) -> None:
+    """Put single events aside: (job id, event, why), in the transaction that stores the rest of the
+    batch.
+    """
     await connection.executemany(
         INSERT,
         [
-            (clean(event.project, 64), event.id, clean(job, 1000), reason(error), clean(describe(error), MESSAGE_LENGTH), pack([event]))
+            (
+                clean(event.project, 64),
+                event.id,
+                clean(job, 1000),
+                reason(error),
+                clean(describe(error), MESSAGE_LENGTH),
+                pack([event]),
+            )
             for job, event, error in letters
         ],
     )
@@ -82,26 +95,46 @@ class DeadLetters:
 
     async def count(self) -> int:
         """How many events are dead letters now."""
-        total: int = await self._pool.fetchval("SELECT coalesce(sum(events), 0)::bigint FROM dead_letters")
+        total: int = await self._pool.fetchval(
+            "SELECT coalesce(sum(events), 0)::bigint FROM dead_letters"
+        )
         return total
 
     async def last(self) -> int:
-        """The highest number there is; who replays all stops there, for what fails again comes back with a higher one."""
+        """The highest number there is; who replays all stops there, for what fails again comes back
+        with a higher one.
+        """
         number: int = await self._pool.fetchval("SELECT coalesce(max(number), 0) FROM dead_letters")
         return number
 
-    async def page(self, *, after: int = 0, limit: int = 50, project: str | None = None, reason: str | None = None) -> list[DeadLetter]:
+    async def page(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 50,
+        project: str | None = None,
+        reason: str | None = None,
+    ) -> list[DeadLetter]:
         """The dead letters with the next higher numbers, oldest first."""
-        return [DeadLetter(*row) for row in await self._pool.fetch(PAGE_OF, after, project, reason, limit)]
+        return [
+            DeadLetter(*row)
+            for row in await self._pool.fetch(PAGE_OF, after, project, reason, limit)
+        ]
 
-    async def all(self, *, after: int = 0, project: str | None = None, reason: str | None = None) -> AsyncIterator[DeadLetter]:
+    async def all(
+        self, *, after: int = 0, project: str | None = None, reason: str | None = None
+    ) -> AsyncIterator[DeadLetter]:
         """All dead letters, oldest first, read page by page."""
         while page := await self.page(after=after, limit=500, project=project, reason=reason):
             for letter in page:
                 yield letter
             after = page[-1].number
 
-    async def purge(self, *, numbers: Sequence[int] | None = None, before: datetime | None = None) -> int:
-        """Delete dead letters for good, by number, by age, or, with neither, all of them; how many rows went."""
+    async def purge(
+        self, *, numbers: Sequence[int] | None = None, before: datetime | None = None
+    ) -> int:
+        """Delete dead letters for good, by number, by age, or, with neither, all of them; how many
+        rows went.
+        """
         status: str = await self._pool.execute(PURGE, numbers, before)
         return int(status.split()[-1])

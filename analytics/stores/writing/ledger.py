@@ -1,7 +1,9 @@
-"""The ledger of ids that clients supplied: one id is one event whatever its timestamp, for LEDGER_DAYS at least.
+"""The ledger of ids that clients supplied: one id is one event whatever its timestamp, for
+LEDGER_DAYS at least.
 
-Ids are written to one of two tables. When that one is older than LEDGER_DAYS, the other, which holds only older ids, is truncated and
-takes its turn: nothing is deleted row by row, so nothing bloats. docs/decisions/0001-ledger.md has the reasons and the cost.
+Ids are written to one of two tables. When that one is older than LEDGER_DAYS, the other, which
+holds only older ids, is truncated and takes its turn: nothing is deleted row by row, so nothing
+bloats. docs/decisions/0001-ledger.md has the reasons and the cost.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,9 +41,11 @@ Name = tuple[str, UUID]
 
 
 async def hold_turn(connection: asyncpg.Connection) -> int:
-    """Keep the ledger from turning until this transaction ends; the table whose turn it is. Saves a round trip by announcing deltas too.
+    """Keep the ledger from turning until this transaction ends; the table whose turn it is. Saves a
+    round trip by announcing deltas too.
 
-    Two statements: the second takes its snapshot after the lock, and so sees what the last turn has changed.
+    Two statements: the second takes its snapshot after the lock, and so sees what the last turn has
+    changed.
     """
     await connection.execute(f"{ANNOUNCE}; SELECT pg_advisory_xact_lock_shared({LEDGER_TURN})")
     slot: int = await connection.fetchval("SELECT slot FROM ledger_turn")
@@ -50,24 +54,37 @@ async def hold_turn(connection: asyncpg.Connection) -> int:
 
 async def known(connection: asyncpg.Connection, names: Iterable[Name]) -> set[Name]:
     """The names that committed transactions have written, among some whose ids were asked for."""
-    return {(row["project"], row["id"]) for row in await connection.fetch(KNOWN, [id for _, id in names])}
+    return {
+        (row["project"], row["id"])
+        for row in await connection.fetch(KNOWN, [id for _, id in names])
+    }
 
 
 async def copy(connection: asyncpg.Connection, slot: int, names: Iterable[Name]) -> None:
-    """Write names that are new, the quickest way; raises asyncpg.UniqueViolationError if one is not."""
+    """Write names that are new, the quickest way; raises asyncpg.UniqueViolationError if one is
+    not.
+    """
     records = sorted(((id, project) for project, id in names), key=_place)
-    await connection.copy_records_to_table(f"event_ledger_{slot}", columns=("id", "project"), records=records)
+    await connection.copy_records_to_table(
+        f"event_ledger_{slot}", columns=("id", "project"), records=records
+    )
 
 
 async def insert(connection: asyncpg.Connection, slot: int, names: Sequence[Name]) -> set[Name]:
     """Write names; those that were new."""
-    rows = await connection.fetch(INSERT.format(slot=slot), [id for _, id in names], [project for project, _ in names])
+    rows = await connection.fetch(
+        INSERT.format(slot=slot), [id for _, id in names], [project for project, _ in names]
+    )
     return {(row["project"], row["id"]) for row in rows}
 
 
 async def forget(connection: asyncpg.Connection, slot: int, names: Sequence[Name]) -> None:
-    """Take names out again that this transaction wrote, since their events were not stored after all."""
-    await connection.execute(DELETE.format(slot=slot), [id for _, id in names], [project for project, _ in names])
+    """Take names out again that this transaction wrote, since their events were not stored after
+    all.
+    """
+    await connection.execute(
+        DELETE.format(slot=slot), [id for _, id in names], [project for project, _ in names]
+    )
 
 
 def _place(record: tuple[UUID, str]) -> tuple[int, str]:
@@ -75,10 +92,11 @@ def _place(record: tuple[UUID, str]) -> tuple[int, str]:
 
 
 async def turn(connection: asyncpg.Connection, settings: Settings) -> bool:
-    """Truncate the older table and let it take its turn, if the current one is older than LEDGER_DAYS; whether it did.
+    """Truncate the older table and let it take its turn, if the current one is older than
+    LEDGER_DAYS; whether it did.
 
-    The lock waits for every transaction that writes ids and makes new ones wait: none can write into a table that is being emptied,
-    and none can miss an id that another one writes.
+    The lock waits for every transaction that writes ids and makes new ones wait: none can write
+    into a table that is being emptied, and none can miss an id that another one writes.
     """
     limit = timedelta(days=settings.ledger_days)
     if (await connection.fetchrow(TURN))["age"] < limit:

@@ -29,10 +29,13 @@ Name = tuple[str, str]
 """A project and an actor in it."""
 
 
-async def look_up(connection: asyncpg.Connection, project: str, actors: Collection[str]) -> dict[str, int]:
+async def look_up(
+    connection: asyncpg.Connection, project: str, actors: Collection[str]
+) -> dict[str, int]:
     """The numbers of actors, given to those who have none yet in the transaction that this runs in.
 
-    Two statements where somebody is new: the second takes its snapshot after the row lock, and so sees the numbers that others gave.
+    Two statements where somebody is new: the second takes its snapshot after the row lock, and so
+    sees the numbers that others gave.
     """
     found: dict[str, int] = dict(await connection.fetch(KNOWN, project, list(actors)))
     missing = [actor for actor in actors if actor not in found]
@@ -43,7 +46,9 @@ async def look_up(connection: asyncpg.Connection, project: str, actors: Collecti
 
 
 class People:
-    """Numbers that committed transactions have given, remembered up to a bound: of two generations the older is forgotten as a whole."""
+    """Numbers that committed transactions have given, remembered up to a bound: of two generations
+    the older is forgotten as a whole.
+    """
 
     def __init__(self, limit: int = 200_000) -> None:
         self._limit = limit

@@ -1,4 +1,6 @@
-"""Recording: what a storing transaction does for the rollups and of who is whom, once its rows are in."""
+"""Recording: what a storing transaction does for the rollups and of who is whom, once its rows are
+in.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,7 +16,9 @@ from analytics.stores.writing import people
 from analytics.stores.writing.people import Name, People
 
 ANNOUNCE = "SET LOCAL analytics.storing = 'on'"
-"""Tells the trigger on raw_events that this transaction leaves deltas of its rows; without, it marks their days as incomplete."""
+"""Tells the trigger on raw_events that this transaction leaves deltas of its rows; without, it
+marks their days as incomplete.
+"""
 
 APPEND = """
 INSERT INTO rollup_deltas (project, events, data)
@@ -23,7 +27,9 @@ SELECT * FROM unnest($1::varchar[], $2::int[], $3::bytea[])
 
 
 class Recorded(NamedTuple):
-    """The deltas of each project, and the numbers of people that were looked up, to be given to `committed`."""
+    """The deltas of each project, and the numbers of people that were looked up, to be given to
+    `committed`.
+    """
 
     deltas: Mapping[str, Delta]
     people: Mapping[Name, int]
@@ -40,7 +46,10 @@ class Recorder:
         """Append the deltas of events that are rows now, and link whom they link."""
         names = [(event.project, event.actor) for event in events]
         linked = said(events)
-        everybody = {*names, *((project, name) for project, links in linked.items() for name in links.names)}
+        everybody = {
+            *names,
+            *((project, name) for project, links in linked.items() for name in links.names),
+        }
         numbers = self._people.known(everybody)
         asked: dict[str, list[str]] = {}
         for project, actor in everybody - numbers.keys():
@@ -65,4 +74,6 @@ class Recorder:
 async def _append(connection: asyncpg.Connection, made: Mapping[str, Delta]) -> None:
     """Leave the delta of each project for the compaction."""
     projects, each = zip(*sorted(made.items()), strict=True)
-    await connection.execute(APPEND, projects, list(map(deltas.size, each)), list(map(deltas.pack, each)))
+    await connection.execute(
+        APPEND, projects, list(map(deltas.size, each)), list(map(deltas.pack, each))
+    )

@@ -1,4 +1,6 @@
-"""Rows of raw_events from events: by COPY where all of them are new, by INSERT … ON CONFLICT where some may not be."""
+"""Rows of raw_events from events: by COPY where all of them are new, by INSERT … ON CONFLICT where
+some may not be.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +11,17 @@ import asyncpg
 
 from analytics.events import Event
 
-COLUMNS = ("project", "id", "session_id", "user_id", "event_type", "event_action", "metadata", "timestamp", "created_at")
+COLUMNS = (
+    "project",
+    "id",
+    "session_id",
+    "user_id",
+    "event_type",
+    "event_action",
+    "metadata",
+    "timestamp",
+    "created_at",
+)
 
 row = attrgetter(*COLUMNS)
 
@@ -28,11 +40,16 @@ Key = tuple[str, UUID, datetime]
 
 
 async def copy(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
-    """Add events that are all new, the quickest way; raises asyncpg.UniqueViolationError if one is not."""
+    """Add events that are all new, the quickest way; raises asyncpg.UniqueViolationError if one is
+    not.
+    """
     await connection.copy_records_to_table("raw_events", columns=COLUMNS, records=map(row, events))
 
 
 async def insert(connection: asyncpg.Connection, events: Sequence[Event]) -> set[Key]:
     """Add the events that are new; the keys of those rows."""
     columns = zip(*map(row, events), strict=True)
-    return {(found["project"], found["id"], found["timestamp"]) for found in await connection.fetch(INSERT, *map(list, columns))}
+    return {
+        (found["project"], found["id"], found["timestamp"])
+        for found in await connection.fetch(INSERT, *map(list, columns))
+    }

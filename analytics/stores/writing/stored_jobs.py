@@ -1,4 +1,6 @@
-"""The jobs that are committed but perhaps still in the queue, so that a redelivery is answered with what became of it."""
+"""The jobs that are committed but perhaps still in the queue, so that a redelivery is answered with
+what became of it.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -23,22 +25,34 @@ PAGE = 1000
 
 async def recorded(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, Outcome]:
     """The outcomes of those jobs that are committed already."""
-    return {row["id"]: Outcome(row["stored"], row["duplicate"], row["dead_lettered"]) for row in await connection.fetch(RECORDED, ids)}
+    return {
+        row["id"]: Outcome(row["stored"], row["duplicate"], row["dead_lettered"])
+        for row in await connection.fetch(RECORDED, ids)
+    }
 
 
 async def record(connection: asyncpg.Connection, outcomes: dict[str, Outcome]) -> None:
     """Write down what became of jobs.
 
-    Raises asyncpg.UniqueViolationError when another worker, to whom the queue gave the same job, has committed it in the meantime.
+    Raises asyncpg.UniqueViolationError when another worker, to whom the queue gave the same job,
+    has committed it in the meantime.
     """
-    counts = zip(*((each.stored, each.duplicate, each.dead_lettered) for each in outcomes.values()), strict=True)
+    counts = zip(
+        *((each.stored, each.duplicate, each.dead_lettered) for each in outcomes.values()),
+        strict=True,
+    )
     await connection.execute(RECORD, list(outcomes), *map(list, counts))
 
 
-async def sweep(connection: asyncpg.Connection, waiting: Callable[[list[str]], Awaitable[set[str]]], settings: Settings) -> None:
+async def sweep(
+    connection: asyncpg.Connection,
+    waiting: Callable[[list[str]], Awaitable[set[str]]],
+    settings: Settings,
+) -> None:
     """Forget the jobs that the queue no longer holds.
 
-    Only those stored long enough ago that no other worker can still be at work on the same job: two time-outs, or a minute.
+    Only those stored long enough ago that no other worker can still be at work on the same job: two
+    time-outs, or a minute.
     """
     age, last = max(60.0, 2.0 * settings.job_timeout), ""
     while page := [row["id"] for row in await connection.fetch(SETTLED, last, age, PAGE)]:

@@ -1,4 +1,6 @@
-"""One storing transaction: rows, ledger, counts, dead letters and the jobs' outcomes change together or not at all."""
+"""One storing transaction: rows, ledger, counts, dead letters and the jobs' outcomes change
+together or not at all.
+"""
 
 from bisect import bisect_right
 from collections import Counter
@@ -21,17 +23,27 @@ class Written(msgspec.Struct, frozen=True):
     stored: list[Event]
 
 
-async def store(connection: asyncpg.Connection, jobs: Sequence[Job], recorder: Recorder, *, careful: bool) -> Written:
+async def store(
+    connection: asyncpg.Connection, jobs: Sequence[Job], recorder: Recorder, *, careful: bool
+) -> Written:
     """Commit jobs in one transaction; read this list to know what happens to an event.
 
-    At first no care is taken: a row that is there already or that the database refuses ends the transaction with an error. With
-    `careful`, such events are told apart, under savepoints, and are counted as duplicates and dead letters.
+    At first no care is taken: a row that is there already or that the database refuses ends the
+    transaction with an error. With `careful`, such events are told apart, under savepoints, and are
+    counted as duplicates and dead letters.
 
-    Every step takes its locks in one order, by sorted keys, and the rows that all transactions change come last: no deadlock, short waits.
+    Every step takes its locks in one order, by sorted keys, and the rows that all transactions
+    change come last: no deadlock, short waits.
     """
     async with connection.transaction():
         slot = await ledger.hold_turn(connection)
-        batch = Batch(connection, slot, jobs, await stored_jobs.recorded(connection, [job.id for job in jobs]), careful)
+        batch = Batch(
+            connection,
+            slot,
+            jobs,
+            await stored_jobs.recorded(connection, [job.id for job in jobs]),
+            careful,
+        )
         batch.drop_repeated()
         await batch.drop_remembered()
         await batch.insert_rows()
@@ -45,9 +57,18 @@ async def store(connection: asyncpg.Connection, jobs: Sequence[Job], recorder: R
 
 
 class Batch:
-    """The events of jobs that are not recorded yet, by position; `left` holds the positions that are still on their way to be rows."""
+    """The events of jobs that are not recorded yet, by position; `left` holds the positions that
+    are still on their way to be rows.
+    """
 
-    def __init__(self, connection: asyncpg.Connection, slot: int, jobs: Sequence[Job], recorded: dict[str, Outcome], careful: bool) -> None:
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        slot: int,
+        jobs: Sequence[Job],
+        recorded: dict[str, Outcome],
+        careful: bool,
+    ) -> None:
         self.connection = connection
         self.slot = slot
         self.careful = careful
@@ -72,7 +93,9 @@ class Batch:
         self._drop(repeated)
 
     async def drop_remembered(self) -> None:
-        """Events whose ids the ledger holds were stored before, whatever their timestamp; the other ids are written into it."""
+        """Events whose ids the ledger holds were stored before, whatever their timestamp; the other
+        ids are written into it.
+        """
         named = [position for position in self.left if self.events[position].named]
         if not named:
             return
@@ -95,25 +118,34 @@ class Batch:
             await ledger.forget(self.connection, self.slot, self._names(positions))
 
     async def insert_rows(self) -> None:
-        """Make rows of what is left, in the order of their partitions; the primary key finds repeats of ids that the ledger does not hold."""
+        """Make rows of what is left, in the order of their partitions; the primary key finds
+        repeats of ids that the ledger does not hold.
+        """
         if not self.left:
             return
         self.left.sort(key=self._place)
         if self.careful:
             before = len(self.poison)
             await self._attempt(self._insert, list(self.left))
-            await self._forget([position for position, _ in self.poison[before:] if self.events[position].named])
+            await self._forget(
+                [position for position, _ in self.poison[before:] if self.events[position].named]
+            )
         else:
             await rows.copy(self.connection, self.stored())
 
     async def bury_poison(self) -> None:
         """Put aside what the database refuses, with its reason."""
         if self.poison:
-            letters = [(self._job(position).id, self.events[position], error) for position, error in self.poison]
+            letters = [
+                (self._job(position).id, self.events[position], error)
+                for position, error in self.poison
+            ]
             await dead_letters.insert(self.connection, letters)
 
     async def remove_replayed(self) -> None:
-        """Delete the dead letters that these jobs tried again: each is a row, a duplicate or a new dead letter now."""
+        """Delete the dead letters that these jobs tried again: each is a row, a duplicate or a new
+        dead letter now.
+        """
         replayed = sorted(number for job in self.jobs for number in job.replays)
         if replayed:
             await self.connection.execute(dead_letters.REMOVE, replayed)
@@ -122,7 +154,12 @@ class Batch:
         """Write down each job's outcome for the case that the queue hands it out again."""
         duplicate = Counter(self._index(position) for position in self.duplicates)
         dead = Counter(self._index(position) for position, _ in self.poison)
-        fresh = {job.id: Outcome(len(job.events) - duplicate[index] - dead[index], duplicate[index], dead[index]) for index, job in enumerate(self.jobs)}
+        fresh = {
+            job.id: Outcome(
+                len(job.events) - duplicate[index] - dead[index], duplicate[index], dead[index]
+            )
+            for index, job in enumerate(self.jobs)
+        }
         if fresh:
             await stored_jobs.record(self.connection, fresh)
         self.outcomes |= fresh
@@ -132,7 +169,9 @@ class Batch:
         return [self.events[position] for position in self.left]
 
     async def _insert(self, positions: list[int]) -> None:
-        fresh = await rows.insert(self.connection, [self.events[position] for position in positions])
+        fresh = await rows.insert(
+            self.connection, [self.events[position] for position in positions]
+        )
         known = []
         for position in positions:
             event = self.events[position]
@@ -143,8 +182,12 @@ class Batch:
                 known.append(position)
         self._drop(known)
 
-    async def _attempt(self, act: Callable[[list[int]], Awaitable[None]], positions: list[int]) -> None:
-        """Do it to all positions at once; halve them on poison until the single offenders are known."""
+    async def _attempt(
+        self, act: Callable[[list[int]], Awaitable[None]], positions: list[int]
+    ) -> None:
+        """Do it to all positions at once; halve them on poison until the single offenders are
+        known.
+        """
         try:
             async with self.connection.transaction():
                 await act(positions)

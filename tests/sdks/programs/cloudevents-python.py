@@ -6,9 +6,22 @@ from common import PLAN, TARGET, TOKEN, at_once, wait
 
 
 def send(n):
-    event = CloudEvent({"source": "/shop", "type": "sdk_test", "userid": "user-1", "datacontenttype": "application/json"}, {"n": n, "plan": PLAN})
+    event = CloudEvent(
+        {
+            "source": "/shop",
+            "type": "sdk_test",
+            "userid": "user-1",
+            "datacontenttype": "application/json",
+        },
+        {"n": n, "plan": PLAN},
+    )
     message = to_structured_event(event) if n % 2 else to_binary_event(event)
-    requests.post(f"{TARGET}/cloudevents", message.body, headers={**message.headers, "X-Write-Key": TOKEN}, timeout=60).raise_for_status()
+    requests.post(
+        f"{TARGET}/cloudevents",
+        message.body,
+        headers={**message.headers, "X-Write-Key": TOKEN},
+        timeout=60,
+    ).raise_for_status()
 
 
 at_once(send)

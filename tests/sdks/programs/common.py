@@ -1,4 +1,6 @@
-"""What every program is told, and when it may end: it sends, then lives on until its standard input is closed."""
+"""What every program is told, and when it may end: it sends, then lives on until its standard input
+is closed.
+"""
 
 import os
 import sys
@@ -12,7 +14,9 @@ NUMBERS = range(int(os.environ["EVENTS"]))
 
 
 def at_once(send: Callable[[int], None]) -> None:
-    """Every event by a thread of its own, for a library that waits for each answer: so an outage meets all of them. Errors are told, not raised."""
+    """Every event by a thread of its own, for a library that waits for each answer: so an outage
+    meets all of them. Errors are told, not raised.
+    """
 
     def one(n: int) -> None:
         try:

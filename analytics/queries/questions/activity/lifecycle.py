@@ -1,4 +1,6 @@
-"""Lifecycle: of those active in a bucket, who is new, who comes back at once and who after a while; and who stays away."""
+"""Lifecycle: of those active in a bucket, who is new, who comes back at once and who after a while;
+and who stays away.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,7 +16,9 @@ from analytics.queries.questions.activity.actives import actives
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
-    """What is answered: for each bucket its start, and numbers of people (those of `dormant` negative)."""
+    """What is answered: for each bucket its start, and numbers of people (those of `dormant`
+    negative).
+    """
 
     times: list[str]
     new: list[int] = msgspec.field(default_factory=list)
@@ -24,7 +28,9 @@ class Lifecycle(msgspec.Struct, frozen=True):
 
 
 def lives(times: list[str], earlier: BitMap, active: Sequence[BitMap]) -> Lifecycle:
-    """Of the sets of those active in each bucket, the first of which is only there to be looked back at, and of those seen before it."""
+    """Of the sets of those active in each bucket, the first of which is only there to be looked
+    back at, and of those seen before it.
+    """
     found = Lifecycle(times)
     seen = earlier | active[0]
     for before, now in pairwise(active):
@@ -37,7 +43,9 @@ def lives(times: list[str], earlier: BitMap, active: Sequence[BitMap]) -> Lifecy
 
 
 async def answer(asked: Bucketed, read: Read) -> Lifecycle:
-    """Whoever passes the filters is looked at from the first event on, so that `from` only says which buckets are shown."""
+    """Whoever passes the filters is looked at from the first event on, so that `from` only says
+    which buckets are shown.
+    """
     edges = asked.edges(before=1)
     earlier, *active = await actives(asked, read, [EVER, *edges[:-1], asked.end])
     return lives(asked.times(edges[1:]), earlier, active)

@@ -9,7 +9,9 @@ from analytics.queries.questions.activity.actives import actives, times_active
 
 
 class Stickiness(msgspec.Struct, frozen=True):
-    """What is answered: 1 to the number of buckets, and how many people are active in exactly so many."""
+    """What is answered: 1 to the number of buckets, and how many people are active in exactly so
+    many.
+    """
 
     buckets: list[int]
     users: list[int]

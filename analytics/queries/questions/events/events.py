@@ -26,7 +26,9 @@ _PLACE = struct.Struct(">q16s")
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """A place between two rows: after (older than) this timestamp and id. Its text is for us alone to read."""
+    """A place between two rows: after (older than) this timestamp and id. Its text is for us alone
+    to read.
+    """
 
     text: str
     timestamp: datetime
@@ -39,7 +41,9 @@ class Cursor(msgspec.Struct, frozen=True):
             since, id_ = _PLACE.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
             return cls(text, _EPOCH + timedelta(microseconds=since), UUID(bytes=id_))
         except (ValueError, OverflowError, struct.error) as error:
-            raise ValueError("it is none of ours; take it from `next` of the page before") from error
+            raise ValueError(
+                "it is none of ours; take it from `next` of the page before"
+            ) from error
 
     @classmethod
     def after(cls, row: Row[Any]) -> "Cursor":
@@ -62,10 +66,22 @@ class Page(TypedDict):
     next: str | None
 
 
-def page(asked: Events, between: tuple[datetime, datetime], limit: int, instants: Sequence[datetime] | None = None) -> Statement:
-    """The newest rows between two instants and after the cursor, newest first; if any are given, only those of some instants."""
+def page(
+    asked: Events,
+    between: tuple[datetime, datetime],
+    limit: int,
+    instants: Sequence[datetime] | None = None,
+) -> Statement:
+    """The newest rows between two instants and after the cursor, newest first; if any are given,
+    only those of some instants.
+    """
     place = (raw_events.c.timestamp, raw_events.c.id)
-    statement = stored().where(*asked.rows(*between)).order_by(*(column.desc() for column in place)).limit(limit)
+    statement = (
+        stored()
+        .where(*asked.rows(*between))
+        .order_by(*(column.desc() for column in place))
+        .limit(limit)
+    )
     if instants is not None:
         statement = statement.where(place[0] == any_(literal(list(instants), ARRAY(Instant))))
     if asked.cursor is None:
@@ -75,7 +91,12 @@ def page(asked: Events, between: tuple[datetime, datetime], limit: int, instants
 
 def stored() -> Statement:
     """All stored events, with metadata as text."""
-    return select(*(cast(column, Text).label(column.name) if column is raw_events.c.metadata else column for column in raw_events.c))
+    return select(
+        *(
+            cast(column, Text).label(column.name) if column is raw_events.c.metadata else column
+            for column in raw_events.c
+        )
+    )
 
 
 def shown(row: Row[Any]) -> Event:
@@ -84,11 +105,17 @@ def shown(row: Row[Any]) -> Event:
 
 
 async def answer(asked: Events, read: Read) -> Page:
-    """A page, and the cursor of the next one if there is one; filters may leave so little that it has to be looked for."""
+    """A page, and the cursor of the next one if there is one; filters may leave so little that it
+    has to be looked for.
+    """
     if asked.event.everything and not asked.where:
         return await answer_at_once(asked, read)
     cursor = asked.cursor
-    end = cursor.timestamp + timedelta(microseconds=1) if cursor and cursor.timestamp < asked.end else asked.end
+    end = (
+        cursor.timestamp + timedelta(microseconds=1)
+        if cursor and cursor.timestamp < asked.end
+        else asked.end
+    )
     return _paged(asked, await walk(asked, end, asked.limit + 1, partial(page, asked), read))
 
 
@@ -99,11 +126,16 @@ async def answer_at_once(asked: Events, read: Read) -> Page:
 
 def _paged(asked: Events, rows: Sequence[Row[Any]]) -> Page:
     here = rows[: asked.limit]
-    return {"rows": [public(shown(row)) for row in here], "next": Cursor.after(here[-1]).text if len(rows) > len(here) else None}
+    return {
+        "rows": [public(shown(row)) for row in here],
+        "next": Cursor.after(here[-1]).text if len(rows) > len(here) else None,
+    }
 
 
 class Whereabouts(TypedDict):
-    """Where an event is: with the event itself where it can be shown, and why it could not be stored where it could not."""
+    """Where an event is: with the event itself where it can be shown, and why it could not be
+    stored where it could not.
+    """
 
     status: Literal["stored", "queued", "dead_lettered", "unknown"]
     event: NotRequired[dict[str, Any]]
@@ -122,15 +154,27 @@ async def answer_one(asked: OneEvent, read: Read) -> Whereabouts:
     """Where an event is. The queue is asked first, because events leave it only for the database."""
     id_ = event_id(asked.id)
     queued = await read.queued(asked.project, id_)
-    found = await read.rows(stored().where(*asked.filters, raw_events.c.id == id_).order_by(raw_events.c.timestamp.desc()).limit(1))
+    found = await read.rows(
+        stored()
+        .where(*asked.filters, raw_events.c.id == id_)
+        .order_by(raw_events.c.timestamp.desc())
+        .limit(1)
+    )
     if found:
         return {"status": "stored", "event": public(shown(found[0]))}
     if queued is not None:
         return {"status": "queued", "event": public(queued)}
     mine = (dead_letters.c.project == asked.project, dead_letters.c.event_id == id_)
-    dead = await read.rows(select(dead_letters).where(*mine).order_by(dead_letters.c.number.desc()).limit(1))
+    dead = await read.rows(
+        select(dead_letters).where(*mine).order_by(dead_letters.c.number.desc()).limit(1)
+    )
     if dead:
-        return {"status": "dead_lettered", "reason": dead[0].reason, "message": dead[0].message, "at": dead[0].created_at}
+        return {
+            "status": "dead_lettered",
+            "reason": dead[0].reason,
+            "message": dead[0].message,
+            "at": dead[0].created_at,
+        }
     return {"status": "unknown"}
 
 

@@ -1,7 +1,9 @@
-"""Walk: the newest rows that pass a question's filters, looked for from an instant back, past days that are known to have none.
+"""Walk: the newest rows that pass a question's filters, looked for from an instant back, past days
+that are known to have none.
 
-The newest hours are read at once, which is all that most lists need. Before them windows grow: what is not known of their days is counted and
-remembered, as it is for trends, and rows are read only where there are some.
+The newest hours are read at once, which is all that most lists need. Before them windows grow: what
+is not known of their days is counted and remembered, as it is for trends, and rows are read only
+where there are some.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,15 +35,25 @@ YEARS = range(1700, 2250)
 Range = tuple[datetime, datetime]
 
 Page = Callable[[Range, int, Sequence[datetime] | None], Statement]
-"""The newest rows between two instants (and, if any are given, of just these), at most so many, newest first."""
+"""The newest rows between two instants (and, if any are given, of just these), at most so many,
+newest first.
+"""
 
 
-async def walk(asked: Filtered, end: datetime, limit: int, page: Page, read: Read) -> list[Row[Any]]:
-    """The newest rows from the start of the range to an instant, at most so many, newest first. No filters but `event` and `where` may be in the page."""
+async def walk(
+    asked: Filtered, end: datetime, limit: int, page: Page, read: Read
+) -> list[Row[Any]]:
+    """The newest rows from the start of the range to an instant, at most so many, newest first. No
+    filters but `event` and `where` may be in the page.
+    """
     found: list[Row[Any]] = []
     rollup = Rollup(read)
     for at, window in enumerate(windows(asked.start, end)):
-        pieces, few = ([(window[0], window[-1])], False) if at in (0, len(DAYS) + 1) else await _with_rows(asked, window, limit - len(found), rollup)
+        pieces, few = (
+            ([(window[0], window[-1])], False)
+            if at in (0, len(DAYS) + 1)
+            else await _with_rows(asked, window, limit - len(found), rollup)
+        )
         instants = await _instants(asked, pieces, rollup) if few and pieces else None
         for piece in pieces if instants is None else [(pieces[-1][0], pieces[0][1])]:
             found += await read.rows(page(piece, limit - len(found), instants))
@@ -51,13 +63,18 @@ async def walk(asked: Filtered, end: datetime, limit: int, page: Page, read: Rea
 
 
 def windows(start: datetime, end: datetime) -> Iterator[list[datetime]]:
-    """The range in windows, newest first, each by its edges: those of its UTC days, but for the newest and for what is older than all others."""
+    """The range in windows, newest first, each by its edges: those of its UTC days, but for the
+    newest and for what is older than all others.
+    """
     if end <= start:
         return
     begins = start if end - start <= HOURS else max(start, _midnight(end - HOURS))
     yield [begins, end]
     for days in DAYS:
-        until, begins = begins, begins - timedelta(days=days) if begins - start > timedelta(days=days) else start
+        until, begins = (
+            begins,
+            begins - timedelta(days=days) if begins - start > timedelta(days=days) else start,
+        )
         if begins == until:
             return
         yield _days(begins, until)
@@ -78,8 +95,11 @@ def _midnight(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-async def _with_rows(asked: Filtered, edges: Sequence[datetime], limit: int, rollup: Rollup) -> tuple[list[Range], bool]:
-    """What of a window has its newest rows, at most so many, newest first and in as few pieces as that takes, and whether it has fewer.
+async def _with_rows(
+    asked: Filtered, edges: Sequence[datetime], limit: int, rollup: Rollup
+) -> tuple[list[Range], bool]:
+    """What of a window has its newest rows, at most so many, newest first and in as few pieces as
+    that takes, and whether it has fewer.
 
     All of it where nobody knows.
     """
@@ -99,12 +119,24 @@ async def _with_rows(asked: Filtered, edges: Sequence[datetime], limit: int, rol
     return pieces, known < limit
 
 
-async def _instants(asked: Filtered, pieces: Sequence[Range], rollup: Rollup) -> list[datetime] | None:
+async def _instants(
+    asked: Filtered, pieces: Sequence[Range], rollup: Rollup
+) -> list[datetime] | None:
     """When something in the pieces happened, which is remembered too; None where nobody knows."""
     found: list[float] = []
     for start, end in pieces:
-        days = await rollup.figures(asked, _days(start, end), None, INSTANTS) if start.year in YEARS and end.year in YEARS else None
+        days = (
+            await rollup.figures(asked, _days(start, end), None, INSTANTS)
+            if start.year in YEARS and end.year in YEARS
+            else None
+        )
         if days is None:
             return None
-        found += [number for day in days for spread in day.values() if isinstance(spread, Spread) for number in spread.numbers]
+        found += [
+            number
+            for day in days
+            for spread in day.values()
+            if isinstance(spread, Spread)
+            for number in spread.numbers
+        ]
     return [_EPOCH + timedelta(microseconds=number) for number in found]

@@ -1,7 +1,8 @@
 """Export: all events of the range, oldest first, as many as there are.
 
-It is read slice by slice, each of a bounded number of rows and bytes and from a snapshot of its own: no statement grows with the range or
-with how rarely a filter holds, and no connection is held while a client reads. What was stored when it began is in it.
+It is read slice by slice, each of a bounded number of rows and bytes and from a snapshot of its
+own: no statement grows with the range or with how rarely a filter holds, and no connection is held
+while a client reads. What was stored when it began is in it.
 """
 
 import asyncio
@@ -47,7 +48,9 @@ class Cursor(msgspec.Struct, frozen=True):
                 raise ValueError("a timestamp has an offset, or Z")
             return cls(text, timestamp, UUID(id_))
         except ValueError as error:
-            raise ValueError("it is TIMESTAMP,ID as they stand in the last event that has arrived") from error
+            raise ValueError(
+                "it is TIMESTAMP,ID as they stand in the last event that has arrived"
+            ) from error
 
 
 class Export(Filtered, frozen=True, kw_only=True):
@@ -65,7 +68,9 @@ class Export(Filtered, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Between two rows: after all rows before this timestamp, and those of that timestamp with an id up to this one."""
+    """Between two rows: after all rows before this timestamp, and those of that timestamp with an
+    id up to this one.
+    """
 
     timestamp: datetime
     id: UUID | None = None
@@ -74,26 +79,49 @@ class Place(msgspec.Struct, frozen=True):
     def after(self) -> list[Condition]:
         if self.id is None:
             return [raw_events.c.timestamp >= self.timestamp]
-        return [raw_events.c.timestamp >= self.timestamp, tuple_(*_ORDER) > tuple_(self.timestamp, self.id)]
+        return [
+            raw_events.c.timestamp >= self.timestamp,
+            tuple_(*_ORDER) > tuple_(self.timestamp, self.id),
+        ]
 
     @property
     def until(self) -> list[Condition]:
-        return [raw_events.c.timestamp <= self.timestamp, tuple_(*_ORDER) <= tuple_(self.timestamp, self.id)]
+        return [
+            raw_events.c.timestamp <= self.timestamp,
+            tuple_(*_ORDER) <= tuple_(self.timestamp, self.id),
+        ]
 
 
-_ORDER: tuple[ColumnElement[datetime], ColumnElement[UUID]] = (raw_events.c.timestamp, raw_events.c.id)
+_ORDER: tuple[ColumnElement[datetime], ColumnElement[UUID]] = (
+    raw_events.c.timestamp,
+    raw_events.c.id,
+)
 
 
 def edge(asked: Export, place: Place) -> Statement:
-    """The `timestamp` and `id` of the last row of the slice that begins at a place; nothing where there are no more rows."""
-    conditions = [raw_events.c.project == asked.project, *place.after, raw_events.c.timestamp < asked.end]
+    """The `timestamp` and `id` of the last row of the slice that begins at a place; nothing where
+    there are no more rows.
+    """
+    conditions = [
+        raw_events.c.project == asked.project,
+        *place.after,
+        raw_events.c.timestamp < asked.end,
+    ]
     size = func.pg_column_size(raw_events.c.metadata).label("size")
     row = select(*_ORDER, size).where(*conditions).order_by(*_ORDER).limit(ROWS).subquery("rows")
     order = (row.c.timestamp, row.c.id)
-    running = [func.sum(row.c.size).over(order_by=order).label("bytes"), func.row_number().over(order_by=order).label("number")]
+    running = [
+        func.sum(row.c.size).over(order_by=order).label("bytes"),
+        func.row_number().over(order_by=order).label("number"),
+    ]
     slice_ = select(*order, *running).subquery("slice")
     fits = (slice_.c.bytes <= BYTES) | (slice_.c.number == 1)
-    return select(slice_.c.timestamp, slice_.c.id).where(fits).order_by(slice_.c.number.desc()).limit(1)
+    return (
+        select(slice_.c.timestamp, slice_.c.id)
+        .where(fits)
+        .order_by(slice_.c.number.desc())
+        .limit(1)
+    )
 
 
 def rows(asked: Export, place: Place, end: Place) -> Statement:
@@ -114,7 +142,9 @@ async def chunks(asked: Export, format: Format, snapshots: Snapshots) -> AsyncIt
             found = await read.rows(rows(asked, place, end)) if end else []
         place = end
         if found:
-            yield await asyncio.to_thread(lambda found=found: format.batch([shown(row) for row in found]))  # type: ignore[misc]
+            yield await asyncio.to_thread(
+                lambda found=found: format.batch([shown(row) for row in found])
+            )  # type: ignore[misc]
     yield format.end()
 
 
@@ -124,4 +154,11 @@ async def answer(asked: Export, read: Read) -> Stream:
     return Stream(format.media_type, f"events.{asked.format}", chunks(asked, format, read.anew))
 
 
-QUESTION = Question("/export", Export, answer, tuple(format.media_type for format in FORMATS.values()), kept=False, streamed=True)
+QUESTION = Question(
+    "/export",
+    Export,
+    answer,
+    tuple(format.media_type for format in FORMATS.values()),
+    kept=False,
+    streamed=True,
+)

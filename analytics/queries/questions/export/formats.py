@@ -10,11 +10,23 @@ import msgspec
 from analytics.errors import BadRequest
 from analytics.events import Event, public
 
-COLUMNS = ("id", "project", "session_id", "user_id", "event_type", "event_action", "metadata", "timestamp", "created_at")
+COLUMNS = (
+    "id",
+    "project",
+    "session_id",
+    "user_id",
+    "event_type",
+    "event_action",
+    "metadata",
+    "timestamp",
+    "created_at",
+)
 
 
 class Format:
-    """Writes events one batch after the other; what comes before and after them is empty where a format has no such thing."""
+    """Writes events one batch after the other; what comes before and after them is empty where a
+    format has no such thing.
+    """
 
     media_type: str
 
@@ -78,13 +90,24 @@ class Parquet(Format):
             import pyarrow
             import pyarrow.parquet
         except ImportError as error:
-            raise BadRequest("format: this api has no pyarrow; install analytics[parquet]", code="not_installed", field="format") from error
+            raise BadRequest(
+                "format: this api has no pyarrow; install analytics[parquet]",
+                code="not_installed",
+                field="format",
+            ) from error
         instant = pyarrow.timestamp("us", tz="UTC")
-        kinds = {name: instant if name in ("timestamp", "created_at") else pyarrow.string() for name in COLUMNS}
+        kinds = {
+            name: instant if name in ("timestamp", "created_at") else pyarrow.string()
+            for name in COLUMNS
+        }
         self._arrow = pyarrow
-        self._schema = pyarrow.schema([pyarrow.field(name, kind, nullable=name == "user_id") for name, kind in kinds.items()])
+        self._schema = pyarrow.schema(
+            [pyarrow.field(name, kind, nullable=name == "user_id") for name, kind in kinds.items()]
+        )
         self._buffer = io.BytesIO()
-        self._writer = pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(_Tail(self._buffer), mode="w"), self._schema, compression="zstd")
+        self._writer = pyarrow.parquet.ParquetWriter(
+            pyarrow.PythonFile(_Tail(self._buffer), mode="w"), self._schema, compression="zstd"
+        )
 
     def batch(self, events: Sequence[Event]) -> bytes:
         columns = {name: [getattr(event, name) for event in events] for name in COLUMNS}

@@ -1,7 +1,9 @@
-"""Attempts: how far a unit gets through the steps of a funnel, found in its rows as PostgreSQL has put them in order.
+"""Attempts: how far a unit gets through the steps of a funnel, found in its rows as PostgreSQL has
+put them in order.
 
-Of each row there is a mark, a character that says which steps it matches, and its instant. Marks make a text, so that the next row that
-matches a step is found by a search in it, and most rows are never looked at one by one.
+Of each row there is a mark, a character that says which steps it matches, and its instant. Marks
+make a text, so that the next row that matches a step is found by a search in it, and most rows are
+never looked at one by one.
 """
 
 import re
@@ -12,20 +14,30 @@ from collections.abc import Callable, Mapping, Sequence
 MAX_STEPS = 10
 
 MARK = 1 << MAX_STEPS
-"""The code point of the mark of a row that matches no step; each step that it does match sets a bit, the first the lowest."""
+"""The code point of the mark of a row that matches no step; each step that it does match sets a
+bit, the first the lowest.
+"""
 
 Instants = Sequence[int]
 Matcher = Callable[[str, Instants], Sequence[int]]
-"""Marks of a unit's rows and their instants in microseconds, in order → the places of the rows of its attempt; as many as its depth."""
+"""Marks of a unit's rows and their instants in microseconds, in order → the places of the rows of
+its attempt; as many as its depth.
+"""
 
 
 def ordered(steps: int, window: int) -> Matcher:
-    """The earliest attempt of the greatest depth: step after step, within `window` microseconds of the first."""
+    """The earliest attempt of the greatest depth: step after step, within `window` microseconds of
+    the first.
+    """
     search, *searches = _searches(steps)
 
     def match(marks: str, instants: Instants) -> Sequence[int]:
         end, best, first = len(marks), list[int](), -1
-        following = [-1] * steps  # the next place of each step: it only moves on, so that all searches for a step read the marks once
+        following = (
+            [-1] * steps
+            # the next place of each step: it only moves on, so that all searches for a step read the
+            # marks once
+        )
         while found := search(marks, first + 1):
             place = first = found.start()
             attempt, until = [first], instants[first] + window
@@ -41,7 +53,8 @@ def ordered(steps: int, window: int) -> Matcher:
                 best = attempt
             if len(best) == steps or (place := following[len(best)]) == end:
                 break
-            # who begins too long before the next row of the step that is missing cannot take it, nor any row of it after that
+            # who begins too long before the next row of the step that is missing cannot take it,
+            # nor any row of it after that
             first = max(first, bisect_left(instants, instants[place] - window) - 1)
         return best
 
@@ -57,7 +70,11 @@ def strict(steps: int, window: int) -> Matcher:
         while len(best) < steps and (found := search(marks, first + 1)):
             first = found.start()
             place, until, last = first + 1, instants[first] + window, min(end, first + steps)
-            while place < last and ord(marks[place]) >> (place - first) & 1 and instants[place] <= until:
+            while (
+                place < last
+                and ord(marks[place]) >> (place - first) & 1
+                and instants[place] <= until
+            ):
                 place += 1
             if place - first > len(best):
                 best = range(first, place)
@@ -67,9 +84,14 @@ def strict(steps: int, window: int) -> Matcher:
 
 
 def unordered(steps: int, window: int) -> Matcher:
-    """As many places as the greatest depth: rows for all steps up to it lie within `window` microseconds, in any order. (Not where these are.)"""
+    """As many places as the greatest depth: rows for all steps up to it lie within `window`
+    microseconds, in any order. (Not where these are.)
+    """
     searches = _searches(steps)
-    steps_of = {chr(MARK + bits): [step for step in range(steps) if bits >> step & 1] for bits in range(1 << steps)}
+    steps_of = {
+        chr(MARK + bits): [step for step in range(steps) if bits >> step & 1]
+        for bits in range(1 << steps)
+    }
 
     def match(marks: str, instants: Instants) -> Sequence[int]:
         most = next((step for step, search in enumerate(searches) if not search(marks)), steps)
@@ -95,17 +117,26 @@ def unordered(steps: int, window: int) -> Matcher:
     return match
 
 
-ORDERS: Mapping[str, Callable[[int, int], Matcher]] = {"ordered": ordered, "strict": strict, "any": unordered}
+ORDERS: Mapping[str, Callable[[int, int], Matcher]] = {
+    "ordered": ordered,
+    "strict": strict,
+    "any": unordered,
+}
 
 
 def _searches(steps: int) -> list[Callable[..., re.Match[str] | None]]:
     """For each step: finds a mark of a row that matches it."""
-    marks = ["".join(chr(MARK + bits) for bits in range(1 << steps) if bits >> step & 1) for step in range(steps)]
+    marks = [
+        "".join(chr(MARK + bits) for bits in range(1 << steps) if bits >> step & 1)
+        for step in range(steps)
+    ]
     return [re.compile(f"[{one}]").search for one in marks]
 
 
 def _depth(marks: Mapping[str, int], depth: int, most: int) -> int:
-    """How many of the steps, from `depth` up to `most`, can have a row of their own, of so many rows of each mark."""
+    """How many of the steps, from `depth` up to `most`, can have a row of their own, of so many
+    rows of each mark.
+    """
     rows = {ord(mark): count for mark, count in marks.items()}
     while depth < most and _matched(rows, depth + 1):
         depth += 1
@@ -113,7 +144,9 @@ def _depth(marks: Mapping[str, int], depth: int, most: int) -> int:
 
 
 def _matched(rows: Mapping[int, int], steps: int) -> bool:
-    """Whether there is a row for each of the first `steps` steps: a bipartite matching, by augmenting paths."""
+    """Whether there is a row for each of the first `steps` steps: a bipartite matching, by
+    augmenting paths.
+    """
     held: dict[int, list[int]] = {mark: [] for mark in rows}
 
     def place(step: int, tried: set[int]) -> bool:

@@ -1,7 +1,9 @@
-"""Funnel: how many units take a step, how many of these the next one after it, and how long that takes them.
+"""Funnel: how many units take a step, how many of these the next one after it, and how long that
+takes them.
 
-PostgreSQL finds the rows that match some step and puts those of each unit in order, as two strings: which steps each row matches, and when
-it happened. `attempts.py` finds each unit's attempt in them. docs/decisions/0005-funnel.md has what else was tried, and what it cost.
+PostgreSQL finds the rows that match some step and puts those of each unit in order, as two strings:
+which steps each row matches, and when it happened. `attempts.py` finds each unit's attempt in them.
+docs/decisions/0005-funnel.md has what else was tried, and what it cost.
 """
 
 import asyncio
@@ -61,13 +63,23 @@ class Funnel(Filtered, frozen=True, kw_only=True):
     def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
         super().complete(values, now, project)
         if "steps" in values and not MIN_STEPS <= len(values["steps"]) <= MAX_STEPS:
-            raise BadRequest(f"step: a funnel has {MIN_STEPS} to {MAX_STEPS} steps, each a parameter of its own", code="bad_parameter", field="step")
+            raise BadRequest(
+                f"step: a funnel has {MIN_STEPS} to {MAX_STEPS} steps, each a parameter of its own",
+                code="bad_parameter",
+                field="step",
+            )
         if "by" in values and values.get("order") == "any":
-            raise BadRequest("by and order=any exclude each other: no row is the first", code="conflicting_parameters", field="by")
+            raise BadRequest(
+                "by and order=any exclude each other: no row is the first",
+                code="conflicting_parameters",
+                field="by",
+            )
 
 
 class Step(TypedDict):
-    """How many units got to a step: in all, of the first step and of the one before; and how long it took them from there, at the median."""
+    """How many units got to a step: in all, of the first step and of the one before; and how long
+    it took them from there, at the median.
+    """
 
     event: str
     n: int
@@ -91,22 +103,44 @@ class Steps(TypedDict):
 
 
 def units(asked: Funnel) -> Statement:
-    """`marks` and `times` of the rows of each unit, and what `by` holds in those that match the first step, all in the order of the rows."""
-    mark = sum((case((step.condition, 1 << at), else_=0) for at, step in enumerate(asked.steps)), literal(MARK))
-    key = [] if asked.by is None else [case((asked.steps[0].condition, asked.by.value)).label("key")]
+    """`marks` and `times` of the rows of each unit, and what `by` holds in those that match the
+    first step, all in the order of the rows.
+    """
+    mark = sum(
+        (case((step.condition, 1 << at), else_=0) for at, step in enumerate(asked.steps)),
+        literal(MARK),
+    )
+    key = (
+        [] if asked.by is None else [case((asked.steps[0].condition, asked.by.value)).label("key")]
+    )
     matching = [] if asked.order == "strict" else [or_(*(step.condition for step in asked.steps))]
-    row = members(asked.unit, asked.rows(), mark.label("mark"), raw_events.c.timestamp, raw_events.c.id, *key, then=matching).subquery("rows")
+    row = members(
+        asked.unit,
+        asked.rows(),
+        mark.label("mark"),
+        raw_events.c.timestamp,
+        raw_events.c.id,
+        *key,
+        then=matching,
+    ).subquery("rows")
     order = (row.c.timestamp, row.c.id)
     columns = [
-        func.string_agg(func.chr(row.c.mark), aggregate_order_by(literal("", Text), *order)).label("marks"),
-        func.string_agg(func.timestamptz_send(row.c.timestamp), aggregate_order_by(literal(b"", LargeBinary), *order)).label("times"),
+        func.string_agg(func.chr(row.c.mark), aggregate_order_by(literal("", Text), *order)).label(
+            "marks"
+        ),
+        func.string_agg(
+            func.timestamptz_send(row.c.timestamp),
+            aggregate_order_by(literal(b"", LargeBinary), *order),
+        ).label("times"),
         *(func.array_agg(aggregate_order_by(row.c.key, *order)).label("keys") for _ in key),
     ]
     return select(*columns).group_by(row.c.unit)
 
 
 class Attempts:
-    """What is kept of the attempts of all units: for each its group, and how long each step after the first took, in microseconds."""
+    """What is kept of the attempts of all units: for each its group, and how long each step after
+    the first took, in microseconds.
+    """
 
     def __init__(self, steps: int) -> None:
         self.groups: dict[str | None, int] = {}
@@ -122,7 +156,11 @@ class Attempts:
             if places := match(marks, instants):
                 self._group.append(self.number(keys[0][places[0]] if keys else None))
                 for at, took in enumerate(self._took, 1):
-                    took.append(instants[places[at]] - instants[places[at - 1]] if at < len(places) else NEVER)
+                    took.append(
+                        instants[places[at]] - instants[places[at - 1]]
+                        if at < len(places)
+                        else NEVER
+                    )
 
     def extend(self, group: Array, took: Sequence[Array]) -> None:
         """The same of many at once."""
@@ -145,44 +183,69 @@ class Attempts:
         """The attempts of each of the largest groups, in the order in which these are shown."""
         group = self.group
         sizes = np.bincount(group, minlength=len(self.groups))
-        found = sorted((key for key, number in self.groups.items() if sizes[number]), key=lambda key: (-sizes[self.groups[key]], key is None, key or ""))
+        found = sorted(
+            (key for key, number in self.groups.items() if sizes[number]),
+            key=lambda key: (-sizes[self.groups[key]], key is None, key or ""),
+        )
         return {key: np.flatnonzero(group == self.groups[key]) for key in found[:limit]}
 
 
 async def answer(asked: Funnel, read: Read) -> Steps:
     """The steps of all units, and those of each of the largest groups."""
     columns = await _columns(asked, read)
-    attempts = await _of_rows(asked, read) if columns is None else await columns.work(lambda: _of_columns(asked, columns))
+    attempts = (
+        await _of_rows(asked, read)
+        if columns is None
+        else await columns.work(lambda: _of_columns(asked, columns))
+    )
     return await asyncio.to_thread(_shown, asked, attempts)
 
 
 async def _columns(asked: Funnel, read: Read) -> Columns | None:
-    """The packed days that will do: but not for rows of several steps at once in any order, which ask for a matching of each unit."""
+    """The packed days that will do: but not for rows of several steps at once in any order, which
+    ask for a matching of each unit.
+    """
     rows_between = asked.order == "strict" or asked.unit == "session"
     only = [] if rows_between else [or_(*(step.condition for step in asked.steps))]
     columns = await packed_days.load(asked, read, asked.by, only, sessions=asked.unit == "session")
-    if columns is not None and asked.order == "any" and any(mark & (mark - 1) for mark in _marks(asked, columns).tolist()):
+    if (
+        columns is not None
+        and asked.order == "any"
+        and any(mark & (mark - 1) for mark in _marks(asked, columns).tolist())
+    ):
         return None
     return columns
 
 
 def _marks(asked: Funnel, columns: Columns) -> Array:
     """Which steps rows of each name match."""
-    marks = [sum(1 << at for at, step in enumerate(asked.steps) if step.match(type_, action)) for type_, action, _ in columns.names]
+    marks = [
+        sum(1 << at for at, step in enumerate(asked.steps) if step.match(type_, action))
+        for type_, action, _ in columns.names
+    ]
     return np.array(marks, np.min_scalar_type(1 << len(asked.steps)))
 
 
 def _of_columns(asked: Funnel, columns: Columns) -> Attempts:
     attempts = Attempts(len(asked.steps))
-    marks, event, between = _marks(asked, columns), columns.passing(asked.event), asked.order == "strict"
-    between_stays = asked.unit == "session" and not between  # of which sessions are made, though no step is
+    marks, event, between = (
+        _marks(asked, columns),
+        columns.passing(asked.event),
+        asked.order == "strict",
+    )
+    between_stays = (
+        asked.unit == "session" and not between
+    )  # of which sessions are made, though no step is
     groups = np.array([attempts.number(key) for key in columns.values(asked.by)], np.int64)
     window = min(asked.window.seconds * SECOND, LONGEST)
 
     def attempted(every: Sequences) -> tuple[Array, list[Array]]:
         rows = every.where(marks[every.code] > 0) if between_stays else every
         places = TRACKERS[asked.order](rows, marks[rows.code], len(asked.steps), window)
-        took = [np.where(place == NOT_TAKEN, NEVER, rows.at[place] - rows.at[before]) for before, place in pairwise(places)]
+        took = [
+            np.where(place == NOT_TAKEN, NEVER, rows.at[place] - rows.at[before])
+            for before, place in pairwise(places)
+        ]
         return groups[rows.code[places[0]]], took
 
     units = by_session if asked.unit == "session" else by_person
@@ -205,18 +268,38 @@ def _shown(asked: Funnel, attempts: Attempts) -> Steps:
     groups = attempts.largest(asked.limit) if asked.by else {}
     return {
         "steps": _steps(asked, attempts, np.arange(len(attempts.group))),
-        "groups": [{"key": {asked.by.text: key}, "steps": _steps(asked, attempts, members)} for key, members in groups.items() if asked.by],
+        "groups": [
+            {"key": {asked.by.text: key}, "steps": _steps(asked, attempts, members)}
+            for key, members in groups.items()
+            if asked.by
+        ],
     }
 
 
 def _steps(asked: Funnel, attempts: Attempts, members: Array) -> list[Step]:
     """The steps of some of the attempts."""
-    steps: list[Step] = [{"event": asked.steps[0].text, "n": len(members), "rate": 1, "step_rate": 1, "median_s": None}]
+    steps: list[Step] = [
+        {
+            "event": asked.steps[0].text,
+            "n": len(members),
+            "rate": 1,
+            "step_rate": 1,
+            "median_s": None,
+        }
+    ]
     for event, all_took in zip(asked.steps[1:], attempts.took, strict=True):
         took = all_took[members]
         took = took[took != NEVER]
         n, median = len(took), _median(took) if asked.order != "any" else None
-        steps.append({"event": event.text, "n": n, "rate": _share(n, len(members)), "step_rate": _share(n, steps[-1]["n"]), "median_s": median})
+        steps.append(
+            {
+                "event": event.text,
+                "n": n,
+                "rate": _share(n, len(members)),
+                "step_rate": _share(n, steps[-1]["n"]),
+                "median_s": median,
+            }
+        )
     return steps
 
 

@@ -1,7 +1,9 @@
 """Progress: how far units get through the steps of a funnel, all units at once, in columns.
 
-The same as `attempts.py`, which says what an attempt is, for rows as packed days have them. `marks` say of each row which steps it matches, the first by
-the lowest bit. Found are the places of the rows of each unit's attempt: a column for each step, with NOT_TAKEN where the unit did not get to it.
+The same as `attempts.py`, which says what an attempt is, for rows as packed days have them. `marks`
+say of each row which steps it matches, the first by the lowest bit. Found are the places of the
+rows of each unit's attempt: a column for each step, with NOT_TAKEN where the unit did not get to
+it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +25,9 @@ Tracker = Callable[[Sequences, Array, int, int], list[Array]]
 def ordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array]:
     """Step after step, each the next row that matches it.
 
-    Whoever begins before the same row of the second step goes on as the others do, and the latest of them gets furthest: so only the latest are followed,
-    and the first of each unit. Where a unit gets furthest, its attempt begins with the first row that is within the window of the last.
+    Whoever begins before the same row of the second step goes on as the others do, and the latest
+    of them gets furthest: so only the latest are followed, and the first of each unit. Where a unit
+    gets furthest, its attempt begins with the first row that is within the window of the last.
     """
     begins = np.flatnonzero(marks & 1)
     firsts = begins[runs(rows.unit[begins])]
@@ -34,10 +37,14 @@ def ordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Arra
 
     def following(step: int, before: Array) -> Array:
         matches = np.where(marks & (1 << step), here, len(marks)).astype(np.int32)
-        found: Array = np.append(np.minimum.accumulate(matches[::-1])[::-1], np.int32(len(marks)))[before + 1]
+        found: Array = np.append(np.minimum.accumulate(matches[::-1])[::-1], np.int32(len(marks)))[
+            before + 1
+        ]
         return found
 
-    places = _furthest(rows, _climbed(rows, distinct(np.append(firsts, latest)), steps, window, following))
+    places = _furthest(
+        rows, _climbed(rows, distinct(np.append(firsts, latest)), steps, window, following)
+    )
     places[0] = _earliest(rows, begins, firsts, places[0], rows.at[np.max(places, axis=0)] - window)
     return places
 
@@ -52,8 +59,16 @@ def strict(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array
     return _furthest(rows, _climbed(rows, np.flatnonzero(marks & 1), steps, window, following))
 
 
-def _climbed(rows: Sequences, begins: Array, steps: int, window: int, following: Callable[[int, Array], Array]) -> list[Array]:
-    """From each of these rows as far as it goes; `following` a row there is a place for a step, or none in `rows`."""
+def _climbed(
+    rows: Sequences,
+    begins: Array,
+    steps: int,
+    window: int,
+    following: Callable[[int, Array], Array],
+) -> list[Array]:
+    """From each of these rows as far as it goes; `following` a row there is a place for a step, or
+    none in `rows`.
+    """
     places, going = [begins], np.arange(len(begins))
     for step in range(1, steps):
         place = following(step, places[-1][going])
@@ -80,7 +95,9 @@ def _furthest(rows: Sequences, places: Sequence[Array]) -> list[Array]:
 
 
 def _earliest(rows: Sequences, begins: Array, low: Array, high: Array, since: Array) -> Array:
-    """Of the rows that begin attempts, between two of them each, the first that is not before an instant, as the one at the high end is not: by bisection."""
+    """Of the rows that begin attempts, between two of them each, the first that is not before an
+    instant, as the one at the high end is not: by bisection.
+    """
     low, high = np.searchsorted(begins, low), np.searchsorted(begins, high)
     while (apart := low < high).any():
         middle = (low + high) // 2
@@ -91,9 +108,11 @@ def _earliest(rows: Sequences, begins: Array, low: Array, high: Array, since: Ar
 
 
 def unordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array]:
-    """As many places as the greatest depth (not where these are), where no row matches several steps.
+    """As many places as the greatest depth (not where these are), where no row matches several
+    steps.
 
-    A window that has a row of each step ends at one of them: so at each row the last row of each step before it is all to look at.
+    A window that has a row of each step ends at one of them: so at each row the last row of each
+    step before it is all to look at.
     """
     here = np.arange(len(marks))
     firsts = runs(rows.unit)

@@ -1,4 +1,6 @@
-"""Cohorts: who came back in which period, from the sets of actors of each period, wherever these sets come from."""
+"""Cohorts: who came back in which period, from the sets of actors of each period, wherever these
+sets come from.
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -15,7 +17,9 @@ class Visits(NamedTuple):
     started: Sequence[BitMap]
     """Those with a start event in each cohort's period."""
     returned: Sequence[BitMap]
-    """Those with a return event in each period; as many more than there are cohorts as are looked ahead."""
+    """Those with a return event in each period; as many more than there are cohorts as are looked
+    ahead.
+    """
 
 
 def first(visits: Visits) -> Iterator[BitMap]:
@@ -46,10 +50,18 @@ BOUNDS = {"on": on, "after": after}
 
 
 def counts(visits: Visits, mode: str, bound: str) -> list[list[int]]:
-    """Of each cohort: its size, then how many of its members came back in (or from) each period after its own."""
+    """Of each cohort: its size, then how many of its members came back in (or from) each period
+    after its own.
+    """
     back = BOUNDS[bound](visits)
     ahead = len(visits.returned) - len(visits.started)
     return [
-        [len(members), *(members.intersection_cardinality(later) for later in back[cohort + 1 : cohort + 1 + ahead])]
+        [
+            len(members),
+            *(
+                members.intersection_cardinality(later)
+                for later in back[cohort + 1 : cohort + 1 + ahead]
+            ),
+        ]
         for cohort, members in enumerate(MODES[mode](visits))
     ]

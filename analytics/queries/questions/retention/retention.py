@@ -1,7 +1,8 @@
-"""Retention: of the actors who did one thing in a period, how many did another in each period after it.
+"""Retention: of the actors who did one thing in a period, how many did another in each period after
+it.
 
-What `cohorts.py` needs is one set of actors for each period. Rollups have such sets; of raw rows PostgreSQL finds the periods in which each
-actor started and returned, one row an actor.
+What `cohorts.py` needs is one set of actors for each period. Rollups have such sets; of raw rows
+PostgreSQL finds the periods in which each actor started and returned, one row an actor.
 """
 
 import asyncio
@@ -73,18 +74,28 @@ class Shape(msgspec.Struct, frozen=True):
             edges = intervals.edges(asked.start, asked.end, interval, asked.tz)
             found = len(edges) - 1
             if found * asked.periods > MAX_COUNTS:
-                raise BadRequest(f"periods: {found:,} cohorts of {asked.periods:,} are too much for one answer", code="too_many_buckets", field="periods")
+                raise BadRequest(
+                    f"periods: {found:,} cohorts of {asked.periods:,} are too much for one answer",
+                    code="too_many_buckets",
+                    field="periods",
+                )
             for _ in range(asked.periods):
                 edges.append(interval.after(edges[-1], asked.tz))
         except ValueError as error:
             raise BadRequest(f"period: {error}", code="too_many_buckets", field="period") from error
         except OverflowError as error:
-            raise BadRequest("periods: a period would begin outside the years 1 to 9999", code="bad_parameter", field="periods") from error
+            raise BadRequest(
+                "periods: a period would begin outside the years 1 to 9999",
+                code="bad_parameter",
+                field="periods",
+            ) from error
         return cls(edges, found)
 
 
 class Cohort(TypedDict):
-    """Who started in a period: how many, and how many of them came back in each period after it; null where that is not known yet."""
+    """Who started in a period: how many, and how many of them came back in each period after it;
+    null where that is not known yet.
+    """
 
     start: date
     size: int
@@ -98,9 +109,15 @@ class Cohorts(TypedDict):
 
 
 def visits(asked: Retention, shape: Shape) -> Statement:
-    """The buckets in which each actor `began` and `returned`, as arrays (or null): one row an actor."""
+    """The buckets in which each actor `began` and `returned`, as arrays (or null): one row an
+    actor.
+    """
     timestamp = raw_events.c.timestamp
-    begins = [asked.starting.condition, timestamp < asked.end, *([timestamp >= asked.start] if asked.mode == "recurring" else [])]
+    begins = [
+        asked.starting.condition,
+        timestamp < asked.end,
+        *([timestamp >= asked.start] if asked.mode == "recurring" else []),
+    ]
     until = asked.end if asked.bound == "after" else shape.edges[-1]
     returns = [asked.returning.condition, timestamp >= shape.edges[1], timestamp < until]
     bucket = func.width_bucket(timestamp, literal([asked.start, *shape.edges[1:]], ARRAY(Instant)))
@@ -111,12 +128,16 @@ def visits(asked: Retention, shape: Shape) -> Statement:
         func.bool_or(and_(*returns)).label("returns"),
     ).where(*asked.filters, timestamp < max(asked.end, until), or_(and_(*begins), and_(*returns)))
     row = rows.group_by("actor", "bucket").subquery("rows")
-    arrays = (func.array_agg(row.c.bucket).filter(row.c[did]).label(did) for did in ("begins", "returns"))
+    arrays = (
+        func.array_agg(row.c.bucket).filter(row.c[did]).label(did) for did in ("begins", "returns")
+    )
     return select(*arrays).group_by(row.c.actor)
 
 
 async def answer(asked: Retention, read: Read) -> Cohorts:
-    """One cohort for each period that overlaps the range; a count is null for a period that begins after the watermark."""
+    """One cohort for each period that overlaps the range; a count is null for a period that begins
+    after the watermark.
+    """
     shape = Shape.of(asked)
     now = read.watermark or datetime.now(UTC)
     rolled = await _rolled(asked, read, shape)
@@ -124,32 +145,58 @@ async def answer(asked: Retention, read: Read) -> Cohorts:
     found = rolled or await _visits(asked, read, shape)
     counts = await asyncio.to_thread(cohorts.counts, found, asked.mode, asked.bound)
     starts = shape.edges[: shape.cohorts]
-    return {"cohorts": [_cohort(asked, begins, row, shape.edges[at:], now) for at, (begins, row) in enumerate(zip(starts, counts, strict=True))]}
+    return {
+        "cohorts": [
+            _cohort(asked, begins, row, shape.edges[at:], now)
+            for at, (begins, row) in enumerate(zip(starts, counts, strict=True))
+        ]
+    }
 
 
-def _cohort(asked: Retention, begins: datetime, counts: Sequence[int], edges: Sequence[datetime], now: datetime) -> Cohort:
-    returned = [None if edge > now else count for edge, count in zip(edges[1:], counts[1:], strict=False)]
-    return {"start": begins.astimezone(asked.tz).date(), "size": counts[0], "counts": [counts[0], *returned]}
+def _cohort(
+    asked: Retention,
+    begins: datetime,
+    counts: Sequence[int],
+    edges: Sequence[datetime],
+    now: datetime,
+) -> Cohort:
+    returned = [
+        None if edge > now else count for edge, count in zip(edges[1:], counts[1:], strict=False)
+    ]
+    return {
+        "start": begins.astimezone(asked.tz).date(),
+        "size": counts[0],
+        "counts": [counts[0], *returned],
+    }
 
 
 async def _rolled(asked: Retention, read: Read, shape: Shape) -> Visits | None:
-    """The sets of actors, if rollups have them: of the two events one by one, each between edges of its own."""
+    """The sets of actors, if rollups have them: of the two events one by one, each between edges of
+    its own.
+    """
     starting, returning = (both(asked.event, event) for event in (asked.starting, asked.returning))
     if starting is None or returning is None:
         return None
     rollup = Rollup(read)
     before = [EVER] if asked.mode == "first" else []
-    started = await rollup.buckets(replace(asked, event=starting), [*before, asked.start, *shape.edges[1 : shape.cohorts], asked.end])
+    started = await rollup.buckets(
+        replace(asked, event=starting),
+        [*before, asked.start, *shape.edges[1 : shape.cohorts], asked.end],
+    )
     if started is None:
         return None
     until = asked.end if asked.bound == "after" else shape.edges[-1]
     between = [*(edge for edge in shape.edges[1:] if edge < until), until]
-    returned = await rollup.buckets(replace(asked, event=returning), between) if len(between) > 1 else []
+    returned = (
+        await rollup.buckets(replace(asked, event=returning), between) if len(between) > 1 else []
+    )
     if returned is None:
         return None
     earlier, *began = [people(bucket) for bucket in (started if before else [{}, *started])]
     beyond = len(shape.edges) - 2 - len(returned)
-    return Visits(earlier, began, [BitMap(), *map(people, returned), *(BitMap() for _ in range(beyond))])
+    return Visits(
+        earlier, began, [BitMap(), *map(people, returned), *(BitMap() for _ in range(beyond))]
+    )
 
 
 async def _visits(asked: Retention, read: Read, shape: Shape) -> Visits:
@@ -160,10 +207,17 @@ async def _visits(asked: Retention, read: Read, shape: Shape) -> Visits:
         await asyncio.to_thread(_sort, batch, number, began, returned)
         number += len(batch)
     sets = [[BitMap(actors) for actors in buckets] for buckets in (began, returned)]
-    return Visits(sets[0][EARLIER], sets[0][EARLIER + 1 : shape.cohorts + 1], sets[1][EARLIER + 1 :])
+    return Visits(
+        sets[0][EARLIER], sets[0][EARLIER + 1 : shape.cohorts + 1], sets[1][EARLIER + 1 :]
+    )
 
 
-def _sort(batch: Iterable[Any], number: int, began: Sequence["array[int]"], returned: Sequence["array[int]"]) -> None:
+def _sort(
+    batch: Iterable[Any],
+    number: int,
+    began: Sequence["array[int]"],
+    returned: Sequence["array[int]"],
+) -> None:
     for actor, buckets in enumerate(batch, number):
         for sets, found in zip((began, returned), buckets, strict=True):
             for bucket in found or ():

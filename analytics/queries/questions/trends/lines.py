@@ -5,7 +5,17 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, FromClause, Text, case, func, literal, literal_column, select, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Text,
+    case,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.queries.language.fields import Field
@@ -26,7 +36,9 @@ Totals = dict[int, Any]
 
 
 class Groups(msgspec.Struct, frozen=True):
-    """The shown groups, in order, of the rows by a field; without a field, all rows are the one group."""
+    """The shown groups, in order, of the rows by a field; without a field, all rows are the one
+    group.
+    """
 
     by: Field | None = None
     shown: tuple[str | None, ...] = (None,)
@@ -36,9 +48,16 @@ class Groups(msgspec.Struct, frozen=True):
         """Where rows come from, and the slot of each."""
         if self.by is None:
             return raw_events, literal_column("1")
-        shown = func.unnest(literal(list(self.shown), ARRAY(Text))).table_valued("value", with_ordinality="slot").render_derived("shown")
+        shown = (
+            func.unnest(literal(list(self.shown), ARRAY(Text)))
+            .table_valued("value", with_ordinality="slot")
+            .render_derived("shown")
+        )
         missing = self.shown.index(None) + 1 if None in self.shown else OTHER
-        slot = case((self.by.value.is_(None), literal_column(str(missing))), else_=func.coalesce(shown.c.slot, literal_column(str(OTHER))))
+        slot = case(
+            (self.by.value.is_(None), literal_column(str(missing))),
+            else_=func.coalesce(shown.c.slot, literal_column(str(OTHER))),
+        )
         return raw_events.outerjoin(shown, shown.c.value == self.by.value), slot
 
 
@@ -54,7 +73,9 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Lines of a measure by a field: in a window that ends with the question's range and, if it compares, in one before it."""
+    """Lines of a measure by a field: in a window that ends with the question's range and, if it
+    compares, in one before it.
+    """
 
     asked: Filtered
     measure: Measure
@@ -64,25 +85,41 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def largest(measure: Measure, by: Field, conditions: Sequence[Condition], limit: int) -> Statement:
-    """The groups to show, as `key` and `value`: largest first, nulls last, then by key in code-point order."""
+    """The groups to show, as `key` and `value`: largest first, nulls last, then by key in
+    code-point order.
+    """
     rows = measure.rows(conditions, by.value.label("key"))
     groups = measure.aggregated(rows, "key")
     key, value = groups.selected_columns
     return groups.order_by(value.desc().nulls_last(), key.collate("C").nulls_last()).limit(limit)
 
 
-def lines(measure: Measure, groups: Groups, conditions: Sequence[Condition], window: Window) -> Statement:
+def lines(
+    measure: Measure, groups: Groups, conditions: Sequence[Condition], window: Window
+) -> Statement:
     """`slot`, `bucket` (from 1) and `value`, where there are rows."""
     source, slot = groups.rows
     bucket = func.width_bucket(raw_events.c.timestamp, literal(list(window.edges), ARRAY(Instant)))
     rows = measure.rows(conditions, slot.label("slot"), bucket.label("bucket"), source=source)
-    return measure.aggregated(rows, "slot", "bucket") if window.rolling == 1 else _rolled(measure, rows, window)
+    return (
+        measure.aggregated(rows, "slot", "bucket")
+        if window.rolling == 1
+        else _rolled(measure, rows, window)
+    )
 
 
 def _rolled(measure: Measure, rows: Statement, window: Window) -> Statement:
-    """Each row counts in the `rolling` buckets from its own on; where parts can be added up, their values stand for the rows."""
+    """Each row counts in the `rolling` buckets from its own on; where parts can be added up, their
+    values stand for the rows.
+    """
     union = measure.kind.union
-    parts = measure.aggregated(rows, "slot", "bucket") if union else rows.distinct() if measure.kind.unit else rows
+    parts = (
+        measure.aggregated(rows, "slot", "bucket")
+        if union
+        else rows.distinct()
+        if measure.kind.unit
+        else rows
+    )
     part = parts.subquery("parts")
     first = func.greatest(part.c.bucket - (window.rolling - 1), 1)
     last = func.least(part.c.bucket, window.buckets)
@@ -90,7 +127,9 @@ def _rolled(measure: Measure, rows: Statement, window: Window) -> Statement:
     rolled = select(part.c.slot, bucket.c.bucket).select_from(part.join(bucket, true()))
     if union is None:
         return measure.aggregated(rolled.add_columns(part.c.operand), "slot", "bucket")
-    return rolled.add_columns(union.sql(part.c.value).label("value")).group_by(part.c.slot, bucket.c.bucket)
+    return rolled.add_columns(union.sql(part.c.value).label("value")).group_by(
+        part.c.slot, bucket.c.bucket
+    )
 
 
 def found(rows: Sequence[Any]) -> Found:

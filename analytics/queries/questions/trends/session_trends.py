@@ -24,13 +24,20 @@ class Visited:
 
     @classmethod
     async def load(cls, wanted: Wanted, read: Read) -> "Visited | None":
-        """None where only raw rows can say: where too little is settled, and where buckets look back at those before them."""
+        """None where only raw rows can say: where too little is settled, and where buckets look
+        back at those before them.
+        """
         if wanted.window.rolling > 1:
             return None
         asked, previous, before = wanted.asked, wanted.previous, None
         columns = await packed_days.load(asked, read, wanted.by, sessions=True)
         if columns is not None and previous is not None:
-            before = await packed_days.load(replace(asked, start=previous.edges[0], end=previous.edges[-1]), read, wanted.by, sessions=True)
+            before = await packed_days.load(
+                replace(asked, start=previous.edges[0], end=previous.edges[-1]),
+                read,
+                wanted.by,
+                sessions=True,
+            )
         if columns is None or (previous is not None and before is None):
             return None
         return await columns.work(lambda: cls(wanted, columns, before))
@@ -43,23 +50,43 @@ class Visited:
 
     async def totals(self, groups: Groups, values: Found) -> Totals:
         slots = self._slots(groups)
-        counts = await asyncio.to_thread(lambda: _counts(self._stays.session, slots[self._stays.group], len(groups.shown) + 1))
+        counts = await asyncio.to_thread(
+            lambda: _counts(self._stays.session, slots[self._stays.group], len(groups.shown) + 1)
+        )
         return {slot: n for slot, n in enumerate(counts) if n}
 
     def _found(self, columns: Columns, window: Window) -> Stays:
         edges = np.array(list(map(microseconds, window.edges)))
-        numbers = [self._groups.setdefault(value, len(self._groups)) for value in columns.values(self._wanted.by)]
-        return stays(columns, columns.passing(self._wanted.asked.event), edges, None if self._wanted.by is None else np.array(numbers, np.int64))
+        numbers = [
+            self._groups.setdefault(value, len(self._groups))
+            for value in columns.values(self._wanted.by)
+        ]
+        return stays(
+            columns,
+            columns.passing(self._wanted.asked.event),
+            edges,
+            None if self._wanted.by is None else np.array(numbers, np.int64),
+        )
 
     def _largest(self, limit: int) -> list[str | None]:
         counts = _counts(self._stays.session, self._stays.group, len(self._groups))
         there = [group for group, number in self._groups.items() if counts[number]]
-        return sorted(there, key=lambda group: (-counts[self._groups[group]], group is None, group or ""))[:limit]
+        return sorted(
+            there, key=lambda group: (-counts[self._groups[group]], group is None, group or "")
+        )[:limit]
 
     def _values(self, groups: Groups, window: Window) -> Found:
-        of = self._before if window is self._wanted.previous and self._before is not None else self._stays
+        of = (
+            self._before
+            if window is self._wanted.previous and self._before is not None
+            else self._stays
+        )
         many = len(window.edges)
-        counts = _counts(of.session, self._slots(groups)[of.group] * many + of.bucket, (len(groups.shown) + 1) * many)
+        counts = _counts(
+            of.session,
+            self._slots(groups)[of.group] * many + of.bucket,
+            (len(groups.shown) + 1) * many,
+        )
         found: Found = {}
         for place in np.flatnonzero(counts).tolist():
             slot, bucket = divmod(place, many)
@@ -79,5 +106,7 @@ def _counts(session: Array, place: Array, places: int) -> list[int]:
     if not len(session):
         return [0] * places
     many = int(session.max()) + 1
-    found: list[int] = np.bincount(distinct(place.astype(np.int64) * many + session) // many, minlength=places).tolist()
+    found: list[int] = np.bincount(
+        distinct(place.astype(np.int64) * many + session) // many, minlength=places
+    ).tolist()
     return found

@@ -1,4 +1,6 @@
-"""Source: where the lines of a measure come from, precomputed or raw, behind one face; the planner picks."""
+"""Source: where the lines of a measure come from, precomputed or raw, behind one face; the planner
+picks.
+"""
 
 import asyncio
 from abc import abstractmethod
@@ -13,11 +15,23 @@ from analytics.queries.database.sums import Bucket, Sum, united, whole
 from analytics.queries.precomputed import figures
 from analytics.queries.precomputed.figures import Figure, Of
 from analytics.queries.precomputed.rollup import Rollup
-from analytics.queries.questions.trends.lines import OTHER, Found, Groups, Totals, Wanted, Window, found, largest, lines
+from analytics.queries.questions.trends.lines import (
+    OTHER,
+    Found,
+    Groups,
+    Totals,
+    Wanted,
+    Window,
+    found,
+    largest,
+    lines,
+)
 from analytics.queries.questions.trends.session_trends import Visited
 
 MAX_LOOKS = 300_000
-"""Figures that are looked at for rolling measures, each as often as it is in a window; more are for the database."""
+"""Figures that are looked at for rolling measures, each as often as it is in a window; more are for
+the database.
+"""
 
 Addend = TypeVar("Addend")
 
@@ -29,7 +43,9 @@ class Source(Protocol):
         """The groups to show."""
 
     async def values(self, groups: Groups, window: Window) -> Found:
-        """The measure in each bucket of a window, cut to the range where nothing looks back behind it."""
+        """The measure in each bucket of a window, cut to the range where nothing looks back behind
+        it.
+        """
 
     async def totals(self, groups: Groups, values: Found) -> Totals:
         """The measure over the whole range."""
@@ -59,11 +75,20 @@ class Rows(Source):
         wanted = self._wanted
         if wanted.by is None:
             return [None]
-        return [row.key for row in await self._read.rows(largest(wanted.measure, wanted.by, wanted.asked.rows(), limit))]
+        return [
+            row.key
+            for row in await self._read.rows(
+                largest(wanted.measure, wanted.by, wanted.asked.rows(), limit)
+            )
+        ]
 
     async def values(self, groups: Groups, window: Window) -> Found:
         asked = self._wanted.asked
-        start = asked.start if window.edges[-1] >= asked.end and window.rolling == 1 else window.edges[0]
+        start = (
+            asked.start
+            if window.edges[-1] >= asked.end and window.rolling == 1
+            else window.edges[0]
+        )
         rows = asked.rows(start, min(asked.end, window.edges[-1]))
         return found(await self._read.rows(lines(self._wanted.measure, groups, rows, window)))
 
@@ -72,23 +97,49 @@ class Rows(Source):
         asked, union = self._wanted.asked, self._wanted.measure.kind.union
         if union and self._wanted.window.rolling == 1:
             return {slot: union.python(buckets.values()) for slot, buckets in values.items()}
-        whole = found(await self._read.rows(lines(self._wanted.measure, groups, asked.rows(), Window([asked.start, asked.end]))))
+        whole = found(
+            await self._read.rows(
+                lines(self._wanted.measure, groups, asked.rows(), Window([asked.start, asked.end]))
+            )
+        )
         return {slot: buckets[0] for slot, buckets in whole.items()}
 
 
 class Added(Source, Generic[Addend]):
-    """What is added up between all edges that matter; looked at in a thread, for there may be millions of addends."""
+    """What is added up between all edges that matter; looked at in a thread, for there may be
+    millions of addends.
+    """
 
-    def __init__(self, wanted: Wanted, edges: Sequence[datetime], buckets: Sequence[Mapping[str | None, Addend]]) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        edges: Sequence[datetime],
+        buckets: Sequence[Mapping[str | None, Addend]],
+    ) -> None:
         self._wanted = wanted
         self._buckets = list(zip(edges, buckets, strict=False))
-        self._whole = self._joined([bucket for start, bucket in self._buckets if wanted.asked.start <= start < wanted.asked.end])
+        self._whole = self._joined(
+            [
+                bucket
+                for start, bucket in self._buckets
+                if wanted.asked.start <= start < wanted.asked.end
+            ]
+        )
 
     @classmethod
     async def load(cls, wanted: Wanted, read: Read) -> Self | None:
         """None where only raw rows can say."""
         asked = wanted.asked
-        edges = {asked.start, asked.end, *(edge for window in (wanted.window, wanted.previous) if window for edge in window.edges)}
+        edges = {
+            asked.start,
+            asked.end,
+            *(
+                edge
+                for window in (wanted.window, wanted.previous)
+                if window
+                for edge in window.edges
+            ),
+        }
         ordered = sorted(edge for edge in edges if edge <= asked.end)
         if wanted.window.rolling == 1 and wanted.previous is None:
             ordered = [edge for edge in ordered if edge >= asked.start]
@@ -97,11 +148,15 @@ class Added(Source, Generic[Addend]):
 
     @classmethod
     @abstractmethod
-    async def _read(cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]) -> Sequence[Mapping[str | None, Addend]] | None:
+    async def _read(
+        cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]
+    ) -> Sequence[Mapping[str | None, Addend]] | None:
         """The addends between each two edges, by group."""
 
     @abstractmethod
-    def _joined(self, buckets: Sequence[Mapping[str | None, Addend]]) -> Mapping[str | None, Addend]:
+    def _joined(
+        self, buckets: Sequence[Mapping[str | None, Addend]]
+    ) -> Mapping[str | None, Addend]:
         """Several buckets as one."""
 
     @abstractmethod
@@ -118,27 +173,50 @@ class Added(Source, Generic[Addend]):
     def _largest(self, limit: int) -> list[str | None]:
         totals = [(group, self._measure([addend])) for group, addend in self._whole.items()]
         totals.sort(key=lambda item: (item[0] is None, item[0] or ""))
-        measured = sorted((item for item in totals if item[1] is not None), key=itemgetter(1), reverse=True)  # equals stay in their order
-        return [group for group, _ in [*measured, *(item for item in totals if item[1] is None)]][:limit]
+        measured = sorted(
+            (item for item in totals if item[1] is not None), key=itemgetter(1), reverse=True
+        )  # equals stay in their order
+        return [group for group, _ in [*measured, *(item for item in totals if item[1] is None)]][
+            :limit
+        ]
 
     async def values(self, groups: Groups, window: Window) -> Found:
         return await asyncio.to_thread(self._values, groups, window)
 
     def _values(self, groups: Groups, window: Window) -> Found:
         asked = self._wanted.asked
-        cut = asked.start if window.edges[-1] >= asked.end and window.rolling == 1 else window.edges[0]
+        cut = (
+            asked.start
+            if window.edges[-1] >= asked.end and window.rolling == 1
+            else window.edges[0]
+        )
         end = min(asked.end, window.edges[-1])
-        slots = self._slots(groups, [(start, bucket) for start, bucket in self._buckets if cut <= start < end], window.edges)
-        return {slot: dict(enumerate(self._rolled(buckets, window.rolling))) for slot, buckets in slots.items()}
+        slots = self._slots(
+            groups,
+            [(start, bucket) for start, bucket in self._buckets if cut <= start < end],
+            window.edges,
+        )
+        return {
+            slot: dict(enumerate(self._rolled(buckets, window.rolling)))
+            for slot, buckets in slots.items()
+        }
 
     async def totals(self, groups: Groups, values: Found) -> Totals:
         return await asyncio.to_thread(self._totals, groups)
 
     def _totals(self, groups: Groups) -> Totals:
         range_ = [self._wanted.asked.start, self._wanted.asked.end]
-        return {slot: self._measure(addends) for slot, (addends,) in self._slots(groups, [(range_[0], self._whole)], range_).items()}
+        return {
+            slot: self._measure(addends)
+            for slot, (addends,) in self._slots(groups, [(range_[0], self._whole)], range_).items()
+        }
 
-    def _slots(self, groups: Groups, parts: Sequence[tuple[datetime, Mapping[str | None, Addend]]], edges: Sequence[datetime]) -> dict[int, list[list[Addend]]]:
+    def _slots(
+        self,
+        groups: Groups,
+        parts: Sequence[tuple[datetime, Mapping[str | None, Addend]]],
+        edges: Sequence[datetime],
+    ) -> dict[int, list[list[Addend]]]:
         """The addends of each slot by bucket."""
         slot_of = {group: slot for slot, group in enumerate(groups.shown, 1)}
         slots: dict[int, list[list[Addend]]] = {}
@@ -158,8 +236,12 @@ class Rolled(Added[Sum]):
     """Counts and people, of rollups or in their shape."""
 
     @classmethod
-    async def _read(cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]) -> list[Bucket] | None:
-        return await rollup.buckets(wanted.asked, edges, wanted.by, people=wanted.measure.name == "users")
+    async def _read(
+        cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]
+    ) -> list[Bucket] | None:
+        return await rollup.buckets(
+            wanted.asked, edges, wanted.by, people=wanted.measure.name == "users"
+        )
 
     def _joined(self, buckets: Sequence[Mapping[str | None, Sum]]) -> Bucket:
         return whole(buckets)
@@ -169,12 +251,17 @@ class Rolled(Added[Sum]):
         return self._wanted.measure.name == "users"
 
     def _measure(self, sums: Sequence[Sum]) -> int:
-        return len(united([sum_.people for sum_ in sums])) if self._users else sum(sum_.count for sum_ in sums)
+        return (
+            len(united([sum_.people for sum_ in sums]))
+            if self._users
+            else sum(sum_.count for sum_ in sums)
+        )
 
     def _rolled(self, buckets: Sequence[Sequence[Sum]], rolling: int) -> list[int]:
         """The measure of each `rolling` neighbours.
 
-        People: of every `rolling` buckets, unions from the first on and up to the last; each window is one of either kind (van Herk's way).
+        People: of every `rolling` buckets, unions from the first on and up to the last; each window
+        is one of either kind (van Herk's way).
         """
         if rolling == 1:
             return [self._measure(sums) for sums in buckets]
@@ -197,17 +284,34 @@ class Figured(Added[Figure]):
     """What is said of numbers, which only raw rows have."""
 
     @classmethod
-    async def _read(cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]) -> list[figures.Groups] | None:
+    async def _read(
+        cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]
+    ) -> list[figures.Groups] | None:
         of = Of.measure(wanted.measure)
         assert of is not None  # noqa: S101 - `choose` saw to it
         buckets = await rollup.figures(wanted.asked, edges, wanted.by, of)
-        return None if buckets is None or (wanted.window.rolling > 1 and wanted.window.rolling * sum(map(len, buckets)) > MAX_LOOKS) else buckets
+        return (
+            None
+            if buckets is None
+            or (
+                wanted.window.rolling > 1
+                and wanted.window.rolling * sum(map(len, buckets)) > MAX_LOOKS
+            )
+            else buckets
+        )
 
     def _joined(self, buckets: Sequence[Mapping[str | None, Figure]]) -> figures.Groups:
         return figures.whole(buckets)
 
     def _measure(self, addends: Sequence[Figure]) -> Any:
-        return figures.joined(addends).measure(self._wanted.measure.name) if addends else self._wanted.measure.kind.empty
+        return (
+            figures.joined(addends).measure(self._wanted.measure.name)
+            if addends
+            else self._wanted.measure.kind.empty
+        )
 
     def _rolled(self, buckets: Sequence[Sequence[Figure]], rolling: int) -> list[Any]:
-        return [self._measure([addend for addends in buckets[at : at + rolling] for addend in addends]) for at in range(len(buckets) - rolling + 1)]
+        return [
+            self._measure([addend for addends in buckets[at : at + rolling] for addend in addends])
+            for at in range(len(buckets) - rolling + 1)
+        ]

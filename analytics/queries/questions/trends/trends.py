@@ -80,13 +80,27 @@ class Trends(Filtered, frozen=True, kw_only=True):
     def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
         super().complete(values, now, project)
         series = values.get("series", ())
-        if series and (clash := next((name for name in ("event", "measure", "by") if name in values), None)):
-            raise BadRequest(f"{clash} and series exclude each other", code="conflicting_parameters", field=clash)
+        if series and (
+            clash := next((name for name in ("event", "measure", "by") if name in values), None)
+        ):
+            raise BadRequest(
+                f"{clash} and series exclude each other", code="conflicting_parameters", field=clash
+            )
         if len(series) > len(string.ascii_uppercase):
-            raise BadRequest("series: there are at most 26, A to Z", code="bad_parameter", field="series")
-        unknown = values["formula"].names - set(string.ascii_uppercase[: len(series)]) if "formula" in values else set()
+            raise BadRequest(
+                "series: there are at most 26, A to Z", code="bad_parameter", field="series"
+            )
+        unknown = (
+            values["formula"].names - set(string.ascii_uppercase[: len(series)])
+            if "formula" in values
+            else set()
+        )
         if unknown or ("formula" in values and not series):
-            raise BadRequest(f"formula: there is no series {', '.join(sorted(unknown))}", code="bad_parameter", field="formula")
+            raise BadRequest(
+                f"formula: there is no series {', '.join(sorted(unknown))}",
+                code="bad_parameter",
+                field="formula",
+            )
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -107,11 +121,21 @@ class Shape(msgspec.Struct, frozen=True):
                 raise ValueError(f"with those looked back at, more than {MAX_BUCKETS:,} buckets")
             edges = [*edges_before(edges[0], back, asked.interval, asked.tz), *edges]
         except ValueError as error:
-            raise BadRequest(f"interval: {error}", code="too_many_buckets", field="interval") from error
+            raise BadRequest(
+                f"interval: {error}", code="too_many_buckets", field="interval"
+            ) from error
         except OverflowError as error:
-            raise BadRequest("from: a bucket would begin outside the years 1 to 9999", code="bad_parameter", field="from") from error
+            raise BadRequest(
+                "from: a bucket would begin outside the years 1 to 9999",
+                code="bad_parameter",
+                field="from",
+            ) from error
         width = buckets + reach
-        return cls(edges[back:], Window(edges[-width:], reach), Window(edges[:width], reach) if asked.compare else None)
+        return cls(
+            edges[back:],
+            Window(edges[-width:], reach),
+            Window(edges[:width], reach) if asked.compare else None,
+        )
 
     @property
     def buckets(self) -> int:
@@ -119,7 +143,9 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 async def answer(asked: Trends, read: Read) -> Lines:
-    """One item for each group, or for each series and the formula; `other` stands for the groups that are not shown."""
+    """One item for each group, or for each series and the formula; `other` stands for the groups
+    that are not shown.
+    """
     shape = Shape.of(asked)
     starts = [times.shown(edge, asked.tz) for edge in shape.edges[:-1]]
     items, other = await (_series if asked.series else _groups)(asked, read, shape)
@@ -132,29 +158,44 @@ async def _groups(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], 
     groups = Groups(asked.by, tuple(await source.largest(asked.limit)))
     if len(groups.shown) * shape.buckets > MAX_VALUES:
         raise BadRequest(
-            f"limit: {len(groups.shown):,} groups of {shape.buckets:,} buckets are too much for one answer", code="too_many_buckets", field="limit"
+            f"limit: {len(groups.shown):,} groups of {shape.buckets:,} buckets are too much for one answer",
+            code="too_many_buckets",
+            field="limit",
         )
     values = await source.values(groups, shape.asked)
     totals = await source.totals(groups, values)
     previous = await source.values(groups, shape.previous) if shape.previous else None
 
     def item(slot: int) -> Item:
-        lines = [_dense(found.get(slot, {}), shape.buckets, asked.measure.kind.empty) for found in (values, previous) if found is not None]
+        lines = [
+            _dense(found.get(slot, {}), shape.buckets, asked.measure.kind.empty)
+            for found in (values, previous)
+            if found is not None
+        ]
         total = number(totals.get(slot, asked.measure.kind.empty))
-        return {"values": lines[0], "total": total} | ({"previous": lines[1]} if previous is not None else {})
+        return {"values": lines[0], "total": total} | (
+            {"previous": lines[1]} if previous is not None else {}
+        )
 
     def items() -> tuple[list[Item], Item | None]:
-        found = [{"key": {asked.by.text: key} if asked.by else {}, **item(slot)} for slot, key in enumerate(groups.shown, 1)]
+        found = [
+            {"key": {asked.by.text: key} if asked.by else {}, **item(slot)}
+            for slot, key in enumerate(groups.shown, 1)
+        ]
         return found, item(OTHER) if OTHER in totals else None
 
     return await asyncio.to_thread(items)
 
 
 async def _series(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], None]:
-    """The items of all series, each the same question about another event and measure, and that of the formula."""
+    """The items of all series, each the same question about another event and measure, and that of
+    the formula.
+    """
     items: list[Item] = []
     for letter, series in zip(string.ascii_uppercase, asked.series, strict=False):
-        (item,), _ = await _groups(replace(asked, event=series.event, measure=series.measure), read, shape)
+        (item,), _ = await _groups(
+            replace(asked, event=series.event, measure=series.measure), read, shape
+        )
         items.append({**item, "key": {"series": letter}})
     if asked.formula:
         items.append({"key": {"formula": asked.formula.text}, **_calculated(asked.formula, items)})
@@ -167,7 +208,11 @@ def _calculated(formula: Formula, items: list[Item]) -> Item:
     def of(*numbers: Number) -> Number:
         return formula.of(dict(zip(string.ascii_uppercase, numbers, strict=False)))
 
-    calculated: Item = {name: list(map(of, *(item[name] for item in items))) for name in ("values", "previous") if name in items[0]}
+    calculated: Item = {
+        name: list(map(of, *(item[name] for item in items)))
+        for name in ("values", "previous")
+        if name in items[0]
+    }
     return {**calculated, "total": of(*(item["total"] for item in items))}
 
 
