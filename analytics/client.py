@@ -230,7 +230,7 @@ class Client:
         body = b'{"sent_at":%d,"events":[%b]}' % (time.time() * 1000, b",".join(batch))
         request = urllib.request.Request(
             self.url, gzip.compress(body, 6), self.headers, method="POST"
-        )  # noqa: S310 - http or https, see above
+        )
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
                 status, reply, wait = answer.status, answer.read(), None

@@ -20,7 +20,7 @@ from analytics.queries import QUESTIONS, Sources
 from analytics.queries.answers.answer import Reply, reply
 from analytics.queries.answers.cache import Answers
 from analytics.queries.answers.flights import Flights
-from analytics.queries.database.read import open_engine
+from analytics.queries.database.snapshot import open_engine
 from analytics.queue.reader import Reader
 from analytics.redis import connect
 from analytics.settings import Settings

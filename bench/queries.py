@@ -41,7 +41,7 @@ from analytics.events import Event
 from analytics.projects import Key
 from analytics.queries import QUESTIONS, Sources, Stream
 from analytics.queries.answers import answer
-from analytics.queries.database.read import open_engine, snapshot
+from analytics.queries.database.snapshot import open_engine, snapshot
 from analytics.queue.reader import Horizon
 from analytics.settings import Settings
 from analytics.stores import migrate

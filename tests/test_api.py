@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from analytics import metrics, projects
 from analytics.events import Event, event_id
 from analytics.queries import QUESTIONS
-from analytics.queries.database import read
+from analytics.queries.database import snapshot as snapshots
 from analytics.queue import Queue
 from analytics.redis import connect
 from analytics.roles import api
@@ -195,8 +195,8 @@ async def test_the_watermark_is_read_before_the_snapshot(
     began: list[datetime] = []
 
     @asynccontextmanager
-    async def slow(*arguments: Any) -> AsyncIterator[read.Read]:
-        async with read.snapshot(*arguments) as found:
+    async def slow(*arguments: Any) -> AsyncIterator[snapshots.Snapshot]:
+        async with snapshots.open_snapshot(*arguments) as found:
             began.append(datetime.now(UTC))
             await asyncio.sleep(0.05)
             yield found
@@ -395,7 +395,7 @@ async def test_a_database_without_tables_is_a_hint_not_a_crash(
 async def test_a_question_that_takes_too_long_is_cut_off(
     http: httpx2.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read, "STATEMENT_SECONDS", 0.3)
+    monkeypatch.setattr(snapshots, "STATEMENT_SECONDS", 0.3)
     await store(engine, [event()])
     async with engine.begin() as connection:
         await connection.execute(text("alter table raw_events rename to hidden"))

@@ -45,7 +45,7 @@ TIMES = (
     st.datetimes(timezones=st.timezones() | st.none()).map(datetime.isoformat)
     | st.datetimes(datetime(2026, 8, 1), datetime(2026, 12, 1), timezones=st.just(UTC)).map(
         datetime.isoformat
-    )  # noqa: DTZ001 - Hypothesis wants naive bounds
+    )
     | st.sampled_from([given for given, _ in [*MOMENTS.values(), *BAD_MOMENTS.values()]])
 )
 FIELDS = {

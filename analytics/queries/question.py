@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from analytics.queries.database.read import Read
-from analytics.queries.language.query import Asked
+from analytics.queries.database.snapshot import Snapshot
+from analytics.queries.language.query import Query
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -27,8 +27,8 @@ class Question(msgspec.Struct, frozen=True):
     """
 
     path: str
-    asked: type[Asked]
-    answer: Callable[[Any, Read], Awaitable[Any]]
+    query: type[Query]
+    answer: Callable[[Any, Snapshot], Awaitable[Any]]
     media_types: tuple[str, ...] = ("application/json",)
     """What the answer may be: of a Stream, all formats that there are."""
     kept: bool = True

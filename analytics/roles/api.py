@@ -23,8 +23,8 @@ from analytics.queries.answers.cache import CALL_SECONDS, Answers
 from analytics.queries.answers.flights import Flights
 from analytics.queries.answers.openapi import document
 from analytics.queries.database.lanes import Lanes
-from analytics.queries.database.read import open_engine, snapshot
 from analytics.queries.database.replica import Replica
+from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Reader
 from analytics.redis import connect
 from analytics.roles.http.role import MEDIA_TYPE, json_response, needed_token, role_app
@@ -121,8 +121,8 @@ class Measured:
 
 
 async def _database(state: State) -> str:
-    async with snapshot(state.sources.engine, state.sources.queue) as read:
-        await read.rows(select(literal(1)))
+    async with open_snapshot(state.sources.engine, state.sources.queue) as snapshot:
+        await snapshot.rows(select(literal(1)))
     return "ok"
 
 

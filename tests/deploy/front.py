@@ -62,7 +62,7 @@ class Front:
         )
         self._replace(
             "nginx.conf", {"/tmp/": f"{self.folder}/", "/var/cache/nginx/": f"{self.folder}/"}
-        )  # noqa: S108 - what the file says
+        )
         for role, ports in self.upstreams.items():
             line = re.search(
                 rf"^ *server {role}:\d+( .*;)$",

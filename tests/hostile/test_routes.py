@@ -226,7 +226,7 @@ async def test_no_value_of_any_parameter_breaks_a_question(
     app = api.app(config)
     needed = {"step": b"a", "window": b"1d"} if question.path == "/funnel" else {}
     async with app.router.lifespan_context(app):
-        for parameter in parameters(question.asked):
+        for parameter in parameters(question.query):
             others = b"&".join(
                 b"%b=%b" % (name.encode(), value)
                 for name, value in needed.items()

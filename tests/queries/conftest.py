@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.embedded import Postgres
-from analytics.queries.database.read import open_engine
+from analytics.queries.database.snapshot import open_engine
 from analytics.queries.precomputed import pieces
 from analytics.settings import Settings
 from tests import servers, timescale

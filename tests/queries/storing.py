@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.embedded import Postgres
 from analytics.events import Event, Job
-from analytics.queries.database.read import _known, open_engine
+from analytics.queries.database.snapshot import _known, open_engine
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests import servers

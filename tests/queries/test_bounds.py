@@ -99,7 +99,7 @@ async def test_cohorts_and_their_periods_are_bounded(
 
 
 LIMITED = [
-    question.path for question in QUESTIONS if "limit" in parameters.parameters(question.asked)
+    question.path for question in QUESTIONS if "limit" in parameters.parameters(question.query)
 ]
 
 

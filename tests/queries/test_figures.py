@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.events import Job
-from analytics.queries.database.read import _memories, open_engine
+from analytics.queries.database.snapshot import _memories, open_engine
 from analytics.queries.language.measures import added
 from analytics.queries.precomputed import figures, settled_days
 from analytics.queries.precomputed.figures import Run, Spread, divided

@@ -16,7 +16,7 @@ from pyroaring import BitMap
 from analytics.events import Job
 from analytics.queries.answers.fingerprint import mark
 from analytics.queries.database.identity import Known, Links
-from analytics.queries.database.read import snapshot
+from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.questions.trends.trends import Trends
 from tests.examples import examples
@@ -352,7 +352,7 @@ async def test_a_link_from_outside_of_what_is_looked_at_changes_the_mark_of_an_a
     )
 
     async def state() -> bytes:
-        async with snapshot(storer.engine, StillQueue()) as read:  # type: ignore[arg-type]
+        async with open_snapshot(storer.engine, StillQueue()) as read:  # type: ignore[arg-type]
             return await mark(asked, read)
 
     await store(storer, [([row("2026-11-02", None, "cookie"), row("2026-11-02", "ada")], True)])

@@ -204,7 +204,7 @@ async def test_many_who_ask_the_same_at_once_are_one_question(
         await gate.wait()
         return await original(asked, read)
 
-    question = type(trends.QUESTION)("/trends", trends.QUESTION.asked, slow)
+    question = type(trends.QUESTION)("/trends", trends.QUESTION.query, slow)
     apps = [Starlette(), Starlette()]
     apps = [api.app(config) for _ in apps]
     for app in apps:

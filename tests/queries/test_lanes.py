@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.errors import Unavailable
 from analytics.queries import QUESTIONS
-from analytics.queries.database import lanes, read
+from analytics.queries.database import lanes
+from analytics.queries.database import snapshot as snapshots
 from analytics.queries.database.lanes import Lanes
-from analytics.queries.database.read import snapshot
+from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language import parameters
 from analytics.roles import api
 from analytics.settings import Settings
@@ -116,7 +117,7 @@ async def test_a_question_of_many_quick_statements_is_heavy_too(
     statements: dict[AsyncEngine, int] = {found.light: 0, found.heavy: 0}
 
     async def ask(engine: AsyncEngine) -> None:
-        async with snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
+        async with open_snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
             for _ in range(10):
                 await reading.rows(select(func.pg_sleep(0.05)))
                 statements[engine] += 1
@@ -130,11 +131,11 @@ async def test_a_question_of_many_quick_statements_is_heavy_too(
 async def test_all_statements_of_a_question_together_are_cut_off_too(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read, "QUESTION_SECONDS", 0.05)
+    monkeypatch.setattr(snapshots, "QUESTION_SECONDS", 0.05)
     found = Lanes(Settings(database_url=migrated_url))
 
     async def ask(engine: AsyncEngine) -> None:
-        async with snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
+        async with open_snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
             async for _ in await reading.batches(select(func.generate_series(1, 1000)), 1):
                 await asyncio.sleep(0.005)
 
@@ -164,7 +165,7 @@ SHAPES = [
 def test_questions_of_one_shape_differ_in_values_only(
     path: str, one: str, other: str, alike: bool
 ) -> None:
-    kind = next(question.asked for question in QUESTIONS if question.path == path)
+    kind = next(question.query for question in QUESTIONS if question.path == path)
     shapes = [
         parameters.read(
             kind, query.encode(), {}, now=datetime(2026, 11, 23, tzinfo=UTC), project="p"

@@ -3,7 +3,7 @@
 import asyncpg
 
 from analytics.derived.deltas import Dimensions
-from analytics.queries.database.read import open_engine
+from analytics.queries.database.snapshot import open_engine
 from analytics.settings import Settings
 from analytics.stores.upkeep import packing, rebuild
 from tests.queries.asker import Asker

@@ -76,7 +76,7 @@ def test_every_parameter_of_every_question_is_in_it_with_a_description_and_no_ot
     question: Question,
 ) -> None:
     found = {parameter["name"]: parameter for parameter in operation(question)["parameters"]}
-    assert set(found) == set(parameters.parameters(question.asked))
+    assert set(found) == set(parameters.parameters(question.query))
     for name, parameter in found.items():
         schema = parameter["schema"]
         assert "description" in parameter or "enum" in schema or schema["type"] == "integer", name
@@ -96,7 +96,7 @@ def test_it_says_what_is_answered(question: Question) -> None:
 
 @each_question
 def test_its_examples_are_understood(question: Question) -> None:
-    known = parameters.parameters(question.asked)
+    known = parameters.parameters(question.query)
     for parameter in operation(question)["parameters"]:
         for example in parameter.get("examples", {}).values():
             for value in (
@@ -113,7 +113,7 @@ def test_what_it_demands_is_what_is_missed(question: Question) -> None:
         if parameter["required"]
     ]
     with pytest.raises(BadRequest) if demanded else contextlib.nullcontext() as caught:
-        parameters.read(question.asked, b"", {}, now=datetime.now(UTC), project="default")
+        parameters.read(question.query, b"", {}, now=datetime.now(UTC), project="default")
     if caught:
         assert (caught.value.code, [caught.value.field]) == ("missing_parameter", demanded)
 

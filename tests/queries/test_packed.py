@@ -14,9 +14,9 @@ from analytics.derived.deltas import Dimensions
 from analytics.derived.packed_day import Day, Group
 from analytics.errors import Unavailable
 from analytics.events import Job
-from analytics.queries.database import read as read_module
+from analytics.queries.database import snapshot as snapshots
 from analytics.queries.database.memory import Memory
-from analytics.queries.database.read import Read, snapshot
+from analytics.queries.database.snapshot import Snapshot, open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.precomputed import pieces
 from analytics.queries.questions.funnel import funnel
@@ -253,12 +253,12 @@ async def test_a_question_that_has_no_time_left_ends_between_two_pieces(
     await n(filled)
     looks = []
 
-    def look_at_the_time(_: Read) -> None:
+    def look_at_the_time(_: Snapshot) -> None:
         looks.append(threading.current_thread().name)
         if looks[-1].startswith("columns"):
             raise Unavailable("late", code="too_slow")
 
-    monkeypatch.setattr(Read, "look_at_the_time", look_at_the_time)
+    monkeypatch.setattr(Snapshot, "look_at_the_time", look_at_the_time)
     with pytest.raises(Unavailable) as error:
         await n(filled)
     assert error.value.code == "too_slow"
@@ -268,7 +268,7 @@ async def test_both_statements_make_the_same_of_a_day(filled: Storer) -> None:
     """That of the processor, which packs, and that of a question without a filter."""
     before = (await packed(filled))["10-07"]
     await filled.connection.execute("delete from packed_days")
-    async with snapshot(filled.engine, StillQueue(), None, "default") as read:  # type: ignore[arg-type]
+    async with open_snapshot(filled.engine, StillQueue(), None, "default") as read:  # type: ignore[arg-type]
         asked = parameters.read(
             funnel.Funnel,
             urlencode([*RANGE, *STEPS]).encode(),
@@ -356,7 +356,7 @@ async def test_an_answer_of_more_days_than_can_be_held_says_raw(
     filled: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = max(day.size for day in (await packed(filled)).values())
-    monkeypatch.setattr(read_module._memories[filled.engine], "limit", 2 * size)
+    monkeypatch.setattr(snapshots._memories[filled.engine], "limit", 2 * size)
     for path, parameters_ in (("/funnel", STEPS), ("/paths", ()), ("/sessions", ())):
         assert (await filled.ask(path, *RANGE, *parameters_))["meta"]["source"] == "raw", path
 

@@ -134,7 +134,7 @@ def test_every_parameter_of_a_question_stands_on_its_page_or_is_one_of_those_in_
 ) -> None:
     common = (DOCS / "asking.md").read_text()
     page = (PAGES / f"{question.path.split('/')[1]}.md").read_text()
-    for name in parameters(question.asked):
+    for name in parameters(question.query):
         assert re.search(rf"`{name}[`=]|[?&]{name}=|{{{name}}}", page) or f"`{name}`" in common, (
             name
         )

@@ -20,8 +20,8 @@ from analytics.queries import QUESTIONS, Sources
 from analytics.queries.answers.answer import answer
 from analytics.queries.answers.cache import Answers
 from analytics.queries.answers.flights import Flights
-from analytics.queries.database.read import open_engine
 from analytics.queries.database.replica import Replica
+from analytics.queries.database.snapshot import open_engine
 from analytics.queue.reader import Horizon, Reader
 from analytics.settings import Settings
 from analytics.stores import migrate

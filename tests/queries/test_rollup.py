@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.events import Job
-from analytics.queries.database.read import open_engine
+from analytics.queries.database.snapshot import open_engine
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analytics.derived.instants import DAY_US, SILENCE_US
 from analytics.derived.packed_day import UNTOLD, Array, Day, Group, pack
 from analytics.queries.database.identity import Links
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.sequences import sequences
 from analytics.queries.sequences.columns import Columns
 from analytics.queries.sequences.sequences import Sequences, by_person, by_session
@@ -96,7 +96,7 @@ def columns(rows: list[Row], links: dict[int, int], since: int, until: int) -> C
         packed(rows),
         begin + timedelta(microseconds=since),
         begin + timedelta(microseconds=until),
-        cast(Read, read),
+        cast(Snapshot, read),
     )
 
 

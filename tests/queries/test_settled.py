@@ -153,7 +153,7 @@ async def test_a_question_that_takes_too_long_goes_on_where_it_was(
 
     def counts_until_late(*arguments: Any) -> Any:
         if counted.call_count == 2:
-            monkeypatch.setattr("analytics.queries.database.read.STATEMENT_SECONDS", -1)
+            monkeypatch.setattr("analytics.queries.database.snapshot.STATEMENT_SECONDS", -1)
         return statement(*arguments)
 
     counted.side_effect = counts_until_late

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from analytics.queries import QUESTIONS
 from analytics.queries.database.identity import NONE
 from analytics.queries.database.memory import Memory
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language import parameters
 from analytics.queries.language.measures import Statement
 from tests.examples import examples
@@ -210,8 +210,8 @@ async def sent(path: str, asked: Sequence[tuple[str, str]], covered: bool = Fals
     question = next(question for question in QUESTIONS if question.path == path)
     recorder = Recorder(covered)
     await question.answer(
-        parameters.read(question.asked, urlencode(asked).encode(), {}, now=NOW, project="default"),
-        cast(Read, recorder),
+        parameters.read(question.query, urlencode(asked).encode(), {}, now=NOW, project="default"),
+        cast(Snapshot, recorder),
     )
     return recorder.sent
 

@@ -12,7 +12,7 @@ import asyncpg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries.database.read import open_engine
+from analytics.queries.database.snapshot import open_engine
 from analytics.settings import Settings
 from dashboards import build
 from tests.examples import examples

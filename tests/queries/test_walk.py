@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.events import Job
-from analytics.queries.database.read import open_engine
+from analytics.queries.database.snapshot import open_engine
 from analytics.queries.precomputed import pieces, settled_days
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.questions.events import events

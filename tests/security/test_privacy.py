@@ -101,7 +101,7 @@ def visit(collector: Role, address: str) -> int:
         }
         request = urllib.request.Request(
             collector.url + path, body, {**headers, **({"Content-Type": kind} if kind else {})}
-        )  # noqa: S310
+        )
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             assert answer.status in (200, 202, 204), path
             assert not answer.headers.get("x-analytics"), (path, answer.headers["x-analytics"])

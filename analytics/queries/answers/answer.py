@@ -20,10 +20,10 @@ from analytics.queries.answers.cache import Answers, Made, name_of
 from analytics.queries.answers.fingerprint import mark
 from analytics.queries.answers.flights import Flights
 from analytics.queries.database.lanes import Lanes
-from analytics.queries.database.read import snapshot
 from analytics.queries.database.replica import Replica
+from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language import parameters
-from analytics.queries.language.query import Asked
+from analytics.queries.language.query import Query
 from analytics.queries.question import Question, Stream
 from analytics.queue.reader import Horizon, Reader
 
@@ -79,23 +79,23 @@ class _Asking(NamedTuple):
     """A question that was put."""
 
     question: Question
-    asked: Asked
+    query: Query
     now: datetime
     name: bytes
     sources: Sources
 
 
 async def answer(
-    question: Question, query: bytes, path: Mapping[str, str], key: Key, sources: Sources
+    question: Question, query_string: bytes, path: Mapping[str, str], key: Key, sources: Sources
 ) -> bytes | Stream:
     """The whole answer, as JSON, or a stream."""
-    found = await reply(question, query, path, key, sources)
+    found = await reply(question, query_string, path, key, sources)
     return found if isinstance(found, Stream) else found.body
 
 
 async def reply(
     question: Question,
-    query: bytes,
+    query_string: bytes,
     path: Mapping[str, str],
     key: Key,
     sources: Sources,
@@ -106,13 +106,15 @@ async def reply(
     made before.
     """
     started, now = time.perf_counter(), datetime.now(UTC)
-    asked = parameters.read(question.asked, query, path, now=now, project=authorize(key, "query"))
-    authorize(key, "query", asked.project)
+    query = parameters.read(
+        question.query, query_string, path, now=now, project=authorize(key, "query")
+    )
+    authorize(key, "query", query.project)
     asking = _Asking(
         question,
-        asked,
+        query,
         now,
-        name_of(VERSION, question.path, key.project, asked.as_asked(now)),
+        name_of(VERSION, question.path, key.project, query.as_given(now)),
         sources,
     )
     cached = False
@@ -177,8 +179,8 @@ async def _make_and_keep(asking: _Asking, answers: Answers) -> Made | Stream:
 async def _holds(kept: Made, asking: _Asking) -> bool:
     """Whether nothing that the answer depends on has changed; no, where it takes long to tell."""
     try:
-        async with snapshot(asking.sources.engine, asking.sources.queue) as read:
-            return kept.mark == await mark(asking.asked, read)
+        async with open_snapshot(asking.sources.engine, asking.sources.queue) as snapshot:
+            return kept.mark == await mark(asking.query, snapshot)
     except Unavailable as error:
         if error.code != "too_slow":
             raise
@@ -203,20 +205,22 @@ async def _make(asking: _Asking) -> Made | Stream:
             if isinstance(found, Stream)
             else found
         )
-    return await sources.lanes.run(asking.name, (asking.question.path, asking.asked.shape), ask)
+    return await sources.lanes.run(asking.name, (asking.question.path, asking.query.shape), ask)
 
 
 async def _ask(asking: _Asking, horizon: Horizon | None, engine: AsyncEngine) -> Made | Stream:
-    question, asked, _, name, sources = asking
+    question, query, _, name, sources = asking
     watermark = horizon.watermark if horizon else None
-    async with snapshot(engine, sources.queue, watermark, asked.project) as read:
-        await read.check(asked.patterns)
-        found = await question.answer(asked, read)
-        state = await mark(asked, read) if question.kept and sources.answers is not None else b""
+    async with open_snapshot(engine, sources.queue, watermark, query.project) as snapshot:
+        await snapshot.check(query.patterns)
+        found = await question.answer(query, snapshot)
+        state = (
+            await mark(query, snapshot) if question.kept and sources.answers is not None else b""
+        )
     if isinstance(found, Stream):
         return replace(found, watermark=watermark)
     waits = _waits(asking, horizon, watermark)
-    source = "rollup" if read.sources == {"rollup"} else "raw"
+    source = "rollup" if snapshot.sources == {"rollup"} else "raw"
     data = _encoder.encode(found)
     until = time.time() + (SETTLED_SECONDS if _settled(asking, watermark) else OPEN_SECONDS)
     etag = hashlib.sha256(name + data).hexdigest()[:32]
@@ -226,7 +230,7 @@ async def _ask(asking: _Asking, horizon: Horizon | None, engine: AsyncEngine) ->
         until,
         etag,
         msgspec.Raw(data),
-        msgspec.Raw(_encoder.encode(asked.resolved())),
+        msgspec.Raw(_encoder.encode(query.resolved())),
         source,
         watermark,
         waits,
@@ -235,7 +239,7 @@ async def _ask(asking: _Asking, horizon: Horizon | None, engine: AsyncEngine) ->
 
 def _settled(asking: _Asking, watermark: datetime | None) -> bool:
     """Whether all that the answer depends on ended so long ago that hardly anything comes late."""
-    until = asking.asked.until
+    until = asking.query.until
     return (
         until is not None
         and watermark is not None
@@ -250,7 +254,7 @@ def _waits(asking: _Asking, horizon: Horizon | None, watermark: datetime | None)
     return (
         horizon is None
         or watermark is None
-        or (horizon.waiting and asking.asked.reach(asking.now) > watermark)
+        or (horizon.waiting and asking.query.reach(asking.now) > watermark)
     )
 
 

@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from analytics.derived.instants import DAY_SPAN
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
-from analytics.queries.language.query import Asked
+from analytics.queries.language.query import Query
 from analytics.tables import daily_metrics, identity_versions, rollup_since, rollup_strays, rollups
 
 _encoder = msgspec.msgpack.Encoder()
@@ -70,6 +70,6 @@ def _digest(pairs: Select[Any]) -> ColumnElement[str | None]:
     ).scalar_subquery()
 
 
-async def mark(asked: Asked, read: Read) -> bytes:
+async def mark(query: Query, snapshot: Snapshot) -> bytes:
     """The mark of what a question looks at, as this snapshot sees it."""
-    return _encoder.encode(list((await read.rows(statement(asked.project, asked.until)))[0]))
+    return _encoder.encode(list((await snapshot.rows(statement(query.project, query.until)))[0]))

@@ -14,7 +14,7 @@ import msgspec
 from analytics import __version__
 from analytics.events import DEFAULT_PROJECT
 from analytics.queries.language.parameters import Value, values_of
-from analytics.queries.language.query import Asked
+from analytics.queries.language.query import Query
 from analytics.queries.question import Question
 
 JSON = "application/json"
@@ -134,7 +134,7 @@ def _operation(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
         "summary": (question.answer.__doc__ or "").partition("\n")[0],
         "tags": words[:1],
         "parameters": [
-            _parameter(name, value, question) for name, value in values_of(question.asked).items()
+            _parameter(name, value, question) for name, value in values_of(question.query).items()
         ],
         "responses": {
             "200": _found(question, schema),
@@ -174,11 +174,11 @@ def _parameter(name: str, value: Value, question: Question) -> dict[str, Any]:
     if value.repeats:
         schema, examples = {"type": "array", "items": schema}, [list(examples)] if examples else []
     elif not value.required and value.default is not None:
-        schema["default"] = question.asked.plain(value.default)
+        schema["default"] = question.query.plain(value.default)
     found = {
         "name": name,
         "in": "path" if inside else "query",
-        "required": inside or name in _demanded(question.asked),
+        "required": inside or name in _demanded(question.query),
         "schema": schema,
     }
     shown = {f"{at}": {"value": example} for at, example in enumerate(examples, 1)}
@@ -214,7 +214,7 @@ def _schema(value: Value) -> dict[str, Any]:
     }
 
 
-def _demanded(kind: type[Asked]) -> set[str]:
+def _demanded(kind: type[Query]) -> set[str]:
     """The parameters without which there is no question: those that nothing completes."""
     values: dict[str, Any] = {}
     kind.complete(values, datetime.now(UTC), DEFAULT_PROJECT)

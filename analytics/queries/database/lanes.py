@@ -22,7 +22,7 @@ from weakref import WeakSet
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.errors import Unavailable
-from analytics.queries.database.read import CONNECTIONS, open_engine, share_memory
+from analytics.queries.database.snapshot import CONNECTIONS, open_engine, share_memory
 from analytics.settings import Settings
 
 T = TypeVar("T")

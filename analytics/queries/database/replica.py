@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.errors import Unavailable
-from analytics.queries.database.read import snapshot
+from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language.measures import Statement
 from analytics.queue.reader import Horizon, Reader
 
@@ -81,5 +81,5 @@ class Replica:
             return None
 
     async def _place(self, engine: AsyncEngine, statement: Statement) -> int:
-        async with snapshot(engine, self._queue) as read:
-            return int((await read.rows(statement))[0][0])
+        async with open_snapshot(engine, self._queue) as snapshot:
+            return int((await snapshot.rows(statement))[0][0])

@@ -15,9 +15,9 @@ import msgspec
 
 from analytics.errors import BadRequest
 from analytics.queries.language import times
-from analytics.queries.language.query import Asked
+from analytics.queries.language.query import Query
 
-A = TypeVar("A", bound=Asked)
+A = TypeVar("A", bound=Query)
 Read = Callable[[str], Any]
 
 SHOWN = 100
@@ -94,7 +94,7 @@ def _reader(value: Value) -> Read:
 
 
 @cache
-def values_of(kind: type[Asked]) -> Mapping[str, Value]:
+def values_of(kind: type[Query]) -> Mapping[str, Value]:
     """What a question can be asked with, by name."""
     hints = typing.get_type_hints(kind, include_extras=True)
     found = {}
@@ -114,7 +114,7 @@ def values_of(kind: type[Asked]) -> Mapping[str, Value]:
 
 
 @cache
-def parameters(kind: type[Asked]) -> Mapping[str, Parameter]:
+def parameters(kind: type[Query]) -> Mapping[str, Parameter]:
     """How they are read."""
     return {
         name: Parameter(value.attribute, _reader(value), value.repeats, value.required)
@@ -122,9 +122,9 @@ def parameters(kind: type[Asked]) -> Mapping[str, Parameter]:
     }
 
 
-def _pairs(query: bytes) -> Iterator[tuple[str, str]]:
+def _pairs(query_string: bytes) -> Iterator[tuple[str, str]]:
     """Names and values of a query string, decoded once. Raises BadRequest where that is no text."""
-    for pair in query.split(b"&"):
+    for pair in query_string.split(b"&"):
         if not pair:
             continue
         raw_name, _, raw_value = pair.partition(b"=")
@@ -138,7 +138,9 @@ def _pairs(query: bytes) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def read(kind: type[A], query: bytes, path: Mapping[str, str], *, now: datetime, project: str) -> A:
+def read(
+    kind: type[A], query_string: bytes, path: Mapping[str, str], *, now: datetime, project: str
+) -> A:
     """The question that a query string (and what stands in the path) asks, complete.
 
     Raises BadRequest naming the parameter that is unknown, repeated, wrong, missing or against
@@ -146,7 +148,7 @@ def read(kind: type[A], query: bytes, path: Mapping[str, str], *, now: datetime,
     """
     known = parameters(kind)
     values: dict[str, Any] = {}
-    for name, text in (*path.items(), *_pairs(query)):
+    for name, text in (*path.items(), *_pairs(query_string)):
         if name not in known:
             raise BadRequest(
                 f"there is no parameter {name!r} here; there are {', '.join(known)}",

@@ -20,7 +20,7 @@ from analytics.tables import raw_events
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Any question: of which project."""
 
     project: Annotated[
@@ -53,7 +53,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """All rows that the answer depends on happened before it; None: any may matter."""
         return None
 
-    def as_asked(self, now: datetime) -> dict[str, Any]:
+    def as_given(self, now: datetime) -> dict[str, Any]:
         """Every parameter, the same for all who mean the same at whatever time: what is counted
         from now on is left relative.
         """
@@ -105,7 +105,7 @@ def _outline(value: Any) -> Any:
             return getattr(value, "text", value)
 
 
-class Ranged(Asked, frozen=True, kw_only=True):
+class RangeQuery(Query, frozen=True, kw_only=True):
     """A question about `start` ≤ timestamp < `end`."""
 
     start: Annotated[
@@ -157,11 +157,11 @@ class Ranged(Asked, frozen=True, kw_only=True):
     def until(self) -> datetime | None:
         return self.end
 
-    def as_asked(self, now: datetime) -> dict[str, Any]:
+    def as_given(self, now: datetime) -> dict[str, Any]:
         relative = {"from": self.last is not None, "to": self.end == now}
         return {
             name: None if relative.get(name) else value
-            for name, value in super().as_asked(now).items()
+            for name, value in super().as_given(now).items()
         }
 
     @property
@@ -177,7 +177,7 @@ class Ranged(Asked, frozen=True, kw_only=True):
         return times.shown(value, self.tz) if isinstance(value, datetime) else super()._shown(value)
 
 
-class Filtered(Ranged, frozen=True, kw_only=True):
+class FilteredQuery(RangeQuery, frozen=True, kw_only=True):
     """A question about the rows in the range that pass `event` and every `where`."""
 
     event: Events = ANY_EVENT
@@ -193,7 +193,7 @@ class Filtered(Ranged, frozen=True, kw_only=True):
         return [where.pattern for where in self.where if where.pattern is not None]
 
 
-class Bucketed(Filtered, frozen=True, kw_only=True):
+class BucketedQuery(FilteredQuery, frozen=True, kw_only=True):
     """A question about each bucket of the range."""
 
     interval: Interval = DAY

@@ -28,7 +28,7 @@ from analytics.queries.language.fields import By
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed import figures
 from analytics.queries.precomputed.figures import Of
 from analytics.queries.precomputed.pieces import Unit
@@ -139,7 +139,7 @@ def _places(units: Sequence[Unit]) -> Condition:
 
 
 def raw(
-    asked: Filtered,
+    query: FilteredQuery,
     edges: Sequence[datetime],
     pieces: Sequence[tuple[datetime, datetime]],
     by: By | None,
@@ -148,11 +148,11 @@ def raw(
     """`bucket` (from 1), group, count, and who: numbers and, of those who have none, names, of the
     rows in pieces.
     """
-    rows, source = _inside(asked, pieces, by, ACTOR.label("actor"))
+    rows, source = _inside(query, pieces, by, ACTOR.label("actor"))
     who: list[ColumnElement[Any]] = [null(), null()]
     if with_people:
         source = source.outerjoin(
-            people, and_(people.c.project == asked.project, people.c.actor == rows.c.actor)
+            people, and_(people.c.project == query.project, people.c.actor == rows.c.actor)
         )
         unknown = people.c.number.is_(None)
         who = [
@@ -170,14 +170,14 @@ def raw(
 
 
 def raw_numbers(
-    asked: Filtered,
+    query: FilteredQuery,
     edges: Sequence[datetime],
     pieces: Sequence[tuple[datetime, datetime]],
     by: By | None,
     of: Of,
 ) -> Statement:
     """`bucket` (from 1), group and figures of the rows in pieces."""
-    rows, source = _inside(asked, pieces, by, of.field.number.label("number"))
+    rows, source = _inside(query, pieces, by, of.field.number.label("number"))
     return figures.aggregated(
         select(_bucket(rows, edges), rows.c.key, rows.c.number)
         .select_from(source)
@@ -192,7 +192,7 @@ def _bucket(rows: FromClause, edges: Sequence[datetime]) -> ColumnElement[int]:
 
 
 def _inside(
-    asked: Filtered,
+    query: FilteredQuery,
     pieces: Sequence[tuple[datetime, datetime]],
     by: By | None,
     column: ColumnElement[Any],
@@ -207,7 +207,7 @@ def _inside(
     timestamp = raw_events.c.timestamp
     key: ColumnElement[Any] = (by.value if by else null()).label("key")
     inside = select(timestamp, key, column).where(
-        *asked.filters, timestamp >= piece.c.start, timestamp < piece.c.end
+        *query.filters, timestamp >= piece.c.start, timestamp < piece.c.end
     )
     rows = inside.offset(0).lateral("rows")
     return rows, piece.join(rows, true())

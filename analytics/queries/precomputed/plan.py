@@ -13,7 +13,7 @@ from analytics.events import Event
 from analytics.queries.language.fields import By, Field, Several
 from analytics.queries.language.filters import ANY_EVENT, Condition, Events
 from analytics.queries.language.matching import View, matcher
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed.figures import Of
 from analytics.tables import rollups
 
@@ -54,21 +54,21 @@ class Plan(msgspec.Struct, frozen=True):
     """What cells hold instead of counts and people, which no rows of `rollups` have."""
 
 
-def covers(asked: Filtered, by: By | None = None) -> bool:
+def covers(query: FilteredQuery, by: By | None = None) -> bool:
     """Whether rollups may answer: grouped by type, action and one key of metadata, and filtered by
     no more than that key and the event.
     """
-    return plan(asked, by) is not None
+    return plan(query, by) is not None
 
 
-def plan(asked: Filtered, by: By | None) -> Plan | None:
+def plan(query: FilteredQuery, by: By | None) -> Plan | None:
     """None for a question that only raw rows can answer; whether a key is a dimension is only seen
     in the data.
     """
     parts = by.parts if by is not None else ()
     keys = {
         field.keys
-        for field in (*parts, *(where.field for where in asked.where))
+        for field in (*parts, *(where.field for where in query.where))
         if field.column == "metadata"
     }
     columns = {field.column for field in parts}
@@ -80,12 +80,12 @@ def plan(asked: Filtered, by: By | None) -> Plan | None:
     ):
         return None
     if any(
-        where.field.column != "metadata" or where.operator not in TESTS for where in asked.where
+        where.field.column != "metadata" or where.operator not in TESTS for where in query.where
     ):
         return None
     key = next(iter(keys))[0] if keys else ANY
     passed: dict[str | None, bool] = {}
-    test = matcher(ANY_EVENT, asked.where)
+    test = matcher(ANY_EVENT, query.where)
 
     def passes(value: str | None) -> bool:
         if value not in passed:
@@ -93,13 +93,13 @@ def plan(asked: Filtered, by: By | None) -> Plan | None:
         return passed[value]
 
     grain = next((column for column in _GRAINS if column in columns), None)
-    name = (key, "" if grain == "metadata" else grain or "", frozenset(asked.event.pairs))
+    name = (key, "" if grain == "metadata" else grain or "", frozenset(query.event.pairs))
     return Plan(
         key,
         name,
-        _rows_of(asked.event, grain),
-        asked.event.match,
-        passes if asked.where else lambda value: True,
+        _rows_of(query.event, grain),
+        query.event.match,
+        passes if query.where else lambda value: True,
         _group(by),
     )
 
@@ -112,7 +112,7 @@ def _group(by: By | None) -> Callable[[str, str, str | None], str | None]:
     return _GRAINS[by.column] if isinstance(by, Field) else lambda type_, action, value: None
 
 
-def plan_of_raw_rows(asked: Filtered, by: By | None, of: Of | None = None) -> Plan | None:
+def plan_of_raw_rows(query: FilteredQuery, by: By | None, of: Of | None = None) -> Plan | None:
     """For what `plan` has none: cells of just the rows that pass, grouped by just this field. None
     for a field that is another for everybody.
     """
@@ -121,8 +121,8 @@ def plan_of_raw_rows(asked: Filtered, by: By | None, of: Of | None = None) -> Pl
     name = (
         "raw",
         by.text if by else None,
-        frozenset(asked.event.pairs),
-        frozenset(where.text for where in asked.where),
+        frozenset(query.event.pairs),
+        frozenset(where.text for where in query.where),
         of and (of.field.keys, of.each),
     )
     return Plan(

@@ -27,10 +27,10 @@ from analytics.derived.cells import unpack_counts, unpack_people
 from analytics.derived.deltas import UNCOUNTED, Delta
 from analytics.derived.instants import BEGINNING, instant
 from analytics.queries.database.memory import OVERHEAD, Kept, Name
-from analytics.queries.database.read import Read, go_on
+from analytics.queries.database.snapshot import Snapshot, go_on
 from analytics.queries.database.sums import Bucket, Sum, Sums
 from analytics.queries.language.fields import By
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed import addends as sql
 from analytics.queries.precomputed import settled_days
 from analytics.queries.precomputed.figures import Figure, Groups, Of, added_up
@@ -51,8 +51,8 @@ class Rollup:
     as this object does.
     """
 
-    def __init__(self, read: Read) -> None:
-        self._read = read
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
         self._began = time.monotonic()
         self._coverage: dict[str, Coverage | None] = {}
         self._waiting: dict[str, list[Delta]] = {}
@@ -60,7 +60,7 @@ class Rollup:
 
     async def buckets(
         self,
-        asked: Filtered,
+        query: FilteredQuery,
         edges: Sequence[datetime],
         by: By | None = None,
         *,
@@ -72,25 +72,25 @@ class Rollup:
         The first edge may be EVER. None where rollups do not cover the question, or too little of
         it. Without `people`, only counts can be looked at, which is quicker.
         """
-        for plan_ in filter(None, (plan(asked, by), plan_of_raw_rows(asked, by))):
-            if (found := await self._buckets(asked, edges, by, plan_, people)) is not None:
+        for plan_ in filter(None, (plan(query, by), plan_of_raw_rows(query, by))):
+            if (found := await self._buckets(query, edges, by, plan_, people)) is not None:
                 return found
         return None
 
     async def figures(
-        self, asked: Filtered, edges: Sequence[datetime], by: By | None, of: Of
+        self, query: FilteredQuery, edges: Sequence[datetime], by: By | None, of: Of
     ) -> list[Groups] | None:
         """What the numbers in a field are between each two edges; None where only raw rows can say."""
-        plan_ = plan_of_raw_rows(asked, by, of)
-        pieces = await self._pieces(asked.project, edges, plan_) if plan_ else None
+        plan_ = plan_of_raw_rows(query, by, of)
+        pieces = await self._pieces(query.project, edges, plan_) if plan_ else None
         if (
             plan_ is None
             or pieces is None
-            or (cells := await self._cells(asked, pieces.units, plan_, people=False)) is None
+            or (cells := await self._cells(query, pieces.units, plan_, people=False)) is None
         ):
             return None
         rows = (
-            await self._read.rows(sql.raw_numbers(asked, pieces.edges, pieces.raw, by, of))
+            await self._snapshot.rows(sql.raw_numbers(query, pieces.edges, pieces.raw, by, of))
             if pieces.raw
             else []
         )
@@ -106,34 +106,40 @@ class Rollup:
             coverage = settled_days.without(
                 coverage, await self.waiting(project) if coverage.waiting else []
             )
-            self._read.sources.add("raw")
+            self._snapshot.sources.add("raw")
         pieces = Pieces(edges, coverage)
         return None if pieces.mostly_raw else pieces
 
     async def _buckets(
-        self, asked: Filtered, edges: Sequence[datetime], by: By | None, plan_: Plan, people: bool
+        self,
+        query: FilteredQuery,
+        edges: Sequence[datetime],
+        by: By | None,
+        plan_: Plan,
+        people: bool,
     ) -> list[Bucket] | None:
-        pieces = await self._pieces(asked.project, edges, plan_)
+        pieces = await self._pieces(query.project, edges, plan_)
         if pieces is None:
             return None
-        cells = await self._cells(asked, pieces.units, plan_, people)
+        cells = await self._cells(query, pieces.units, plan_, people)
         waiting = (
-            await self.waiting(asked.project) if pieces.coverage.waiting and not plan_.raw else []
+            await self.waiting(query.project) if pieces.coverage.waiting and not plan_.raw else []
         )
-        sums = Sums(len(edges) - 1, self._read.links)
+        sums = Sums(len(edges) - 1, self._snapshot.links)
         if cells is None or not all(
             _add_delta(sums, pieces, plan_, delta, people) for delta in waiting
         ):
             return None
         if pieces.raw:
             self._add_raw(
-                sums, await self._read.rows(sql.raw(asked, pieces.edges, pieces.raw, by, people))
+                sums,
+                await self._snapshot.rows(sql.raw(query, pieces.edges, pieces.raw, by, people)),
             )
         return await asyncio.to_thread(_added_up, sums, cells, plan_, people)
 
     async def covered(self, project: str, ever: bool) -> Coverage | None:
         if project not in self._coverage:
-            row = next(iter(await self._read.rows(sql.coverage(project))), None)
+            row = next(iter(await self._snapshot.rows(sql.coverage(project))), None)
             found = None if row is None or row.since is None else row
             self._coverage[project] = found and Coverage(
                 found.since,
@@ -145,7 +151,7 @@ class Rollup:
         coverage = self._coverage[project]
         if ever and coverage and coverage.earliest is None and coverage.since > BEGINNING:
             begin = instant(coverage.since)
-            found = (await self._read.rows(sql.earliest(project, begin)))[0].earliest
+            found = (await self._snapshot.rows(sql.earliest(project, begin)))[0].earliest
             self._coverage[project] = coverage = msgspec.structs.replace(
                 coverage, earliest=found or begin
             )
@@ -159,25 +165,25 @@ class Rollup:
         if hour == end or hour >= instant(coverage.last + 24):
             return end
         whole = hour + timedelta(hours=1)
-        return end if await self._read.rows(sql.anything(project, end, whole)) else whole
+        return end if await self._snapshot.rows(sql.anything(project, end, whole)) else whole
 
     async def waiting(self, project: str) -> list[Delta]:
         if project not in self._waiting:
             self._waiting[project] = [
-                deltas.unpack(row.data) for row in await self._read.rows(sql.waiting(project))
+                deltas.unpack(row.data) for row in await self._snapshot.rows(sql.waiting(project))
             ]
         return self._waiting[project]
 
     async def _cells(
-        self, asked: Filtered, units: Sequence[Unit], plan_: Plan, people: bool
+        self, query: FilteredQuery, units: Sequence[Unit], plan_: Plan, people: bool
     ) -> list[tuple[int, Any]] | None:
         """The cells of each unit with its bucket, from memory or else from the database; None if
         they do not tell all, or would be too many to hold.
         """
-        memory, project = self._read.memory, asked.project
+        memory, project = self._snapshot.memory, query.project
         limit = memory.limit if plan_.of else math.inf
         keys = (
-            _keys(project, units, plan_, await self._read.rows(sql.parts(project, units)))
+            _keys(project, units, plan_, await self._snapshot.rows(sql.parts(project, units)))
             if units
             else {}
         )
@@ -189,7 +195,7 @@ class Rollup:
             if not _all_told(found.values(), limit):
                 return None
             for unit, kept in (
-                await (self._counted if plan_.raw else self._read_rows)(asked, run, plan_, people)
+                await (self._counted if plan_.raw else self._read_rows)(query, run, plan_, people)
             ).items():
                 found[unit] = kept
                 memory.keep(keys[unit], kept)
@@ -200,26 +206,26 @@ class Rollup:
         )
 
     async def _read_rows(
-        self, asked: Filtered, units: Sequence[Unit], plan_: Plan, people: bool
+        self, query: FilteredQuery, units: Sequence[Unit], plan_: Plan, people: bool
     ) -> dict[Unit, Kept]:
         """The cells of units from `rollups`."""
-        rows = await self._read.rows(sql.rows(asked.project, units, plan_, people))
+        rows = await self._snapshot.rows(sql.rows(query.project, units, plan_, people))
         return await asyncio.to_thread(_read_cells, units, plan_, rows, people)
 
     async def _counted(
-        self, asked: Filtered, units: Sequence[Unit], plan_: Plan, people: bool
+        self, query: FilteredQuery, units: Sequence[Unit], plan_: Plan, people: bool
     ) -> dict[Unit, Kept]:
         """The cells of units that follow each other from raw rows. Raises Unavailable once it has
         taken too long; what is known by then stays known.
         """
         go_on(self._began)
         if plan_.of:
-            rows = await self._read.rows(
-                settled_days.numbers_of(asked, units, plan_.by, plan_.of), linked=False
+            rows = await self._snapshot.rows(
+                settled_days.numbers_of(query, units, plan_.by, plan_.of), linked=False
             )
             return await asyncio.to_thread(settled_days.cells_of_numbers, units, rows, plan_.of)
-        rows = await self._read.rows(
-            settled_days.counts(asked, units, plan_.by, people), linked=False
+        rows = await self._snapshot.rows(
+            settled_days.counts(query, units, plan_.by, people), linked=False
         )  # who is whom may change, what is remembered may not
         return await asyncio.to_thread(settled_days.cells, units, rows, people)
 

@@ -22,7 +22,7 @@ from analytics.queries.database.sums import Sum, numbers
 from analytics.queries.language.fields import By
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed import figures
 from analytics.queries.precomputed.figures import Figure, Of
 from analytics.queries.precomputed.pieces import Coverage, Unit
@@ -56,7 +56,9 @@ def _end(unit: Unit) -> int:
     return unit.starts.stop - 1 + unit.span
 
 
-def counts(asked: Filtered, units: Sequence[Unit], by: By | None, with_people: bool) -> Statement:
+def counts(
+    query: FilteredQuery, units: Sequence[Unit], by: By | None, with_people: bool
+) -> Statement:
     """`unit` (from 1), group and count of a run, and who: their numbers, four bytes each, and
     whether anybody has none.
     """
@@ -65,7 +67,7 @@ def counts(asked: Filtered, units: Sequence[Unit], by: By | None, with_people: b
         *([ACTOR.label("actor")] if with_people else []),
         func.count().label("n"),
     ]
-    rows = _rows(asked, units, by, *columns).group_by(*map(literal_column, labels)).subquery("rows")
+    rows = _rows(query, units, by, *columns).group_by(*map(literal_column, labels)).subquery("rows")
     if not with_people:
         return select(
             rows.c.unit,
@@ -75,7 +77,7 @@ def counts(asked: Filtered, units: Sequence[Unit], by: By | None, with_people: b
             literal_column("false").label("strangers"),
         )
     known = rows.outerjoin(
-        people, and_(people.c.project == asked.project, people.c.actor == rows.c.actor)
+        people, and_(people.c.project == query.project, people.c.actor == rows.c.actor)
     )
     who = func.string_agg(func.int4send(people.c.number), literal(b"", LargeBinary)).label(
         "numbers"
@@ -89,15 +91,15 @@ def counts(asked: Filtered, units: Sequence[Unit], by: By | None, with_people: b
     )
 
 
-def numbers_of(asked: Filtered, units: Sequence[Unit], by: By | None, of: Of) -> Statement:
+def numbers_of(query: FilteredQuery, units: Sequence[Unit], by: By | None, of: Of) -> Statement:
     """`unit` (from 1), group and figures of a run."""
     return figures.aggregated(
-        _rows(asked, units, by, of.field.number.label("number")).subquery("rows"), "unit", of
+        _rows(query, units, by, of.field.number.label("number")).subquery("rows"), "unit", of
     )
 
 
 def _rows(
-    asked: Filtered, units: Sequence[Unit], by: By | None, *columns: ColumnElement[Any]
+    query: FilteredQuery, units: Sequence[Unit], by: By | None, *columns: ColumnElement[Any]
 ) -> Statement:
     """The rows of a run: `unit` (from 1), `key` and some columns."""
     edges = [instant(hour) for hour in (units[0].starts.start, *map(_end, units))]
@@ -105,7 +107,7 @@ def _rows(
     key: ColumnElement[Any] = (by.value if by else null()).label("key")
     unit = func.width_bucket(timestamp, literal(edges, ARRAY(Instant))).label("unit")
     return select(unit, key, *columns).where(
-        *asked.filters, timestamp >= edges[0], timestamp < edges[-1]
+        *query.filters, timestamp >= edges[0], timestamp < edges[-1]
     )
 
 

@@ -10,10 +10,10 @@ import msgspec
 from sqlalchemy import Numeric, cast, func, null, select, union_all
 
 from analytics.errors import BadRequest
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field, Several
 from analytics.queries.language.measures import COUNT, Measure, Number, Statement, number
-from analytics.queries.language.query import Filtered, Limit
+from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.precomputed.figures import Of
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.question import Question
@@ -73,7 +73,7 @@ class Sort(msgspec.Struct, frozen=True):
         return cls(text, text.removeprefix("-"), text.startswith("-"))
 
 
-class Breakdown(Filtered, frozen=True, kw_only=True):
+class Breakdown(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/breakdown`."""
 
     by: Fields
@@ -114,69 +114,69 @@ class Table(msgspec.Struct, frozen=True):
     total_rows: int
 
 
-def table(asked: Breakdown) -> Statement:
+def table(query: Breakdown) -> Statement:
     """The groups to show, as `key0` …, `value0` … and the number of all groups, `total`."""
-    fields, measures = len(asked.by.fields), asked.measure.measures
-    group = _groups(asked).subquery("groups")
+    fields, measures = len(query.by.fields), query.measure.measures
+    group = _groups(query).subquery("groups")
     keys, values = list(group.c)[:fields], list(group.c)[fields:]
-    at = asked.columns.index(asked.sort.column)
+    at = query.columns.index(query.sort.column)
     sorted_by = keys[at].collate("C") if at < fields else values[at - fields]
-    direction = sorted_by.desc() if asked.sort.descending else sorted_by.asc()
+    direction = sorted_by.desc() if query.sort.descending else sorted_by.asc()
     order = [direction.nulls_last(), *(key.collate("C").nulls_last() for key in keys)]
     return (
         select(*keys, *values[: len(measures)], func.count().over().label("total"))
         .order_by(*order)
-        .limit(asked.limit)
+        .limit(query.limit)
     )
 
 
-def _groups(asked: Breakdown) -> Statement:
+def _groups(query: Breakdown) -> Statement:
     """All groups with all measures. Measures of what is distinct need a pass of their own each; the
     others share one.
     """
-    measures = list(enumerate(asked.measure.measures))
+    measures = list(enumerate(query.measure.measures))
     distinct = [[one] for one in measures if one[1].kind.unit]
     passes = [
         some for some in ([one for one in measures if not one[1].kind.unit], *distinct) if some
     ]
-    parts = [_part(asked, some) for some in passes]
+    parts = [_part(query, some) for some in passes]
     if len(parts) == 1:
         return parts[0]
     part = union_all(*parts).subquery("parts")
-    fields = len(asked.by.fields)
+    fields = len(query.by.fields)
     keys, values = list(part.c)[:fields], list(part.c)[fields:]
     return select(*keys, *(func.max(value).label(value.name) for value in values)).group_by(*keys)
 
 
-def _part(asked: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statement:
+def _part(query: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statement:
     """All groups with some of the measures, and null for the others."""
-    keys = [field.value.label(f"key{at}") for at, field in enumerate(asked.by.fields)]
+    keys = [field.value.label(f"key{at}") for at, field in enumerate(query.by.fields)]
     (first, measure), *others = measures
     operands = [other.operand.label(f"operand{at}") for at, other in others]
-    statement = measure.rows(asked.rows(), *keys, *operands, name=f"operand{first}")
+    statement = measure.rows(query.rows(), *keys, *operands, name=f"operand{first}")
     row = (statement.distinct() if measure.kind.unit else statement).subquery("rows")
     values = {at: measure.kind.aggregate(row.c[f"operand{at}"]) for at, measure in measures}
     shown = [
         values.get(at, cast(null(), Numeric)).label(f"value{at}")
-        for at in range(len(asked.measure.measures))
+        for at in range(len(query.measure.measures))
     ]
     return select(*(row.c[key.name] for key in keys), *shown).group_by(
         *(row.c[key.name] for key in keys)
     )
 
 
-async def answer(asked: Breakdown, read: Read) -> Table:
+async def answer(query: Breakdown, snapshot: Snapshot) -> Table:
     """The first rows in the order asked for, and how many there are in all."""
-    rolled = await _rolled(asked, read)
-    read.sources.add("raw" if rolled is None else "rollup")
-    fields = len(asked.by.fields)
+    rolled = await _rolled(query, snapshot)
+    snapshot.sources.add("raw" if rolled is None else "rollup")
+    fields = len(query.by.fields)
     if rolled is not None:
         return Table(
-            asked.columns, [_shown(row, fields) for row in rolled[: asked.limit]], len(rolled)
+            query.columns, [_shown(row, fields) for row in rolled[: query.limit]], len(rolled)
         )
-    found = await read.rows(table(asked))
+    found = await snapshot.rows(table(query))
     return Table(
-        asked.columns, [_shown(row[:-1], fields) for row in found], found[0].total if found else 0
+        query.columns, [_shown(row[:-1], fields) for row in found], found[0].total if found else 0
     )
 
 
@@ -184,48 +184,48 @@ def _shown(row: Sequence[Any], fields: int) -> Row:
     return [*row[:fields], *map(number, row[fields:])]
 
 
-async def _rolled(asked: Breakdown, read: Read) -> list[list[Any]] | None:
+async def _rolled(query: Breakdown, snapshot: Snapshot) -> list[list[Any]] | None:
     """All rows in order, if they can be put together from rollups and what is remembered: of any
     measures but sessions.
     """
-    fields, measures = asked.by.fields, asked.measure.measures
+    fields, measures = query.by.fields, query.measure.measures
     names = {measure.name for measure in measures}
     if "sessions" in names:
         return None
     by = fields[0] if len(fields) == 1 else Several(fields)
-    rollup, edges = Rollup(read), [asked.start, asked.end]
+    rollup, edges = Rollup(snapshot), [query.start, query.end]
     groups: dict[Of | None, Mapping[str | None, Any]] = {}
     for of in dict.fromkeys(map(Of.measure, measures)):
         buckets = await (
-            rollup.figures(asked, edges, by, of)
+            rollup.figures(query, edges, by, of)
             if of
-            else rollup.buckets(asked, edges, by, people="users" in names)
+            else rollup.buckets(query, edges, by, people="users" in names)
         )
         if buckets is None:
             return None
         groups[of] = buckets[0]
-    return await asyncio.to_thread(_rows, asked, groups)
+    return await asyncio.to_thread(_rows, query, groups)
 
 
 def _rows(
-    asked: Breakdown, groups: Mapping[Of | None, Mapping[str | None, Any]]
+    query: Breakdown, groups: Mapping[Of | None, Mapping[str | None, Any]]
 ) -> list[list[Any]]:
     """Sorted by the fields, then, as sorting is stable, by the column asked for. Every measure has
     the same groups, as all are of one snapshot.
     """
-    fields = len(asked.by.fields)
+    fields = len(query.by.fields)
     split = Several.split if fields > 1 else lambda key: [key]
-    measures = [(measure, groups[Of.measure(measure)]) for measure in asked.measure.measures]
+    measures = [(measure, groups[Of.measure(measure)]) for measure in query.measure.measures]
     rows = [
         [*split(key), *(_measured(measure, of[key]) for measure, of in measures)]
         for key in measures[0][1]
     ]
     rows.sort(key=lambda row: [(value is None, value or "") for value in row[:fields]])
-    at = asked.columns.index(asked.sort.column)
+    at = query.columns.index(query.sort.column)
     known = sorted(
         (row for row in rows if row[at] is not None),
         key=itemgetter(at),
-        reverse=asked.sort.descending,
+        reverse=query.sort.descending,
     )
     return [*known, *(row for row in rows if row[at] is None)]
 

@@ -5,9 +5,9 @@ from typing import TypedDict
 
 from sqlalchemy import ColumnElement
 
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import COUNT, USERS, Measure
-from analytics.queries.language.query import Asked
+from analytics.queries.language.query import Query
 from analytics.queries.question import Question
 from analytics.queries.questions.trends.lines import Groups, Window, lines
 from analytics.tables import raw_events
@@ -26,15 +26,17 @@ class Now(TypedDict):
     per_minute: list[int]
 
 
-async def answer(asked: Asked, read: Read) -> Now:
+async def answer(query: Query, snapshot: Snapshot) -> Now:
     """Distinct actors of the last five minutes; events of each of the last thirty times sixty
     seconds, the latest last.
     """
     now = datetime.now(UTC)
     minutes = await _buckets(
-        COUNT, asked, read, [now - timedelta(minutes=back) for back in range(MINUTES, -1, -1)]
+        COUNT, query, snapshot, [now - timedelta(minutes=back) for back in range(MINUTES, -1, -1)]
     )
-    visitors = await _buckets(USERS, asked, read, [now - timedelta(seconds=WINDOW_SECONDS), now])
+    visitors = await _buckets(
+        USERS, query, snapshot, [now - timedelta(seconds=WINDOW_SECONDS), now]
+    )
     return {
         "visitors": visitors.get(1, 0),
         "window_s": WINDOW_SECONDS,
@@ -43,14 +45,14 @@ async def answer(asked: Asked, read: Read) -> Now:
 
 
 async def _buckets(
-    measure: Measure, asked: Asked, read: Read, edges: list[datetime]
+    measure: Measure, query: Query, snapshot: Snapshot, edges: list[datetime]
 ) -> dict[int, int]:
     timestamp = raw_events.c.timestamp
-    rows: list[ColumnElement[bool]] = [*asked.filters, timestamp >= edges[0], timestamp < edges[-1]]
+    rows: list[ColumnElement[bool]] = [*query.filters, timestamp >= edges[0], timestamp < edges[-1]]
     return {
         row.bucket: row.value
-        for row in await read.rows(lines(measure, Groups(), rows, Window(edges)))
+        for row in await snapshot.rows(lines(measure, Groups(), rows, Window(edges)))
     }
 
 
-QUESTION = Question("/live", Asked, answer, kept=False)
+QUESTION = Question("/live", Query, answer, kept=False)

@@ -18,12 +18,12 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from analytics.derived.packed_day import Array, runs
 from analytics.errors import BadRequest
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Events
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import Unit, members
-from analytics.queries.language.query import Filtered, Limit
+from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
 from analytics.queries.sequences import packed_days
 from analytics.queries.sequences.columns import Columns
@@ -35,7 +35,7 @@ ACTION = Field.read("event_action")
 NOTHING = -1
 
 
-class Paths(Filtered, frozen=True, kw_only=True):
+class Paths(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/paths`."""
 
     by: Field = ACTION
@@ -63,39 +63,39 @@ class Links(TypedDict):
     links: list[Link]
 
 
-def links(asked: Paths) -> Statement:
+def links(query: Paths) -> Statement:
     """`step`, `source`, `target` and `n` of the largest links."""
-    row = _rows(asked).subquery("rows")
-    order = _ordered(asked, row.c.timestamp, row.c.id)
+    row = _rows(query).subquery("rows")
+    order = _ordered(query, row.c.timestamp, row.c.id)
     step, far = (
         number.over(partition_by=row.c.unit, order_by=order)
         for number in (func.row_number(), func.lead(row.c.value))
     )
     link = select(step.label("step"), row.c.value.label("near"), far.label("far")).subquery("links")
-    source, target = (link.c.far, link.c.near) if asked.ends else (link.c.near, link.c.far)
+    source, target = (link.c.far, link.c.near) if query.ends else (link.c.near, link.c.far)
     n = func.count().label("n")
     return (
         select(link.c.step, source.label("source"), target.label("target"), n)
-        .where(link.c.step <= asked.depth, link.c.far.is_not(None))
+        .where(link.c.step <= query.depth, link.c.far.is_not(None))
         .group_by(link.c.step, source, target)
         .order_by(n.desc(), link.c.step, source.collate("C"), target.collate("C"))
-        .limit(asked.limit)
+        .limit(query.limit)
     )
 
 
-def _rows(asked: Paths) -> Statement:
+def _rows(query: Paths) -> Statement:
     """`value`, `unit`, `timestamp` and `id` of all rows that can be in a path."""
     place = (raw_events.c.timestamp, raw_events.c.id)
-    there = asked.by.value.is_not(None)
-    rows = members(asked.unit, asked.rows(), asked.by.value.label("value"), *place, then=[there])
-    anchor = asked.begins or asked.ends
+    there = query.by.value.is_not(None)
+    rows = members(query.unit, query.rows(), query.by.value.label("value"), *place, then=[there])
+    anchor = query.begins or query.ends
     if anchor is None:
         return rows
     row = rows.subquery("every")
-    match = members(asked.unit, asked.rows(), *place, then=[there, anchor.condition]).subquery(
+    match = members(query.unit, query.rows(), *place, then=[there, anchor.condition]).subquery(
         "matches"
     )
-    order = _ordered(asked, match.c.timestamp, match.c.id)
+    order = _ordered(query, match.c.timestamp, match.c.id)
     first = (
         select(*match.c)
         .order_by(match.c.unit, *order)
@@ -106,60 +106,60 @@ def _rows(asked: Paths) -> Statement:
     return (
         select(*row.c)
         .join(first, first.c.unit == row.c.unit)
-        .where(here <= where if asked.ends else here >= where)
+        .where(here <= where if query.ends else here >= where)
     )
 
 
-def _ordered(asked: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+def _ordered(query: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any]]:
     """In the direction in which paths are followed."""
-    return [column.desc() if asked.ends else column.asc() for column in place]
+    return [column.desc() if query.ends else column.asc() for column in place]
 
 
-async def answer(asked: Paths, read: Read) -> Links:
+async def answer(query: Paths, snapshot: Snapshot) -> Links:
     """The largest links over all steps."""
-    columns = await packed_days.load(asked, read, asked.by, sessions=asked.unit == "session")
+    columns = await packed_days.load(query, snapshot, query.by, sessions=query.unit == "session")
     if columns is None:
-        read.sources.add("raw")
+        snapshot.sources.add("raw")
         return {
             "links": [
                 {"step": row.step, "from": row.source, "to": row.target, "n": row.n}
-                for row in await read.rows(links(asked))
+                for row in await snapshot.rows(links(query))
             ]
         }
-    return {"links": await columns.work(lambda: Trails(asked, columns).largest())}
+    return {"links": await columns.work(lambda: Trails(query, columns).largest())}
 
 
 class Trails:
     """The links of all units, from packed days: counted for all units at once, step by step."""
 
-    def __init__(self, asked: Paths, columns: Columns) -> None:
-        self._asked = asked
+    def __init__(self, query: Paths, columns: Columns) -> None:
+        self._query = query
         self._columns = columns
-        values = columns.values(asked.by)
+        values = columns.values(query.by)
         self._values = sorted({value for value in values if value is not None})
         number: dict[str | None, int] = {
             None: NOTHING,
             **{value: at for at, value in enumerate(self._values)},
         }
         self._value = np.array([number[value] for value in values], np.int64)
-        anchor = asked.begins or asked.ends
+        anchor = query.begins or query.ends
         self._anchor = None if anchor is None else columns.passing(anchor)
 
     def largest(self) -> list[Link]:
         """The largest links over all steps."""
-        asked, columns = self._asked, self._columns
-        event, there = columns.passing(asked.event), self._value != NOTHING
+        query, columns = self._query, self._columns
+        event, there = columns.passing(query.event), self._value != NOTHING
         units, wanted = (
-            (by_session, event) if asked.unit == "session" else (by_person, event & there)
+            (by_session, event) if query.unit == "session" else (by_person, event & there)
         )
         pieces = units(
             columns, wanted, lambda every: list(self._counted(every.where(there[every.code])))
         )
         links, counts = _added_up([found for piece in pieces for found in piece])
-        if len(links) > asked.limit:
-            enough = counts >= np.partition(counts, -asked.limit)[-asked.limit]
+        if len(links) > query.limit:
+            enough = counts >= np.partition(counts, -query.limit)[-query.limit]
             links, counts = links[enough], counts[enough]
-        order = np.lexsort((links, -counts))[: asked.limit]
+        order = np.lexsort((links, -counts))[: query.limit]
         many = len(self._values)
         found: list[Link] = []
         for link, n in zip(links[order].tolist(), counts[order].tolist(), strict=True):
@@ -177,13 +177,13 @@ class Trails:
         value, many = self._value[rows.code], len(self._values)
         unit = np.append(rows.unit, -1)
         place = self._anchors(rows)
-        for step in range(1, self._asked.depth + 1):
-            further = place - 1 if self._asked.ends else place + 1
+        for step in range(1, self._query.depth + 1):
+            further = place - 1 if self._query.ends else place + 1
             going = unit[further] == unit[place]
             place, further = place[going], further[going]
             if not len(place):
                 return
-            source, target = (further, place) if self._asked.ends else (place, further)
+            source, target = (further, place) if self._query.ends else (place, further)
             yield np.unique(
                 (step * many + value[source]) * many + value[target], return_counts=True
             )
@@ -194,7 +194,7 @@ class Trails:
         if self._anchor is None:
             return runs(rows.unit)
         places = np.flatnonzero(self._anchor[rows.code])
-        if self._asked.ends:
+        if self._query.ends:
             places = places[::-1]
         return places[runs(rows.unit[places])]
 

@@ -7,10 +7,10 @@ from typing import TypedDict
 
 from sqlalchemy import func, select
 
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import By, Field, Keys, Several
 from analytics.queries.language.measures import Statement
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.question import Question
 
@@ -52,7 +52,7 @@ class Schema(TypedDict):
     metadata_keys: list[Key]
 
 
-def seen(asked: Filtered, by: By) -> Statement:
+def seen(query: FilteredQuery, by: By) -> Statement:
     """The largest groups of the rows in the range: their values, and their number of rows as
     `count`.
     """
@@ -60,7 +60,7 @@ def seen(asked: Filtered, by: By) -> Statement:
         value.label(f"value{at}")
         for at, value in enumerate(field.value for field in by.parts or (by,))
     ]
-    row = select(*values).where(*asked.rows()).subquery("rows")
+    row = select(*values).where(*query.rows()).subquery("rows")
     count = func.count().label("count")
     return (
         select(*row.c, count)
@@ -70,10 +70,12 @@ def seen(asked: Filtered, by: By) -> Statement:
     )
 
 
-async def answer(asked: Filtered, read: Read) -> Schema:
+async def answer(query: FilteredQuery, snapshot: Snapshot) -> Schema:
     """Three lists of objects, each with `count`."""
-    rollup = Rollup(read)
-    types, actions, keys = [await _largest(asked, read, rollup, by) for by in (TYPE, EVENT, KEYS)]
+    rollup = Rollup(snapshot)
+    types, actions, keys = [
+        await _largest(query, snapshot, rollup, by) for by in (TYPE, EVENT, KEYS)
+    ]
     return {
         "event_types": [{"event_type": type_, "count": count} for (type_,), count in types],
         "event_actions": [
@@ -85,15 +87,15 @@ async def answer(asked: Filtered, read: Read) -> Schema:
 
 
 async def _largest(
-    asked: Filtered, read: Read, rollup: Rollup, by: By
+    query: FilteredQuery, snapshot: Snapshot, rollup: Rollup, by: By
 ) -> Sequence[tuple[Sequence[str], int]]:
     """The values of the largest groups and how many rows each has: of rollups and what is
     remembered, or of raw rows.
     """
-    buckets = await rollup.buckets(asked, [asked.start, asked.end], by, people=False)
-    read.sources.add("raw" if buckets is None else "rollup")
+    buckets = await rollup.buckets(query, [query.start, query.end], by, people=False)
+    snapshot.sources.add("raw" if buckets is None else "rollup")
     if buckets is None:
-        return [(row[:-1], row[-1]) for row in await read.rows(seen(asked, by))]
+        return [(row[:-1], row[-1]) for row in await snapshot.rows(seen(query, by))]
     split = Several.split if isinstance(by, Several) else lambda key: [key]
     groups = [
         ([str(value) for value in split(key)], sum_.count) for key, sum_ in buckets[0].items()
@@ -101,4 +103,4 @@ async def _largest(
     return sorted(groups, key=lambda group: (-group[1], group[0]))[:MOST]
 
 
-QUESTION = Question("/schema", Filtered, answer)
+QUESTION = Question("/schema", FilteredQuery, answer)

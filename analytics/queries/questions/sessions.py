@@ -25,10 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.derived.packed_day import Array, distinct, runs
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import EXACT, Number, Statement, number
 from analytics.queries.language.membership import ACTOR, members
-from analytics.queries.language.query import Bucketed
+from analytics.queries.language.query import BucketedQuery
 from analytics.queries.precomputed.figures import divided
 from analytics.queries.question import Question
 from analytics.queries.sequences import packed_days
@@ -71,12 +71,12 @@ class Sessions(Figures, frozen=True, kw_only=True):
     series: Series
 
 
-def _visits(asked: Bucketed, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
+def _visits(query: BucketedQuery, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
     """Who took part in which session, and the sessions: each with the `bucket` in which it began
     (from 1), whether it `bounced`, and its `seconds`.
     """
     row = members(
-        "session", asked.rows(), ACTOR.label("user"), raw_events.c.timestamp, name="session"
+        "session", query.rows(), ACTOR.label("user"), raw_events.c.timestamp, name="session"
     ).subquery("rows")
     ends = (
         func.min(row.c.timestamp).label("first"),
@@ -95,11 +95,11 @@ def _visits(asked: Bucketed, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
     ).group_by(part.c.session).cte("visits")
 
 
-def figures(asked: Bucketed, edges: Sequence[datetime]) -> Statement:
+def figures(query: BucketedQuery, edges: Sequence[datetime]) -> Statement:
     """`bucket` and its figures where sessions began; the bucket is null for the whole range. One
     statement, because finding the sessions is what costs.
     """
-    part, visit = _visits(asked, edges)
+    part, visit = _visits(query, edges)
     duration, user = _durations(visit).subquery("durations"), _people(part, visit).subquery("users")
     same = func.coalesce(duration.c.bucket, 0) == func.coalesce(user.c.bucket, 0)
     return select(*duration.c, user.c.users).select_from(duration.join(user, same))
@@ -135,29 +135,29 @@ def _people(part: CTE, visit: CTE) -> Statement:
     )
 
 
-async def answer(asked: Bucketed, read: Read) -> Sessions:
+async def answer(query: BucketedQuery, snapshot: Snapshot) -> Sessions:
     """The sessions that are left of the rows in the range when all filters are passed."""
-    edges = asked.edges()
-    columns = await packed_days.load(asked, read, sessions=True)
+    edges = query.edges()
+    columns = await packed_days.load(query, snapshot, sessions=True)
     found = (
-        await _of_rows(asked, edges, read)
+        await _of_rows(query, edges, snapshot)
         if columns is None
-        else await columns.work(lambda: _of_columns(asked, edges, columns))
+        else await columns.work(lambda: _of_columns(query, edges, columns))
     )
     buckets = [found.get(bucket, Figures()) for bucket in range(1, len(edges))]
     names = Figures.__struct_fields__
     series = Series(
-        times=asked.times(edges),
+        times=query.times(edges),
         **{name: [getattr(bucket, name) for bucket in buckets] for name in names},
     )
     return Sessions(**msgspec.structs.asdict(found.get(WHOLE, Figures())), series=series)
 
 
 async def _of_rows(
-    asked: Bucketed, edges: Sequence[datetime], read: Read
+    query: BucketedQuery, edges: Sequence[datetime], snapshot: Snapshot
 ) -> dict[int | None, Figures]:
     """The figures of each bucket in which sessions began, and of all of them."""
-    read.sources.add("raw")
+    snapshot.sources.add("raw")
     return {
         row.bucket: Figures(
             row.sessions,
@@ -166,15 +166,15 @@ async def _of_rows(
             number(row.avg_s),
             number(row.median_s),
         )
-        for row in await read.rows(figures(asked, edges))
+        for row in await snapshot.rows(figures(query, edges))
     }
 
 
 def _of_columns(
-    asked: Bucketed, edges: Sequence[datetime], columns: Columns
+    query: BucketedQuery, edges: Sequence[datetime], columns: Columns
 ) -> dict[int | None, Figures]:
     """The same from packed days."""
-    found = stays(columns, columns.passing(asked.event), np.array(list(map(microseconds, edges))))
+    found = stays(columns, columns.passing(query.event), np.array(list(map(microseconds, edges))))
     return _figures_of(found) if len(found.rows) else {}
 
 
@@ -226,4 +226,4 @@ def _figures(lasted: Array, bounced: Array, users: int) -> Figures:
     )
 
 
-QUESTION = Question("/sessions", Bucketed, answer)
+QUESTION = Question("/sessions", BucketedQuery, answer)

@@ -17,11 +17,11 @@ from sqlalchemy import Text, and_, any_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.queries.database import identity
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR, members
-from analytics.queries.language.query import Filtered, Limit
+from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
 from analytics.queries.questions.events import events
 from analytics.tables import raw_events
@@ -65,14 +65,14 @@ class Cursor(msgspec.Struct, frozen=True):
         return cls(base64.urlsafe_b64encode(place).decode(), last_seen, id_)
 
 
-class Users(Filtered, frozen=True, kw_only=True):
+class Users(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/users`."""
 
     limit: Limit = 50
     cursor: Cursor | None = None
 
 
-class OneUser(Filtered, frozen=True, kw_only=True):
+class OneUser(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/users/{id}`."""
 
     id: Id
@@ -130,37 +130,37 @@ def _is_one_of(ids: Collection[str]) -> Condition:
     return or_(user == any_id, and_(user.is_(None), session == any_id))
 
 
-def stride(asked: Users, before: datetime, rows: int) -> Statement:
+def stride(query: Users, before: datetime, rows: int) -> Statement:
     """The `timestamp` so many rows back from an instant, whatever these rows are."""
     timestamp = raw_events.c.timestamp
     conditions = [
-        raw_events.c.project == asked.project,
-        timestamp >= asked.start,
+        raw_events.c.project == query.project,
+        timestamp >= query.start,
         timestamp < before,
     ]
     return select(timestamp).where(*conditions).order_by(timestamp.desc()).offset(rows).limit(1)
 
 
-def seen(asked: Users, start: datetime, end: datetime) -> Statement:
+def seen(query: Users, start: datetime, end: datetime) -> Statement:
     """`actor` and `last` of those seen between two instants."""
     actor = ACTOR.label("actor")
     return (
         select(actor, func.max(raw_events.c.timestamp).label("last"))
-        .where(*asked.rows(start, end))
+        .where(*query.rows(start, end))
         .group_by(actor)
     )
 
 
-def again(asked: Users, start: datetime, ids: Collection[str]) -> Statement:
+def again(query: Users, start: datetime, ids: Collection[str]) -> Statement:
     """Which actors of these names were seen from an instant to the end of the range."""
-    return select(ACTOR.label("actor")).where(*asked.rows(start), _is_one_of(ids)).distinct()
+    return select(ACTOR.label("actor")).where(*query.rows(start), _is_one_of(ids)).distinct()
 
 
-def described(asked: Filtered, ids: Collection[str]) -> Statement:
+def described(query: FilteredQuery, ids: Collection[str]) -> Statement:
     """`id`, `user_id`, `first_seen`, `last_seen`, `events`, `sessions` of each actor of these names
     that was seen at all.
     """
-    conditions = [*asked.rows(), _is_one_of(ids)]
+    conditions = [*query.rows(), _is_one_of(ids)]
     row = members(
         "session", conditions, ACTOR.label("id"), raw_events.c.user_id, raw_events.c.timestamp
     ).subquery("rows")
@@ -187,33 +187,33 @@ def described(asked: Filtered, ids: Collection[str]) -> Statement:
     ).group_by(part.c.id)
 
 
-async def answer(asked: Users, read: Read) -> Page:
+async def answer(query: Users, snapshot: Snapshot) -> Page:
     """A page, and the cursor of the next one if there is one."""
-    found = await _walk(asked, read)
-    shown = found[: asked.limit]
-    users = await _users(asked, read, [id_ for _, id_ in shown])
+    found = await _walk(query, snapshot)
+    shown = found[: query.limit]
+    users = await _users(query, snapshot, [id_ for _, id_ in shown])
     return Page(users, Cursor.after(*shown[-1]).text if len(found) > len(shown) else None)
 
 
-async def _walk(asked: Users, read: Read) -> list[tuple[datetime, str]]:
+async def _walk(query: Users, snapshot: Snapshot) -> list[tuple[datetime, str]]:
     """Who is on the page, and one more if there is one: when each was last seen, and their id."""
-    cursor, limit = asked.cursor, asked.limit
-    end = min(asked.end, cursor.last_seen + TICK) if cursor else asked.end
+    cursor, limit = query.cursor, query.limit
+    end = min(query.end, cursor.last_seen + TICK) if cursor else query.end
     upper, rows = end, STRIDE
     known: set[str] = set()
     found: list[tuple[datetime, str]] = []
-    while len(found) <= limit and upper > asked.start:
-        back = await read.rows(stride(asked, upper, rows))
-        lower = back[0].timestamp if back else asked.start
+    while len(found) <= limit and upper > query.start:
+        back = await snapshot.rows(stride(query, upper, rows))
+        lower = back[0].timestamp if back else query.start
         fresh = {
             row.actor: row.last
-            for row in await read.rows(seen(asked, lower, upper))
+            for row in await snapshot.rows(seen(query, lower, upper))
             if row.actor not in known
         }
         known.update(fresh)
-        if fresh and end < asked.end:
-            for row in await read.rows(
-                again(asked, end, [*fresh, *await _names(asked, read, fresh)])
+        if fresh and end < query.end:
+            for row in await snapshot.rows(
+                again(query, end, [*fresh, *await _names(query, snapshot, fresh)])
             ):
                 del fresh[row.actor]
         places = [
@@ -226,11 +226,11 @@ async def _walk(asked: Users, read: Read) -> list[tuple[datetime, str]]:
     return found[: limit + 1]
 
 
-async def _users(asked: Filtered, read: Read, ids: Sequence[str]) -> list[User]:
+async def _users(query: FilteredQuery, snapshot: Snapshot, ids: Sequence[str]) -> list[User]:
     """These users, in this order, without any that were not seen."""
-    names = await _names(asked, read, ids)
+    names = await _names(query, snapshot, ids)
     known = set(names.values())
-    rows = (row._mapping for row in await read.rows(described(asked, [*ids, *names])))
+    rows = (row._mapping for row in await snapshot.rows(described(query, [*ids, *names])))
     users = {
         row["id"]: User(
             **{
@@ -244,30 +244,37 @@ async def _users(asked: Filtered, read: Read, ids: Sequence[str]) -> list[User]:
     return [users[id_] for id_ in ids if id_ in users]
 
 
-async def answer_one(asked: OneUser, read: Read) -> Page:
+async def answer_one(query: OneUser, snapshot: Snapshot) -> Page:
     """One row, or none for somebody who was not seen; by any of their names."""
-    return Page(await _users(asked, read, [await _person(asked, read, asked.id)]))
+    return Page(await _users(query, snapshot, [await _person(query, snapshot, query.id)]))
 
 
-async def answer_timeline(asked: Timeline, read: Read) -> events.Page:
+async def answer_timeline(query: Timeline, snapshot: Snapshot) -> events.Page:
     """A page of what somebody did, newest first."""
-    names = await _names(asked, read, [await _person(asked, read, asked.id)])
+    names = await _names(query, snapshot, [await _person(query, snapshot, query.id)])
     return await events.answer_at_once(
-        Named(**msgspec.structs.asdict(asked), names=tuple(names)) if names else asked, read
+        Named(**msgspec.structs.asdict(query), names=tuple(names)) if names else query, snapshot
     )
 
 
-async def _person(asked: Filtered, read: Read, name: str) -> str:
+async def _person(query: FilteredQuery, snapshot: Snapshot, name: str) -> str:
     """Whose name it is."""
-    found = await read.rows(identity.person(asked.project, name)) if read.links.version else ()
+    found = (
+        await snapshot.rows(identity.person(query.project, name)) if snapshot.links.version else ()
+    )
     return found[0].person if found else name
 
 
-async def _names(asked: Filtered, read: Read, persons: Collection[str]) -> dict[str, str]:
+async def _names(
+    query: FilteredQuery, snapshot: Snapshot, persons: Collection[str]
+) -> dict[str, str]:
     """All names of those of whom something is said, and whose they are."""
     return (
-        {row.actor: row.person for row in await read.rows(identity.names(asked.project, persons))}
-        if read.links.version
+        {
+            row.actor: row.person
+            for row in await snapshot.rows(identity.names(query.project, persons))
+        }
+        if snapshot.links.version
         else {}
     )
 

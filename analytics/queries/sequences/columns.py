@@ -14,7 +14,7 @@ import numpy as np
 from analytics.derived.instants import DAY_US, HOUR_US
 from analytics.derived.packed_day import Array, Day, Name
 from analytics.errors import Unavailable
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Events
 
@@ -76,7 +76,9 @@ class Columns:
     _left = False
     """Whether nobody waits for the answer any more."""
 
-    def __init__(self, days: Iterable[Day], since: datetime, until: datetime, read: Read) -> None:
+    def __init__(
+        self, days: Iterable[Day], since: datetime, until: datetime, snapshot: Snapshot
+    ) -> None:
         numbers: dict[Name, int] = {}
         edges = microseconds(since), microseconds(until)
         some = [day for day in days if day.rows]
@@ -86,8 +88,8 @@ class Columns:
             Part(day, *edges, np.array(of, narrow)) for day, of in zip(some, codes, strict=True)
         ]
         self.names = list(numbers)
-        self.links = read.links
-        self._look_at_the_time = read.look_at_the_time
+        self.links = snapshot.links
+        self._look_at_the_time = snapshot.look_at_the_time
 
     async def work(self, what: Callable[[], T]) -> T:
         """What it makes of the columns, in a thread; none of it goes on for long once nobody waits

@@ -19,12 +19,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from analytics.derived.instants import DAY_SPAN, instant
 from analytics.derived.packed_day import AS_RECORD, FORMAT, MAX_ROWS, Day, Group, Strangers, pack
 from analytics.queries.database.memory import Kept
-from analytics.queries.database.read import Read, go_on
+from analytics.queries.database.snapshot import Snapshot, go_on
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed import addends, pieces, settled_days
 from analytics.queries.precomputed.pieces import Coverage, Unit
 from analytics.queries.precomputed.rollup import MAX_WAITING, Rollup
@@ -42,8 +42,8 @@ FETCHED = 16
 
 
 async def load(
-    asked: Filtered,
-    read: Read,
+    query: FilteredQuery,
+    snapshot: Snapshot,
     by: Field | None = None,
     only: Sequence[Condition] = (),
     *,
@@ -59,8 +59,8 @@ async def load(
     if by is not None and by.column in ("user_id", "session_id"):
         return None
     found = await _Loading(
-        asked,
-        read,
+        query,
+        snapshot,
         None if by is not None and by.column in NAMES else by,
         only,
         VISIT if sessions else 0,
@@ -68,7 +68,7 @@ async def load(
     return (
         None
         if found is None
-        else await asyncio.to_thread(Columns, found, asked.start, asked.end, read)
+        else await asyncio.to_thread(Columns, found, query.start, query.end, snapshot)
     )
 
 
@@ -80,26 +80,31 @@ class _Loading:
     """The days of one question, from where they are quickest."""
 
     def __init__(
-        self, asked: Filtered, read: Read, by: Field | None, only: Sequence[Condition], visit: int
+        self,
+        query: FilteredQuery,
+        snapshot: Snapshot,
+        by: Field | None,
+        only: Sequence[Condition],
+        visit: int,
     ) -> None:
-        self._asked = asked
-        self._read = read
+        self._query = query
+        self._snapshot = snapshot
         self._by = by
         self._only = only
         self._began = time.monotonic()
         self._size = 0
         self._visit = visit
-        self._most = min(MAX_ROWS, read.memory.limit // ROW)
-        self._rollup = Rollup(read)
+        self._most = min(MAX_ROWS, snapshot.memory.limit // ROW)
+        self._rollup = Rollup(snapshot)
 
     async def days(self) -> list[Day] | None:
-        coverage = await self._rollup.covered(self._asked.project, False)
+        coverage = await self._rollup.covered(self._query.project, False)
         if coverage is None or coverage.waiting > MAX_WAITING:
             return None
         coverage = settled_days.without(
-            coverage, await self._rollup.waiting(self._asked.project) if coverage.waiting else []
+            coverage, await self._rollup.waiting(self._query.project) if coverage.waiting else []
         )
-        most = pieces.MAX_RAW * ((self._asked.end - self._asked.start) / timedelta(hours=1))
+        most = pieces.MAX_RAW * ((self._query.end - self._query.start) / timedelta(hours=1))
         every = self._starts()
         unknown = range(every.start, min(every.stop, coverage.since), 24)
         if (len(unknown) - 2) * 24 > most:  # but for the first and the last they are whole days
@@ -119,7 +124,7 @@ class _Loading:
         """The first hours of the days in the range, from a first one to a last."""
         begin, end = (
             (moment - EPOCH) // timedelta(days=1) * 24
-            for moment in (self._asked.start, self._asked.end - MICROSECOND)
+            for moment in (self._query.start, self._query.end - MICROSECOND)
         )
         return range(
             begin if first is None else max(begin, first),
@@ -133,7 +138,7 @@ class _Loading:
         return (until - since) / timedelta(hours=1)
 
     def _clipped(self, start: int) -> tuple[datetime, datetime]:
-        return max(self._asked.start, instant(start)), min(self._asked.end, instant(start + 24))
+        return max(self._query.start, instant(start)), min(self._query.end, instant(start + 24))
 
     async def _settled(self, coverage: Coverage) -> dict[int, Day]:
         """The days at which nothing is changing: from memory, as they are packed, or from raw rows."""
@@ -144,12 +149,12 @@ class _Loading:
         ]
         parts: dict[int, tuple[int, ...]] = {}
         for row in (
-            await self._read.rows(addends.parts(self._asked.project, units)) if units else ()
+            await self._snapshot.rows(addends.parts(self._query.project, units)) if units else ()
         ):
             for start, number in zip(*row[1:], strict=True):
                 parts[start] = (*parts.get(start, ()), number)
         found = {start: day for start in parts if (day := self._remembered(start, parts[start]))}
-        if self._by is None and not self._asked.where:
+        if self._by is None and not self._query.where:
             found |= await self._packed(
                 {start: numbers for start, numbers in parts.items() if start not in found}
             )
@@ -162,14 +167,14 @@ class _Loading:
 
     async def _look_out(self, starts: Sequence[int]) -> None:
         """Raises _Crowded where a day has too many rows to be packed here."""
-        if starts and await self._read.rows(crowded(self._asked.project, starts, self._most)):
+        if starts and await self._snapshot.rows(crowded(self._query.project, starts, self._most)):
             raise _Crowded
 
     async def _packed(self, missing: dict[int, tuple[int, ...]]) -> dict[int, Day]:
         found = {}
         starts = sorted(start for start, numbers in missing.items() if len(numbers) == 1)
         for at in range(0, len(starts), FETCHED):
-            rows = await self._read.rows(packed(self._asked.project, starts[at : at + FETCHED]))
+            rows = await self._snapshot.rows(packed(self._query.project, starts[at : at + FETCHED]))
             for row in rows:
                 if (row.part,) == missing[row.start]:
                     found[row.start] = self._remember(
@@ -178,7 +183,7 @@ class _Loading:
         return found
 
     async def _changing(self, start: int) -> Day:
-        event = [] if self._asked.event.everything else [self._asked.event.condition]
+        event = [] if self._query.event.everything else [self._query.event.condition]
         return self._found(
             await self._made(start, *self._clipped(start), [*self._passing, *event, *self._only]),
             "raw",
@@ -187,8 +192,8 @@ class _Loading:
     @property
     def _passing(self) -> list[Condition]:
         return [
-            raw_events.c.project == self._asked.project,
-            *(where.condition for where in self._asked.where),
+            raw_events.c.project == self._query.project,
+            *(where.condition for where in self._query.where),
         ]
 
     async def _made(
@@ -197,8 +202,8 @@ class _Loading:
         """A day of raw rows."""
         go_on(self._began)
         at = raw_events.c.timestamp
-        rows = await self._read.rows(
-            records(self._asked.project, [*conditions, at >= since, at < until], self._by),
+        rows = await self._snapshot.rows(
+            records(self._query.project, [*conditions, at >= since, at < until], self._by),
             linked=False,
         )
         return await asyncio.to_thread(
@@ -213,29 +218,31 @@ class _Loading:
     def _key(self, start: int) -> Hashable:
         return (
             "columns",
-            self._asked.project,
+            self._query.project,
             start,
             self._by and self._by.text,
-            frozenset(where.text for where in self._asked.where),
+            frozenset(where.text for where in self._query.where),
         )
 
     def _remembered(self, start: int, parts: tuple[int, ...]) -> Day | None:
-        kept = self._read.memory.find(self._key(start), people=False)
+        kept = self._snapshot.memory.find(self._key(start), people=False)
         if kept is None or kept.cells[:1] != (parts,):
             return None
         _, source, day = kept.cells
         return self._found(day, source)
 
     def _remember(self, day: Day, parts: tuple[int, ...], source: str) -> Day:
-        self._read.memory.keep(self._key(day.start), Kept((parts, source, day), False, day.size))
+        self._snapshot.memory.keep(
+            self._key(day.start), Kept((parts, source, day), False, day.size)
+        )
         return self._found(day, source)
 
     def _found(self, day: Day, source: str) -> Day:
         """A day that is one of the answer's. Raises _Crowded where it is too much."""
         self._size += day.size + self._visit * len(day.visits)
-        if len(day.names) > MAX_NAMES or self._size > self._read.memory.limit:
+        if len(day.names) > MAX_NAMES or self._size > self._snapshot.memory.limit:
             raise _Crowded
-        self._read.sources.add(source)
+        self._snapshot.sources.add(source)
         return day
 
 

@@ -65,13 +65,13 @@ class Lobby:
                 "this server is stopping",
                 code="stopping",
                 retry_after=random.randint(*AGAIN_SECONDS),
-            )  # noqa: S311
+            )
         if self._inside >= MAX_CONNECTIONS:
             raise Unavailable(
                 "too many readers are connected here",
                 code="too_many_connections",
                 retry_after=random.randint(*AGAIN_SECONDS),
-            )  # noqa: S311
+            )
         self._inside += 1
         metrics.realtime_connections.inc({"transport": transport})
         try:

@@ -12,12 +12,12 @@ from pyroaring import BitMap
 from sqlalchemy import Integer, LargeBinary, cast, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.database.sums import numbers, people
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed.pieces import EVER
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.tables import Instant, raw_events
@@ -50,18 +50,20 @@ def visits(conditions: Sequence[Condition], edges: Sequence[datetime]) -> Statem
     )
 
 
-async def actives(asked: Filtered, read: Read, edges: Sequence[datetime]) -> list[BitMap]:
+async def actives(
+    query: FilteredQuery, snapshot: Snapshot, edges: Sequence[datetime]
+) -> list[BitMap]:
     """The set of those who were active between each two edges, of whom pass the filters; the first
     edge may be EVER.
     """
-    rolled = await Rollup(read).buckets(asked, edges)
-    read.sources.add("raw" if rolled is None else "rollup")
+    rolled = await Rollup(snapshot).buckets(query, edges)
+    snapshot.sources.add("raw" if rolled is None else "rollup")
     if rolled is not None:
         return [people(bucket) for bucket in rolled]
     first, *inner, last = edges
     found = [BitMap() for _ in edges[1:]]
-    async for batch in await read.batches(
-        visits([*asked.filters, *_between(first, last)], inner), 1
+    async for batch in await snapshot.batches(
+        visits([*query.filters, *_between(first, last)], inner), 1
     ):
         for row in batch:
             found[row.bucket] = BitMap(numbers(row.actors))

@@ -8,8 +8,8 @@ from itertools import pairwise
 import msgspec
 from pyroaring import BitMap
 
-from analytics.queries.database.read import Read
-from analytics.queries.language.query import Bucketed
+from analytics.queries.database.snapshot import Snapshot
+from analytics.queries.language.query import BucketedQuery
 from analytics.queries.precomputed.pieces import EVER
 from analytics.queries.question import Question
 from analytics.queries.questions.activity.actives import actives
@@ -42,13 +42,13 @@ def lives(times: list[str], earlier: BitMap, active: Sequence[BitMap]) -> Lifecy
     return found
 
 
-async def answer(asked: Bucketed, read: Read) -> Lifecycle:
+async def answer(query: BucketedQuery, snapshot: Snapshot) -> Lifecycle:
     """Whoever passes the filters is looked at from the first event on, so that `from` only says
     which buckets are shown.
     """
-    edges = asked.edges(before=1)
-    earlier, *active = await actives(asked, read, [EVER, *edges[:-1], asked.end])
-    return lives(asked.times(edges[1:]), earlier, active)
+    edges = query.edges(before=1)
+    earlier, *active = await actives(query, snapshot, [EVER, *edges[:-1], query.end])
+    return lives(query.times(edges[1:]), earlier, active)
 
 
-QUESTION = Question("/lifecycle", Bucketed, answer)
+QUESTION = Question("/lifecycle", BucketedQuery, answer)

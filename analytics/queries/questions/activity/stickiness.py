@@ -2,8 +2,8 @@
 
 import msgspec
 
-from analytics.queries.database.read import Read
-from analytics.queries.language.query import Bucketed
+from analytics.queries.database.snapshot import Snapshot
+from analytics.queries.language.query import BucketedQuery
 from analytics.queries.question import Question
 from analytics.queries.questions.activity.actives import actives, times_active
 
@@ -17,13 +17,13 @@ class Stickiness(msgspec.Struct, frozen=True):
     users: list[int]
 
 
-async def answer(asked: Bucketed, read: Read) -> Stickiness:
+async def answer(query: BucketedQuery, snapshot: Snapshot) -> Stickiness:
     """Only rows in the range count, in its first bucket too."""
-    edges = asked.edges()
-    active = await actives(asked, read, [asked.start, *edges[1:-1], asked.end])
+    edges = query.edges()
+    active = await actives(query, snapshot, [query.start, *edges[1:-1], query.end])
     found = dict(times_active(active))
     buckets = list(range(1, len(edges)))
     return Stickiness(buckets, [found.get(bucket, 0) for bucket in buckets])
 
 
-QUESTION = Question("/stickiness", Bucketed, answer)
+QUESTION = Question("/stickiness", BucketedQuery, answer)

@@ -14,9 +14,9 @@ from sqlalchemy import Row, Text, any_, cast, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.events import Event, event_id, public
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
-from analytics.queries.language.query import Asked, Filtered, Limit
+from analytics.queries.language.query import FilteredQuery, Limit, Query
 from analytics.queries.question import Question
 from analytics.queries.questions.events.walk import walk
 from analytics.tables import Instant, dead_letters, raw_events
@@ -52,7 +52,7 @@ class Cursor(msgspec.Struct, frozen=True):
         return cls(base64.urlsafe_b64encode(place).decode(), row.timestamp, row.id)
 
 
-class Events(Filtered, frozen=True, kw_only=True):
+class Events(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/events`."""
 
     limit: Limit = 50
@@ -67,7 +67,7 @@ class Page(TypedDict):
 
 
 def page(
-    asked: Events,
+    query: Events,
     between: tuple[datetime, datetime],
     limit: int,
     instants: Sequence[datetime] | None = None,
@@ -78,15 +78,15 @@ def page(
     place = (raw_events.c.timestamp, raw_events.c.id)
     statement = (
         stored()
-        .where(*asked.rows(*between))
+        .where(*query.rows(*between))
         .order_by(*(column.desc() for column in place))
         .limit(limit)
     )
     if instants is not None:
         statement = statement.where(place[0] == any_(literal(list(instants), ARRAY(Instant))))
-    if asked.cursor is None:
+    if query.cursor is None:
         return statement
-    return statement.where(tuple_(*place) < tuple_(asked.cursor.timestamp, asked.cursor.id))
+    return statement.where(tuple_(*place) < tuple_(query.cursor.timestamp, query.cursor.id))
 
 
 def stored() -> Statement:
@@ -104,28 +104,30 @@ def shown(row: Row[Any]) -> Event:
     return Event(**{**row._mapping, "metadata": row.metadata.encode()})
 
 
-async def answer(asked: Events, read: Read) -> Page:
+async def answer(query: Events, snapshot: Snapshot) -> Page:
     """A page, and the cursor of the next one if there is one; filters may leave so little that it
     has to be looked for.
     """
-    if asked.event.everything and not asked.where:
-        return await answer_at_once(asked, read)
-    cursor = asked.cursor
+    if query.event.everything and not query.where:
+        return await answer_at_once(query, snapshot)
+    cursor = query.cursor
     end = (
         cursor.timestamp + timedelta(microseconds=1)
-        if cursor and cursor.timestamp < asked.end
-        else asked.end
+        if cursor and cursor.timestamp < query.end
+        else query.end
     )
-    return _paged(asked, await walk(asked, end, asked.limit + 1, partial(page, asked), read))
+    return _paged(query, await walk(query, end, query.limit + 1, partial(page, query), snapshot))
 
 
-async def answer_at_once(asked: Events, read: Read) -> Page:
+async def answer_at_once(query: Events, snapshot: Snapshot) -> Page:
     """The same in one statement, whatever the filters are."""
-    return _paged(asked, await read.rows(page(asked, (asked.start, asked.end), asked.limit + 1)))
+    return _paged(
+        query, await snapshot.rows(page(query, (query.start, query.end), query.limit + 1))
+    )
 
 
-def _paged(asked: Events, rows: Sequence[Row[Any]]) -> Page:
-    here = rows[: asked.limit]
+def _paged(query: Events, rows: Sequence[Row[Any]]) -> Page:
+    here = rows[: query.limit]
     return {
         "rows": [public(shown(row)) for row in here],
         "next": Cursor.after(here[-1]).text if len(rows) > len(here) else None,
@@ -144,19 +146,19 @@ class Whereabouts(TypedDict):
     at: NotRequired[datetime]
 
 
-class OneEvent(Asked, frozen=True, kw_only=True):
+class OneEvent(Query, frozen=True, kw_only=True):
     """The parameters of `/api/events/{id}`: a UUID, or the text that the client sent as id."""
 
     id: Annotated[str, Meta(max_length=255, description="As it was sent: a UUID or not")]
 
 
-async def answer_one(asked: OneEvent, read: Read) -> Whereabouts:
+async def answer_one(query: OneEvent, snapshot: Snapshot) -> Whereabouts:
     """Where an event is. The queue is asked first, because events leave it only for the database."""
-    id_ = event_id(asked.id)
-    queued = await read.queued(asked.project, id_)
-    found = await read.rows(
+    id_ = event_id(query.id)
+    queued = await snapshot.queued(query.project, id_)
+    found = await snapshot.rows(
         stored()
-        .where(*asked.filters, raw_events.c.id == id_)
+        .where(*query.filters, raw_events.c.id == id_)
         .order_by(raw_events.c.timestamp.desc())
         .limit(1)
     )
@@ -164,8 +166,8 @@ async def answer_one(asked: OneEvent, read: Read) -> Whereabouts:
         return {"status": "stored", "event": public(shown(found[0]))}
     if queued is not None:
         return {"status": "queued", "event": public(queued)}
-    mine = (dead_letters.c.project == asked.project, dead_letters.c.event_id == id_)
-    dead = await read.rows(
+    mine = (dead_letters.c.project == query.project, dead_letters.c.event_id == id_)
+    dead = await snapshot.rows(
         select(dead_letters).where(*mine).order_by(dead_letters.c.number.desc()).limit(1)
     )
     if dead:

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed.figures import Instants, Of, Spread
 from analytics.queries.precomputed.rollup import Rollup
 
@@ -41,22 +41,22 @@ newest first.
 
 
 async def walk(
-    asked: Filtered, end: datetime, limit: int, page: Page, read: Read
+    query: FilteredQuery, end: datetime, limit: int, page: Page, snapshot: Snapshot
 ) -> list[Row[Any]]:
     """The newest rows from the start of the range to an instant, at most so many, newest first. No
     filters but `event` and `where` may be in the page.
     """
     found: list[Row[Any]] = []
-    rollup = Rollup(read)
-    for at, window in enumerate(windows(asked.start, end)):
+    rollup = Rollup(snapshot)
+    for at, window in enumerate(windows(query.start, end)):
         pieces, few = (
             ([(window[0], window[-1])], False)
             if at in (0, len(DAYS) + 1)
-            else await _with_rows(asked, window, limit - len(found), rollup)
+            else await _with_rows(query, window, limit - len(found), rollup)
         )
-        instants = await _instants(asked, pieces, rollup) if few and pieces else None
+        instants = await _instants(query, pieces, rollup) if few and pieces else None
         for piece in pieces if instants is None else [(pieces[-1][0], pieces[0][1])]:
-            found += await read.rows(page(piece, limit - len(found), instants))
+            found += await snapshot.rows(page(piece, limit - len(found), instants))
             if len(found) == limit:
                 return found
     return found
@@ -96,14 +96,14 @@ def _midnight(instant: datetime) -> datetime:
 
 
 async def _with_rows(
-    asked: Filtered, edges: Sequence[datetime], limit: int, rollup: Rollup
+    query: FilteredQuery, edges: Sequence[datetime], limit: int, rollup: Rollup
 ) -> tuple[list[Range], bool]:
     """What of a window has its newest rows, at most so many, newest first and in as few pieces as
     that takes, and whether it has fewer.
 
     All of it where nobody knows.
     """
-    buckets = await rollup.buckets(asked, edges, people=False)
+    buckets = await rollup.buckets(query, edges, people=False)
     if buckets is None:
         return [(edges[0], edges[-1])], False
     pieces: list[Range] = []
@@ -120,13 +120,13 @@ async def _with_rows(
 
 
 async def _instants(
-    asked: Filtered, pieces: Sequence[Range], rollup: Rollup
+    query: FilteredQuery, pieces: Sequence[Range], rollup: Rollup
 ) -> list[datetime] | None:
     """When something in the pieces happened, which is remembered too; None where nobody knows."""
     found: list[float] = []
     for start, end in pieces:
         days = (
-            await rollup.figures(asked, _days(start, end), None, INSTANTS)
+            await rollup.figures(query, _days(start, end), None, INSTANTS)
             if start.year in YEARS and end.year in YEARS
             else None
         )

@@ -15,10 +15,10 @@ import msgspec
 from sqlalchemy import ColumnElement, func, select, tuple_
 
 from analytics.errors import BadRequest
-from analytics.queries.database.read import Read, Snapshots
+from analytics.queries.database.snapshot import Snapshot, Snapshots
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.question import Question, Stream
 from analytics.queries.questions.events.events import shown, stored
 from analytics.queries.questions.export.formats import FORMATS, Format
@@ -53,7 +53,7 @@ class Cursor(msgspec.Struct, frozen=True):
             ) from error
 
 
-class Export(Filtered, frozen=True, kw_only=True):
+class Export(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/export`."""
 
     format: Literal["ndjson", "csv", "parquet"] = "ndjson"
@@ -98,14 +98,14 @@ _ORDER: tuple[ColumnElement[datetime], ColumnElement[UUID]] = (
 )
 
 
-def edge(asked: Export, place: Place) -> Statement:
+def edge(query: Export, place: Place) -> Statement:
     """The `timestamp` and `id` of the last row of the slice that begins at a place; nothing where
     there are no more rows.
     """
     conditions = [
-        raw_events.c.project == asked.project,
+        raw_events.c.project == query.project,
         *place.after,
-        raw_events.c.timestamp < asked.end,
+        raw_events.c.timestamp < query.end,
     ]
     size = func.pg_column_size(raw_events.c.metadata).label("size")
     row = select(*_ORDER, size).where(*conditions).order_by(*_ORDER).limit(ROWS).subquery("rows")
@@ -124,22 +124,22 @@ def edge(asked: Export, place: Place) -> Statement:
     )
 
 
-def rows(asked: Export, place: Place, end: Place) -> Statement:
+def rows(query: Export, place: Place, end: Place) -> Statement:
     """The rows of a slice that pass the filters."""
-    return stored().where(*asked.filters, *place.after, *end.until).order_by(*_ORDER)
+    return stored().where(*query.filters, *place.after, *end.until).order_by(*_ORDER)
 
 
-async def chunks(asked: Export, format: Format, snapshots: Snapshots) -> AsyncIterator[bytes]:
+async def chunks(query: Export, format: Format, snapshots: Snapshots) -> AsyncIterator[bytes]:
     """The export, as it is sent."""
     yield format.begin()
-    place: Place | None = Place(asked.start)
-    if asked.cursor and asked.cursor.timestamp >= asked.start:
-        place = Place(asked.cursor.timestamp, asked.cursor.id)
+    place: Place | None = Place(query.start)
+    if query.cursor and query.cursor.timestamp >= query.start:
+        place = Place(query.cursor.timestamp, query.cursor.id)
     while place is not None:
-        async with snapshots() as read:
-            last = await read.rows(edge(asked, place))
+        async with snapshots() as snapshot:
+            last = await snapshot.rows(edge(query, place))
             end = Place(last[0].timestamp, last[0].id) if last else None
-            found = await read.rows(rows(asked, place, end)) if end else []
+            found = await snapshot.rows(rows(query, place, end)) if end else []
         place = end
         if found:
             yield await asyncio.to_thread(
@@ -148,10 +148,10 @@ async def chunks(asked: Export, format: Format, snapshots: Snapshots) -> AsyncIt
     yield format.end()
 
 
-async def answer(asked: Export, read: Read) -> Stream:
+async def answer(query: Export, snapshot: Snapshot) -> Stream:
     """A stream of all events in the range that pass the filters."""
-    format = FORMATS[asked.format](asked.cursor is not None)
-    return Stream(format.media_type, f"events.{asked.format}", chunks(asked, format, read.anew))
+    format = FORMATS[query.format](query.cursor is not None)
+    return Stream(format.media_type, f"events.{query.format}", chunks(query, format, snapshot.anew))
 
 
 QUESTION = Question(

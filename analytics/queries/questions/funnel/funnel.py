@@ -21,12 +21,12 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from analytics.derived.packed_day import Array
 from analytics.errors import BadRequest
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Events
 from analytics.queries.language.measures import Number, Statement, number
 from analytics.queries.language.membership import Unit, members
-from analytics.queries.language.query import Filtered, Limit
+from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.language.times import Duration
 from analytics.queries.question import Question
 from analytics.queries.questions.funnel.attempts import MARK, MAX_STEPS, ORDERS, Matcher
@@ -49,7 +49,7 @@ SECOND = 1_000_000
 FORTNIGHT = Duration.read("14d")
 
 
-class Funnel(Filtered, frozen=True, kw_only=True):
+class Funnel(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/funnel`."""
 
     steps: tuple[Events, ...] = msgspec.field(name="step")
@@ -102,21 +102,21 @@ class Steps(TypedDict):
     groups: list[Group]
 
 
-def units(asked: Funnel) -> Statement:
+def units(query: Funnel) -> Statement:
     """`marks` and `times` of the rows of each unit, and what `by` holds in those that match the
     first step, all in the order of the rows.
     """
     mark = sum(
-        (case((step.condition, 1 << at), else_=0) for at, step in enumerate(asked.steps)),
+        (case((step.condition, 1 << at), else_=0) for at, step in enumerate(query.steps)),
         literal(MARK),
     )
     key = (
-        [] if asked.by is None else [case((asked.steps[0].condition, asked.by.value)).label("key")]
+        [] if query.by is None else [case((query.steps[0].condition, query.by.value)).label("key")]
     )
-    matching = [] if asked.order == "strict" else [or_(*(step.condition for step in asked.steps))]
+    matching = [] if query.order == "strict" else [or_(*(step.condition for step in query.steps))]
     row = members(
-        asked.unit,
-        asked.rows(),
+        query.unit,
+        query.rows(),
         mark.label("mark"),
         raw_events.c.timestamp,
         raw_events.c.id,
@@ -190,107 +190,109 @@ class Attempts:
         return {key: np.flatnonzero(group == self.groups[key]) for key in found[:limit]}
 
 
-async def answer(asked: Funnel, read: Read) -> Steps:
+async def answer(query: Funnel, snapshot: Snapshot) -> Steps:
     """The steps of all units, and those of each of the largest groups."""
-    columns = await _columns(asked, read)
+    columns = await _columns(query, snapshot)
     attempts = (
-        await _of_rows(asked, read)
+        await _of_rows(query, snapshot)
         if columns is None
-        else await columns.work(lambda: _of_columns(asked, columns))
+        else await columns.work(lambda: _of_columns(query, columns))
     )
-    return await asyncio.to_thread(_shown, asked, attempts)
+    return await asyncio.to_thread(_shown, query, attempts)
 
 
-async def _columns(asked: Funnel, read: Read) -> Columns | None:
+async def _columns(query: Funnel, snapshot: Snapshot) -> Columns | None:
     """The packed days that will do: but not for rows of several steps at once in any order, which
     ask for a matching of each unit.
     """
-    rows_between = asked.order == "strict" or asked.unit == "session"
-    only = [] if rows_between else [or_(*(step.condition for step in asked.steps))]
-    columns = await packed_days.load(asked, read, asked.by, only, sessions=asked.unit == "session")
+    rows_between = query.order == "strict" or query.unit == "session"
+    only = [] if rows_between else [or_(*(step.condition for step in query.steps))]
+    columns = await packed_days.load(
+        query, snapshot, query.by, only, sessions=query.unit == "session"
+    )
     if (
         columns is not None
-        and asked.order == "any"
-        and any(mark & (mark - 1) for mark in _marks(asked, columns).tolist())
+        and query.order == "any"
+        and any(mark & (mark - 1) for mark in _marks(query, columns).tolist())
     ):
         return None
     return columns
 
 
-def _marks(asked: Funnel, columns: Columns) -> Array:
+def _marks(query: Funnel, columns: Columns) -> Array:
     """Which steps rows of each name match."""
     marks = [
-        sum(1 << at for at, step in enumerate(asked.steps) if step.match(type_, action))
+        sum(1 << at for at, step in enumerate(query.steps) if step.match(type_, action))
         for type_, action, _ in columns.names
     ]
-    return np.array(marks, np.min_scalar_type(1 << len(asked.steps)))
+    return np.array(marks, np.min_scalar_type(1 << len(query.steps)))
 
 
-def _of_columns(asked: Funnel, columns: Columns) -> Attempts:
-    attempts = Attempts(len(asked.steps))
+def _of_columns(query: Funnel, columns: Columns) -> Attempts:
+    attempts = Attempts(len(query.steps))
     marks, event, between = (
-        _marks(asked, columns),
-        columns.passing(asked.event),
-        asked.order == "strict",
+        _marks(query, columns),
+        columns.passing(query.event),
+        query.order == "strict",
     )
     between_stays = (
-        asked.unit == "session" and not between
+        query.unit == "session" and not between
     )  # of which sessions are made, though no step is
-    groups = np.array([attempts.number(key) for key in columns.values(asked.by)], np.int64)
-    window = min(asked.window.seconds * SECOND, LONGEST)
+    groups = np.array([attempts.number(key) for key in columns.values(query.by)], np.int64)
+    window = min(query.window.seconds * SECOND, LONGEST)
 
     def attempted(every: Sequences) -> tuple[Array, list[Array]]:
         rows = every.where(marks[every.code] > 0) if between_stays else every
-        places = TRACKERS[asked.order](rows, marks[rows.code], len(asked.steps), window)
+        places = TRACKERS[query.order](rows, marks[rows.code], len(query.steps), window)
         took = [
             np.where(place == NOT_TAKEN, NEVER, rows.at[place] - rows.at[before])
             for before, place in pairwise(places)
         ]
         return groups[rows.code[places[0]]], took
 
-    units = by_session if asked.unit == "session" else by_person
+    units = by_session if query.unit == "session" else by_person
     wanted = event if between or between_stays else event & (marks > 0)
     for group, took in units(columns, wanted, attempted):
         attempts.extend(group, took)
     return attempts
 
 
-async def _of_rows(asked: Funnel, read: Read) -> Attempts:
-    read.sources.add("raw")
-    match = ORDERS[asked.order](len(asked.steps), asked.window.seconds * SECOND)
-    attempts = Attempts(len(asked.steps))
-    async for batch in await read.batches(units(asked), BATCH):
+async def _of_rows(query: Funnel, snapshot: Snapshot) -> Attempts:
+    snapshot.sources.add("raw")
+    match = ORDERS[query.order](len(query.steps), query.window.seconds * SECOND)
+    attempts = Attempts(len(query.steps))
+    async for batch in await snapshot.batches(units(query), BATCH):
         await asyncio.to_thread(attempts.add, batch, match)
     return attempts
 
 
-def _shown(asked: Funnel, attempts: Attempts) -> Steps:
-    groups = attempts.largest(asked.limit) if asked.by else {}
+def _shown(query: Funnel, attempts: Attempts) -> Steps:
+    groups = attempts.largest(query.limit) if query.by else {}
     return {
-        "steps": _steps(asked, attempts, np.arange(len(attempts.group))),
+        "steps": _steps(query, attempts, np.arange(len(attempts.group))),
         "groups": [
-            {"key": {asked.by.text: key}, "steps": _steps(asked, attempts, members)}
+            {"key": {query.by.text: key}, "steps": _steps(query, attempts, members)}
             for key, members in groups.items()
-            if asked.by
+            if query.by
         ],
     }
 
 
-def _steps(asked: Funnel, attempts: Attempts, members: Array) -> list[Step]:
+def _steps(query: Funnel, attempts: Attempts, members: Array) -> list[Step]:
     """The steps of some of the attempts."""
     steps: list[Step] = [
         {
-            "event": asked.steps[0].text,
+            "event": query.steps[0].text,
             "n": len(members),
             "rate": 1,
             "step_rate": 1,
             "median_s": None,
         }
     ]
-    for event, all_took in zip(asked.steps[1:], attempts.took, strict=True):
+    for event, all_took in zip(query.steps[1:], attempts.took, strict=True):
         took = all_took[members]
         took = took[took != NEVER]
-        n, median = len(took), _median(took) if asked.order != "any" else None
+        n, median = len(took), _median(took) if query.order != "any" else None
         steps.append(
             {
                 "event": event.text,

@@ -19,14 +19,14 @@ from sqlalchemy import and_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.errors import BadRequest
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.database.sums import people
 from analytics.queries.language import intervals
 from analytics.queries.language.filters import ANY_EVENT, Events, both
 from analytics.queries.language.intervals import INTERVALS
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed.pieces import EVER
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.question import Question
@@ -44,7 +44,7 @@ EARLIER = 0
 """The bucket of what happened before `from`; that of period p is p + 1."""
 
 
-class Retention(Filtered, frozen=True, kw_only=True):
+class Retention(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/retention`."""
 
     starting: Events = msgspec.field(default=ANY_EVENT, name="start")
@@ -67,20 +67,20 @@ class Shape(msgspec.Struct, frozen=True):
     cohorts: int
 
     @classmethod
-    def of(cls, asked: Retention) -> "Shape":
+    def of(cls, query: Retention) -> "Shape":
         """Raises BadRequest for too many periods, or periods beyond the year 9999."""
-        interval = INTERVALS[asked.period]
+        interval = INTERVALS[query.period]
         try:
-            edges = intervals.edges(asked.start, asked.end, interval, asked.tz)
+            edges = intervals.edges(query.start, query.end, interval, query.tz)
             found = len(edges) - 1
-            if found * asked.periods > MAX_COUNTS:
+            if found * query.periods > MAX_COUNTS:
                 raise BadRequest(
-                    f"periods: {found:,} cohorts of {asked.periods:,} are too much for one answer",
+                    f"periods: {found:,} cohorts of {query.periods:,} are too much for one answer",
                     code="too_many_buckets",
                     field="periods",
                 )
-            for _ in range(asked.periods):
-                edges.append(interval.after(edges[-1], asked.tz))
+            for _ in range(query.periods):
+                edges.append(interval.after(edges[-1], query.tz))
         except ValueError as error:
             raise BadRequest(f"period: {error}", code="too_many_buckets", field="period") from error
         except OverflowError as error:
@@ -108,25 +108,25 @@ class Cohorts(TypedDict):
     cohorts: list[Cohort]
 
 
-def visits(asked: Retention, shape: Shape) -> Statement:
+def visits(query: Retention, shape: Shape) -> Statement:
     """The buckets in which each actor `began` and `returned`, as arrays (or null): one row an
     actor.
     """
     timestamp = raw_events.c.timestamp
     begins = [
-        asked.starting.condition,
-        timestamp < asked.end,
-        *([timestamp >= asked.start] if asked.mode == "recurring" else []),
+        query.starting.condition,
+        timestamp < query.end,
+        *([timestamp >= query.start] if query.mode == "recurring" else []),
     ]
-    until = asked.end if asked.bound == "after" else shape.edges[-1]
-    returns = [asked.returning.condition, timestamp >= shape.edges[1], timestamp < until]
-    bucket = func.width_bucket(timestamp, literal([asked.start, *shape.edges[1:]], ARRAY(Instant)))
+    until = query.end if query.bound == "after" else shape.edges[-1]
+    returns = [query.returning.condition, timestamp >= shape.edges[1], timestamp < until]
+    bucket = func.width_bucket(timestamp, literal([query.start, *shape.edges[1:]], ARRAY(Instant)))
     rows = select(
         ACTOR.label("actor"),
         bucket.label("bucket"),
         func.bool_or(and_(*begins)).label("begins"),
         func.bool_or(and_(*returns)).label("returns"),
-    ).where(*asked.filters, timestamp < max(asked.end, until), or_(and_(*begins), and_(*returns)))
+    ).where(*query.filters, timestamp < max(query.end, until), or_(and_(*begins), and_(*returns)))
     row = rows.group_by("actor", "bucket").subquery("rows")
     arrays = (
         func.array_agg(row.c.bucket).filter(row.c[did]).label(did) for did in ("begins", "returns")
@@ -134,27 +134,27 @@ def visits(asked: Retention, shape: Shape) -> Statement:
     return select(*arrays).group_by(row.c.actor)
 
 
-async def answer(asked: Retention, read: Read) -> Cohorts:
+async def answer(query: Retention, snapshot: Snapshot) -> Cohorts:
     """One cohort for each period that overlaps the range; a count is null for a period that begins
     after the watermark.
     """
-    shape = Shape.of(asked)
-    now = read.watermark or datetime.now(UTC)
-    rolled = await _rolled(asked, read, shape)
-    read.sources.add("rollup" if rolled else "raw")
-    found = rolled or await _visits(asked, read, shape)
-    counts = await asyncio.to_thread(cohorts.counts, found, asked.mode, asked.bound)
+    shape = Shape.of(query)
+    now = snapshot.watermark or datetime.now(UTC)
+    rolled = await _rolled(query, snapshot, shape)
+    snapshot.sources.add("rollup" if rolled else "raw")
+    found = rolled or await _visits(query, snapshot, shape)
+    counts = await asyncio.to_thread(cohorts.counts, found, query.mode, query.bound)
     starts = shape.edges[: shape.cohorts]
     return {
         "cohorts": [
-            _cohort(asked, begins, row, shape.edges[at:], now)
+            _cohort(query, begins, row, shape.edges[at:], now)
             for at, (begins, row) in enumerate(zip(starts, counts, strict=True))
         ]
     }
 
 
 def _cohort(
-    asked: Retention,
+    query: Retention,
     begins: datetime,
     counts: Sequence[int],
     edges: Sequence[datetime],
@@ -164,31 +164,31 @@ def _cohort(
         None if edge > now else count for edge, count in zip(edges[1:], counts[1:], strict=False)
     ]
     return {
-        "start": begins.astimezone(asked.tz).date(),
+        "start": begins.astimezone(query.tz).date(),
         "size": counts[0],
         "counts": [counts[0], *returned],
     }
 
 
-async def _rolled(asked: Retention, read: Read, shape: Shape) -> Visits | None:
+async def _rolled(query: Retention, snapshot: Snapshot, shape: Shape) -> Visits | None:
     """The sets of actors, if rollups have them: of the two events one by one, each between edges of
     its own.
     """
-    starting, returning = (both(asked.event, event) for event in (asked.starting, asked.returning))
+    starting, returning = (both(query.event, event) for event in (query.starting, query.returning))
     if starting is None or returning is None:
         return None
-    rollup = Rollup(read)
-    before = [EVER] if asked.mode == "first" else []
+    rollup = Rollup(snapshot)
+    before = [EVER] if query.mode == "first" else []
     started = await rollup.buckets(
-        replace(asked, event=starting),
-        [*before, asked.start, *shape.edges[1 : shape.cohorts], asked.end],
+        replace(query, event=starting),
+        [*before, query.start, *shape.edges[1 : shape.cohorts], query.end],
     )
     if started is None:
         return None
-    until = asked.end if asked.bound == "after" else shape.edges[-1]
+    until = query.end if query.bound == "after" else shape.edges[-1]
     between = [*(edge for edge in shape.edges[1:] if edge < until), until]
     returned = (
-        await rollup.buckets(replace(asked, event=returning), between) if len(between) > 1 else []
+        await rollup.buckets(replace(query, event=returning), between) if len(between) > 1 else []
     )
     if returned is None:
         return None
@@ -199,11 +199,11 @@ async def _rolled(asked: Retention, read: Read, shape: Shape) -> Visits | None:
     )
 
 
-async def _visits(asked: Retention, read: Read, shape: Shape) -> Visits:
+async def _visits(query: Retention, snapshot: Snapshot, shape: Shape) -> Visits:
     """The sets of actors; these are numbered as they come."""
     began, returned = ([array("I") for _ in shape.edges] for _ in range(2))
     number = 0
-    async for batch in await read.batches(visits(asked, shape), BATCH):
+    async for batch in await snapshot.batches(visits(query, shape), BATCH):
         await asyncio.to_thread(_sort, batch, number, began, returned)
         number += len(batch)
     sets = [[BitMap(actors) for actors in buckets] for buckets in (began, returned)]

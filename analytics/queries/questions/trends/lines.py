@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Measure, Statement
-from analytics.queries.language.query import Filtered
+from analytics.queries.language.query import FilteredQuery
 from analytics.tables import Instant, raw_events
 
 OTHER = 0
@@ -77,7 +77,7 @@ class Wanted(msgspec.Struct, frozen=True):
     compares, in one before it.
     """
 
-    asked: Filtered
+    query: FilteredQuery
     measure: Measure
     by: Field | None
     window: Window

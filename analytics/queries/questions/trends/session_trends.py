@@ -6,7 +6,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from analytics.derived.packed_day import Array, distinct
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.questions.trends.lines import OTHER, Found, Groups, Totals, Wanted, Window
 from analytics.queries.sequences import packed_days
 from analytics.queries.sequences.columns import Columns, microseconds
@@ -23,18 +23,18 @@ class Visited:
         self._before = self._found(before, wanted.previous) if before and wanted.previous else None
 
     @classmethod
-    async def load(cls, wanted: Wanted, read: Read) -> "Visited | None":
+    async def load(cls, wanted: Wanted, snapshot: Snapshot) -> "Visited | None":
         """None where only raw rows can say: where too little is settled, and where buckets look
         back at those before them.
         """
         if wanted.window.rolling > 1:
             return None
-        asked, previous, before = wanted.asked, wanted.previous, None
-        columns = await packed_days.load(asked, read, wanted.by, sessions=True)
+        query, previous, before = wanted.query, wanted.previous, None
+        columns = await packed_days.load(query, snapshot, wanted.by, sessions=True)
         if columns is not None and previous is not None:
             before = await packed_days.load(
-                replace(asked, start=previous.edges[0], end=previous.edges[-1]),
-                read,
+                replace(query, start=previous.edges[0], end=previous.edges[-1]),
+                snapshot,
                 wanted.by,
                 sessions=True,
             )
@@ -63,7 +63,7 @@ class Visited:
         ]
         return stays(
             columns,
-            columns.passing(self._wanted.asked.event),
+            columns.passing(self._wanted.query.event),
             edges,
             None if self._wanted.by is None else np.array(numbers, np.int64),
         )

@@ -10,7 +10,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.database.sums import Bucket, Sum, united, whole
 from analytics.queries.precomputed import figures
 from analytics.queries.precomputed.figures import Figure, Of
@@ -51,25 +51,25 @@ class Source(Protocol):
         """The measure over the whole range."""
 
 
-async def choose(wanted: Wanted, read: Read) -> Source:
+async def choose(wanted: Wanted, snapshot: Snapshot) -> Source:
     """Rollups where they cover all that is wanted, else raw rows."""
     if wanted.measure.name == "sessions":
-        found: Source | None = await Visited.load(wanted, read)
+        found: Source | None = await Visited.load(wanted, snapshot)
     else:
         kind: type[Added[Any]] = Figured if wanted.measure.field else Rolled
-        found = await kind.load(wanted, read)
-        read.sources.add("rollup" if found else "raw")
+        found = await kind.load(wanted, snapshot)
+        snapshot.sources.add("rollup" if found else "raw")
     if found is None:
-        read.sources.add("raw")
-    return found or Rows(wanted, read)
+        snapshot.sources.add("raw")
+    return found or Rows(wanted, snapshot)
 
 
 class Rows(Source):
     """Raw rows, aggregated by the database."""
 
-    def __init__(self, wanted: Wanted, read: Read) -> None:
+    def __init__(self, wanted: Wanted, snapshot: Snapshot) -> None:
         self._wanted = wanted
-        self._read = read
+        self._snapshot = snapshot
 
     async def largest(self, limit: int) -> list[str | None]:
         wanted = self._wanted
@@ -77,29 +77,29 @@ class Rows(Source):
             return [None]
         return [
             row.key
-            for row in await self._read.rows(
-                largest(wanted.measure, wanted.by, wanted.asked.rows(), limit)
+            for row in await self._snapshot.rows(
+                largest(wanted.measure, wanted.by, wanted.query.rows(), limit)
             )
         ]
 
     async def values(self, groups: Groups, window: Window) -> Found:
-        asked = self._wanted.asked
+        query = self._wanted.query
         start = (
-            asked.start
-            if window.edges[-1] >= asked.end and window.rolling == 1
+            query.start
+            if window.edges[-1] >= query.end and window.rolling == 1
             else window.edges[0]
         )
-        rows = asked.rows(start, min(asked.end, window.edges[-1]))
-        return found(await self._read.rows(lines(self._wanted.measure, groups, rows, window)))
+        rows = query.rows(start, min(query.end, window.edges[-1]))
+        return found(await self._snapshot.rows(lines(self._wanted.measure, groups, rows, window)))
 
     async def totals(self, groups: Groups, values: Found) -> Totals:
         """Put together from the buckets where that can be done."""
-        asked, union = self._wanted.asked, self._wanted.measure.kind.union
+        query, union = self._wanted.query, self._wanted.measure.kind.union
         if union and self._wanted.window.rolling == 1:
             return {slot: union.python(buckets.values()) for slot, buckets in values.items()}
         whole = found(
-            await self._read.rows(
-                lines(self._wanted.measure, groups, asked.rows(), Window([asked.start, asked.end]))
+            await self._snapshot.rows(
+                lines(self._wanted.measure, groups, query.rows(), Window([query.start, query.end]))
             )
         )
         return {slot: buckets[0] for slot, buckets in whole.items()}
@@ -122,17 +122,17 @@ class Added(Source, Generic[Addend]):
             [
                 bucket
                 for start, bucket in self._buckets
-                if wanted.asked.start <= start < wanted.asked.end
+                if wanted.query.start <= start < wanted.query.end
             ]
         )
 
     @classmethod
-    async def load(cls, wanted: Wanted, read: Read) -> Self | None:
+    async def load(cls, wanted: Wanted, snapshot: Snapshot) -> Self | None:
         """None where only raw rows can say."""
-        asked = wanted.asked
+        query = wanted.query
         edges = {
-            asked.start,
-            asked.end,
+            query.start,
+            query.end,
             *(
                 edge
                 for window in (wanted.window, wanted.previous)
@@ -140,15 +140,15 @@ class Added(Source, Generic[Addend]):
                 for edge in window.edges
             ),
         }
-        ordered = sorted(edge for edge in edges if edge <= asked.end)
+        ordered = sorted(edge for edge in edges if edge <= query.end)
         if wanted.window.rolling == 1 and wanted.previous is None:
-            ordered = [edge for edge in ordered if edge >= asked.start]
-        buckets = await cls._read(wanted, Rollup(read), ordered)
+            ordered = [edge for edge in ordered if edge >= query.start]
+        buckets = await cls._snapshot(wanted, Rollup(snapshot), ordered)
         return None if buckets is None else await asyncio.to_thread(cls, wanted, ordered, buckets)
 
     @classmethod
     @abstractmethod
-    async def _read(
+    async def _snapshot(
         cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]
     ) -> Sequence[Mapping[str | None, Addend]] | None:
         """The addends between each two edges, by group."""
@@ -184,13 +184,13 @@ class Added(Source, Generic[Addend]):
         return await asyncio.to_thread(self._values, groups, window)
 
     def _values(self, groups: Groups, window: Window) -> Found:
-        asked = self._wanted.asked
+        query = self._wanted.query
         cut = (
-            asked.start
-            if window.edges[-1] >= asked.end and window.rolling == 1
+            query.start
+            if window.edges[-1] >= query.end and window.rolling == 1
             else window.edges[0]
         )
-        end = min(asked.end, window.edges[-1])
+        end = min(query.end, window.edges[-1])
         slots = self._slots(
             groups,
             [(start, bucket) for start, bucket in self._buckets if cut <= start < end],
@@ -205,7 +205,7 @@ class Added(Source, Generic[Addend]):
         return await asyncio.to_thread(self._totals, groups)
 
     def _totals(self, groups: Groups) -> Totals:
-        range_ = [self._wanted.asked.start, self._wanted.asked.end]
+        range_ = [self._wanted.query.start, self._wanted.query.end]
         return {
             slot: self._measure(addends)
             for slot, (addends,) in self._slots(groups, [(range_[0], self._whole)], range_).items()
@@ -236,11 +236,11 @@ class Rolled(Added[Sum]):
     """Counts and people, of rollups or in their shape."""
 
     @classmethod
-    async def _read(
+    async def _snapshot(
         cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]
     ) -> list[Bucket] | None:
         return await rollup.buckets(
-            wanted.asked, edges, wanted.by, people=wanted.measure.name == "users"
+            wanted.query, edges, wanted.by, people=wanted.measure.name == "users"
         )
 
     def _joined(self, buckets: Sequence[Mapping[str | None, Sum]]) -> Bucket:
@@ -284,12 +284,12 @@ class Figured(Added[Figure]):
     """What is said of numbers, which only raw rows have."""
 
     @classmethod
-    async def _read(
+    async def _snapshot(
         cls, wanted: Wanted, rollup: Rollup, edges: Sequence[datetime]
     ) -> list[figures.Groups] | None:
         of = Of.measure(wanted.measure)
         assert of is not None  # noqa: S101 - `choose` saw to it
-        buckets = await rollup.figures(wanted.asked, edges, wanted.by, of)
+        buckets = await rollup.figures(wanted.query, edges, wanted.by, of)
         return (
             None
             if buckets is None

@@ -10,14 +10,14 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from analytics.errors import BadRequest
-from analytics.queries.database.read import Read
+from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language import intervals, times
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Events
 from analytics.queries.language.formula import Formula
 from analytics.queries.language.intervals import DAY, MAX_BUCKETS, Interval, edges_before
 from analytics.queries.language.measures import COUNT, Measure, Number, number
-from analytics.queries.language.query import Filtered, Limit
+from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
 from analytics.queries.questions.trends.lines import OTHER, Groups, Wanted, Window
 from analytics.queries.questions.trends.source import choose
@@ -64,7 +64,7 @@ class Series(msgspec.Struct, frozen=True):
         return cls(text, Measure.read(parts[0]), Events.read(parts[1]))
 
 
-class Trends(Filtered, frozen=True, kw_only=True):
+class Trends(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/trends`."""
 
     interval: Interval = DAY
@@ -107,19 +107,19 @@ class Shape(msgspec.Struct, frozen=True):
     """The buckets of a question: those asked for, and as many before them if it compares."""
 
     edges: list[datetime]
-    asked: Window
+    query: Window
     previous: Window | None
 
     @classmethod
-    def of(cls, asked: Trends) -> "Shape":
+    def of(cls, query: Trends) -> "Shape":
         """Raises BadRequest for too many buckets, or buckets before the year 1."""
         try:
-            edges = intervals.edges(asked.start, asked.end, asked.interval, asked.tz)
-            buckets, reach = len(edges) - 1, asked.rolling
-            back = reach - 1 + (buckets if asked.compare else 0)
+            edges = intervals.edges(query.start, query.end, query.interval, query.tz)
+            buckets, reach = len(edges) - 1, query.rolling
+            back = reach - 1 + (buckets if query.compare else 0)
             if buckets + back > MAX_BUCKETS:
                 raise ValueError(f"with those looked back at, more than {MAX_BUCKETS:,} buckets")
-            edges = [*edges_before(edges[0], back, asked.interval, asked.tz), *edges]
+            edges = [*edges_before(edges[0], back, query.interval, query.tz), *edges]
         except ValueError as error:
             raise BadRequest(
                 f"interval: {error}", code="too_many_buckets", field="interval"
@@ -134,52 +134,56 @@ class Shape(msgspec.Struct, frozen=True):
         return cls(
             edges[back:],
             Window(edges[-width:], reach),
-            Window(edges[:width], reach) if asked.compare else None,
+            Window(edges[:width], reach) if query.compare else None,
         )
 
     @property
     def buckets(self) -> int:
-        return self.asked.buckets
+        return self.query.buckets
 
 
-async def answer(asked: Trends, read: Read) -> Lines:
+async def answer(query: Trends, snapshot: Snapshot) -> Lines:
     """One item for each group, or for each series and the formula; `other` stands for the groups
     that are not shown.
     """
-    shape = Shape.of(asked)
-    starts = [times.shown(edge, asked.tz) for edge in shape.edges[:-1]]
-    items, other = await (_series if asked.series else _groups)(asked, read, shape)
+    shape = Shape.of(query)
+    starts = [times.shown(edge, query.tz) for edge in shape.edges[:-1]]
+    items, other = await (_series if query.series else _groups)(query, snapshot, shape)
     return cast(Lines, {"times": starts, "series": items, "other": other})
 
 
-async def _groups(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], Item | None]:
+async def _groups(
+    query: Trends, snapshot: Snapshot, shape: Shape
+) -> tuple[list[Item], Item | None]:
     """The items of the largest groups, and that of all other rows, if there are any."""
-    source = await choose(Wanted(asked, asked.measure, asked.by, shape.asked, shape.previous), read)
-    groups = Groups(asked.by, tuple(await source.largest(asked.limit)))
+    source = await choose(
+        Wanted(query, query.measure, query.by, shape.query, shape.previous), snapshot
+    )
+    groups = Groups(query.by, tuple(await source.largest(query.limit)))
     if len(groups.shown) * shape.buckets > MAX_VALUES:
         raise BadRequest(
             f"limit: {len(groups.shown):,} groups of {shape.buckets:,} buckets are too much for one answer",
             code="too_many_buckets",
             field="limit",
         )
-    values = await source.values(groups, shape.asked)
+    values = await source.values(groups, shape.query)
     totals = await source.totals(groups, values)
     previous = await source.values(groups, shape.previous) if shape.previous else None
 
     def item(slot: int) -> Item:
         lines = [
-            _dense(found.get(slot, {}), shape.buckets, asked.measure.kind.empty)
+            _dense(found.get(slot, {}), shape.buckets, query.measure.kind.empty)
             for found in (values, previous)
             if found is not None
         ]
-        total = number(totals.get(slot, asked.measure.kind.empty))
+        total = number(totals.get(slot, query.measure.kind.empty))
         return {"values": lines[0], "total": total} | (
             {"previous": lines[1]} if previous is not None else {}
         )
 
     def items() -> tuple[list[Item], Item | None]:
         found = [
-            {"key": {asked.by.text: key} if asked.by else {}, **item(slot)}
+            {"key": {query.by.text: key} if query.by else {}, **item(slot)}
             for slot, key in enumerate(groups.shown, 1)
         ]
         return found, item(OTHER) if OTHER in totals else None
@@ -187,18 +191,18 @@ async def _groups(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], 
     return await asyncio.to_thread(items)
 
 
-async def _series(asked: Trends, read: Read, shape: Shape) -> tuple[list[Item], None]:
+async def _series(query: Trends, snapshot: Snapshot, shape: Shape) -> tuple[list[Item], None]:
     """The items of all series, each the same question about another event and measure, and that of
     the formula.
     """
     items: list[Item] = []
-    for letter, series in zip(string.ascii_uppercase, asked.series, strict=False):
+    for letter, series in zip(string.ascii_uppercase, query.series, strict=False):
         (item,), _ = await _groups(
-            replace(asked, event=series.event, measure=series.measure), read, shape
+            replace(query, event=series.event, measure=series.measure), snapshot, shape
         )
         items.append({**item, "key": {"series": letter}})
-    if asked.formula:
-        items.append({"key": {"formula": asked.formula.text}, **_calculated(asked.formula, items)})
+    if query.formula:
+        items.append({"key": {"formula": query.formula.text}, **_calculated(query.formula, items)})
     return items, None
 
 

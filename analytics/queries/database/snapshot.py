@@ -86,7 +86,7 @@ def open_engine(
     )
 
 
-Snapshots = Callable[[], AbstractAsyncContextManager["Read"]]
+Snapshots = Callable[[], AbstractAsyncContextManager["Snapshot"]]
 """A way to take another snapshot."""
 
 
@@ -99,7 +99,7 @@ def share_memory(one: AsyncEngine, other: AsyncEngine) -> None:
     _memories[one] = _memories[other] = Memory()
 
 
-class Read:
+class Snapshot:
     """What a question may look at: one snapshot of the database, the queue, and until when the two
     are complete (None if that is unknown).
     """
@@ -183,12 +183,12 @@ class Read:
 
 
 @contextlib.asynccontextmanager
-async def snapshot(
+async def open_snapshot(
     engine: AsyncEngine,
     queue: Reader,
     watermark: datetime | None = None,
     project: str | None = None,
-) -> AsyncIterator[Read]:
+) -> AsyncIterator[Snapshot]:
     """One read-only transaction that sees one state of the database, from its first statement on;
     of a project, with who is whom in it.
 
@@ -197,16 +197,16 @@ async def snapshot(
     """
     try:
         async with engine.connect() as connection:
-            read = Read(
+            snapshot = Snapshot(
                 connection,
                 queue,
                 watermark,
-                partial(snapshot, engine, queue),
+                partial(open_snapshot, engine, queue),
                 _memories.setdefault(engine, Memory()),
             )
             if project is not None:
-                await read.identify(project, _known.setdefault(engine, identity.Known()))
-            yield read
+                await snapshot.identify(project, _known.setdefault(engine, identity.Known()))
+            yield snapshot
     except AnalyticsError:
         raise
     except DBAPIError as error:
