@@ -1,10 +1,11 @@
--- Who may do what in the database, safe to run again (to change a password, say). As a superuser, in the database itself:
+-- Creates the database accounts and their rights. Safe to run again, for example to change a password.
+-- Run it as a superuser, in the database itself:
 --
 --     OWNER_PASSWORD=… READER_PASSWORD=… psql -d analytics -f roles.sql
 --
 -- analytics         owns the tables: `analytics migrate`, and the processor, which makes and drops partitions
--- analytics_reader  may only read, and not for ever: the api and Grafana
--- The collector and realtime have no account: they know Redis only.
+-- analytics_reader  may only read, for at most 60 s a statement: the api and Grafana
+-- The collector and realtime have no account: they use Redis only.
 
 \set ON_ERROR_STOP on
 \getenv owner_password OWNER_PASSWORD
@@ -21,7 +22,7 @@ ALTER ROLE analytics_reader SET default_transaction_read_only = on;
 ALTER ROLE analytics_reader SET statement_timeout = '60s';
 ALTER ROLE analytics_reader SET temp_file_limit = '2GB';
 
--- TimescaleDB, where the server has it; the migration then uses it
+-- TimescaleDB, where the server has it. The migration then uses it.
 SELECT 'CREATE EXTENSION IF NOT EXISTS timescaledb'
 WHERE EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
 \gexec
@@ -32,6 +33,6 @@ GRANT USAGE ON SCHEMA public TO analytics_reader;
 SELECT format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO analytics; GRANT CONNECT ON DATABASE %I TO analytics_reader', current_database(), current_database())
 \gexec
 
--- what is there, and what migrations will add
+-- the tables that exist, and those that migrations will add
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO analytics_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE analytics IN SCHEMA public GRANT SELECT ON TABLES TO analytics_reader;
