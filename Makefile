@@ -1,4 +1,4 @@
-# Everything that one does with this folder. Each target makes what it needs first; a second call finds it made.
+# All tasks of this repository. Each target first makes what it needs; a second call finds it made.
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ EVENTS ?= 10000000
 BENCH_ARGS ?=
 BENCH_ROLLUPS_ARGS ?=
 
-# the TimescaleDB of the tests and the tools of the tracker come from npm, and Node and npm with what is locked for the tests
+# npm brings the TimescaleDB of the tests and the tools of the tracker. Node and npm are among the locked packages of the tests.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 MODULES := $(foreach folder,timescale tracker,tests/$(folder)/node_modules/.package-lock.json)
 
@@ -29,33 +29,33 @@ run: $(VENV)/.main ## start the platform with its own PostgreSQL and Valkey; Ctr
 test: $(VENV)/.dev $(MODULES) ## run the tests (PYTEST_ARGS=... to choose, WORKERS=2, POSTGRES_BIN=... for another PostgreSQL)
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-oracle: $(VENV)/.dev $(MODULES) ## the properties on new random examples, TIMES=20 as many
+oracle: $(VENV)/.dev $(MODULES) ## run the property tests on new random examples, TIMES=20 as many as usual
 	EXAMPLES=$(TIMES) $(BIN)/python -m pytest -n $(WORKERS) tests/queries tests/test_careful.py tests/protocols/test_hostile.py tests/hostile/test_fuzz.py tests/store/test_faults.py $(PYTEST_ARGS)
 
-mutations: $(VENV)/.dev ## break each safeguard once and see which test notices; writes docs/mutations.md
+mutations: $(VENV)/.dev ## break each safeguard once and see which test fails; writes docs/mutations.md
 	$(BIN)/python -m tests.mutations.run
 
-audit: $(VENV)/.dev ## ask the advisory service about every locked package (needs the network)
+audit: $(VENV)/.dev ## look every locked package up in the advisory service (needs the network)
 	$(BIN)/python requirements/check.py
 	$(BIN)/python requirements/audit.py
 
-proof: $(VENV)/.dev $(MODULES) ## every fault at full length, in up to 15 minutes; writes docs/proof.md
+proof: $(VENV)/.dev $(MODULES) ## run every fault test at full length, in up to 15 minutes; writes docs/proof.md
 	WORKERS=$(WORKERS) $(BIN)/python -m tests.faults.proof $(PYTEST_ARGS)
 
-soak: $(VENV)/.dev ## a steady load through all roles for MINUTES=2; fails when memory, descriptors, connections, partitions or queue age grow
+soak: $(VENV)/.dev ## run a steady load through all roles for MINUTES=2; fails when memory, descriptors, connections, partitions or queue age grow
 	$(BIN)/python -m tests.faults.soak $(MINUTES)
 
 bench: $(VENV)/.dev ## measure and write docs/performance.md (SECTIONS="collector store" to choose, BENCH_ARGS=--short for five minutes)
 	$(BIN)/python -m bench $(SECTIONS) $(BENCH_ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, layers, lock files
+check: $(VENV)/.dev ## check lint, format, types, layers and lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python requirements/check.py
 
-check-deploy: $(VENV)/.dev $(if $(filter all,$(CHECK_DEPLOY)),deploy-tools) ## judge what is deployed by the programs that will read it (CHECK_DEPLOY=some: by those that are here)
+check-deploy: $(VENV)/.dev $(if $(filter all,$(CHECK_DEPLOY)),deploy-tools) ## check the deployment files with the programs that will read them (CHECK_DEPLOY=some: with those that are installed)
 	CHECK_DEPLOY=$(CHECK_DEPLOY) $(BIN)/python -m pytest tests/deploy $(PYTEST_ARGS)
 
 deploy-tools: $(VENV)/deploy/.done ## install the programs of check-deploy
@@ -92,8 +92,8 @@ clean: ## remove what the other targets made (never data)
 	rm -rf $(VENV) tests/*/node_modules tests/sdks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# One environment; main is what runs, dev adds what tests and checks. A lock file is whole, so pip has nothing to resolve (--no-deps): left to
-# resolve, it looks at the newest release of a package named with an extra, finds it has no hash here, and refuses the day that one is published.
+# One environment: main is what runs, dev adds what tests and checks. A lock file is complete, so pip has nothing to resolve (--no-deps). If pip
+# resolved, it would look at the newest release of a package named with an extra, find no hash for it here, and fail the day that one is published.
 $(VENV)/.main: requirements/main.txt pyproject.toml | $(BIN)/python
 	$(call install,main)
 
@@ -101,7 +101,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(call install,dev)
 	@touch $(VENV)/.main
 
-# the programs of check-deploy, apart from what we run and test with; Debian's own come from Debian
+# the programs of check-deploy, in an environment of their own; some others come from Debian
 $(VENV)/deploy/.done: tests/deploy/tools.txt | $(BIN)/python
 	@$(PYTHON) -m venv $(VENV)/deploy
 	@$(VENV)/deploy/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -133,5 +133,5 @@ tests/sdks/.venv/.done: tests/sdks/requirements.txt | $(BIN)/python
 	@touch $@
 
 tests/sdks/node_modules/.package-lock.json: tests/sdks/package.json tests/sdks/package-lock.json | $(VENV)/.dev
-	$(NPM) install --prefix tests/sdks --no-save --ignore-scripts --no-audit --no-fund # ci would ask for optional parts of other machines
+	$(NPM) install --prefix tests/sdks --no-save --ignore-scripts --no-audit --no-fund # npm ci would ask for optional parts of other machines
 	@touch $@

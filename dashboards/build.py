@@ -1,8 +1,8 @@
 """The dashboards as a table of panels; `python dashboards/build.py` writes the JSON that Grafana
 imports.
 
-A panel is a line here and forty in the JSON, and the four dashboards look alike because nothing but
-this decides how they look.
+A panel is a line here and forty in the JSON. The four dashboards look alike, because only this file
+decides how they look.
 """
 
 import json
@@ -18,8 +18,8 @@ GREEN, YELLOW, RED = "green", "#EAB839", "red"
 
 
 class Panel(NamedTuple):
-    """One panel: queries are (what the legend says, PromQL or SQL); `steps` are the bounds at which
-    green turns yellow and red.
+    """One panel: `queries` are pairs (legend, PromQL or SQL); `steps` are the values at which green
+    turns yellow and red.
     """
 
     title: str
@@ -54,7 +54,7 @@ QUEUE = [
         steps=(1000, 100_000),
     ),
     stat(
-        "Oldest waits",
+        "Oldest job",
         "Age of the oldest job in the queue.",
         "max(analytics_queue_oldest_seconds)",
         "s",
@@ -75,17 +75,17 @@ def quantiles(metric: str, by: str = "") -> list[tuple[str, str]]:
 
 
 COLLECTOR = [
-    stat("Events in", "Durable in the queue, a second.", f"sum(rate(analytics_events_queued_total{RATE}))", "eps"),
-    stat("Requests", "To the collectors, a second.", f"sum(rate(analytics_collect_requests_total{RATE}))", "reqps"),
+    stat("Events in", "Events a second that became durable in the queue.", f"sum(rate(analytics_events_queued_total{RATE}))", "eps"),
+    stat("Requests", "Requests a second to the collectors.", f"sum(rate(analytics_collect_requests_total{RATE}))", "reqps"),
     stat("p99 of /collect", "The target is 100 ms.", quantiles("analytics_collect_latency_seconds")[2][1], "s", (0.05, 0.1)),
     stat("Failing", "Share of requests answered 5xx.",
          f'(sum(rate(analytics_collect_requests_total{{status=~"5.."}}{RATE})) or vector(0)) / sum(rate(analytics_collect_requests_total{RATE}))',
          "percentunit", (0.001, 0.01)),
     stat("Taking events", "0 while a collector refuses because the queue is full.", "min(analytics_queue_admitting)"),
-    stat("Collectors", "That answer Prometheus.", 'sum(up{job="collector"})'),
+    stat("Collectors", "How many answer Prometheus.", 'sum(up{job="collector"})'),
     Panel("Events by type", "Valid events, as they come in. Types beyond the first hundred are `other`.",
           [("{{type}}", f"sum by (type) (rate(analytics_events_received_total{RATE}))")], unit="eps", stack=True),
-    Panel("Latency", "From request to answer, durable in the queue.", quantiles("analytics_collect_latency_seconds"), unit="s"),
+    Panel("Latency", "From the request to the answer, which waits until the events are durable in the queue.", quantiles("analytics_collect_latency_seconds"), unit="s"),
     Panel("Answers", "Requests by protocol and status.",
           [("{{protocol}} {{status}}", f"sum by (protocol, status) (rate(analytics_collect_requests_total{RATE}))")], unit="reqps", stack=True),
     Panel("Refused and dropped events", "Refused: bad input, by its code. Dropped: by a pipeline step, by its reason.",
@@ -93,18 +93,18 @@ COLLECTOR = [
            ("dropped {{reason}}", f"sum by (reason) (rate(analytics_events_dropped_total{RATE})) or vector(0)")], unit="eps"),
     Panel("Events a flush", "Group commit: how many events share one append to the queue.",
           [(f"p{q}", f"histogram_quantile(0.{q}, sum by (le) (rate(analytics_batch_size_histogram_bucket{RATE})))") for q in (50, 95)]),
-    Panel("Events by collector", "One that lags behind the others deserves a look.",
+    Panel("Events by collector", "Look at a collector that takes fewer events than the others.",
           [("{{instance}}", f"sum by (instance) (rate(analytics_events_queued_total{RATE}))")], unit="eps", stack=True),
 ]  # fmt: skip
 
 PROCESSOR = [
     *QUEUE,
-    stat("Stored", "New rows, a second.", f'sum(rate(analytics_events_processed_total{{outcome="stored"}}{RATE}))', "eps"),
-    stat("Dead letters", "Events that could not be stored, all told. `analytics dead-letters list` names them.",
+    stat("Stored", "New rows a second.", f'sum(rate(analytics_events_processed_total{{outcome="stored"}}{RATE}))', "eps"),
+    stat("Dead letters", "Events that could not be stored, in total. `analytics dead-letters list` names them.",
          'max(analytics_books_events{account="dead_lettered"}) or vector(0)', steps=(1, 1000)),
     stat("Books are off by", "accepted − stored − duplicate − dead-lettered − queued: anything but 0 is a fault of ours.",
          "max(abs(analytics:books_difference))", steps=(1, 1)),
-    stat("Processors", "That answer Prometheus.", 'sum(up{job="processor"})'),
+    stat("Processors", "How many answer Prometheus.", 'sum(up{job="processor"})'),
     Panel("In and out", "What the collectors append and what the processors settle; the queue grows by the difference.",
           [("in", f"sum(rate(analytics_events_queued_total{RATE}))"),
            ("{{outcome}}", f"sum by (outcome) (rate(analytics_events_processed_total{RATE}))")], unit="eps"),
@@ -116,32 +116,33 @@ PROCESSOR = [
           [("{{class}}", f"sum by (class) (rate(analytics_store_retries_total{RATE})) or vector(0)")], unit="ops"),
     Panel("The books", "accepted = stored + duplicate + dead-lettered + queued, at any moment.",
           [("{{account}}", "max by (account) (analytics_books_events)")]),
-    Panel("Oldest job", "Age of what waits longest; answers are complete up to it.", [("oldest", "max(analytics_queue_oldest_seconds)")], unit="s"),
-    Panel("Partitions ahead", "Time for which partitions stand ready. TimescaleDB makes its own and shows none.",
+    Panel("Oldest job over time", "Age of the oldest job in the queue. Answers are complete up to when it was queued.",
+          [("oldest", "max(analytics_queue_oldest_seconds)")], unit="s"),
+    Panel("Partitions ahead", "How far into the future partitions exist. TimescaleDB creates its own and shows none.",
           [("ahead", "(max(analytics_partitions_end_timestamp_seconds) - time()) or vector(0)")], unit="s"),
 ]  # fmt: skip
 
 API = [
-    stat("Questions", "A second.", f"sum(rate(analytics_api_requests_total{RATE}))", "reqps"),
+    stat("Questions", "Questions a second to the api.", f"sum(rate(analytics_api_requests_total{RATE}))", "reqps"),
     stat("p95", "Over all questions. The target is 500 ms.", quantiles("analytics_api_latency_seconds")[1][1], "s", (0.25, 0.5)),
-    stat("Failing", "Share answered 5xx.",
+    stat("Failing", "Share of questions answered 5xx.",
          f'(sum(rate(analytics_api_requests_total{{status=~"5.."}}{RATE})) or vector(0)) / sum(rate(analytics_api_requests_total{RATE}))',
          "percentunit", (0.001, 0.01)),
-    stat("Apis", "That answer Prometheus.", 'sum(up{job="api"})'),
-    stat("Live connections", "WebSockets and event streams now.", "sum(analytics_realtime_connections) or vector(0)"),
-    stat("Realtimes", "That answer Prometheus.", 'sum(up{job="realtime"})'),
+    stat("Apis", "How many answer Prometheus.", 'sum(up{job="api"})'),
+    stat("Live connections", "WebSockets and event streams that are open now.", "sum(analytics_realtime_connections) or vector(0)"),
+    stat("Realtimes", "How many answer Prometheus.", 'sum(up{job="realtime"})'),
     Panel("Questions by endpoint", "How often each is asked.",
           [("{{endpoint}}", f"sum by (endpoint) (rate(analytics_api_requests_total{RATE}))")], unit="reqps", stack=True),
-    Panel("p95 by endpoint", "Which question is slow.",
+    Panel("p95 by endpoint", "95th percentile of the latency of each question.",
           [("{{endpoint}}", quantiles("analytics_api_latency_seconds", "endpoint")[1][1])], unit="s"),
-    Panel("Kept answers", "Answers that did not have to be made, and those that had.",
+    Panel("Cached answers", "hit: given from the cache. miss: computed.",
           [("{{cache}}", f"sum by (cache) (rate(analytics_answers_total{RATE}))")], unit="reqps", stack=True),
     Panel("Latency", "Over all questions.", quantiles("analytics_api_latency_seconds"), unit="s"),
-    Panel("Answers", "By status: 4xx are the askers' faults, 5xx ours.",
+    Panel("Answers", "Answers by status. 4xx: the fault of the caller. 5xx: ours.",
           [("{{status}}", f"sum by (status) (rate(analytics_api_requests_total{RATE}))")], unit="reqps", stack=True),
-    Panel("Live messages", "Sent to realtime clients, by kind.",
+    Panel("Live messages", "Messages sent to realtime clients, by type.",
           [("{{type}}", f"sum by (type) (rate(analytics_realtime_messages_sent_total{RATE})) or vector(0)")], unit="ops", stack=True),
-    Panel("Missed by live clients", "Events that a slow reader skipped, or that a lost bus swallowed; the client is told.",
+    Panel("Missed by live clients", "Events not shown to a client: it read too slowly, or the live bus was lost. The client is told.",
           [("missed", f"sum(rate(analytics_realtime_events_missed_total{RATE})) or vector(0)")], unit="eps"),
 ]  # fmt: skip
 
@@ -149,7 +150,8 @@ SEEN = """raw_events AS e LEFT JOIN identity_links AS known ON known.project = e
 WHERE = "e.project = '$project' AND $__timeFilter(timestamp)"
 PERSON = "coalesce(person, user_id, session_id)"
 NONE = ord("$")
-"""How a session_id begins that tells none, as a number: to Grafana the character begins a variable.
+"""The first character of a session_id that stands for no session, as a number: in Grafana the
+character starts a variable.
 """
 SESSIONS = (
     f"SELECT (SELECT count(DISTINCT session_id) FROM {SEEN} WHERE {WHERE} AND ascii(session_id) <> {NONE})"  # noqa: S608
@@ -159,15 +161,15 @@ SESSIONS = (
 DAYS = "metric_name = 'events' AND dimension_key = '' AND dimension_value = '' AND project = '$project' AND $__timeFilter(date::timestamptz)"
 
 BUSINESS = [
-    stat("Events", "In the range that is shown, whole UTC days.", f"SELECT sum(value) AS events FROM daily_metrics WHERE {DAYS}", sql=True),  # noqa: S608
-    stat("People", "Whoever logs in is one person, before and after.", f"SELECT count(DISTINCT {PERSON}) AS people FROM {SEEN} WHERE {WHERE}", sql=True),  # noqa: S608
-    stat("Sessions", "Those that are told, and of those who tell none what they do between 30 minutes of silence.", SESSIONS, sql=True),
-    stat("Events a person", "On average.", f"SELECT count(*)::float / nullif(count(DISTINCT {PERSON}), 0) AS each FROM {SEEN} WHERE {WHERE}", sql=True),  # noqa: S608
-    stat("Known people", "Share that has ever come with a user_id.",
+    stat("Events", "Events in the range shown, in whole UTC days.", f"SELECT sum(value) AS events FROM daily_metrics WHERE {DAYS}", sql=True),  # noqa: S608
+    stat("People", "Distinct people. A visitor who logs in is one person, before and after.", f"SELECT count(DISTINCT {PERSON}) AS people FROM {SEEN} WHERE {WHERE}", sql=True),  # noqa: S608
+    stat("Sessions", "Explicit sessions. Where the sender gave none, a gap of 30 minutes ends a session.", SESSIONS, sql=True),
+    stat("Events a person", "Average number of events of a person.", f"SELECT count(*)::float / nullif(count(DISTINCT {PERSON}), 0) AS each FROM {SEEN} WHERE {WHERE}", sql=True),  # noqa: S608
+    stat("Known people", "Share of people with at least one event with a user_id.",
          f"SELECT count(DISTINCT {PERSON}) FILTER (WHERE user_id IS NOT NULL)::float / nullif(count(DISTINCT {PERSON}), 0) AS known FROM {SEEN} WHERE {WHERE}",  # noqa: S608
          "percentunit", sql=True),
     stat("Right now", "Events a second, all projects.", f"sum(rate(analytics_events_queued_total{RATE}))", "eps"),
-    Panel("Events a day", "From the rollup; days are UTC's.",
+    Panel("Events a day", "Precomputed counts of UTC days.",
           [("", f"SELECT date::timestamptz AS time, value AS events FROM daily_metrics WHERE {DAYS} ORDER BY 1")], "bars", sql=True),  # noqa: S608
     Panel("People a day", "Distinct people of each UTC day.",
           [("", f"SELECT date_trunc('day', timestamp, 'UTC') AS time, count(DISTINCT {PERSON}) AS people"  # noqa: S608
@@ -175,7 +177,7 @@ BUSINESS = [
     Panel("What people do", "Events and people by type and action.",
           [("", f"SELECT event_type AS type, event_action AS action, count(*) AS events, count(DISTINCT {PERSON}) AS people"  # noqa: S608
                 f" FROM {SEEN} WHERE {WHERE} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20")], "table", sql=True),
-    Panel("Where they do it", "Pages, by metadata.page.",
+    Panel("Top pages", "Events and people by metadata.page.",
           [("", f"SELECT metadata ->> 'page' AS page, count(*) AS events, count(DISTINCT {PERSON}) AS people"  # noqa: S608
                 f" FROM {SEEN} WHERE {WHERE} AND metadata ? 'page' GROUP BY 1 ORDER BY 2 DESC LIMIT 20")], "table", sql=True),
     Panel("Events by type", "As they come in, all projects.",
@@ -286,7 +288,7 @@ def target(
 
 
 def place(panels: Sequence[Panel]) -> list[dict[str, Any]]:
-    """Left to right, and on to the next line where one does not fit."""
+    """Left to right; a panel that does not fit goes to the next line."""
     placed: list[dict[str, Any]] = []
     x = y = height = 0
     for number, made in enumerate(panels, 1):
@@ -298,7 +300,7 @@ def place(panels: Sequence[Panel]) -> list[dict[str, Any]]:
 
 
 def variables(panels: Sequence[Panel]) -> list[dict[str, Any]]:
-    """Which data sources, chosen on import; and the project where events themselves are asked."""
+    """The data sources, chosen on import; and the project, where panels query events themselves."""
     listed: list[dict[str, Any]] = [
         {"name": "prometheus", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
     ]

@@ -43,10 +43,18 @@ def test_the_numbers_have_no_gaps() -> None:
 
 
 def test_a_page_is_superseded_by_one_that_exists() -> None:
-    later = {int(number) for page in PAGES for number in re.findall(r"superseded by (\d+)", entry(page).status)}
+    later = {
+        int(number)
+        for page in PAGES
+        for number in re.findall(r"superseded by (\d+)", entry(page).status)
+    }
     assert later <= {entry(page).number for page in PAGES}
 
 
 def test_the_index_lists_every_page_in_order_with_its_title_status_and_date() -> None:
-    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| (.+) \| (.+) \|$", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\d+) \| \[(.+)\]\((.+)\) \| (.+) \| (.+) \|$",
+        (FOLDER / "README.md").read_text(),
+        re.MULTILINE,
+    )
     assert [Entry(int(number), *rest) for number, *rest in rows] == [entry(page) for page in PAGES]
