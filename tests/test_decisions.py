@@ -1,4 +1,4 @@
-"""The decisions: one form for every page, numbers without gaps, and an index that lists them all."""
+"""The decisions: one form for every page, numbers without gaps, an index that lists them all."""
 
 import re
 from pathlib import Path
