@@ -26,21 +26,23 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "run": Entry("run:run", "Start the platform, or some of its roles."),
-    "migrate": Entry("migrate:migrate", "Bring the database's tables up to date."),
-    "projects": Entry("projects:projects", "Make and list projects."),
-    "keys": Entry("keys:keys", "Make, list and revoke keys."),
+    "migrate": Entry("migrate:migrate", "Update the database's tables to this release."),
+    "projects": Entry("projects:projects", "Create and list projects."),
+    "keys": Entry("keys:keys", "Create, list and revoke API keys."),
     "import": Entry("import_:import_", "Import events from NDJSON or CSV files."),
     "dead-letters": Entry(
-        "dead_letters:dead_letters", "List, replay and purge what could not be stored."
+        "dead_letters:dead_letters", "List, replay and purge events that could not be stored."
     ),
     "query": Entry("query:query", "Ask the api a question and show the answer."),
     "rebuild": Entry(
-        "rollups:rebuild_command", "Read the precomputed counts and people anew from raw events."
+        "rollups:rebuild_command",
+        "Recompute the rollups (precomputed counts and people) from raw events.",
     ),
     "verify": Entry(
-        "rollups:verify_command", "Compare the precomputed counts and people with raw events."
+        "rollups:verify_command",
+        "Compare the rollups (precomputed counts and people) with raw events.",
     ),
-    "doctor": Entry("doctor:doctor", "Say what is configured, reachable and durable."),
+    "doctor": Entry("doctor:doctor", "Check what is configured, reachable and durable."),
 }
 
 SERVERS = {

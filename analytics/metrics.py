@@ -22,38 +22,38 @@ def _histogram(name: str, help_: str, buckets: tuple[float, ...]) -> Histogram:
 
 
 # collector
-events_received = _counter(
-    "events_received_total", "Events that clients sent and that were valid, by type."
-)
-events_queued = _counter("events_queued_total", "Events that are durable in the queue.")
+events_received = _counter("events_received_total", "Valid events received from clients, by type.")
+events_queued = _counter("events_queued_total", "Events written durably to the queue.")
 events_dropped = _counter(
-    "events_dropped_total", "Valid events that the pipeline let go, by reason."
+    "events_dropped_total", "Valid events dropped by the pipeline, by reason."
 )
 events_rejected = _counter("events_rejected_total", "Events refused by the collector, by code.")
 collect_requests = _counter(
     "collect_requests_total", "Requests to the collector, by protocol and status."
 )
 collect_latency = _histogram(
-    "collect_latency_seconds", "From request to answer, durable in the queue.", _LATENCY
+    "collect_latency_seconds",
+    "From request to answer, including the durable write to the queue.",
+    _LATENCY,
 )
 batch_size = _histogram("batch_size_histogram", "Events in one group commit to the queue.", _SIZES)
 
 # processor
 events_processed = _counter(
-    "events_processed_total", "Events settled: stored, duplicate or dead-lettered."
+    "events_processed_total", "Events finished: stored, duplicate or dead-lettered."
 )
 processing_duration = _histogram(
-    "processing_duration_seconds", "One storing transaction.", _LATENCY
+    "processing_duration_seconds", "Duration of one storing transaction.", _LATENCY
 )
 transaction_size = _histogram(
     "transaction_size_events", "Events in one storing transaction.", _SIZES
 )
 store_retries = _counter(
-    "store_retries_total", "Storing transactions to be tried again, by class of SQLSTATE."
+    "store_retries_total", "Storing transactions to be retried, by class of SQLSTATE."
 )
 partitions_end = _gauge(
     "partitions_end_timestamp_seconds",
-    "Unix time until which partitions of raw_events stand ready.",
+    "Unix time up to which partitions of raw_events exist.",
 )
 
 # the queue and the books, read from Redis whenever a role is scraped
@@ -66,17 +66,16 @@ books = _gauge(
 )
 
 # api
-api_requests = _counter("api_requests_total", "Queries, by endpoint and status.")
+api_requests = _counter("api_requests_total", "Requests to the api, by endpoint and status.")
 api_latency = _histogram("api_latency_seconds", "From request to answer, by endpoint.", _LATENCY)
-answers = _counter(
-    "answers_total", "Answers of questions whose answers are kept, by cache: hit or miss."
-)
+answers = _counter("answers_total", "Answers to cacheable questions, by cache: hit or miss.")
 
 # realtime
 realtime_connections = _gauge("realtime_connections", "Open connections, by transport.")
 realtime_sent = _counter("realtime_messages_sent_total", "Messages sent to clients, by type.")
 realtime_missed = _counter(
-    "realtime_events_missed_total", "Events that a slow reader or a lost bus made clients miss."
+    "realtime_events_missed_total",
+    "Events that clients missed because they read too slowly or the connection to Redis was lost.",
 )
 
 

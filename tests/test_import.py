@@ -198,12 +198,12 @@ def test_an_interrupted_command_ends_with_130_and_the_same_command_completes_it(
         finally:
             process.kill()
     assert process.returncode == 130, errors
-    assert "the same command goes on" in errors
+    assert "run the same command to resume" in errors
     assert "Traceback" not in errors
     processor.start()
     done = command(platform, str(path), MAX_QUEUED_EVENTS="200")
     assert done.returncode == 0, done.stderr
-    assert "going on after line 100" in done.stderr
+    assert "resuming after line 100" in done.stderr
     assert "900 accepted, 1 rejected" in done.stdout
     assert "1,000 accepted, 1 rejected" in done.stdout
     assert (
@@ -264,7 +264,7 @@ def test_a_file_that_would_be_overwritten_is_not_imported(
     for arguments in ((str(path), "--rejected", str(path)), (str(path), str(left))):
         done = command(platform, *arguments)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "where rejected lines go" in done.stderr
+        assert "is the file for rejected lines" in done.stderr
         assert path.read_bytes() == left.read_bytes() == ndjson(event(1))
 
 

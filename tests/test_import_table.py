@@ -29,7 +29,7 @@ async def test_csv_columns_are_the_fields_of_an_event(tmp_path: Path) -> None:
         b'{"flag":null}',
     )
     assert (end.accepted, end.line) == (2, 6)
-    assert watch.said == ["columns left out: elsewhere; called metadata.NAME they would be kept"]
+    assert watch.said == ["columns ignored: elsewhere; rename them to metadata.NAME to keep them"]
 
 
 async def test_each_bad_csv_row_is_named_and_the_others_are_taken(tmp_path: Path) -> None:

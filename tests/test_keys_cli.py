@@ -203,7 +203,7 @@ def test_what_is_not_there_is_one_line_and_exit_status_1(analytics: Run) -> None
     )
     assert "analytics keys list" in complaint(analytics("keys", "revoke", "77", status=1))
     token = analytics("keys", "create", "--scope", "ingest").stdout.strip()
-    assert "say which key" in complaint(analytics("keys", "revoke", "", status=1))
+    assert "name the key by its id" in complaint(analytics("keys", "revoke", "", status=1))
     assert "revoked key 1" in analytics("keys", "revoke", token).stdout
     assert "letters" in complaint(analytics("projects", "create", "a b", status=1))
 
@@ -228,6 +228,6 @@ def test_with_redis_away_the_key_is_made_and_shown_all_the_same(analytics: Run) 
         "keys", "create", "--scope", "ingest", REDIS_URL="redis://:hunter2@127.0.0.1:1/0"
     )
     assert TOKEN.fullmatch(done.stdout.strip())
-    assert "Redis could not be told" in done.stderr
+    assert "Redis could not be updated" in done.stderr
     assert "hunter2" not in done.stderr
     assert len(json.loads(analytics("keys", "list", "--json").stdout)) == 1

@@ -173,12 +173,12 @@ def test_more_pages_are_hinted_at(environment: dict[str, str]) -> None:
 def test_a_failure_is_one_line_that_says_why(environment: dict[str, str]) -> None:
     for words, more, status, why in [
         (("trends", "--nope", "1"), {}, 1, "no parameter 'nope'"),
-        (("nope",), {}, 1, "nothing lives at this address"),
+        (("nope",), {}, 1, "there is nothing at this address"),
         (("trends",), {"API_KEYS": "wrong"}, 1, "key"),
         (("trends",), {"API_KEYS": ""}, 2, "--key"),
         (("trends", "--url", "http://127.0.0.1:1"), {}, 1, "no api answers at http://127.0.0.1:1"),
         (("trends", "--url", "file:///etc"), {}, 2, "--url"),
-        (("trends", "event"), {}, 2, "'event' is no parameter"),
+        (("trends", "event"), {}, 2, "'event' is not a parameter"),
         (("trends", "--event"), {}, 2, "--event has no value"),
     ]:
         done = query(environment, *words, status=status, **more)

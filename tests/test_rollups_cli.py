@@ -64,7 +64,7 @@ async def sql(url: str, statement: str) -> None:
 
 async def test_history_is_rebuilt_once_from_the_newest_day_on(url: str) -> None:
     out, err = run(url, "verify")
-    assert (out, "not covered: 6 days" in err) == (["verified days: 0"], True)
+    assert (out, "not covered by rollups: 6 days" in err) == (["verified days: 0"], True)
     assert run(url, "rebuild")[0] == [*(f"default {day}" for day in DAYS), "rebuilt days: 6"]
     assert run(url, "verify") == (["verified days: 6"], "")
     assert run(url, "rebuild")[0] == ["rebuilt days: 0"]

@@ -26,23 +26,23 @@ JOB_EVENTS = 1_000
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """List, replay and purge what could not be stored."""
+    """List, replay and purge events that could not be stored."""
 
 
 @dead_letters.command("list")
-@click.option("--project", help="Only those of this project.")
-@click.option("--reason", help="Only those with this reason.")
+@click.option("--project", help="Only dead letters of this project.")
+@click.option("--reason", help="Only dead letters with this reason.")
 @click.option(
     "--limit",
     default=50,
     show_default=True,
     type=click.IntRange(1),
-    help="The most to show, the oldest first.",
+    help="Most dead letters to show, oldest first.",
 )
-@click.option("--json", "json_", is_flag=True, help="As JSON, whole.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON, with the whole event or job.")
 def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> None:
-    """List the dead letters, the oldest first: each is an event, or a job of the queue that could
-    not be read.
+    """List dead letters, oldest first. Each is an event, or a job of the queue that could not be
+    read.
     """
 
     async def work() -> list[DeadLetter]:
@@ -59,7 +59,7 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
             [_row(letter) for letter in found[:limit]],
         )
     click.echo(
-        "there are more: --limit shows them"
+        "there are more; raise --limit to see them"
         if len(found) > limit
         else f"dead letters: {len(found)}",
         err=True,
@@ -68,11 +68,11 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
 
 @dead_letters.command()
 @click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]…")
-@click.option("--all", "all_", is_flag=True, help="All of them.")
-@click.option("--reason", help="Only those with this reason; without a NUMBER, all of them.")
+@click.option("--all", "all_", is_flag=True, help="All dead letters.")
+@click.option("--reason", help="Only dead letters with this reason; without a NUMBER, all of them.")
 def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
-    """Put dead letters into the queue again, by NUMBER or --all. Each goes when it is stored; what
-    fails again comes back with its new reason.
+    """Put dead letters back into the queue, by NUMBER, --reason or --all. Each is removed once
+    stored; one that fails again comes back with its new reason.
     """
     if bool(numbers) == (all_ or (reason is not None and not numbers)):
         raise click.UsageError("name the NUMBERs to replay, or --all, or a --reason")
@@ -81,14 +81,14 @@ def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
 
 @dead_letters.command()
 @click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]…")
-@click.option("--all", "all_", is_flag=True, help="All of them.")
+@click.option("--all", "all_", is_flag=True, help="All dead letters.")
 @click.option(
     "--older-than",
     "age",
     type=Span(),
-    help="Only those that have lain there this long; without a NUMBER, all of them.",
+    help="Only dead letters at least this old; without a NUMBER, all of them.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def purge(numbers: Sequence[int], all_: bool, age: timedelta | None, yes: bool) -> None:
     """Delete dead letters for good, by NUMBER, --all, or --older-than."""
     if bool(numbers) == (all_ or (age is not None and not numbers)):
@@ -103,7 +103,7 @@ def purge(numbers: Sequence[int], all_: bool, age: timedelta | None, yes: bool) 
 
     what = f"{len(set(numbers))} dead letters" if numbers else "all dead letters"
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("--yes is needed where nobody can be asked")
+        raise click.UsageError("there is no terminal to ask for confirmation; pass --yes")
     if yes or click.confirm(f"Delete {what}{' of that age' if age else ''} for good?"):
         click.echo(f"dead letters deleted: {asyncio.run(work()):,}")
 

@@ -47,7 +47,7 @@ class Finding(NamedTuple):
 
 @click.command()
 def doctor() -> None:
-    """Say what is configured, reachable and durable. Exit status 1 if something is broken."""
+    """Check what is configured, reachable and durable. Exit status 1 if something is broken."""
     settings = connected()
     findings = asyncio.run(_examine(settings))
     for mark, subject, text in findings:
@@ -78,7 +78,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 ODD,
                 name,
-                "is not set; unless the other is, `analytics run` starts a server of its own",
+                "is not set; with both URLs unset, `analytics run` starts its own servers",
             )
     if found := embedded.running(settings.data_dir):
         yield Finding(
@@ -167,7 +167,7 @@ async def _durability(redis: Redis) -> AsyncIterator[Finding]:
         yield Finding(
             ODD,
             "memory",
-            "Redis has no limit: CONFIG SET maxmemory, so that a long backlog ends in 503 and not in a killed Redis",
+            "Redis has no memory limit; CONFIG SET maxmemory, so that a long backlog leads to 503 and not to a killed Redis",
         )
 
 
@@ -194,7 +194,7 @@ async def _replica(settings: Settings, url: str) -> Finding:
     return Finding(
         BAD,
         "replica",
-        "the server at DATABASE_REPLICA_URL is no replica, so answers would say no watermark; unset it",
+        "the server at DATABASE_REPLICA_URL is not a replica, so answers would have no watermark; unset it",
     )
 
 

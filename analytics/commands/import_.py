@@ -48,25 +48,27 @@ class Options(msgspec.Struct, frozen=True):
     "--project",
     default=DEFAULT_PROJECT,
     show_default=True,
-    help="The project that the events belong to.",
+    help="Project of the events.",
 )
 @click.option(
     "--format",
     "kind",
     type=click.Choice(FORMATS),
-    help="Instead of what the file's name, or its beginning, says.",
+    help="Format of the files.  [default: by the file's name, else by its first bytes]",
 )
 @click.option(
     "--rejected",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where rejected lines go.  [default: FILE.rejected.ndjson]",
+    help="File for rejected lines.  [default: FILE.rejected.ndjson]",
 )
-@click.option("--restart", is_flag=True, help="Begin anew where an earlier import was interrupted.")
+@click.option(
+    "--restart", is_flag=True, help="Start over instead of resuming an interrupted import."
+)
 @click.option(
     "--wait/--no-wait",
     default=True,
     show_default=True,
-    help="Wait until all is stored, and say what became of it.",
+    help="Wait until all events are stored, and print the outcome.",
 )
 def import_(
     files: Sequence[str],
@@ -76,22 +78,23 @@ def import_(
     restart: bool,
     wait: bool,
 ) -> None:
-    """Import events: NDJSON, or CSV with a header row, plain, gzip or bz2; - is standard input.
+    """Import events from NDJSON, or from CSV with a header row; plain, gzip or bz2. - is standard
+    input.
 
-    A line is an event as /collect takes it, a CSV column one of its fields: session_id, event_type
-    and event_action; user_id, timestamp, id, metadata (JSON) or metadata.KEY, whose numbers, true,
-    false and null are taken as such.
+    A line of NDJSON is an event as /collect takes it. A CSV column is one of its fields: session_id,
+    event_type and event_action are required; user_id, timestamp, id, metadata (JSON) and
+    metadata.KEY are optional. Numbers, true, false and null in metadata.KEY keep their type.
 
-    Importing again is harmless. An import that was interrupted goes on where it stopped. An event
-    without id gets one that depends on the lines up to its own, so it is the same event the next
-    time. An event without timestamp happens now.
+    Importing a file again is harmless. An interrupted import resumes where it stopped. An event
+    without id gets one computed from the lines up to its own, so it is the same event the next
+    time. An event without timestamp gets the time of import.
     """
     if rejected and len(files) > 1:
         raise click.UsageError("--rejected is for a single FILE")
     for output in (rejected or _rejected(path) for path in files):
         if any(path != STDIN and output.exists() and output.samefile(path) for path in files):
             raise click.UsageError(
-                f"{output} is where rejected lines go, so it cannot be imported too"
+                f"{output} is the file for rejected lines, so it cannot be imported too"
             )
     asyncio.run(
         _import(located("REDIS_URL"), files, Options(project, kind, rejected, restart, wait))
@@ -169,7 +172,7 @@ async def _import_file(
             rejects.resume(start.rejects_size)
             if start.line:
                 click.echo(
-                    f"{source.name}: going on after line {start.line:,}, where the last import stopped; --restart begins anew",
+                    f"{source.name}: resuming after line {start.line:,}, where the last import stopped; --restart starts over",
                     err=True,
                 )
             with Display(source, start.line) as display:
@@ -185,7 +188,7 @@ async def _import_file(
                 except asyncio.CancelledError:
                     display.warn(
                         f"{source.name}: interrupted"
-                        + ("; the same command goes on from there" if source.identity else "")
+                        + ("; run the same command to resume" if source.identity else "")
                     )
                     raise
     click.echo(_summary(source.name, start, end, time.monotonic() - began, rejects, settings))
@@ -216,7 +219,7 @@ def _summary(
         )
     if "too_old" in end.rejected and settings.retention_days:
         lines.append(
-            f"  RETENTION_DAYS is {settings.retention_days}: RETENTION_DAYS=0, for the running platform too, keeps events for ever"
+            f"  RETENTION_DAYS is {settings.retention_days}; to keep events forever, set RETENTION_DAYS=0 here and for the running platform"
         )
     return "\n".join(lines)
 

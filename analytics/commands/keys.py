@@ -39,7 +39,7 @@ class Expiry(click.ParamType[datetime]):
             )
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if moment <= now:
-            self.fail(f"{value} is past", param, ctx)
+            self.fail(f"{value} is in the past", param, ctx)
         return moment
 
 
@@ -64,7 +64,7 @@ class Origin(click.ParamType[str]):
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke keys."""
+    """Create, list and revoke API keys."""
 
 
 @keys.command()
@@ -74,24 +74,26 @@ def keys() -> None:
     multiple=True,
     required=True,
     type=click.Choice(SCOPES),
-    help="What it may do; may be repeated. admin includes the others.",
+    help="What the key may do; repeatable. admin includes the others.",
 )
-@click.option("--project", help=f"The one project that it opens.  [default: {DEFAULT_PROJECT}]")
-@click.option("--all-projects", is_flag=True, help="It opens every project.")
+@click.option(
+    "--project", help=f"The project that the key works for.  [default: {DEFAULT_PROJECT}]"
+)
+@click.option("--all-projects", is_flag=True, help="The key works for every project.")
 @click.option(
     "--origin",
     "origins",
     multiple=True,
     type=Origin(),
-    help="Pages that may use it; may be repeated. Without it, any.",
+    help="Origin whose pages may use the key; repeatable. Without it, any.",
 )
-@click.option("--expires", type=Expiry(), help="When it ends.  [default: never]")
-@click.option("--name", default="", help="What to remember it by.")
+@click.option("--expires", type=Expiry(), help="When the key expires.  [default: never]")
+@click.option("--name", default="", help="A name to recognise the key by.")
 @click.option(
     "--token",
-    help="Another product's token, to be a key here: what its libraries carry already.  [default: a new one]",
+    help="Make another product's token a key here, so that its libraries need no new one.  [default: a new one]",
 )
-@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def create(
     scopes: tuple[str, ...],
     project: str | None,
@@ -102,7 +104,7 @@ def create(
     token: str | None,
     json_: bool,
 ) -> None:
-    """Make a key and show it, once."""
+    """Create a key and print it. It is shown only once."""
     if len(name) > 100:
         raise click.BadParameter("a name has at most 100 characters", param_hint="--name")
     if project and all_projects:
@@ -132,9 +134,9 @@ def create(
 
 
 @keys.command("list")
-@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(json_: bool) -> None:
-    """List the keys, without their text."""
+    """List the keys, without their secret text."""
 
     async def work() -> list[Key]:
         async with register(located("DATABASE_URL")) as engine:
@@ -153,7 +155,7 @@ def list_(json_: bool) -> None:
 @keys.command()
 @click.argument("which", metavar="ID|PREFIX")
 def revoke(which: str) -> None:
-    """Revoke the key with this id, this beginning or this text. It is refused everywhere within a
+    """Revoke the key with this id, this prefix or this full text. It is refused everywhere within a
     minute.
     """
 
@@ -174,7 +176,7 @@ async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[
         await change(engine)
         if not settings.redis_url:
             click.echo(
-                "REDIS_URL is not set: the collector and realtime learn of it from the processor, within half a minute",
+                "REDIS_URL is not set: the collector and realtime learn of the change from the processor, within half a minute",
                 err=True,
             )
             return
@@ -183,7 +185,7 @@ async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[
             await mirror(engine, redis)
         except Exception as error:
             click.echo(
-                f"done, but Redis could not be told: {redact(str(error))}; the processor tells it as soon as it can",
+                f"done, but Redis could not be updated: {redact(str(error))}; the processor updates it as soon as it can",
                 err=True,
             )
         finally:

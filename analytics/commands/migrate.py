@@ -7,7 +7,9 @@ from analytics.commands.servers import located
 
 @click.command()
 def migrate() -> None:
-    """Bring the database's tables up to date. Safe to run again, and by several replicas at once."""
+    """Update the database's tables to this release. Safe to run again, and by several replicas at
+    once.
+    """
     from analytics.stores.schema import migrate as upgrade
 
     settings = located("DATABASE_URL")

@@ -13,13 +13,13 @@ from analytics.projects import create_project, list_projects
 
 @click.group()
 def projects() -> None:
-    """Make and list projects."""
+    """Create and list projects."""
 
 
 @projects.command()
 @click.argument("name")
 def create(name: str) -> None:
-    """Make the project NAME."""
+    """Create the project NAME."""
 
     async def work() -> None:
         async with register(located("DATABASE_URL")) as engine:
@@ -33,7 +33,7 @@ def create(name: str) -> None:
 
 
 @projects.command("list")
-@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(json_: bool) -> None:
     """List the projects."""
 

@@ -26,11 +26,11 @@ SECONDS = 60
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--key",
-    help="A key that may query; by default the first of API_KEYS, or that of an `analytics run` here.",
+    help="API key with the scope query.  [default: the first of API_KEYS, else that of an `analytics run` here]",
 )
-@click.option("--url", help="Where the api is; by default this machine, at API_PORT.")
-@click.option("--json", "as_json", is_flag=True, help="The answer as it came.")
-@click.option("--csv", "as_csv", is_flag=True, help="The first table of the answer as CSV.")
+@click.option("--url", help="Address of the api.  [default: this machine, at API_PORT]")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON of the answer unchanged.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the first table of the answer as CSV.")
 def query(
     question: str,
     parameters: Sequence[str],
@@ -39,17 +39,17 @@ def query(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Ask a QUESTION, which is its path below /api, with its parameters as options: trends --event
+    """Ask a QUESTION: its path below /api, with its parameters as options, as in trends --event
     page --last 30d.
 
-    See docs/asking.md for all questions and what they take; `users/ada/timeline` and `export
+    See docs/asking.md for all questions and their parameters; `users/ada/timeline` and `export
     --format csv` are questions too.
     """
     settings = load()
     base = (url or f"http://127.0.0.1:{settings.api_port}").rstrip("/")
     asked = urllib.parse.urlencode(list(_pairs(parameters)))
     if not base.startswith(("http://", "https://")):
-        raise ConfigurationError("--url: it begins with http:// or https://", field="--url")
+        raise ConfigurationError("--url must begin with http:// or https://", field="--url")
     where = f"{base}/api/{urllib.parse.quote(question.strip('/'))}?{asked}"
     with _opened(where, key or key_of(settings), base) as answer:
         if answer.headers.get_content_type() != "application/json":
@@ -70,7 +70,7 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     for word in rest:
         name, equals, value = word.partition("=")
         if not name.startswith("--") or name == "--":
-            raise click.UsageError(f"{word!r} is no parameter; they are --name value")
+            raise click.UsageError(f"{word!r} is not a parameter; write parameters as --name value")
         found = value if equals else next(rest, None)
         if found is None:
             raise click.UsageError(f"{name} has no value")
@@ -105,7 +105,7 @@ def _opened(where: str, key: str, base: str) -> HTTPResponse:
         raise CommandError(f"the api says: {message}") from error
     except OSError as error:
         raise CommandError(
-            f"no api answers at {base}: {getattr(error, 'reason', error)}; start one, or say --url"
+            f"no api answers at {base}: {getattr(error, 'reason', error)}; start one, or pass --url"
         ) from error
     return found
 
@@ -150,7 +150,7 @@ def _show(answer: dict[str, Any]) -> None:
         console.print(shown)
     meta = answer["meta"]
     console.print(
-        f"[dim]{meta['ms']} ms, complete until {meta['watermark'] or 'nobody knows when'}[/dim]"
+        f"[dim]{meta['ms']} ms, complete until {meta['watermark'] or 'an unknown time'}[/dim]"
     )
     if isinstance(answer["data"], dict) and answer["data"].get("next"):
         console.print(Text(f"more: --cursor {answer['data']['next']}", style="dim"), soft_wrap=True)

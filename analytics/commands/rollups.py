@@ -27,10 +27,10 @@ FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 _day = click.DateTime(["%Y-%m-%d"])
 _projects = click.option(
-    "--project", "projects", multiple=True, help="Only this project; may be repeated."
+    "--project", "projects", multiple=True, help="Only this project; repeatable."
 )
 _since = click.option("--from", "since", type=_day, help="From this UTC day on.")
-_until = click.option("--to", "until", type=_day, help="Up to this UTC day, itself not included.")
+_until = click.option("--to", "until", type=_day, help="Up to this UTC day, which is not included.")
 
 
 @click.command("rebuild")
@@ -40,11 +40,11 @@ _until = click.option("--to", "until", type=_day, help="Up to this UTC day, itse
 def rebuild_command(
     projects: Sequence[str], since: datetime | None, until: datetime | None
 ) -> None:
-    """Read rollups anew from the raw events: history that they do not cover yet, and days that were
+    """Recompute rollups from raw events: history that they do not cover yet, and days that were
     changed by hand.
 
-    With --from or --to: every day of that range too. Events may be stored and questions asked
-    meanwhile; interrupted, it goes on where it was.
+    With --from or --to, also every day of that range. Events may be stored and questions asked
+    meanwhile. An interrupted run resumes where it stopped.
     """
     asyncio.run(_rebuild(located("DATABASE_URL"), projects, since, until))
 
@@ -54,8 +54,8 @@ def rebuild_command(
 @_since
 @_until
 def verify_command(projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
-    """Compare rollups with the raw events, hour by hour; status 1 and the first differences if
-    there are any.
+    """Compare rollups with raw events, hour by hour. If they differ, print the first differences
+    and exit with status 1.
     """
     asyncio.run(_verify(located("DATABASE_URL"), projects, since, until))
 
@@ -69,7 +69,7 @@ async def _database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
         async with connect(settings.database(), settings, patient=True) as connection:
             yield connection
     except asyncpg.UndefinedTableError as error:
-        raise CommandError("the database lacks tables; run `analytics migrate`") from error
+        raise CommandError("the database has no tables yet; run `analytics migrate`") from error
 
 
 def _range(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
@@ -99,7 +99,7 @@ async def _rebuild(
                     await rebuild.day(connection, project, day, dimensions)
                     done += _told(project, day)
         if not projects and not since and not await rebuild.finish(connection):
-            click.echo("a project came meanwhile; run it again", err=True)
+            click.echo("a project was created meanwhile; run the command again", err=True)
     click.echo(f"rebuilt days: {done}")
 
 
@@ -125,7 +125,7 @@ async def _verify(
         click.echo(_line(project, difference))
     if incomplete:
         click.echo(
-            f"not covered: {incomplete} days, which raw events answer for; `analytics rebuild` reads them",
+            f"not covered by rollups: {incomplete} days, answered from raw events; `analytics rebuild` covers them",
             err=True,
         )
     if differences:

@@ -34,13 +34,13 @@ ASK = """curl -H 'X-API-Key: {}' 'http://{}/api/trends?last=1h&interval=minute'"
     "roles",
     multiple=True,
     type=click.Choice(ROLES),
-    help="A role to run; may be repeated. Without it, all four.",
+    help="Role to run; repeatable. Without it, all four.",
 )
 def run(roles: Sequence[str]) -> None:
     """Start the platform, or some of its roles, until Ctrl-C or SIGTERM.
 
-    With neither REDIS_URL nor DATABASE_URL set, and not in production, it starts a PostgreSQL and a
-    Valkey of its own and keeps their data in DATA_DIR.
+    Outside production, with neither REDIS_URL nor DATABASE_URL set, it starts its own PostgreSQL and
+    Valkey and keeps their data in DATA_DIR.
     """
     chosen = [role for role in ROLES if role in roles] or list(ROLES)
     settings = load()
@@ -107,7 +107,7 @@ def _complete(settings: Settings, roles: Sequence[str]) -> None:
             if name in NEEDS[role] and not getattr(settings, name.lower()):
                 given = " and ".join(other for other in SERVERS if getattr(settings, other.lower()))
                 raise ConfigurationError(
-                    f"{name} is not set, and the {role} needs it; with {given} unset too, analytics starts servers of its own",
+                    f"{name} is not set, and the {role} needs it; with {given} unset too, analytics starts its own servers",
                     field=name,
                 )
 

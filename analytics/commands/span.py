@@ -26,5 +26,5 @@ class Span(click.ParamType[timedelta]):
     ) -> timedelta:
         found = span(value)
         if found is None:
-            self.fail(f"{value!r} is no span of time like 90m, 24h, 30d or 12w", param, ctx)
+            self.fail(f"{value!r} is not a span of time like 90m, 24h, 30d or 12w", param, ctx)
         return found

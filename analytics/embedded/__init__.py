@@ -83,7 +83,7 @@ def servers(folder: Path, say: Callable[[str], None] = lambda _: None) -> Iterat
         lock = (folder / "lock").open("a")
     except OSError as error:
         raise CommandError(
-            f"cannot write in {folder}: {error.strerror}; set DATA_DIR to a folder of yours"
+            f"cannot write in {folder}: {error.strerror}; set DATA_DIR to a writable folder"
         ) from error
     with lock:
         try:

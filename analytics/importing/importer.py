@@ -119,7 +119,7 @@ class Importer:
             table = Table(source.stream, source.name)
             if table.ignored and position.line == 0:
                 self._watch.warn(
-                    f"columns left out: {', '.join(table.ignored)}; called metadata.NAME they would be kept"
+                    f"columns ignored: {', '.join(table.ignored)}; rename them to metadata.NAME to keep them"
                 )
             found = table.rows(position.offset, position.line)
         else:

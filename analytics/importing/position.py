@@ -47,13 +47,13 @@ class Keeper:
             lock = self._path.with_suffix(".lock").open("w")
         except OSError as error:
             raise CommandError(
-                f"the position cannot be kept in {self._path.parent}: {error.strerror}; set DATA_DIR to a folder of yours"
+                f"the position cannot be saved in {self._path.parent}: {error.strerror}; set DATA_DIR to a writable folder"
             ) from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise CommandError("this file is being imported by another process now") from None
+                raise CommandError("another process is importing this file now") from None
             yield
             if not self._path.exists():
                 Path(lock.name).unlink(missing_ok=True)

@@ -40,7 +40,7 @@ class Table:
             self.columns = next(csv.reader([first], delimiter=self._delimiter, strict=True), [])
         except (csv.Error, UnicodeDecodeError, _Flawed) as error:
             raise CommandError(
-                f"{name} begins with no header row: {error}; if it is no CSV, say --format=ndjson"
+                f"{name} has no header row: {error}; if it is not CSV, pass --format=ndjson"
             ) from error
         self.columns = [column.strip() for column in self.columns]
         if missing := [field for field in REQUIRED if field not in self.columns]:

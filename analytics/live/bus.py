@@ -106,7 +106,9 @@ class Bus:
             await asyncio.wait_for(channel.confirmed.wait(), WATCH_SECONDS)
         except TimeoutError as error:
             self.unwatch(project, watcher)
-            raise Unavailable("the live bus is away; try again") from error
+            raise Unavailable(
+                "Redis does not answer, so events cannot be shown live; try again"
+            ) from error
         except asyncio.CancelledError:
             self.unwatch(project, watcher)
             raise

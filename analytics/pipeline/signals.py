@@ -8,9 +8,7 @@ HEADERS = {"gpc": b"sec-gpc", "dnt": b"dnt"}
 
 
 def drop_opted_out(visit: Visit) -> Drop | None:
-    """The visitor's browser says Global Privacy Control or Do Not Track, and `HONOR_SIGNALS`
-    honours it.
-    """
+    """The browser sent Global Privacy Control or Do Not Track, and `HONOR_SIGNALS` names it."""
     context = visit.context
     if not context.browser:
         return None

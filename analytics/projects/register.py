@@ -79,7 +79,9 @@ async def create_key(
     """
     granted = set(scopes)
     if not granted or not granted <= set(SCOPES):
-        raise BadRequest(f"a key needs scopes out of {', '.join(SCOPES)}", field="scope")
+        raise BadRequest(
+            f"a key needs at least one of the scopes {', '.join(SCOPES)}", field="scope"
+        )
     if token is None:
         token = f"ak_{_letter(granted)}_{secrets.token_urlsafe(32)}"
     elif granted != {"ingest"}:
@@ -146,7 +148,7 @@ async def revoke_key(engine: AsyncEngine, which: str) -> Key:
     """
     if not which.strip():
         raise BadRequest(
-            "say which key, by its id or beginning; `analytics keys list` shows them", field="which"
+            "name the key by its id or its prefix; `analytics keys list` shows them", field="which"
         )
     condition: ColumnElement[bool]
     if which.isascii() and which.isdigit():

@@ -88,7 +88,7 @@ def read_named(incoming: Incoming) -> Draft:
     """On a path of its own, what is no CloudEvent is a mistake."""
     if not claims(incoming):
         raise BadRequest(
-            "a CloudEvent has ce-… headers, or the type application/cloudevents+json",
+            "a CloudEvent needs ce-… headers, or the content type application/cloudevents+json",
             code="missing",
             field="ce-id",
         )

@@ -50,7 +50,7 @@ class Salts:
             salt: bytes | None = await self._redis.get(name)
         if salt is None:
             raise Unavailable(
-                "the day's salt is gone already: this clock and that of Redis differ",
+                "the salt of this day has expired: the clocks of this collector and of Redis differ",
                 code="no_salt",
             )
         return salt

@@ -220,7 +220,7 @@ async def test_a_redis_that_forbids_info_and_config_is_warned_of_but_used(
         monkeypatch.setattr(redis, "config_get", forbidden)
         async with Queue(redis, settings) as managed:
             await managed.append(events(1))
-            assert "does not tell" in await managed.check()
+            assert "does not say" in await managed.check()
 
 
 async def test_a_queue_waits_for_a_redis_that_is_not_there_yet(server_folder: Path) -> None:

@@ -28,14 +28,14 @@ def _header(description: str, kind: str = "string", *, required: bool = True) ->
 
 
 KEPT: Headers = {
-    "ETag": _header("Of the question and its data, for If-None-Match"),
-    "Cache-Control": _header("How long whoever asked may keep the answer"),
-    "Vary": _header("It is the answer to this key"),
+    "ETag": _header("Identifies the question and its data; send it in If-None-Match"),
+    "Cache-Control": _header("How long the client may cache the answer"),
+    "Vary": _header("The answer depends on the API key"),
 }
 FILE: Headers = {
     "Content-Disposition": _header("The file's name"),
     "X-Watermark": _header(
-        "Every event acknowledged before it is in the file; not there if that cannot be told",
+        "The file holds every event acknowledged before this time; absent if unknown",
         required=False,
     ),
 }
@@ -45,19 +45,21 @@ FAILED: dict[str, Headers] = {
 }
 
 NOT_MODIFIED = {
-    "304": {"description": "The answer is still that of the ETag in If-None-Match", "headers": KEPT}
+    "304": {"description": "Nothing has changed since the ETag in If-None-Match", "headers": KEPT}
 }
 
 ERRORS = {
-    "400": "A parameter is unknown, wrong, missing or against another; `field` names it",
+    "400": "A parameter is unknown, wrong, missing or conflicts with another; `field` names it",
     "401": "No key, or one that is unknown, expired or revoked",
     "403": "A key without the scope `query`, or of another project",
-    "503": "The database is away, the question took too long, or too many such are asked; Retry-After says when to ask again",
+    "503": "The database does not answer, the question took too long, or too many slow questions run; retry after Retry-After",
 }
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What went wrong: a stable word, a sentence, and the parameter at fault if it is one."""
+    """What went wrong: `code` for programs, `message` for people, and `field` if a parameter is at
+    fault.
+    """
 
     code: str
     message: str
@@ -71,8 +73,8 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """Of an answer: it holds every event acknowledged before `watermark` (null if that cannot be
-    told); `ms` is the time it took.
+    """About an answer: it holds every event acknowledged before `watermark` (null if unknown); `ms`
+    is the time it took.
     """
 
     source: Literal["raw", "rollup"]

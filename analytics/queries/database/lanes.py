@@ -94,7 +94,7 @@ class Lanes:
         """
         if len(self._streams) >= MAX_STREAMS:
             raise Unavailable(
-                f"{MAX_STREAMS} exports are being sent, and there are no more at once",
+                f"{MAX_STREAMS} exports are running, which is the most at once",
                 code="busy",
                 retry_after=5,
             )
@@ -151,7 +151,7 @@ class Lanes:
 
 def _busy() -> Unavailable:
     return Unavailable(
-        "too many questions that take long are being answered; those that are quick still are",
+        "too many slow questions are being answered; quick questions still are",
         code="busy",
         retry_after=5,
     )

@@ -24,14 +24,14 @@ def decode(text: str) -> str:
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError as error:
-        raise ValueError("what it percent-encodes is not UTF-8") from error
+        raise ValueError("its percent-encoded bytes are not UTF-8") from error
     if "\0" in decoded:
-        raise ValueError("a NUL character is in no event")
+        raise ValueError("no event contains a NUL character")
     return decoded
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A column, or a path of object keys inside metadata."""
+    """A column of events, or `metadata.KEY[.KEY…]`."""
 
     examples: ClassVar = ("event_type", "metadata.plan")
 
@@ -53,7 +53,7 @@ class Field(msgspec.Struct, frozen=True):
         if len(keys) > MAX_KEYS:
             raise ValueError(f"metadata is at most {MAX_KEYS} keys deep")
         if (column != "metadata" and column not in COLUMNS) or (column in COLUMNS and keys):
-            raise ValueError(f"no such field; there are {', '.join(COLUMNS)} and metadata.KEY")
+            raise ValueError(f"no such field; the fields are {', '.join(COLUMNS)} and metadata.KEY")
         return cls(".".join(words), column, keys)
 
     @property

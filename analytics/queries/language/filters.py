@@ -21,7 +21,10 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,
 
 
 class Events(msgspec.Struct, frozen=True):
-    """`TYPE[:ACTION]`, several by comma, any of which matches; None is the wildcard."""
+    """`TYPE[:ACTION]`; of several, separated by commas, any may match; `*` matches any name.
+
+    In `pairs` None stands for `*`.
+    """
 
     examples: ClassVar = ("page", "account:signup,*:paid")
 
@@ -105,7 +108,7 @@ def _pattern(text: str | None) -> tuple[str]:
 def _number(text: str | None) -> tuple[Decimal]:
     number = _one(text)
     if not _NUMBER.fullmatch(number) or abs((value := Decimal(number)).adjusted()) > MAX_EXPONENT:
-        raise ValueError(f"{number[:50]!r} is no number")
+        raise ValueError(f"{number[:50]!r} is not a number")
     return (value,)
 
 
@@ -162,8 +165,9 @@ OPERATORS = {
 
 
 class Where(msgspec.Struct, frozen=True):
-    """`FIELD.OP[.VALUES]`: the first word that is an operator, after the field and at least one key
-    of metadata, is it.
+    """`FIELD.OP[.VALUES]`, as in `metadata.plan.eq.pro`; with several, all must hold.
+
+    The operator is the first word that can be one, after the field and at least one key of metadata.
     """
 
     examples: ClassVar = ("metadata.plan.in.pro,team", "user_id.set")

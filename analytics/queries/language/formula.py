@@ -25,7 +25,7 @@ _OPERATORS: Mapping[type[ast.AST], Callable[..., float]] = {
 
 
 class Formula(msgspec.Struct, frozen=True):
-    """Letters of series, decimal numbers, + - * / and parentheses."""
+    """Arithmetic over the series' letters: decimal numbers, + - * / and parentheses."""
 
     examples: ClassVar = ("B/A*100",)
 

@@ -13,7 +13,7 @@ MAX_BUCKETS = 11_000
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A way to cut the time line into buckets, half-open and without gaps."""
+    """The length of a bucket. Buckets are half-open and leave no gaps."""
 
     choices: ClassVar = ("minute", "hour", "day", "week", "month")
 

@@ -103,7 +103,7 @@ KINDS = {
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """`count`, `users`, `sessions`, or `sum:metadata.KEY` and its like."""
+    """`count`, `users`, `sessions`, or a number of metadata, as in `sum:metadata.KEY`."""
 
     examples: ClassVar = ("users", "p90:metadata.amount")
 
@@ -120,7 +120,7 @@ class Measure(msgspec.Struct, frozen=True):
         kind = KINDS.get(decode(name))
         if kind is None or "," in text or ":" in rest:
             raise ValueError(
-                f"it is one of {', '.join(KINDS)}, those after `sessions` with a field, as in sum:metadata.KEY"
+                f"it is one of {', '.join(KINDS)}, and those after `sessions` need a field, as in sum:metadata.KEY"
             )
         if kind.operand is not None or kind.unit is not None:
             if colon:

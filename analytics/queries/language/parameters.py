@@ -160,7 +160,7 @@ def read(
             raise BadRequest(f"{name} is given twice", code="repeated_parameter", field=name)
         if "\0" in text:
             raise BadRequest(
-                f"{name}: a NUL character is in no event", code="bad_parameter", field=name
+                f"{name}: no event contains a NUL character", code="bad_parameter", field=name
             )
         try:
             value = read_one(text)

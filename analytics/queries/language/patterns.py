@@ -160,7 +160,7 @@ class Parser:
         if character == "(":
             if self._peek() == "?" and not self._take("?:"):
                 raise ValueError(
-                    "of what begins with (? in a pattern, only (?: and a leading (?i) are known here"
+                    "the pattern may contain (?: and begin with (?i), but no other group with (? is supported"
                 )
             inside = self._alternatives()
             if not self._take(")"):
@@ -202,7 +202,7 @@ class Parser:
         if character in _ESCAPES:
             return _ESCAPES[character]
         if character.isalnum():
-            raise ValueError(f"the escape \\{character} in the pattern is not known here")
+            raise ValueError(f"the escape \\{character} in the pattern is not supported")
         return character
 
     def _quantifier(self) -> tuple[int, int | None] | None:
@@ -274,7 +274,7 @@ class Parser:
     def _member(self) -> str:
         character = self._next()
         if character == "[" and self._peek() in tuple(".=:"):
-            raise ValueError("collating elements in a pattern are not known here")
+            raise ValueError("collating elements in a pattern are not supported")
         return self._escaped(self._next()) if character == "\\" else character
 
 

@@ -24,7 +24,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Any question: of which project."""
 
     project: Annotated[
-        str, Meta(max_length=64, description="Default: the key's own, else `default`")
+        str, Meta(max_length=64, description="Default: the project of the key, else `default`")
     ]
 
     @classmethod
@@ -110,13 +110,14 @@ class RangeQuery(Query, frozen=True, kw_only=True):
 
     start: Annotated[
         datetime,
-        Meta(
-            description="Where the range begins: an ISO date or date-time", examples=["2026-11-02"]
-        ),
+        Meta(description="Inclusive start: an ISO date or date-time", examples=["2026-11-02"]),
     ] = msgspec.field(name="from")
     end: Annotated[
         datetime,
-        Meta(description="Where it ends, itself not in it; default: now", examples=["2026-11-06"]),
+        Meta(
+            description="Exclusive end: an ISO date or date-time; default: now",
+            examples=["2026-11-06"],
+        ),
     ] = msgspec.field(name="to")
     last: Last | None = None
     tz: Annotated[ZoneInfo, Meta(description="An IANA time zone", examples=["Europe/Berlin"])] = (
@@ -205,7 +206,9 @@ class BucketedQuery(FilteredQuery, frozen=True, kw_only=True):
         try:
             edges = intervals.edges(self.start, self.end, self.interval, self.tz)
             if len(edges) - 1 + before > MAX_BUCKETS:
-                raise ValueError(f"with those looked back at, more than {MAX_BUCKETS:,} buckets")
+                raise ValueError(
+                    f"more than {MAX_BUCKETS:,} buckets, counting those before the range"
+                )
             return [*edges_before(edges[0], before, self.interval, self.tz), *edges]
         except ValueError as error:
             raise BadRequest(

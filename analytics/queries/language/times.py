@@ -61,7 +61,7 @@ def moment(text: str) -> Moment:
 
 
 class Duration(msgspec.Struct, frozen=True):
-    """`30m`, `14d`: exact, so that a day is 24 hours."""
+    """`30m`, `14d`: an exact length of time; a day is 24 hours."""
 
     examples: ClassVar = ("30m", "14d")
 
@@ -82,9 +82,7 @@ def _seconds(text: str) -> int:
 
 
 class Last(msgspec.Struct, frozen=True):
-    """`90m`, `24h`, `30d`, `12w`: a time before now; days and weeks reach back to the local
-    midnight of that day.
-    """
+    """`90m`, `24h`, `30d`, `12w`: a range ending now; days and weeks go back to local midnight."""
 
     examples: ClassVar = ("90m", "30d")
 

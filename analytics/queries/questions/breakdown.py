@@ -60,7 +60,7 @@ class Measures(msgspec.Struct, frozen=True):
 
 
 class Sort(msgspec.Struct, frozen=True):
-    """A column as it is written in `by` or `measure`: ascending, or after a `-` descending."""
+    """A column as written in `by` or `measure`: ascending, or descending after a `-`."""
 
     examples: ClassVar = ("-count",)
 
@@ -90,7 +90,7 @@ class Breakdown(FilteredQuery, frozen=True, kw_only=True):
         columns = [column.text for column in (*getattr(values.get("by"), "fields", ()), *measures)]
         if "by" in values and sort.column not in columns:
             raise BadRequest(
-                f"sort: it is one of the columns {', '.join(columns)}, as they are written",
+                f"sort: it must be one of the columns {', '.join(columns)}",
                 code="bad_parameter",
                 field="sort",
             )
@@ -105,8 +105,8 @@ class Breakdown(FilteredQuery, frozen=True, kw_only=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """What a breakdown answers: of each group shown its values and its measures, in the order of
-    the columns.
+    """The answer of `/api/breakdown`: for each group shown its values and its measures, in the
+    order of `columns`.
     """
 
     columns: list[str]
@@ -166,7 +166,7 @@ def _part(query: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statemen
 
 
 async def answer(query: Breakdown, snapshot: Snapshot) -> Table:
-    """The first rows in the order asked for, and how many there are in all."""
+    """A table of groups with their measures, in order, and the number of all groups."""
     rolled = await _rolled(query, snapshot)
     snapshot.sources.add("raw" if rolled is None else "rollup")
     fields = len(query.by.fields)

@@ -27,9 +27,7 @@ class Now(TypedDict):
 
 
 async def answer(query: Query, snapshot: Snapshot) -> Now:
-    """Distinct actors of the last five minutes; events of each of the last thirty times sixty
-    seconds, the latest last.
-    """
+    """People of the last five minutes, and the events of each of the last 30 minutes."""
     now = datetime.now(UTC)
     minutes = await _buckets(
         COUNT, query, snapshot, [now - timedelta(minutes=back) for back in range(MINUTES, -1, -1)]

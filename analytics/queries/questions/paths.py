@@ -58,7 +58,7 @@ Link = TypedDict("Link", {"step": int, "from": str, "to": str, "n": int})
 
 
 class Links(TypedDict):
-    """What is answered."""
+    """The answer of `/api/paths`: links, the most frequent first."""
 
     links: list[Link]
 
@@ -116,7 +116,7 @@ def _ordered(query: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any
 
 
 async def answer(query: Paths, snapshot: Snapshot) -> Links:
-    """The largest links over all steps."""
+    """Which value follows which: the most frequent links, over all steps."""
     columns = await packed_days.load(query, snapshot, query.by, sessions=query.unit == "session")
     if columns is None:
         snapshot.sources.add("raw")

@@ -45,7 +45,7 @@ class Key(TypedDict):
 
 
 class Schema(TypedDict):
-    """What is answered."""
+    """The answer of `/api/schema`; each list starts with the largest counts."""
 
     event_types: list[Type]
     event_actions: list[Action]
@@ -71,7 +71,7 @@ def seen(query: FilteredQuery, by: By) -> Statement:
 
 
 async def answer(query: FilteredQuery, snapshot: Snapshot) -> Schema:
-    """Three lists of objects, each with `count`."""
+    """Event types, actions and metadata keys in the range, each with its count."""
     rollup = Rollup(snapshot)
     types, actions, keys = [
         await _largest(query, snapshot, rollup, by) for by in (TYPE, EVENT, KEYS)

@@ -55,7 +55,7 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """The same of the sessions that began in each bucket."""
+    """The same figures for the sessions that began in each bucket."""
 
     times: list[str]
     sessions: list[int]
@@ -66,7 +66,7 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Sessions(Figures, frozen=True, kw_only=True):
-    """What is answered: the figures of the whole range, and those of each bucket."""
+    """The answer of `/api/sessions`: the figures of the whole range, and those of each bucket."""
 
     series: Series
 
@@ -136,7 +136,7 @@ def _people(part: CTE, visit: CTE) -> Statement:
 
 
 async def answer(query: BucketedQuery, snapshot: Snapshot) -> Sessions:
-    """The sessions that are left of the rows in the range when all filters are passed."""
+    """Number, length and bounce rate of the sessions in the range, after the filters."""
     edges = query.edges()
     columns = await packed_days.load(query, snapshot, sessions=True)
     found = (

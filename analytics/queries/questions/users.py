@@ -34,7 +34,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = struct.Struct(">q")
 
 Id = Annotated[
-    str, Meta(max_length=255, description="A user_id, or the session_id of somebody unknown")
+    str, Meta(max_length=255, description="A user_id, or the session_id of an unknown visitor")
 ]
 
 
@@ -52,11 +52,11 @@ class Cursor(msgspec.Struct, frozen=True):
             place = base64.b64decode(text, altchars=b"-_", validate=True)
             since, id_ = _INSTANT.unpack_from(place)[0], place[_INSTANT.size :].decode()
             if "\0" in id_:
-                raise ValueError("a NUL character is in no event")
+                raise ValueError("no event contains a NUL character")
             return cls(text, _EPOCH + timedelta(microseconds=since), id_)
         except (ValueError, OverflowError, struct.error) as error:
             raise ValueError(
-                "it is none of ours; take it from `next` of the page before"
+                "it is not a valid cursor; take it from `next` of the page before"
             ) from error
 
     @classmethod
@@ -99,8 +99,8 @@ class Named(Timeline, frozen=True, kw_only=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """What is said of somebody: all of it over the events in the range that pass the filters.
-    Without `user_id`, `id` is a session.
+    """One person, described by their events in the range that pass the filters. Without `user_id`,
+    `id` is a session_id.
     """
 
     id: str
@@ -112,7 +112,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some users, and the cursor of the next page if there is one."""
+    """A page of users, and the cursor of the next page if there is one."""
 
     rows: list[User]
     next: str | None = None
@@ -188,7 +188,7 @@ def described(query: FilteredQuery, ids: Collection[str]) -> Statement:
 
 
 async def answer(query: Users, snapshot: Snapshot) -> Page:
-    """A page, and the cursor of the next one if there is one."""
+    """People with events in the range, last seen first: a page, and the cursor of the next."""
     found = await _walk(query, snapshot)
     shown = found[: query.limit]
     users = await _users(query, snapshot, [id_ for _, id_ in shown])
@@ -245,12 +245,12 @@ async def _users(query: FilteredQuery, snapshot: Snapshot, ids: Sequence[str]) -
 
 
 async def answer_one(query: OneUser, snapshot: Snapshot) -> Page:
-    """One row, or none for somebody who was not seen; by any of their names."""
+    """One person, by any of their ids: one row, or none if they were not seen."""
     return Page(await _users(query, snapshot, [await _person(query, snapshot, query.id)]))
 
 
 async def answer_timeline(query: Timeline, snapshot: Snapshot) -> events.Page:
-    """A page of what somebody did, newest first."""
+    """A page of one person's events, newest first."""
     names = await _names(query, snapshot, [await _person(query, snapshot, query.id)])
     return await events.answer_at_once(
         Named(**msgspec.structs.asdict(query), names=tuple(names)) if names else query, snapshot

@@ -165,7 +165,7 @@ def _tracker_routes(names: Sequence[str], taken: Sequence[Route]) -> Iterator[Ro
             route.path_regex.match(path) for route in taken
         ):
             raise ConfigurationError(
-                f"TRACKER_PATHS is wrong: {path} is taken", field="TRACKER_PATHS"
+                f"TRACKER_PATHS is wrong: {path} is already in use", field="TRACKER_PATHS"
             )
         yield (
             _route(path, script, "GET", "HEAD")

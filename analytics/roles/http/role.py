@@ -52,7 +52,7 @@ STATUS: Mapping[type[errors.AnalyticsError], int] = {
 }
 
 REFUSALS = {
-    404: ("not_found", "nothing lives at this address"),
+    404: ("not_found", "there is nothing at this address"),
     405: ("method_not_allowed", "this address does not take this method"),
     413: ("too_large", "the body is over its limit"),
 }

@@ -59,7 +59,7 @@ class Lobby:
         """
         origin = headers.get("origin")
         if origin is not None and origin.encode("latin-1") not in self._origins:
-            raise Forbidden("pages of this origin may not listen here", code="foreign_origin")
+            raise Forbidden("pages of this origin may not use realtime here", code="foreign_origin")
         if not self._state.ready:
             raise Unavailable(
                 "this server is stopping",
@@ -68,7 +68,7 @@ class Lobby:
             )
         if self._inside >= MAX_CONNECTIONS:
             raise Unavailable(
-                "too many readers are connected here",
+                "too many clients are connected here",
                 code="too_many_connections",
                 retry_after=random.randint(*AGAIN_SECONDS),
             )

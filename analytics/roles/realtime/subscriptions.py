@@ -216,7 +216,9 @@ class Subscriptions:
             )
         project = authorize(key, "realtime", wanted.project)
         if not is_project(project):
-            raise BadRequest("no project can have this name", code="bad_parameter", field="project")
+            raise BadRequest(
+                "this is not a valid project name", code="bad_parameter", field="project"
+            )
         stream = self._stream(wanted, project)
         position = await self._hub.bus.watch(project, stream)
         end = self._ends[wanted.id] = ExitStack()

@@ -16,8 +16,8 @@ from analytics.queries.questions.activity.actives import actives
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
-    """What is answered: for each bucket its start, and numbers of people (those of `dormant`
-    negative).
+    """The answer of `/api/lifecycle`: for each bucket its start, and numbers of people (negative in
+    `dormant`).
     """
 
     times: list[str]
@@ -43,8 +43,9 @@ def lives(times: list[str], earlier: BitMap, active: Sequence[BitMap]) -> Lifecy
 
 
 async def answer(query: BucketedQuery, snapshot: Snapshot) -> Lifecycle:
-    """Whoever passes the filters is looked at from the first event on, so that `from` only says
-    which buckets are shown.
+    """New, returning, resurrecting and dormant people of each bucket.
+
+    People are followed from their first event that passes the filters; `from` only chooses the buckets shown.
     """
     edges = query.edges(before=1)
     earlier, *active = await actives(query, snapshot, [EVER, *edges[:-1], query.end])

@@ -9,8 +9,8 @@ from analytics.queries.questions.activity.actives import actives, times_active
 
 
 class Stickiness(msgspec.Struct, frozen=True):
-    """What is answered: 1 to the number of buckets, and how many people are active in exactly so
-    many.
+    """The answer of `/api/stickiness`: 1 to the number of buckets, and how many people were active
+    in exactly that many.
     """
 
     buckets: list[int]
@@ -18,7 +18,10 @@ class Stickiness(msgspec.Struct, frozen=True):
 
 
 async def answer(query: BucketedQuery, snapshot: Snapshot) -> Stickiness:
-    """Only rows in the range count, in its first bucket too."""
+    """How many people were active in exactly 1, 2, 3, … buckets of the range.
+
+    Only rows in the range count, in its first bucket too.
+    """
     edges = query.edges()
     active = await actives(query, snapshot, [query.start, *edges[1:-1], query.end])
     found = dict(times_active(active))

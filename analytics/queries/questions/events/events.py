@@ -26,8 +26,9 @@ _PLACE = struct.Struct(">q16s")
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """A place between two rows: after (older than) this timestamp and id. Its text is for us alone
-    to read.
+    """The `next` of the page before.
+
+    A place between two rows: after (older than) this timestamp and id. Its text is opaque to clients.
     """
 
     text: str
@@ -42,7 +43,7 @@ class Cursor(msgspec.Struct, frozen=True):
             return cls(text, _EPOCH + timedelta(microseconds=since), UUID(bytes=id_))
         except (ValueError, OverflowError, struct.error) as error:
             raise ValueError(
-                "it is none of ours; take it from `next` of the page before"
+                "it is not a valid cursor; take it from `next` of the page before"
             ) from error
 
     @classmethod
@@ -60,7 +61,7 @@ class Events(FilteredQuery, frozen=True, kw_only=True):
 
 
 class Page(TypedDict):
-    """Some events, and the cursor of the next page if there is one."""
+    """A page of events, and the cursor of the next page if there is one."""
 
     rows: list[dict[str, Any]]
     next: str | None
@@ -105,8 +106,9 @@ def shown(row: Row[Any]) -> Event:
 
 
 async def answer(query: Events, snapshot: Snapshot) -> Page:
-    """A page, and the cursor of the next one if there is one; filters may leave so little that it
-    has to be looked for.
+    """Events in the range, newest first: a page, and the cursor of the next.
+
+    Filters may leave so little that it has to be looked for.
     """
     if query.event.everything and not query.where:
         return await answer_at_once(query, snapshot)
@@ -135,9 +137,7 @@ def _paged(query: Events, rows: Sequence[Row[Any]]) -> Page:
 
 
 class Whereabouts(TypedDict):
-    """Where an event is: with the event itself where it can be shown, and why it could not be
-    stored where it could not.
-    """
+    """Where an event is: with the event itself if it is stored, or why it could not be stored."""
 
     status: Literal["stored", "queued", "dead_lettered", "unknown"]
     event: NotRequired[dict[str, Any]]
@@ -149,11 +149,14 @@ class Whereabouts(TypedDict):
 class OneEvent(Query, frozen=True, kw_only=True):
     """The parameters of `/api/events/{id}`: a UUID, or the text that the client sent as id."""
 
-    id: Annotated[str, Meta(max_length=255, description="As it was sent: a UUID or not")]
+    id: Annotated[str, Meta(max_length=255, description="The id as it was sent, a UUID or not")]
 
 
 async def answer_one(query: OneEvent, snapshot: Snapshot) -> Whereabouts:
-    """Where an event is. The queue is asked first, because events leave it only for the database."""
+    """Where one event is: stored, queued, dead-lettered or unknown.
+
+    The queue is asked first, because events leave it only for the database.
+    """
     id_ = event_id(query.id)
     queued = await snapshot.queued(query.project, id_)
     found = await snapshot.rows(

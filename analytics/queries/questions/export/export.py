@@ -30,7 +30,7 @@ BYTES = 4 * 1024 * 1024
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """`TIMESTAMP,ID` of the last event that has arrived: the export goes on after it."""
+    """`TIMESTAMP,ID` of the last event received: the export continues after it."""
 
     examples: ClassVar = ("2026-11-03T10:20:00Z,00000000-0000-4000-8000-000000000009",)
 
@@ -49,7 +49,7 @@ class Cursor(msgspec.Struct, frozen=True):
             return cls(text, timestamp, UUID(id_))
         except ValueError as error:
             raise ValueError(
-                "it is TIMESTAMP,ID as they stand in the last event that has arrived"
+                "it is TIMESTAMP,ID, as in the last event received; the timestamp needs an offset or Z"
             ) from error
 
 
@@ -149,7 +149,7 @@ async def chunks(query: Export, format: Format, snapshots: Snapshots) -> AsyncIt
 
 
 async def answer(query: Export, snapshot: Snapshot) -> Stream:
-    """A stream of all events in the range that pass the filters."""
+    """All events in the range that pass the filters, as a file."""
     format = FORMATS[query.format](query.cursor is not None)
     return Stream(format.media_type, f"events.{query.format}", chunks(query, format, snapshot.anew))
 

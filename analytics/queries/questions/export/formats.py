@@ -91,7 +91,7 @@ class Parquet(Format):
             import pyarrow.parquet
         except ImportError as error:
             raise BadRequest(
-                "format: this api has no pyarrow; install analytics[parquet]",
+                "format: parquet needs pyarrow, which this api lacks; install analytics[parquet]",
                 code="not_installed",
                 field="format",
             ) from error

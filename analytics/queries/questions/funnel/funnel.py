@@ -70,15 +70,15 @@ class Funnel(FilteredQuery, frozen=True, kw_only=True):
             )
         if "by" in values and values.get("order") == "any":
             raise BadRequest(
-                "by and order=any exclude each other: no row is the first",
+                "by and order=any exclude each other: with order=any no step is the first",
                 code="conflicting_parameters",
                 field="by",
             )
 
 
 class Step(TypedDict):
-    """How many units got to a step: in all, of the first step and of the one before; and how long
-    it took them from there, at the median.
+    """Units that reached a step: their number, their share of the first step and of the step
+    before, and their median time from it.
     """
 
     event: str
@@ -96,7 +96,7 @@ class Group(TypedDict):
 
 
 class Steps(TypedDict):
-    """What is answered."""
+    """The answer of `/api/funnel`."""
 
     steps: list[Step]
     groups: list[Group]
@@ -191,7 +191,7 @@ class Attempts:
 
 
 async def answer(query: Funnel, snapshot: Snapshot) -> Steps:
-    """The steps of all units, and those of each of the largest groups."""
+    """How many units take each step: all units together, and each of the largest groups."""
     columns = await _columns(query, snapshot)
     attempts = (
         await _of_rows(query, snapshot)

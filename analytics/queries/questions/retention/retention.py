@@ -93,8 +93,8 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class Cohort(TypedDict):
-    """Who started in a period: how many, and how many of them came back in each period after it;
-    null where that is not known yet.
+    """The people who started in a period: how many, and how many of them came back in each later
+    period; null where not known yet.
     """
 
     start: date
@@ -103,7 +103,7 @@ class Cohort(TypedDict):
 
 
 class Cohorts(TypedDict):
-    """What is answered."""
+    """The answer of `/api/retention`."""
 
     cohorts: list[Cohort]
 
@@ -135,9 +135,7 @@ def visits(query: Retention, shape: Shape) -> Statement:
 
 
 async def answer(query: Retention, snapshot: Snapshot) -> Cohorts:
-    """One cohort for each period that overlaps the range; a count is null for a period that begins
-    after the watermark.
-    """
+    """One cohort per period that overlaps the range; counts after the watermark are null."""
     shape = Shape.of(query)
     now = snapshot.watermark or datetime.now(UTC)
     rolled = await _rolled(query, snapshot, shape)

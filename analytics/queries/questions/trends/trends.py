@@ -30,7 +30,7 @@ Item = dict[str, Any]
 
 
 class Line(TypedDict):
-    """A measure over time. `other` has no key; `previous` is there if it was asked for."""
+    """A measure over time. `other` has no key; `previous` is present with `compare`."""
 
     key: NotRequired[dict[str, str | None]]
     values: list[Number]
@@ -39,7 +39,9 @@ class Line(TypedDict):
 
 
 class Lines(TypedDict):
-    """What is answered: the starts of the buckets, and one line for each group or series."""
+    """The answer of `/api/trends`: the starts of the buckets, and one line for each group or
+    series.
+    """
 
     times: list[str]
     series: list[Line]
@@ -47,7 +49,7 @@ class Lines(TypedDict):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """`MEASURE@EVENT`."""
+    """`MEASURE@EVENT`: one series; letters from A name them in order."""
 
     examples: ClassVar = ("users@account:signup",)
 
@@ -118,7 +120,9 @@ class Shape(msgspec.Struct, frozen=True):
             buckets, reach = len(edges) - 1, query.rolling
             back = reach - 1 + (buckets if query.compare else 0)
             if buckets + back > MAX_BUCKETS:
-                raise ValueError(f"with those looked back at, more than {MAX_BUCKETS:,} buckets")
+                raise ValueError(
+                    f"more than {MAX_BUCKETS:,} buckets, counting those before the range"
+                )
             edges = [*edges_before(edges[0], back, query.interval, query.tz), *edges]
         except ValueError as error:
             raise BadRequest(
@@ -143,9 +147,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 async def answer(query: Trends, snapshot: Snapshot) -> Lines:
-    """One item for each group, or for each series and the formula; `other` stands for the groups
-    that are not shown.
-    """
+    """A measure over time: one item per group or series; `other` covers the groups not shown."""
     shape = Shape.of(query)
     starts = [times.shown(edge, query.tz) for edge in shape.edges[:-1]]
     items, other = await (_series if query.series else _groups)(query, snapshot, shape)
