@@ -7,15 +7,15 @@ from tests.sdks.sdks import EVENTS, SDKS, Sdk
 
 _HEAD = f"""# The matrix
 
-Written by `make sdk-matrix`, which runs the published libraries, each in a process of its own with its default settings, against a collector, a processor and
-an api; do not edit. Each sent {EVENTS} events in each of four runs, with a token of its own, while keys were required.
+`make sdk-matrix` writes this page; do not edit it. It runs the published libraries against a collector, a processor and an api. Each library is its own process
+with its default settings, and has its own token; keys were required. Each sent {EVENTS} events in each of four runs.
 
 - **found**: how many of the events the api then had, each once and with its properties.
-- **told 400**: its events were made unreadable on their way, and the collector refused them as never to be taken; how many requests it sent in all, some of
-  them with events of its own.
-- **kept in an outage**: for {OUTAGE_SECONDS:g} seconds from the first request on, the collector answered 503, for Redis was over its limit; whether the events
-  arrived afterwards, each once.
-- **storm**: the first {FORGOTTEN} requests were taken, but the library heard 503; how many requests it sent in all, and how many events that doubled.
+- **told 400**: the events were made unreadable on their way, so the collector refused them for good. The column shows the number of requests in all. Some
+  libraries add events of their own.
+- **kept in an outage**: for {OUTAGE_SECONDS:g} seconds from the first request on, the collector answered 503, because Redis was over its limit. The column says whether the
+  events arrived afterwards, each once.
+- **storm**: the collector took the first {FORGOTTEN} requests, but the library got 503. The columns show the number of requests in all, and how many events were doubled.
 
 | library | version | found | told 400: requests | kept in an outage | storm: requests | storm: doubled |
 |---|---|---|---|---|---|---|
@@ -35,7 +35,7 @@ def _row(sdk: Sdk, results: Mapping[tuple[str, str], Run], notes: list[Sdk]) -> 
     kept = {EVENTS: "yes", 0: "no"}.get(
         len(set(outage.found)), f"{len(set(outage.found))} of {EVENTS}"
     )
-    doubled = str(storm.repeated) if sdk.named else f"{storm.repeated}, for it sends no ids"
+    doubled = str(storm.repeated) if sdk.named else f"{storm.repeated} (it sends no ids)"
     found = f"{len(plain.found)} of {EVENTS}"
     tries = str(len(refused.heard)) if len(refused.heard) <= MOST else "no end"
     cells = (*named(sdk), found, tries, kept + mark, str(len(storm.heard)), doubled)

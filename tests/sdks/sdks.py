@@ -106,8 +106,8 @@ class Sdk(msgspec.Struct, frozen=True):
             )
 
 
-HTTPS_ONLY = "tries again over https only, and these runs are over http"
-CALLER = "only makes requests, which are the caller's to send: here each once"
+HTTPS_ONLY = "retries over https only, and these runs use http"
+CALLER = "only builds requests; the caller sends them, here each once"
 BROWSER = " (in Chromium)"
 
 SDKS = (
