@@ -366,8 +366,9 @@ def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int])
     refused = sum(bool(times.refused) for times in found.values())
     lines = [
         f"`make bench-queries` on {datetime.now(UTC):%Y-%m-%d}, load {os.getloadavg()[0]:.1f} at its end. {asyncio.run(size(url))}",
-        f"p95 over the bar ({BAR} ms; {PRECOMPUTED_BAR} ms for what is precomputed, ¹): {missed} of {len(found)}; refused for taking too long: {refused}.",
-        f"Growth is the p50 at {days[-1]} days over the same with a tenth of the events.",
+        f"The p95 is over the target ({BAR} ms; {PRECOMPUTED_BAR} ms for precomputed questions, ¹) in {missed} of {len(found)} cases. "
+        f"Refused because they took too long: {refused}.",
+        f"Growth is the p50 at {days[-1]} days, divided by the p50 with a tenth of the events.",
         "",
         *table(found, few, days, zones),
     ]

@@ -103,7 +103,7 @@ def collector(report: Report, effort: Effort) -> None:
         "bare route, requests/s",
         "ratio",
         "ratio by CPU time",
-        "bar",
+        "target",
     )
     kinds = (
         ("one event", "native", 1, 512),
@@ -146,7 +146,7 @@ def collector(report: Report, effort: Effort) -> None:
         with nothing_lost(at, taken):
             at.start("processor")
             at.drained(300)
-    report.say(f"{sum(taken):,} events acknowledged, all of them stored afterwards.")
+    report.say(f"{sum(taken):,} events acknowledged, and all of them were stored afterwards.")
 
 
 def store(report: Report, effort: Effort) -> None:
@@ -157,7 +157,7 @@ def store(report: Report, effort: Effort) -> None:
         "COPY, rows/s",
         "ratio",
         "the same with ids",
-        "bar",
+        "target",
     )
     with stand() as at:
         asyncio.run(_store(at, report, effort))
@@ -269,7 +269,7 @@ def journey(report: Report, effort: Effort) -> None:
                     spread([rate * events for rate in rates]),
                     *(f"{cost:.1f}" for cost in costs),
                 )
-            report.head("at half the peak rate", "median", "p99", "bar")
+            report.head("at half the peak rate", "median", "p99", "target")
             for events, peak in peaks.items():
                 background = subprocess.Popen(
                     [
@@ -303,7 +303,7 @@ def journey(report: Report, effort: Effort) -> None:
                         *milliseconds(waits),
                         below(percentile(waits, 0.99) * 1000, bar * 1000, "ms"),
                     )
-    report.say(f"{sum(taken):,} events acknowledged, all of them stored, the books balanced.")
+    report.say(f"{sum(taken):,} events acknowledged, and all of them were stored. The books balanced.")
 
 
 async def _waits(
@@ -424,7 +424,7 @@ def memory(report: Report, effort: Effort) -> None:
 def whole(report: Report, effort: Effort) -> None:
     """`analytics run`: to the first accepted event, and its memory when idle."""
     again, idle = startup.starts(effort.starts)
-    report.head("what", "median and spread", "bar")
+    report.head("what", "median and spread", "target")
     report.row(
         "`analytics run` on an existing data folder, to the first accepted event",
         spread(again, ".1f") + " s",
