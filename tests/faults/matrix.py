@@ -35,7 +35,7 @@ FAULTS = (
     Fault(
         1,
         "a collector is killed in the middle of a batch",
-        "kill -9 at random under load; what was not acknowledged is sent again under the same ids",
+        "kill -9 at random under load; the client sends unacknowledged events again with the same ids",
         (_KILLS, _MODEL),
     ),
     Fault(
@@ -51,7 +51,7 @@ FAULTS = (
     Fault(
         3,
         "a processor is killed between its commit and telling the queue",
-        "kill -9 by a failpoint at that very place",
+        "kill -9 by a failpoint at exactly that place",
         (f"{_CRASHES}a_processor_killed_between_commit_and_finish_leaves_nothing_to_count_twice",),
     ),
     Fault(
@@ -69,7 +69,7 @@ FAULTS = (
     Fault(
         6,
         "the power fails",
-        "the system calls of Redis are watched: written, synced, and only then answered",
+        "the test watches Redis' system calls: it writes and syncs before it answers",
         (
             f"{_REDIS}after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_synced_before_the_answer",
         ),
@@ -77,7 +77,7 @@ FAULTS = (
     Fault(
         7,
         "Redis is at its memory limit",
-        "a small maxmemory, filled; then one below what is used",
+        "a small maxmemory, filled; then a maxmemory below the memory in use",
         (
             f"{_REDIS}at_its_memory_limit_redis_is_refused_for_in_time_and_drains",
             f"{_REDIS}a_redis_that_is_full_all_the_same_refuses_and_goes_on_when_it_has_room",
@@ -86,14 +86,14 @@ FAULTS = (
     Fault(
         8,
         "the disk under Redis is full",
-        "its files may not grow any more (ulimit -f, SIGXFSZ ignored)",
+        "its files may not grow (ulimit -f, SIGXFSZ ignored)",
         (
             f"{_REDIS}a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_afterwards",
         ),
     ),
     Fault(
         9,
-        "Redis may evict",
+        "Redis may evict keys",
         "CONFIG SET maxmemory-policy, before a start and during a run",
         (
             f"{_REDIS}a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_the_moment_it_begins_to",
@@ -101,8 +101,8 @@ FAULTS = (
     ),
     Fault(
         10,
-        "Redis hangs, or the way to it is slow, cut, or swallows everything",
-        "SIGSTOP; a proxy between",
+        "Redis hangs, or its network is slow, cut, or loses everything",
+        "SIGSTOP; a proxy in between",
         (
             f"{_REDIS}a_frozen_redis_is_a_503_within_the_time_out_and_nothing_is_lost",
             f"{_REDIS}a_way_to_redis_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged",
@@ -132,7 +132,7 @@ FAULTS = (
     Fault(
         14,
         "PostgreSQL has no connection left",
-        "max_connections = 20, then all of them taken by others",
+        "max_connections = 20, then others take all of them",
         (
             f"{_POSTGRES}with_twenty_connections_the_pools_fit_and_without_any_left_the_processor_waits",
             "store/test_faults.py::test_too_many_connections_is_waited_for",
@@ -140,8 +140,8 @@ FAULTS = (
     ),
     Fault(
         15,
-        "PostgreSQL hangs, or the way to it is slow, cut, or swallows everything",
-        "SIGSTOP of every backend in use; a proxy between",
+        "PostgreSQL hangs, or its network is slow, cut, or loses everything",
+        "SIGSTOP of every backend in use; a proxy in between",
         (
             f"{_POSTGRES}backends_that_hang_are_given_up_without_a_pile_up",
             f"{_POSTGRES}a_way_to_postgres_that_is_slow_cut_or_swallows_everything_costs_nothing_acknowledged",
@@ -149,8 +149,8 @@ FAULTS = (
     ),
     Fault(
         16,
-        "one event in 500 is poison",
-        "a NUL smuggled past the collector",
+        "one event in 500 cannot be stored",
+        "a NUL character that gets past the collector",
         (
             f"{_REPEATS}one_poison_event_in_500_is_one_dead_letter_and_499_rows",
             "store/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter",
@@ -159,7 +159,7 @@ FAULTS = (
     Fault(
         17,
         "the client or the queue delivers twice",
-        "sent again with other timestamps and none; enqueued again under other job ids",
+        "sent again with other timestamps and without; queued again under other job ids",
         (
             f"{_REPEATS}a_retry_with_another_timestamp_or_none_is_one_event",
             f"{_REPEATS}a_batch_that_the_queue_holds_twice_is_counted_once",
@@ -168,7 +168,7 @@ FAULTS = (
     ),
     Fault(
         18,
-        "overlapping batches at once",
+        "overlapping batches at the same time",
         "two processors, shuffled ids",
         (
             f"{_REPEATS}two_processors_with_overlapping_shuffled_batches_neither_deadlock_nor_double",
@@ -177,7 +177,7 @@ FAULTS = (
     Fault(
         19,
         "clocks are wrong",
-        "clients up to 30 hours off; Redis' clock gone back an hour",
+        "clients up to 30 hours off; Redis' clock set back an hour",
         (
             f"{_REPEATS}wrong_clocks_of_clients_and_of_redis_make_no_negative_lag",
             "queue/test_reader.py::test_a_clock_that_went_back_gives_no_negative_age",
@@ -216,7 +216,7 @@ FAULTS = (
     Fault(
         24,
         "a gzip bomb",
-        "the memory that it costs is measured",
+        "the memory it costs is measured",
         ("test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body",),
     ),
     Fault(
@@ -229,14 +229,14 @@ FAULTS = (
     ),
     Fault(
         26,
-        "a length and chunks at once, two lengths",
+        "a length and chunks together, or two lengths",
         "over a raw socket",
         ("test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",),
     ),
     Fault(
         27,
         "SQL through names and values",
-        "whatever Hypothesis thinks of",
+        "values generated by Hypothesis",
         ("queries/test_sql.py::test_no_name_or_value_becomes_sql",),
     ),
     Fault(
@@ -250,8 +250,8 @@ FAULTS = (
     ),
     Fault(
         29,
-        "a WebSocket reader does not read",
-        "one of 200",
+        "a WebSocket client does not read",
+        "one client of 200",
         (
             f"{_READERS}a_reader_that_does_not_read_is_closed_with_1013_and_199_others_hear_everything",
             "test_realtime.py::test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_nothing",
@@ -260,7 +260,7 @@ FAULTS = (
     Fault(
         30,
         "a storm of reconnections",
-        "1,000 connections after a kill, where 600 have room",
+        "1,000 connections after a kill, with room for 600",
         (
             f"{_READERS}a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_the_rest_told_when_to_come",
         ),
@@ -277,7 +277,7 @@ FAULTS = (
     Fault(
         32,
         "a key in a log",
-        "canaries are looked for in what is written",
+        "the test searches everything written for marked keys",
         (
             "test_logs.py::test_secrets_and_personal_data_are_hidden",
             "test_logs.py::test_the_configured_keys_are_hidden_whatever_they_look_like",
@@ -286,7 +286,7 @@ FAULTS = (
     Fault(
         33,
         "the time that looking up a key takes",
-        "only the digest is stored and looked up",
+        "only the digest of a key is stored and looked up",
         ("test_projects.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",),
     ),
     Fault(
@@ -301,7 +301,7 @@ FAULTS = (
     Fault(
         35,
         "a URL from a user is fetched",
-        "no module of the platform imports what could fetch one",
+        "no module of the platform imports anything that could fetch a URL",
         ("faults/test_matrix.py::test_nothing_that_serves_can_fetch_a_url",),
     ),
     Fault(
@@ -328,13 +328,13 @@ FAULTS = (
     Fault(
         39,
         "a rolling deploy",
-        "replicas replaced one by one under load, with jobs of both forms and of one from the future",
+        "replicas replaced one by one under load, with jobs of both formats and one of a future format",
         (f"{_ROLLING}replicas_are_replaced_one_by_one_under_load_and_jobs_of_both_versions_run",),
     ),
     Fault(
         40,
         "SIGTERM under load",
-        "each role, with requests, questions and WebSockets open",
+        "each role, with open requests, questions and WebSockets",
         (
             f"{_SHUTDOWN}sigterm_under_load_exits_0_in_time_and_loses_nothing",
             f"{_SHUTDOWN}realtime_ends_with_its_websockets_open",
@@ -349,8 +349,8 @@ FAULTS = (
     ),
     Fault(
         42,
-        "realtime's bus is lost with Redis",
-        "kill -9 of Redis, a socket open",
+        "realtime loses its connection when Redis ends",
+        "kill -9 of Redis, with a WebSocket open",
         (
             f"{_READERS}after_a_restart_of_redis_the_socket_is_told_how_many_events_it_missed_and_hears_the_rest",
         ),

@@ -20,14 +20,17 @@ WORKERS = os.environ.get("WORKERS", "2")
 
 HEAD = """# Proof
 
-`make proof` wrote this page: it starts real servers and real roles, does to them what stands below, and counts. Nothing here is written by hand.
+`make proof` wrote this page, and nothing here is written by hand. It starts real servers and real roles, causes the faults below, and counts the events.
 
-Events are acknowledged when the collector answered 2xx. Lost are those of them that are neither stored nor a dead letter after the queue has
-drained; duplicated are rows beyond the first of an id. In every row with figures the books balanced and the rollups equalled the raw events.
-Recovery is the longest time from the end of a fault until events were acknowledged and stored again; tests ran side by side, so it is an upper
-bound. Rows without figures are about refusals and answers: nothing is acknowledged there.
+- **acknowledged**: events for which the collector answered 2xx.
+- **lost**: acknowledged events that are neither stored nor a dead letter after the queue has drained.
+- **duplicated**: rows beyond the first of an id.
+- **recovery**: the longest time from the end of a fault until events were acknowledged and stored again. Tests ran side by side, so this is an upper bound.
 
-The same tests, shorter, run at every change (`make test`); [tests/faults/matrix.py](../tests/faults/matrix.py) says which they are.
+In every row with figures the books balanced, and the rollups equalled the raw events.
+Rows without figures are about refusals and answers: nothing is acknowledged there.
+
+The same tests, shorter, run at every change (`make test`); [tests/faults/matrix.py](../tests/faults/matrix.py) lists them.
 """
 
 

@@ -165,11 +165,11 @@ def page(verdicts: Sequence[Verdict], commit: str) -> str:
     lines = [
         "# Mutations: is each safeguard held by a test?",
         "",
-        "A suite that passes proves little unless it fails when something is wrong. `make mutations` breaks one safeguard after the other on a copy",
-        "of the tree (`tests/mutations/table.py` has the exact edits), runs the few tests that must notice, and writes this page. Unmutated, all of",
-        f"these tests pass. Commit {commit}: {len(verdicts)} mutations, {sum(verdict.caught for verdict in verdicts)} caught.",
+        "A test suite proves little unless it fails when something is wrong. `make mutations` checks this. It breaks one safeguard after the other on",
+        "a copy of the tree, and runs the few tests that must notice. `tests/mutations/table.py` has the exact edits. Without a mutation, all of these",
+        f"tests pass. Commit {commit}: {len(verdicts)} mutations, {sum(verdict.caught for verdict in verdicts)} caught.",
         "",
-        "| broken | so that this no longer holds | caught by |",
+        "| what is broken | promise that no longer holds | caught by |",
         "|---|---|---|",
     ]
     for verdict in verdicts:

@@ -54,7 +54,7 @@ MUTATIONS = (
         ("tests/test_collector.py::test_when_the_queue_is_out_of_reach_nothing_is_accepted",),
     ),
     mutation(
-        "tell who waits before Redis has answered",
+        "answer the client before Redis has answered",
         "2xx means durable",
         "analytics/queue/commit.py",
         "        try:\n"
@@ -67,7 +67,7 @@ MUTATIONS = (
         "tests/queue/test_commit.py::test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append",
     ),
     mutation(
-        "job bodies expire as arq's do, after a day",
+        "job bodies expire after a day, as in arq",
         "nothing acknowledged is lost",
         "analytics/queue/keys.py",
         "redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 2])",
@@ -75,7 +75,7 @@ MUTATIONS = (
         "tests/queue/test_contract.py::test_a_body_never_expires",
     ),
     mutation(
-        "no admission control",
+        "the queue accepts events even when it is full",
         "a full queue can still be drained",
         "analytics/queue/commit.py",
         "        self._admission.check()\n",
@@ -84,7 +84,7 @@ MUTATIONS = (
         "tests/queue/test_admission.py::test_the_queue_refuses_over_its_cap_of_events",
     ),
     mutation(
-        "an append fills Redis to the brim between two looks",
+        "a burst fills Redis completely between two checks",
         "a full queue can still be drained",
         "analytics/queue/keys.py",
         ">= limit * ARGV[2] then",
@@ -92,15 +92,15 @@ MUTATIONS = (
         "tests/queue/test_admission.py::test_a_burst_between_two_looks_leaves_room_for_those_who_drain",
     ),
     mutation(
-        "no cap on what waits for its flush",
-        "a slow Redis costs bounded memory",
+        "no limit on the events that wait to be written to Redis",
+        "a slow Redis costs limited memory",
         "analytics/queue/commit.py",
         "if self._line and (\n            self._line_events",
         "if False and (self._line_events",
         "tests/queue/test_commit.py::test_more_than_may_wait_is_refused_at_once",
     ),
     mutation(
-        "a Redis that evicts is accepted",
+        "a Redis that may evict keys is accepted",
         "nothing acknowledged is lost",
         "analytics/queue/admission.py",
         'if policy != "noeviction":',
@@ -109,7 +109,7 @@ MUTATIONS = (
         "tests/queue/test_admission.py::test_a_redis_that_begins_to_evict_is_refused_from_then_on",
     ),
     mutation(
-        "a queue that closes drops what waits",
+        "a closing queue drops the events that wait",
         "2xx means durable",
         "analytics/queue/commit.py",
         "        await asyncio.wait([flusher], timeout=CLOSE_SECONDS)\n",
@@ -130,16 +130,16 @@ MUTATIONS = (
         ("tests/queue/test_admission.py::test_the_queue_refuses_below_maxmemory_and_drains",),
     ),
     mutation(
-        "nothing is said of a Redis that may forget",
-        "what weakens the promise is said",
+        "no warning about a Redis that may lose data",
+        "operators are warned about weak durability",
         "analytics/queue/admission.py",
         '        if not persistence["aof_enabled"]:\n',
         "        if not persistence:\n",
         "tests/queue/test_admission.py::test_a_redis_that_may_forget_is_warned_of_once_and_in_the_health",
     ),
     mutation(
-        "a Redis that does not answer is waited for as long as it likes",
-        "2xx or 503, within seconds",
+        "no time-out for a Redis that does not answer",
+        "the answer is 2xx or 503, within seconds",
         "analytics/redis/connection.py",
         "        socket_timeout=timeout,\n",
         "        socket_timeout=None,\n",
@@ -174,7 +174,7 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end[ValueError]",
     ),
     mutation(
-        "a store that hangs is waited for",
+        "no time-out for a store that hangs",
         "every job is stored in the end",
         "analytics/queue/gather.py",
         "            async with asyncio.timeout_at(min(waiter.deadline for waiter in taken)):\n",
@@ -182,23 +182,23 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_a_store_that_hangs_is_cut_off_at_the_time_out_and_the_job_is_tried_again",
     ),
     mutation(
-        "a claim lasts as long as arq's, 310 s",
-        "what a killed processor held is stored soon",
+        "a processor's claim on a job lasts 310 s, as in arq",
+        "jobs of a killed processor are stored soon",
         "analytics/queue/worker.py",
         "hold = int(runner.in_progress_timeout_s * 1000)",
         "hold = 310_000",
         "tests/queue/test_worker.py::test_a_claim_outlasts_the_time_out_by_ten_seconds",
     ),
     mutation(
-        "an error in a turn ends the worker, as in arq",
-        "the worker outlives whatever it meets",
+        "an error while polling ends the worker, as in arq",
+        "the worker survives any error",
         "analytics/queue/worker.py",
         "                except Exception:  # the worker outlives whatever a turn may meet\n",
         "                except LookupError:\n",
         "tests/queue/test_worker.py::test_an_error_while_polling_does_not_end_the_worker[RuntimeError]",
     ),
     mutation(
-        "what is in work stays at the head of the queue, as in arq",
+        "jobs in work stay at the head of the queue, as in arq",
         "jobs in work never hide the others",
         "analytics/queue/keys.py",
         "    redis.call('ZADD', KEYS[1], 'XX', now + hold, id)\n",
@@ -206,15 +206,15 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_jobs_in_work_elsewhere_never_hide_the_others",
     ),
     mutation(
-        "a processor whose worker has ended looks alive",
-        "nobody stops storing unnoticed",
+        "a processor without a running worker looks alive",
+        "a processor never stops storing unnoticed",
         "analytics/roles/processor.py",
         "        if not stop.is_set():  # a processor",
         "        if stop.is_set():  # a processor",
         "tests/test_processor.py::test_a_worker_that_ends_by_a_bug_ends_the_process_with_it",
     ),
     mutation(
-        "arq takes the signals",
+        "arq handles the stop signals",
         "a stop is graceful",
         "analytics/queue/worker.py",
         "            handle_signals=False,\n",
@@ -222,15 +222,15 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_signals_are_left_to_who_started_the_worker",
     ),
     mutation(
-        "a payload's repr is all of it",
-        "nothing is written that nobody reads",
+        "a payload's repr contains the whole payload",
+        "no useless data is written",
         "analytics/queue/body.py",
         'return f"<{len(self.events)} events>"',
         "return repr(self.events)",
         "tests/queue/test_contract.py::test_a_payload_is_short_when_arq_takes_its_repr",
     ),
     mutation(
-        "a commit that cannot be settled at once is stored again",
+        "a commit that Redis does not hear of at once is stored again",
         "a Redis that restarts costs no work",
         "analytics/queue/worker.py",
         "                await asyncio.sleep(backoff(failures))\n        self._settled",
@@ -238,8 +238,8 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_a_commit_that_could_not_be_settled_at_once_is_settled_later",
     ),
     mutation(
-        "who stops keeps what it could not finish",
-        "what a stopped processor held is stored soon",
+        "a stopping processor keeps its unfinished jobs",
+        "jobs of a stopped processor are stored soon",
         "analytics/queue/worker.py",
         "        try:\n"
         "            await self._release()\n"
@@ -250,15 +250,15 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_what_does_not_finish_in_time_is_given_back_at_once",
     ),
     mutation(
-        "a store that fails is handed the whole backlog",
-        "a database that comes back is not drowned",
+        "a failing store gets the whole backlog",
+        "a recovering database is not overloaded",
         "analytics/queue/gather.py",
         "        return asyncio.get_running_loop().time() < self._resume_at\n",
         "        return asyncio.get_running_loop().time() < 0\n",
         "tests/queue/test_gather.py::test_a_failing_store_is_not_handed_the_whole_backlog",
     ),
     mutation(
-        "a job that cannot be read is forgotten instead of buried",
+        "an unreadable job is deleted instead of kept as a dead letter",
         "nothing is dropped silently",
         "analytics/queue/worker.py",
         '            await self._bury(job_id, events, found or b"", *_fault(found))\n',
@@ -266,7 +266,7 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_what_cannot_be_run_is_buried_before_it_is_removed",
     ),
     mutation(
-        "settle before the commit",
+        "remove the job from the queue before the commit",
         "nothing acknowledged is lost",
         "analytics/queue/gather.py",
         "                outcomes = await self._store(jobs)\n                await self._settle(jobs, outcomes)\n",
@@ -274,23 +274,23 @@ MUTATIONS = (
         "tests/queue/test_gather.py::test_a_transient_failure_sends_every_job_of_the_transaction_back",
     ),
     mutation(
-        "one bad job fails all that share its transaction",
-        "what is at fault fails alone",
+        "one bad job fails all jobs of its transaction",
+        "a faulty job fails alone",
         "analytics/queue/gather.py",
         "            if len(taken) == 1:\n                _tell(taken, error)\n",
         "            _tell(taken, error)\n            taken = []\n",
         "tests/queue/test_gather.py::test_one_bad_job_fails_alone_and_holds_up_nobody",
     ),
     mutation(
-        "a transaction that took too long is tried again at the same size",
-        "nothing acknowledged waits for ever",
+        "a transaction that took too long is retried with the same size",
+        "nothing acknowledged waits forever",
         "analytics/queue/gather.py",
         "        self._most = max(1, self._most // SHRINK)\n",
         "",
         "tests/queue/test_gather.py::test_a_store_too_slow_for_full_transactions_is_given_smaller_ones_until_they_commit",
     ),
     mutation(
-        "a claim that another holds by now is given back",
+        "a processor gives back a claim that another one now holds",
         "no job is worked on twice for long",
         "analytics/queue/keys.py",
         "  if redis.call('GET', lock) == ARGV[1] then\n",
@@ -298,7 +298,7 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_a_claim_that_another_holds_by_now_is_not_given_back",
     ),
     mutation(
-        "settling twice counts twice",
+        "finishing a job twice counts it twice",
         "the books balance",
         "analytics/queue/keys.py",
         "  if redis.call('ZREM', KEYS[1], id) == 1 then\n",
@@ -306,7 +306,7 @@ MUTATIONS = (
         "tests/queue/test_worker.py::test_settling_again_changes_nothing",
     ),
     mutation(
-        "a dead letter may be on its way twice",
+        "a dead letter may be queued twice at once",
         "the books balance",
         "analytics/queue/keys.py",
         "  if redis.call('SISMEMBER', KEYS[4], number) == 1 then return -1 end\n",
@@ -323,7 +323,7 @@ MUTATIONS = (
         "tests/store/test_write.py::test_a_retry_with_another_timestamp_is_one_event[plain]",
     ),
     mutation(
-        "skip the look for repeats inside a batch",
+        "repeats inside a batch are not detected",
         "one id is one event",
         "analytics/stores/writing/transaction.py",
         "        batch.drop_repeated()\n",
@@ -331,7 +331,7 @@ MUTATIONS = (
         "tests/store/test_write.py::test_a_retry_in_the_same_transaction_is_counted_for_its_own_job[plain]",
     ),
     mutation(
-        "the ledger forgets whose id it is",
+        "the ledger ignores the project of an id",
         "the same id in two projects is two events",
         "analytics/stores/writing/transaction.py",
         "        return self.events[position].project, self.events[position].id\n",
@@ -339,7 +339,7 @@ MUTATIONS = (
         "tests/store/test_write.py::test_the_same_id_in_two_projects_is_two_events[plain]",
     ),
     mutation(
-        "the ledger forgets at its first turn",
+        "the ledger forgets an id when it first changes tables",
         "one id is one event, for LEDGER_DAYS at least",
         "analytics/stores/writing/ledger.py",
         "UNION ALL\nSELECT project, id FROM event_ledger_1 WHERE id = ANY($1::uuid[])\n",
@@ -347,7 +347,7 @@ MUTATIONS = (
         "tests/store/test_ledger.py",
     ),
     mutation(
-        "a row that is there already counts as stored",
+        "a row that already exists counts as stored",
         "raw rows and rollups change together",
         "analytics/stores/writing/transaction.py",
         "        self._drop(known)\n\n    async def _attempt",
@@ -355,7 +355,7 @@ MUTATIONS = (
         "tests/store/test_write.py::test_an_import_repeated_after_the_ledgers_window_changes_nothing[plain]",
     ),
     mutation(
-        "the namespace of ids is another one",
+        "the namespace for ids changes",
         "one id is one event, in every release",
         "analytics/events.py",
         "8f0ff4a5-6ad7-5f5c-9c0e-5d7a4c1b2e90",
@@ -363,7 +363,7 @@ MUTATIONS = (
         "tests/test_native.py::test_one_id_is_one_event_in_any_case",
     ),
     mutation(
-        "each statement commits by itself",
+        "each statement commits separately",
         "raw rows and rollups change together",
         "analytics/stores/writing/transaction.py",
         "    async with connection.transaction():\n        slot",
@@ -371,7 +371,7 @@ MUTATIONS = (
         "tests/store/test_write.py::test_a_transaction_that_fails_leaves_nothing",
     ),
     mutation(
-        "committed jobs are stored again when they come again",
+        "a job that is delivered again after its commit is stored again",
         "counted exactly once",
         "analytics/stores/writing/transaction.py",
         "await stored_jobs.recorded(connection, [job.id for job in jobs])",
@@ -379,7 +379,7 @@ MUTATIONS = (
         "tests/store/test_write.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
     ),
     mutation(
-        "outcomes are not written down",
+        "outcomes of jobs are not recorded",
         "counted exactly once",
         "analytics/stores/writing/transaction.py",
         "        await batch.record_jobs()\n",
@@ -388,7 +388,7 @@ MUTATIONS = (
         "tests/store/test_write.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
     ),
     mutation(
-        "counts are upserted unsorted",
+        "counts are updated unsorted",
         "no deadlock",
         "analytics/stores/writing/daily.py",
         "ORDER BY project, date, dimension_key, dimension_value\n",
@@ -396,7 +396,7 @@ MUTATIONS = (
         "tests/store/test_write.py::test_overlapping_shuffled_batches_never_deadlock[days]",
     ),
     Mutation(
-        "ids are written into the ledger unsorted",
+        "ids enter the ledger unsorted",
         "no deadlock",
         (
             Edit(
@@ -414,8 +414,8 @@ MUTATIONS = (
     ),
     # poison
     mutation(
-        "no bisection: one poison event takes its batch with it",
-        "valid events go on",
+        "no bisection: one unstorable event fails its whole batch",
+        "valid events are stored",
         "analytics/stores/writing/transaction.py",
         "            if len(positions) == 1:\n                self.poison.append((positions[0], error))\n                self.left.remove(positions[0])\n",
         "            if positions:\n                self.poison += [(each, error) for each in positions]\n"
@@ -423,8 +423,8 @@ MUTATIONS = (
         "tests/store/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter",
     ),
     mutation(
-        "a schema that is not ours makes dead letters (SQLSTATE 42)",
-        "nothing is dead-lettered that could be stored later",
+        "an unknown schema makes dead letters (SQLSTATE 42)",
+        "an event that can be stored later never becomes a dead letter",
         "analytics/stores/faults.py",
         'POISON = ("22", "23", "54", "21")',
         'POISON = ("22", "23", "54", "21", "42")',
@@ -432,22 +432,22 @@ MUTATIONS = (
     ),
     mutation(
         "a full disk makes dead letters (SQLSTATE 53)",
-        "nothing is dead-lettered that could be stored later",
+        "an event that can be stored later never becomes a dead letter",
         "analytics/stores/faults.py",
         'POISON = ("22", "23", "54", "21")',
         'POISON = ("22", "23", "54", "21", "53")',
         "tests/store/test_faults.py::test_what_an_error_means_is_decided_by_its_sqlstate",
     ),
     mutation(
-        "a database that is read-only for a while is taken for a wrong schema (SQLSTATE 25006)",
-        "a failover is waited out without an alarm",
+        "a temporarily read-only database counts as a wrong schema (SQLSTATE 25006)",
+        "a failover raises no alarm",
         "analytics/stores/faults.py",
         'READ_ONLY = "25006"',
         'READ_ONLY = "25000"',
         "tests/store/test_faults.py::test_what_an_error_means_is_decided_by_its_sqlstate",
     ),
     mutation(
-        "the id of a dead letter stays taken",
+        "the id of a dead letter stays in the ledger",
         "a dead letter can be replayed",
         "analytics/stores/writing/transaction.py",
         "            await self._forget(\n"
@@ -459,8 +459,8 @@ MUTATIONS = (
     ),
     # bad input is named
     Mutation(
-        "no cap on depth",
-        "bad input is named",
+        "no limit on nesting",
+        "an error names the bad input",
         (
             Edit("analytics/protocols/native.py", "and metadata.too_deep(text):", "and False:"),
             Edit(
@@ -472,8 +472,8 @@ MUTATIONS = (
         ("tests/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",),
     ),
     mutation(
-        "NUL is let through",
-        "bad input is named",
+        "NUL characters are accepted",
+        "an error names the bad input",
         "analytics/protocols/metadata.py",
         '_UNFIT = re.compile("[\\x00\\ud800-\\udfff]")',
         '_UNFIT = re.compile("[\\ud800-\\udfff]")',
@@ -481,15 +481,15 @@ MUTATIONS = (
         "tests/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",
     ),
     mutation(
-        "a time far ahead is clamped to now",
-        "a timestamp is never clamped",
+        "a timestamp far in the future becomes now",
+        "a timestamp is never changed",
         "analytics/protocols/clock.py",
         "        if moment > self.latest:\n            raise self._late()\n",
         "        if moment > self.latest:\n            return self.received\n",
         "tests/test_clock.py::test_a_timestamp_that_cannot_be_kept_is_refused_never_clamped",
     ),
     mutation(
-        "a body inflates without bound",
+        "no limit on a decompressed body",
         "memory stays flat",
         "analytics/roles/collector/inflate.py",
         "    text = stream.decompress(data, MAX_INFLATED + 1)\n",
@@ -497,16 +497,16 @@ MUTATIONS = (
         "tests/test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body[gzip]",
     ),
     mutation(
-        "a request may have two lengths",
-        "no request is smuggled",
+        "a request may have both Content-Length and Transfer-Encoding",
+        "no request smuggling",
         "analytics/roles/http/role.py",
         'if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:',
         "if scope is None:",
         "tests/test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
     ),
     mutation(
-        "a body may take for ever",
-        "who is slow holds up nobody",
+        "a body may take forever",
+        "a slow client delays nobody else",
         "analytics/roles/collector/body.py",
         "        async with asyncio.timeout(BODY_SECONDS):\n",
         "        async with asyncio.timeout(None):\n",
@@ -514,7 +514,7 @@ MUTATIONS = (
     ),
     # keys, tenants, readers
     Mutation(
-        "keys are kept and compared as they are",
+        "API keys are stored and compared in plain text",
         "only the digest of a key is stored",
         (
             Edit(
@@ -526,7 +526,7 @@ MUTATIONS = (
         ("tests/test_projects.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",),
     ),
     mutation(
-        "any key may do anything",
+        "scopes of keys are not checked",
         "a write key may only write",
         "analytics/projects/key.py",
         '    if scope not in key.scopes and "admin" not in key.scopes:\n',
@@ -534,7 +534,7 @@ MUTATIONS = (
         "tests/test_projects.py::test_a_key_opens_its_project_for_its_scopes_and_origins_only",
     ),
     mutation(
-        "a key opens every project",
+        "a key works for every project",
         "data never crosses tenants",
         "analytics/projects/key.py",
         "    if project is not None and key.project not in (None, project):\n",
@@ -542,7 +542,7 @@ MUTATIONS = (
         "tests/security/test_tenants.py::test_every_question_about_another_tenant_is_403_and_says_nothing",
     ),
     mutation(
-        "a question forgets its project",
+        "a query does not filter by project",
         "data never crosses tenants",
         "analytics/queries/language/query.py",
         "        return [raw_events.c.project == self.project]\n",
@@ -550,7 +550,7 @@ MUTATIONS = (
         "tests/security/test_tenants.py::test_numbers_are_of_the_tenant_who_asks",
     ),
     mutation(
-        "nginx's cache forgets whose answer it is",
+        "nginx's cache ignores the API key",
         "data never crosses tenants",
         "nginx/locations.conf",
         "|$http_authorization|$http_x_api_key|",
@@ -558,7 +558,7 @@ MUTATIONS = (
         "tests/deploy/test_nginx_rules.py::test_a_cached_answer_is_for_the_key_that_asked[nginx]",
     ),
     mutation(
-        "a kept answer's name forgets whose it is",
+        "the name of a cached answer ignores the key's project",
         "data never crosses tenants",
         "analytics/queries/answers/cache.py",
         "msgspec.json.encode([version, path, scope, parameters], ",
@@ -566,7 +566,7 @@ MUTATIONS = (
         "tests/queries/test_kept.py::test_an_answer_is_never_another_tenants",
     ),
     mutation(
-        "realtime shows every project to everybody",
+        "realtime shows every project to every client",
         "data never crosses tenants",
         "analytics/roles/realtime/subscriptions.py",
         'authorize(key, "realtime", wanted.project)',
@@ -583,15 +583,15 @@ MUTATIONS = (
         "tests/security/test_keys.py::test_a_revoked_key_is_refused_within_a_minute_by_every_role",
     ),
     mutation(
-        "an outage makes known keys unknown",
-        "during an outage known keys work",
+        "known keys fail during an outage",
+        "known keys work during an outage",
         "analytics/projects/key_cache.py",
         "            if known is None:\n                raise\n            return known.key\n",
         "            raise\n",
         "tests/test_projects.py::test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request",
     ),
     mutation(
-        "X-Real-IP is believed from anybody",
+        "X-Real-IP is trusted from any address",
         "an address cannot be forged",
         "analytics/roles/http/real_client.py",
         "        return any(address in network for network in self.trusted)\n",
@@ -599,7 +599,7 @@ MUTATIONS = (
         "tests/test_peers.py::test_only_a_trusted_proxy_is_believed",
     ),
     mutation(
-        "a foreign page may listen",
+        "a foreign page may use realtime",
         "foreign origins are refused",
         "analytics/roles/realtime/admission.py",
         '        if origin is not None and origin.encode("latin-1") not in self._origins:\n',
@@ -607,23 +607,23 @@ MUTATIONS = (
         "tests/test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake",
     ),
     mutation(
-        "rate limits count nothing",
-        "who sends too much is told to wait",
+        "rate limits do not count requests",
+        "a client that sends too much is told to wait",
         "analytics/roles/collector/limits.py",
         "        if wait > 1e-9:\n",
         "        if wait > 1e9:\n",
         "tests/test_collector.py::test_too_many_requests_are_429_for_their_sender_only",
     ),
     mutation(
-        "logs are written as they come",
-        "no key and no person is in a log",
+        "logs are written without redaction",
+        "logs contain no key and no person",
         "analytics/logs.py",
         "    return redact(record.getMessage())\n",
         "    return record.getMessage()\n",
         "tests/test_logs.py",
     ),
     mutation(
-        "a label of a metric is what a client sent",
+        "a metric label is the path that a client sent",
         "metrics cannot be injected",
         "analytics/roles/api.py",
         'endpoint = _NAMES.get(scope.get("endpoint", None), "other")',
@@ -631,15 +631,15 @@ MUTATIONS = (
         "tests/test_api.py::test_queries_are_counted_by_declared_endpoint_and_status",
     ),
     mutation(
-        "every type of event is a label of its own",
-        "metrics stay few",
+        "every event type gets its own label",
+        "the number of metrics stays small",
         "analytics/metrics.py",
         "            if len(self._words) >= self._limit:\n",
         "            if self._limit < 0:\n",
         "tests/test_metrics.py::test_a_vocabulary_keeps_the_words_seen_first_and_calls_the_rest_other",
     ),
     mutation(
-        "a label is printed as it came",
+        "metric labels are not escaped",
         "metrics cannot be injected",
         "analytics/metrics.py",
         "self._words[text] = escape(text)",
@@ -647,7 +647,7 @@ MUTATIONS = (
         "tests/test_metrics.py::test_an_event_type_writes_no_line_of_its_own",
     ),
     mutation(
-        "a mirror that was never written is believed",
+        "an unwritten copy of the keys in Redis is trusted",
         "a key that cannot be checked is never called bad",
         "analytics/redis/key_mirror.py",
         "        if key is None and not synced:\n",
@@ -655,7 +655,7 @@ MUTATIONS = (
         "tests/test_projects.py::test_without_a_mirror_nothing_is_said_of_a_key",
     ),
     mutation(
-        "who listens goes on with a revoked key",
+        "a realtime client continues with a revoked key",
         "a key is revoked within a minute",
         "analytics/roles/realtime/admission.py",
         "            except Unauthorized as error:\n                return error\n",
@@ -665,31 +665,31 @@ MUTATIONS = (
     # the live stream
     mutation(
         "publish before the commit",
-        "only what is committed is shown",
+        "only committed events are shown",
         "analytics/roles/processor.py",
         "        written = await self.store.write(jobs)\n        await live.publish(self.redis, written.stored)\n",
         "        await live.publish(self.redis, [event for job in jobs for event in job.events])\n        written = await self.store.write(jobs)\n",
         "tests/test_processor.py::test_only_what_is_committed_is_shown",
     ),
     mutation(
-        "who has left is told all the same",
-        "one reader's end is no other's",
+        "realtime still sends to a client that has left",
+        "the end of one client does not affect the others",
         "analytics/live/bus.py",
         "            if watcher in channel.watchers:",
         "            if channel.watchers is not None:",
         "tests/test_live.py::test_who_leaves_while_others_are_told_hears_nothing_more",
     ),
     mutation(
-        "what waits for a slow reader has no bound",
-        "a slow reader costs only itself",
+        "no limit on messages that wait for a slow client",
+        "a slow client affects only itself",
         "analytics/roles/realtime/outbox.py",
         "        return len(self._waiting) >= MAX_MESSAGES or self._bytes >= MAX_BYTES\n",
         "        return len(self._waiting) < 0\n",
         "tests/test_realtime.py::test_events_without_room_are_skipped_and_told_as_a_gap",
     ),
     mutation(
-        "nobody is told of what the bus lost",
-        "a gap is told, exactly",
+        "clients do not learn that realtime missed events",
+        "a gap is reported exactly",
         "analytics/live/bus.py",
         "        if channel.total is not None and first != channel.total:\n",
         "        if channel.total is None:\n",
@@ -706,7 +706,7 @@ MUTATIONS = (
         "tests/test_api.py::test_the_watermark_is_read_before_the_snapshot",
     ),
     mutation(
-        "a kept answer is given whatever has come since",
+        "a cached answer is used without checking for changes",
         "answers are honest",
         "analytics/queries/answers/answer.py",
         "    if kept is not None and await _holds(kept, asking):\n",
@@ -723,7 +723,7 @@ MUTATIONS = (
         "tests/queue/test_reader.py::test_retries_do_not_move_the_watermark",
     ),
     mutation(
-        "a number outside the rollups' promise is remembered as one inside",
+        "remembered counts without people answer questions about people",
         "answers are honest",
         "analytics/queries/database/memory.py",
         "        if kept is None or people > kept.people:\n",
