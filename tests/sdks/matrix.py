@@ -13,9 +13,10 @@ with its default settings, and has its own token; keys were required. Each sent 
 - **found**: how many of the events the api then had, each once and with its properties.
 - **told 400**: the events were made unreadable on their way, so the collector refused them for good. The column shows the number of requests in all. Some
   libraries add events of their own.
-- **kept in an outage**: for {OUTAGE_SECONDS:g} seconds from the first request on, the collector answered 503, because Redis was over its limit. The column says whether the
-  events arrived afterwards, each once.
-- **storm**: the collector took the first {FORGOTTEN} requests, but the library got 503. The columns show the number of requests in all, and how many events were doubled.
+- **kept in an outage**: for {OUTAGE_SECONDS:g} seconds from the first request on, the collector answered 503, because Redis was over its limit.
+  The column says whether the events arrived afterwards, each once.
+- **storm**: the collector took the first {FORGOTTEN} requests, but the library got 503.
+  The columns show the number of requests in all, and how many events were doubled.
 
 | library | version | found | told 400: requests | kept in an outage | storm: requests | storm: doubled |
 |---|---|---|---|---|---|---|
