@@ -183,7 +183,8 @@ SETTINGS = (
         "DATABASE_REPLICA_URL",
         _url("postgresql", "postgres"),
         None,
-        "streaming replica for the api to read; API keys are still looked up at DATABASE_URL, and watermarks stay correct",
+        "streaming replica for the api to read; API keys are still looked up at DATABASE_URL, "
+        "and watermarks stay correct",
     ),
     Setting(
         "API_KEYS",
@@ -207,13 +208,15 @@ SETTINGS = (
         "TRACKER_PATHS",
         _paths,
         "",
-        "comma-separated extra paths for the browser tracker: in .js to serve its script, else to receive events",
+        "comma-separated extra paths for the browser tracker: in .js to serve its script, else "
+        "to receive events",
     ),
     Setting(
         "BOTS",
         _choice("drop", "mark", "keep"),
         "drop",
-        "what to do with events from robots: drop them, mark them with $bot, or keep them unchanged",
+        "what to do with events from robots: drop them, mark them with $bot, or keep them "
+        "unchanged",
     ),
     Setting(
         "HONOR_SIGNALS",
@@ -231,7 +234,8 @@ SETTINGS = (
         "COUNTRY_HEADER",
         _header,
         None,
-        "header in which your CDN sends the visitor's country, such as CF-IPCountry; if unset, no header is trusted",
+        "header in which your CDN sends the visitor's country, such as CF-IPCountry; if unset, "
+        "no header is trusted",
     ),
     Setting(
         "GEOIP_FILE", Path, None, "file in MaxMind's format that maps IP addresses to countries"
@@ -259,19 +263,22 @@ SETTINGS = (
         "PARTITION_SPAN",
         _choice("auto", "week", "month"),
         "auto",
-        "span of one partition or chunk of raw events: week or month; auto is a week up to 366 days of retention, else a month",
+        "span of one partition or chunk of raw events: week or month; auto is a week up to 366 "
+        "days of retention, else a month",
     ),
     Setting(
         "ROLLUP_DIMENSIONS",
         _names,
         "$browser,$os,$device,$country,$referrer,$path,$utm_source,page",
-        "comma-separated metadata keys by which counts and people are precomputed; each costs some ingest speed and disk",
+        "comma-separated metadata keys by which counts and people are precomputed; each costs "
+        "some ingest speed and disk",
     ),
     Setting(
         "LEDGER_DAYS",
         _between(1, CENTURY),
         "7",
-        "minimum days to remember the id of an event, whatever its timestamp, so that a repeat is not counted",
+        "minimum days to remember the id of an event, whatever its timestamp, so that a repeat "
+        "is not counted",
     ),
     Setting(
         "MAX_QUEUED_EVENTS",
@@ -307,7 +314,8 @@ SETTINGS = (
         "SHUTDOWN_DELAY",
         _between(0, 20),
         None,
-        "seconds between reporting `not ready` and closing, up to 20; 5 in production, 0 in development",
+        "seconds between reporting `not ready` and closing, up to 20; 5 in production, 0 in "
+        "development",
     ),
     Setting(
         "DATA_DIR",

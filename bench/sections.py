@@ -303,7 +303,9 @@ def journey(report: Report, effort: Effort) -> None:
                         *milliseconds(waits),
                         below(percentile(waits, 0.99) * 1000, bar * 1000, "ms"),
                     )
-    report.say(f"{sum(taken):,} events acknowledged, and all of them were stored. The books balanced.")
+    report.say(
+        f"{sum(taken):,} events acknowledged, and all of them were stored. The books balanced."
+    )
 
 
 async def _waits(

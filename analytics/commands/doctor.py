@@ -167,7 +167,8 @@ async def _durability(redis: Redis) -> AsyncIterator[Finding]:
         yield Finding(
             ODD,
             "memory",
-            "Redis has no memory limit; CONFIG SET maxmemory, so that a long backlog leads to 503 and not to a killed Redis",
+            "Redis has no memory limit; CONFIG SET maxmemory, so that a long backlog leads to "
+            "503 and not to a killed Redis",
         )
 
 
@@ -194,7 +195,8 @@ async def _replica(settings: Settings, url: str) -> Finding:
     return Finding(
         BAD,
         "replica",
-        "the server at DATABASE_REPLICA_URL is not a replica, so answers would have no watermark; unset it",
+        "the server at DATABASE_REPLICA_URL is not a replica, so answers would have no "
+        "watermark; unset it",
     )
 
 

@@ -81,9 +81,9 @@ def import_(
     """Import events from NDJSON, or from CSV with a header row; plain, gzip or bz2. - is standard
     input.
 
-    A line of NDJSON is an event as /collect takes it. A CSV column is one of its fields: session_id,
-    event_type and event_action are required; user_id, timestamp, id, metadata (JSON) and
-    metadata.KEY are optional. Numbers, true, false and null in metadata.KEY keep their type.
+    A line of NDJSON is an event as /collect takes it. A CSV column is one of its fields:
+    session_id, event_type and event_action are required; user_id, timestamp, id, metadata (JSON)
+    and metadata.KEY are optional. Numbers, true, false and null in metadata.KEY keep their type.
 
     Importing a file again is harmless. An interrupted import resumes where it stopped. An event
     without id gets one computed from the lines up to its own, so it is the same event the next
@@ -172,7 +172,8 @@ async def _import_file(
             rejects.resume(start.rejects_size)
             if start.line:
                 click.echo(
-                    f"{source.name}: resuming after line {start.line:,}, where the last import stopped; --restart starts over",
+                    f"{source.name}: resuming after line {start.line:,}, where the last import "
+                    "stopped; --restart starts over",
                     err=True,
                 )
             with Display(source, start.line) as display:
@@ -219,7 +220,8 @@ def _summary(
         )
     if "too_old" in end.rejected and settings.retention_days:
         lines.append(
-            f"  RETENTION_DAYS is {settings.retention_days}; to keep events forever, set RETENTION_DAYS=0 here and for the running platform"
+            f"  RETENTION_DAYS is {settings.retention_days}; to keep events forever, set "
+            "RETENTION_DAYS=0 here and for the running platform"
         )
     return "\n".join(lines)
 

@@ -91,7 +91,8 @@ def keys() -> None:
 @click.option("--name", default="", help="A name to recognise the key by.")
 @click.option(
     "--token",
-    help="Make another product's token a key here, so that its libraries need no new one.  [default: a new one]",
+    help="Make another product's token a key here, so that its libraries need no new one.  "
+    "[default: a new one]",
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def create(
@@ -176,7 +177,8 @@ async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[
         await change(engine)
         if not settings.redis_url:
             click.echo(
-                "REDIS_URL is not set: the collector and realtime learn of the change from the processor, within half a minute",
+                "REDIS_URL is not set: the collector and realtime learn of the change from the "
+                "processor, within half a minute",
                 err=True,
             )
             return
@@ -185,7 +187,8 @@ async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[
             await mirror(engine, redis)
         except Exception as error:
             click.echo(
-                f"done, but Redis could not be updated: {redact(str(error))}; the processor updates it as soon as it can",
+                f"done, but Redis could not be updated: {redact(str(error))}; the processor "
+                "updates it as soon as it can",
                 err=True,
             )
         finally:

@@ -26,7 +26,8 @@ SECONDS = 60
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--key",
-    help="API key with the scope query.  [default: the first of API_KEYS, else that of an `analytics run` here]",
+    help="API key with the scope query.  [default: the first of API_KEYS, else that of an "
+    "`analytics run` here]",
 )
 @click.option("--url", help="Address of the api.  [default: this machine, at API_PORT]")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON of the answer unchanged.")

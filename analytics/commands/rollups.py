@@ -125,7 +125,8 @@ async def _verify(
         click.echo(_line(project, difference))
     if incomplete:
         click.echo(
-            f"not covered by rollups: {incomplete} days, answered from raw events; `analytics rebuild` covers them",
+            f"not covered by rollups: {incomplete} days, answered from raw events; `analytics "
+            "rebuild` covers them",
             err=True,
         )
     if differences:

@@ -39,8 +39,8 @@ ASK = """curl -H 'X-API-Key: {}' 'http://{}/api/trends?last=1h&interval=minute'"
 def run(roles: Sequence[str]) -> None:
     """Start the platform, or some of its roles, until Ctrl-C or SIGTERM.
 
-    Outside production, with neither REDIS_URL nor DATABASE_URL set, it starts its own PostgreSQL and
-    Valkey and keeps their data in DATA_DIR.
+    Outside production, with neither REDIS_URL nor DATABASE_URL set, it starts its own PostgreSQL
+    and Valkey and keeps their data in DATA_DIR.
     """
     chosen = [role for role in ROLES if role in roles] or list(ROLES)
     settings = load()
@@ -107,7 +107,8 @@ def _complete(settings: Settings, roles: Sequence[str]) -> None:
             if name in NEEDS[role] and not getattr(settings, name.lower()):
                 given = " and ".join(other for other in SERVERS if getattr(settings, other.lower()))
                 raise ConfigurationError(
-                    f"{name} is not set, and the {role} needs it; with {given} unset too, analytics starts its own servers",
+                    f"{name} is not set, and the {role} needs it; with {given} unset too, "
+                    "analytics starts its own servers",
                     field=name,
                 )
 

@@ -24,7 +24,8 @@ def located(*names: str) -> Settings:
     for name in names:
         if not getattr(settings, name.lower()):
             raise ConfigurationError(
-                f"{name} is not set, and no `analytics run` with its own servers is running here; set {name}, or start one",
+                f"{name} is not set, and no `analytics run` with its own servers is running "
+                f"here; set {name}, or start one",
                 field=name,
             )
     return settings

@@ -119,7 +119,8 @@ class Importer:
             table = Table(source.stream, source.name)
             if table.ignored and position.line == 0:
                 self._watch.warn(
-                    f"columns ignored: {', '.join(table.ignored)}; rename them to metadata.NAME to keep them"
+                    f"columns ignored: {', '.join(table.ignored)}; rename them to metadata.NAME "
+                    "to keep them"
                 )
             found = table.rows(position.offset, position.line)
         else:

@@ -47,7 +47,8 @@ class Keeper:
             lock = self._path.with_suffix(".lock").open("w")
         except OSError as error:
             raise CommandError(
-                f"the position cannot be saved in {self._path.parent}: {error.strerror}; set DATA_DIR to a writable folder"
+                f"the position cannot be saved in {self._path.parent}: {error.strerror}; set "
+                "DATA_DIR to a writable folder"
             ) from error
         with lock:
             try:

@@ -86,6 +86,7 @@ def _inflated(file: BinaryIO, path: str) -> IO[bytes]:
         return bz2.BZ2File(file)
     if magic == b"\x28\xb5\x2f\xfd":
         raise CommandError(
-            f"{path} is compressed with zstd, which the import cannot read; use zstdcat {path} | analytics import -"
+            f"{path} is compressed with zstd, which the import cannot read; use zstdcat {path} | "
+            "analytics import -"
         )
     return file

@@ -73,7 +73,8 @@ class Judge:
                     raise Fault(
                         "other_key",
                         None,
-                        "all events of a request must have the same key; this one differs from the first",
+                        "all events of a request must have the same key; this one differs from "
+                        "the first",
                     )
                 clock = self._clock(self._sent_at if told.sent_at is None else told.sent_at)
                 events.append(validate.event(_fields(told, clock), clock, project, next(fresh)))

@@ -107,7 +107,8 @@ async def survey(redis: Redis) -> list[str]:
         fsync = (await redis.config_get("appendfsync"))["appendfsync"]
     except (ResponseError, KeyError):
         return [
-            "Redis does not say whether its append-only file is on with appendfsync always; without them a crash may lose acknowledged events"
+            "Redis does not say whether its append-only file is on with appendfsync always; "
+            "without them a crash may lose acknowledged events"
         ]
     if fsync != "always":
         return [

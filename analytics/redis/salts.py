@@ -50,7 +50,8 @@ class Salts:
             salt: bytes | None = await self._redis.get(name)
         if salt is None:
             raise Unavailable(
-                "the salt of this day has expired: the clocks of this collector and of Redis differ",
+                "the salt of this day has expired: the clocks of this collector and of Redis "
+                "differ",
                 code="no_salt",
             )
         return salt

@@ -35,7 +35,8 @@ FAULTS = (
     Fault(
         1,
         "a collector is killed in the middle of a batch",
-        "kill -9 at random under load; the client sends unacknowledged events again with the same ids",
+        "kill -9 at random under load; the client sends unacknowledged events again with the "
+        "same ids",
         (_KILLS, _MODEL),
     ),
     Fault(
@@ -328,7 +329,8 @@ FAULTS = (
     Fault(
         39,
         "a rolling deploy",
-        "replicas replaced one by one under load, with jobs of both formats and one of a future format",
+        "replicas replaced one by one under load, with jobs of both formats and one of a future "
+        "format",
         (f"{_ROLLING}replicas_are_replaced_one_by_one_under_load_and_jobs_of_both_versions_run",),
     ),
     Fault(

@@ -52,7 +52,8 @@ ERRORS = {
     "400": "A parameter is unknown, wrong, missing or conflicts with another; `field` names it",
     "401": "No key, or one that is unknown, expired or revoked",
     "403": "A key without the scope `query`, or of another project",
-    "503": "The database does not answer, the question took too long, or too many slow questions run; retry after Retry-After",
+    "503": "The database does not answer, the question took too long, or too many slow questions "
+    "run; retry after Retry-After",
 }
 
 

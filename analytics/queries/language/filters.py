@@ -167,7 +167,8 @@ OPERATORS = {
 class Where(msgspec.Struct, frozen=True):
     """`FIELD.OP[.VALUES]`, as in `metadata.plan.eq.pro`; with several, all must hold.
 
-    The operator is the first word that can be one, after the field and at least one key of metadata.
+    The operator is the first word that can be one, after the field and at least one key of
+    metadata.
     """
 
     examples: ClassVar = ("metadata.plan.in.pro,team", "user_id.set")

@@ -120,7 +120,8 @@ class Measure(msgspec.Struct, frozen=True):
         kind = KINDS.get(decode(name))
         if kind is None or "," in text or ":" in rest:
             raise ValueError(
-                f"it is one of {', '.join(KINDS)}, and those after `sessions` need a field, as in sum:metadata.KEY"
+                f"it is one of {', '.join(KINDS)}, and those after `sessions` need a field, as "
+                "in sum:metadata.KEY"
             )
         if kind.operand is not None or kind.unit is not None:
             if colon:

@@ -160,7 +160,8 @@ class Parser:
         if character == "(":
             if self._peek() == "?" and not self._take("?:"):
                 raise ValueError(
-                    "the pattern may contain (?: and begin with (?i), but no other group with (? is supported"
+                    "the pattern may contain (?: and begin with (?i), but no other group with (? "
+                    "is supported"
                 )
             inside = self._alternatives()
             if not self._take(")"):

@@ -45,7 +45,8 @@ def lives(times: list[str], earlier: BitMap, active: Sequence[BitMap]) -> Lifecy
 async def answer(query: BucketedQuery, snapshot: Snapshot) -> Lifecycle:
     """New, returning, resurrecting and dormant people of each bucket.
 
-    People are followed from their first event that passes the filters; `from` only chooses the buckets shown.
+    People are followed from their first event that passes the filters; `from` only chooses the
+    buckets shown.
     """
     edges = query.edges(before=1)
     earlier, *active = await actives(query, snapshot, [EVER, *edges[:-1], query.end])

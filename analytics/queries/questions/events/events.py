@@ -28,7 +28,8 @@ _PLACE = struct.Struct(">q16s")
 class Cursor(msgspec.Struct, frozen=True):
     """The `next` of the page before.
 
-    A place between two rows: after (older than) this timestamp and id. Its text is opaque to clients.
+    A place between two rows: after (older than) this timestamp and id. Its text is opaque to
+    clients.
     """
 
     text: str

@@ -49,7 +49,8 @@ class Cursor(msgspec.Struct, frozen=True):
             return cls(text, timestamp, UUID(id_))
         except ValueError as error:
             raise ValueError(
-                "it is TIMESTAMP,ID, as in the last event received; the timestamp needs an offset or Z"
+                "it is TIMESTAMP,ID, as in the last event received; the timestamp needs an "
+                "offset or Z"
             ) from error
 
 
