@@ -16,10 +16,8 @@ import msgspec
 from analytics.embedded import Valkey
 from analytics.errors import AnalyticsError
 from analytics.projects import Key
-from analytics.queries import QUESTIONS, Sources
-from analytics.queries.answers.answer import Reply, reply
-from analytics.queries.answers.cache import Answers
-from analytics.queries.answers.flights import Flights
+from analytics.queries import QUESTIONS, Reply, Sources, answer
+from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.database.snapshot import open_engine
 from analytics.queue.reader import Reader
 from analytics.redis import connect
@@ -40,22 +38,21 @@ async def kept(
     settings = Settings(database_url=url, redis_url=server.url)
     engine, redis = open_engine(settings), connect(settings)
     try:
-        sources = Sources(engine, Reader(redis), answers=Answers(redis), flights=Flights())
+        sources = Sources(engine, Reader(redis), cache=AnswerCache(redis))
         for name, (path, parameters) in asked.items():
             question = next((question for question in QUESTIONS if question.path == path), None)
-            if question is None or not question.kept:
+            if question is None or not question.cacheable:
                 continue
             times, hits, query = list[float](), 0, urlencode(parameters).encode()
             for _ in range(ROUNDS + 1):
                 began = time.perf_counter()
                 try:
-                    answer = await reply(question, query, {}, key, sources)
+                    reply = await answer(question, query, {}, key, sources)
                 except AnalyticsError:
                     break
                 times.append(1000 * (time.perf_counter() - began))
-                hits += isinstance(answer, Reply) and bool(
-                    msgspec.json.decode(answer.body)["meta"]["cached"]
-                )
+                if isinstance(reply, Reply):
+                    hits += msgspec.json.decode(reply.body)["meta"]["cached"]
             if len(times) > ROUNDS:
                 assert hits == ROUNDS, f"{name}: {hits} of {ROUNDS} answers were kept ones"
                 found[name] = sorted(times[1:])

@@ -39,9 +39,8 @@ from analytics.embedded import Postgres, create_database
 from analytics.errors import AnalyticsError, Unavailable
 from analytics.events import Event
 from analytics.projects import Key
-from analytics.queries import QUESTIONS, Sources, Stream
-from analytics.queries.answers import answer
-from analytics.queries.database.snapshot import open_engine, snapshot
+from analytics.queries import QUESTIONS, Sources, Stream, answer
+from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Horizon
 from analytics.settings import Settings
 from analytics.stores import migrate
@@ -114,14 +113,14 @@ async def ask(
         async for _ in found.chunks:
             break
         return 1000 * (time.perf_counter() - started), {"meta": {"source": "raw"}}
-    return 1000 * (time.perf_counter() - started), msgspec.json.decode(found)
+    return 1000 * (time.perf_counter() - started), msgspec.json.decode(found.body)
 
 
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[AsyncEngine]:
     """An api that remembers nothing, with a connection."""
     engine = open_engine(Settings(database_url=url))
-    async with snapshot(engine, StillQueue()) as read:  # type: ignore[arg-type]
+    async with open_snapshot(engine, StillQueue()) as read:  # type: ignore[arg-type]
         await read.rows(select(literal(1)))
     yield engine
     await engine.dispose()

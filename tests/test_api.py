@@ -4,7 +4,6 @@ server is down.
 
 import asyncio
 import json
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -196,14 +195,12 @@ async def test_the_watermark_is_read_before_the_snapshot(
 
     @asynccontextmanager
     async def slow(*arguments: Any) -> AsyncIterator[snapshots.Snapshot]:
-        async with snapshots.open_snapshot(*arguments) as found:
+        async with snapshots.open_snapshot(*arguments) as snapshot:
             began.append(datetime.now(UTC))
             await asyncio.sleep(0.05)
-            yield found
+            yield snapshot
 
-    monkeypatch.setattr(
-        sys.modules["analytics.queries.answers.answer"], "snapshot", slow
-    )  # the package has a function of that name
+    monkeypatch.setattr("analytics.queries.answers.answer.open_snapshot", slow)
     meta = (await http.get("/api/trends")).json()["meta"]
     assert datetime.fromisoformat(meta["watermark"]) <= began[0]
 
@@ -413,7 +410,8 @@ async def test_connections_that_died_with_a_restart_are_replaced(
     async with engine.begin() as connection:
         await connection.execute(
             text(
-                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'analytics api'"
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'analytics api'"
             )
         )
     assert (await http.get("/api/trends")).status_code == 200

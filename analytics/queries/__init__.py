@@ -1,15 +1,15 @@
-"""The questions that the api answers. Each folder imports only those below it.
+"""The questions that the api answers. Each folder imports only from the folders below it.
 
 `questions/`    one question a file, and one line in QUESTIONS
 `answers/`      a request's way to its answer: envelope, cache, OpenAPI
 `question.py`   what a question is
-`sequences/`    rows of people and sessions in order, for funnels, paths and sessions
+`sequences/`    rows by person or session in order, for funnels, paths and sessions
 `precomputed/`  answers from rollups
-`database/`     one snapshot of the database for each question
+`database/`     one snapshot of the database for each query
 `language/`     query strings, filters, fields, measures, intervals
 """
 
-from analytics.queries.answers.answer import Reply, Sources, answer, reply
+from analytics.queries.answers.answer import Reply, Sources, answer
 from analytics.queries.question import Question, Stream
 from analytics.queries.questions import breakdown, live, paths, schema, sessions, users
 from analytics.queries.questions.activity import lifecycle, stickiness
@@ -38,4 +38,4 @@ QUESTIONS = (
     schema.QUESTION,
 )
 
-__all__ = ["QUESTIONS", "Question", "Reply", "Sources", "Stream", "answer", "reply"]
+__all__ = ["QUESTIONS", "Question", "Reply", "Sources", "Stream", "answer"]

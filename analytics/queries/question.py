@@ -1,4 +1,4 @@
-"""What a question is: its address, its parameters, and the function that answers it."""
+"""What a question is: its path, its parameters, and the function that answers it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
@@ -11,29 +11,26 @@ from analytics.queries.language.query import Query
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """What a question answers that is sent while it is read, as a file, instead of data in an
-    envelope.
-    """
+    """A file that is sent while it is read, in place of an envelope with data."""
 
     media_type: str
     filename: str
     chunks: AsyncIterator[bytes]
     watermark: datetime | None = None
+    """Every event acknowledged before it is in the file; None: unknown."""
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A question: its path below /api, the struct of its parameters, and how it is answered (by
-    `data`, anything msgspec encodes, or a Stream).
-    """
+    """An endpoint of the api: its path below /api, its parameters, and how it is answered."""
 
     path: str
     query: type[Query]
+    """The struct of its parameters."""
     answer: Callable[[Any, Snapshot], Awaitable[Any]]
+    """From a query and a snapshot to data that msgspec encodes, or to a Stream if `streamed`."""
     media_types: tuple[str, ...] = ("application/json",)
-    """What the answer may be: of a Stream, all formats that there are."""
-    kept: bool = True
-    """Whether answers are kept; not those that hold events or people themselves, or speak of this
-    very moment.
-    """
+    """Of the answer; of a Stream, all formats there are."""
+    cacheable: bool = True
+    """False for answers with events or people themselves, or about this very moment."""
     streamed: bool = False
     """Whether the answer is a Stream."""

@@ -1,4 +1,4 @@
-"""The api: each question of `queries/` at its address below /api, for keys that may query."""
+"""The api: each question at its path below /api, for keys with the scope `query`."""
 
 import asyncio
 import re
@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from analytics import metrics, settings
 from analytics.errors import Unavailable
 from analytics.projects import DatabaseKeys, Key, Keys, authorize
-from analytics.queries import QUESTIONS, Question, Reply, Sources, Stream, reply
-from analytics.queries.answers.cache import CALL_SECONDS, Answers
-from analytics.queries.answers.flights import Flights
+from analytics.queries import QUESTIONS, Question, Reply, Sources, Stream, answer
+from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.answers.openapi import document
+from analytics.queries.answers.slots import CALL_SECONDS
 from analytics.queries.database.lanes import Lanes
 from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import open_engine, open_snapshot
@@ -35,53 +35,43 @@ REDIS_SECONDS = 1.0
 VARY = "Authorization, X-API-Key, Origin"
 
 
-def _response(found: Reply | Stream, headers: Mapping[str, str]) -> Response:
-    if isinstance(found, Reply):
-        etag = f'"{found.etag}"'
-        about = {
-            "ETag": etag,
-            "Vary": VARY,
-            "Cache-Control": "private, no-cache"
-            if found.max_age is None
-            else f"private, max-age={found.max_age}",
-        }
-        if found.max_age is not None:
-            about["X-Accel-Expires"] = str(found.max_age)
-        known = {
-            tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")
-        }
-        return (
-            Response(status_code=304, headers=about)
-            if known & {etag, "*"}
-            else Response(found.body, headers=about, media_type=MEDIA_TYPE)
-        )
-    about = {"Content-Disposition": f'attachment; filename="{found.filename}"'}
-    if found.watermark is not None:
-        about["X-Watermark"] = found.watermark.isoformat()
-    return StreamingResponse(found.chunks, headers=about, media_type=found.media_type)
-
-
 def _route(question: Question) -> Route:
     async def endpoint(request: Request) -> Response:
-        state = request.app.state
-        key: Key = await state.keys.find(needed_token(request.headers))
-        authorize(key, "query", origin=request.headers.get("origin"))
-        fresh = "no-cache" in request.headers.get("cache-control", "").lower()
-        found = await reply(
-            question,
-            request.scope["query_string"],
-            request.path_params,
-            key,
-            state.sources,
-            fresh=fresh,
-        )
-        return _response(found, request.headers)
+        state, headers = request.app.state, request.headers
+        key: Key = await state.keys.find(needed_token(headers))
+        authorize(key, "query", origin=headers.get("origin"))
+        fresh = "no-cache" in headers.get("cache-control", "").lower()
+        query, path = request.scope["query_string"], request.path_params
+        reply = await answer(question, query, path, key, state.sources, fresh=fresh)
+        return _file(reply) if isinstance(reply, Stream) else _response(reply, headers)
 
     route = Route(PREFIX + question.path, endpoint, name=question.path.replace(":path", ""))
-    route.path_regex = re.compile(
-        route.path_regex.pattern, re.DOTALL
-    )  # an id may hold a line break
+    # DOTALL because an id may hold a line break
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
     return route
+
+
+def _response(reply: Reply, headers: Mapping[str, str]) -> Response:
+    """The answer, or 304 if the client has it."""
+    etag, max_age = f'"{reply.etag}"', reply.max_age
+    about = {
+        "ETag": etag,
+        "Vary": VARY,
+        "Cache-Control": "private, no-cache" if max_age is None else f"private, max-age={max_age}",
+    }
+    if max_age is not None:
+        about["X-Accel-Expires"] = str(max_age)
+    tags = headers.get("if-none-match", "").split(",")
+    if {tag.strip().removeprefix("W/") for tag in tags} & {etag, "*"}:
+        return Response(status_code=304, headers=about)
+    return Response(reply.body, headers=about, media_type=MEDIA_TYPE)
+
+
+def _file(stream: Stream) -> Response:
+    about = {"Content-Disposition": f'attachment; filename="{stream.filename}"'}
+    if stream.watermark is not None:
+        about["X-Watermark"] = stream.watermark.isoformat()
+    return StreamingResponse(stream.chunks, headers=about, media_type=stream.media_type)
 
 
 async def _openapi(_: Request) -> Response:
@@ -93,8 +83,9 @@ _NAMES: Mapping[object, str] = {route.endpoint: route.name for route in ROUTES}
 
 
 class Measured:
-    """Counts and times each query by endpoint: the path below /api as it was declared, so that its
-    values are bounded.
+    """Middleware that counts and times queries by endpoint.
+
+    The label is the path as it was declared, so the values are few.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -106,14 +97,14 @@ class Measured:
         started = time.perf_counter()
         status = 500
 
-        async def watched(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self.app(scope, receive, watched)
+            await self.app(scope, receive, send_and_note)
         finally:
             endpoint = _NAMES.get(scope.get("endpoint", None), "other")
             metrics.api_requests.inc({"endpoint": endpoint, "status": str(status)})
@@ -141,38 +132,36 @@ async def _gauges(state: State) -> None:
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     config: Settings = app.state.settings
-    redis, cache = connect(config), connect(config, timeout=CALL_SECONDS)
-    queue, flights = Reader(redis), Flights()
+    redis, cache_redis = connect(config), connect(config, timeout=CALL_SECONDS)
+    queue, cache = Reader(redis), AnswerCache(cache_redis)
     lanes = Lanes(config, config.database_replica_url)
     primary = open_engine(config) if config.database_replica_url else None
     replica = Replica(primary, lanes.light, queue) if primary else None
-    app.state.sources = Sources(lanes.light, queue, replica, lanes, Answers(cache), flights)
+    app.state.sources = Sources(lanes.light, queue, replica, lanes, cache)
     app.state.keys = Keys(DatabaseKeys(primary or lanes.light), config.api_keys)
     try:
         yield
     finally:
-        await flights.close()
+        await cache.close()
         await lanes.dispose()
         if primary:
             await primary.dispose()
         await redis.aclose()
-        await cache.aclose()
+        await cache_redis.aclose()
 
 
 def app(config: Settings) -> Starlette:
     """The api as an ASGI app."""
-    checks = {"database": _database, "redis": _redis}
-    routes = [*ROUTES, Route(f"{PREFIX}/openapi.json", _openapi)]
     return role_app(
         config,
-        routes,
+        [*ROUTES, Route(f"{PREFIX}/openapi.json", _openapi)],
         lifespan=_lifespan,
-        checks=checks,
+        checks={"database": _database, "redis": _redis},
         gauges=_gauges,
         middleware=[Middleware(Measured)],
     )
 
 
 def create() -> Starlette:
-    """An app from the environment, for an ASGI server of the operator's choice."""
+    """The app for any ASGI server, with settings from the environment."""
     return app(settings.load())

@@ -700,17 +700,17 @@ MUTATIONS = (
         "the watermark is read after the snapshot",
         "answers are honest",
         "analytics/queries/answers/answer.py",
-        "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n",
-        "        await read.check(asked.patterns)\n        found = await question.answer(asked, read)\n"
+        "        found = await question.answer(query, snapshot)\n",
+        "        found = await question.answer(query, snapshot)\n"
         "        horizon = await _horizon(sources)\n        watermark = horizon.watermark if horizon else None\n",
         "tests/test_api.py::test_the_watermark_is_read_before_the_snapshot",
     ),
     mutation(
         "a cached answer is used without checking for changes",
         "answers are honest",
-        "analytics/queries/answers/answer.py",
-        "    if kept is not None and await _holds(kept, asking):\n",
-        "    if kept is not None:\n",
+        "analytics/queries/answers/cache.py",
+        "        if cached is not None and await holds(cached):\n",
+        "        if cached is not None:\n",
         "tests/queries/test_kept.py::test_what_was_answered_is_given_again_until_an_event_comes_late",
         "tests/queries/test_kept.py::test_rows_that_somebody_removes_are_gone_from_the_next_answer",
     ),
@@ -726,8 +726,8 @@ MUTATIONS = (
         "remembered counts without people answer questions about people",
         "answers are honest",
         "analytics/queries/database/memory.py",
-        "        if kept is None or people > kept.people:\n",
-        "        if kept is None:\n",
+        "        if entry is None or people > entry.people:\n",
+        "        if entry is None:\n",
         "tests/queries/test_rolled.py::test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs",
     ),
 )

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.events import Event
 from analytics.projects import Key
-from analytics.queries import QUESTIONS, Question, Sources
-from analytics.queries.answers.answer import answer
+from analytics.queries import QUESTIONS, Question, Reply, Sources, answer
 from analytics.queue.reader import Horizon
 from tests.queries.oracle import Row
 from tests.queries.streams import exact
@@ -81,6 +80,6 @@ class Asker:
         """The answer as it is sent."""
         sources = Sources(self.engine, StillQueue())  # type: ignore[arg-type]
         found = await answer(question, query, inside, key, sources)
-        return (
-            found if isinstance(found, bytes) else b"".join([chunk async for chunk in found.chunks])
-        )
+        if isinstance(found, Reply):
+            return found.body
+        return b"".join([chunk async for chunk in found.chunks])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.embedded import Postgres
 from analytics.events import Event, Job
-from analytics.queries.database.snapshot import _known, open_engine
+from analytics.queries.database.snapshot import _link_caches, open_engine
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests import servers
@@ -73,7 +73,7 @@ class Storer(Asker):
         await self.connection.execute(
             "delete from rollup_since where project <> ''; update rollup_since set start = -1000000000"
         )
-        _known.clear()
+        _link_caches.clear()
 
     async def write(self, rows: list[Row]) -> None:
         """These rows too, in one transaction."""

@@ -26,8 +26,7 @@ from hypothesis import strategies as st
 
 from analytics.embedded import Valkey
 from analytics.errors import BadRequest
-from analytics.queries import QUESTIONS, Sources, Stream
-from analytics.queries.answers.answer import answer
+from analytics.queries import QUESTIONS, Sources, Stream, answer
 from analytics.queries.questions.export import export
 from analytics.roles import api
 from analytics.settings import Settings

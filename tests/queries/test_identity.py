@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from analytics.events import Job
-from analytics.queries.answers.fingerprint import mark
-from analytics.queries.database.identity import Known, Links
+from analytics.queries.answers.fingerprint import fingerprint
+from analytics.queries.database.identity import LinkCache, Links
 from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.questions.trends.trends import Trends
@@ -318,7 +318,7 @@ async def test_links_are_of_one_project(storer: Storer) -> None:
 
 async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> None:
     """Also one that is older than what is known already."""
-    known = Known()
+    cache = LinkCache()
     sent: list[str] = []
 
     async def rows_of_snapshot(version: int, changes: list[Any]) -> Links:
@@ -328,7 +328,7 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
                 [SimpleNamespace(version=version)] if "identity_versions" in sent[-1] else changes
             )
 
-        return await known.links("p", rows)
+        return await cache.links("p", rows)
 
     def change(number: int, person: int) -> Any:
         return SimpleNamespace(number=number, person_number=person)
@@ -344,7 +344,7 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
     assert len(sent) == 7
 
 
-async def test_a_link_from_outside_of_what_is_looked_at_changes_the_mark_of_an_answer(
+async def test_a_link_from_outside_of_what_is_looked_at_changes_the_fingerprint_of_an_answer(
     storer: Storer,
 ) -> None:
     asked = parameters.read(
@@ -353,7 +353,7 @@ async def test_a_link_from_outside_of_what_is_looked_at_changes_the_mark_of_an_a
 
     async def state() -> bytes:
         async with open_snapshot(storer.engine, StillQueue()) as read:  # type: ignore[arg-type]
-            return await mark(asked, read)
+            return await fingerprint(asked, read)
 
     await store(storer, [([row("2026-11-02", None, "cookie"), row("2026-11-02", "ada")], True)])
     before = await state()

@@ -1,5 +1,5 @@
-"""Kept answers: given again only while they hold, only to whom they belong, and made once for all
-who ask at the same time.
+"""Cached answers: given only while they hold, only to keys of their project, and made once in each
+process for all who ask at the same time.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ from starlette.applications import Starlette
 from analytics import projects
 from analytics.derived.deltas import Dimensions
 from analytics.events import Event, Job
-from analytics.queries.answers.cache import MAX_BYTES, PREFIX, Answers, Made, name_of
+from analytics.queries import Question
+from analytics.queries.answers.cache import name_of
+from analytics.queries.answers.slots import MAX_BYTES, PREFIX, Answer, Slots
 from analytics.queries.questions.retention import retention
 from analytics.queries.questions.trends import trends
 from analytics.roles import api
@@ -190,98 +192,107 @@ async def test_no_cache_asks_anew(http: httpx2.AsyncClient) -> None:
     assert not cached(await http.get(OLD, headers={"Cache-Control": "no-cache"}))
 
 
-async def test_many_who_ask_the_same_at_once_are_one_question(
-    config: Settings, monkeypatch: pytest.MonkeyPatch
+async def test_an_api_makes_an_answer_once_for_all_who_ask_at_the_same_time(
+    config: Settings,
 ) -> None:
     made = 0
-    gate, begun = asyncio.Event(), asyncio.Event()
-    original = trends.QUESTION.answer
+    gate = asyncio.Event()
 
-    async def slow(asked: Any, read: Any) -> Any:
+    async def slow(query: Any, snapshot: Any) -> Any:
         nonlocal made
         made += 1
-        begun.set()
+        if made == 2:  # both apis are at it
+            gate.set()
         await gate.wait()
-        return await original(asked, read)
+        return await trends.QUESTION.answer(query, snapshot)
 
-    question = type(trends.QUESTION)("/trends", trends.QUESTION.query, slow)
-    apps = [Starlette(), Starlette()]
-    apps = [api.app(config) for _ in apps]
+    apps = [api.app(config), api.app(config)]
     for app in apps:
+        question = Question("/trends", trends.QUESTION.query, slow)
         app.router.routes.insert(0, api._route(question))
     async with (
         apps[0].router.lifespan_context(apps[0]),
         apps[1].router.lifespan_context(apps[1]),
         client(apps[0]) as one,
-        client(apps[1]) as two,
+        client(apps[1]) as other,
     ):
-        asking = [asyncio.create_task(http.get(OLD)) for http in (one, two) for _ in range(10)]
-        await begun.wait()
-        gate.set()
-        answers = await asyncio.gather(*asking)
-    assert made == 1
+        answers = await asyncio.gather(*(http.get(OLD) for http in (one, other) * 10))
+        assert cached(await one.get(OLD))
+        assert cached(await other.get(OLD))
+    assert made == 2
     assert {answer.status_code for answer in answers} == {200}
-    assert sum(not cached(answer) for answer in answers) == 1
+    assert sum(not cached(answer) for answer in answers) == 2
+
+
+async def test_who_leaves_early_leaves_the_others_their_answer(
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+    find = Slots.find
+
+    async def slow(self: Slots, name: bytes) -> Answer | None:
+        begun.set()
+        await gate.wait()
+        return await find(self, name)
+
+    monkeypatch.setattr(Slots, "find", slow)
+    first = asyncio.create_task(http.get(OLD))
+    await begun.wait()
+    second = asyncio.create_task(http.get(OLD))
+    await asyncio.sleep(0.1)
+    first.cancel()
+    gate.set()
+    assert (await second).status_code == 200
+    assert first.cancelled()
 
 
 async def test_without_redis_it_still_answers(config: Settings) -> None:
-    answers = Answers(Redis.from_url("redis://127.0.0.1:1/0"))
-    assert await answers.find(b"x" * 32) is None
-    turn = await answers.begin(b"x" * 32)
-    assert turn is not None
-    await turn.end()
-    app = api.app(
-        Settings(
-            environment="test",
-            database_url=config.database_url,
-            redis_url="redis://127.0.0.1:1/0",
-            api_keys=(KEY,),
-        )
-    )
+    assert await Slots(Redis.from_url("redis://127.0.0.1:1/0")).find(b"x" * 32) is None
+    lonely = msgspec.structs.replace(config, redis_url="redis://127.0.0.1:1/0")
+    app = api.app(lonely)
     async with app.router.lifespan_context(app), client(app) as http:
         assert (await http.get(OLD)).status_code == 200
 
 
-async def test_what_is_large_is_not_kept_nor_anything_where_redis_is_rather_full(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
+async def test_nothing_large_is_cached_nor_anything_while_redis_is_rather_full(
+    redis_url: str,
 ) -> None:
     redis = Redis.from_url(redis_url)
+    now = datetime.now(UTC)
 
-    def made(data: str) -> Made:
-        later = datetime.now(UTC).timestamp() + 60
-        return Made(
-            name_of(1, "/x", None, data),
-            b"",
-            later,
-            "e",
-            msgspec.Raw(json.dumps(data).encode()),
-            msgspec.Raw(b"{}"),
-            "raw",
-            None,
-            False,
+    def made(data: str, watermark: datetime | None = now) -> Answer:
+        return Answer(
+            name=name_of(1, "/x", None, data),
+            fingerprint=b"",
+            until=now.timestamp() + 60,
+            etag="e",
+            data=json.dumps(data).encode(),
+            query=b"{}",
+            source="raw",
+            watermark=watermark,
+            partial=False,
         )
 
-    await Answers(redis).keep(made(os.urandom(MAX_BYTES).hex()))
+    await Slots(redis).keep(made(os.urandom(MAX_BYTES).hex()))
+    await Slots(redis).keep(made("of nobody knows when", watermark=None))
     assert await redis.keys(f"{PREFIX}*") == []
     small = made("small")
     await redis.config_set("maxmemory", int((await redis.info("memory"))["used_memory"] * 1.5))
     try:
-        await Answers(redis).keep(small)
+        await Slots(redis).keep(small)
         assert await redis.keys(f"{PREFIX}*") == []
     finally:
         await redis.config_set("maxmemory", 0)
-    await Answers(redis).keep(small)
-    found = await Answers(redis).find(small.name)
-    assert found is not None
-    assert bytes(found.data) == b'"small"'
+    await Slots(redis).keep(small)
+    assert await Slots(redis).find(small.name) == small
     assert 0 < await redis.ttl((await redis.keys(f"{PREFIX}*"))[0]) <= 60
     await redis.aclose()
 
 
-def test_a_retention_that_is_not_over_is_not_settled() -> None:
+def test_a_retention_whose_last_period_is_not_over_is_recent() -> None:
     now = datetime.now(UTC)
-    asked = retention.Retention(
+    query = retention.Retention(
         project="p", start=now - timedelta(days=3), end=now - timedelta(days=2), periods=7
     )
-    assert asked.until is not None
-    assert asked.until > now
+    assert query.until is not None
+    assert query.until > now

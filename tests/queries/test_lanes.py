@@ -76,7 +76,7 @@ async def test_heavy_questions_wait_apart_from_light_ones(
 
 
 async def test_the_wait_for_a_place_ends(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "PLACE_SECONDS", 0.01)
+    monkeypatch.setattr(lanes, "PLACE_WAIT_SECONDS", 0.01)
     gate = asyncio.Event()
     asking = [
         asyncio.create_task(found.run(at, "x", slow(found, gate)))
@@ -112,7 +112,7 @@ async def test_what_was_heavy_is_asked_there_at_once_until_it_was_quick_there(
 async def test_a_question_of_many_quick_statements_is_heavy_too(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "LIGHT_QUESTION_SECONDS", 0.1)
+    monkeypatch.setattr(lanes, "LIGHT_QUERY_SECONDS", 0.1)
     found = Lanes(Settings(database_url=migrated_url))
     statements: dict[AsyncEngine, int] = {found.light: 0, found.heavy: 0}
 
@@ -131,7 +131,7 @@ async def test_a_question_of_many_quick_statements_is_heavy_too(
 async def test_all_statements_of_a_question_together_are_cut_off_too(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "QUESTION_SECONDS", 0.05)
+    monkeypatch.setattr(snapshots, "QUERY_SECONDS", 0.05)
     found = Lanes(Settings(database_url=migrated_url))
 
     async def ask(engine: AsyncEngine) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analytics.queries.database import memory
-from analytics.queries.database.memory import Kept, Memory, allowance
+from analytics.queries.database.memory import Entry, Memory, allowance
 
 GB = 1_000_000_000
 
@@ -14,9 +14,9 @@ GB = 1_000_000_000
     ("says", "expected"),
     [
         ("512000000\n", 128_000_000),
-        (f"{8 * GB}\n", memory.MOST),
-        ("max\n", memory.MOST),
-        (None, memory.MOST),
+        (f"{8 * GB}\n", memory.MAX_BYTES),
+        ("max\n", memory.MAX_BYTES),
+        (None, memory.MAX_BYTES),
     ],
 )
 def test_a_container_s_limit_counts(
@@ -38,11 +38,11 @@ def test_a_small_machine_s_memory_counts(tmp_path: Path, monkeypatch: pytest.Mon
     assert allowance(tmp_path / "memory.max") == 100_000_000
 
 
-def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
-    kept = Memory(limit=30)
+def test_the_least_recently_used_is_forgotten_first() -> None:
+    remembered = Memory(limit=30)
     for key in ("a", "b", "c"):
-        kept.keep(key, Kept(key, False, 10))
-    assert kept.find("a", people=False)
-    kept.keep("d", Kept("d", False, 15))
-    assert [key for key in "abcd" if kept.find(key, people=False)] == ["a", "d"]
-    assert kept.size == 25
+        remembered.keep(key, Entry(key, False, 10))
+    assert remembered.find("a", people=False)
+    remembered.keep("d", Entry("d", False, 15))
+    assert [key for key in "abcd" if remembered.find(key, people=False)] == ["a", "d"]
+    assert remembered.bytes == 25

@@ -253,12 +253,12 @@ async def test_a_question_that_has_no_time_left_ends_between_two_pieces(
     await n(filled)
     looks = []
 
-    def look_at_the_time(_: Snapshot) -> None:
+    def check_time(_: Snapshot) -> None:
         looks.append(threading.current_thread().name)
         if looks[-1].startswith("columns"):
             raise Unavailable("late", code="too_slow")
 
-    monkeypatch.setattr(Snapshot, "look_at_the_time", look_at_the_time)
+    monkeypatch.setattr(Snapshot, "check_time", check_time)
     with pytest.raises(Unavailable) as error:
         await n(filled)
     assert error.value.code == "too_slow"

@@ -16,10 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from analytics.commands.doctor import BAD, GOOD, _replica
 from analytics.embedded import Postgres, create_database
 from analytics.errors import Unavailable
-from analytics.queries import QUESTIONS, Sources
-from analytics.queries.answers.answer import answer
-from analytics.queries.answers.cache import Answers
-from analytics.queries.answers.flights import Flights
+from analytics.queries import QUESTIONS, Reply, Sources, answer
+from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import open_engine
 from analytics.queue.reader import Horizon, Reader
@@ -94,7 +92,7 @@ class Pair:
             open_engine(Settings(), server.url("events")) for server in (primary, standby)
         ]
         self.replica = Replica(self.engines[0], self.engines[1], cast(Reader, self.queue))
-        self.answers: Answers | None = None
+        self.cache: AnswerCache | None = None
         self.cached = False
 
     async def store(self, *times: str) -> None:
@@ -108,14 +106,10 @@ class Pair:
 
     async def ask(self) -> tuple[int, datetime | None, bool]:
         """How many events the answer counts, its watermark, and whether it calls itself partial."""
-        sources = Sources(
-            self.engines[1],
-            cast(Reader, self.queue),
-            self.replica,
-            answers=self.answers,
-            flights=Flights(),
-        )
-        found = msgspec.json.decode(cast(bytes, await answer(TRENDS, DAY, {}, EVERYTHING, sources)))
+        queue = cast(Reader, self.queue)
+        sources = Sources(self.engines[1], queue, self.replica, cache=self.cache)
+        reply = await answer(TRENDS, DAY, {}, EVERYTHING, sources)
+        found = msgspec.json.decode(cast(Reply, reply).body)
         self.cached = found["meta"]["cached"]
         watermark = found["meta"]["watermark"]
         return (
@@ -166,11 +160,11 @@ async def test_answers_of_a_replica_claim_what_it_has_replayed_and_no_more(pair:
         await pair.ask()
 
 
-async def test_a_kept_answer_of_a_replica_claims_no_more_than_it_knew(
+async def test_a_cached_answer_of_a_replica_claims_no_more_than_it_knew(
     pair: Pair, redis_url: str
 ) -> None:
     redis = Redis.from_url(redis_url)
-    pair.answers = Answers(redis)
+    pair.cache = AnswerCache(redis)
     await pair.store("2026-11-23T10:00")
     known = NOON + timedelta(minutes=1)
     assert await pair.caught_up() == await pair.ask() == (1, known, False)
@@ -183,7 +177,7 @@ async def test_a_kept_answer_of_a_replica_claims_no_more_than_it_knew(
     )
     await pair.store("2026-11-23T11:00")
     assert await pair.ask() == (1, known, True), (
-        "kept or made anew: the replica does not have what the primary has"
+        "cached or made anew: the replica does not have what the primary has"
     )
 
     pair.standby.execute("select pg_wal_replay_resume()")

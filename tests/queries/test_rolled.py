@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries.database.memory import Cells, Kept, Memory
+from analytics.queries.database.memory import Cells, Entry, Memory
 from analytics.queries.database.sums import Sum
 from analytics.queries.precomputed import pieces
 from analytics.queries.questions.trends import trends
@@ -428,19 +428,19 @@ def test_memory_forgets_what_was_not_asked_for_longest() -> None:
     memory = Memory(limit=100)
     cells: Cells = {("", "", None): Sum(1, ())}
     for key in "abc":
-        memory.keep(key, Kept(cells, True, 40))
+        memory.keep(key, Entry(cells, True, 40))
         memory.find("a", people=True)
     assert [bool(memory.find(key, people=True)) for key in "abc"] == [True, False, True]
-    assert memory.size == 80
+    assert memory.bytes == 80
 
 
 def test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs() -> None:
     memory = Memory()
     cells: Cells = {("", "", None): Sum(1, ())}
-    memory.keep("a", Kept(cells, False, 10))
+    memory.keep("a", Entry(cells, False, 10))
     assert memory.find("a", people=False)
     assert memory.find("a", people=True) is None
-    memory.keep("a", Kept(cells, True, 20))
-    memory.keep("a", Kept(cells, False, 10))
+    memory.keep("a", Entry(cells, True, 20))
+    memory.keep("a", Entry(cells, False, 10))
     assert memory.find("a", people=True)
-    assert memory.size == 20
+    assert memory.bytes == 20

@@ -90,7 +90,7 @@ def packed(rows: list[Row]) -> list[Day]:
 
 
 def columns(rows: list[Row], links: dict[int, int], since: int, until: int) -> Columns:
-    read = SimpleNamespace(links=Links(1 if links else 0, links), look_at_the_time=lambda: None)
+    read = SimpleNamespace(links=Links(1 if links else 0, links), check_time=lambda: None)
     begin = datetime.fromtimestamp(START * 3600, UTC)
     return Columns(
         packed(rows),

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from analytics.queries import QUESTIONS
-from analytics.queries.database.identity import NONE
+from analytics.queries.database.identity import NO_LINKS
 from analytics.queries.database.memory import Memory
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language import parameters
@@ -169,7 +169,7 @@ class Recorder:
         self.sources: set[str] = set()
         self.covered = covered
         self.memory = Memory()
-        self.links = NONE
+        self.links = NO_LINKS
 
     async def rows(self, statement: Statement, *, linked: bool = True) -> Sequence[Any]:
         self.sent.append(str(statement.compile(dialect=dialect())))  # type: ignore[no-untyped-call]
@@ -185,7 +185,7 @@ class Recorder:
             else []
         )
 
-    def look_at_the_time(self) -> None:
+    def check_time(self) -> None:
         """There is always some left."""
 
     async def batches(self, statement: Statement, size: int) -> AsyncIterator[Sequence[Any]]:

@@ -1,9 +1,9 @@
-"""Questions and answers: what every question has, and the envelope that every answer comes in."""
+"""From a query string to the envelope that every answer comes in."""
 
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from analytics import metrics
 from analytics.errors import AnalyticsError, Unavailable
 from analytics.projects import Key, authorize
-from analytics.queries.answers.cache import Answers, Made, name_of
-from analytics.queries.answers.fingerprint import mark
-from analytics.queries.answers.flights import Flights
+from analytics.queries.answers.cache import AnswerCache, name_of
+from analytics.queries.answers.fingerprint import fingerprint
+from analytics.queries.answers.slots import Answer
 from analytics.queries.database.lanes import Lanes
 from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import open_snapshot
@@ -30,19 +30,19 @@ from analytics.queue.reader import Horizon, Reader
 WATERMARK_SECONDS = 1.0
 
 VERSION = 1
-"""Of what answers look like: raise it when the data of any question changes its shape or meaning.
-"""
+"""Of cached answers: raise it when the data of any question changes its shape or meaning."""
 
 LATENESS = timedelta(days=1)
-"""So long after its end a range is settled: events may still come late, but few do."""
+"""A range that ended longer ago than this is old: events may still come late, but few do."""
 
-SETTLED_SECONDS, OPEN_SECONDS = 3600.0, 5.0
-"""How long an answer is kept, of a settled range and of any other; it is given only while nothing
-that it depends on has changed.
+OLD_SECONDS, RECENT_SECONDS = 3600.0, 5.0
+"""How long an answer is cached, of an old range and of any other.
+
+It is given only while its fingerprint holds.
 """
 
-SETTLED_MAX_AGE, OPEN_MAX_AGE = 300, 2
-"""The same for whoever asks, who does not look whether anything has changed."""
+OLD_MAX_AGE_SECONDS, RECENT_MAX_AGE_SECONDS = 300, 2
+"""How long a client may keep it, who does not know whether the fingerprint still holds."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -51,49 +51,45 @@ class Sources(NamedTuple):
     """What answers are made from."""
 
     engine: AsyncEngine
+    """Of light queries, if there are lanes; of the replica, if there is one."""
     queue: Reader
     replica: Replica | None = None
-    """Set where the engine is a replica's."""
     lanes: Lanes | None = None
-    """Set where questions that take long, and streams, are kept apart; the engine is that of the
-    light ones.
-    """
-    answers: Answers | None = None
-    """Set where answers are kept."""
-    flights: Flights | None = None
-    """Set with `answers`: what is being made in this process."""
+    """None: all queries share `engine`."""
+    cache: AnswerCache | None = None
+    """None: every answer is made anew."""
 
 
 class Reply(NamedTuple):
-    """An answer as it is sent: JSON, what tells it from every other answer to the same question,
-    and for how many seconds it may be given again.
-    """
+    """An answer as it is sent, with what HTTP caches need to know."""
 
     body: bytes
+    """JSON."""
     etag: str
+    """The same for the same data of the same query."""
     max_age: int | None
-    """None: ask again each time."""
+    """Seconds that the client may keep it; None: ask again each time."""
 
 
-class _Asking(NamedTuple):
-    """A question that was put."""
+class _Request(NamedTuple):
+    """One query, read and authorized."""
 
     question: Question
     query: Query
+    started: float
+    """By `time.perf_counter`."""
     now: datetime
     name: bytes
+    """Of its answer."""
+    horizon: Horizon | None
     sources: Sources
+
+    @property
+    def watermark(self) -> datetime | None:
+        return self.horizon.watermark if self.horizon else None
 
 
 async def answer(
-    question: Question, query_string: bytes, path: Mapping[str, str], key: Key, sources: Sources
-) -> bytes | Stream:
-    """The whole answer, as JSON, or a stream."""
-    found = await reply(question, query_string, path, key, sources)
-    return found if isinstance(found, Stream) else found.body
-
-
-async def reply(
     question: Question,
     query_string: bytes,
     path: Mapping[str, str],
@@ -102,165 +98,121 @@ async def reply(
     *,
     fresh: bool = False,
 ) -> Reply | Stream:
-    """The answer with what a cache needs to know of it, or a stream; `fresh` takes none that was
-    made before.
+    """Read the query, check the key's project, take the answer from the cache or make it.
+
+    `path` has the parameters inside the path. `fresh`: do not take it from the cache. Raises
+    BadRequest, Forbidden or Unavailable.
     """
     started, now = time.perf_counter(), datetime.now(UTC)
-    query = parameters.read(
-        question.query, query_string, path, now=now, project=authorize(key, "query")
-    )
+    own = authorize(key, "query")
+    query = parameters.read(question.query, query_string, path, now=now, project=own)
     authorize(key, "query", query.project)
-    asking = _Asking(
-        question,
-        query,
-        now,
-        name_of(VERSION, question.path, key.project, query.as_given(now)),
-        sources,
-    )
-    cached = False
-    if question.kept and sources.answers is not None and sources.flights is not None:
-        if fresh:
-            found = await _make_and_keep(asking, sources.answers)
-        else:
-            (found, cached), joined = await sources.flights.join(
-                asking.name, partial(_find_or_make, asking, sources.answers)
-            )
-            cached = cached or joined
+    name = name_of(VERSION, question.path, key.project, query.as_given(now))
+    # before any snapshot is taken: what was acknowledged before this watermark is stored by then
+    horizon = await _horizon(sources)
+    request = _Request(question, query, started, now, name, horizon, sources)
+    if question.streamed:
+        return await _stream(request)
+    if question.cacheable and sources.cache is not None:
+        holds, make = partial(_holds, request), partial(_run, request)
+        made, cached = await sources.cache.get(name, holds, make, fresh=fresh)
         metrics.answers.inc({"cache": "hit" if cached else "miss"})
     else:
-        found = await _make(asking)
-    if isinstance(found, Stream):
-        return found
-    waits = _waits(asking, await _horizon(sources), found.watermark) if cached else found.partial
+        made, cached = await _run(request), False
+    return _reply(request, made, cached=cached)
+
+
+def _run(request: _Request) -> Awaitable[Answer]:
+    """Make the answer in the lane where it belongs."""
+    make, sources = partial(_make, request), request.sources
+    if sources.lanes is None:
+        return make(sources.engine)
+    shape = (request.question.path, request.query.shape)
+    return sources.lanes.run(request.name, shape, make)
+
+
+async def _make(request: _Request, engine: AsyncEngine) -> Answer:
+    """An answer from one snapshot of the database, with the fingerprint of that snapshot."""
+    question, query, sources = request.question, request.query, request.sources
+    watermark, state = request.watermark, b""
+    async with open_snapshot(engine, sources.queue, watermark, query.project) as snapshot:
+        await snapshot.check(query.patterns)
+        found = await question.answer(query, snapshot)
+        if question.cacheable and sources.cache is not None:
+            state = await fingerprint(query, snapshot)
+    data = _encoder.encode(found)
+    return Answer(
+        name=request.name,
+        fingerprint=state,
+        until=time.time() + (OLD_SECONDS if _is_old(request, watermark) else RECENT_SECONDS),
+        etag=hashlib.sha256(request.name + data).hexdigest()[:32],
+        data=data,
+        query=_encoder.encode(query.resolved()),
+        source="rollup" if snapshot.sources == {"rollup"} else "raw",
+        watermark=watermark,
+        partial=_is_partial(request, watermark),
+    )
+
+
+async def _stream(request: _Request) -> Stream:
+    """What a streamed question sends; it takes turns with other streams."""
+    query, sources, watermark = request.query, request.sources, request.watermark
+    engine = sources.lanes.slices if sources.lanes else sources.engine
+    async with open_snapshot(engine, sources.queue, watermark, query.project) as snapshot:
+        await snapshot.check(query.patterns)
+        stream: Stream = await request.question.answer(query, snapshot)
+    chunks = sources.lanes.stream(stream.chunks) if sources.lanes else stream.chunks
+    return replace(stream, watermark=watermark, chunks=chunks)
+
+
+def _reply(request: _Request, made: Answer, *, cached: bool) -> Reply:
+    """The answer in its envelope."""
     meta = {
-        "source": found.source,
-        "watermark": found.watermark,
-        "partial": waits,
+        "source": made.source,
+        "watermark": made.watermark,
+        "partial": _is_partial(request, made.watermark) if cached else made.partial,
         "cached": cached,
+        "ms": round((time.perf_counter() - request.started) * 1000),
     }
-    body = _encoder.encode(
-        {
-            "data": found.data,
-            "query": found.query,
-            "meta": {**meta, "ms": round((time.perf_counter() - started) * 1000)},
-        }
-    )
-    return Reply(
-        body,
-        found.etag,
-        (SETTLED_MAX_AGE if _settled(asking, found.watermark) else OPEN_MAX_AGE)
-        if question.kept
-        else None,
-    )
+    envelope = {"data": msgspec.Raw(made.data), "query": msgspec.Raw(made.query), "meta": meta}
+    max_age = None
+    if request.question.cacheable:
+        old = _is_old(request, made.watermark)
+        max_age = OLD_MAX_AGE_SECONDS if old else RECENT_MAX_AGE_SECONDS
+    return Reply(_encoder.encode(envelope), made.etag, max_age)
 
 
-async def _find_or_make(asking: _Asking, answers: Answers) -> tuple[Made | Stream, bool]:
-    """The answer, and whether it was made before or by another api meanwhile."""
-    kept = await answers.find(asking.name)
-    if kept is not None and await _holds(kept, asking):
-        return kept, True
-    turn = await answers.begin(asking.name)
-    if turn is None and (other := await answers.wait(asking.name, kept)):
-        return other, True
+async def _holds(request: _Request, cached: Answer) -> bool:
+    """Whether the fingerprint of a cached answer still holds; no if it takes too long to tell."""
+    sources = request.sources
     try:
-        return await _make_and_keep(asking, answers), False
-    finally:
-        if turn is not None:
-            await turn.end()
-
-
-async def _make_and_keep(asking: _Asking, answers: Answers) -> Made | Stream:
-    made = await _make(asking)
-    if isinstance(made, Made) and made.watermark is not None:
-        await answers.keep(made)
-    return made
-
-
-async def _holds(kept: Made, asking: _Asking) -> bool:
-    """Whether nothing that the answer depends on has changed; no, where it takes long to tell."""
-    try:
-        async with open_snapshot(asking.sources.engine, asking.sources.queue) as snapshot:
-            return kept.mark == await mark(asking.query, snapshot)
+        async with open_snapshot(sources.engine, sources.queue) as snapshot:
+            return cached.fingerprint == await fingerprint(request.query, snapshot)
     except Unavailable as error:
         if error.code != "too_slow":
             raise
         return False
 
 
-async def _make(asking: _Asking) -> Made | Stream:
-    """An answer from the database.
-
-    The watermark is read before the snapshot is taken: what was acknowledged before it had been
-    stored by then.
-    """
-    sources = asking.sources
-    horizon = await _horizon(sources)
-    ask = partial(_ask, asking, horizon)
-    if sources.lanes is None:
-        return await ask(sources.engine)
-    if asking.question.streamed:
-        found = await ask(sources.lanes.slices)
-        return (
-            replace(found, chunks=sources.lanes.stream(found.chunks))
-            if isinstance(found, Stream)
-            else found
-        )
-    return await sources.lanes.run(asking.name, (asking.question.path, asking.query.shape), ask)
+def _is_old(request: _Request, watermark: datetime | None) -> bool:
+    """Whether all that the answer depends on ended more than LATENESS ago."""
+    until = request.query.until
+    if until is None or watermark is None:
+        return False
+    return until <= min(request.now, watermark) - LATENESS
 
 
-async def _ask(asking: _Asking, horizon: Horizon | None, engine: AsyncEngine) -> Made | Stream:
-    question, query, _, name, sources = asking
-    watermark = horizon.watermark if horizon else None
-    async with open_snapshot(engine, sources.queue, watermark, query.project) as snapshot:
-        await snapshot.check(query.patterns)
-        found = await question.answer(query, snapshot)
-        state = (
-            await mark(query, snapshot) if question.kept and sources.answers is not None else b""
-        )
-    if isinstance(found, Stream):
-        return replace(found, watermark=watermark)
-    waits = _waits(asking, horizon, watermark)
-    source = "rollup" if snapshot.sources == {"rollup"} else "raw"
-    data = _encoder.encode(found)
-    until = time.time() + (SETTLED_SECONDS if _settled(asking, watermark) else OPEN_SECONDS)
-    etag = hashlib.sha256(name + data).hexdigest()[:32]
-    return Made(
-        name,
-        state,
-        until,
-        etag,
-        msgspec.Raw(data),
-        msgspec.Raw(_encoder.encode(query.resolved())),
-        source,
-        watermark,
-        waits,
-    )
-
-
-def _settled(asking: _Asking, watermark: datetime | None) -> bool:
-    """Whether all that the answer depends on ended so long ago that hardly anything comes late."""
-    until = asking.query.until
-    return (
-        until is not None
-        and watermark is not None
-        and until <= min(asking.now, watermark) - LATENESS
-    )
-
-
-def _waits(asking: _Asking, horizon: Horizon | None, watermark: datetime | None) -> bool:
-    """Whether something waits, or may wait, that belongs to a range which reaches past the answer's
-    watermark.
-    """
-    return (
-        horizon is None
-        or watermark is None
-        or (horizon.waiting and asking.query.reach(asking.now) > watermark)
-    )
+def _is_partial(request: _Request, watermark: datetime | None) -> bool:
+    """Whether an event may be queued that belongs to the part of the range after the watermark."""
+    if request.horizon is None or watermark is None:
+        return True
+    return request.horizon.waiting and request.query.reach(request.now) > watermark
 
 
 async def _horizon(sources: Sources) -> Horizon | None:
-    """Until when an answer is complete that is made after this; None if that cannot be told because
-    Redis does not answer.
+    """Up to when a snapshot taken after this is complete; None if unknown: Redis does not answer.
+
+    Raises Unavailable if the replica is down.
     """
     try:
         horizon = await asyncio.wait_for(sources.queue.horizon(), WATERMARK_SECONDS)

@@ -1,9 +1,8 @@
-"""Identity: who is whom, applied where questions look at people: to the actors of raw rows and to
-sets of numbers.
+"""Identity links: they count several actors as one person.
 
-Raw rows are joined with the links only in a project that has any. Sets are remembered as they were
-stored (`memory.py`), and links are applied to what is put together from them, so that a new link
-makes nothing that is remembered wrong.
+Links are applied to the actors of raw rows, by a join that is made only in a project with links,
+and to sets of numbers. Sets are remembered as they were stored (`memory.py`), and links are applied
+to their unions. So a new link makes nothing wrong that is remembered.
 """
 
 import asyncio
@@ -29,20 +28,24 @@ _ACTOR = func.coalesce(raw_events.c.user_id, raw_events.c.session_id)
 
 
 class Links:
-    """The links of a project in one version: whose number stands for which. `version` 0: there are
-    none, and there never were.
+    """The identity links of a project in one version: from an actor's number to its person's.
+
+    Version 0: there are none, and never were any.
     """
 
     def __init__(self, version: int = 0, persons: dict[int, int] | None = None) -> None:
         self.version = version
         self._persons = persons or {}
-        self._others = BitMap(self._persons)
+        self._linked = BitMap(self._persons)
 
     def __len__(self) -> int:
         return len(self._persons)
 
     def changed(self, version: int, rows: Collection[tuple[int, int]]) -> "Links":
-        """The links of a later version, by what changed since."""
+        """The links of a later version, by the rows that changed since: (number, person's number).
+
+        A number that is its own person's is no longer linked.
+        """
         persons = self._persons | {number: person for number, person in rows if number != person}
         for number, person in rows:
             if number == person:
@@ -50,73 +53,65 @@ class Links:
         return Links(version, persons)
 
     def united(self, people: BitMap) -> BitMap:
-        """A set of people in which everybody has one number."""
-        others = people & self._others
-        if not others:
+        """The set with one number for each person; the same set if nobody in it is linked."""
+        linked = people & self._linked
+        if not linked:
             return people
-        found = itemgetter(*others)(self._persons)
-        return (people - others) | BitMap(found if len(others) > 1 else [found])
+        persons = itemgetter(*linked)(self._persons)
+        return (people - linked) | BitMap(persons if len(linked) > 1 else [persons])
 
     def persons(self, numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Whose numbers these are, ascending or not; the same array where nobody is linked."""
+        """The person's number of each number, in any order; the same array without any links."""
         if not self._persons:
             return numbers
-        others, theirs = self._columns
-        places = np.minimum(np.searchsorted(others, numbers), len(others) - 1)
-        return np.where(others[places] == numbers, theirs[places], numbers)
+        linked, persons = self._columns
+        places = np.minimum(np.searchsorted(linked, numbers), len(linked) - 1)
+        return np.where(linked[places] == numbers, persons[places], numbers)
 
     @cached_property
     def _columns(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """The numbers that are linked, ascending, and whose they are."""
-        others = np.fromiter(self._persons, np.uint32, len(self._persons))
-        order = np.argsort(others)
-        return others[order], np.fromiter(self._persons.values(), np.uint32, len(self._persons))[
-            order
-        ]
+        """The linked numbers, ascending, and their persons' numbers."""
+        linked = np.fromiter(self._persons, np.uint32, len(self._persons))
+        persons = np.fromiter(self._persons.values(), np.uint32, len(self._persons))
+        order = np.argsort(linked)
+        return linked[order], persons[order]
 
 
-NONE = Links()
+NO_LINKS = Links()
 
-LIMIT = 2_000_000
-"""Links that are remembered, of all projects; 100,000 are some 15 MB."""
+MAX_LINKS = 2_000_000
+"""Links that are cached, of all projects together; 100,000 take some 15 MB."""
 
 
-class Known:
-    """The newest links of each project that anybody has asked for; which version holds is asked of
-    every snapshot.
+class LinkCache:
+    """The newest links of each project; every snapshot is asked which version it has.
+
+    Above the limit, the project is forgotten whose links were read longest ago.
     """
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = MAX_LINKS) -> None:
         self._limit = limit
-        self._known: OrderedDict[str, Links] = OrderedDict()
+        self._links: OrderedDict[str, Links] = OrderedDict()
 
     async def links(
         self, project: str, rows: Callable[[Statement], Awaitable[Sequence[Any]]]
     ) -> Links:
-        """The links of the snapshot that `rows` reads; of what is known already, only changes are
-        read.
-        """
-        found = await rows(version(project))
-        if not found:
-            return NONE
-        now, known = found[0].version, self._known.get(project, NONE)
-        if known.version == now:
-            return known
-        if known.version > now:  # another snapshot is ahead of this one, which has to be as it is
-            known = NONE
-        links = await asyncio.to_thread(
-            known.changed,
-            now,
-            [
-                (row.number, row.person_number)
-                for row in await rows(changes(project, known.version))
-            ],
-        )
-        if links.version > self._known.get(project, NONE).version:
-            self._known[project] = links
-            self._known.move_to_end(project)
-            while len(self._known) > 1 and sum(map(len, self._known.values())) > self._limit:
-                self._known.popitem(last=False)
+        """The links as the snapshot has them whose `rows` this is; only changes are read."""
+        current = await rows(version(project))
+        if not current:
+            return NO_LINKS
+        now, cached = current[0].version, self._links.get(project, NO_LINKS)
+        if cached.version == now:
+            return cached
+        if cached.version > now:  # cached from a later snapshot, and this one must stay as it is
+            cached = NO_LINKS
+        pairs = [tuple(row) for row in await rows(changes(project, cached.version))]
+        links = await asyncio.to_thread(cached.changed, now, pairs)
+        if links.version > self._links.get(project, NO_LINKS).version:
+            self._links[project] = links
+            self._links.move_to_end(project)
+            while len(self._links) > 1 and sum(map(len, self._links.values())) > self._limit:
+                self._links.popitem(last=False)
         return links
 
 
@@ -126,27 +121,28 @@ def version(project: str) -> Statement:
 
 
 def changes(project: str, since: int) -> Statement:
-    """Numbers, and whose they are, of links that changed after a version."""
+    """`number` and `person_number` of links that changed after a version."""
     return select(_table.number, _table.person_number).where(
         _table.project == project, _table.version > since
     )
 
 
 def person(project: str, name: str) -> Statement:
-    """`person` of a name, or no row."""
+    """`person` of an actor's name, or no row."""
     return select(_table.person).where(_table.project == project, _table.actor == name)
 
 
 def names(project: str, persons: Collection[str]) -> Statement:
-    """`actor` and `person` of all linked names of some people."""
+    """`actor` and `person` of all names linked to these persons."""
     return select(_table.actor, _table.person).where(
         _table.project == project, _table.person.in_(persons)
     )
 
 
 def linked(statement: Statement, project: str) -> Statement:
-    """A statement about a project's raw rows, with persons for actors; itself if it does not look
-    at actors.
+    """A statement about a project's raw rows, with persons in place of actors.
+
+    The statement itself if it does not read actors.
     """
     if not any(_is_actor(element) for element in visitors.iterate(statement)):
         return statement
@@ -167,8 +163,9 @@ def _is_actor(element: Any) -> bool:
 
 
 def _rows(project: str) -> FromClause:
-    """Raw rows with one column more: it is PostgreSQL's to see that a join with a primary key adds
-    or removes none.
+    """Raw rows with one more column, `actor`: the person's name, else the actor's own.
+
+    The left join is with a primary key, so it adds and removes no rows, and PostgreSQL knows that.
     """
     on = and_(_table.project == project, _table.actor == _ACTOR.collate("C"))
     actor = func.coalesce(_table.person, _ACTOR).label("actor")

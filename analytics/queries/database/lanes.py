@@ -1,14 +1,16 @@
-"""Lanes: where questions run, so that those that take long never stand in the way of those that do
-not, nor of ingestion.
+"""Lanes: a connection pool each for light queries, heavy queries and streams.
 
-Every question starts in the light lane, in which a statement may take LIGHT_SECONDS and all of a
-question little longer. One that takes longer starts again in the heavy lane, where there are a few
-places and a bounded wait for them; it is remembered, and goes there at once until it was quick
-there. While somebody waits for a place, so does every question of a shape that was heavy of late:
-otherwise many that differ a little would each have to prove it.
+A heavy query never delays a light one, nor the storing of events.
 
-What is streamed has a third lane: a bounded number of streams take turns at two connections, slice
-by slice, however long their clients read.
+Every query starts in the light lane. There a statement may take LIGHT_SECONDS, and all statements
+but the last LIGHT_QUERY_SECONDS. A query that takes longer starts again in the heavy lane, which
+has a few places and a bounded wait for them. The lane is remembered: the same query goes to the
+heavy lane at once, until it was quick there. While anybody waits for a place, so does every query
+whose shape was heavy lately; otherwise many queries that differ a little would each have to prove
+that they are heavy.
+
+Streams have a third lane: a bounded number of them take turns at two connections, slice by slice,
+however slowly their clients read.
 """
 
 import asyncio
@@ -28,69 +30,75 @@ from analytics.settings import Settings
 T = TypeVar("T")
 
 LIGHT_SECONDS = 0.5
-LIGHT_QUESTION_SECONDS = 1.0
+LIGHT_QUERY_SECONDS = 1.0
 HEAVY_PLACES = 3
 STREAM_CONNECTIONS = 2
 MAX_STREAMS = 8
-STREAM_SECONDS = 60.0
-"""How long a slice waits for its turn."""
+SLICE_WAIT_SECONDS = 60.0
+"""How long a slice of a stream waits for its turn."""
 
 MAX_WAITING = 20
-PLACE_SECONDS = 10.0
-REMEMBERED = 10_000
+"""Queries that wait for a heavy place; more are refused."""
+
+PLACE_WAIT_SECONDS = 10.0
+MAX_REMEMBERED = 10_000
+"""Heavy queries, and shapes, that are remembered."""
+
 SHAPE_SECONDS = 60.0
+"""How long a shape counts as heavy."""
 
 
-class Streaming:
-    """A stream that somebody reads; it is counted as long as it is there."""
+class _Token:
+    """A stream that is being sent; it counts while anything refers to it."""
 
 
 class Lanes:
-    """The pools of one database. Together they have as many connections as one had."""
+    """The three pools of one database. Together they have CONNECTIONS connections."""
 
     def __init__(self, settings: Settings, url: str | None = None) -> None:
-        light = CONNECTIONS - HEAVY_PLACES - STREAM_CONNECTIONS
         self.light = open_engine(
             settings,
             url,
             statement_seconds=LIGHT_SECONDS,
-            question_seconds=LIGHT_QUESTION_SECONDS,
-            connections=light,
+            query_seconds=LIGHT_QUERY_SECONDS,
+            connections=CONNECTIONS - HEAVY_PLACES - STREAM_CONNECTIONS,
         )
         self.heavy = open_engine(settings, url, connections=HEAVY_PLACES)
         self.slices = open_engine(
-            settings, url, connections=STREAM_CONNECTIONS, wait_seconds=STREAM_SECONDS
+            settings, url, connections=STREAM_CONNECTIONS, wait_seconds=SLICE_WAIT_SECONDS
         )
         share_memory(self.light, self.heavy)
         self._places = asyncio.Semaphore(HEAVY_PLACES)
         self._waiting = 0
-        self._known: OrderedDict[Hashable, None] = OrderedDict()
-        self._shapes: dict[Hashable, float] = {}
-        self._streams: WeakSet[Streaming] = WeakSet()
+        self._heavy_names: OrderedDict[Hashable, None] = OrderedDict()
+        self._heavy_shapes: dict[Hashable, float] = {}
+        self._streams: WeakSet[_Token] = WeakSet()
 
     async def run(
-        self, name: Hashable, shape: Hashable, ask: Callable[[AsyncEngine], Awaitable[T]]
+        self, name: Hashable, shape: Hashable, make: Callable[[AsyncEngine], Awaitable[T]]
     ) -> T:
-        """What `ask` says, of an engine of the lane that is right. Raises Unavailable with code
-        `busy` when the heavy lane is full.
+        """The result of `make` with the engine of the right lane.
+
+        Raises what `make` raises, and Unavailable with code `busy` if the heavy lane is full.
         """
-        if name not in self._known and not (self._waiting and self._was_heavy(shape)):
+        if name not in self._heavy_names and not (self._waiting and self._was_heavy(shape)):
             try:
-                return await ask(self.light)
+                return await make(self.light)
             except Unavailable as error:
                 if error.code != "too_slow":
                     raise
             self._remember(name, shape)
         async with self._place():
-            began = time.monotonic()
-            found = await ask(self.heavy)
-        if time.monotonic() - began < LIGHT_SECONDS:
-            self._known.pop(name, None)
-        return found
+            started = time.monotonic()
+            result = await make(self.heavy)
+        if time.monotonic() - started < LIGHT_SECONDS:
+            self._heavy_names.pop(name, None)
+        return result
 
     def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The same chunks, of one more stream. Raises Unavailable with code `busy` when there are
-        too many.
+        """The same chunks, as one more stream.
+
+        Raises Unavailable with code `busy` if MAX_STREAMS are being sent.
         """
         if len(self._streams) >= MAX_STREAMS:
             raise Unavailable(
@@ -98,20 +106,17 @@ class Lanes:
                 code="busy",
                 retry_after=5,
             )
-        streaming = Streaming()
-        self._streams.add(streaming)
-        return self._streamed(chunks, streaming)
+        token = _Token()
+        self._streams.add(token)
+        return self._counted(chunks, token)
 
-    async def _streamed(
-        self, chunks: AsyncIterator[bytes], streaming: Streaming
-    ) -> AsyncIterator[bytes]:
+    async def _counted(self, chunks: AsyncIterator[bytes], token: _Token) -> AsyncIterator[bytes]:
         try:
             async for chunk in chunks:
                 yield chunk
         finally:
-            self._streams.discard(
-                streaming
-            )  # a stream that was never begun goes with its generator
+            # of a generator that never started this is not reached: its token dies with it
+            self._streams.discard(token)
 
     async def dispose(self) -> None:
         """Close all connections."""
@@ -124,10 +129,9 @@ class Lanes:
             raise _busy()
         self._waiting += 1
         try:
-            async with asyncio.timeout(PLACE_SECONDS):
-                await (
-                    self._places.acquire()
-                )  # at once where a place is free, so that nobody counts as waiting who need not
+            async with asyncio.timeout(PLACE_WAIT_SECONDS):
+                # returns without a switch of tasks if a place is free, so nobody sees us waiting
+                await self._places.acquire()
         except TimeoutError as error:
             raise _busy() from error
         finally:
@@ -138,15 +142,16 @@ class Lanes:
             self._places.release()
 
     def _was_heavy(self, shape: Hashable) -> bool:
-        return time.monotonic() - self._shapes.get(shape, -SHAPE_SECONDS) < SHAPE_SECONDS
+        since = self._heavy_shapes.get(shape, -SHAPE_SECONDS)
+        return time.monotonic() - since < SHAPE_SECONDS
 
     def _remember(self, name: Hashable, shape: Hashable) -> None:
-        self._known[name] = None
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        if len(self._shapes) > REMEMBERED:
-            self._shapes.clear()
-        self._shapes[shape] = time.monotonic()
+        self._heavy_names[name] = None
+        if len(self._heavy_names) > MAX_REMEMBERED:
+            self._heavy_names.popitem(last=False)
+        if len(self._heavy_shapes) > MAX_REMEMBERED:
+            self._heavy_shapes.clear()
+        self._heavy_shapes[shape] = time.monotonic()
 
 
 def _busy() -> Unavailable:

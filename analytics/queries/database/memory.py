@@ -1,8 +1,8 @@
-"""Memory: what was read from rollups and cannot change, kept between questions up to a bound.
+"""Memory: what was read from rollups and cannot change, kept between queries up to a bound.
 
-A part of `rollups` is never changed, and its number never given again, so what is known of certain
-parts is true for as long as these are all that there are. Every question asks its snapshot which
-these are; whatever merges, rebuilds or erases makes new ones.
+A part of `rollups` never changes, and its number is never given again. So what is known of a set of
+parts stays true as long as these are all parts there are. Every query asks its snapshot for the
+numbers of the parts; whoever merges, rebuilds or erases makes new ones.
 """
 
 import contextlib
@@ -14,16 +14,14 @@ from typing import Any, NamedTuple
 
 from analytics.queries.database.sums import Sum
 
-MOST = 256_000_000
-SHARE = 4
-"""Bytes that are kept, roughly: this many, or a quarter of what the process may have where that is
-less.
-"""
+MAX_BYTES = 256_000_000
+MEMORY_PARTS = 4
+"""Memory takes MAX_BYTES, roughly; or a quarter of what the process may have, if that is less."""
 
-CGROUP = Path("/sys/fs/cgroup/memory.max")
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
-OVERHEAD = 400
-"""Bytes of a cell besides its bitmap or its numbers."""
+OVERHEAD_BYTES = 400
+"""Of a cell, besides its bitmap or its numbers."""
 
 Name = tuple[str, str, str | None]
 """A type, an action (or ANY) and a dimension's value."""
@@ -31,48 +29,50 @@ Name = tuple[str, str, str | None]
 Cells = dict[Name, Sum]
 
 
-class Kept(NamedTuple):
-    """What is known, whether people are there too, and bytes, roughly."""
+class Entry(NamedTuple):
+    """What is known by one key."""
 
     cells: Any
-    """By a key that says so: Cells, Figures by name, a packed day with what it is of; None for
-    cells of a dimension that is not complete.
+    """What the key says: Cells, Figures by name, or a packed day with the version it belongs to.
+
+    None for cells of a dimension that is not complete.
     """
     people: bool
-    size: int
+    """Whether sets of people were read too."""
+    bytes: int
+    """Roughly."""
 
 
-def allowance(limit: Path = CGROUP) -> int:
-    """How many bytes may be kept, by the memory of the machine and of the container, if this is one
-    (cgroup v2).
-    """
-    may_have = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    with contextlib.suppress(OSError, ValueError):  # there is none, or it says `max`
-        may_have.append(int(limit.read_text()))
-    return min(MOST, min(may_have) // SHARE)
+def allowance(limit: Path = CGROUP_LIMIT) -> int:
+    """How many bytes may be kept, by the memory of the machine and of its container (cgroup v2)."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    with contextlib.suppress(OSError, ValueError):  # there is no limit, or it says `max`
+        limits.append(int(limit.read_text()))
+    return min(MAX_BYTES, min(limits) // MEMORY_PARTS)
 
 
 class Memory:
-    """Cells by key; what was not asked for longest is forgotten first."""
+    """Entries by key; the least recently used are forgotten first."""
 
     def __init__(self, limit: int | None = None) -> None:
+        """`limit`: in bytes; None: the allowance."""
         self.limit = allowance() if limit is None else limit
-        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
-        self.size = 0
+        self.bytes = 0
+        self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
 
-    def find(self, key: Hashable, *, people: bool) -> Kept | None:
-        """What is known, unless people are wanted and were not read."""
-        kept = self._kept.get(key)
-        if kept is None or people > kept.people:
+    def find(self, key: Hashable, *, people: bool) -> Entry | None:
+        """The entry of a key; None too if people are asked for and were not read."""
+        entry = self._entries.get(key)
+        if entry is None or people > entry.people:
             return None
-        self._kept.move_to_end(key)
-        return kept
+        self._entries.move_to_end(key)
+        return entry
 
-    def keep(self, key: Hashable, kept: Kept) -> None:
-        """Remember until there is more than the limit allows."""
-        if old := self._kept.pop(key, None):
-            self.size -= old.size
-        self._kept[key] = max(kept, old or kept, key=lambda each: each.people)
-        self.size += self._kept[key].size
-        while self.size > self.limit:
-            self.size -= self._kept.popitem(last=False)[1].size
+    def keep(self, key: Hashable, entry: Entry) -> None:
+        """Remember an entry; one without people does not replace one with them."""
+        if old := self._entries.pop(key, None):
+            self.bytes -= old.bytes
+        self._entries[key] = max(entry, old or entry, key=lambda each: each.people)
+        self.bytes += self._entries[key].bytes
+        while self.bytes > self.limit:
+            self.bytes -= self._entries.popitem(last=False)[1].bytes

@@ -1,5 +1,6 @@
-"""Reading from the database: one snapshot a question, bounded in time and in connections, with its
-failures in words.
+"""A snapshot: what one query reads of the database, bounded in time and in connections.
+
+Errors of the database become Unavailable or BadRequest here.
 """
 
 import contextlib
@@ -27,15 +28,16 @@ from analytics.queue.reader import Reader
 from analytics.settings import Settings
 
 STATEMENT_SECONDS = 10
-QUESTION_SECONDS = 30.0
-"""So long all statements of a question may take, but for the last of them."""
+QUERY_SECONDS = 30.0
+"""How long all statements of a query but the last may take together."""
 
 CONNECT_SECONDS = 5
 WAIT_SECONDS = 5
+"""How long a query waits for a connection of the pool."""
+
 CONNECTIONS = 10
-PATIENCE = "question_seconds"
-"""The execution option of an engine that says how long a question may have one of its connections.
-"""
+SECONDS_OPTION = "query_seconds"
+"""The engine's execution option that holds its QUERY_SECONDS."""
 
 SESSION = {
     "application_name": "analytics api",
@@ -43,9 +45,7 @@ SESSION = {
     "jit": "off",
     "plan_cache_mode": "force_custom_plan",
 }
-"""A plan for these very values, because how many rows a range or a filter leaves is what plans
-depend on.
-"""
+"""`force_custom_plan`: the best plan depends on how many rows this very range and filter leave."""
 
 
 def open_engine(
@@ -53,12 +53,13 @@ def open_engine(
     url: str | None = None,
     *,
     statement_seconds: float | None = None,
-    question_seconds: float | None = None,
+    query_seconds: float | None = None,
     connections: int = CONNECTIONS,
     wait_seconds: float = WAIT_SECONDS,
 ) -> AsyncEngine:
-    """A bounded pool whose connections are waited for; asyncpg itself reads the URL, so that it may
-    say all that libpq's may (sslmode, several hosts).
+    """A bounded pool of connections, read-only.
+
+    asyncpg reads the URL, so it takes all that libpq's URLs may say (sslmode, several hosts).
     """
     url = url or settings.database()
 
@@ -81,100 +82,98 @@ def open_engine(
         isolation_level="REPEATABLE READ",
         execution_options={
             "postgresql_readonly": True,
-            PATIENCE: question_seconds or QUESTION_SECONDS,
+            SECONDS_OPTION: query_seconds or QUERY_SECONDS,
         },
     )
 
 
 Snapshots = Callable[[], AbstractAsyncContextManager["Snapshot"]]
-"""A way to take another snapshot."""
+"""Opens one more snapshot, of a later state."""
 
 
 _memories: WeakKeyDictionary[AsyncEngine, Memory] = WeakKeyDictionary()
-_known: WeakKeyDictionary[AsyncEngine, identity.Known] = WeakKeyDictionary()
+_link_caches: WeakKeyDictionary[AsyncEngine, identity.LinkCache] = WeakKeyDictionary()
 
 
 def share_memory(one: AsyncEngine, other: AsyncEngine) -> None:
-    """Let two pools of the same database remember together."""
+    """Let two pools of the same database share one memory."""
     _memories[one] = _memories[other] = Memory()
 
 
 class Snapshot:
-    """What a question may look at: one snapshot of the database, the queue, and until when the two
-    are complete (None if that is unknown).
-    """
+    """All that a query may read: one state of the database, and the queue."""
 
     def __init__(
         self,
         connection: AsyncConnection,
         queue: Reader,
         watermark: datetime | None,
-        anew: Snapshots,
+        another: Snapshots,
         memory: Memory,
     ) -> None:
+        """`watermark`: both are complete up to it; None: unknown."""
         self._connection = connection
         self._queue = queue
         self.watermark = watermark
-        self.anew = anew
+        self.another = another
         self.memory = memory
         self.sources: set[str] = set()
-        """What was read: `rollup`, `raw`."""
-        self.links = identity.NONE
-        """Who is whom; `links.version` is the project's identity version."""
+        """What the answer was made from: `rollup`, `raw`."""
+        self.links = identity.NO_LINKS
+        """Of the project; `links.version` is its identity version."""
         self._project = ""
-        self._seconds: float = connection.sync_engine.get_execution_options().get(
-            PATIENCE, QUESTION_SECONDS
-        )
-        self._until = time.monotonic() + self._seconds
+        options = connection.sync_engine.get_execution_options()
+        self._seconds: float = options.get(SECONDS_OPTION, QUERY_SECONDS)
+        self._deadline = time.monotonic() + self._seconds
 
-    async def identify(self, project: str, known: identity.Known) -> None:
-        """Take who is one person in a project for one from now on, as this snapshot has it."""
-        self._project, self.links = project, await known.links(project, self.rows)
+    async def identify(self, project: str, cache: identity.LinkCache) -> None:
+        """From now on, count linked actors of this project as one person."""
+        self._project, self.links = project, await cache.links(project, self.rows)
 
     async def rows(self, statement: Statement, *, linked: bool = True) -> Sequence[Row[Any]]:
-        """All rows of a statement; if they are to be `linked`, with persons where it looks at
-        actors. Raises Unavailable once there is no time left.
+        """All rows of a statement. `linked`: with persons in place of actors.
+
+        Raises Unavailable once the query has no time left.
         """
-        self.look_at_the_time()
-        return (
-            await self._connection.execute(self._linked(statement) if linked else statement)
-        ).all()
+        self.check_time()
+        statement = self._linked(statement) if linked else statement
+        return (await self._connection.execute(statement)).all()
 
     async def batches(self, statement: Statement, size: int) -> AsyncIterator[Sequence[Row[Any]]]:
-        """The rows of a statement, `size` at a time: no more are in memory, here or on the way."""
-        self.look_at_the_time()
-        return self._in_time(
-            (
-                await self._connection.stream(
-                    self._linked(statement), execution_options={"yield_per": size}
-                )
-            ).partitions()
-        )
+        """The rows of a statement, with no more than `size` at a time in memory and on the wire."""
+        self.check_time()
+        options = {"yield_per": size}
+        rows = await self._connection.stream(self._linked(statement), execution_options=options)
+        return self._timed(rows.partitions())
 
-    async def _in_time(
+    async def _timed(
         self, batches: AsyncIterator[Sequence[Row[Any]]]
     ) -> AsyncIterator[Sequence[Row[Any]]]:
         async for batch in batches:
             yield batch
-            self.look_at_the_time()
+            self.check_time()
 
-    def look_at_the_time(self) -> None:
-        """A statement is cut off by the database, a question of many here, between two of them."""
-        if time.monotonic() > self._until:
+    def check_time(self) -> None:
+        """Raise Unavailable once the query has no time left, which is looked at between statements.
+
+        The database itself cuts off a single statement.
+        """
+        if time.monotonic() > self._deadline:
             raise _too_slow(self._seconds)
 
     def _linked(self, statement: Statement) -> Statement:
         return identity.linked(statement, self._project) if self.links.version else statement
 
     async def queued(self, project: str, id_: UUID) -> Event | None:
-        """An event that waits in the queue; None too when Redis does not answer."""
+        """An event that waits in the queue; None too if Redis does not answer."""
         with contextlib.suppress(Unavailable):
             return await self._queue.find(project, id_)
         return None
 
     async def check(self, patterns: Iterable[str]) -> None:
-        """Raise BadRequest if PostgreSQL refuses one of these regular expressions; without rows it
-        would not look at them.
+        """Raise BadRequest if PostgreSQL refuses one of these regular expressions.
+
+        A statement that finds no rows would not even look at them.
         """
         for pattern in patterns:
             await self.rows(
@@ -189,11 +188,10 @@ async def open_snapshot(
     watermark: datetime | None = None,
     project: str | None = None,
 ) -> AsyncIterator[Snapshot]:
-    """One read-only transaction that sees one state of the database, from its first statement on;
-    of a project, with who is whom in it.
+    """One read-only transaction, which sees the database as it is at its first statement.
 
-    Raises Unavailable when the database is down or too slow, BadRequest for what only PostgreSQL
-    can refuse.
+    `project`: whose identity links apply. Raises Unavailable if the database is down or too slow,
+    BadRequest for what only PostgreSQL can refuse.
     """
     try:
         async with engine.connect() as connection:
@@ -205,20 +203,21 @@ async def open_snapshot(
                 _memories.setdefault(engine, Memory()),
             )
             if project is not None:
-                await snapshot.identify(project, _known.setdefault(engine, identity.Known()))
+                cache = _link_caches.setdefault(engine, identity.LinkCache())
+                await snapshot.identify(project, cache)
             yield snapshot
     except AnalyticsError:
         raise
     except DBAPIError as error:
-        raise _in_words(getattr(error.orig, "sqlstate", None), error) from error
+        raise _translated(getattr(error.orig, "sqlstate", None), error) from error
     except asyncpg.PostgresError as error:
-        raise _in_words(error.sqlstate, error) from error
+        raise _translated(error.sqlstate, error) from error
     except (TimeoutError, PoolTimeout, asyncpg.InterfaceError, OSError) as error:
         raise Unavailable("the database does not answer", retry_after=2) from error
 
 
-def _in_words(sqlstate: str | None, error: Exception) -> Exception:
-    """What an SQLSTATE means to who asked; the error itself if it is our own mistake."""
+def _translated(sqlstate: str | None, error: Exception) -> Exception:
+    """The error that a client gets for an SQLSTATE; the error itself if it is our own mistake."""
     match sqlstate:
         case "57014":
             return _too_slow(STATEMENT_SECONDS)
@@ -238,13 +237,15 @@ def _in_words(sqlstate: str | None, error: Exception) -> Exception:
     return error
 
 
-def go_on(began: float) -> None:
-    """Between statements whose answers are remembered: raise Unavailable once they take longer than
-    one may, for who asks again goes on from there.
+def check_progress(started: float) -> None:
+    """Raise Unavailable if statements since `started` took longer than one statement may.
+
+    It is called between statements whose results are remembered: a second attempt continues there.
     """
-    if time.monotonic() - began > STATEMENT_SECONDS:
+    if time.monotonic() - started > STATEMENT_SECONDS:
         raise Unavailable(
-            f"the question took longer than {STATEMENT_SECONDS} s; ask again, and it goes on from there",
+            f"the question took longer than {STATEMENT_SECONDS} s; "
+            "ask again, and it goes on from there",
             code="too_slow",
             retry_after=1,
         )
@@ -252,7 +253,8 @@ def go_on(began: float) -> None:
 
 def _too_slow(seconds: float) -> Unavailable:
     return Unavailable(
-        f"the question took longer than {seconds:g} s; ask for a shorter range, fewer groups or simpler filters",
+        f"the question took longer than {seconds:g} s; "
+        "ask for a shorter range, fewer groups or simpler filters",
         code="too_slow",
         retry_after=5,
     )

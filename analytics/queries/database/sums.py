@@ -1,5 +1,6 @@
-"""Sums: counts and sets of people that are put together from parts, and united no earlier than
-somebody looks.
+"""Sums: counts of events with sets of people, added up from parts.
+
+Sets are united only when somebody looks at them.
 """
 
 import sys
@@ -9,59 +10,61 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pyroaring import BitMap
 
-from analytics.queries.database.identity import NONE, Links
+from analytics.queries.database.identity import NO_LINKS, Links
 
 
 class Sum:
-    """How many events, by whom. Questions share sums, so nobody changes a set of people: operators
-    make new ones.
+    """A number of events, and the people they are of.
+
+    Queries share sums, so never change a set of people: operators make new ones.
     """
 
-    __slots__ = ("_held", "count")
+    __slots__ = ("_people", "count")
 
     def __init__(self, count: int, people: "BitMap | Sequence[bytes | Sum]") -> None:
-        """People: a set, or those of several addends (of rollups as serialized bitmaps)."""
+        """People: a set, or its parts: sums, or serialized bitmaps of rollups."""
         self.count = count
-        self._held = people
+        self._people = people
 
     @property
     def people(self) -> BitMap:
-        held = self._held  # looked at once, because another thread may be about to replace it
-        if not isinstance(held, BitMap):
-            held = self._held = united(
-                [
-                    addend.people if isinstance(addend, Sum) else BitMap.deserialize(addend)
-                    for addend in held
-                ]
-            )
-        return held
+        people = self._people  # read once: another thread may replace it at any moment
+        if not isinstance(people, BitMap):
+            people = self._people = united([_set(part) for part in people])
+        return people
+
+
+def _set(part: bytes | Sum) -> BitMap:
+    return part.people if isinstance(part, Sum) else BitMap.deserialize(part)
 
 
 Bucket = dict[str | None, Sum]
-"""The groups that have events; without a field to group by, the only one is None."""
+"""The groups that have events; without a field to group by, the only group is None."""
 
 
 def numbers(data: bytes) -> "array[int]":
-    """What PostgreSQL's `int4send` made, one after the other."""
-    found = array("I", data)
-    # in either order they would tell people apart, but only small numbers make small sets
+    """The numbers of people, of concatenated results of PostgreSQL's `int4send` (big-endian)."""
+    values = array("I", data)
+    # either byte order would tell people apart, but only small numbers make small bitmaps
     if sys.byteorder == "little":
-        found.byteswap()
-    return found
+        values.byteswap()
+    return values
 
 
 def united(bitmaps: Sequence[BitMap]) -> BitMap:
-    """The union of some; of one it is that one, not a copy."""
-    return bitmaps[0] if len(bitmaps) == 1 else BitMap.union(*bitmaps) if bitmaps else BitMap()
+    """The union; of a single bitmap that bitmap itself, not a copy."""
+    if len(bitmaps) == 1:
+        return bitmaps[0]
+    return BitMap.union(*bitmaps) if bitmaps else BitMap()
 
 
 def total(sums: Sequence[Sum]) -> Sum:
-    """One sum of several."""
+    """Several sums as one."""
     return sums[0] if len(sums) == 1 else Sum(sum(one.count for one in sums), sums)
 
 
 def people(bucket: Bucket) -> BitMap:
-    """Everybody in a bucket that is not grouped."""
+    """All people of a bucket without groups."""
     return bucket[None].people if bucket else BitMap()
 
 
@@ -75,11 +78,12 @@ def whole(buckets: Iterable[Mapping[str | None, Sum]]) -> Bucket:
 
 
 class Sums:
-    """Buckets that are being added up, from rollups, deltas and raw rows alike: whatever is to be
-    said of all people alike belongs here.
+    """Buckets that are being added up, from rollups, deltas and raw rows alike.
+
+    Identity links are applied here, to all of them at once.
     """
 
-    def __init__(self, buckets: int, links: Links = NONE) -> None:
+    def __init__(self, buckets: int, links: Links = NO_LINKS) -> None:
         self._links = links
         self._addends: list[defaultdict[str | None, list[Sum]]] = [
             defaultdict(list) for _ in range(buckets)
@@ -89,14 +93,14 @@ class Sums:
         self._addends[bucket][group].append(addend)
 
     def buckets(self, *, people: bool) -> list[Bucket]:
-        """What was added up, ready to be looked at: with `people`, no set is left to be united."""
-        found = [
+        """What was added up. With `people`, all sets are united, and linked people are one."""
+        buckets = [
             {group: total(addends) for group, addends in bucket.items()} for bucket in self._addends
         ]
-        if people:  # here, in a thread, rather than where answers are put together
-            for bucket in found:
+        if people:  # now, because this runs in a thread, and answers are put together outside
+            for bucket in buckets:
                 for group, sum_ in bucket.items():
                     persons = self._links.united(sum_.people)
                     if persons is not sum_.people:
                         bucket[group] = Sum(sum_.count, persons)
-        return found
+        return buckets

@@ -26,8 +26,8 @@ from analytics.derived import deltas
 from analytics.derived.cells import unpack_counts, unpack_people
 from analytics.derived.deltas import UNCOUNTED, Delta
 from analytics.derived.instants import BEGINNING, instant
-from analytics.queries.database.memory import OVERHEAD, Kept, Name
-from analytics.queries.database.snapshot import Snapshot, go_on
+from analytics.queries.database.memory import OVERHEAD_BYTES, Entry, Name
+from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.database.sums import Bucket, Sum, Sums
 from analytics.queries.language.fields import By
 from analytics.queries.language.query import FilteredQuery
@@ -207,18 +207,18 @@ class Rollup:
 
     async def _read_rows(
         self, query: FilteredQuery, units: Sequence[Unit], plan_: Plan, people: bool
-    ) -> dict[Unit, Kept]:
+    ) -> dict[Unit, Entry]:
         """The cells of units from `rollups`."""
         rows = await self._snapshot.rows(sql.rows(query.project, units, plan_, people))
         return await asyncio.to_thread(_read_cells, units, plan_, rows, people)
 
     async def _counted(
         self, query: FilteredQuery, units: Sequence[Unit], plan_: Plan, people: bool
-    ) -> dict[Unit, Kept]:
+    ) -> dict[Unit, Entry]:
         """The cells of units that follow each other from raw rows. Raises Unavailable once it has
         taken too long; what is known by then stays known.
         """
-        go_on(self._began)
+        check_progress(self._began)
         if plan_.of:
             rows = await self._snapshot.rows(
                 settled_days.numbers_of(query, units, plan_.by, plan_.of), linked=False
@@ -238,9 +238,9 @@ class Rollup:
             sums.add(bucket - 1, group, Sum(count, BitMap([*(numbers or ()), *found])))
 
 
-def _all_told(kept: Collection[Kept], limit: float) -> bool:
+def _all_told(kept: Collection[Entry], limit: float) -> bool:
     """Whether no cells are lacking, and all may be held at once."""
-    return all(each.cells is not None for each in kept) and sum(each.size for each in kept) <= limit
+    return all(each.cells is not None for each in kept) and sum(each.bytes for each in kept) <= limit
 
 
 def _keys(
@@ -267,7 +267,7 @@ def _keys(
 
 def _read_cells(
     units: Sequence[Unit], plan_: Plan, rows: Iterable[Any], people: bool
-) -> dict[Unit, Kept]:
+) -> dict[Unit, Entry]:
     """The cells of units from rows of `rollups`."""
     readings = {unit: _Reading(plan_, people) for unit in units}
     reading_of = {(unit.span, start): readings[unit] for unit in units for start in unit.starts}
@@ -289,7 +289,7 @@ class _Reading:
         self._counts: defaultdict[Name, int] = defaultdict(int)
         self._bitmaps: defaultdict[Name, list[bytes]] = defaultdict(list)
         self._lacking = 0
-        self._size = OVERHEAD
+        self._size = OVERHEAD_BYTES
 
     def add(
         self, key: str, type_: str, action: str, packed_counts: bytes, packed_people: bytes | None
@@ -306,11 +306,11 @@ class _Reading:
                 self._bitmaps[type_, action, value].append(bitmap)
             self._size += len(packed_people)
 
-    def kept(self) -> Kept:
+    def kept(self) -> Entry:
         if self._lacking:
-            return Kept(None, True, OVERHEAD)
-        size = self._size + OVERHEAD * len(self._counts)
-        return Kept(
+            return Entry(None, True, OVERHEAD_BYTES)
+        size = self._size + OVERHEAD_BYTES * len(self._counts)
+        return Entry(
             {name: Sum(count, self._bitmaps.get(name, ())) for name, count in self._counts.items()},
             self._people,
             size,

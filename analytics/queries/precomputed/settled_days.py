@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from analytics.derived.cells import ANY, MAX_VALUES
 from analytics.derived.deltas import Delta
 from analytics.derived.instants import DAY_SPAN, instant
-from analytics.queries.database.memory import OVERHEAD, Kept, Name
+from analytics.queries.database.memory import OVERHEAD_BYTES, Entry, Name
 from analytics.queries.database.sums import Sum, numbers
 from analytics.queries.language.fields import By
 from analytics.queries.language.measures import Statement
@@ -111,12 +111,12 @@ def _rows(
     )
 
 
-def cells(units: Sequence[Unit], rows: Iterable[Any], with_people: bool) -> dict[Unit, Kept]:
+def cells(units: Sequence[Unit], rows: Iterable[Any], with_people: bool) -> dict[Unit, Entry]:
     """The cells of each unit; none of one that has too many groups, or somebody without a number,
     for whom other ways are better.
     """
     found: list[dict[Name, Sum] | None] = [{} for _ in units]
-    sizes = [OVERHEAD for _ in units]
+    sizes = [OVERHEAD_BYTES for _ in units]
     for row in rows:
         at = row.unit - 1
         of = found[at]
@@ -126,26 +126,26 @@ def cells(units: Sequence[Unit], rows: Iterable[Any], with_people: bool) -> dict
         of[ANY, ANY, row.key] = Sum(
             int(row.count), BitMap(numbers(row.numbers)) if with_people else ()
         )
-        sizes[at] += OVERHEAD + len(row.numbers or b"") // 2
+        sizes[at] += OVERHEAD_BYTES + len(row.numbers or b"") // 2
     kept = (
-        Kept(of, with_people or of is None, size) for of, size in zip(found, sizes, strict=True)
+        Entry(of, with_people or of is None, size) for of, size in zip(found, sizes, strict=True)
     )
     return dict(zip(units, kept, strict=True))
 
 
-def cells_of_numbers(units: Sequence[Unit], rows: Iterable[Any], of: Of) -> dict[Unit, Kept]:
+def cells_of_numbers(units: Sequence[Unit], rows: Iterable[Any], of: Of) -> dict[Unit, Entry]:
     """The cells of each unit; none of one that has too many groups or numbers."""
     found: list[dict[Name, Figure] | None] = [{} for _ in units]
-    sizes = [OVERHEAD for _ in units]
+    sizes = [OVERHEAD_BYTES for _ in units]
     for unit, key, *values in rows:
         of_unit, figure = found[unit - 1], figures.read(of, *values)
         if of_unit is None or figure is None or len(of_unit) == MAX_VALUES:
             found[unit - 1] = None
             continue
         of_unit[ANY, ANY, key] = figure
-        sizes[unit - 1] += OVERHEAD + figure.size
+        sizes[unit - 1] += OVERHEAD_BYTES + figure.size
     kept = (
-        Kept(of_unit, True, OVERHEAD if of_unit is None else size)
+        Entry(of_unit, True, OVERHEAD_BYTES if of_unit is None else size)
         for of_unit, size in zip(found, sizes, strict=True)
     )
     return dict(zip(units, kept, strict=True))

@@ -53,4 +53,4 @@ async def _buckets(
     }
 
 
-QUESTION = Question("/live", Query, answer, kept=False)
+QUESTION = Question("/live", Query, answer, cacheable=False)

@@ -279,6 +279,6 @@ async def _names(
     )
 
 
-QUESTION = Question("/users", Users, answer, kept=False)
-TIMELINE = Question("/users/{id:path}/timeline", Timeline, answer_timeline, kept=False)
-ONE = Question("/users/{id:path}", OneUser, answer_one, kept=False)
+QUESTION = Question("/users", Users, answer, cacheable=False)
+TIMELINE = Question("/users/{id:path}/timeline", Timeline, answer_timeline, cacheable=False)
+ONE = Question("/users/{id:path}", OneUser, answer_one, cacheable=False)

@@ -89,7 +89,7 @@ class Columns:
         ]
         self.names = list(numbers)
         self.links = snapshot.links
-        self._look_at_the_time = snapshot.look_at_the_time
+        self._look_at_the_time = snapshot.check_time
 
     async def work(self, what: Callable[[], T]) -> T:
         """What it makes of the columns, in a thread; none of it goes on for long once nobody waits

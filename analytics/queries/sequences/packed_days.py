@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.derived.instants import DAY_SPAN, instant
 from analytics.derived.packed_day import AS_RECORD, FORMAT, MAX_ROWS, Day, Group, Strangers, pack
-from analytics.queries.database.memory import Kept
-from analytics.queries.database.snapshot import Snapshot, go_on
+from analytics.queries.database.memory import Entry
+from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
@@ -200,7 +200,7 @@ class _Loading:
         self, start: int, since: datetime, until: datetime, conditions: Sequence[Condition]
     ) -> Day:
         """A day of raw rows."""
-        go_on(self._began)
+        check_progress(self._began)
         at = raw_events.c.timestamp
         rows = await self._snapshot.rows(
             records(self._query.project, [*conditions, at >= since, at < until], self._by),
@@ -233,7 +233,7 @@ class _Loading:
 
     def _remember(self, day: Day, parts: tuple[int, ...], source: str) -> Day:
         self._snapshot.memory.keep(
-            self._key(day.start), Kept((parts, source, day), False, day.size)
+            self._key(day.start), Entry((parts, source, day), False, day.size)
         )
         return self._found(day, source)
 

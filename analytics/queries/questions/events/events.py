@@ -184,5 +184,5 @@ async def answer_one(query: OneEvent, snapshot: Snapshot) -> Whereabouts:
     return {"status": "unknown"}
 
 
-QUESTION = Question("/events", Events, answer, kept=False)
-ONE = Question("/events/{id:path}", OneEvent, answer_one, kept=False)
+QUESTION = Question("/events", Events, answer, cacheable=False)
+ONE = Question("/events/{id:path}", OneEvent, answer_one, cacheable=False)
