@@ -1,19 +1,20 @@
 """A span of time as the command line takes it: 90m, 24h, 30d, 12w."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
 import click
 
-_SPAN = re.compile(r"([0-9]{1,5})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+from analytics.spans import parse_span
+
+MAX_CHARACTERS = 6
+"""Five digits and a unit; `timedelta` could not hold some longer spans."""
 
 
 def span(text: str) -> timedelta | None:
-    """The span that a text says; None when it says none."""
-    found = _SPAN.fullmatch(text)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+    """The span that a text means; None if it is not written as one."""
+    seconds = parse_span(text) if len(text) <= MAX_CHARACTERS else None
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 class Span(click.ParamType[timedelta]):
@@ -24,7 +25,7 @@ class Span(click.ParamType[timedelta]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        found = span(value)
-        if found is None:
+        parsed = span(value)
+        if parsed is None:
             self.fail(f"{value!r} is not a span of time like 90m, 24h, 30d or 12w", param, ctx)
-        return found
+        return parsed

@@ -44,7 +44,8 @@ def outer(task: "asyncio.Task[Any]") -> "asyncio.Task[Any] | None":
 
 def awaits(task: "asyncio.Task[Any]") -> list[CodeType]:
     """The coroutines of a task that waits, outermost first."""
-    codes, coroutine = [], task.get_coro()
+    codes: list[CodeType] = []
+    coroutine: object = task.get_coro()
     while inspect.iscoroutine(coroutine):
         codes.append(coroutine.cr_code)
         coroutine = coroutine.cr_await

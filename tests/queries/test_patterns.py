@@ -139,9 +139,9 @@ def test_a_text_beyond_the_limit_is_given_up() -> None:
 
 
 def test_what_is_kept_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analytics.queries.language.automata.MAX_KEPT_STEPS", 50)
+    monkeypatch.setattr("analytics.queries.language.automata.MAX_CACHED_STEPS", 50)
     pattern = Pattern("^x+$")
     for code in range(1000, 3000):
         assert not pattern.search(chr(code) * 2)
-    assert pattern._kept <= 60
+    assert pattern._cached <= 60
     assert pattern.search("xx")

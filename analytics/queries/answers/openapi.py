@@ -1,5 +1,6 @@
-"""OpenAPI: what can be asked and what is answered, for programs; made of the same structs that read
-the one and write the other.
+"""OpenAPI: all questions, their parameters and answers, for programs.
+
+The document is made from the structs that read queries, and from the types of the answers.
 """
 
 import re
@@ -27,7 +28,7 @@ def _header(description: str, kind: str = "string", *, required: bool = True) ->
     return {"description": description, "required": required, "schema": {"type": kind}}
 
 
-KEPT: Headers = {
+ANSWER: Headers = {
     "ETag": _header("Identifies the question and its data; send it in If-None-Match"),
     "Cache-Control": _header("How long the client may cache the answer"),
     "Vary": _header("The answer depends on the API key"),
@@ -45,22 +46,22 @@ FAILED: dict[str, Headers] = {
 }
 
 NOT_MODIFIED = {
-    "304": {"description": "Nothing has changed since the ETag in If-None-Match", "headers": KEPT}
+    "304": {"description": "Nothing has changed since the ETag in If-None-Match", "headers": ANSWER}
 }
 
 ERRORS = {
     "400": "A parameter is unknown, wrong, missing or conflicts with another; `field` names it",
     "401": "No key, or one that is unknown, expired or revoked",
     "403": "A key without the scope `query`, or of another project",
-    "503": "The database does not answer, the question took too long, or too many slow questions "
-    "run; retry after Retry-After",
+    "503": (
+        "The database does not answer, the question took too long, or too many slow questions "
+        "run; retry after Retry-After"
+    ),
 }
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What went wrong: `code` for programs, `message` for people, and `field` if a parameter is at
-    fault.
-    """
+    """What went wrong: `code` for programs, `message` for people, `field` at fault."""
 
     code: str
     message: str
@@ -68,14 +69,15 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The body of every answer that is not 200."""
+    """The body of every error."""
 
     error: Fault
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """About an answer: it holds every event acknowledged before `watermark` (null if unknown); `ms`
-    is the time it took.
+    """About an answer: it holds every event acknowledged before `watermark` (null if unknown).
+
+    `ms` is the time the answer took.
     """
 
     source: Literal["raw", "rollup"]
@@ -115,7 +117,7 @@ def document(questions: Iterable[Question]) -> dict[str, Any]:
 
 
 def _answer(question: Question) -> Any:
-    """What a question answers, as a type."""
+    """The type of the data that a question answers."""
     return typing.get_type_hints(question.answer)["return"]
 
 
@@ -140,14 +142,14 @@ def _operation(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
             _parameter(name, value, question) for name, value in values_of(question.query).items()
         ],
         "responses": {
-            "200": _found(question, schema),
+            "200": _success(question, schema),
             **({} if question.streamed else NOT_MODIFIED),
             **failures,
         },
     }
 
 
-def _found(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
+def _success(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
     if question.streamed:
         return _content(
             "The file", {kind: {"type": "string"} for kind in question.media_types}, FILE
@@ -158,15 +160,13 @@ def _found(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
         "properties": {"data": schema, "query": {"type": "object"}, "meta": meta},
         "required": ["data", "query", "meta"],
     }
-    return _content("The answer", {JSON: envelope}, KEPT)
+    return _content("The answer", {JSON: envelope}, ANSWER)
 
 
 def _content(description: str, schemas: dict[str, Any], headers: Headers) -> dict[str, Any]:
-    found = {
-        "description": description,
-        "content": {kind: {"schema": schema} for kind, schema in schemas.items()},
-    }
-    return {**found, "headers": headers} if headers else found
+    content = {kind: {"schema": schema} for kind, schema in schemas.items()}
+    response = {"description": description, "content": content}
+    return {**response, "headers": headers} if headers else response
 
 
 def _parameter(name: str, value: Value, question: Question) -> dict[str, Any]:
@@ -178,47 +178,42 @@ def _parameter(name: str, value: Value, question: Question) -> dict[str, Any]:
         schema, examples = {"type": "array", "items": schema}, [list(examples)] if examples else []
     elif not value.required and value.default is not None:
         schema["default"] = question.query.plain(value.default)
-    found = {
+    parameter = {
         "name": name,
         "in": "path" if inside else "query",
-        "required": inside or name in _demanded(question.query),
+        "required": inside or name in _mandatory(question.query),
         "schema": schema,
     }
-    shown = {f"{at}": {"value": example} for at, example in enumerate(examples, 1)}
-    return {
-        **found,
-        **({"description": description} if description else {}),
-        **({"examples": shown} if shown else {}),
-    }
+    if description:
+        parameter["description"] = description
+    if examples:
+        numbered = enumerate(examples, 1)
+        parameter["examples"] = {f"{number}": {"value": value} for number, value in numbered}
+    return parameter
 
 
 def _schema(value: Value) -> dict[str, Any]:
-    """What is said of one value: by the type itself, or by `Annotated`."""
+    """The schema of one value: from `Annotated`, or from the type itself."""
     if typing.get_origin(value.type) is Literal:
         return {"type": "string", "enum": list(typing.get_args(value.type))}
     if value.meta is not None and value.type is not datetime and value.type is not ZoneInfo:
         schema = msgspec.json.schema(typing.Annotated[value.type, value.meta])
         return schema if value.type is int else {"minLength": 1, **schema}
-    said = (
-        {"description": value.meta.description, "examples": value.meta.examples}
-        if value.meta
-        else {}
-    )
     kind = value.type
-    own = {
-        "description": (kind.__doc__ or "").partition("\n")[0],
-        "examples": getattr(kind, "examples", ()),
-        "enum": list(getattr(kind, "choices", ())),
-    }
-    return {
-        "type": "string",
-        "minLength": 1,
-        **{name: found for name, found in (said or own).items() if found},
-    }
+    about: dict[str, Any]
+    if value.meta:
+        about = {"description": value.meta.description, "examples": value.meta.examples}
+    else:
+        about = {
+            "description": (kind.__doc__ or "").partition("\n")[0],
+            "examples": getattr(kind, "examples", ()),
+            "enum": list(getattr(kind, "choices", ())),
+        }
+    return {"type": "string", "minLength": 1} | {name: text for name, text in about.items() if text}
 
 
-def _demanded(kind: type[Query]) -> set[str]:
-    """The parameters without which there is no question: those that nothing completes."""
+def _mandatory(kind: type[Query]) -> set[str]:
+    """The parameters that have no default and that `complete` does not set."""
     values: dict[str, Any] = {}
     kind.complete(values, datetime.now(UTC), DEFAULT_PROJECT)
     return {

@@ -1,5 +1,6 @@
-"""Searches texts by a pattern without going back: each character is read once, and what was worked
-out for one text serves the next.
+"""Runs patterns in linear time, as an automaton whose states are computed on demand and cached.
+
+Each character of a text is read once. A step computed for one text serves all later ones.
 """
 
 from typing import NamedTuple
@@ -7,31 +8,41 @@ from typing import NamedTuple
 from analytics.queries.language.patterns import Alt, Anchor, Cat, Node, Parser, Repeat, Set, is_word
 
 MAX_PROGRAM = 500
+"""Instructions of a pattern."""
+
 MAX_TEXT = 1_000_000
+"""Characters of a text."""
+
 MAX_NEW_STEPS = 1000
-MAX_KEPT_STEPS = 5_000
+"""Steps that one text may add to the cache."""
+
+MAX_CACHED_STEPS = 5_000
+"""With more, a pattern drops its cache before the next text."""
 
 
 class TooCostly(Exception):
-    """This pattern asks too much of this text; the search was given up."""
+    """The search was given up: this pattern takes too much work on this text."""
 
 
 class Fork(NamedTuple):
-    """Go on at any of these places."""
+    """Continue at any of these places of the program."""
 
     places: tuple[int, ...]
 
 
 class Match(NamedTuple):
-    """The pattern's end."""
+    """The end of the pattern: the text matches."""
 
 
 Instruction = Set | Anchor | Fork | Match
 
 
 class State:
-    """Where the program may be before a character; `next` is filled in as texts ask for it, None
-    standing for `found`.
+    """All places where the program may be between two characters.
+
+    `next` caches the state after each character seen so far; None means that the text matches.
+    `before` is a character of the same kind as the one before this state: `w` if a word may hold
+    it, else `-`; None at the start of the text.
     """
 
     __slots__ = ("before", "next", "places")
@@ -43,8 +54,10 @@ class State:
 
 
 class Pattern:
-    """A compiled pattern. Raises ValueError for one that PostgreSQL refuses, that we cannot read,
-    or that grows too large.
+    """A compiled pattern.
+
+    Raises ValueError for one that PostgreSQL refuses, that `patterns.py` cannot read, or that needs
+    more than MAX_PROGRAM instructions.
     """
 
     def __init__(self, text: str) -> None:
@@ -54,21 +67,22 @@ class Pattern:
         self._forget()
 
     def search(self, text: str) -> bool:
-        """Whether the pattern matches anywhere in the text. Raises TooCostly beyond MAX_TEXT
-        characters or MAX_NEW_STEPS unseen steps.
+        """Whether the pattern matches anywhere in the text.
+
+        Raises TooCostly beyond MAX_TEXT characters or MAX_NEW_STEPS steps not seen before.
         """
         if len(text) > MAX_TEXT:
             raise TooCostly(f"a text of {len(text)} characters is too long for a pattern")
-        if self._kept > MAX_KEPT_STEPS:
+        if self._cached > MAX_CACHED_STEPS:
             self._forget()
-        limit = self._kept + MAX_NEW_STEPS
+        limit = self._cached + MAX_NEW_STEPS
         state: State | None = self._start
         for character in text:
             if state is None:
                 return True
             if character in state.next:
                 state = state.next[character]
-            elif self._kept < limit:
+            elif self._cached < limit:
                 state = self._step(state, character)
             else:
                 raise TooCostly("a pattern takes too many steps")
@@ -77,11 +91,11 @@ class Pattern:
     def _forget(self) -> None:
         self._start = State(frozenset({0}), None)
         self._states: dict[tuple[frozenset[int], str], State] = {}
-        self._kept = 0
+        self._cached = 0
 
     def _step(self, state: State, character: str) -> State | None:
-        """The state after one character, kept for the next time."""
-        self._kept += 1
+        """The state after one character, which is cached; None: the text matches before it."""
+        self._cached += 1
         reached = self._closure(state, character)
         following = None
         if reached is not None:
@@ -96,8 +110,9 @@ class Pattern:
         return following
 
     def _closure(self, state: State, after: str | None) -> list[tuple[int, Set]] | None:
-        """The characters' sets that may come next, with their places; None if the pattern ends
-        here.
+        """The sets of which one may match the next character, each with its place in the program.
+
+        None if the pattern ends here. `after` is the next character, None at the end of the text.
         """
         seen = set(state.places)
         waiting = list(seen)
@@ -110,13 +125,10 @@ class Pattern:
             if isinstance(step, Set):
                 reached.append((place, step))
                 continue
-            following = (
-                step.places
-                if isinstance(step, Fork)
-                else (place + 1,)
-                if step.holds(state.before, after)
-                else ()
-            )
+            if isinstance(step, Fork):
+                following = step.places
+            else:
+                following = (place + 1,) if step.holds(state.before, after) else ()
             waiting.extend(set(following) - seen)
             seen.update(following)
         return reached
@@ -133,9 +145,7 @@ class Pattern:
         elif isinstance(node, Cat):
             for part in node.parts:
                 self._compile(part)
-            if (
-                not node.parts
-            ):  # nothing, but not for nothing: MAX_PROGRAM must bound its repetitions too
+            if not node.parts:  # still one instruction, so that MAX_PROGRAM bounds its repetitions
                 self._emit(Fork((len(self._program) + 1,)))
         elif isinstance(node, Alt):
             self._branches(node)

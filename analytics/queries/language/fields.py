@@ -1,4 +1,4 @@
-"""The fields of an event: as parameters name them, and as SQL reads them."""
+"""The fields of an event: how parameters name them, and how SQL reads them."""
 
 import json
 from collections.abc import Sequence
@@ -14,12 +14,13 @@ from analytics.tables import raw_events
 
 COLUMNS = ("event_type", "event_action", "user_id", "session_id")
 MAX_KEYS = 32
-"""As deep as metadata may be."""
+"""Of a path: metadata may be that deep."""
 
 
 def decode(text: str) -> str:
-    """A name or value, once split off, percent-decoded a second time. Raises ValueError when that
-    is no text for PostgreSQL.
+    """A name or value, percent-decoded a second time, after it was split off at its separators.
+
+    Raises ValueError for text that PostgreSQL cannot hold.
     """
     try:
         decoded = unquote(text, errors="strict")
@@ -58,13 +59,14 @@ class Field(msgspec.Struct, frozen=True):
 
     @property
     def parts(self) -> "tuple[Field, ...]":
-        """What rows are grouped by: the field alone."""
+        """What rows are grouped by: this field alone."""
         return (self,)
 
     @property
     def value(self) -> ColumnElement[str]:
-        """What the field holds, as text: strings as they are, numbers and booleans as JSON writes
-        them; NULL if absent or JSON null.
+        """The field's value as text; NULL if absent or JSON null.
+
+        Strings are as they are, numbers and booleans as JSON writes them.
         """
         if not self.keys:
             return raw_events.c[self.column]
@@ -74,9 +76,7 @@ class Field(msgspec.Struct, frozen=True):
 
     @property
     def number(self) -> ColumnElement[Decimal]:
-        """The JSON number that the field holds; NULL for everything else, text that looks like a
-        number included.
-        """
+        """The field's JSON number; NULL for anything else, even text that looks like a number."""
         if not self.keys:
             return cast(null(), Numeric)
         return case(
@@ -85,7 +85,7 @@ class Field(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _inside(keys: Sequence[str]) -> ColumnElement[Any]:
-        """Key by key, because a path (`#>`) and a subscript would also count into arrays."""
+        """Key by key: a path (`#>`) or a subscript would also index arrays."""
         inside: ColumnElement[Any] = raw_events.c.metadata
         for key in keys:
             inside = inside.op("->", return_type=JSONB())(literal(key, Text))
@@ -93,7 +93,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Several(msgspec.Struct, frozen=True):
-    """Fields to group by as if they were one: what it holds is the text of a JSON array."""
+    """Several fields grouped by as one, whose value is the text of a JSON array."""
 
     parts: tuple[Field, ...]
 
@@ -107,18 +107,18 @@ class Several(msgspec.Struct, frozen=True):
 
     @staticmethod
     def joined(values: Sequence[str | None]) -> str:
-        """What holds these values, to the letter as PostgreSQL writes it."""
+        """The text of these values, exactly as PostgreSQL writes it."""
         return json.dumps(values, ensure_ascii=False)
 
     @staticmethod
     def split(text: str | None) -> list[str | None]:
-        """The values again."""
-        found: list[str | None] = json.loads(text or "[]")
-        return found
+        """The values of such a text."""
+        values: list[str | None] = json.loads(text or "[]")
+        return values
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """The keys of metadata, each of which a row is counted for."""
+    """The top-level keys of metadata; a row counts once for each of its keys."""
 
     text: str = "keys of metadata"
     parts: tuple[Field, ...] = ()
@@ -129,4 +129,4 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 By = Field | Several | Keys
-"""What rows are put into groups by."""
+"""What rows may be grouped by."""

@@ -1,4 +1,4 @@
-"""Filters: `event=` and `where=` as they are written, and as conditions on rows."""
+"""Filters: how `event=` and `where=` are written, and the conditions on rows that they become."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,11 @@ from analytics.tables import raw_events
 Condition = ColumnElement[bool]
 
 MAX_PATTERN = 200
+"""Characters of a regular expression."""
+
 MAX_EXPONENT = 1000
+"""Of a number, to the base of 10."""
+
 _BACK_REFERENCE = re.compile(r"(?:[^\\]|\\[^1-9])*\\[1-9]", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 
@@ -33,7 +37,7 @@ class Events(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Events":
-        """Raises ValueError where a name is empty or there are too many of them."""
+        """Raises ValueError for an empty name, or more than two names in one part."""
         return cls(text, tuple(cls._pair(part) for part in text.split(",")))
 
     @staticmethod
@@ -41,14 +45,15 @@ class Events(msgspec.Struct, frozen=True):
         names = text.split(":")
         if len(names) > 2 or "" in names:
             raise ValueError(
-                "an event is TYPE or TYPE:ACTION, * for any; a `:` or `,` inside a name is written %3A or %2C"
+                "an event is TYPE or TYPE:ACTION, * for any; "
+                "a `:` or `,` inside a name is written %3A or %2C"
             )
         type_, action = (None if name == "*" else decode(name) for name in (*names, "*")[:2])
         return type_, action
 
     @property
     def everything(self) -> bool:
-        """Whether every event matches."""
+        """Whether all events match."""
         return (None, None) in self.pairs
 
     @property
@@ -56,7 +61,7 @@ class Events(msgspec.Struct, frozen=True):
         return true() if self.everything else or_(*(_is_event(*pair) for pair in self.pairs))
 
     def match(self, type_: str, action: str) -> bool:
-        """Whether events of these names match."""
+        """Whether an event with these names matches."""
         return any((t is None or t == type_) and (a is None or a == action) for t, a in self.pairs)
 
 
@@ -64,12 +69,10 @@ ANY_EVENT = Events("*", ((None, None),))
 
 
 def both(one: Events, other: Events) -> Events | None:
-    """What matches both, if either is all or the two are the same; else None, which does not mean
-    that nothing does.
-    """
-    return (
-        one if other.everything or one.pairs == other.pairs else other if one.everything else None
-    )
+    """The intersection where it is trivial. None: not expressible, maybe not empty."""
+    if other.everything or one.pairs == other.pairs:
+        return one
+    return other if one.everything else None
 
 
 def _is_event(type_: str | None, action: str | None) -> Condition:
@@ -78,22 +81,27 @@ def _is_event(type_: str | None, action: str | None) -> Condition:
 
 
 class Operator(NamedTuple):
-    """How what follows the operator is read (None: nothing follows), and what it asks of a field."""
+    """How an operator's values are read, and the condition on a field that it becomes.
+
+    `read` gets the text after the operator, or None if there is none.
+    """
 
     read: Callable[[str | None], tuple[Any, ...]]
     condition: Callable[[Field, Sequence[Any]], Condition]
 
 
-def _several(text: str | None) -> tuple[str, ...]:
+def _required(text: str | None) -> str:
     if text is None:
         raise ValueError("this operator needs a value after its dot")
-    return tuple(map(decode, text.split(",")))
+    return text
+
+
+def _several(text: str | None) -> tuple[str, ...]:
+    return tuple(map(decode, _required(text).split(",")))
 
 
 def _one(text: str | None) -> str:
-    if text is None:
-        raise ValueError("this operator needs a value after its dot")
-    return decode(text)
+    return decode(_required(text))
 
 
 def _pattern(text: str | None) -> tuple[str]:
@@ -143,7 +151,7 @@ def _compared(sign: str) -> Callable[[Field, Sequence[Decimal]], Condition]:
 def _complement(
     condition: Callable[[Field, Sequence[Any]], Condition],
 ) -> Callable[[Field, Sequence[Any]], Condition]:
-    """All other rows: those without the field too."""
+    """All other rows, those without the field included."""
     return lambda field, values: condition(field, values).is_not(true())
 
 
@@ -180,16 +188,15 @@ class Where(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Where":
-        """Raises ValueError for an unknown field or operator, or a value that the operator cannot
-        take.
-        """
+        """Raises ValueError for an unknown field or operator, or a value not of its kind."""
         words = text.split(".")
         first = 2 if decode(words[0]) == "metadata" else 1
         at = next((i for i, word in enumerate(words) if i >= first and word in OPERATORS), None)
         if at is None:
             Field.of(words[:first])
             raise ValueError(
-                f"no operator in {text[:100]!r}; it is FIELD.OP.VALUES, with OP one of {', '.join(OPERATORS)}"
+                f"no operator in {text[:100]!r}; "
+                f"it is FIELD.OP.VALUES, with OP one of {', '.join(OPERATORS)}"
             )
         values = ".".join(words[at + 1 :]) if at + 1 < len(words) else None
         return cls(text, Field.of(words[:at]), words[at], OPERATORS[words[at]].read(values))
@@ -200,7 +207,5 @@ class Where(msgspec.Struct, frozen=True):
 
     @property
     def pattern(self) -> str | None:
-        """The regular expression, if it is one: PostgreSQL has the last word on whether it is
-        valid.
-        """
+        """The regular expression, if there is one; PostgreSQL decides whether it is valid."""
         return self.values[0] if self.operator == "re" else None

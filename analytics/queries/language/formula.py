@@ -1,4 +1,4 @@
-"""Formulas over series: `B/A*100`."""
+"""Formulas over series, like `B/A*100`."""
 
 import ast
 import math
@@ -35,8 +35,9 @@ class Formula(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Formula":
-        """Raises ValueError for anything else; Python's parser reads it, and only the nodes named
-        here pass.
+        """Raises ValueError for anything else.
+
+        Python's own parser reads the text; only the kinds of nodes in `_NODES` pass.
         """
         try:
             if len(text) > MAX_LENGTH or not _CHARACTERS.fullmatch(text):
@@ -46,14 +47,14 @@ class Formula(msgspec.Struct, frozen=True):
                 raise SyntaxError
         except SyntaxError as error:
             raise ValueError(
-                f"it is made of the series' letters, numbers, + - * / and parentheses, at most {MAX_LENGTH} characters (in a query string + is %2B)"
+                "it is made of the series' letters, numbers, + - * / and parentheses, "
+                f"at most {MAX_LENGTH} characters (in a query string + is %2B)"
             ) from error
-        return cls(
-            text, tree, frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-        )
+        names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+        return cls(text, tree, names)
 
     def of(self, values: Mapping[str, Number]) -> Number:
-        """Its value; None where it divides by zero or an operand is None."""
+        """The value; None if it divides by zero, is not finite, or an operand is None."""
         try:
             result = _value(self.tree, values)
         except (ZeroDivisionError, OverflowError):

@@ -1,4 +1,4 @@
-"""Intervals: where buckets begin and end in a time zone."""
+"""Intervals: where buckets of time begin and end in a time zone."""
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -21,7 +21,7 @@ class Interval(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Interval":
-        """Raises ValueError for a word that is no interval."""
+        """Raises ValueError for any other word."""
         if text not in INTERVALS:
             raise ValueError(f"it is one of {', '.join(INTERVALS)}")
         return INTERVALS[text]
@@ -36,8 +36,9 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Clock(Interval, frozen=True):
-    """Steps of the local clock on the real time line: an hour that clocks repeat is two buckets,
-    and a change of offset begins one.
+    """Steps of the local clock.
+
+    A change of the offset from UTC begins a bucket: an hour that clocks repeat is two buckets.
     """
 
     step: timedelta
@@ -45,22 +46,19 @@ class Clock(Interval, frozen=True):
     def floor(self, instant: datetime, zone: ZoneInfo) -> datetime:
         local = instant.astimezone(zone)
         start = instant - self._into(local)
-        return (
-            start
-            if start.astimezone(zone).utcoffset() == local.utcoffset()
-            else transition(start, instant, zone)
-        )
+        if start.astimezone(zone).utcoffset() == local.utcoffset():
+            return start
+        return transition(start, instant, zone)
 
     def after(self, edge: datetime, zone: ZoneInfo) -> datetime:
         local = edge.astimezone(zone)
         end = edge - self._into(local) + self.step
-        return (
-            end
-            if end.astimezone(zone).utcoffset() == local.utcoffset()
-            else transition(edge, end, zone)
-        )
+        if end.astimezone(zone).utcoffset() == local.utcoffset():
+            return end
+        return transition(edge, end, zone)
 
     def _into(self, local: datetime) -> timedelta:
+        """How long ago the step began, by the local clock."""
         return (
             timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
             % self.step
@@ -68,12 +66,12 @@ class Clock(Interval, frozen=True):
 
 
 class Calendar(Interval, frozen=True):
-    """Local days, and what is made of them; a day that a zone skipped is no bucket."""
+    """Local days, weeks or months. A day that the zone skipped is no bucket."""
 
     first: Callable[[date], date]
-    """The first day of the period that a day is in."""
+    """The first day of the period with this day."""
     days: int
-    """No period is longer."""
+    """Of the longest period."""
 
     def floor(self, instant: datetime, zone: ZoneInfo) -> datetime:
         day = self.first(instant.astimezone(zone).date() + timedelta(days=1))
@@ -103,24 +101,26 @@ INTERVALS: dict[str, Interval] = {
 
 
 def edges(start: datetime, end: datetime, interval: Interval, zone: ZoneInfo) -> list[datetime]:
-    """The buckets that hold `start` … `end` as their edges, one more than there are buckets. Raises
-    ValueError beyond MAX_BUCKETS.
+    """The edges of the buckets from `start` to `end`: one edge more than there are buckets.
+
+    Raises ValueError beyond MAX_BUCKETS.
     """
-    found = [interval.floor(start, zone)]
-    while found[-1] < end:
-        if len(found) > MAX_BUCKETS:
+    edges = [interval.floor(start, zone)]
+    while edges[-1] < end:
+        if len(edges) > MAX_BUCKETS:
             raise ValueError(
                 f"more than {MAX_BUCKETS:,} buckets; ask for a shorter range or a longer interval"
             )
-        found.append(interval.after(found[-1], zone))
-    return found
+        edges.append(interval.after(edges[-1], zone))
+    return edges
 
 
 def edges_before(edge: datetime, count: int, interval: Interval, zone: ZoneInfo) -> list[datetime]:
-    """The edges of the `count` buckets that end at `edge`, itself not included. Raises
-    OverflowError before the year 1.
+    """The first edges of the `count` buckets before `edge`, ascending, without `edge` itself.
+
+    Raises OverflowError before the year 1.
     """
-    found = [edge]
+    backward = [edge]
     for _ in range(count):
-        found.append(interval.floor(found[-1] - timedelta(microseconds=1), zone))
-    return found[:0:-1]
+        backward.append(interval.floor(backward[-1] - timedelta(microseconds=1), zone))
+    return backward[:0:-1]

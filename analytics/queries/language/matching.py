@@ -1,8 +1,8 @@
-"""Filters without a database: what `event` and `where` mean for one event in memory, exactly as
-`filters.py` says it in SQL.
+"""Filters without a database: `event` and `where` for one event in memory.
 
-`re` runs on an automaton of our own that reads PostgreSQL's dialect (`patterns.py`) in linear time:
-Python's `re` differs from it, and goes back over a text without bound.
+They mean exactly what they mean in SQL (`filters.py`). The operator `re` uses an automaton of our
+own that reads PostgreSQL's dialect and takes linear time. Python's `re` reads another dialect, and
+its backtracking has no bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class View:
-    """An event as filters see it; its metadata is decoded when first asked for."""
+    """An event as filters see it. Its metadata is decoded when a filter first needs it."""
 
     __slots__ = ("_metadata", "event")
 
@@ -30,7 +30,7 @@ class View:
         self._metadata: Any = None
 
     def value(self, field: Field) -> Any:
-        """What the field holds, as JSON has it; None when absent or null."""
+        """The field's JSON value; None if absent or null."""
         if not field.keys:
             return getattr(self.event, field.column)
         if self._metadata is None:
@@ -47,8 +47,9 @@ Test = Callable[[View], bool]
 
 
 def matcher(events: Events, where: Sequence[Where]) -> Test:
-    """One test for all of a filter. Raises ValueError for a pattern that cannot be read; the test
-    raises TooCostly.
+    """One test for `event` and all of `where`.
+
+    Raises ValueError for a pattern that `patterns.py` cannot read. The test may raise TooCostly.
     """
     tests = [_is_any_of(events.pairs), *map(_test, where)]
     return lambda view: all(test(view) for test in tests)
@@ -116,29 +117,23 @@ _TESTS: dict[str, tuple[Callable[[Sequence[str]], Callable[[str], bool]], bool]]
     "set": (_anything, True),
     "unset": (_anything, False),
 }
-"""Operator → a test of the value's text, and the answer that it wants; an absent value passes no
-test, so it passes every complement.
+"""For each operator: a test of the value's text, and the result with which an event passes.
+
+An absent value fails every test, so it passes every complement.
 """
 
 
 def text(value: Any) -> str:
-    """A JSON value as PostgreSQL's jsonb writes it, which is what filters compare; strings as they
-    are.
-    """
+    """A JSON value as PostgreSQL's jsonb writes it, which filters compare; strings as they are."""
     if isinstance(value, str):
         return value
     if isinstance(value, Decimal):
         return format(value or abs(value), "f")
     if isinstance(value, dict):
-        ordered = sorted(
-            ((key.encode(), item) for key, item in value.items()),
-            key=lambda pair: (len(pair[0]), pair[0]),
-        )
-        return (
-            "{"
-            + ", ".join(f"{_quoted(key.decode())}: {_inside(item)}" for key, item in ordered)
-            + "}"
-        )
+        # jsonb sorts keys by length in bytes, then by bytes
+        names = sorted(value, key=lambda name: (len(name.encode()), name.encode()))
+        items = (f"{_quoted(name)}: {_inside(value[name])}" for name in names)
+        return "{" + ", ".join(items) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_inside, value)) + "]"
     return _encoder.encode(value).decode()

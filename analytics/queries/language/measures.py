@@ -1,4 +1,4 @@
-"""Measures: `measure=` as it is written, and as an aggregate over rows."""
+"""Measures: how `measure=` is written, and the aggregate over rows that it becomes."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -33,18 +33,18 @@ _TINY: Operand = literal_column("1e-300")
 
 
 class Union(msgspec.Struct, frozen=True):
-    """The measure of a union from the measures of its disjoint parts: in SQL and in Python."""
+    """How the measures of disjoint parts make the measure of their union, in SQL and in Python."""
 
     sql: Callable[[Operand], Operand]
     python: Callable[[Iterable[Any]], Any]
 
 
 EXACT = Context(prec=150_000)
-"""As many digits as PostgreSQL's numbers have, at most."""
+"""With as many digits as PostgreSQL's `numeric` can have."""
 
 
 def added(numbers: Iterable[Decimal | int]) -> Decimal:
-    """The exact sum, with as many digits after the point as the number that has most of them."""
+    """The exact sum, with as many decimals as the number that has most of them."""
     return reduce(EXACT.add, numbers, Decimal(0))
 
 
@@ -59,29 +59,27 @@ _MAX = Union(
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """How a measure aggregates what it takes from each row."""
+    """How a measure takes an operand from each row, and aggregates all operands."""
 
     aggregate: Callable[[Operand], Operand]
     operand: Operand | None = None
-    """What it takes from a row; without, and without a unit, it is the number in a field that must
-    be named.
-    """
+    """None, without a unit: the number in a field that the parameter has to name."""
     empty: int | None = None
     """The measure of no rows."""
     unit: Unit | None = None
-    """What it counts each once of, so that equals can be sorted out before they are aggregated."""
+    """What is counted once each; equal ones are removed before they are aggregated."""
     union: Union | None = None
     share: float | None = None
-    """Of a percentile: which share of the numbers is no greater."""
+    """Of a percentile, from 0 to 1."""
 
 
 def double(number: Operand) -> Operand:
-    """A number as a double; one too small for that is 0, where the cast alone would fail."""
+    """A number as a double. One too small for a double is 0; the cast alone would fail."""
     return cast(case((func.abs(number) < _TINY, 0), else_=number), Double)
 
 
 def _percentile(share: float) -> Kind:
-    """Interpolated linearly, in doubles."""
+    """A percentile, interpolated linearly between doubles."""
     return Kind(
         lambda number: func.percentile_cont(share).within_group(double(number)), share=share
     )
@@ -113,9 +111,7 @@ class Measure(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Measure":
-        """Raises ValueError for an unknown measure, or one whose field is absent, unwanted or not
-        of metadata.
-        """
+        """Raises ValueError for an unknown measure, or a field that is missing or not allowed."""
         name, colon, rest = text.partition(":")
         kind = KINDS.get(decode(name))
         if kind is None or "," in text or ":" in rest:
@@ -138,7 +134,7 @@ class Measure(msgspec.Struct, frozen=True):
 
     @property
     def operand(self) -> Operand:
-        """What is taken from a row, unless units are counted."""
+        """What is taken from a row, of measures without a unit."""
         taken = self.field.number if self.field else self.kind.operand
         assert taken is not None  # noqa: S101 - `read` saw to it
         return taken
@@ -150,22 +146,23 @@ class Measure(msgspec.Struct, frozen=True):
         name: str = "operand",
         source: FromClause = raw_events,
     ) -> Statement:
-        """Labelled columns, and by a `name` what is measured, of the rows of a `source` that meet
-        the conditions.
+        """The rows of `source` that meet the conditions: labelled columns, and the operand.
+
+        The operand's column is called `name`.
         """
         if self.kind.unit:
             return members(self.kind.unit, conditions, *columns, name=name, source=source)
         return select(*columns, self.operand.label(name)).select_from(source).where(*conditions)
 
     def aggregated(self, rows: Statement, *labels: str) -> Statement:
-        """The measure, as `value`, of each group of `rows` (with columns `labels` and `operand`)
-        with equal labels.
+        """The `labels` and the measure as `value`, for each group of rows with equal labels.
+
+        `rows` has the columns `labels` and `operand`.
         """
         source = (rows.distinct() if self.kind.unit else rows).subquery("rows")
         columns = [source.c[label] for label in labels]
-        return select(*columns, self.kind.aggregate(source.c.operand).label("value")).group_by(
-            *columns
-        )
+        value = self.kind.aggregate(source.c.operand).label("value")
+        return select(*columns, value).group_by(*columns)
 
 
 COUNT = Measure("count", "count")
@@ -173,9 +170,7 @@ USERS = Measure("users", "users")
 
 
 def number(value: Decimal | float | None) -> Number:
-    """A measured value for JSON: an int if it is whole, else a double; None for what JSON cannot
-    say.
-    """
+    """A measured value for JSON: an int if it is whole, else a double; None if not finite."""
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, Decimal):

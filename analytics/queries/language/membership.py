@@ -1,5 +1,7 @@
-"""Units: whose rows belong together, those of a person or those of a session, as its sender tells
-it or as silence ends it.
+"""Membership: which unit a row belongs to, its person or its session.
+
+A session is named by its sender. Of rows without a session, it is derived: it ends after 30 minutes
+of silence of the actor.
 """
 
 from collections.abc import Sequence
@@ -33,12 +35,12 @@ Unit = Literal["user", "session"]
 
 SILENCE = timedelta(microseconds=SILENCE_US)
 
-LONGER = 65
-"""Characters that no session_id has: its column takes one less."""
+DERIVED_LENGTH = 65
+"""Characters before the actor in the name of a derived session. No session_id is that long."""
 
 ACTOR = func.coalesce(raw_events.c.user_id, raw_events.c.session_id).collate("C")
 _SESSION = raw_events.c.session_id.collate("C")
-_untold = raw_events.c.session_id.like(f"{UNTOLD}%")
+_no_session = raw_events.c.session_id.like(f"{UNTOLD}%")
 
 
 def members(
@@ -49,51 +51,54 @@ def members(
     name: str = "unit",
     source: FromClause = raw_events,
 ) -> Statement:
-    """Labelled columns, and the unit by a `name`, of rows of a `source` that has every raw row at
-    most once.
+    """Rows of `source` that meet the conditions: labelled columns, and their unit as `name`.
 
-    Sessions are made of all rows that meet the conditions; of them, those that meet some more
-    `then` are shown.
+    `source` must have every raw row at most once. Sessions are derived from all rows that meet
+    `conditions`; of these, the result has the rows that also meet `then`.
     """
     if unit == "user":
         return select(*columns, ACTOR.label(name)).select_from(source).where(*conditions, *then)
-    told = (
+    explicit = (
         select(*columns, _SESSION.label(name))
         .select_from(source)
-        .where(*conditions, ~_untold, *then)
+        .where(*conditions, ~_no_session, *then)
     )
-    every = union_all(told, _made(conditions, columns, then, name, source)).subquery("members")
-    return select(*every.c)
+    derived = _derived(conditions, columns, then, name, source)
+    return select(*union_all(explicit, derived).subquery("members").c)
 
 
-def _made(
+def _derived(
     conditions: Sequence[Condition],
     columns: Sequence[ColumnElement[Any]],
     then: Sequence[Condition],
     name: str,
     source: FromClause,
 ) -> Statement:
-    """The same of rows that tell no session: theirs is known by whose it is and when it began, so
-    that the order of rows of one instant is nothing to it.
+    """The same of rows without a session; the name of theirs is when it began, and the actor.
 
-    The text that says so is longer than any session_id, and therefore none.
+    So the order of rows at the same instant does not matter. The name is longer than any
+    session_id, so the two never clash.
     """
+    names = [column.name for column in columns]
     at = raw_events.c.timestamp
-    before = func.lag(at).over(partition_by=ACTOR, order_by=at)
-    heard = select(
-        *columns,
-        ACTOR.label("whose"),
-        at.label("at"),
-        before.label("before"),
-        and_(true(), *then).label("shown"),
+    events = (
+        select(
+            *columns,
+            ACTOR.label("actor"),
+            at.label("at"),
+            func.lag(at).over(partition_by=ACTOR, order_by=at).label("before"),
+            and_(true(), *then).label("shown"),
+        )
+        .select_from(source)
+        .where(*conditions, _no_session)
+        .subquery("events")
     )
-    row = heard.select_from(source).where(*conditions, _untold).subquery("heard")
-    begins = case((row.c.at - row.c.before <= literal(SILENCE, Interval), null()), else_=row.c.at)
-    began = func.max(begins).over(partition_by=row.c.whose, order_by=row.c.at)
-    begun = select(
-        *(row.c[column.name] for column in columns), row.c.whose, row.c.shown, began.label("began")
-    ).subquery("begun")
-    session = func.rpad(cast(begun.c.began, Text), LONGER).concat(begun.c.whose)
-    return select(*(begun.c[column.name] for column in columns), session.label(name)).where(
-        begun.c.shown
-    )
+    event = events.c
+    # the timestamp of each session's first event, NULL at all others: the last one so far holds
+    first = case((event.at - event.before <= literal(SILENCE, Interval), null()), else_=event.at)
+    start = func.max(first).over(partition_by=event.actor, order_by=event.at)
+    own = [event[column] for column in names]
+    starts = select(*own, event.actor, event.shown, start.label("start")).subquery("starts")
+    session = func.rpad(cast(starts.c.start, Text), DERIVED_LENGTH).concat(starts.c.actor)
+    own = [starts.c[column] for column in names]
+    return select(*own, session.label(name)).where(starts.c.shown)

@@ -1,5 +1,7 @@
-"""Parameters: a query string → the struct of a question. What a field may hold, its type says; what
-is wrong is named.
+"""Parameters: from a query string to the struct of a query.
+
+The type of each attribute of the struct says what its parameter may be. An error names the
+parameter at fault.
 """
 
 import types
@@ -17,33 +19,33 @@ from analytics.errors import BadRequest
 from analytics.queries.language import times
 from analytics.queries.language.query import Query
 
-A = TypeVar("A", bound=Query)
+Q = TypeVar("Q", bound=Query)
 Read = Callable[[str], Any]
 
-SHOWN = 100
+MAX_NAME = 100
 """Characters of a parameter's name that an error repeats."""
 
 
 class Value(NamedTuple):
-    """What a question's struct says of one parameter: its attribute there, its type, and what
-    `Annotated` says of that.
-    """
+    """What a query's struct declares about one parameter."""
 
     attribute: str
+    """Its name in the struct."""
     type: Any
+    """Of one value."""
     meta: msgspec.Meta | None
+    """From `Annotated`."""
     repeats: bool
     required: bool
     default: Any
 
 
 class Parameter(NamedTuple):
-    """One parameter: the struct's attribute, how its text is read (raising ValueError), and whether
-    it may be repeated.
-    """
+    """How one parameter is read."""
 
     attribute: str
     read: Read
+    """From its text; raises ValueError."""
     repeats: bool
     required: bool
 
@@ -78,26 +80,23 @@ def _text(most: int) -> Read:
 
 
 def _reader(value: Value) -> Read:
-    """How a value is read: by its type's own `read`, or by what `Annotated` says of a plain type."""
+    """By the `read` of the value's own type; for plain types, by what `Annotated` says."""
     if typing.get_origin(value.type) is Literal:
         return _choice(typing.get_args(value.type))
     if value.type in (int, str):
         meta: Any = value.meta
         return _whole(meta.ge, meta.le) if value.type is int else _text(meta.max_length)
-    return (
-        times.zone
-        if value.type is ZoneInfo
-        else times.moment
-        if value.type is datetime
-        else value.type.read
-    )
+    if value.type is ZoneInfo:
+        return times.zone
+    read: Read = times.moment if value.type is datetime else value.type.read
+    return read
 
 
 @cache
 def values_of(kind: type[Query]) -> Mapping[str, Value]:
-    """What a question can be asked with, by name."""
+    """The parameters that a query's struct declares, by name."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    found = {}
+    values = {}
     for field in msgspec.structs.fields(kind):
         hint, meta = hints[field.name], None
         repeats = typing.get_origin(hint) is tuple
@@ -107,15 +106,15 @@ def values_of(kind: type[Query]) -> Mapping[str, Value]:
             hint = next(option for option in typing.get_args(hint) if option is not type(None))
         if typing.get_origin(hint) is Annotated:
             hint, meta = typing.get_args(hint)
-        found[field.encode_name] = Value(
+        values[field.encode_name] = Value(
             field.name, hint, meta, repeats, field.required, field.default
         )
-    return found
+    return values
 
 
 @cache
 def parameters(kind: type[Query]) -> Mapping[str, Parameter]:
-    """How they are read."""
+    """How the parameters of a query are read, by name."""
     return {
         name: Parameter(value.attribute, _reader(value), value.repeats, value.required)
         for name, value in values_of(kind).items()
@@ -123,12 +122,15 @@ def parameters(kind: type[Query]) -> Mapping[str, Parameter]:
 
 
 def _pairs(query_string: bytes) -> Iterator[tuple[str, str]]:
-    """Names and values of a query string, decoded once. Raises BadRequest where that is no text."""
+    """Names and values of a query string, percent-decoded once.
+
+    Raises BadRequest for a value that is not UTF-8.
+    """
     for pair in query_string.split(b"&"):
         if not pair:
             continue
         raw_name, _, raw_value = pair.partition(b"=")
-        name = unquote_plus(raw_name.decode(errors="replace"), errors="replace")[:SHOWN]
+        name = unquote_plus(raw_name.decode(errors="replace"), errors="replace")[:MAX_NAME]
         try:
             value = unquote_plus(raw_value.decode(), errors="strict")
         except UnicodeDecodeError as error:
@@ -139,12 +141,12 @@ def _pairs(query_string: bytes) -> Iterator[tuple[str, str]]:
 
 
 def read(
-    kind: type[A], query_string: bytes, path: Mapping[str, str], *, now: datetime, project: str
-) -> A:
-    """The question that a query string (and what stands in the path) asks, complete.
+    kind: type[Q], query_string: bytes, path: Mapping[str, str], *, now: datetime, project: str
+) -> Q:
+    """The query of a query string and of the parameters in the path, with all defaults.
 
-    Raises BadRequest naming the parameter that is unknown, repeated, wrong, missing or against
-    another.
+    Raises BadRequest that names the parameter which is unknown, repeated, invalid, missing or in
+    conflict with another.
     """
     known = parameters(kind)
     values: dict[str, Any] = {}

@@ -1,21 +1,23 @@
-"""PostgreSQL's regular expressions, read into a tree, for where there is no PostgreSQL to ask
-(`automata.py` runs them).
+"""PostgreSQL's regular expressions, parsed into a tree that `automata.py` runs.
 
-It knows what a filter needs: literals, `.`, bracket expressions, classes and escapes, groups,
-alternatives, quantifiers, the anchors and word boundaries, and a leading `(?i)`. The rest
-(look-around, octal and hexadecimal escapes, collating elements, other options) it refuses rather
-than read it otherwise than PostgreSQL. Classes and case are ASCII's, as in a database of the C
-locale.
+The parser reads literals, `.`, bracket expressions, character classes, escapes, groups,
+alternatives, quantifiers, anchors, word boundaries, and a leading `(?i)`. It refuses the rest
+(look-around, octal and hexadecimal escapes, collating elements, other options), because a guess
+could differ from PostgreSQL. Classes and case are those of ASCII, as in a database of the C locale.
 """
 
+import sys
 from collections.abc import Sequence
+from string import hexdigits
 from typing import NamedTuple
 
 import msgspec
 
 MAX_REPEAT = 255
+"""The largest number in braces, as in PostgreSQL."""
 
 Ranges = tuple[tuple[int, int], ...]
+"""Of code points, both ends included."""
 
 _DIGIT: Ranges = ((48, 57),)
 _UPPER: Ranges = ((65, 90),)
@@ -25,10 +27,20 @@ _WORD = (*_DIGIT, *_ALPHA, (95, 95))
 _SPACE: Ranges = ((9, 13), (32, 32))
 _PUNCT: Ranges = ((33, 47), (58, 64), (91, 96), (123, 126))
 _POSIX: dict[str, Ranges] = {
-    "digit": _DIGIT, "upper": _UPPER, "lower": _LOWER, "alpha": _ALPHA, "alnum": _DIGIT + _ALPHA, "space": _SPACE, "punct": _PUNCT,
-    "blank": ((9, 9), (32, 32)), "cntrl": ((0, 31), (127, 127)), "graph": ((33, 126),), "print": ((32, 126),), "xdigit": ((48, 57), (65, 70), (97, 102)),
+    "digit": _DIGIT,
+    "upper": _UPPER,
+    "lower": _LOWER,
+    "alpha": _ALPHA,
+    "alnum": _DIGIT + _ALPHA,
+    "space": _SPACE,
+    "punct": _PUNCT,
+    "blank": ((9, 9), (32, 32)),
+    "cntrl": ((0, 31), (127, 127)),
+    "graph": ((33, 126),),
+    "print": ((32, 126),),
+    "xdigit": ((48, 57), (65, 70), (97, 102)),
     "word": _WORD,
-}  # fmt: skip
+}
 _CLASSES = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
 _ESCAPES = {
     "a": "\a",
@@ -41,17 +53,19 @@ _ESCAPES = {
     "t": "\t",
     "v": "\v",
 }
+_HEXADECIMAL = set(hexdigits)
 _ANCHORS = {"A": "^", "Z": "$", "y": "y", "Y": "Y", "m": "m", "M": "M"}
 
 
 class Set(msgspec.Struct, frozen=True):
-    """One character out of these ranges of code points, or out of all others."""
+    """One character in these ranges; `negated`: outside of them."""
 
     ranges: Ranges
     negated: bool = False
     any_case: bool = False
 
     def holds(self, character: str) -> bool:
+        """Whether a character matches."""
         code = ord(character)
         inside = self._has(code) or (
             self.any_case and character.isascii() and character.isalpha() and self._has(code ^ 32)
@@ -63,12 +77,16 @@ class Set(msgspec.Struct, frozen=True):
 
 
 class Anchor(NamedTuple):
-    """A place: ^ and $ the ends, m and M a word's, y either of a word's, Y neither."""
+    """A position between two characters, by its kind.
+
+    `^` and `$`: the start and the end of the text. `m` and `M`: the start and the end of a word.
+    `y`: either of the two. `Y`: neither of them.
+    """
 
     kind: str
 
     def holds(self, before: str | None, after: str | None) -> bool:
-        """Whether it holds between two characters, None beyond the ends."""
+        """Whether it matches between two characters; None stands for the ends of the text."""
         if self.kind in "^$":
             return (before if self.kind == "^" else after) is None
         word_before, word_after = is_word(before), is_word(after)
@@ -81,21 +99,27 @@ class Anchor(NamedTuple):
 
 
 def is_word(character: str | None) -> bool:
-    """Whether a word may hold it: a letter, a digit or an underscore."""
+    """Whether it is an ASCII letter, a digit or an underscore."""
     return (
         character is not None and character.isascii() and (character.isalnum() or character == "_")
     )
 
 
 class Cat(NamedTuple):
+    """All parts, one after the other."""
+
     parts: Sequence["Node"]
 
 
 class Alt(NamedTuple):
+    """One of the branches."""
+
     branches: Sequence["Node"]
 
 
 class Repeat(NamedTuple):
+    """A part, `least` to `most` times; None: without limit."""
+
     part: "Node"
     least: int
     most: int | None
@@ -105,8 +129,9 @@ Node = Set | Anchor | Cat | Alt | Repeat
 
 
 class Parser:
-    """One pattern, read from left to right into a tree. Raises ValueError for what PostgreSQL
-    refuses, and for what we do.
+    """Reads one pattern from left to right.
+
+    Raises ValueError for all that PostgreSQL refuses, and for what the module does not read.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -117,6 +142,7 @@ class Parser:
             raise ValueError("a pattern must not begin with ***")
 
     def read(self) -> Node:
+        """The tree of the whole pattern."""
         tree = self._alternatives()
         if self.at < len(self.text):
             raise ValueError("a ) in the pattern closes nothing")
@@ -189,17 +215,16 @@ class Parser:
         return self._literal(self._escaped(character))
 
     def _escaped(self, character: str) -> str:
-        """The one character that an escape stands for."""
+        """The character that an escape stands for; `character` follows the backslash."""
         if character in "uU":
-            digits = self._peek(4 if character == "u" else 8)
+            length = 4 if character == "u" else 8
+            digits = self._peek(length)
             self.at += len(digits)
-            if (
-                len(digits) != (4 if character == "u" else 8)
-                or not set(digits) <= set("0123456789abcdefABCDEF")
-                or int(digits, 16) > 0x10FFFF
-            ):
+            if len(digits) != length or not set(digits) <= _HEXADECIMAL:
                 raise ValueError("an escape in the pattern is incomplete")
-            return chr(int(digits, 16))
+            if (code := int(digits, 16)) > sys.maxunicode:
+                raise ValueError("an escape in the pattern is incomplete")
+            return chr(code)
         if character in _ESCAPES:
             return _ESCAPES[character]
         if character.isalnum():
@@ -218,7 +243,7 @@ class Parser:
             bounds = self._braces()
         else:
             return None
-        self._take("?")  # fewest rather than most: where it matches differs, whether it does not
+        self._take("?")  # non-greedy: that changes where a text matches, not whether it does
         return bounds
 
     def _braces(self) -> tuple[int, int | None]:
@@ -245,11 +270,8 @@ class Parser:
                 if name not in _POSIX:
                     raise ValueError("the pattern names an unknown class of characters")
                 self.at += len(name) + 2
-                ranges += (
-                    _POSIX["alpha"]
-                    if self.any_case and name in ("upper", "lower")
-                    else _POSIX[name]
-                )
+                either = self.any_case and name in ("upper", "lower")
+                ranges += _POSIX["alpha" if either else name]
             elif self._peek() == "\\" and self._peek(2)[1:] in _CLASSES:
                 self.at += 1
                 ranges += _CLASSES[self._next()]

@@ -1,5 +1,6 @@
-"""What questions have in common: the project, the range, the filters. A question's own struct
-extends one of these.
+"""What queries have in common: the project, the range, the filters.
+
+The struct of a question's parameters extends one of these.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Any question: of which project."""
+    """Any query: it is about one project."""
 
     project: Annotated[
         str, Meta(max_length=64, description="Default: the project of the key, else `default`")
@@ -29,40 +30,40 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
-        """Fill what depends on other parameters, on the time or on the key. Raises BadRequest where
-        parameters exclude each other.
+        """Set defaults that depend on other parameters, on the time or on the key's `project`.
+
+        Raises BadRequest if parameters exclude each other.
         """
         values.setdefault("project", project)
 
     @property
     def filters(self) -> list[Condition]:
-        """Which rows the question is about, whenever they happened."""
+        """The conditions on rows, but for the range."""
         return [raw_events.c.project == self.project]
 
     @property
     def patterns(self) -> list[str]:
-        """Regular expressions to be checked before the question is put."""
+        """Regular expressions that PostgreSQL should check before the query runs."""
         return []
 
     def reach(self, now: datetime) -> datetime:
-        """The last moment that the answer speaks of, as far as it has come."""
+        """The end of the answer's range, but not later than now."""
         return now
 
     @property
     def until(self) -> datetime | None:
-        """All rows that the answer depends on happened before it; None: any may matter."""
+        """The answer depends only on events before this instant; None: on any event."""
         return None
 
     def as_given(self, now: datetime) -> dict[str, Any]:
-        """Every parameter, the same for all who mean the same at whatever time: what is counted
-        from now on is left relative.
-        """
+        """Every parameter, for the name of the answer: what is relative to now stays relative."""
         return self.resolved()
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """The same for questions that likely take as long: they are about the same fields of about
-        as many rows, whatever the values.
+        """Equal for queries that likely take equally long.
+
+        They read the same fields of about as many rows; values and instants may differ.
         """
         return tuple(_outline(getattr(self, field.name)) for field in msgspec.structs.fields(self))
 
@@ -81,16 +82,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         """A parameter's value, ready for JSON."""
         if isinstance(value, tuple):
             return [cls.plain(item) for item in value]
-        return (
-            value
-            if value is None or isinstance(value, str | int)
-            else str(getattr(value, "text", value))
-        )
+        if value is None or isinstance(value, str | int):
+            return value
+        return str(getattr(value, "text", value))
 
 
 def _outline(value: Any) -> Any:
-    """What of a parameter's value decides how long an answer takes: names of fields, words to
-    choose from, how many there are; not when or what.
+    """The part of a value that decides how long an answer takes.
+
+    That is names of fields, operators, choices and how many values there are; not times and values.
     """
     match value:
         case tuple():
@@ -106,7 +106,7 @@ def _outline(value: Any) -> Any:
 
 
 class RangeQuery(Query, frozen=True, kw_only=True):
-    """A question about `start` ≤ timestamp < `end`."""
+    """A query about events with `start` ≤ timestamp < `end`."""
 
     start: Annotated[
         datetime,
@@ -170,7 +170,7 @@ class RangeQuery(Query, frozen=True, kw_only=True):
         return ((self.end - self.start).days.bit_length(), *super().shape)
 
     def rows(self, start: datetime | None = None, end: datetime | None = None) -> list[Condition]:
-        """The rows that pass the filters in the range, or in another range."""
+        """The conditions on rows: the filters, and the range or parts of another range."""
         timestamp = raw_events.c.timestamp
         return [*self.filters, timestamp >= (start or self.start), timestamp < (end or self.end)]
 
@@ -179,7 +179,7 @@ class RangeQuery(Query, frozen=True, kw_only=True):
 
 
 class FilteredQuery(RangeQuery, frozen=True, kw_only=True):
-    """A question about the rows in the range that pass `event` and every `where`."""
+    """A query about the events in the range that pass `event` and every `where`."""
 
     event: Events = ANY_EVENT
     where: tuple[Where, ...] = ()
@@ -195,13 +195,14 @@ class FilteredQuery(RangeQuery, frozen=True, kw_only=True):
 
 
 class BucketedQuery(FilteredQuery, frozen=True, kw_only=True):
-    """A question about each bucket of the range."""
+    """A query about each bucket of the range."""
 
     interval: Interval = DAY
 
     def edges(self, before: int = 0) -> list[datetime]:
-        """The edges of the buckets that hold the range, and of so many before them. Raises
-        BadRequest for too many, or any before the year 1.
+        """The edges of the buckets that hold the range, and of `before` more buckets before them.
+
+        Raises BadRequest for too many buckets, or one that begins before the year 1.
         """
         try:
             edges = intervals.edges(self.start, self.end, self.interval, self.tz)

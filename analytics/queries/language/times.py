@@ -1,5 +1,6 @@
-"""Instants: how parameters write them, and what local time means. Python alone decides this; SQL
-only ever sees instants.
+"""Instants and durations: how parameters write them, and what local time means.
+
+Only Python computes with time zones; SQL only sees instants.
 """
 
 import re
@@ -12,29 +13,30 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-UTC_ZONE = ZoneInfo("UTC")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+from analytics.spans import parse_span
 
+UTC_ZONE = ZoneInfo("UTC")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)([Zz]|[ +-][0-9]{2}:?[0-9]{2})?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]"
+    r"([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)"
+    r"([Zz]|[ +-][0-9]{2}:?[0-9]{2})?"
 )
-_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
 
 Moment = Callable[[ZoneInfo], datetime]
-"""An instant that waits for its zone."""
+"""From a time zone to the instant that a text means there."""
 
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(
-        zoneinfo.available_timezones() - {"localtime", "Factory"}
-    )  # this machine's own zone, and none at all
+    # `localtime` is this machine's own zone, `Factory` is none at all
+    return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
 
 
 def zone(text: str) -> ZoneInfo:
-    """An IANA time zone. Raises ValueError for any other name, without touching a file of that
-    name.
+    """An IANA time zone.
+
+    Raises ValueError for any other name, and never looks for a file of that name.
     """
     if text not in _zones():
         raise ValueError(
@@ -44,8 +46,9 @@ def zone(text: str) -> ZoneInfo:
 
 
 def moment(text: str) -> Moment:
-    """An ISO 8601 date (its first instant in the zone) or date-time (local if it has no offset).
-    Raises ValueError otherwise.
+    """An ISO 8601 date (its first instant in the zone) or date-time (local without an offset).
+
+    Raises ValueError for any other text.
     """
     if _DATE.fullmatch(text):
         day = date.fromisoformat(text)
@@ -70,15 +73,15 @@ class Duration(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Duration":
-        """Raises ValueError for anything that is not a positive whole number and a unit."""
+        """Raises ValueError for anything but a positive whole number and a unit."""
         return cls(text, _seconds(text))
 
 
 def _seconds(text: str) -> int:
-    parts = _DURATION.fullmatch(text)
-    if parts is None or int(parts[1]) == 0:
+    seconds = parse_span(text)
+    if not seconds:
         raise ValueError("it is a number and a unit, s m h d or w, like 24h or 30d")
-    return int(parts[1]) * SECONDS[parts[2]]
+    return seconds
 
 
 class Last(msgspec.Struct, frozen=True):
@@ -92,11 +95,11 @@ class Last(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Last":
-        """Raises ValueError for anything that is not a positive whole number and a unit."""
+        """Raises ValueError for anything but a positive whole number and a unit."""
         return cls(text, _seconds(text), text[-1] in "dw")
 
     def before(self, now: datetime, zone: ZoneInfo) -> datetime:
-        """Where the range begins. Raises OverflowError for a time before the year 1."""
+        """The start of the range. Raises OverflowError if it is before the year 1."""
         start = now - timedelta(seconds=self.seconds)
         return first_instant(start.astimezone(zone).date(), zone) if self.whole_days else start
 
@@ -105,8 +108,10 @@ LAST_30_DAYS = Last.read("30d")
 
 
 def first_instant(day: date, zone: ZoneInfo) -> datetime:
-    """When a local day begins: its midnight, the first if there are two; where clocks skip
-    midnight, the end of the skip.
+    """The instant at which a local day begins.
+
+    That is its midnight, the first one if there are two. If clocks skip midnight, it is the end of
+    the skip.
     """
     midnight = datetime.combine(day, time())
     instant = midnight.replace(tzinfo=zone).astimezone(UTC)
@@ -116,28 +121,25 @@ def first_instant(day: date, zone: ZoneInfo) -> datetime:
 
 
 def transition(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The first whole second in (before, after] at which clocks no longer differ from UTC as they
-    did at `before`.
-    """
+    """The first whole second in (before, after] with another UTC offset than `before` has."""
     offset = before.astimezone(zone).utcoffset()
-    low, high = (
-        before.replace(microsecond=0),
-        after + timedelta(microseconds=-after.microsecond % 1_000_000),
-    )
+    low = before.replace(microsecond=0)
+    high = after + timedelta(microseconds=-after.microsecond % 1_000_000)
     while high - low > timedelta(seconds=1):
         middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
-        low, high = (
-            (middle, high) if middle.astimezone(zone).utcoffset() == offset else (low, middle)
-        )
+        if middle.astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
     return high
 
 
 def shown(instant: datetime, zone: ZoneInfo) -> str:
-    """An instant with its local offset, or in UTC where the offset of old has seconds, which RFC
-    3339 cannot say.
+    """An instant with its local offset, as RFC 3339.
+
+    RFC 3339 has no seconds in offsets, as zones had long ago; such an instant is shown in UTC.
     """
     local = instant.astimezone(zone)
     offset = local.utcoffset() or timedelta()
-    return (
-        local if offset % timedelta(minutes=1) == timedelta() else instant.astimezone(UTC)
-    ).isoformat()
+    whole_minutes = offset % timedelta(minutes=1) == timedelta()
+    return (local if whole_minutes else instant.astimezone(UTC)).isoformat()

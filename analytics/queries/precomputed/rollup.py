@@ -240,7 +240,9 @@ class Rollup:
 
 def _all_told(kept: Collection[Entry], limit: float) -> bool:
     """Whether no cells are lacking, and all may be held at once."""
-    return all(each.cells is not None for each in kept) and sum(each.bytes for each in kept) <= limit
+    return (
+        all(each.cells is not None for each in kept) and sum(each.bytes for each in kept) <= limit
+    )
 
 
 def _keys(

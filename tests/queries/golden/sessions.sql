@@ -16,12 +16,12 @@ WITH parts AS
 FROM (SELECT members."user" AS "user", members.timestamp AS timestamp, members.session AS session
 FROM (SELECT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS "user", raw_events.timestamp AS timestamp, raw_events.session_id COLLATE "C" AS session
 FROM raw_events
-WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $7::VARCHAR UNION ALL SELECT begun."user" AS "user", begun.timestamp AS timestamp, rpad(CAST(begun.began AS TEXT), $8::INTEGER) || begun.whose AS session
-FROM (SELECT heard."user" AS "user", heard.timestamp AS timestamp, heard.whose AS whose, heard.shown AS shown, max(CASE WHEN (heard.at - heard.before <= $9::INTERVAL) THEN NULL ELSE heard.at END) OVER (PARTITION BY heard.whose ORDER BY heard.at) AS began
-FROM (SELECT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS "user", raw_events.timestamp AS timestamp, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS whose, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
+WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $7::VARCHAR UNION ALL SELECT starts."user" AS "user", starts.timestamp AS timestamp, rpad(CAST(starts.start AS TEXT), $8::INTEGER) || starts.actor AS session
+FROM (SELECT events."user" AS "user", events.timestamp AS timestamp, events.actor AS actor, events.shown AS shown, max(CASE WHEN (events.at - events.before <= $9::INTERVAL) THEN NULL ELSE events.at END) OVER (PARTITION BY events.actor ORDER BY events.at) AS start
+FROM (SELECT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS "user", raw_events.timestamp AS timestamp, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
 FROM raw_events
-WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $7::VARCHAR) AS heard) AS begun
-WHERE begun.shown) AS members) AS rows GROUP BY rows.session, rows."user"),
+WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $7::VARCHAR) AS events) AS starts
+WHERE starts.shown) AS members) AS rows GROUP BY rows.session, rows."user"),
 visits AS
 (SELECT parts.session AS session, width_bucket(min(parts.first), $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, sum(parts.events) = $3::INTEGER AS bounced, EXTRACT(epoch FROM max(parts.last) - min(parts.first)) AS seconds
 FROM parts GROUP BY parts.session)

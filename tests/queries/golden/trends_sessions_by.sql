@@ -15,32 +15,32 @@ SELECT rows.key, count(rows.operand) AS value
 FROM (SELECT DISTINCT members.key AS key, members.operand AS operand
 FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS key, raw_events.session_id COLLATE "C" AS operand
 FROM raw_events
-WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $5::VARCHAR UNION ALL SELECT begun.key AS key, rpad(CAST(begun.began AS TEXT), $6::INTEGER) || begun.whose AS operand
-FROM (SELECT heard.key AS key, heard.whose AS whose, heard.shown AS shown, max(CASE WHEN (heard.at - heard.before <= $7::INTERVAL) THEN NULL ELSE heard.at END) OVER (PARTITION BY heard.whose ORDER BY heard.at) AS began
-FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS whose, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
+WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $5::VARCHAR UNION ALL SELECT starts.key AS key, rpad(CAST(starts.start AS TEXT), $6::INTEGER) || starts.actor AS operand
+FROM (SELECT events.key AS key, events.actor AS actor, events.shown AS shown, max(CASE WHEN (events.at - events.before <= $7::INTERVAL) THEN NULL ELSE events.at END) OVER (PARTITION BY events.actor ORDER BY events.at) AS start
+FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
 FROM raw_events
-WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $5::VARCHAR) AS heard) AS begun
-WHERE begun.shown) AS members) AS rows GROUP BY rows.key ORDER BY value DESC NULLS LAST, (rows.key COLLATE "C") NULLS LAST
+WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $5::VARCHAR) AS events) AS starts
+WHERE starts.shown) AS members) AS rows GROUP BY rows.key ORDER BY value DESC NULLS LAST, (rows.key COLLATE "C") NULLS LAST
  LIMIT $8::INTEGER;
 
 SELECT rows.slot, rows.bucket, count(rows.operand) AS value
 FROM (SELECT DISTINCT members.slot AS slot, members.bucket AS bucket, members.operand AS operand
 FROM (SELECT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, raw_events.session_id COLLATE "C" AS operand
 FROM raw_events LEFT OUTER JOIN unnest($3::TEXT[]) WITH ORDINALITY AS shown(value, slot) ON shown.value = (raw_events.metadata ->> $4::VARCHAR)
-WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $8::VARCHAR UNION ALL SELECT begun.slot AS slot, begun.bucket AS bucket, rpad(CAST(begun.began AS TEXT), $9::INTEGER) || begun.whose AS operand
-FROM (SELECT heard.slot AS slot, heard.bucket AS bucket, heard.whose AS whose, heard.shown AS shown, max(CASE WHEN (heard.at - heard.before <= $10::INTERVAL) THEN NULL ELSE heard.at END) OVER (PARTITION BY heard.whose ORDER BY heard.at) AS began
-FROM (SELECT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS whose, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
+WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $8::VARCHAR UNION ALL SELECT starts.slot AS slot, starts.bucket AS bucket, rpad(CAST(starts.start AS TEXT), $9::INTEGER) || starts.actor AS operand
+FROM (SELECT events.slot AS slot, events.bucket AS bucket, events.actor AS actor, events.shown AS shown, max(CASE WHEN (events.at - events.before <= $10::INTERVAL) THEN NULL ELSE events.at END) OVER (PARTITION BY events.actor ORDER BY events.at) AS start
+FROM (SELECT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
 FROM raw_events LEFT OUTER JOIN unnest($3::TEXT[]) WITH ORDINALITY AS shown(value, slot) ON shown.value = (raw_events.metadata ->> $4::VARCHAR)
-WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $8::VARCHAR) AS heard) AS begun
-WHERE begun.shown) AS members) AS rows GROUP BY rows.slot, rows.bucket;
+WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $8::VARCHAR) AS events) AS starts
+WHERE starts.shown) AS members) AS rows GROUP BY rows.slot, rows.bucket;
 
 SELECT rows.slot, rows.bucket, count(rows.operand) AS value
 FROM (SELECT DISTINCT members.slot AS slot, members.bucket AS bucket, members.operand AS operand
 FROM (SELECT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, raw_events.session_id COLLATE "C" AS operand
 FROM raw_events LEFT OUTER JOIN unnest($3::TEXT[]) WITH ORDINALITY AS shown(value, slot) ON shown.value = (raw_events.metadata ->> $4::VARCHAR)
-WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $8::VARCHAR UNION ALL SELECT begun.slot AS slot, begun.bucket AS bucket, rpad(CAST(begun.began AS TEXT), $9::INTEGER) || begun.whose AS operand
-FROM (SELECT heard.slot AS slot, heard.bucket AS bucket, heard.whose AS whose, heard.shown AS shown, max(CASE WHEN (heard.at - heard.before <= $10::INTERVAL) THEN NULL ELSE heard.at END) OVER (PARTITION BY heard.whose ORDER BY heard.at) AS began
-FROM (SELECT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS whose, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
+WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $8::VARCHAR UNION ALL SELECT starts.slot AS slot, starts.bucket AS bucket, rpad(CAST(starts.start AS TEXT), $9::INTEGER) || starts.actor AS operand
+FROM (SELECT events.slot AS slot, events.bucket AS bucket, events.actor AS actor, events.shown AS shown, max(CASE WHEN (events.at - events.before <= $10::INTERVAL) THEN NULL ELSE events.at END) OVER (PARTITION BY events.actor ORDER BY events.at) AS start
+FROM (SELECT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
 FROM raw_events LEFT OUTER JOIN unnest($3::TEXT[]) WITH ORDINALITY AS shown(value, slot) ON shown.value = (raw_events.metadata ->> $4::VARCHAR)
-WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $8::VARCHAR) AS heard) AS begun
-WHERE begun.shown) AS members) AS rows GROUP BY rows.slot, rows.bucket;
+WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $8::VARCHAR) AS events) AS starts
+WHERE starts.shown) AS members) AS rows GROUP BY rows.slot, rows.bucket;

@@ -152,7 +152,9 @@ async def chunks(query: Export, format: Format, snapshots: Snapshots) -> AsyncIt
 async def answer(query: Export, snapshot: Snapshot) -> Stream:
     """All events in the range that pass the filters, as a file."""
     format = FORMATS[query.format](query.cursor is not None)
-    return Stream(format.media_type, f"events.{query.format}", chunks(query, format, snapshot.another))
+    return Stream(
+        format.media_type, f"events.{query.format}", chunks(query, format, snapshot.another)
+    )
 
 
 QUESTION = Question(
