@@ -74,9 +74,15 @@ async def test_a_row_is_shown_as_it_was_sent(asker: Asker) -> None:
     (shown,) = (await asker.ask("/events", *DAYS))["data"]["rows"]
     assert datetime.fromisoformat(shown.pop("created_at")).tzinfo is not None
     assert shown == {
-        "id": str(sent.id), "project": "default", "session_id": "s", "user_id": None, "event_type": "view", "event_action": "page",
-        "metadata": {"page": "/é", "n": 1.5, "deep": {"a": [None, True]}}, "timestamp": "2026-11-02T10:00:00.123456Z",
-    }  # fmt: skip
+        "id": str(sent.id),
+        "project": "default",
+        "session_id": "s",
+        "user_id": None,
+        "event_type": "view",
+        "event_action": "page",
+        "metadata": {"page": "/é", "n": 1.5, "deep": {"a": [None, True]}},
+        "timestamp": "2026-11-02T10:00:00.123456Z",
+    }
 
 
 async def test_a_row_that_comes_late_does_not_shift_the_pages_after_it(asker: Asker) -> None:
@@ -125,7 +131,8 @@ async def test_a_dead_letter_says_why_until_it_is_stored_after_all(asker: Asker)
     await asker.hold([])
     columns = ", ".join(column.name for column in dead_letters.c if column.name != "number")
     await asker.connection.execute(
-        f"insert into dead_letters ({columns}) values ('default', $1, 'j', 1, 'numeric', 'too large', '', now())",
+        f"insert into dead_letters ({columns})"
+        " values ('default', $1, 'j', 1, 'numeric', 'too large', '', now())",
         dead.id,
     )
     found = await status(asker, str(dead.id))

@@ -40,7 +40,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def slow(found: Lanes, gate: asyncio.Event) -> Callable[[AsyncEngine], Awaitable[str]]:
-    """A question that takes too long for the light lane, and in the heavy one until the gate opens."""
+    """A query too slow for the light lane; in the heavy one it ends when the gate opens."""
 
     async def ask(engine: AsyncEngine) -> str:
         if engine is found.light:

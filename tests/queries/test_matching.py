@@ -17,20 +17,28 @@ from analytics.queries.language.matching import View, matcher
 from analytics.tables import metadata, raw_events
 
 VALUES = (
-    '"pro"', '"Pro"', '"free"', '""', '"a,b"', '"é€😀"', '"3"', "3", "3.0", "3.10", "-0", "-0.0", "3e2", "1E-3", "12345678901234567890123", "0.1", "true",
-    "false", "null", "{}", "[]", '{"b": 1, "aa": [1, "x\\n\\u0001\\"\\\\/é", null, true], "a": {"k": 1.50}}', '["pro"]', '{"pro": "x"}', '"line\\nbreak"',
+    '"pro"', '"Pro"', '"free"', '""', '"a,b"', '"é€😀"', '"3"', "3", "3.0", "3.10", "-0", "-0.0",
+    "3e2", "1E-3", "12345678901234567890123", "0.1", "true", "false", "null", "{}", "[]",
+    '{"b": 1, "aa": [1, "x\\n\\u0001\\"\\\\/é", null, true], "a": {"k": 1.50}}', '["pro"]',
+    '{"pro": "x"}', '"line\\nbreak"',
 )  # fmt: skip
 
 WHERE = (
-    "event_type.eq.page", "event_type.ne.page", "event_action.in.view,click", "user_id.set", "user_id.unset", "user_id.eq.u1", "user_id.ne.u1",
-    "user_id.nin.u1,u2", "user_id.contains.u", "session_id.re.^s[12]$", "user_id.re.2", "event_type.gt.3", "metadata.plan.set", "metadata.plan.unset",
-    "metadata.plan.eq.pro", "metadata.plan.ne.pro", "metadata.plan.in.pro,free", "metadata.plan.nin.pro,free", "metadata.plan.eq.", "metadata.plan.eq.a%2Cb",
-    "metadata.plan.eq.3", "metadata.plan.eq.3.0", "metadata.plan.eq.300", "metadata.plan.eq.0.001", "metadata.plan.eq.0", "metadata.plan.eq.-0",
-    "metadata.plan.eq.0.0", "metadata.plan.eq.true", "metadata.plan.eq.{}", "metadata.plan.eq.[]", "metadata.plan.eq.null", "metadata.plan.contains.r",
-    "metadata.plan.contains.", "metadata.plan.ncontains.r,e", "metadata.plan.contains.%22k%22: 1.50", "metadata.plan.contains.%5C%22",
-    "metadata.plan.contains./é", "metadata.plan.contains.u0001", "metadata.plan.re.^p", "metadata.plan.re.^P?ro", "metadata.plan.re.^[0-9.]+$",
-    "metadata.plan.re.k.:", "metadata.plan.gt.2", "metadata.plan.gte.3", "metadata.plan.lt.3.1", "metadata.plan.lte.3.1", "metadata.plan.gt.1e20",
-    "metadata.plan.lt.0.2", "metadata.plan.pro.set", "metadata.plan.pro.eq.x", "metadata.plan.a.k.gte.1.5", "metadata.plan.a.k.eq.1.50",
+    "event_type.eq.page", "event_type.ne.page", "event_action.in.view,click", "user_id.set",
+    "user_id.unset", "user_id.eq.u1", "user_id.ne.u1", "user_id.nin.u1,u2", "user_id.contains.u",
+    "session_id.re.^s[12]$", "user_id.re.2", "event_type.gt.3", "metadata.plan.set",
+    "metadata.plan.unset", "metadata.plan.eq.pro", "metadata.plan.ne.pro",
+    "metadata.plan.in.pro,free", "metadata.plan.nin.pro,free", "metadata.plan.eq.",
+    "metadata.plan.eq.a%2Cb", "metadata.plan.eq.3", "metadata.plan.eq.3.0", "metadata.plan.eq.300",
+    "metadata.plan.eq.0.001", "metadata.plan.eq.0", "metadata.plan.eq.-0", "metadata.plan.eq.0.0",
+    "metadata.plan.eq.true", "metadata.plan.eq.{}", "metadata.plan.eq.[]", "metadata.plan.eq.null",
+    "metadata.plan.contains.r", "metadata.plan.contains.", "metadata.plan.ncontains.r,e",
+    "metadata.plan.contains.%22k%22: 1.50", "metadata.plan.contains.%5C%22",
+    "metadata.plan.contains./é", "metadata.plan.contains.u0001", "metadata.plan.re.^p",
+    "metadata.plan.re.^P?ro", "metadata.plan.re.^[0-9.]+$", "metadata.plan.re.k.:",
+    "metadata.plan.gt.2", "metadata.plan.gte.3", "metadata.plan.lt.3.1", "metadata.plan.lte.3.1",
+    "metadata.plan.gt.1e20", "metadata.plan.lt.0.2", "metadata.plan.pro.set",
+    "metadata.plan.pro.eq.x", "metadata.plan.a.k.gte.1.5", "metadata.plan.a.k.eq.1.50",
     "metadata.plan.0.set", "metadata.plan.aa.set", "metadata.other.set", "metadata.a%2Eb.eq.dot",
 )  # fmt: skip
 
@@ -58,7 +66,8 @@ def some_events() -> list[Event]:
     ]
     return [
         Event(
-            "shop", uuid.uuid4(), rng.choice(["s1", "s2", "s3"]), rng.choice([None, "u1", "u2", ""]), rng.choice(["page", "engagement", "a:b", "*"]),
+            "shop", uuid.uuid4(), rng.choice(["s1", "s2", "s3"]),
+            rng.choice([None, "u1", "u2", ""]), rng.choice(["page", "engagement", "a:b", "*"]),
             rng.choice(["view", "click", "c,d"]), document.encode(), now, now,
         )
         for document in documents * 4

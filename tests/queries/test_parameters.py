@@ -166,13 +166,17 @@ async def test_text_may_be_in_the_query_string_unencoded(asker: Asker) -> None:
 
 async def test_every_parameter_is_repeated_resolved(asker: Asker) -> None:
     asked = [
-        ("from", "2026-10-25"), ("to", "2026-10-25T03:00"), ("tz", "Europe/Berlin"), ("interval", "hour"), ("event", "a:b"), ("where", "metadata.x.gt.1"),
-        ("where", "user_id.set"), ("measure", "sum:metadata.n"), ("by", "metadata.page"), ("limit", "3"), ("compare", "previous"), ("rolling", "2"),
+        ("from", "2026-10-25"), ("to", "2026-10-25T03:00"), ("tz", "Europe/Berlin"),
+        ("interval", "hour"), ("event", "a:b"), ("where", "metadata.x.gt.1"),
+        ("where", "user_id.set"), ("measure", "sum:metadata.n"), ("by", "metadata.page"),
+        ("limit", "3"), ("compare", "previous"), ("rolling", "2"),
     ]  # fmt: skip
     assert (await asker.ask("/trends", *asked))["query"] == {
-        "project": "default", "from": "2026-10-25T00:00:00+02:00", "to": "2026-10-25T03:00:00+01:00", "last": None, "tz": "Europe/Berlin",
-        "interval": "hour", "event": "a:b", "where": ["metadata.x.gt.1", "user_id.set"], "measure": "sum:metadata.n", "by": "metadata.page", "limit": 3,
-        "compare": "previous", "rolling": 2, "series": [], "formula": None,
+        "project": "default", "from": "2026-10-25T00:00:00+02:00",
+        "to": "2026-10-25T03:00:00+01:00", "last": None, "tz": "Europe/Berlin", "interval": "hour",
+        "event": "a:b", "where": ["metadata.x.gt.1", "user_id.set"], "measure": "sum:metadata.n",
+        "by": "metadata.page", "limit": 3, "compare": "previous", "rolling": 2, "series": [],
+        "formula": None,
     }  # fmt: skip
 
 

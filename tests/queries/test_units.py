@@ -154,7 +154,7 @@ async def test_a_session_counts_in_every_bucket_that_it_is_in_and_once_in_all(as
 
 
 async def test_no_name_or_id_is_taken_for_a_session_that_was_made(asker: Asker) -> None:
-    """Whatever anybody calls themselves: what a session made goes by is longer than an id may be."""
+    """Whatever anybody calls themselves: the name of a derived session is longer than any id."""
     made = "2026-11-02 12:00:00+00"
     await asker.hold(
         [
