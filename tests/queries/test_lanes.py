@@ -26,10 +26,10 @@ from tests.queries.asker import StillQueue
 
 
 @pytest.fixture
-async def found(migrated_url: str) -> AsyncIterator[Lanes]:
-    found = Lanes(Settings(database_url=migrated_url))
-    yield found
-    await found.dispose()
+async def pools(migrated_url: str) -> AsyncIterator[Lanes]:
+    pools = Lanes(Settings(database_url=migrated_url))
+    yield pools
+    await pools.dispose()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -39,13 +39,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def slow(found: Lanes, gate: asyncio.Event) -> Callable[[AsyncEngine], Awaitable[str]]:
+def slow(pools: Lanes, gate: asyncio.Event) -> Callable[[AsyncEngine], Awaitable[str]]:
     """A query too slow for the light lane; in the heavy one it ends when the gate opens."""
 
     async def ask(engine: AsyncEngine) -> str:
-        if engine is found.light:
+        if engine is pools.light:
             raise Unavailable("slow", code="too_slow")
-        assert engine is found.heavy
+        assert engine is pools.heavy
         await gate.wait()
         return "heavy"
 
@@ -53,68 +53,68 @@ def slow(found: Lanes, gate: asyncio.Event) -> Callable[[AsyncEngine], Awaitable
 
 
 async def test_heavy_questions_wait_apart_from_light_ones(
-    found: Lanes, monkeypatch: pytest.MonkeyPatch
+    pools: Lanes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "MAX_WAITING", 2)
     gate = asyncio.Event()
 
     async def light(engine: AsyncEngine) -> str:
-        assert engine is found.light
+        assert engine is pools.light
         return "light"
 
     asking = [
-        asyncio.create_task(found.run(at, "funnel by plan", slow(found, gate)))
+        asyncio.create_task(pools.run(at, "funnel by plan", slow(pools, gate)))
         for at in range(lanes.HEAVY_PLACES + 2)
     ]
-    await until(lambda: found._waiting == 2)
+    await until(lambda: pools._waiting == 2)
     with pytest.raises(Unavailable) as caught:
-        await found.run("more", "funnel by plan", slow(found, gate))
+        await pools.run("more", "funnel by plan", slow(pools, gate))
     assert (caught.value.code, caught.value.retry_after > 0) == ("busy", True)
-    assert await found.run("light", "trends", light) == "light"
+    assert await pools.run("light", "trends", light) == "light"
     gate.set()
     assert await asyncio.gather(*asking) == ["heavy"] * len(asking)
 
 
-async def test_the_wait_for_a_place_ends(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_for_a_place_ends(pools: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "PLACE_WAIT_SECONDS", 0.01)
     gate = asyncio.Event()
     asking = [
-        asyncio.create_task(found.run(at, "x", slow(found, gate)))
+        asyncio.create_task(pools.run(at, "x", slow(pools, gate)))
         for at in range(lanes.HEAVY_PLACES)
     ]
-    await until(found._places.locked)
+    await until(pools._places.locked)
     with pytest.raises(Unavailable) as caught:
-        await found.run("more", "x", slow(found, gate))
+        await pools.run("more", "x", slow(pools, gate))
     assert caught.value.code == "busy"
     gate.set()
     await asyncio.gather(*asking)
 
 
 async def test_what_was_heavy_is_asked_there_at_once_until_it_was_quick_there(
-    found: Lanes, monkeypatch: pytest.MonkeyPatch
+    pools: Lanes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[AsyncEngine] = []
 
     async def ask(engine: AsyncEngine) -> None:
         asked.append(engine)
-        if asked == [found.light]:
+        if asked == [pools.light]:
             raise Unavailable("slow", code="too_slow")
 
     monkeypatch.setattr(lanes, "LIGHT_SECONDS", -1.0)
-    await found.run("a", "x", ask)
-    await found.run("a", "x", ask)
+    await pools.run("a", "x", ask)
+    await pools.run("a", "x", ask)
     monkeypatch.setattr(lanes, "LIGHT_SECONDS", 60.0)
-    await found.run("a", "x", ask)
-    await found.run("a", "x", ask)
-    assert asked == [found.light, found.heavy, found.heavy, found.heavy, found.light]
+    await pools.run("a", "x", ask)
+    await pools.run("a", "x", ask)
+    assert asked == [pools.light, pools.heavy, pools.heavy, pools.heavy, pools.light]
 
 
 async def test_a_question_of_many_quick_statements_is_heavy_too(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "LIGHT_QUERY_SECONDS", 0.1)
-    found = Lanes(Settings(database_url=migrated_url))
-    statements: dict[AsyncEngine, int] = {found.light: 0, found.heavy: 0}
+    pools = Lanes(Settings(database_url=migrated_url))
+    statements: dict[AsyncEngine, int] = {pools.light: 0, pools.heavy: 0}
 
     async def ask(engine: AsyncEngine) -> None:
         async with open_snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
@@ -122,17 +122,17 @@ async def test_a_question_of_many_quick_statements_is_heavy_too(
                 await reading.rows(select(func.pg_sleep(0.05)))
                 statements[engine] += 1
 
-    await found.run("a", "x", ask)
-    assert statements[found.heavy] == 10
-    assert 1 <= statements[found.light] < 10
-    await found.dispose()
+    await pools.run("a", "x", ask)
+    assert statements[pools.heavy] == 10
+    assert 1 <= statements[pools.light] < 10
+    await pools.dispose()
 
 
 async def test_all_statements_of_a_question_together_are_cut_off_too(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "QUERY_SECONDS", 0.05)
-    found = Lanes(Settings(database_url=migrated_url))
+    pools = Lanes(Settings(database_url=migrated_url))
 
     async def ask(engine: AsyncEngine) -> None:
         async with open_snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
@@ -140,9 +140,9 @@ async def test_all_statements_of_a_question_together_are_cut_off_too(
                 await asyncio.sleep(0.005)
 
     with pytest.raises(Unavailable) as caught:
-        await found.run("a", "x", ask)
+        await pools.run("a", "x", ask)
     assert (caught.value.code, "0.05 s" in caught.value.message) == ("too_slow", True)
-    await found.dispose()
+    await pools.dispose()
 
 
 SHAPES = [
@@ -185,7 +185,7 @@ async def endless() -> AsyncIterator[bytes]:
 
 
 async def test_there_are_so_many_streams_and_no_more(
-    found: Lanes, monkeypatch: pytest.MonkeyPatch
+    pools: Lanes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "MAX_STREAMS", 3)
 
@@ -196,9 +196,9 @@ async def test_there_are_so_many_streams_and_no_more(
         yield b"x"
         raise OSError
 
-    ended, cut, abandoned = found.stream(few()), found.stream(broken()), found.stream(endless())
+    ended, cut, abandoned = pools.stream(few()), pools.stream(broken()), pools.stream(endless())
     with pytest.raises(Unavailable) as caught:
-        found.stream(endless())
+        pools.stream(endless())
     assert caught.value.code == "busy"
     assert [chunk async for chunk in ended] == [b"x"]
     with pytest.raises(OSError):  # noqa: PT011 - its own
@@ -206,12 +206,12 @@ async def test_there_are_so_many_streams_and_no_more(
     assert await anext(abandoned) == b"x"
     del abandoned
     gc.collect()
-    await until(lambda: not found._streams)
-    never_begun = found.stream(endless())
-    assert len(found._streams) == 1
+    await until(lambda: not pools._streams)
+    never_begun = pools.stream(endless())
+    assert len(pools._streams) == 1
     del never_begun
     gc.collect()
-    assert not found._streams
+    assert not pools._streams
 
 
 async def test_an_export_needs_no_place_among_the_heavy_and_leaves_them_theirs(
@@ -226,15 +226,15 @@ async def test_an_export_needs_no_place_among_the_heavy_and_leaves_them_theirs(
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as http,
     ):
-        found: Any = app.state.sources.lanes
+        pools: Any = app.state.sources.lanes
         gate = asyncio.Event()
         asking = [
-            asyncio.create_task(found.run(at, "x", slow(found, gate)))
+            asyncio.create_task(pools.run(at, "x", slow(pools, gate)))
             for at in range(lanes.HEAVY_PLACES)
         ]
-        await until(found._places.locked)
+        await until(pools._places.locked)
         assert (await http.get("/api/export", headers={"X-API-Key": "k"})).status_code == 200
-        assert not found._streams
+        assert not pools._streams
         monkeypatch.setattr(lanes, "MAX_STREAMS", 0)
         refused = await http.get("/api/export", headers={"X-API-Key": "k"})
         assert (
