@@ -66,8 +66,8 @@ def client(app: Starlette) -> httpx2.AsyncClient:
 @pytest.fixture
 async def http(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     app = api.app(config)
-    async with app.router.lifespan_context(app), client(app) as found:
-        yield found
+    async with app.router.lifespan_context(app), client(app) as http:
+        yield http
 
 
 async def put(

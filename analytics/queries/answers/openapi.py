@@ -61,7 +61,7 @@ ERRORS = {
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What went wrong: `code` for programs, `message` for people, `field` at fault."""
+    """What went wrong: `code` for programs, `message` for people, the parameter in `field`."""
 
     code: str
     message: str
