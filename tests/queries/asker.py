@@ -46,7 +46,8 @@ class Asker:
     async def add(self, rows: Iterable[Row], project: str = "default") -> None:
         """These rows too."""
         await self.connection.executemany(
-            "insert into raw_events (project, id, session_id, user_id, event_type, event_action, metadata, timestamp, created_at)"
+            "insert into raw_events (project, id, session_id, user_id, event_type, event_action,"
+            " metadata, timestamp, created_at)"
             " values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $8)",
             [
                 (
@@ -66,7 +67,7 @@ class Asker:
     async def ask(
         self, path: str, *parameters: tuple[str, str], key: Key = EVERYTHING, **inside: str
     ) -> Any:
-        """The whole answer to `GET /api{path}?parameters`; `inside` are the parameters in the path."""
+        """The answer to `GET /api{path}?parameters`; `inside` are the parameters in the path."""
         return await self.ask_raw(path, urlencode(parameters).encode(), key, **inside)
 
     async def ask_raw(self, path: str, query: bytes, key: Key = EVERYTHING, **inside: str) -> Any:

@@ -105,7 +105,8 @@ class LinkCache:
             return cached
         if cached.version > now:  # cached from a later snapshot, and this one must stay as it is
             cached = NO_LINKS
-        pairs = [tuple(row) for row in await rows(changes(project, cached.version))]
+        changed = await rows(changes(project, cached.version))
+        pairs = [(row.number, row.person_number) for row in changed]
         links = await asyncio.to_thread(cached.changed, now, pairs)
         if links.version > self._links.get(project, NO_LINKS).version:
             self._links[project] = links
