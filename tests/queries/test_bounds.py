@@ -55,7 +55,7 @@ async def test_there_are_so_many_buckets_and_no_more(asker: Asker, path: str) ->
 async def test_buckets_that_are_looked_back_at_are_counted(asker: Asker) -> None:
     for more in (("compare", "previous"), ("rolling", "1000")):
         error = await refused(asker, "/trends", *minutes(MAX_BUCKETS - 998), more)
-        assert (error.code, error.field, "looked back" in error.message) == (
+        assert (error.code, error.field, "before the range" in error.message) == (
             "too_many_buckets",
             "interval",
             True,
