@@ -279,7 +279,7 @@ async def test_both_statements_make_the_same_of_a_day(filled: Storer) -> None:
         read.memory = Memory()
         found = await packed_days.load(asked, read)
     assert found is not None
-    assert [part.day.encode() for part in found.parts if part.day.start == before.start] == [
+    assert [at.day.encode() for at in found.days if at.day.start == before.start] == [
         before.encode()
     ]
 

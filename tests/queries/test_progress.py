@@ -36,7 +36,7 @@ def sequences(units: list[Unit]) -> tuple[Sequences, np.ndarray]:
 
 def alone(units: list[Unit], order: str, steps: int, window: int) -> list[list[int]]:
     """The places of each unit's attempt, among all rows."""
-    match, found, before = attempts.ORDERS[order](steps, window), [], 0
+    match, found, before = attempts.MATCHERS[order](steps, window), [], 0
     for unit in units:
         places = match("".join(chr(MARK + mask) for _, mask in unit), [at for at, _ in unit])
         if places:

@@ -165,7 +165,7 @@ async def test_before_a_rebuild_only_raw_rows_answer(filled: Storer) -> None:
 async def test_a_backlog_of_deltas_is_left_to_raw_rows(
     filled: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analytics.queries.precomputed.rollup.MAX_WAITING", 0)
+    monkeypatch.setattr("analytics.queries.precomputed.rollup.MAX_PENDING_EVENTS", 0)
     assert await source(filled) == "rollup"
     await filled.write([row("2026-10-05T05:00", "u9")])
     assert await source(filled) == "raw"

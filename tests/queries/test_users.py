@@ -26,7 +26,7 @@ LIST, ONE, TIMELINE = "/users", "/users/{id:path}", "/users/{id:path}/timeline"
 def short_strides(rows: int) -> Iterator[None]:
     """Few rows a step, so that a few rows take several."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(users, "STRIDE", rows)
+        patch.setattr(users, "STRIDE_ROWS", rows)
         yield
 
 

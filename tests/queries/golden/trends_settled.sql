@@ -19,7 +19,7 @@ SELECT rollups.span, array_agg(rollups.start ORDER BY rollups.start, rollups.par
 FROM rollups
 WHERE rollups.project = $1::VARCHAR AND rollups.span = $2::SMALLINT AND rollups.start = ANY ($3::INTEGER[]) AND rollups.key = $4::VARCHAR AND rollups.event_type = $5::VARCHAR AND rollups.event_action = $6::VARCHAR GROUP BY rollups.span;
 
-SELECT rows.unit, rows.key, sum(rows.n) AS count, string_agg(int4send(people.number), $1::BYTEA) AS numbers, bool_or(people.number IS NULL) AS strangers
-FROM (SELECT width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS unit, raw_events.metadata ->> $3::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, count(*) AS n
+SELECT rows.block, rows.key, sum(rows.n) AS count, string_agg(int4send(people.number), $1::BYTEA) AS numbers, bool_or(people.number IS NULL) AS unnumbered
+FROM (SELECT width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS block, raw_events.metadata ->> $3::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, count(*) AS n
 FROM raw_events
-WHERE raw_events.project = $4::VARCHAR AND (raw_events.metadata ->> $5::VARCHAR) = ANY ($6::TEXT[]) AND raw_events.user_id IS NOT NULL AND raw_events.timestamp >= $7::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $8::TIMESTAMP WITH TIME ZONE GROUP BY unit, key, actor) AS rows LEFT OUTER JOIN people ON people.project = $9::VARCHAR AND people.actor = rows.actor GROUP BY rows.unit, rows.key;
+WHERE raw_events.project = $4::VARCHAR AND (raw_events.metadata ->> $5::VARCHAR) = ANY ($6::TEXT[]) AND raw_events.user_id IS NOT NULL AND raw_events.timestamp >= $7::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $8::TIMESTAMP WITH TIME ZONE GROUP BY block, key, actor) AS rows LEFT OUTER JOIN people ON people.project = $9::VARCHAR AND people.actor = rows.actor GROUP BY rows.block, rows.key;

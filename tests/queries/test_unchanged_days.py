@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 from analytics.errors import Unavailable
-from analytics.queries.precomputed import settled_days
-from analytics.queries.precomputed.pieces import Coverage, Unit
+from analytics.queries.precomputed import unchanged_days
+from analytics.queries.precomputed.pieces import Block, Coverage
 from tests.examples import examples
 from tests.queries import oracle
 from tests.queries.oracle import Trend
@@ -68,13 +68,13 @@ async def filled(storer: Storer) -> Storer:
     return storer
 
 
-counts = settled_days.counts
+counts = unchanged_days.counts
 
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
     """Calls for raw rows of settled days."""
-    with patch.object(settled_days, "counts", wraps=counts) as counted:
+    with patch.object(unchanged_days, "counts", wraps=counts) as counted:
         yield counted
 
 
@@ -141,14 +141,14 @@ async def test_other_filters_are_other_questions(filled: Storer) -> None:
 async def test_a_dimension_of_more_values_than_can_be_kept_is_counted_by_the_database(
     filled: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settled_days, "MAX_VALUES", 0)
+    monkeypatch.setattr(unchanged_days, "MAX_VALUES", 0)
     assert await total(filled) == 4
 
 
 async def test_a_question_that_takes_too_long_goes_on_where_it_was(
     filled: Storer, counted: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settled_days, "HOURS", 24)
+    monkeypatch.setattr(unchanged_days, "MAX_HOURS", 24)
     statement = counts
 
     def counts_until_late(*arguments: Any) -> Any:
@@ -163,21 +163,21 @@ async def test_a_question_that_takes_too_long_goes_on_where_it_was(
     monkeypatch.undo()
     counted.side_effect = statement
     assert await total(filled) == 4
-    read = [unit.starts.start for call in counted.call_args_list for unit in call.args[1]]
+    read = [block.starts.start for call in counted.call_args_list for block in call.args[1]]
     assert len(read) == len(set(read)) == 7
 
 
 def test_units_are_read_in_runs_without_gaps_that_are_not_too_long() -> None:
-    days = [Unit(day, DAY_SPAN, range(24 * day, 24 * day + 1)) for day in (*range(10), 11)]
-    hours = Unit(12, HOUR_SPAN, range(24 * 12, 24 * 12 + 5))
+    days = [Block(day, DAY_SPAN, range(24 * day, 24 * day + 1)) for day in (*range(10), 11)]
+    hours = Block(12, HOUR_SPAN, range(24 * 12, 24 * 12 + 5))
     assert [
-        [unit.bucket for unit in run] for run in settled_days.runs([hours, *reversed(days)])
+        [block.bucket for block in run] for run in unchanged_days.runs([hours, *reversed(days)])
     ] == [[*range(7)], [7, 8, 9], [11, 12]]
 
 
 def test_days_that_deltas_touch_are_not_covered() -> None:
     delta = Mock(groups=[Mock(hour=24 * 3 + 5), Mock(hour=24 * 4)])
-    assert settled_days.without(Coverage(0, frozenset({24}), 2, 0, 240), [delta]).strays == {
+    assert unchanged_days.without_pending(Coverage(0, frozenset({24}), 2, 0, 240), [delta]).strays == {
         24,
         72,
         96,
