@@ -105,9 +105,7 @@ class Breakdown(FilteredQuery, frozen=True, kw_only=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The answer of `/api/breakdown`: for each group shown its values and its measures, in the
-    order of `columns`.
-    """
+    """The answer of `/api/breakdown`: a row a group, its values and measures as in `columns`."""
 
     columns: list[str]
     rows: list[Row]

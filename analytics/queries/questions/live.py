@@ -17,9 +17,7 @@ MINUTES = 30
 
 
 class Now(TypedDict):
-    """Distinct people of the last `window_s` seconds, and the events of each of the last minutes,
-    the latest last.
-    """
+    """People of the last `window_s` seconds, and events of each of the last minutes, in order."""
 
     visitors: int
     window_s: int

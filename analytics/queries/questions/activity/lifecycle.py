@@ -14,9 +14,7 @@ from analytics.queries.questions.activity.actives import actives
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
-    """The answer of `/api/lifecycle`: for each bucket its start, and numbers of people (negative in
-    `dormant`).
-    """
+    """The answer of `/api/lifecycle`: the buckets' starts, and people (`dormant` is negative)."""
 
     times: list[str]
     new: list[int] = msgspec.field(default_factory=list)

@@ -12,9 +12,7 @@ from analytics.queries.questions.activity.actives import actives
 
 
 class Stickiness(msgspec.Struct, frozen=True):
-    """The answer of `/api/stickiness`: 1 to the number of buckets, and how many people were active
-    in exactly that many.
-    """
+    """The answer of `/api/stickiness`: numbers of buckets, and people active in exactly so many."""
 
     buckets: list[int]
     users: list[int]

@@ -75,8 +75,9 @@ class Funnel(FilteredQuery, frozen=True, kw_only=True):
 
 
 class Step(TypedDict):
-    """Units that reached a step: their number, their share of the first step and of the step
-    before, and their median time from it.
+    """Units that reached a step: number, shares of the first and previous step, median time.
+
+    The time is from the step before; it is null for the first step and with `order=any`.
     """
 
     event: str

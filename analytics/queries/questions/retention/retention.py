@@ -96,8 +96,9 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class Cohort(TypedDict):
-    """The people who started in a period: how many, and how many of them came back in each later
-    period; null where not known yet.
+    """The people who started in a period, and how many of them came back in each later one.
+
+    `counts` begins with the size; a count that is not known yet is null.
     """
 
     start: date
