@@ -90,7 +90,7 @@ class Breakdown(FilteredQuery, frozen=True, kw_only=True):
         columns = [column.text for column in (*getattr(values.get("by"), "fields", ()), *measures)]
         if "by" in values and sort.column not in columns:
             raise BadRequest(
-                f"sort: it is one of the columns {', '.join(columns)}, as they are written",
+                f"sort: it must be one of the columns {', '.join(columns)}",
                 code="bad_parameter",
                 field="sort",
             )
@@ -164,7 +164,7 @@ def _pass(query: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statemen
 
 
 async def answer(query: Breakdown, snapshot: Snapshot) -> Table:
-    """A table of groups with their measures, and the number of all groups."""
+    """A table of groups with their measures, in order, and the number of all groups."""
     precomputed = await _precomputed(query, snapshot)
     snapshot.sources.add("raw" if precomputed is None else "rollup")
     fields = len(query.by.fields)

@@ -46,7 +46,7 @@ class Cursor(msgspec.Struct, Generic[Id], frozen=True):
             return cls(text, timestamp, cls.id_of(data[_INSTANT.size :]))
         except (ValueError, OverflowError, struct.error) as error:
             raise ValueError(
-                "it is none of ours; take it from `next` of the page before"
+                "it is not a valid cursor; take it from `next` of the page before"
             ) from error
 
     @classmethod
@@ -80,7 +80,7 @@ class PersonCursor(Cursor[str], frozen=True):
     @staticmethod
     def id_of(data: bytes) -> str:
         if b"\0" in data:
-            raise ValueError("a NUL character is in no event")
+            raise ValueError("no event contains a NUL character")
         return data.decode()
 
     @staticmethod
@@ -107,5 +107,6 @@ class ExportCursor(EventCursor, frozen=True):
             return cls(text, timestamp, UUID(id_))
         except ValueError as error:
             raise ValueError(
-                "it is TIMESTAMP,ID as they stand in the last event that has arrived"
+                "it is TIMESTAMP,ID, as in the last event received; the timestamp needs an "
+                "offset or Z"
             ) from error

@@ -31,7 +31,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Id = Annotated[
-    str, Meta(max_length=255, description="A user_id, or the session_id of somebody unknown")
+    str, Meta(max_length=255, description="A user_id, or the session_id of an unknown visitor")
 ]
 
 

@@ -115,7 +115,7 @@ class Whereabouts(TypedDict):
 class OneEvent(Query, frozen=True, kw_only=True):
     """The parameters of `/api/events/{id}`: a UUID, or the text that the client sent as id."""
 
-    id: Annotated[str, Meta(max_length=255, description="As it was sent: a UUID or not")]
+    id: Annotated[str, Meta(max_length=255, description="The id as it was sent, a UUID or not")]
 
 
 async def answer_one(query: OneEvent, snapshot: Snapshot) -> Whereabouts:

@@ -119,7 +119,9 @@ class Shape(msgspec.Struct, frozen=True):
             buckets, reach = len(edges) - 1, query.rolling
             back = reach - 1 + (buckets if query.compare else 0)
             if buckets + back > MAX_BUCKETS:
-                raise ValueError(f"with those looked back at, more than {MAX_BUCKETS:,} buckets")
+                raise ValueError(
+                    f"more than {MAX_BUCKETS:,} buckets, counting those before the range"
+                )
             edges = [*edges_before(edges[0], back, query.interval, query.tz), *edges]
         except ValueError as error:
             raise BadRequest(
