@@ -43,7 +43,10 @@ def _rather_packed() -> Iterator[None]:
     """However much of a range is changing; and a few rows at a time, so that there are several
     times.
     """
-    with patch.object(pieces, "MAX_RAW_SHARE", float("inf")), patch.object(sequences, "CHUNK_ROWS", 4):
+    with (
+        patch.object(pieces, "MAX_RAW_SHARE", float("inf")),
+        patch.object(sequences, "CHUNK_ROWS", 4),
+    ):
         yield
 
 

@@ -316,7 +316,9 @@ async def test_a_last_hour_that_is_not_over_yet_needs_no_raw_rows_unless_somethi
         )
         return answer["data"]["series"][0]["total"]
 
-    with patch("analytics.queries.precomputed.rollup.statements.raw_counts", side_effect=AssertionError):
+    with patch(
+        "analytics.queries.precomputed.rollup.statements.raw_counts", side_effect=AssertionError
+    ):
         assert await users("2026-10-11T12:31") == 2
     assert await users("2026-10-11T12:30") == 1
 
@@ -361,7 +363,9 @@ async def active(storer: Storer, *parameters: tuple[str, str]) -> list[int]:
 
 async def test_what_is_remembered_is_not_read_again(filled: Storer) -> None:
     first = await active(filled)
-    with patch("analytics.queries.precomputed.rollup.statements.rollup_rows", side_effect=AssertionError):
+    with patch(
+        "analytics.queries.precomputed.rollup.statements.rollup_rows", side_effect=AssertionError
+    ):
         assert await active(filled) == first
     await filled.write([row("2026-10-06T12:00", "somebody")])
     await filled.store.compact()

@@ -18,8 +18,8 @@ from analytics.queries.database.identity import Links
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.sequences import sequences
 from analytics.queries.sequences.columns import Columns
-from analytics.queries.sequences.sequences import Sequences, by_person, by_session
 from analytics.queries.sequences.fragments import fragments
+from analytics.queries.sequences.sequences import Sequences, by_person, by_session
 from tests.examples import examples
 from tests.store.test_day import BEGIN, START
 from tests.store.test_day import record as record_of_day

@@ -22,8 +22,8 @@ from analytics.events import Job
 from analytics.queries.database.snapshot import _memories, open_engine
 from analytics.queries.language.measures import added
 from analytics.queries.precomputed import summaries, unchanged_days
-from analytics.queries.precomputed.summaries import Distribution, SortedRun, average
 from analytics.queries.precomputed.rollup import Rollup
+from analytics.queries.precomputed.summaries import Distribution, SortedRun, average
 from analytics.queries.questions import breakdown
 from analytics.queries.questions.trends import precomputed_lines, source
 from analytics.settings import Settings
@@ -596,7 +596,9 @@ async def test_percentiles_of_runs_are_those_of_all_numbers(
     storer: Storer, runs: list[list[float]], name: str, few: bool
 ) -> None:
     with patch.object(summaries, "SORTED_AT_ONCE", 1000 if few else 0):
-        found = Distribution.combined([Distribution([run(numbers)]) for numbers in runs]).measure(name)
+        found = Distribution.combined([Distribution([run(numbers)]) for numbers in runs]).measure(
+            name
+        )
     sql = f"select percentile_cont(0.{name[1:]}) within group (order by number) from unnest($1::float8[]) number"
     assert found == await storer.connection.fetchval(
         sql, [number for numbers in runs for number in numbers]

@@ -177,7 +177,9 @@ def test_units_are_read_in_runs_without_gaps_that_are_not_too_long() -> None:
 
 def test_days_that_deltas_touch_are_not_covered() -> None:
     delta = Mock(groups=[Mock(hour=24 * 3 + 5), Mock(hour=24 * 4)])
-    assert unchanged_days.without_pending(Coverage(0, frozenset({24}), 2, 0, 240), [delta]).strays == {
+    assert unchanged_days.without_pending(
+        Coverage(0, frozenset({24}), 2, 0, 240), [delta]
+    ).strays == {
         24,
         72,
         96,
