@@ -1,6 +1,4 @@
-"""Export: every event once, oldest first, in each format; cut anywhere and resumed; in slices that
-stay small.
-"""
+"""Export: every event once, oldest first, in each format; cut anywhere and resumed."""
 
 import csv
 import http.client
@@ -302,7 +300,9 @@ async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
 
 MANY = """
 insert into raw_events (session_id, event_type, event_action, metadata, timestamp)
-select 's', 'e', 'a', jsonb_build_object('text', repeat(md5(n::text), 60)), now() - n * interval '1 second' from generate_series(1, 40000) n
+select 's', 'e', 'a', jsonb_build_object('text', repeat(md5(n::text), 60)),
+    now() - n * interval '1 second'
+from generate_series(1, 40000) n
 """
 
 

@@ -1,5 +1,6 @@
-"""Progress of all units at once, against that of each by itself: of rows with many ties, in windows
-that end exactly on some.
+"""Progress of all units at once, against attempts of each unit by itself.
+
+The rows have many ties, and windows end exactly on some of them.
 """
 
 import numpy as np

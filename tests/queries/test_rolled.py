@@ -1,6 +1,4 @@
-"""Retention, lifecycle, stickiness and breakdown on rollups: against the oracle, and what must not
-be remembered.
-"""
+"""Retention, lifecycle, stickiness and breakdown on rollups: against the oracle; and the cache."""
 
 import threading
 from collections.abc import Callable
@@ -307,7 +305,7 @@ async def test_what_may_be_millions_of_values_is_not_put_together_on_the_event_l
     assert threading.get_ident() not in threads
 
 
-async def test_a_last_hour_that_is_not_over_yet_needs_no_raw_rows_unless_something_happened_later_in_it(
+async def test_a_last_hour_that_is_not_over_needs_raw_rows_only_if_events_come_later_in_it(
     filled: Storer,
 ) -> None:
     async def users(until: str) -> Any:
@@ -396,9 +394,15 @@ async def test_what_is_remembered_of_one_question_does_not_answer_another(filled
     )
     await filled.store.compact()
     expected = {
-        ("by", "event_type"): [4, 1], ("by", "event_action"): [4, 1], ("by", "metadata.k"): [3, 1, 1],
-        ("event", "e"): [4], ("event", "e:b"): [1], ("event", "f"): [1], ("event", "*"): [5], ("where", "metadata.k.eq.b"): [1],
-    }  # fmt: skip
+        ("by", "event_type"): [4, 1],
+        ("by", "event_action"): [4, 1],
+        ("by", "metadata.k"): [3, 1, 1],
+        ("event", "e"): [4],
+        ("event", "e:b"): [1],
+        ("event", "f"): [1],
+        ("event", "*"): [5],
+        ("where", "metadata.k.eq.b"): [1],
+    }
     for parameter, totals in expected.items():
         answer = await filled.ask(
             "/trends", ("from", "2026-10-06"), ("to", "2026-10-07"), parameter

@@ -1,5 +1,6 @@
-"""Rollups against the oracle and against raw rows: random streams stored by the real store,
-compacted at random moments.
+"""Rollups against the oracle and against raw rows.
+
+The real store stores random streams, and compacts them at random moments.
 """
 
 import random
@@ -42,7 +43,7 @@ measures = st.tuples(st.sampled_from(["count", "users"]), st.none())
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool]:
-    """A question that rollups may answer, rows, and whether their rollups are settled."""
+    """A question that rollups may answer, rows, and whether their days have no pending changes."""
     asked = replace(
         draw(questions()), measure=draw(measures), by=draw(st.none() | fields), where=draw(wheres)
     )
@@ -136,7 +137,7 @@ async def test_a_dimension_is_answered_from_rollups_where_all_its_values_are_tex
     ] == "rollup"
 
 
-async def test_days_that_somebody_changed_come_from_raw_rows_and_the_rest_from_rollups(
+async def test_changed_days_come_from_raw_rows_and_the_rest_from_rollups(
     filled: Storer,
 ) -> None:
     await filled.connection.execute("delete from raw_events where timestamp = '2026-10-10T12:30Z'")

@@ -1,5 +1,6 @@
-"""The rows of people and sessions in order, from packed days, against a plain sort: with many ties,
-people of several numbers, and silence of just so long.
+"""Rows of people and sessions in order, from packed days, against a plain sort.
+
+With many ties, people of several actors, and gaps around the length that ends a session.
 """
 
 from datetime import UTC, datetime, timedelta

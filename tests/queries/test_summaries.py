@@ -1,6 +1,4 @@
-"""Measures of numbers, remembered: against the oracle and, to the last bit, against what PostgreSQL
-says of the same rows.
-"""
+"""Cached summaries of numbers: against the oracle, and to the last bit against PostgreSQL."""
 
 import random
 import threading
@@ -370,7 +368,7 @@ numbers_of = unchanged_days.number_summaries
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
-    """Calls for the numbers of settled days."""
+    """Statements that summarize numbers of unchanged days."""
     with patch.object(unchanged_days, "number_summaries", wraps=numbers_of) as counted:
         yield counted
 
@@ -431,9 +429,7 @@ async def test_a_number_that_comes_late_counts(filled: Storer, name: str, compac
 
 @pytest.mark.parametrize("name", ["sum", "p50"])
 @pytest.mark.parametrize("tended", [True, False])
-async def test_a_number_that_somebody_erases_counts_no_more(
-    filled: Storer, name: str, tended: bool
-) -> None:
+async def test_an_erased_number_does_not_count(filled: Storer, name: str, tended: bool) -> None:
     before = await total(filled, name)
     await filled.connection.execute("delete from raw_events where timestamp = '2026-10-11T12:30Z'")
     if tended:
@@ -441,7 +437,7 @@ async def test_a_number_that_somebody_erases_counts_no_more(
     assert (before, await total(filled, name)) == {"sum": (56, 45), "p50": (8, 7.5)}[name]
 
 
-async def test_who_is_whom_is_nothing_to_numbers(filled: Storer, counted: Mock) -> None:
+async def test_identity_does_not_change_sums_of_numbers(filled: Storer, counted: Mock) -> None:
     before = await total(filled, "sum")
     await filled.write(
         [row("2026-10-20T12:30", "u1", event="identify:identify", **{"$anonymous_id": "s"})]
@@ -596,10 +592,10 @@ async def test_percentiles_of_runs_are_those_of_all_numbers(
     storer: Storer, runs: list[list[float]], name: str, few: bool
 ) -> None:
     with patch.object(summaries, "SORTED_AT_ONCE", 1000 if few else 0):
-        found = Distribution.combined([Distribution([run(numbers)]) for numbers in runs]).measure(
-            name
-        )
-    sql = f"select percentile_cont(0.{name[1:]}) within group (order by number) from unnest($1::float8[]) number"
+        parts = [Distribution([run(numbers)]) for numbers in runs]
+        found = Distribution.combined(parts).measure(name)
+    percentile = f"percentile_cont(0.{name[1:]}) within group (order by number)"
+    sql = f"select {percentile} from unnest($1::float8[]) number"
     assert found == await storer.connection.fetchval(
         sql, [number for numbers in runs for number in numbers]
     )

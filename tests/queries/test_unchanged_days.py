@@ -1,6 +1,4 @@
-"""What is remembered of raw rows: random filters against the oracle while events come, and what
-must not be remembered.
-"""
+"""Cached counts of raw rows: random filters against the oracle while events come; and limits."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,7 +71,7 @@ counts = unchanged_days.counts
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
-    """Calls for raw rows of settled days."""
+    """Statements that count raw rows of unchanged days."""
     with patch.object(unchanged_days, "counts", wraps=counts) as counted:
         yield counted
 
@@ -102,13 +100,13 @@ async def test_an_event_that_comes_late_counts(filled: Storer, compacted: bool) 
     assert await total(filled) == before + 1
 
 
-async def test_a_row_that_somebody_deletes_counts_no_more(filled: Storer) -> None:
+async def test_a_deleted_row_does_not_count(filled: Storer) -> None:
     before = await total(filled)
     await filled.connection.execute("delete from raw_events where timestamp = '2026-10-07T12:30Z'")
     assert await total(filled) == before - 1
 
 
-async def test_what_is_remembered_is_who_acted_and_not_whose_name_that_was_then(
+async def test_cached_cells_hold_actors_so_that_identity_may_change(
     filled: Storer, counted: Mock
 ) -> None:
     await filled.write(
@@ -177,10 +175,5 @@ def test_units_are_read_in_runs_without_gaps_that_are_not_too_long() -> None:
 
 def test_days_that_deltas_touch_are_not_covered() -> None:
     delta = Mock(groups=[Mock(hour=24 * 3 + 5), Mock(hour=24 * 4)])
-    assert unchanged_days.without_pending(
-        Coverage(0, frozenset({24}), 2, 0, 240), [delta]
-    ).strays == {
-        24,
-        72,
-        96,
-    }
+    coverage = Coverage(0, frozenset({24}), 2, 0, 240)
+    assert unchanged_days.without_pending(coverage, [delta]).strays == {24, 72, 96}

@@ -1,6 +1,4 @@
-"""Lists that a filter leaves little of: against the oracle while events come, and what of the range
-is looked at.
-"""
+"""Lists with filters that few rows pass: against the oracle while events come, and what is read."""
 
 import random
 from collections.abc import Iterator
@@ -114,14 +112,14 @@ def looked() -> Iterator[Mock]:
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
-    """Calls for raw rows of settled days."""
+    """Statements that count raw rows of unchanged days."""
     with patch.object(unchanged_days, "counts", side_effect=counts) as counted:
         yield counted
 
 
 @pytest.fixture
 def timed() -> Iterator[Mock]:
-    """Calls for when something happened on settled days."""
+    """Statements that read timestamps of unchanged days."""
     with patch.object(unchanged_days, "number_summaries", side_effect=numbers_of) as timed:
         yield timed
 
@@ -239,7 +237,7 @@ async def test_an_event_that_comes_late_is_listed(filled: Storer, compacted: boo
     assert await ids(filled, RARE) == [3, 3, 5]
 
 
-async def test_a_row_that_somebody_deletes_is_listed_no_more(filled: Storer) -> None:
+async def test_a_deleted_row_is_not_listed(filled: Storer) -> None:
     assert await ids(filled, RARE) == [3, 3]
     await filled.connection.execute("delete from raw_events where timestamp = '2026-09-03T02:00Z'")
     assert await ids(filled, RARE) == [3]
@@ -251,8 +249,8 @@ async def test_pages_go_on_within_an_instant(filled: Storer) -> None:
     assert [len({*await pages(filled, RARE, limit)}) for limit in (1, 2, 3)] == [7, 7, 7]
 
 
-async def test_a_timeline_neither_takes_nor_leaves_counts_of_everybody(filled: Storer) -> None:
-    """What somebody did is another filter than `event` and `where`."""
+async def test_a_timeline_neither_uses_nor_caches_counts(filled: Storer) -> None:
+    """A timeline filters by person too, which cached counts do not."""
     timeline = "/users/{id:path}/timeline"
     assert (await filled.ask(timeline, *RARE, id="u2"))["data"]["rows"] == []
     assert await ids(filled, RARE) == [3, 3]
