@@ -177,8 +177,8 @@ class _Loader:
         parts: dict[int, Parts] = {}
         if blocks:
             statement = statements.parts(self._query.project, blocks)
-            for _, starts, numbers in await self._snapshot.rows(statement):
-                for start, number in zip(starts, numbers, strict=True):
+            for row in await self._snapshot.rows(statement):  # one row, because of one span
+                for start, number in zip(*row[1:], strict=True):
                     parts[start] = (*parts.get(start, ()), number)
         return parts
 
