@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from analytics.events import Job
 from analytics.queries.database.snapshot import _memories, open_engine
 from analytics.queries.language.measures import added
-from analytics.queries.precomputed import summaries, unchanged_days
+from analytics.queries.precomputed import distribution, summaries, unchanged_days
+from analytics.queries.precomputed.distribution import PAIR, Distribution, SortedRun
 from analytics.queries.precomputed.rollup import Rollup
-from analytics.queries.precomputed.summaries import Distribution, SortedRun, average
+from analytics.queries.precomputed.summaries import average
 from analytics.queries.questions import breakdown
 from analytics.queries.questions.trends import precomputed_lines, source
 from analytics.settings import Settings
@@ -577,7 +578,7 @@ def run(numbers: Sequence[float]) -> SortedRun:
     return SortedRun(
         np.array(
             [(number, numbers.count(number)) for number in dict.fromkeys(numbers)],
-            dtype=summaries._PAIR,
+            dtype=PAIR,
         )
     )
 
@@ -591,7 +592,7 @@ def run(numbers: Sequence[float]) -> SortedRun:
 async def test_percentiles_of_runs_are_those_of_all_numbers(
     storer: Storer, runs: list[list[float]], name: str, few: bool
 ) -> None:
-    with patch.object(summaries, "SORTED_AT_ONCE", 1000 if few else 0):
+    with patch.object(distribution, "SORTED_AT_ONCE", 1000 if few else 0):
         parts = [Distribution([run(numbers)]) for numbers in runs]
         found = Distribution.combined(parts).measure(name)
     percentile = f"percentile_cont(0.{name[1:]}) within group (order by number)"

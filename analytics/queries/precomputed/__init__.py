@@ -6,5 +6,6 @@
 `statements.py`      the SQL that reads them
 `cell_reader.py`     rows of `rollups` as cells
 `unchanged_days.py`  raw rows counted into cells
-`summaries.py`       sums and percentiles of numbers
+`summaries.py`       what is cached of numbers: sums and extremes, or a distribution
+`distribution.py`    all numbers, for percentiles
 """

@@ -171,9 +171,9 @@ async def answer(query: Breakdown, snapshot: Snapshot) -> Table:
     if precomputed is not None:
         rows = [_row(values, fields) for values in precomputed[: query.limit]]
         return Table(query.columns, rows, len(precomputed))
-    found = await snapshot.rows(table(query))
-    rows = [_row(values[:-1], fields) for values in found]
-    return Table(query.columns, rows, found[0].total if found else 0)
+    shown = await snapshot.rows(table(query))
+    rows = [_row(values[:-1], fields) for values in shown]
+    return Table(query.columns, rows, shown[0].total if shown else 0)
 
 
 def _row(values: Sequence[Any], fields: int) -> Row:

@@ -56,9 +56,9 @@ def fragments(
     def of_day(at: int) -> Fragments:
         clipped = columns.days[at]
         day = clipped.day
-        visit, found = _DayFragments(clipped, included, edges_us, group_of).fragments()
+        visit, cut = _DayFragments(clipped, included, edges_us, group_of).fragments()
         person = np.searchsorted(day.offsets, day.visit_offsets[visit], side="right") - 1
-        return found._replace(
+        return cut._replace(
             day=np.full(len(visit), at, np.int32),
             session=numbers[at][day.visits[visit]],
             person=columns.links.persons(day.persons)[person],

@@ -105,15 +105,15 @@ def by_session(
         return _rows_of_fragments(columns, included, at, *of_day)
 
     def single(at: int) -> Result | None:
-        found = rows(at, ~several)
-        return work(found.sequences) if len(found.at) else None
+        chosen = rows(at, ~several)
+        return work(chosen.sequences) if len(chosen.at) else None
 
     def gathered(sessions: tuple[int, int]) -> Result | None:
         first, last = sessions
         chosen = several & (every.session >= first) & (every.session < last)
-        found = _concatenated([rows(at, chosen) for at in range(len(columns.days))])
-        found = found.take(np.lexsort((found.turn, found.at, found.unit)))
-        return work(found.sequences) if len(found.at) else None
+        days = _concatenated([rows(at, chosen) for at in range(len(columns.days))])
+        ordered = days.take(np.lexsort((days.turn, days.at, days.unit)))
+        return work(ordered.sequences) if len(ordered.at) else None
 
     chunks = ranges(np.bincount(every.session, every.rows * several), CHUNK_ROWS)
     results = [*columns.each(single, range(len(columns.days))), *columns.each(gathered, chunks)]
@@ -215,10 +215,11 @@ class _PeopleRows:
             unit, code = unit[places], code[places]
             rows = places + rows.start if isinstance(rows, slice) else rows[places]
         turn = day.turns_of(rows) if self._linked else _NONE
-        found = _Rows(unit, day.times(rows), clipped.codes[code], turn)
+        included = _Rows(unit, day.times(rows), clipped.codes[code], turn)
         if clipped.whole:
-            return found
-        return found.take((found.at >= clipped.since_us) & (found.at < clipped.until_us))
+            return included
+        in_range = (included.at >= clipped.since_us) & (included.at < clipped.until_us)
+        return included.take(in_range)
 
     def _in_order(self, rows: _Rows) -> _Rows:
         """The rows, with those of persons of several actors sorted by time and id.
