@@ -364,7 +364,10 @@ async def test_an_answer_of_more_days_than_can_be_held_says_raw(
 
 async def test_of_all_time_only_days_that_may_be_unknown_are_looked_at(filled: Storer) -> None:
     with patch.object(
-        pieces.Coverage, "has", autospec=True, side_effect=lambda self, hour: hour >= self.since
+        pieces.Coverage,
+        "has",
+        autospec=True,
+        side_effect=lambda self, hour: hour >= self.since_hour,
     ) as has:
         answer = await filled.ask("/funnel", ("from", "0001-01-01"), ("to", "9999-12-31"), *STEPS)
     assert [found["n"] for found in answer["data"]["steps"]] == [14, 14]
