@@ -21,8 +21,8 @@ from pyroaring import BitMap
 from analytics.derived import deltas
 from analytics.derived.deltas import UNCOUNTED, Delta
 from analytics.derived.instants import BEGINNING, instant
-from analytics.queries.database.memory import Kept
-from analytics.queries.database.snapshot import Snapshot, go_on
+from analytics.queries.database.memory import Entry
+from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.database.sums import Bucket, Sum, Sums
 from analytics.queries.language.fields import By
 from analytics.queries.language.query import FilteredQuery
@@ -188,7 +188,7 @@ class Rollup:
         limit = memory.limit if plan.numbers else math.inf
         parts = await self._snapshot.rows(statements.parts(project, blocks)) if blocks else ()
         keys = cache_keys(project, blocks, plan, parts)
-        cells: dict[Block, Kept] = {}
+        cells: dict[Block, Entry] = {}
         for block, key in keys.items():
             if cached := memory.find(key, people=people):
                 cells[block] = cached
@@ -206,7 +206,7 @@ class Rollup:
 
     async def _read_rollups(
         self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool
-    ) -> dict[Block, Kept]:
+    ) -> dict[Block, Entry]:
         """The cells of blocks from `rollups`."""
         statement = statements.rollup_rows(query.project, blocks, plan, people)
         rows = await self._snapshot.rows(statement)
@@ -214,13 +214,13 @@ class Rollup:
 
     async def _count_raw(
         self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool
-    ) -> dict[Block, Kept]:
+    ) -> dict[Block, Entry]:
         """The cells of a run of blocks, counted from raw rows.
 
         Actors are not replaced by persons: who is one person may change, cached cells may not.
         Raises Unavailable once the question has taken too long; what is read stays cached.
         """
-        go_on(self._began)
+        check_progress(self._began)
         if plan.numbers:
             statement = unchanged_days.number_summaries(query, blocks, plan.by, plan.numbers)
             rows = await self._snapshot.rows(statement, linked=False)
@@ -239,10 +239,10 @@ class Rollup:
             sums.add(bucket - 1, group, Sum(count, people))
 
 
-def _usable(cells: Collection[Kept], limit_bytes: float) -> bool:
+def _usable(cells: Collection[Entry], limit_bytes: float) -> bool:
     """Whether all cells are there, and small enough to be held at once."""
     complete = all(each.cells is not None for each in cells)
-    return complete and sum(each.size for each in cells) <= limit_bytes
+    return complete and sum(each.bytes for each in cells) <= limit_bytes
 
 
 def _summaries(

@@ -219,7 +219,7 @@ class _Loader:
     async def _from_raw_rows(
         self, start: int, since: datetime, until: datetime, conditions: Sequence[Condition]
     ) -> Day:
-        go_on(self._began)
+        check_progress(self._began)
         at = raw_events.c.timestamp
         inside = [*conditions, at >= since, at < until]
         statement = records(self._query.project, inside, self._by)
@@ -245,7 +245,7 @@ class _Loader:
 
     def _cache(self, day: Day, parts: Parts, source: str) -> Day:
         """Cache a day, with its source: an answer says `raw` or `rollup` from the cache too."""
-        entry = Kept((parts, source, day), False, day.size)
+        entry = Entry((parts, source, day), False, day.size)
         self._snapshot.memory.keep(self._key(day.start), entry)
         return self._accept(day, source)
 

@@ -20,8 +20,8 @@ WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP
 FROM (SELECT events."user" AS "user", events.timestamp AS timestamp, events.actor AS actor, events.shown AS shown, max(CASE WHEN (events.at - events.before <= $9::INTERVAL) THEN NULL ELSE events.at END) OVER (PARTITION BY events.actor ORDER BY events.at) AS start
 FROM (SELECT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS "user", raw_events.timestamp AS timestamp, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, true AS shown
 FROM raw_events
-WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $7::VARCHAR) AS heard) AS begun
-WHERE begun.shown) AS members) AS rows GROUP BY rows.session, rows."user"),
+WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $7::VARCHAR) AS events) AS starts
+WHERE starts.shown) AS members) AS rows GROUP BY rows.session, rows."user"),
 sessions AS
 (SELECT parts.session AS session, width_bucket(min(parts.first), $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, sum(parts.events) = $3::INTEGER AS bounced, EXTRACT(epoch FROM max(parts.last) - min(parts.first)) AS seconds
 FROM parts GROUP BY parts.session)

@@ -15,8 +15,9 @@ from sqlalchemy import Row
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery
+from analytics.queries.precomputed.distribution import Distribution
 from analytics.queries.precomputed.rollup import Rollup
-from analytics.queries.precomputed.summaries import Distribution, NumberSpec, TimestampField
+from analytics.queries.precomputed.summaries import NumberSpec, TimestampField
 
 NEWEST = timedelta(hours=6)
 """Length of the newest window, besides what is before it of its UTC day."""
