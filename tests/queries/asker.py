@@ -67,7 +67,7 @@ class Asker:
     async def ask(
         self, path: str, *parameters: tuple[str, str], key: Key = EVERYTHING, **inside: str
     ) -> Any:
-        """The answer to `GET /api{path}?parameters`; `inside` are the parameters in the path."""
+        """The whole answer to `GET /api{path}?parameters`; `inside` are those in the path."""
         return await self.ask_raw(path, urlencode(parameters).encode(), key, **inside)
 
     async def ask_raw(self, path: str, query: bytes, key: Key = EVERYTHING, **inside: str) -> Any:

@@ -105,5 +105,5 @@ def rather_precomputed() -> Iterator[None]:
     """However much of a range only raw rows can say, the rest comes from what is precomputed or
     remembered.
     """
-    with patch.object(pieces, "MAX_RAW", float("inf")):
+    with patch.object(pieces, "MAX_RAW_SHARE", float("inf")):
         yield

@@ -1,5 +1,6 @@
-"""Random rows of a few people and sessions, close together: many at the same instant, or exactly on
-the ends of windows and ranges.
+"""Random rows of a few people and sessions, close together.
+
+Many are at the same instant, or exactly on the ends of windows and ranges.
 """
 
 import operator

@@ -1,6 +1,4 @@
-"""What docs/identity.md says of who is whom, said again in plain Python: rows that know whose they
-are.
-"""
+"""What docs/identity.md says of identity, again in plain Python: rows that know their person."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -10,7 +8,7 @@ from tests.queries.oracle import Row
 
 @dataclass(frozen=True)
 class Owned(Row):
-    """A stored event and whose it is, whatever it calls them."""
+    """A stored event with its person, whichever actor it names."""
 
     person: str = ""
 
@@ -33,7 +31,7 @@ def owned(rows: Iterable[Row]) -> list[Row]:
 
 
 def persons(rows: Iterable[Row]) -> dict[str, str]:
-    """Everybody of whom something is said, and who that is."""
+    """Each linked actor, and the person it is."""
     claimed: dict[str, str] = {}
     pairs: set[tuple[str, str]] = set()
     for row in sorted(rows, key=lambda row: (row.timestamp, row.id.int)):

@@ -1,4 +1,4 @@
-"""Who was there, and what is said of them."""
+"""What API.md says users are: who was seen, when, and in how many events and sessions."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from tests.queries.oracle import Row, in_sessions
 
 
 def users(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Of rows in the range that pass the filters: last seen first, then by id in code-point order."""
+    """The users of rows that pass the filters: last seen first, then by id in code-point order."""
     rows = in_sessions(rows)
     found: list[dict[str, Any]] = []
     for actor in {row.actor for row in rows}:

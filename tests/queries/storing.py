@@ -1,5 +1,6 @@
-"""A database that is filled by the real store, so that rollups have what its raw rows say; the test
-says when they are compacted.
+"""A database filled by the real store, so that rollups agree with its raw rows.
+
+The test says when deltas are compacted.
 """
 
 import random
@@ -66,12 +67,13 @@ class Storer(Asker):
     url: str
 
     async def empty(self) -> None:
-        """No rows, no rollups, and nobody is anybody else; people stay, with their numbers."""
+        """No rows, no rollups and no identity links; people keep their numbers."""
         await self.connection.execute(
             "".join(f"delete from {name};" for name in (*ROWS, *LINKS))
         )  # of few rows quicker than truncate
         await self.connection.execute(
-            "delete from rollup_since where project <> ''; update rollup_since set start = -1000000000"
+            "delete from rollup_since where project <> '';"
+            "update rollup_since set start = -1000000000"
         )
         _link_caches.clear()
 
@@ -83,9 +85,7 @@ class Storer(Asker):
             )
 
     async def tend(self) -> None:
-        """Bring hours and days that are over to one part each, and days that somebody changed to
-        rights.
-        """
+        """Merge the parts of hours and days that are over, and rebuild changed days."""
         async with self.store._pool.acquire() as connection:
             await self.store._tend(connection)
 

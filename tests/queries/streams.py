@@ -159,7 +159,10 @@ def ranges(draw: st.DrawFn) -> tuple[ZoneInfo, str, datetime, datetime]:
 def questions(draw: st.DrawFn) -> Trend:
     zone, interval, start, end = draw(ranges())
     return Trend(
-        start, end, zone, interval,
+        start,
+        end,
+        zone,
+        interval,
         measure=draw(measures),
         pairs=draw(pairs),
         where=draw(st.just(()) | st.lists(conditions, max_size=2).map(tuple)),
@@ -167,7 +170,7 @@ def questions(draw: st.DrawFn) -> Trend:
         limit=draw(st.sampled_from([1, 2, 10])),
         compare=draw(st.booleans()),
         rolling=draw(st.sampled_from([1, 1, 2, 3])),
-    )  # fmt: skip
+    )
 
 
 # how parameters are written
@@ -196,7 +199,8 @@ def written_field(path: tuple[str, ...]) -> str:
 def written_condition(condition: Condition) -> str:
     special = "" if condition.operator in ("re", "gt", "gte", "lt", "lte") else ","
     values = ",".join(encoded(value, special) for value in condition.values)
-    return f"{written_field(condition.path)}.{condition.operator}{'.' + values if condition.values else ''}"
+    written = f"{written_field(condition.path)}.{condition.operator}"
+    return f"{written}.{values}" if condition.values else written
 
 
 def written_pairs(pairs: tuple[Pair, ...]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries.questions.funnel.attempts import MARK, MAX_STEPS, ORDERS
+from analytics.queries.questions.funnel.attempts import MARK, MATCHERS, MAX_STEPS
 from tests.examples import examples
 
 Rows = Sequence[tuple[int, set[int]]]
@@ -35,7 +35,7 @@ def reference(order: str, steps: int, window: int, rows: Rows) -> list[int]:
 
 def matched(order: str, steps: int, window: int, rows: Rows) -> list[int]:
     marks = "".join(chr(MARK + sum(1 << step for step in matches)) for _, matches in rows)
-    return list(ORDERS[order](steps, window)(marks, [instant for instant, _ in rows]))
+    return list(MATCHERS[order](steps, window)(marks, [instant for instant, _ in rows]))
 
 
 @st.composite
@@ -58,13 +58,13 @@ def test_an_attempt_is_what_trying_every_way_finds(order: str, case: tuple[int, 
     assert found == expected if order != "any" else len(found) == len(expected)
 
 
-@pytest.mark.parametrize("order", list(ORDERS))
+@pytest.mark.parametrize("order", list(MATCHERS))
 def test_as_many_steps_as_there_can_be_do_not_get_in_each_others_way(order: str) -> None:
     rows = [(place, {place}) for place in range(MAX_STEPS)]
     assert matched(order, MAX_STEPS, 10, rows) == list(range(MAX_STEPS))
 
 
-@pytest.mark.parametrize("order", list(ORDERS))
+@pytest.mark.parametrize("order", list(MATCHERS))
 def test_what_a_robot_does_costs_its_rows_not_their_square(order: str) -> None:
     """A hundred thousand starts, and a step between them that never comes within the window; a
     square of them would take minutes.

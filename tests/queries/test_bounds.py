@@ -1,5 +1,6 @@
-"""How much one question may ask for: the last that is answered, and the first that is refused, in
-words that name the parameter and the bound.
+"""The bounds of a question: the largest that is answered, and the first that is refused.
+
+A refusal names the parameter and the bound.
 """
 
 from datetime import UTC, datetime, timedelta

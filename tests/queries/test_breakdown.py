@@ -160,8 +160,15 @@ async def test_ties_come_in_code_point_order_of_all_fields_and_the_missing_value
     await asker.hold([row("2026-11-02", k=first, l=second) for first, second in keys])
     rows = (await ask(asker, ("by", "metadata.k,metadata.l")))["rows"]
     assert [tuple(found[:2]) for found in rows] == [
-        ("Z", "x"), ("a", "z"), ("a", "é"), ("a", None), ("b", "x"), ("\uffff", "x"), ("😀", "x"), (None, "a"),
-    ]  # fmt: skip
+        ("Z", "x"),
+        ("a", "z"),
+        ("a", "é"),
+        ("a", None),
+        ("b", "x"),
+        ("\uffff", "x"),
+        ("😀", "x"),
+        (None, "a"),
+    ]
 
 
 @pytest.mark.parametrize("sort", ["avg:metadata.n", "-avg:metadata.n", "metadata.k", "-metadata.k"])

@@ -1,5 +1,6 @@
-"""Packed days: funnels, paths and sessions from them against the oracle, while events come and
-people turn out to be others.
+"""Packed days: funnels, paths and sessions from them against the oracle, while events come.
+
+In half of the cases some events link actors to one person.
 """
 
 import asyncio
@@ -43,7 +44,10 @@ def _rather_packed() -> Iterator[None]:
     """However much of a range is changing; and a few rows at a time, so that there are several
     times.
     """
-    with patch.object(pieces, "MAX_RAW", float("inf")), patch.object(sequences, "ROWS", 4):
+    with (
+        patch.object(pieces, "MAX_RAW_SHARE", float("inf")),
+        patch.object(sequences, "CHUNK_ROWS", 4),
+    ):
         yield
 
 
@@ -71,15 +75,15 @@ async def store(storer: Storer, batches: Batches, state: State, *question: Any) 
 
 
 @st.composite
-def told(draw: st.DrawFn, rows: list[Row]) -> Batches:
-    """In transactions; in half of the cases some rows say who is whom."""
+def stored_batches(draw: st.DrawFn, rows: list[Row]) -> Batches:
+    """In transactions; in half of the cases some rows link actors to one person."""
     return draw(batches(draw(telling(rows)) if draw(st.booleans()) else rows))
 
 
 @st.composite
 def funnels(draw: st.DrawFn) -> tuple[Funnel, Batches, State]:
     asked, rows = draw(test_funnel.cases())
-    return asked, draw(told(rows)), draw(states)
+    return asked, draw(stored_batches(rows)), draw(states)
 
 
 @several
@@ -99,7 +103,7 @@ async def test_a_funnel_is_what_trying_every_way_says(
 @st.composite
 def trails(draw: st.DrawFn) -> tuple[Paths, Batches, State]:
     asked, rows = draw(test_paths.cases())
-    return asked, draw(told(rows)), draw(states)
+    return asked, draw(stored_batches(rows)), draw(states)
 
 
 @several
@@ -115,7 +119,7 @@ async def test_paths_are_what_following_each_unit_says(
 @st.composite
 def visits(draw: st.DrawFn) -> tuple[Trend, Batches, State]:
     asked, rows = draw(test_sessions.filtered())
-    return asked, draw(told(rows)), draw(states)
+    return asked, draw(stored_batches(rows)), draw(states)
 
 
 @several
@@ -149,7 +153,7 @@ def counted(draw: st.DrawFn) -> tuple[Trend, Batches, State]:
     asked = replace(
         draw(questions()), measure=("sessions", None), rolling=draw(st.sampled_from([1, 1, 1, 2]))
     )
-    return asked, draw(told(draw(streams(asked)))), draw(states)
+    return asked, draw(stored_batches(draw(streams(asked)))), draw(states)
 
 
 @several
@@ -165,7 +169,7 @@ async def test_sessions_over_time_are_what_a_plain_count_says(
 # threads
 
 
-async def test_who_has_little_to_do_is_not_behind_all_of_somebody_elses_pieces() -> None:
+async def test_a_small_question_is_not_queued_behind_all_chunks_of_a_large_one() -> None:
     done: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -188,7 +192,7 @@ async def test_who_has_little_to_do_is_not_behind_all_of_somebody_elses_pieces()
     assert done.index("few") < 25
 
 
-async def test_what_nobody_waits_for_goes_no_further_than_a_piece() -> None:
+async def test_a_cancelled_question_stops_after_the_chunk_at_work() -> None:
     begun, go_on, done = threading.Event(), threading.Event(), []
 
     def piece(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Events page by page, and what became of one event."""
+"""Events page by page, and where one event is."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,6 +1,4 @@
-"""Export: every event once, oldest first, in each format; cut anywhere and resumed; in slices that
-stay small.
-"""
+"""Export: every event once, oldest first, in each format; cut anywhere and resumed."""
 
 import csv
 import http.client
@@ -83,7 +81,7 @@ async def test_every_event_is_exported_once_oldest_first_also_when_it_was_cut(
     expected = [
         str(id_) for id_ in oracle.events(stored, asked.start, asked.end, asked.pairs, asked.where)
     ][::-1]
-    with slices(ROWS=rows, BYTES=bytes_):
+    with slices(SLICE_ROWS=rows, SLICE_BYTES=bytes_):
         body = await exported(asker, *written_filters(asked))
         assert ids(body) == expected
         if expected:
@@ -140,7 +138,7 @@ async def test_parquet_holds_the_same_events(asker: Asker) -> None:
         row("2026-11-04T10:00", "v"),
     ]
     await asker.hold(sent)
-    with slices(ROWS=2):
+    with slices(SLICE_ROWS=2):
         table = pyarrow.parquet.read_table(
             io.BytesIO(await exported(asker, *DAYS, ("format", "parquet")))
         )
@@ -185,7 +183,7 @@ async def test_no_connection_is_held_while_a_client_reads_and_no_slice_is_long(
     await asker.hold(
         [row((first + timedelta(seconds=at)).isoformat(), k=str(at)) for at in range(10)]
     )
-    with slices(ROWS=3):
+    with slices(SLICE_ROWS=3):
         found = await stream(asker, b"from=2026-11-02&to=2026-11-05")
         assert found.watermark == WATERMARK
         lengths = []
@@ -202,7 +200,7 @@ async def test_memory_does_not_grow_with_what_is_exported(asker: Asker, format: 
         [row((first + timedelta(seconds=at)).isoformat(), k=f"{at:1000}") for at in range(3000)]
     )
     peaks, parquet = [], pyarrow.default_memory_pool()
-    with slices(ROWS=100):
+    with slices(SLICE_ROWS=100):
         found = await stream(asker, f"from=2026-11-02&to=2026-11-05&format={format}".encode())
         tracemalloc.start()
         try:
@@ -220,7 +218,7 @@ async def test_memory_does_not_grow_with_what_is_exported(asker: Asker, format: 
 async def test_one_event_larger_than_a_slice_is_exported_all_the_same(asker: Asker) -> None:
     sent = [row(f"2026-11-02T10:00:0{at}", k="x" * 1000) for at in range(3)]
     await asker.hold(sent)
-    with slices(BYTES=100):
+    with slices(SLICE_BYTES=100):
         assert ids(await exported(asker, *DAYS)) == [str(row.id) for row in sent]
 
 
@@ -229,7 +227,7 @@ async def test_what_was_stored_when_it_began_is_in_it_and_what_comes_behind_does
 ) -> None:
     sent = [row(f"2026-11-02T10:00:0{at}") for at in range(4)]
     await asker.hold(sent)
-    with slices(ROWS=2):
+    with slices(SLICE_ROWS=2):
         found = await stream(asker, b"from=2026-11-02&to=2026-11-05")
         body, chunks = b"", found.chunks
         async for chunk in chunks:
@@ -302,7 +300,9 @@ async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
 
 MANY = """
 insert into raw_events (session_id, event_type, event_action, metadata, timestamp)
-select 's', 'e', 'a', jsonb_build_object('text', repeat(md5(n::text), 60)), now() - n * interval '1 second' from generate_series(1, 40000) n
+select 's', 'e', 'a', jsonb_build_object('text', repeat(md5(n::text), 60)),
+    now() - n * interval '1 second'
+from generate_series(1, 40000) n
 """
 
 

@@ -44,13 +44,18 @@ def cases(draw: st.DrawFn) -> tuple[Funnel, list[Row]]:
     instants = [START + window * part / 2 for part in range(7)]
     events = draw(st.lists(journeys.pairs, min_size=1, max_size=4))
     order = draw(st.sampled_from(["ordered", "strict", "any"]))
+    steps = draw(st.lists(st.sampled_from(events), min_size=2, max_size=4))
     asked = Funnel(
-        START, draw(st.sampled_from(instants[2:])), tuple(draw(st.lists(st.sampled_from(events), min_size=2, max_size=4))), window, order,
+        START,
+        draw(st.sampled_from(instants[2:])),
+        tuple(steps),
+        window,
+        order,
         unit=draw(st.sampled_from(["user", "session"])),
         by=draw(st.none() | journeys.fields) if order != "any" else None,
         limit=draw(st.sampled_from([1, 2, 10])),
         where=draw(journeys.wheres),
-    )  # fmt: skip
+    )
     return asked, draw(journeys.rows(instants, most=16))
 
 
@@ -233,7 +238,7 @@ async def test_rates_are_of_the_first_step_and_of_the_one_before(asker: Asker) -
     ]
 
 
-async def test_what_nobody_did_has_no_rate_after_it(asker: Asker) -> None:
+async def test_a_step_that_nobody_took_has_no_rate_after_it(asker: Asker) -> None:
     await asker.hold([])
     steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
     assert [step(found) for found in steps] == [
@@ -277,7 +282,7 @@ async def test_of_attempts_that_get_equally_far_but_not_to_the_end_the_earliest_
     assert strict["steps"] == steps
 
 
-async def test_the_median_of_a_step_counts_whoever_took_it_though_not_the_next(
+async def test_the_median_of_a_step_counts_units_that_did_not_take_the_next(
     asker: Asker,
 ) -> None:
     await asker.hold([*walk("a b c", "u"), *walk("a - - b", "v")])

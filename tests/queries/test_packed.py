@@ -120,7 +120,7 @@ async def test_a_late_event_counts_before_its_day_is_packed_anew_and_after(
     )  # of that day alone, while it was changing and then once more, to be remembered
 
 
-async def test_what_somebody_deletes_is_gone_at_once_and_from_the_packed_day_too(
+async def test_a_deleted_row_is_gone_at_once_and_from_the_packed_day_too(
     filled: Storer,
 ) -> None:
     await n(filled)
@@ -156,7 +156,7 @@ async def test_a_packed_day_is_not_trusted_once_another_part_is_all_there_is(
     assert await n(filled) == [8, 7]
 
 
-async def test_a_day_that_somebody_changed_is_not_packed_before_it_is_read_again(
+async def test_a_changed_day_is_not_packed_before_it_is_rebuilt(
     filled: Storer,
 ) -> None:
     await filled.connection.execute(
@@ -167,7 +167,7 @@ async def test_a_day_that_somebody_changed_is_not_packed_before_it_is_read_again
     assert "10-07" not in await packed(filled)
 
 
-async def test_of_days_that_somebody_changed_nothing_packed_is_left_before_they_are_read_again(
+async def test_changed_days_lose_their_packed_rows_before_they_are_rebuilt(
     filled: Storer,
 ) -> None:
     await filled.connection.execute("delete from raw_events where user_id in ('u3', 'u7', 'u9')")
@@ -242,7 +242,8 @@ async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(
 
 async def test_actors_without_a_number_are_left_to_the_database(filled: Storer) -> None:
     await filled.connection.execute(
-        "insert into raw_events (session_id, event_type, event_action, timestamp) values ('new', 'e', 'a', '2026-10-07T04:00Z')"
+        "insert into raw_events (session_id, event_type, event_action, timestamp)"
+        " values ('new', 'e', 'a', '2026-10-07T04:00Z')"
     )
     assert await n(filled) == [8, 7]
 
@@ -279,13 +280,13 @@ async def test_both_statements_make_the_same_of_a_day(filled: Storer) -> None:
         read.memory = Memory()
         found = await packed_days.load(asked, read)
     assert found is not None
-    assert [part.day.encode() for part in found.parts if part.day.start == before.start] == [
+    assert [at.day.encode() for at in found.days if at.day.start == before.start] == [
         before.encode()
     ]
 
 
 @pytest.mark.parametrize(("gap", "sessions"), [(0, 1), (1, 2)])
-async def test_a_session_that_nobody_tells_goes_on_over_midnight_until_there_is_silence_for_too_long(
+async def test_a_derived_session_goes_on_over_midnight_until_a_gap_is_too_long(
     storer: Storer, gap: int, sessions: int
 ) -> None:
     await storer.empty()
@@ -301,7 +302,7 @@ async def test_a_session_that_nobody_tells_goes_on_over_midnight_until_there_is_
             for instant, event in zip(instants, ("e:a", "e:b", "e:a"), strict=True)
         ]
     )
-    await storer.write([row(f"2026-10-06T23:5{minute}", "u", "told", "e:b") for minute in (0, 1)])
+    await storer.write([row(f"2026-10-06T23:5{minute}", "u", "named", "e:b") for minute in (0, 1)])
     await storer.store.compact()
     await storer.tend()
     found = (await storer.ask("/sessions", *RANGE))["data"]
@@ -344,7 +345,7 @@ async def test_what_is_packed_is_verified(filled: Storer) -> None:
     )
     assert await verified(filled) == ["10-07 2 packed rows 2, not the same"]
     await filled.connection.execute("update packed_days set part = part + 1 where start % 7 >= 0")
-    assert await verified(filled) == []  # nobody trusts it
+    assert await verified(filled) == []  # not used, so not verified
 
 
 async def test_an_answer_for_which_packed_days_would_not_do_says_raw(filled: Storer) -> None:
@@ -363,7 +364,10 @@ async def test_an_answer_of_more_days_than_can_be_held_says_raw(
 
 async def test_of_all_time_only_days_that_may_be_unknown_are_looked_at(filled: Storer) -> None:
     with patch.object(
-        pieces.Coverage, "has", autospec=True, side_effect=lambda self, hour: hour >= self.since
+        pieces.Coverage,
+        "has",
+        autospec=True,
+        side_effect=lambda self, hour: hour >= self.since_hour,
     ) as has:
         answer = await filled.ask("/funnel", ("from", "0001-01-01"), ("to", "9999-12-31"), *STEPS)
     assert [found["n"] for found in answer["data"]["steps"]] == [14, 14]

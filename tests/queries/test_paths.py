@@ -47,9 +47,16 @@ def written(asked: Paths) -> list[tuple[str, str]]:
 def cases(draw: st.DrawFn) -> tuple[Paths, list[Row]]:
     begins, ends = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
     asked = Paths(
-        START, END, draw(journeys.fields), draw(journeys.pairs) if begins else None, draw(journeys.pairs) if ends else None,
-        draw(st.integers(1, 5)), draw(st.sampled_from([1, 3, 1000])), draw(st.sampled_from(["user", "session"])), draw(journeys.wheres),
-    )  # fmt: skip
+        START,
+        END,
+        draw(journeys.fields),
+        draw(journeys.pairs) if begins else None,
+        draw(journeys.pairs) if ends else None,
+        draw(st.integers(1, 5)),
+        draw(st.sampled_from([1, 3, 1000])),
+        draw(st.sampled_from(["user", "session"])),
+        draw(journeys.wheres),
+    )
     return asked, draw(journeys.rows(INSTANTS, most=30))
 
 

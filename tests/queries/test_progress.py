@@ -1,5 +1,6 @@
-"""Progress of all units at once, against that of each by itself: of rows with many ties, in windows
-that end exactly on some.
+"""Progress of all units at once, against attempts of each unit by itself.
+
+The rows have many ties, and windows end exactly on some of them.
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ def sequences(units: list[Unit]) -> tuple[Sequences, np.ndarray]:
 
 def alone(units: list[Unit], order: str, steps: int, window: int) -> list[list[int]]:
     """The places of each unit's attempt, among all rows."""
-    match, found, before = attempts.ORDERS[order](steps, window), [], 0
+    match, found, before = attempts.MATCHERS[order](steps, window), [], 0
     for unit in units:
         places = match("".join(chr(MARK + mask) for _, mask in unit), [at for at, _ in unit])
         if places:

@@ -1,5 +1,6 @@
-"""Retention: against the oracle over random rows around days on which clocks change, and the
-sentences of API.md one by one.
+"""Retention: against the oracle over random rows, and the sentences of API.md one by one.
+
+The rows are around days on which clocks change.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -44,10 +45,17 @@ def cases(draw: st.DrawFn) -> tuple[Retention, list[Row]]:
         ranges().filter(lambda drawn: drawn[1] in ("day", "week", "month"))
     )
     asked = Retention(
-        start, end, zone, period, draw(st.integers(1, 3)), draw(journeys.pairs | st.just(oracle_retention.ANY)),
-        draw(journeys.pairs | st.just(oracle_retention.ANY)), draw(st.sampled_from(["first", "recurring"])), draw(st.sampled_from(["on", "after"])),
+        start,
+        end,
+        zone,
+        period,
+        draw(st.integers(1, 3)),
+        draw(journeys.pairs | st.just(oracle_retention.ANY)),
+        draw(journeys.pairs | st.just(oracle_retention.ANY)),
+        draw(st.sampled_from(["first", "recurring"])),
+        draw(st.sampled_from(["on", "after"])),
         draw(journeys.wheres),
-    )  # fmt: skip
+    )
     edges, _ = periods(asked)
     return asked, draw(
         journeys.rows(

@@ -1,6 +1,4 @@
-"""Retention, lifecycle, stickiness and breakdown on rollups: against the oracle, and what must not
-be remembered.
-"""
+"""Retention, lifecycle, stickiness and breakdown on rollups: against the oracle; and the cache."""
 
 import threading
 from collections.abc import Callable
@@ -17,7 +15,7 @@ from analytics.queries.database.memory import Cells, Entry, Memory
 from analytics.queries.database.sums import Sum
 from analytics.queries.precomputed import pieces
 from analytics.queries.questions.trends import trends
-from analytics.queries.questions.trends.source import Rolled
+from analytics.queries.questions.trends.precomputed_lines import CountLines
 from tests.examples import examples
 from tests.queries import journeys, oracle_breakdown, oracle_lives, oracle_retention, test_retention
 from tests.queries.asker import WATERMARK
@@ -269,7 +267,7 @@ async def test_the_planner_says_what_it_picked(
 async def test_people_of_long_ago_are_looked_for_in_raw_rows_where_rollups_begin_later(
     filled: Storer, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "MAX_RAW", 0.25)
+    monkeypatch.setattr(pieces, "MAX_RAW_SHARE", 0.25)
     whole = await filled.ask(path, *WEEK)
     starts = {
         name: int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() // 3600)
@@ -296,7 +294,7 @@ async def test_what_may_be_millions_of_values_is_not_put_together_on_the_event_l
         return watched
 
     with (
-        patch.object(Rolled, "_measure", seen(Rolled._measure)),
+        patch.object(CountLines, "_measure", seen(CountLines._measure)),
         patch.object(trends, "_dense", seen(trends._dense)),
     ):
         answer = await filled.ask(
@@ -307,7 +305,7 @@ async def test_what_may_be_millions_of_values_is_not_put_together_on_the_event_l
     assert threading.get_ident() not in threads
 
 
-async def test_a_last_hour_that_is_not_over_yet_needs_no_raw_rows_unless_something_happened_later_in_it(
+async def test_a_last_hour_that_is_not_over_needs_raw_rows_only_if_events_come_later_in_it(
     filled: Storer,
 ) -> None:
     async def users(until: str) -> Any:
@@ -316,7 +314,9 @@ async def test_a_last_hour_that_is_not_over_yet_needs_no_raw_rows_unless_somethi
         )
         return answer["data"]["series"][0]["total"]
 
-    with patch("analytics.queries.precomputed.rollup.sql.raw", side_effect=AssertionError):
+    with patch(
+        "analytics.queries.precomputed.rollup.statements.raw_counts", side_effect=AssertionError
+    ):
         assert await users("2026-10-11T12:31") == 2
     assert await users("2026-10-11T12:30") == 1
 
@@ -361,7 +361,9 @@ async def active(storer: Storer, *parameters: tuple[str, str]) -> list[int]:
 
 async def test_what_is_remembered_is_not_read_again(filled: Storer) -> None:
     first = await active(filled)
-    with patch("analytics.queries.precomputed.rollup.sql.rows", side_effect=AssertionError):
+    with patch(
+        "analytics.queries.precomputed.rollup.statements.rollup_rows", side_effect=AssertionError
+    ):
         assert await active(filled) == first
     await filled.write([row("2026-10-06T12:00", "somebody")])
     await filled.store.compact()
@@ -392,9 +394,15 @@ async def test_what_is_remembered_of_one_question_does_not_answer_another(filled
     )
     await filled.store.compact()
     expected = {
-        ("by", "event_type"): [4, 1], ("by", "event_action"): [4, 1], ("by", "metadata.k"): [3, 1, 1],
-        ("event", "e"): [4], ("event", "e:b"): [1], ("event", "f"): [1], ("event", "*"): [5], ("where", "metadata.k.eq.b"): [1],
-    }  # fmt: skip
+        ("by", "event_type"): [4, 1],
+        ("by", "event_action"): [4, 1],
+        ("by", "metadata.k"): [3, 1, 1],
+        ("event", "e"): [4],
+        ("event", "e:b"): [1],
+        ("event", "f"): [1],
+        ("event", "*"): [5],
+        ("where", "metadata.k.eq.b"): [1],
+    }
     for parameter, totals in expected.items():
         answer = await filled.ask(
             "/trends", ("from", "2026-10-06"), ("to", "2026-10-07"), parameter

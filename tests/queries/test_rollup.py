@@ -1,5 +1,6 @@
-"""Rollups against the oracle and against raw rows: random streams stored by the real store,
-compacted at random moments.
+"""Rollups against the oracle and against raw rows.
+
+The real store stores random streams, and compacts them at random moments.
 """
 
 import random
@@ -42,7 +43,7 @@ measures = st.tuples(st.sampled_from(["count", "users"]), st.none())
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool]:
-    """A question that rollups may answer, rows, and whether their rollups are settled."""
+    """A question that rollups may answer, rows, and whether their days have no pending changes."""
     asked = replace(
         draw(questions()), measure=draw(measures), by=draw(st.none() | fields), where=draw(wheres)
     )
@@ -136,7 +137,7 @@ async def test_a_dimension_is_answered_from_rollups_where_all_its_values_are_tex
     ] == "rollup"
 
 
-async def test_days_that_somebody_changed_come_from_raw_rows_and_the_rest_from_rollups(
+async def test_changed_days_come_from_raw_rows_and_the_rest_from_rollups(
     filled: Storer,
 ) -> None:
     await filled.connection.execute("delete from raw_events where timestamp = '2026-10-10T12:30Z'")
@@ -165,7 +166,7 @@ async def test_before_a_rebuild_only_raw_rows_answer(filled: Storer) -> None:
 async def test_a_backlog_of_deltas_is_left_to_raw_rows(
     filled: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analytics.queries.precomputed.rollup.MAX_WAITING", 0)
+    monkeypatch.setattr("analytics.queries.precomputed.rollup.MAX_PENDING_EVENTS", 0)
     assert await source(filled) == "rollup"
     await filled.write([row("2026-10-05T05:00", "u9")])
     assert await source(filled) == "raw"

@@ -78,7 +78,7 @@ def _ones(keys: str) -> dict[str, Any]:
 async def test_each_list_has_its_largest_only(
     asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "MOST", 2)
+    monkeypatch.setattr(schema, "MAX_ITEMS", 2)
     await asker.hold(
         [
             row("2026-11-02", event=f"{name}:{name}", **_ones(name))

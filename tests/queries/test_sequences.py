@@ -1,5 +1,6 @@
-"""The rows of people and sessions in order, from packed days, against a plain sort: with many ties,
-people of several numbers, and silence of just so long.
+"""Rows of people and sessions in order, from packed days, against a plain sort.
+
+With many ties, people of several actors, and gaps around the length that ends a session.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,8 @@ from analytics.queries.database.identity import Links
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.sequences import sequences
 from analytics.queries.sequences.columns import Columns
+from analytics.queries.sequences.fragments import fragments
 from analytics.queries.sequences.sequences import Sequences, by_person, by_session
-from analytics.queries.sequences.visits import stays
 from tests.examples import examples
 from tests.store.test_day import BEGIN, START
 from tests.store.test_day import record as record_of_day
@@ -153,7 +154,7 @@ def counted(case: Case) -> tuple[Columns, Array, list[Row]]:
 @given(case=cases, bits=st.sampled_from([1, 20]))
 def test_rows_of_people_are_in_order(case: Case, bits: int) -> None:
     found, wanted, rows = counted(case)
-    with patch.object(sequences, "ROWS", 3), patch.object(sequences, "BITS", bits):
+    with patch.object(sequences, "CHUNK_ROWS", 3), patch.object(sequences, "HISTOGRAM_BITS", bits):
         pieces = by_person(found, wanted, lambda rows: rows)
     assert shown(found, pieces) == sorted(
         [(row[1], row[4]) for row in of] for of in of_people(rows, case[1]).values()
@@ -164,7 +165,7 @@ def test_rows_of_people_are_in_order(case: Case, bits: int) -> None:
 @given(case=cases, most=st.sampled_from([3, 1_000]))
 def test_rows_of_sessions_are_in_order(case: Case, most: int) -> None:
     found, wanted, rows = counted(case)
-    with patch.object(sequences, "ROWS", most):
+    with patch.object(sequences, "CHUNK_ROWS", most):
         pieces = by_session(found, wanted, lambda rows: rows)
     assert shown(found, pieces) == sorted(
         [(row[1], row[4]) for row in of] for of in of_sessions(rows, case[1]).values()
@@ -173,14 +174,14 @@ def test_rows_of_sessions_are_in_order(case: Case, most: int) -> None:
 
 @examples(1000)
 @given(case=cases, edges=st.lists(st.sampled_from(SOME), min_size=1, unique=True).map(sorted))
-def test_stays_are_parts_of_sessions(case: Case, edges: list[int]) -> None:
+def test_fragments_are_parts_of_sessions(case: Case, edges: list[int]) -> None:
     found, wanted, rows = counted(case)
     group = np.array([ord(name[1]) for name in found.names], np.int64)
     for groups in (None, group):
-        of = stays(found, wanted, np.array(edges, np.int64) + BEGIN, groups)
+        of = fragments(found, wanted, np.array(edges, np.int64) + BEGIN, groups)
         numbers: dict[int, Any] = {}
-        for stay in zip(*of, strict=True):
-            _, number, person, bucket, group_, _, _, many = map(int, stay)
+        for fragment in zip(*of, strict=True):
+            _, number, person, bucket, group_, _, _, many = map(int, fragment)
             mine = numbers.setdefault(number, {})
             mine[person, bucket, group_] = mine.get((person, bucket, group_), 0) + many
         expected = []
@@ -225,10 +226,10 @@ def test_people_of_large_numbers_are_found_in_few_looks() -> None:
 
 
 def test_cuts_are_ranges_of_as_many_rows() -> None:
-    assert list(sequences.cuts(np.array([0, 3, 0, 1, 1, 9, 0, 1]), 3)) == [
+    assert list(sequences.ranges(np.array([0, 3, 0, 1, 1, 9, 0, 1]), 3)) == [
         (1, 2),
         (3, 5),
         (5, 6),
         (7, 8),
     ]
-    assert list(sequences.cuts(np.zeros(3), 3)) == []
+    assert list(sequences.ranges(np.zeros(3), 3)) == []

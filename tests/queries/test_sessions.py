@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.errors import BadRequest
-from analytics.queries.questions.sessions import _figures
+from analytics.queries.questions.sessions import _stats
 from tests.queries import oracle_sessions
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend, is_event
@@ -197,7 +197,7 @@ async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
 def test_the_average_of_many_long_sessions_is_exact() -> None:
     """Of microseconds there are more than 64 bits hold."""
     year = 365 * 86_400 * 1_000_000
-    assert _figures(np.full(400_000, year), np.zeros(400_000, bool), 1).avg_s == 365 * 86_400
+    assert _stats(np.full(400_000, year), np.zeros(400_000, bool), 1).avg_s == 365 * 86_400
 
 
 async def test_packed_days_and_raw_rows_say_the_same_average_to_the_last_digit(
@@ -215,4 +215,4 @@ async def test_packed_days_and_raw_rows_say_the_same_average_to_the_last_digit(
     ]
     await asker.hold([*firsts, *lasts])
     found = (await asker.ask("/sessions", *DAYS))["data"]
-    assert _figures(np.array(lasted), np.zeros(7, bool), 1).avg_s == found["avg_s"]
+    assert _stats(np.array(lasted), np.zeros(7, bool), 1).avg_s == found["avg_s"]

@@ -1,7 +1,6 @@
-"""What is really sent: golden SQL for a few questions, and proof that names and values never become
-SQL.
+"""Golden SQL for a few questions, and proof that names and values never become SQL.
 
-To renew the golden files after a change that is meant: `python -m tests.queries.test_sql`.
+To renew the golden files after an intended change: `python -m tests.queries.test_sql`.
 """
 
 import asyncio
@@ -78,7 +77,7 @@ CASES: dict[str, tuple[Any, ...]] = {
         True,
     ),
     "paths_columns": ("/paths", [*DAYS, ("unit", "session")], True),
-    "trends_settled": (
+    "trends_unchanged": (
         "/trends",
         [
             *DAYS,
@@ -89,7 +88,7 @@ CASES: dict[str, tuple[Any, ...]] = {
         ],
         True,
     ),
-    "trends_settled_sum": (
+    "trends_unchanged_sum": (
         "/trends",
         [
             ("from", "2026-11-01T00:30"),
@@ -99,7 +98,7 @@ CASES: dict[str, tuple[Any, ...]] = {
         ],
         True,
     ),
-    "trends_settled_percentile": (
+    "trends_unchanged_percentile": (
         "/trends",
         [*DAYS, ("measure", "p95:metadata.ms"), ("event", "api:call")],
         True,

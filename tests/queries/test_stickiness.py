@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from analytics.queries.questions.activity.actives import times_active
+from analytics.queries.questions.activity.stickiness import times_active
 from tests.queries import oracle_lives
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend

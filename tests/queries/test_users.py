@@ -26,7 +26,7 @@ LIST, ONE, TIMELINE = "/users", "/users/{id:path}", "/users/{id:path}/timeline"
 def short_strides(rows: int) -> Iterator[None]:
     """Few rows a step, so that a few rows take several."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(users, "STRIDE", rows)
+        patch.setattr(users, "STRIDE_ROWS", rows)
         yield
 
 
@@ -75,7 +75,7 @@ async def test_pages_hold_everybody_once_last_seen_first(
         ]
 
 
-async def test_somebody_is_described_over_the_rows_in_the_range_that_pass_the_filters(
+async def test_a_person_is_described_by_the_rows_in_the_range_that_pass_the_filters(
     asker: Asker,
 ) -> None:
     rows = [
@@ -104,7 +104,7 @@ async def test_somebody_is_described_over_the_rows_in_the_range_that_pass_the_fi
     )
 
 
-async def test_a_session_without_a_user_is_somebody_too(asker: Asker) -> None:
+async def test_a_session_without_a_user_is_a_person_too(asker: Asker) -> None:
     await asker.hold(
         [row("2026-11-02", None, "s"), row("2026-11-03", "u", "s"), row("2026-11-03", None, "u")]
     )
@@ -147,7 +147,7 @@ async def test_who_is_on_an_earlier_page_does_not_come_again(asker: Asker) -> No
         ]
 
 
-async def test_nobody_is_an_empty_page(asker: Asker) -> None:
+async def test_a_person_who_was_not_seen_is_an_empty_page(asker: Asker) -> None:
     await asker.hold([row("2026-11-02", "u")], project="shop")
     inside: Any
     for path, inside in ((LIST, {}), (ONE, {"id": "u"}), (TIMELINE, {"id": "u"})):

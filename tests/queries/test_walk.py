@@ -1,6 +1,4 @@
-"""Lists that a filter leaves little of: against the oracle while events come, and what of the range
-is looked at.
-"""
+"""Lists with filters that few rows pass: against the oracle while events come, and what is read."""
 
 import random
 from collections.abc import Iterator
@@ -16,10 +14,10 @@ from hypothesis import strategies as st
 
 from analytics.events import Job
 from analytics.queries.database.snapshot import open_engine
-from analytics.queries.precomputed import pieces, settled_days
+from analytics.queries.precomputed import pieces, unchanged_days
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.questions.events import events
-from analytics.queries.questions.events.walk import DAYS, HOURS, windows
+from analytics.queries.questions.events.walk import NEWEST, WINDOW_DAYS, windows
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
@@ -67,7 +65,7 @@ async def test_pages_hold_every_row_once_newest_first_whatever_is_known_of_days(
 ) -> None:
     asked, batches, tended, limit, most = case
     await storer.empty()
-    with patch.object(pieces, "MAX_RAW", most):
+    with patch.object(pieces, "MAX_RAW_SHARE", most):
         for rows, compact in batches:
             await storer.write(rows)
             if compact:
@@ -89,7 +87,7 @@ RANGE = [("from", "2026-07-01"), ("to", "2026-10-14T18:00")]
 RARE = [*RANGE, ("where", "metadata.n.gte.100")]
 """Of 105 days there is one on which something passes."""
 
-page, counts, numbers_of = events.page, settled_days.counts, settled_days.numbers_of
+page, counts, numbers_of = events.page, unchanged_days.counts, unchanged_days.number_summaries
 
 
 @pytest.fixture
@@ -114,15 +112,15 @@ def looked() -> Iterator[Mock]:
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
-    """Calls for raw rows of settled days."""
-    with patch.object(settled_days, "counts", side_effect=counts) as counted:
+    """Statements that count raw rows of unchanged days."""
+    with patch.object(unchanged_days, "counts", side_effect=counts) as counted:
         yield counted
 
 
 @pytest.fixture
 def timed() -> Iterator[Mock]:
-    """Calls for when something happened on settled days."""
-    with patch.object(settled_days, "numbers_of", side_effect=numbers_of) as timed:
+    """Statements that read timestamps of unchanged days."""
+    with patch.object(unchanged_days, "number_summaries", side_effect=numbers_of) as timed:
         yield timed
 
 
@@ -210,9 +208,9 @@ async def test_nothing_older_is_looked_at_once_a_page_is_full(
     ]
     assert ranges(looked)[1:] == [("10-11T00", "10-14T00")]
     assert looked.call_args.args[2:] == (3, None)
-    days = [unit.starts.start for call in counted.call_args_list for unit in call.args[1]]
+    days = [block.starts.start for call in counted.call_args_list for block in call.args[1]]
     assert min(days) == datetime(2026, 10, 6, tzinfo=UTC).timestamp() // 3600
-    assert len(days) == DAYS[0]
+    assert len(days) == WINDOW_DAYS[0]
 
 
 async def test_what_trends_have_counted_is_known_to_a_list(filled: Storer, counted: Mock) -> None:
@@ -239,7 +237,7 @@ async def test_an_event_that_comes_late_is_listed(filled: Storer, compacted: boo
     assert await ids(filled, RARE) == [3, 3, 5]
 
 
-async def test_a_row_that_somebody_deletes_is_listed_no_more(filled: Storer) -> None:
+async def test_a_deleted_row_is_not_listed(filled: Storer) -> None:
     assert await ids(filled, RARE) == [3, 3]
     await filled.connection.execute("delete from raw_events where timestamp = '2026-09-03T02:00Z'")
     assert await ids(filled, RARE) == [3]
@@ -251,8 +249,8 @@ async def test_pages_go_on_within_an_instant(filled: Storer) -> None:
     assert [len({*await pages(filled, RARE, limit)}) for limit in (1, 2, 3)] == [7, 7, 7]
 
 
-async def test_a_timeline_neither_takes_nor_leaves_counts_of_everybody(filled: Storer) -> None:
-    """What somebody did is another filter than `event` and `where`."""
+async def test_a_timeline_neither_uses_nor_caches_counts(filled: Storer) -> None:
+    """A timeline filters by person too, which cached counts do not."""
     timeline = "/users/{id:path}/timeline"
     assert (await filled.ask(timeline, *RARE, id="u2"))["data"]["rows"] == []
     assert await ids(filled, RARE) == [3, 3]
@@ -309,15 +307,15 @@ def test_windows_are_the_whole_range_cut_at_midnights(start: datetime, length: t
     assert edges == sorted({*edges})
     assert edges[:1] + edges[-1:] == ([start, end] if start < end else [])
     assert all(edge.time() == datetime.min.time() for edge in edges[1:-1])
-    for window in found[1 : len(DAYS) + 1]:
+    for window in found[1 : len(WINDOW_DAYS) + 1]:
         assert all(until - since <= timedelta(days=1) for since, until in pairwise(window))
     if found:
-        assert end - found[0][0] >= min(HOURS, length)
-        assert end - found[0][0] <= HOURS + timedelta(days=1)
-    assert len(found) <= len(DAYS) + 2
+        assert end - found[0][0] >= min(NEWEST, length)
+        assert end - found[0][0] <= NEWEST + timedelta(days=1)
+    assert len(found) <= len(WINDOW_DAYS) + 2
 
 
 def test_ranges_of_any_length_have_few_windows() -> None:
     found = [*windows(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))]
-    assert len(found) == len(DAYS) + 2
-    assert max(map(len, found)) <= max(DAYS) + 1
+    assert len(found) == len(WINDOW_DAYS) + 2
+    assert max(map(len, found)) <= max(WINDOW_DAYS) + 1

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     """What is known by one key."""
 
     cells: Any
-    """What the key says: Cells, Figures by name, or a packed day with the version it belongs to.
+    """What the key says: Cells, Summaries by name, or a packed day with the version it belongs to.
 
     None for cells of a dimension that is not complete.
     """

@@ -1,6 +1,11 @@
-"""Answers from rollups, and from days whose raw rows were counted before.
+"""Answers from rollups, and from raw rows of unchanged days that were counted before.
 
-`rollup.py`        what is precomputed                 `plan.py`    whether it can answer
-`pieces.py`        which part of a bucket it covers    `addends.py` the statements that read it
-`settled_days.py`  raw rows of unchanged days          `figures.py` sums and percentiles of numbers
+`rollup.py`          one query's answer from all of these
+`plan.py`            which rows of `rollups` a query needs
+`pieces.py`          buckets cut into blocks of rollups and ranges of raw rows
+`statements.py`      the SQL that reads them
+`cell_reader.py`     rows of `rollups` as cells
+`unchanged_days.py`  raw rows counted into cells
+`summaries.py`       what is cached of numbers: sums and extremes, or a distribution
+`distribution.py`    all numbers, for percentiles
 """

@@ -1,6 +1,4 @@
-"""Pieces: buckets cut into whole days and hours, which rollups have, and the rest, which only raw
-rows have.
-"""
+"""Cuts each bucket into whole days and hours, read from rollups, and a rest read from raw rows."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -12,112 +10,126 @@ import msgspec
 
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 
-MAX_RAW = 0.25
-"""Share of the hours up to which raw rows are read for what rollups do not cover; with more, all
-is.
-"""
+MAX_RAW_SHARE = 0.25
+"""Share of the hours that may come from raw rows. With more, one pass over all is better."""
 
-EVER = datetime(1, 1, 1, tzinfo=UTC)
-"""As a first edge: before all events."""
+FIRST_EVENT = datetime(1, 1, 1, tzinfo=UTC)
+"""As a first edge: the bucket starts with the first event ever."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """Where rollups are complete, in hours since 1970, and where they have rows; an instant before
-    which there are no raw rows, if one is known.
-    """
+    """Which days of a project its rollups can answer. Hours count from 1970, in UTC."""
 
-    since: int
+    since_hour: int
+    """Rollups are complete from this hour on."""
     strays: frozenset[int]
-    waiting: int
-    first: int
-    last: int
+    """First hours of days whose raw rows changed without a delta: only raw rows are right there."""
+    pending_events: int
+    """Events in deltas, which compaction has not moved into rollups yet."""
+    first_hour: int
+    """First hour of the first day with rollups; 0 without any."""
+    last_hour: int
+    """First hour of the last day with rollups; 0 without any."""
     earliest: datetime | None = None
+    """An instant without raw rows before it, if one is known."""
 
     def has(self, hour: int) -> bool:
-        return hour >= self.since and hour - hour % 24 not in self.strays
+        """Whether rollups are right about an hour."""
+        return hour >= self.since_hour and hour - hour % 24 not in self.strays
 
 
-class Unit(NamedTuple):
-    """What is read and remembered as one: a day's rows, or those of some hours in a row, which lie
-    in one bucket.
-    """
+class Block(NamedTuple):
+    """Rollups that are read and cached as one: a day, or consecutive hours, within one bucket."""
 
     bucket: int
     span: int
+    """Hours that each row covers: DAY_SPAN or HOUR_SPAN."""
     starts: range
+    """The rows' first hours, since 1970."""
+
+    @property
+    def end_hour(self) -> int:
+        """The first hour after the block."""
+        return self.starts.stop - 1 + self.span
 
 
 class Pieces:
-    """The buckets between edges, cut into units of rollups and ranges of raw rows."""
+    """The buckets between edges, cut into blocks of rollups and ranges of raw rows."""
 
     def __init__(self, edges: Sequence[datetime], coverage: Coverage) -> None:
         self.edges = edges
         self.coverage = coverage
-        self.units: list[Unit] = []
-        self.raw: list[tuple[datetime, datetime]] = []
-        self._firsts = [-((_EPOCH - edge) // _HOUR) for edge in edges]
-        self._lasts = [(edge - _EPOCH) // _HOUR for edge in edges[1:]]
+        self.blocks: list[Block] = []
+        self.raw_ranges: list[tuple[datetime, datetime]] = []
+        # In whole hours: a bucket's first rounded up (by negating twice), its last rounded down.
+        self._first_hours = [-((_EPOCH - edge) // _HOUR) for edge in edges]
+        self._last_hours = [(edge - _EPOCH) // _HOUR for edge in edges[1:]]
         for bucket, (start, end) in enumerate(pairwise(edges)):
             self._cut(bucket, start, end)
-        begins = (
-            edges[0]
-            if edges[0] > EVER
-            else min(edges[1], coverage.earliest or edges[1], _EPOCH + coverage.first * _HOUR)
-        )
-        self.mostly_raw = sum((end - start) / _HOUR for start, end in self.raw) > MAX_RAW * (
-            (edges[-1] - begins) / _HOUR
-        )
+        raw_hours = sum((end - start) / _HOUR for start, end in self.raw_ranges)
+        self.mostly_raw = raw_hours > MAX_RAW_SHARE * ((edges[-1] - self._begin()) / _HOUR)
+        """Whether more than MAX_RAW_SHARE of the range would come from raw rows."""
+
+    def _begin(self) -> datetime:
+        """Where the range begins, for its length: with FIRST_EVENT, where events may begin."""
+        if self.edges[0] > FIRST_EVENT:
+            return self.edges[0]
+        first_rollup = _EPOCH + self.coverage.first_hour * _HOUR
+        return min(self.edges[1], self.coverage.earliest or self.edges[1], first_rollup)
 
     def _cut(self, bucket: int, start: datetime, end: datetime) -> None:
-        first, last = self._firsts[bucket], self._lasts[bucket]
-        covered = max(first, min(self.coverage.since, last))
+        """Cut one bucket. Its parts, in order of time:
+
+        1. before the first whole hour that rollups cover: raw rows
+        2. whole hours: blocks, except stray days, which are raw rows
+        3. after the last whole hour: raw rows
+        """
+        first, last = self._first_hours[bucket], self._last_hours[bucket]
+        covered = max(first, min(self.coverage.since_hour, last))
         if covered >= last:
             self._add_raw(start, end)
             return
         self._add_raw(start, _EPOCH + covered * _HOUR)
         for stray in sorted(self.coverage.strays):
             if covered < stray + 24 and stray < last:
-                self._add_raw(
-                    _EPOCH + max(covered, stray) * _HOUR, _EPOCH + min(last, stray + 24) * _HOUR
-                )
+                stray_start, stray_end = max(covered, stray), min(last, stray + 24)
+                self._add_raw(_EPOCH + stray_start * _HOUR, _EPOCH + stray_end * _HOUR)
         self._add_raw(_EPOCH + last * _HOUR, end)
-        self._add_units(
-            bucket, max(covered, self.coverage.first), min(last, self.coverage.last + 24)
-        )
+        # There are no rows outside first_hour and last_hour, so no blocks for centuries of nothing.
+        until = min(last, self.coverage.last_hour + 24)
+        self._add_blocks(bucket, max(covered, self.coverage.first_hour), until)
 
-    def _add_units(self, bucket: int, hour: int, last: int) -> None:
-        """Days where they lie whole between these hours, and the hours before and after them."""
+    def _add_blocks(self, bucket: int, hour: int, last: int) -> None:
+        """Add each day that lies whole between two hours, and the hours before and after them."""
         while hour < last:
-            day_ends = hour - hour % 24 + 24
-            until = min(day_ends, last)
-            if until - hour == 24:
-                if self.coverage.has(hour):
-                    self.units.append(Unit(bucket, DAY_SPAN, range(hour, hour + 1)))
-            elif self.coverage.has(hour):
-                before = self.units[-1] if self.units else None
-                if before and (before.bucket, before.span, before.starts.stop) == (
-                    bucket,
-                    HOUR_SPAN,
-                    hour,
-                ):
-                    self.units[-1] = Unit(bucket, HOUR_SPAN, range(before.starts.start, until))
+            until = min(hour - hour % 24 + 24, last)
+            if self.coverage.has(hour):
+                if until - hour == 24:
+                    self.blocks.append(Block(bucket, DAY_SPAN, range(hour, hour + 1)))
                 else:
-                    self.units.append(Unit(bucket, HOUR_SPAN, range(hour, until)))
+                    self._add_hours(bucket, hour, until)
             hour = until
+
+    def _add_hours(self, bucket: int, hour: int, until: int) -> None:
+        """Add hours, to the block before if they follow on from its hours."""
+        if self.blocks:
+            bucket_before, span, starts = self.blocks[-1]
+            if (bucket_before, span, starts.stop) == (bucket, HOUR_SPAN, hour):
+                self.blocks[-1] = Block(bucket, HOUR_SPAN, range(starts.start, until))
+                return
+        self.blocks.append(Block(bucket, HOUR_SPAN, range(hour, until)))
 
     def _add_raw(self, start: datetime, end: datetime) -> None:
         start = max(start, self.coverage.earliest or start)
         if start < end:
-            self.raw.append((start, end))
+            self.raw_ranges.append((start, end))
 
-    def bucket(self, hour: int) -> int | None:
-        """The bucket that a whole hour is in, if rollups have it."""
-        at = bisect_right(self._firsts, hour) - 1
-        return (
-            at
-            if 0 <= at < len(self._lasts) and hour < self._lasts[at] and self.coverage.has(hour)
-            else None
-        )
+    def bucket_of(self, hour: int) -> int | None:
+        """The bucket that a whole hour is in; None where rollups do not cover the hour."""
+        bucket = bisect_right(self._first_hours, hour) - 1
+        if not 0 <= bucket < len(self._last_hours) or hour >= self._last_hours[bucket]:
+            return None
+        return bucket if self.coverage.has(hour) else None

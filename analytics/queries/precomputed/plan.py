@@ -1,4 +1,4 @@
-"""Plan: which rows of rollups answer a question, and which questions none of them do."""
+"""Chooses the rows of `rollups` that answer a query, or raw rows counted into the same shape."""
 
 from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
@@ -14,107 +14,81 @@ from analytics.queries.language.fields import By, Field, Several
 from analytics.queries.language.filters import ANY_EVENT, Condition, Events
 from analytics.queries.language.matching import View, matcher
 from analytics.queries.language.query import FilteredQuery
-from analytics.queries.precomputed.figures import Of
+from analytics.queries.precomputed.summaries import NumberSpec
 from analytics.tables import rollups
 
-TESTS = ("eq", "in", "ne", "nin", "contains", "ncontains", "set", "unset")
-"""Operators on a dimension's values."""
+OPERATORS = ("eq", "in", "ne", "nin", "contains", "ncontains", "set", "unset")
+"""Operators that can be applied to the value of a dimension."""
 
-_GRAINS: dict[str, Callable[[str, str, str | None], str | None]] = {
+GroupOfCell = Callable[[str, str, str | None], str | None]
+"""The group that a cell belongs to, from its type, its action and its dimension's value."""
+
+_GROUPS: dict[str, GroupOfCell] = {
     "event_action": lambda type_, action, value: action,
     "event_type": lambda type_, action, value: type_,
     "metadata": lambda type_, action, value: value,
 }
-"""What a field to group by is in a cell. The first of them that is asked for says how fine the rows
-of `rollups` must be.
-"""
+"""By column of a field to group by. The first column used decides how fine rows must be."""
 
 _NIL = UUID(int=0)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Which rows of `rollups` a question is about: those of one key, and how their values become
-    groups.
-    """
+    """Which cells a query needs, and how cells become groups."""
 
     key: str
+    """The key of metadata that cells are read for; ANY for none."""
     name: Hashable
-    """The same for all questions that are about the same rows, whatever they make of them."""
+    """The same for all queries that read the same cells, whatever they make of them."""
     condition: Condition
+    """On rows of `rollups`."""
     is_event: Callable[[str, str], bool]
+    """Whether a type and an action are of the events asked for."""
     passes: Callable[[str | None], bool]
-    group: Callable[[str, str, str | None], str | None]
+    """Whether a dimension's value passes the filters."""
+    group: GroupOfCell
     by: By | None = None
     raw: bool = False
-    """Whether no rows of `rollups` will do: then cells are counted from raw rows, and only
-    remembered like the others.
-    """
-    of: Of | None = None
-    """What cells hold instead of counts and people, which no rows of `rollups` have."""
+    """Whether no row of `rollups` will do: cells are then counted from raw rows, and cached."""
+    numbers: NumberSpec | None = None
+    """Cells hold a summary of these numbers instead of counts and people. Only with `raw`."""
 
 
-def covers(query: FilteredQuery, by: By | None = None) -> bool:
-    """Whether rollups may answer: grouped by type, action and one key of metadata, and filtered by
-    no more than that key and the event.
-    """
-    return plan(query, by) is not None
+def rollup_plan(query: FilteredQuery, by: By | None) -> Plan | None:
+    """The plan that reads `rollups`; None where only raw rows can answer.
 
-
-def plan(query: FilteredQuery, by: By | None) -> Plan | None:
-    """None for a question that only raw rows can answer; whether a key is a dimension is only seen
-    in the data.
+    Rollups can be grouped by type, action and one key of metadata, and filtered by that key and
+    by event. Whether the key is a dimension shows only in the data.
     """
     parts = by.parts if by is not None else ()
-    keys = {
-        field.keys
-        for field in (*parts, *(where.field for where in query.where))
-        if field.column == "metadata"
-    }
+    fields = (*parts, *(where.field for where in query.where))
+    keys = {field.keys for field in fields if field.column == "metadata"}
     columns = {field.column for field in parts}
-    if (
-        len(keys) > 1
-        or any(len(path) != 1 for path in keys)
-        or (by is not None and not parts)
-        or not columns <= {*_GRAINS}
-    ):
+    if len(keys) > 1 or any(len(path) != 1 for path in keys):
         return None
-    if any(
-        where.field.column != "metadata" or where.operator not in TESTS for where in query.where
-    ):
+    if (by is not None and not parts) or not columns <= {*_GROUPS}:
+        return None
+    if any(where.field.column != "metadata" for where in query.where):
+        return None
+    if any(where.operator not in OPERATORS for where in query.where):
         return None
     key = next(iter(keys))[0] if keys else ANY
-    passed: dict[str | None, bool] = {}
-    test = matcher(ANY_EVENT, query.where)
-
-    def passes(value: str | None) -> bool:
-        if value not in passed:
-            passed[value] = test(View(_only({key: value})))
-        return passed[value]
-
-    grain = next((column for column in _GRAINS if column in columns), None)
-    name = (key, "" if grain == "metadata" else grain or "", frozenset(query.event.pairs))
+    grain = next((column for column in _GROUPS if column in columns), None)
     return Plan(
         key,
-        name,
-        _rows_of(query.event, grain),
-        query.event.match,
-        passes if query.where else lambda value: True,
-        _group(by),
+        name=(key, "" if grain == "metadata" else grain or "", frozenset(query.event.pairs)),
+        condition=_rows_of(query.event, grain),
+        is_event=query.event.match,
+        passes=_value_test(query, key) if query.where else lambda value: True,
+        group=_group(by),
     )
 
 
-def _group(by: By | None) -> Callable[[str, str, str | None], str | None]:
-    """The group of a cell of a type, an action and a value of the one key."""
-    if isinstance(by, Several):
-        parts = [_group(field) for field in by.parts]
-        return cache(lambda *cell: Several.joined([part(*cell) for part in parts]))
-    return _GRAINS[by.column] if isinstance(by, Field) else lambda type_, action, value: None
+def raw_plan(query: FilteredQuery, by: By | None, numbers: NumberSpec | None = None) -> Plan | None:
+    """The plan that counts raw rows into cells: of the rows that pass, grouped by the field.
 
-
-def plan_of_raw_rows(query: FilteredQuery, by: By | None, of: Of | None = None) -> Plan | None:
-    """For what `plan` has none: cells of just the rows that pass, grouped by just this field. None
-    for a field that is another for everybody.
+    None for user_id and session_id: these have about as many values as there are people.
     """
     if by is not None and any(field.column in ("user_id", "session_id") for field in by.parts):
         return None
@@ -123,43 +97,54 @@ def plan_of_raw_rows(query: FilteredQuery, by: By | None, of: Of | None = None) 
         by.text if by else None,
         frozenset(query.event.pairs),
         frozenset(where.text for where in query.where),
-        of and (of.field.keys, of.each),
+        numbers and (numbers.field.keys, numbers.needs_all),
     )
     return Plan(
         ANY,
         name,
-        false(),
-        ANY_EVENT.match,
-        lambda value: True,
-        lambda type_, action, value: value,
-        by,
+        condition=false(),
+        is_event=ANY_EVENT.match,
+        passes=lambda value: True,
+        group=lambda type_, action, value: value,
+        by=by,
         raw=True,
-        of=of,
+        numbers=numbers,
     )
 
 
-def _only(metadata: dict[str, str | None]) -> Event:
-    """An event of which no more is known."""
+def _value_test(query: FilteredQuery, key: str) -> Callable[[str | None], bool]:
+    """Whether a value of the key passes the filters; each value is tested once."""
+    test = matcher(ANY_EVENT, query.where)
+    return cache(lambda value: test(View(_event_with({key: value}))))
+
+
+def _event_with(metadata: dict[str, str | None]) -> Event:
+    """An event of which only metadata is known."""
     return Event("", _NIL, "", None, "", "", msgspec.json.encode(metadata), _LONG_AGO, _LONG_AGO)
 
 
-def _rows_of(events: Events, by: str | None) -> Condition:
-    """The rows that add up to these events, none of them twice: of any event, of types and of
-    actions if they do not overlap.
+def _group(by: By | None) -> GroupOfCell:
+    if isinstance(by, Several):
+        parts = [_group(field) for field in by.parts]
+        return cache(lambda *cell: Several.joined([part(*cell) for part in parts]))
+    return _GROUPS[by.column] if isinstance(by, Field) else lambda type_, action, value: None
+
+
+def _rows_of(events: Events, grain: str | None) -> Condition:
+    """The rows of `rollups` that add up to some events, each event in exactly one of them.
+
+    Each event is in three rows: of its type and action, of its type, and of any event. The
+    coarsest that will do is read: any event, then types; types and actions where a type and one
+    of its actions are both asked for, because their rows would count an event twice.
     """
     type_, action = rollups.c.event_type, rollups.c.event_action
-    if events.everything and by != "event_action":
-        return and_(type_ == ANY if by is None or by == "metadata" else type_ != ANY, action == ANY)
-    types = {t for t, a in events.pairs if a is None}
-    overlap = any(t is None for t, _ in events.pairs) or any(
-        a is not None and t in types for t, a in events.pairs
-    )
-    if overlap or by == "event_action":
-        return and_(
-            type_ != ANY,
-            action != ANY,
-            true() if events.everything else or_(*(_is(*pair) for pair in events.pairs)),
-        )
+    if events.everything and grain != "event_action":
+        return and_(type_ == ANY if grain in (None, "metadata") else type_ != ANY, action == ANY)
+    whole_types = {t for t, a in events.pairs if a is None}
+    overlap = any(t is None or (a is not None and t in whole_types) for t, a in events.pairs)
+    if overlap or grain == "event_action":
+        pairs = true() if events.everything else or_(*(_is(*pair) for pair in events.pairs))
+        return and_(type_ != ANY, action != ANY, pairs)
     return or_(
         *(
             and_(type_ == literal(t, Text), action == literal(a or ANY, Text))
@@ -169,13 +154,7 @@ def _rows_of(events: Events, by: str | None) -> Condition:
 
 
 def _is(type_: str | None, action: str | None) -> Condition:
-    return and_(
-        true(),
-        *(
-            column == literal(name, Text)
-            for column, name in zip(
-                (rollups.c.event_type, rollups.c.event_action), (type_, action), strict=True
-            )
-            if name is not None
-        ),
-    )
+    """Rows of a type and an action; None stands for any."""
+    columns = (rollups.c.event_type, type_), (rollups.c.event_action, action)
+    named = (column == literal(name, Text) for column, name in columns if name is not None)
+    return and_(true(), *named)

@@ -1,62 +1,58 @@
-"""Rollup: what of a question's counts and people is precomputed, read in the question's snapshot,
-as exact as raw rows.
+"""Answers a query from rollups and cached counts, in its snapshot, as exactly as from raw rows.
 
-buckets = await Rollup(read).buckets(asked, edges)        # None: only raw rows can say
-len(buckets[3][None].people)                              # people of the fourth bucket; by a field,
-one sum for each value
+    buckets = await Rollup(snapshot).buckets(query, edges)  # None: only raw rows can answer
+    len(buckets[3][None].people)                            # people of the fourth bucket
 
-Whole hours and UTC days come from `rollups` (what was read of them before, from memory), what is
-not compacted yet from its deltas, and the rest of a bucket (parts of hours, days that rollups do
-not cover) from raw rows, so that any edges in any time zone will do.
+Edges may lie anywhere, in any time zone: whole hours and UTC days of a bucket come from `rollups`
+(or from the cache), what compaction has not moved there yet from deltas, and the rest from raw
+rows: parts of hours, and days that rollups do not cover.
 """
 
 import asyncio
 import math
 import time
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 from pyroaring import BitMap
 
 from analytics.derived import deltas
-from analytics.derived.cells import unpack_counts, unpack_people
 from analytics.derived.deltas import UNCOUNTED, Delta
 from analytics.derived.instants import BEGINNING, instant
-from analytics.queries.database.memory import OVERHEAD_BYTES, Entry, Name
+from analytics.queries.database.memory import Entry
 from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.database.sums import Bucket, Sum, Sums
 from analytics.queries.language.fields import By
 from analytics.queries.language.query import FilteredQuery
-from analytics.queries.precomputed import addends as sql
-from analytics.queries.precomputed import settled_days
-from analytics.queries.precomputed.figures import Figure, Groups, Of, added_up
-from analytics.queries.precomputed.figures import read as read_figure
-from analytics.queries.precomputed.pieces import EVER, Coverage, Pieces, Unit
-from analytics.queries.precomputed.plan import Plan, plan, plan_of_raw_rows
+from analytics.queries.precomputed import statements, summaries, unchanged_days
+from analytics.queries.precomputed.cell_reader import cache_keys, read_cells
+from analytics.queries.precomputed.pieces import FIRST_EVENT, Block, Coverage, Pieces
+from analytics.queries.precomputed.plan import Plan, raw_plan, rollup_plan
+from analytics.queries.precomputed.summaries import NumberSpec, Summary, SummaryByGroup
 
-MAX_WAITING = 60_000
-"""Events in deltas up to which a question reads them; with more, compaction is behind and raw rows
-are quicker.
-"""
+MAX_PENDING_EVENTS = 60_000
+"""Events in deltas up to which a query reads them. With more, raw rows are quicker."""
 
-_STRANGER = 2**32 - 1
+_LAST_NUMBER = 2**32 - 1
+
+_BucketCells = Sequence[tuple[int, Any]]
+"""The cells of blocks, each with its bucket."""
 
 
 class Rollup:
-    """The rollups of one snapshot. People who have no number yet get one here, which holds as long
-    as this object does.
+    """The rollups of one snapshot.
+
+    Actors without a number get one here, from the highest down; it holds for this object's life.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._began = time.monotonic()
         self._coverage: dict[str, Coverage | None] = {}
-        self._waiting: dict[str, list[Delta]] = {}
-        self._strangers: dict[str, int] = {}
+        self._deltas: dict[str, list[Delta]] = {}
+        self._temporary_numbers: dict[str, int] = {}
 
     async def buckets(
         self,
@@ -66,46 +62,50 @@ class Rollup:
         *,
         people: bool = True,
     ) -> list[Bucket] | None:
-        """What is between each two edges, of the events that pass the question's filters (its range
-        is not looked at), in groups by a field.
+        """Counts and people between each two edges, by group, of events that pass the filters.
 
-        The first edge may be EVER. None where rollups do not cover the question, or too little of
-        it. Without `people`, only counts can be looked at, which is quicker.
+        The query's own range is ignored. The first edge may be FIRST_EVENT. Without `people` only
+        counts may be read from the result, which is quicker. None where rollups do not cover the
+        query, or too little of it. Raises Unavailable once it has taken too long.
         """
-        for plan_ in filter(None, (plan(query, by), plan_of_raw_rows(query, by))):
-            if (found := await self._buckets(query, edges, by, plan_, people)) is not None:
-                return found
+        for plan in (rollup_plan(query, by), raw_plan(query, by)):
+            if plan is not None:
+                buckets = await self._buckets(query, edges, by, plan, people)
+                if buckets is not None:
+                    return buckets
         return None
 
-    async def figures(
-        self, query: FilteredQuery, edges: Sequence[datetime], by: By | None, of: Of
-    ) -> list[Groups] | None:
-        """What the numbers in a field are between each two edges; None where only raw rows can say."""
-        plan_ = plan_of_raw_rows(query, by, of)
-        pieces = await self._pieces(query.project, edges, plan_) if plan_ else None
-        if (
-            plan_ is None
-            or pieces is None
-            or (cells := await self._cells(query, pieces.units, plan_, people=False)) is None
-        ):
+    async def summaries(
+        self,
+        query: FilteredQuery,
+        edges: Sequence[datetime],
+        by: By | None,
+        numbers: NumberSpec,
+    ) -> list[SummaryByGroup] | None:
+        """Summaries of numbers between each two edges, by group; None as for `buckets`."""
+        plan = raw_plan(query, by, numbers)
+        pieces = await self._pieces(query.project, edges, plan) if plan else None
+        if plan is None or pieces is None:
             return None
-        rows = (
-            await self._snapshot.rows(sql.raw_numbers(query, pieces.edges, pieces.raw, by, of))
-            if pieces.raw
-            else []
-        )
-        return await asyncio.to_thread(_figures, len(edges) - 1, cells, rows, of)
-
-    async def _pieces(self, project: str, edges: Sequence[datetime], plan_: Plan) -> Pieces | None:
-        """The buckets, cut; None where too little of them can come from anywhere but raw rows."""
-        coverage = await self.covered(project, edges[0] == EVER)
-        if coverage is None or coverage.waiting > MAX_WAITING:
+        cells = await self._cells(query, pieces.blocks, plan, people=False)
+        if cells is None:
             return None
-        edges = [*edges[:-1], await self._rounded(project, edges[-1], coverage)]
-        if plan_.raw:
-            coverage = settled_days.without(
-                coverage, await self.waiting(project) if coverage.waiting else []
+        rows: Iterable[Any] = ()
+        if pieces.raw_ranges:
+            rows = await self._snapshot.rows(
+                statements.raw_summaries(query, pieces.edges, pieces.raw_ranges, by, numbers)
             )
+        return await asyncio.to_thread(_summaries, len(edges) - 1, cells, rows, numbers)
+
+    async def _pieces(self, project: str, edges: Sequence[datetime], plan: Plan) -> Pieces | None:
+        """The buckets cut into pieces; None where too many of them are ranges of raw rows."""
+        coverage = await self.coverage(project, from_first_event=edges[0] == FIRST_EVENT)
+        if coverage is None or coverage.pending_events > MAX_PENDING_EVENTS:
+            return None
+        edges = [*edges[:-1], await self._whole_hour(project, edges[-1], coverage)]
+        if plan.raw:
+            pending = await self.pending_deltas(project) if coverage.pending_events else []
+            coverage = unchanged_days.without_pending(coverage, pending)
             self._snapshot.sources.add("raw")
         pieces = Pieces(edges, coverage)
         return None if pieces.mostly_raw else pieces
@@ -115,254 +115,180 @@ class Rollup:
         query: FilteredQuery,
         edges: Sequence[datetime],
         by: By | None,
-        plan_: Plan,
+        plan: Plan,
         people: bool,
     ) -> list[Bucket] | None:
-        pieces = await self._pieces(query.project, edges, plan_)
+        pieces = await self._pieces(query.project, edges, plan)
         if pieces is None:
             return None
-        cells = await self._cells(query, pieces.units, plan_, people)
-        waiting = (
-            await self.waiting(query.project) if pieces.coverage.waiting and not plan_.raw else []
-        )
+        cells = await self._cells(query, pieces.blocks, plan, people)
+        # A plan of raw rows has taken days with deltas out of the blocks already.
+        add_deltas = pieces.coverage.pending_events and not plan.raw
+        pending = await self.pending_deltas(query.project) if add_deltas else []
         sums = Sums(len(edges) - 1, self._snapshot.links)
-        if cells is None or not all(
-            _add_delta(sums, pieces, plan_, delta, people) for delta in waiting
-        ):
+        if cells is None:
             return None
-        if pieces.raw:
-            self._add_raw(
-                sums,
-                await self._snapshot.rows(sql.raw(query, pieces.edges, pieces.raw, by, people)),
-            )
-        return await asyncio.to_thread(_added_up, sums, cells, plan_, people)
+        if not all(_add_delta(sums, pieces, plan, delta, people) for delta in pending):
+            return None
+        if pieces.raw_ranges:
+            statement = statements.raw_counts(query, pieces.edges, pieces.raw_ranges, by, people)
+            self._add_raw(sums, await self._snapshot.rows(statement))
+        return await asyncio.to_thread(_added_up, sums, cells, plan, people)
 
-    async def covered(self, project: str, ever: bool) -> Coverage | None:
+    async def coverage(self, project: str, *, from_first_event: bool = False) -> Coverage | None:
+        """What rollups cover of a project; None if they cover nothing.
+
+        `earliest` is looked up if a bucket starts at the first event and rollups begin later.
+        """
         if project not in self._coverage:
-            row = next(iter(await self._snapshot.rows(sql.coverage(project))), None)
-            found = None if row is None or row.since is None else row
-            self._coverage[project] = found and Coverage(
-                found.since,
-                frozenset(found.strays),
-                found.waiting,
-                found.first or 0,
-                found.last or 0,
+            row = next(iter(await self._snapshot.rows(statements.coverage(project))), None)
+            self._coverage[project] = (
+                None
+                if row is None or row.since is None
+                else Coverage(
+                    row.since, frozenset(row.strays), row.waiting, row.first or 0, row.last or 0
+                )
             )
         coverage = self._coverage[project]
-        if ever and coverage and coverage.earliest is None and coverage.since > BEGINNING:
-            begin = instant(coverage.since)
-            found = (await self._snapshot.rows(sql.earliest(project, begin)))[0].earliest
-            self._coverage[project] = coverage = msgspec.structs.replace(
-                coverage, earliest=found or begin
-            )
+        if coverage is None or not from_first_event:
+            return coverage
+        if coverage.earliest is None and coverage.since_hour > BEGINNING:
+            since = instant(coverage.since_hour)
+            (row,) = await self._snapshot.rows(statements.earliest(project, since))
+            self._coverage[project] = coverage = replace(coverage, earliest=row.earliest or since)
         return coverage
 
-    async def _rounded(self, project: str, end: datetime, coverage: Coverage) -> datetime:
-        """The end, or that of its hour if nothing happened between the two, as when the end is now:
-        then rollups have that hour too.
+    async def _whole_hour(self, project: str, end: datetime, coverage: Coverage) -> datetime:
+        """The end of the hour that `end` is in, if no event is between the two; else `end`.
+
+        So a range that ends now needs no raw rows for its last hour.
         """
         hour = end.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        if hour == end or hour >= instant(coverage.last + 24):
+        if hour == end or hour >= instant(coverage.last_hour + 24):
             return end
-        whole = hour + timedelta(hours=1)
-        return end if await self._snapshot.rows(sql.anything(project, end, whole)) else whole
+        next_hour = hour + timedelta(hours=1)
+        later = await self._snapshot.rows(statements.any_row(project, end, next_hour))
+        return end if later else next_hour
 
-    async def waiting(self, project: str) -> list[Delta]:
-        if project not in self._waiting:
-            self._waiting[project] = [
-                deltas.unpack(row.data) for row in await self._snapshot.rows(sql.waiting(project))
-            ]
-        return self._waiting[project]
+    async def pending_deltas(self, project: str) -> list[Delta]:
+        """What compaction has not moved into rollups yet; read once."""
+        if project not in self._deltas:
+            rows = await self._snapshot.rows(statements.pending_deltas(project))
+            self._deltas[project] = [deltas.unpack(row.data) for row in rows]
+        return self._deltas[project]
 
     async def _cells(
-        self, query: FilteredQuery, units: Sequence[Unit], plan_: Plan, people: bool
+        self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool
     ) -> list[tuple[int, Any]] | None:
-        """The cells of each unit with its bucket, from memory or else from the database; None if
-        they do not tell all, or would be too many to hold.
+        """The cells of each block with its bucket, from the cache or else from the database.
+
+        None if a dimension is incomplete, or if they are more than the cache may hold.
         """
         memory, project = self._snapshot.memory, query.project
-        limit = memory.limit if plan_.of else math.inf
-        keys = (
-            _keys(project, units, plan_, await self._snapshot.rows(sql.parts(project, units)))
-            if units
-            else {}
-        )
-        found = {
-            unit: kept for unit, key in keys.items() if (kept := memory.find(key, people=people))
-        }
-        missing = [unit for unit in keys if unit not in found]
-        for run in settled_days.runs(missing) if plan_.raw else [missing] if missing else []:
-            if not _all_told(found.values(), limit):
+        limit = memory.limit if plan.numbers else math.inf
+        parts = await self._snapshot.rows(statements.parts(project, blocks)) if blocks else ()
+        keys = cache_keys(project, blocks, plan, parts)
+        cells: dict[Block, Entry] = {}
+        for block, key in keys.items():
+            if cached := memory.find(key, people=people):
+                cells[block] = cached
+        missing = [block for block in keys if block not in cells]
+        for run in unchanged_days.runs(missing) if plan.raw else [missing] if missing else []:
+            if not _usable(cells.values(), limit):
                 return None
-            for unit, kept in (
-                await (self._counted if plan_.raw else self._read_rows)(query, run, plan_, people)
-            ).items():
-                found[unit] = kept
-                memory.keep(keys[unit], kept)
-        return (
-            [(unit.bucket, kept.cells) for unit, kept in found.items()]
-            if _all_told(found.values(), limit)
-            else None
-        )
+            read = self._count_raw if plan.raw else self._read_rollups
+            for block, fresh in (await read(query, run, plan, people)).items():
+                cells[block] = fresh
+                memory.keep(keys[block], fresh)
+        if not _usable(cells.values(), limit):
+            return None
+        return [(block.bucket, each.cells) for block, each in cells.items()]
 
-    async def _read_rows(
-        self, query: FilteredQuery, units: Sequence[Unit], plan_: Plan, people: bool
-    ) -> dict[Unit, Entry]:
-        """The cells of units from `rollups`."""
-        rows = await self._snapshot.rows(sql.rows(query.project, units, plan_, people))
-        return await asyncio.to_thread(_read_cells, units, plan_, rows, people)
+    async def _read_rollups(
+        self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool
+    ) -> dict[Block, Entry]:
+        """The cells of blocks from `rollups`."""
+        statement = statements.rollup_rows(query.project, blocks, plan, people)
+        rows = await self._snapshot.rows(statement)
+        return await asyncio.to_thread(read_cells, blocks, plan, rows, people)
 
-    async def _counted(
-        self, query: FilteredQuery, units: Sequence[Unit], plan_: Plan, people: bool
-    ) -> dict[Unit, Entry]:
-        """The cells of units that follow each other from raw rows. Raises Unavailable once it has
-        taken too long; what is known by then stays known.
+    async def _count_raw(
+        self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool
+    ) -> dict[Block, Entry]:
+        """The cells of a run of blocks, counted from raw rows.
+
+        Actors are not replaced by persons: who is one person may change, cached cells may not.
+        Raises Unavailable once the question has taken too long; what is read stays cached.
         """
         check_progress(self._began)
-        if plan_.of:
-            rows = await self._snapshot.rows(
-                settled_days.numbers_of(query, units, plan_.by, plan_.of), linked=False
-            )
-            return await asyncio.to_thread(settled_days.cells_of_numbers, units, rows, plan_.of)
-        rows = await self._snapshot.rows(
-            settled_days.counts(query, units, plan_.by, people), linked=False
-        )  # who is whom may change, what is remembered may not
-        return await asyncio.to_thread(settled_days.cells, units, rows, people)
+        if plan.numbers:
+            statement = unchanged_days.number_summaries(query, blocks, plan.by, plan.numbers)
+            rows = await self._snapshot.rows(statement, linked=False)
+            return await asyncio.to_thread(unchanged_days.summary_cells, blocks, rows, plan.numbers)
+        statement = unchanged_days.counts(query, blocks, plan.by, people)
+        rows = await self._snapshot.rows(statement, linked=False)
+        return await asyncio.to_thread(unchanged_days.count_cells, blocks, rows, people)
 
     def _add_raw(self, sums: Sums, rows: Iterable[Any]) -> None:
-        for bucket, group, count, numbers, strangers in rows:
-            found = [
-                self._strangers.setdefault(stranger, _STRANGER - len(self._strangers))
-                for stranger in strangers or ()
-            ]
-            sums.add(bucket - 1, group, Sum(count, BitMap([*(numbers or ()), *found])))
+        """Add rows of `statements.raw_counts`."""
+        temporary = self._temporary_numbers
+        for bucket, group, count, numbers, unnumbered in rows:
+            people = BitMap(numbers or ())
+            for actor in unnumbered or ():
+                people.add(temporary.setdefault(actor, _LAST_NUMBER - len(temporary)))
+            sums.add(bucket - 1, group, Sum(count, people))
 
 
-def _all_told(kept: Collection[Entry], limit: float) -> bool:
-    """Whether no cells are lacking, and all may be held at once."""
-    return (
-        all(each.cells is not None for each in kept) and sum(each.bytes for each in kept) <= limit
-    )
+def _usable(cells: Collection[Entry], limit_bytes: float) -> bool:
+    """Whether all cells are there, and small enough to be held at once."""
+    complete = all(each.cells is not None for each in cells)
+    return complete and sum(each.bytes for each in cells) <= limit_bytes
 
 
-def _keys(
-    project: str, units: Sequence[Unit], plan_: Plan, rows: Iterable[Any]
-) -> dict[Unit, Hashable]:
-    """What tells the cells of each unit that has any from all others, at any time: which parts they
-    are from, and what of these.
-    """
-    found = {span: (starts, parts) for span, starts, parts in rows}
-    keys: dict[Unit, Hashable] = {}
-    for unit in units:
-        starts, parts = found.get(unit.span, ((), ()))
-        begin, end = bisect_left(starts, unit.starts.start), bisect_left(starts, unit.starts.stop)
-        if begin < end:
-            keys[unit] = (
-                project,
-                unit.span,
-                tuple(starts[begin:end]),
-                tuple(parts[begin:end]),
-                plan_.name,
-            )
-    return keys
-
-
-def _read_cells(
-    units: Sequence[Unit], plan_: Plan, rows: Iterable[Any], people: bool
-) -> dict[Unit, Entry]:
-    """The cells of units from rows of `rollups`."""
-    readings = {unit: _Reading(plan_, people) for unit in units}
-    reading_of = {(unit.span, start): readings[unit] for unit in units for start in unit.starts}
-    for span, start, *row in rows:
-        reading_of[span, start].add(*row)
-    return {unit: reading.kept() for unit, reading in readings.items()}
-
-
-class _Reading:
-    """The rows of a unit, as they are read.
-
-    A dimension is complete where its counts add up to those without one: each event has one value
-    of it, or none.
-    """
-
-    def __init__(self, plan_: Plan, people: bool) -> None:
-        self._plan = plan_
-        self._people = people
-        self._counts: defaultdict[Name, int] = defaultdict(int)
-        self._bitmaps: defaultdict[Name, list[bytes]] = defaultdict(list)
-        self._lacking = 0
-        self._size = OVERHEAD_BYTES
-
-    def add(
-        self, key: str, type_: str, action: str, packed_counts: bytes, packed_people: bytes | None
-    ) -> None:
-        values, counts = unpack_counts(packed_counts)
-        if self._plan.key:
-            self._lacking += -sum(counts) if key == self._plan.key else sum(counts)
-        if key != self._plan.key:
-            return
-        for value, count in zip(values, counts, strict=True):
-            self._counts[type_, action, value] += count
-        if self._people and packed_people is not None:
-            for value, bitmap in zip(values, unpack_people(packed_people), strict=True):
-                self._bitmaps[type_, action, value].append(bitmap)
-            self._size += len(packed_people)
-
-    def kept(self) -> Entry:
-        if self._lacking:
-            return Entry(None, True, OVERHEAD_BYTES)
-        size = self._size + OVERHEAD_BYTES * len(self._counts)
-        return Entry(
-            {name: Sum(count, self._bitmaps.get(name, ())) for name, count in self._counts.items()},
-            self._people,
-            size,
-        )
-
-
-def _figures(
-    buckets: int, cells: Iterable[tuple[int, dict[Name, Figure]]], rows: Iterable[Any], of: Of
-) -> list[Groups] | None:
-    """What cells and raw rows say together; None if there are too many numbers in the latter."""
-    found: list[list[tuple[str | None, Figure]]] = [[] for _ in range(buckets)]
-    for bucket, figures in cells:
-        found[bucket] += [(value, figure) for (_, _, value), figure in figures.items()]
+def _summaries(
+    buckets: int,
+    cells: _BucketCells,
+    rows: Iterable[Any],
+    numbers: NumberSpec,
+) -> list[SummaryByGroup] | None:
+    """What cells and raw rows say together; None if there are too many numbers in the rows."""
+    parts: list[list[tuple[str | None, Summary]]] = [[] for _ in range(buckets)]
+    for bucket, by_name in cells:
+        parts[bucket] += [(value, summary) for (_, _, value), summary in by_name.items()]
     for bucket, group, *values in rows:
-        figure = read_figure(of, *values)
-        if figure is None:
+        summary = summaries.read(numbers, *values)
+        if summary is None:
             return None
-        found[bucket - 1].append((group, figure))
-    return added_up(found)
+        parts[bucket - 1].append((group, summary))
+    return summaries.combined_by_group(parts)
 
 
-def _added_up(
-    sums: Sums, cells: Iterable[tuple[int, dict[Name, Sum]]], plan_: Plan, people: bool
-) -> list[Bucket]:
-    """The buckets, with the cells whose values pass."""
-    for bucket, found in cells:
-        for (type_, action, value), sum_ in found.items():
-            if plan_.passes(value):
-                sums.add(bucket, plan_.group(type_, action, value), sum_)
+def _added_up(sums: Sums, cells: _BucketCells, plan: Plan, people: bool) -> list[Bucket]:
+    """The buckets, with the cells whose values pass the filters."""
+    for bucket, by_name in cells:
+        for (type_, action, value), sum_ in by_name.items():
+            if plan.passes(value):
+                sums.add(bucket, plan.group(type_, action, value), sum_)
     return sums.buckets(people=people)
 
 
-def _add_delta(sums: Sums, pieces: Pieces, plan_: Plan, delta: Delta, people: bool) -> bool:
-    """Whether the dimension was complete."""
-    at = delta.keys.index(plan_.key) if plan_.key in delta.keys else None
+def _add_delta(sums: Sums, pieces: Pieces, plan: Plan, delta: Delta, people: bool) -> bool:
+    """Add one delta; False if the delta does not have every value of the dimension."""
+    dimension = delta.keys.index(plan.key) if plan.key in delta.keys else None
     for group in delta.groups:
-        bucket = pieces.bucket(group.hour)
-        if bucket is None or not plan_.is_event(group.event_type, group.event_action):
+        bucket = pieces.bucket_of(group.hour)
+        if bucket is None or not plan.is_event(group.event_type, group.event_action):
             continue
         people_of: dict[str | None, list[int]] = {None: group.people}
-        if plan_.key:
-            places = {UNCOUNTED: group.people} if at is None else group.people_of(at)
+        if plan.key:
+            if dimension is None:
+                return False
+            places = group.people_of(dimension)
             if UNCOUNTED in places:
                 return False
-            people_of = {delta.words[place]: found for place, found in places.items()}
-        for value, found in people_of.items():
-            if plan_.passes(value):
-                sums.add(
-                    bucket,
-                    plan_.group(group.event_type, group.event_action, value),
-                    Sum(len(found), BitMap(found if people else ())),
-                )
+            people_of = {delta.words[place]: numbers for place, numbers in places.items()}
+        for value, numbers in people_of.items():
+            if plan.passes(value):
+                name = plan.group(group.event_type, group.event_action, value)
+                sums.add(bucket, name, Sum(len(numbers), BitMap(numbers if people else ())))
     return True

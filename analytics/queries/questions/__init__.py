@@ -1,1 +1,5 @@
-"""The questions: each is one file, or a folder with its helpers."""
+"""The questions: each is one file, or a folder with its helpers.
+
+A new question is a new file here and one line in QUESTIONS of `analytics.queries`. Questions with
+pages share the module `cursors`.
+"""

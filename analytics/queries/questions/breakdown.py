@@ -1,4 +1,4 @@
-"""Breakdown: a table of groups, by up to three fields, with several measures of each."""
+"""Breakdown: a table of groups, by up to three fields, with up to ten measures of each."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field, Several
 from analytics.queries.language.measures import COUNT, Measure, Number, Statement, number
 from analytics.queries.language.query import FilteredQuery, Limit
-from analytics.queries.precomputed.figures import Of
 from analytics.queries.precomputed.rollup import Rollup
+from analytics.queries.precomputed.summaries import NumberSpec
 from analytics.queries.question import Question
 
 Row = list[str | Number]
@@ -35,7 +35,7 @@ class Fields(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Fields":
-        """Raises ValueError for too many fields, or one that is none."""
+        """Raises ValueError for too many fields, or for one that is not valid."""
         parts = text.split(",")
         if len(parts) > MAX_FIELDS:
             raise ValueError(f"there are at most {MAX_FIELDS} fields")
@@ -52,7 +52,7 @@ class Measures(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Measures":
-        """Raises ValueError for too many measures, or one that is none."""
+        """Raises ValueError for too many measures, or for one that is not valid."""
         parts = text.split(",")
         if len(parts) > MAX_MEASURES:
             raise ValueError(f"there are at most {MAX_MEASURES} measures")
@@ -105,9 +105,7 @@ class Breakdown(FilteredQuery, frozen=True, kw_only=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The answer of `/api/breakdown`: for each group shown its values and its measures, in the
-    order of `columns`.
-    """
+    """The answer of `/api/breakdown`: a row a group, its values and measures as in `columns`."""
 
     columns: list[str]
     rows: list[Row]
@@ -115,7 +113,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def table(query: Breakdown) -> Statement:
-    """The groups to show, as `key0` …, `value0` … and the number of all groups, `total`."""
+    """The groups to show: `key0` …, `value0` … and `total`, the number of all groups."""
     fields, measures = len(query.by.fields), query.measure.measures
     group = _groups(query).subquery("groups")
     keys, values = list(group.c)[:fields], list(group.c)[fields:]
@@ -131,24 +129,25 @@ def table(query: Breakdown) -> Statement:
 
 
 def _groups(query: Breakdown) -> Statement:
-    """All groups with all measures. Measures of what is distinct need a pass of their own each; the
-    others share one.
+    """All groups with all measures, from raw rows.
+
+    Measures that count distinct users or sessions need a pass each; all others share one.
     """
     measures = list(enumerate(query.measure.measures))
-    distinct = [[one] for one in measures if one[1].kind.unit]
-    passes = [
-        some for some in ([one for one in measures if not one[1].kind.unit], *distinct) if some
-    ]
-    parts = [_part(query, some) for some in passes]
+    shared = [each for each in measures if not each[1].kind.unit]
+    passes = [shared] if shared else []
+    passes += [[each] for each in measures if each[1].kind.unit]
+    parts = [_pass(query, some) for some in passes]
     if len(parts) == 1:
         return parts[0]
     part = union_all(*parts).subquery("parts")
     fields = len(query.by.fields)
     keys, values = list(part.c)[:fields], list(part.c)[fields:]
+    # Each measure is null in all passes but its own, so the maximum is its value.
     return select(*keys, *(func.max(value).label(value.name) for value in values)).group_by(*keys)
 
 
-def _part(query: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statement:
+def _pass(query: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statement:
     """All groups with some of the measures, and null for the others."""
     keys = [field.value.label(f"key{at}") for at, field in enumerate(query.by.fields)]
     (first, measure), *others = measures
@@ -156,37 +155,36 @@ def _part(query: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statemen
     statement = measure.rows(query.rows(), *keys, *operands, name=f"operand{first}")
     row = (statement.distinct() if measure.kind.unit else statement).subquery("rows")
     values = {at: measure.kind.aggregate(row.c[f"operand{at}"]) for at, measure in measures}
-    shown = [
+    columns = [
         values.get(at, cast(null(), Numeric)).label(f"value{at}")
         for at in range(len(query.measure.measures))
     ]
-    return select(*(row.c[key.name] for key in keys), *shown).group_by(
-        *(row.c[key.name] for key in keys)
-    )
+    grouped = [row.c[key.name] for key in keys]
+    return select(*grouped, *columns).group_by(*grouped)
 
 
 async def answer(query: Breakdown, snapshot: Snapshot) -> Table:
     """A table of groups with their measures, in order, and the number of all groups."""
-    rolled = await _rolled(query, snapshot)
-    snapshot.sources.add("raw" if rolled is None else "rollup")
+    precomputed = await _precomputed(query, snapshot)
+    snapshot.sources.add("raw" if precomputed is None else "rollup")
     fields = len(query.by.fields)
-    if rolled is not None:
-        return Table(
-            query.columns, [_shown(row, fields) for row in rolled[: query.limit]], len(rolled)
-        )
-    found = await snapshot.rows(table(query))
-    return Table(
-        query.columns, [_shown(row[:-1], fields) for row in found], found[0].total if found else 0
-    )
+    if precomputed is not None:
+        rows = [_row(values, fields) for values in precomputed[: query.limit]]
+        return Table(query.columns, rows, len(precomputed))
+    shown = await snapshot.rows(table(query))
+    rows = [_row(values[:-1], fields) for values in shown]
+    return Table(query.columns, rows, shown[0].total if shown else 0)
 
 
-def _shown(row: Sequence[Any], fields: int) -> Row:
-    return [*row[:fields], *map(number, row[fields:])]
+def _row(values: Sequence[Any], fields: int) -> Row:
+    """A row of the answer: its fields as they are, its measures as JSON numbers."""
+    return [*values[:fields], *map(number, values[fields:])]
 
 
-async def _rolled(query: Breakdown, snapshot: Snapshot) -> list[list[Any]] | None:
-    """All rows in order, if they can be put together from rollups and what is remembered: of any
-    measures but sessions.
+async def _precomputed(query: Breakdown, snapshot: Snapshot) -> list[list[Any]] | None:
+    """All rows in order, from rollups and cached counts; None where these cannot answer.
+
+    They cannot count sessions.
     """
     fields, measures = query.by.fields, query.measure.measures
     names = {measure.name for measure in measures}
@@ -194,43 +192,42 @@ async def _rolled(query: Breakdown, snapshot: Snapshot) -> list[list[Any]] | Non
         return None
     by = fields[0] if len(fields) == 1 else Several(fields)
     rollup, edges = Rollup(snapshot), [query.start, query.end]
-    groups: dict[Of | None, Mapping[str | None, Any]] = {}
-    for of in dict.fromkeys(map(Of.measure, measures)):
+    groups: dict[NumberSpec | None, Mapping[str | None, Any]] = {}
+    for spec in dict.fromkeys(map(NumberSpec.of, measures)):
         buckets = await (
-            rollup.figures(query, edges, by, of)
-            if of
+            rollup.summaries(query, edges, by, spec)
+            if spec
             else rollup.buckets(query, edges, by, people="users" in names)
         )
         if buckets is None:
             return None
-        groups[of] = buckets[0]
+        groups[spec] = buckets[0]
     return await asyncio.to_thread(_rows, query, groups)
 
 
 def _rows(
-    query: Breakdown, groups: Mapping[Of | None, Mapping[str | None, Any]]
+    query: Breakdown, groups: Mapping[NumberSpec | None, Mapping[str | None, Any]]
 ) -> list[list[Any]]:
-    """Sorted by the fields, then, as sorting is stable, by the column asked for. Every measure has
-    the same groups, as all are of one snapshot.
+    """The rows in order: by the column asked for, then by the fields, as sorting is stable.
+
+    Every measure has the same groups, because all are of one snapshot.
     """
     fields = len(query.by.fields)
     split = Several.split if fields > 1 else lambda key: [key]
-    measures = [(measure, groups[Of.measure(measure)]) for measure in query.measure.measures]
+    measures = [(measure, groups[NumberSpec.of(measure)]) for measure in query.measure.measures]
     rows = [
-        [*split(key), *(_measured(measure, of[key]) for measure, of in measures)]
+        [*split(key), *(_measured(measure, addends[key]) for measure, addends in measures)]
         for key in measures[0][1]
     ]
     rows.sort(key=lambda row: [(value is None, value or "") for value in row[:fields]])
     at = query.columns.index(query.sort.column)
-    known = sorted(
-        (row for row in rows if row[at] is not None),
-        key=itemgetter(at),
-        reverse=query.sort.descending,
-    )
+    known = [row for row in rows if row[at] is not None]
+    known.sort(key=itemgetter(at), reverse=query.sort.descending)
     return [*known, *(row for row in rows if row[at] is None)]
 
 
 def _measured(measure: Measure, addend: Any) -> Any:
+    """A measure of a Sum (counts and people) or of a Summary of numbers."""
     match measure.name:
         case "count":
             return addend.count

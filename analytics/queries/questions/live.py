@@ -1,4 +1,4 @@
-"""Live: who is here now, and how many events each of the last minutes brought."""
+"""Live: how many people are here now, and the events of each of the last minutes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
@@ -17,9 +17,7 @@ MINUTES = 30
 
 
 class Now(TypedDict):
-    """Distinct people of the last `window_s` seconds, and the events of each of the last minutes,
-    the latest last.
-    """
+    """People of the last `window_s` seconds, and events of each of the last minutes, in order."""
 
     visitors: int
     window_s: int
@@ -27,30 +25,30 @@ class Now(TypedDict):
 
 
 async def answer(query: Query, snapshot: Snapshot) -> Now:
-    """People of the last five minutes, and the events of each of the last 30 minutes."""
+    """People of the last five minutes, and the events of each of the last 30 minutes.
+
+    Minutes are spans of sixty seconds back from now, the latest last.
+    """
     now = datetime.now(UTC)
-    minutes = await _buckets(
-        COUNT, query, snapshot, [now - timedelta(minutes=back) for back in range(MINUTES, -1, -1)]
-    )
-    visitors = await _buckets(
-        USERS, query, snapshot, [now - timedelta(seconds=WINDOW_SECONDS), now]
-    )
+    minutes = [now - timedelta(minutes=back) for back in range(MINUTES, -1, -1)]
+    events = await _buckets(COUNT, query, snapshot, minutes)
+    window = [now - timedelta(seconds=WINDOW_SECONDS), now]
+    visitors = await _buckets(USERS, query, snapshot, window)
     return {
         "visitors": visitors.get(1, 0),
         "window_s": WINDOW_SECONDS,
-        "per_minute": [minutes.get(bucket, 0) for bucket in range(1, MINUTES + 1)],
+        "per_minute": [events.get(bucket, 0) for bucket in range(1, MINUTES + 1)],
     }
 
 
 async def _buckets(
     measure: Measure, query: Query, snapshot: Snapshot, edges: list[datetime]
 ) -> dict[int, int]:
+    """A measure of each bucket (from 1) that has rows."""
     timestamp = raw_events.c.timestamp
     rows: list[ColumnElement[bool]] = [*query.filters, timestamp >= edges[0], timestamp < edges[-1]]
-    return {
-        row.bucket: row.value
-        for row in await snapshot.rows(lines(measure, Groups(), rows, Window(edges)))
-    }
+    statement = lines(measure, Groups(), rows, Window(edges))
+    return {row.bucket: row.value for row in await snapshot.rows(statement)}
 
 
 QUESTION = Question("/live", Query, answer, cacheable=False)

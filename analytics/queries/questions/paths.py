@@ -1,9 +1,8 @@
-"""Paths: which value of a field follows which, step by step from where a unit's path begins, or
-back from where it ends.
+"""Paths: which value of a field follows which, from where a path begins or back from its end.
 
-PostgreSQL puts the rows of each unit in order and numbers them from that row on; only links,
-counted, leave it. Where `start` or `end` is given, it is looked for first: of the other rows, only
-those of units that have it, on the right side of it, need to be sorted.
+PostgreSQL puts the rows of each unit in order and numbers them from where its path begins; only
+counted links leave the database. With `start` or `end`, the row where each unit's path begins is
+found first, so that only rows on its right side of units that have one are sorted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +31,8 @@ from analytics.tables import raw_events
 
 ACTION = Field.read("event_action")
 
-NOTHING = -1
+NO_VALUE = -1
+"""The number of a value that is null: such rows are in no path."""
 
 
 class Paths(FilteredQuery, frozen=True, kw_only=True):
@@ -86,13 +86,15 @@ def links(query: Paths) -> Statement:
 def _rows(query: Paths) -> Statement:
     """`value`, `unit`, `timestamp` and `id` of all rows that can be in a path."""
     place = (raw_events.c.timestamp, raw_events.c.id)
-    there = query.by.value.is_not(None)
-    rows = members(query.unit, query.rows(), query.by.value.label("value"), *place, then=[there])
+    has_value = query.by.value.is_not(None)
+    rows = members(
+        query.unit, query.rows(), query.by.value.label("value"), *place, then=[has_value]
+    )
     anchor = query.begins or query.ends
     if anchor is None:
         return rows
     row = rows.subquery("every")
-    match = members(query.unit, query.rows(), *place, then=[there, anchor.condition]).subquery(
+    match = members(query.unit, query.rows(), *place, then=[has_value, anchor.condition]).subquery(
         "matches"
     )
     order = _ordered(query, match.c.timestamp, match.c.id)
@@ -102,81 +104,84 @@ def _rows(query: Paths) -> Statement:
         .ext(distinct_on(match.c.unit))
         .subquery("first")
     )
-    here, where = tuple_(row.c.timestamp, row.c.id), tuple_(first.c.timestamp, first.c.id)
+    here, begin = tuple_(row.c.timestamp, row.c.id), tuple_(first.c.timestamp, first.c.id)
     return (
         select(*row.c)
         .join(first, first.c.unit == row.c.unit)
-        .where(here <= where if query.ends else here >= where)
+        .where(here <= begin if query.ends else here >= begin)
     )
 
 
 def _ordered(query: Paths, *place: ColumnElement[Any]) -> list[ColumnElement[Any]]:
-    """In the direction in which paths are followed."""
+    """The order in which paths are followed: forward, or backward from `end`."""
     return [column.desc() if query.ends else column.asc() for column in place]
 
 
 async def answer(query: Paths, snapshot: Snapshot) -> Links:
     """Which value follows which: the most frequent links, over all steps."""
     columns = await packed_days.load(query, snapshot, query.by, sessions=query.unit == "session")
-    if columns is None:
-        snapshot.sources.add("raw")
-        return {
-            "links": [
-                {"step": row.step, "from": row.source, "to": row.target, "n": row.n}
-                for row in await snapshot.rows(links(query))
-            ]
-        }
-    return {"links": await columns.work(lambda: Trails(query, columns).largest())}
+    if columns is not None:
+        return {"links": await columns.work(lambda: PathCounter(query, columns).largest())}
+    snapshot.sources.add("raw")
+    rows = await snapshot.rows(links(query))
+    return {
+        "links": [
+            {"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in rows
+        ]
+    }
 
 
-class Trails:
-    """The links of all units, from packed days: counted for all units at once, step by step."""
+class PathCounter:
+    """Counts links from packed days: for all units at once, step by step."""
 
     def __init__(self, query: Paths, columns: Columns) -> None:
         self._query = query
         self._columns = columns
         values = columns.values(query.by)
+        # Ascending in code-point order, so that numbers compare as their texts do in PostgreSQL.
         self._values = sorted({value for value in values if value is not None})
-        number: dict[str | None, int] = {
-            None: NOTHING,
-            **{value: at for at, value in enumerate(self._values)},
-        }
-        self._value = np.array([number[value] for value in values], np.int64)
+        number_of: dict[str | None, int] = {value: at for at, value in enumerate(self._values)}
+        self._value_of = np.array([number_of.get(value, NO_VALUE) for value in values], np.int64)
         anchor = query.begins or query.ends
-        self._anchor = None if anchor is None else columns.passing(anchor)
+        self._is_anchor = None if anchor is None else columns.matching(anchor)
 
     def largest(self) -> list[Link]:
         """The largest links over all steps."""
         query, columns = self._query, self._columns
-        event, there = columns.passing(query.event), self._value != NOTHING
-        units, wanted = (
-            (by_session, event) if query.unit == "session" else (by_person, event & there)
-        )
-        pieces = units(
-            columns, wanted, lambda every: list(self._counted(every.where(there[every.code])))
-        )
-        links, counts = _added_up([found for piece in pieces for found in piece])
+        included, has_value = columns.matching(query.event), self._value_of != NO_VALUE
+
+        def count(rows: Sequences) -> list[tuple[Array, Array]]:
+            return list(self._links(rows.where(has_value[rows.code])))
+
+        if query.unit == "session":
+            # Rows without a value are in no path, but they hold a session together.
+            chunks = by_session(columns, included, count)
+        else:
+            chunks = by_person(columns, included & has_value, count)
+        links, counts = _added_up([counted for chunk in chunks for counted in chunk])
         if len(links) > query.limit:
+            # All links up to the smallest count that is shown: only these need to be sorted.
             enough = counts >= np.partition(counts, -query.limit)[-query.limit]
             links, counts = links[enough], counts[enough]
         order = np.lexsort((links, -counts))[: query.limit]
-        many = len(self._values)
-        found: list[Link] = []
-        for link, n in zip(links[order].tolist(), counts[order].tolist(), strict=True):
-            pair, target = divmod(link, many)
-            step, source = divmod(pair, many)
-            found.append(
-                {"step": step, "from": self._values[source], "to": self._values[target], "n": n}
-            )
-        return found
+        pairs = zip(links[order].tolist(), counts[order].tolist(), strict=True)
+        return [self._link(link, n) for link, n in pairs]
 
-    def _counted(self, rows: Sequences) -> Iterator[tuple[Array, Array]]:
-        """Links as numbers, in the order in which they are shown, and how many units took them,
-        step by step.
+    def _link(self, link: int, n: int) -> Link:
+        pair, target = divmod(link, len(self._values))
+        step, source = divmod(pair, len(self._values))
+        return {"step": step, "from": self._values[source], "to": self._values[target], "n": n}
+
+    def _links(self, rows: Sequences) -> Iterator[tuple[Array, Array]]:
+        """The links of each step, and how many units took them.
+
+        A link is one number, (step, source, target) in base len(values): links are then counted by
+        sorting numbers, and in the order in which equal counts are shown.
         """
-        value, many = self._value[rows.code], len(self._values)
+        value, base = self._value_of[rows.code], len(self._values)
+        # Index -1 and one past the end are no unit, so that no path leaves the rows.
         unit = np.append(rows.unit, -1)
-        place = self._anchors(rows)
+        place = self._path_starts(rows)
         for step in range(1, self._query.depth + 1):
             further = place - 1 if self._query.ends else place + 1
             going = unit[further] == unit[place]
@@ -184,29 +189,27 @@ class Trails:
             if not len(place):
                 return
             source, target = (further, place) if self._query.ends else (place, further)
-            yield np.unique(
-                (step * many + value[source]) * many + value[target], return_counts=True
-            )
+            link = (step * base + value[source]) * base + value[target]
+            yield np.unique(link, return_counts=True)
             place = further
 
-    def _anchors(self, rows: Sequences) -> Array:
-        """Where the path of each unit begins, or ends."""
-        if self._anchor is None:
+    def _path_starts(self, rows: Sequences) -> Array:
+        """The row from which each unit's path is followed."""
+        if self._is_anchor is None:
             return runs(rows.unit)
-        places = np.flatnonzero(self._anchor[rows.code])
+        places = np.flatnonzero(self._is_anchor[rows.code])
         if self._query.ends:
             places = places[::-1]
         return places[runs(rows.unit[places])]
 
 
-def _added_up(found: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """The numbers in several, ascending, each with the sum of its counts."""
-    if not found:
+def _added_up(several: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """The distinct links in several results, ascending, each with the sum of its counts."""
+    if not several:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    links, places = np.unique(np.concatenate([links for links, _ in found]), return_inverse=True)
-    return links, np.bincount(places, np.concatenate([counts for _, counts in found])).astype(
-        np.int64
-    )
+    every, weights = (np.concatenate(columns) for columns in zip(*several, strict=True))
+    links, places = np.unique(every, return_inverse=True)
+    return links, np.bincount(places, weights).astype(np.int64)
 
 
 QUESTION = Question("/paths", Paths, answer)

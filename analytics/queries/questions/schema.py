@@ -1,6 +1,4 @@
-"""Schema: which event types, actions and metadata keys were seen in the range, the most frequent
-first.
-"""
+"""Schema: the event types, actions and metadata keys of the range, the most frequent first."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -14,8 +12,8 @@ from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.question import Question
 
-MOST = 1000
-"""Of each kind."""
+MAX_ITEMS = 1000
+"""Items in each of the three lists."""
 
 TYPE = Field.read("event_type")
 EVENT = Several((TYPE, Field.read("event_action")))
@@ -52,10 +50,8 @@ class Schema(TypedDict):
     metadata_keys: list[Key]
 
 
-def seen(query: FilteredQuery, by: By) -> Statement:
-    """The largest groups of the rows in the range: their values, and their number of rows as
-    `count`.
-    """
+def largest(query: FilteredQuery, by: By) -> Statement:
+    """The largest groups of raw rows: their values, and their rows as `count`."""
     values = [
         value.label(f"value{at}")
         for at, value in enumerate(field.value for field in by.parts or (by,))
@@ -66,7 +62,7 @@ def seen(query: FilteredQuery, by: By) -> Statement:
         select(*row.c, count)
         .group_by(*row.c)
         .order_by(count.desc(), *(value.collate("C") for value in row.c))
-        .limit(MOST)
+        .limit(MAX_ITEMS)
     )
 
 
@@ -89,18 +85,16 @@ async def answer(query: FilteredQuery, snapshot: Snapshot) -> Schema:
 async def _largest(
     query: FilteredQuery, snapshot: Snapshot, rollup: Rollup, by: By
 ) -> Sequence[tuple[Sequence[str], int]]:
-    """The values of the largest groups and how many rows each has: of rollups and what is
-    remembered, or of raw rows.
-    """
+    """The values and the rows of the largest groups: precomputed if possible, else of raw rows."""
     buckets = await rollup.buckets(query, [query.start, query.end], by, people=False)
     snapshot.sources.add("raw" if buckets is None else "rollup")
     if buckets is None:
-        return [(row[:-1], row[-1]) for row in await snapshot.rows(seen(query, by))]
+        return [(row[:-1], row[-1]) for row in await snapshot.rows(largest(query, by))]
     split = Several.split if isinstance(by, Several) else lambda key: [key]
     groups = [
         ([str(value) for value in split(key)], sum_.count) for key, sum_ in buckets[0].items()
     ]
-    return sorted(groups, key=lambda group: (-group[1], group[0]))[:MOST]
+    return sorted(groups, key=lambda group: (-group[1], group[0]))[:MAX_ITEMS]
 
 
 QUESTION = Question("/schema", FilteredQuery, answer)

@@ -1,6 +1,4 @@
-"""Sessions: how many, how long, and how many of them were one event only; in all, and by when they
-began.
-"""
+"""Sessions: how many, how long and how many of one event only; in all and by bucket."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,23 +27,23 @@ from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import EXACT, Number, Statement, number
 from analytics.queries.language.membership import ACTOR, members
 from analytics.queries.language.query import BucketedQuery
-from analytics.queries.precomputed.figures import divided
+from analytics.queries.precomputed.summaries import average
 from analytics.queries.question import Question
 from analytics.queries.sequences import packed_days
-from analytics.queries.sequences.columns import Columns, microseconds
-from analytics.queries.sequences.visits import Stays, stays
+from analytics.queries.sequences.columns import Columns, epoch_us
+from analytics.queries.sequences.fragments import Fragments, fragments
 from analytics.tables import Instant, raw_events
 
-WHOLE = None
-"""Stands for the bucket of the whole range."""
+WHOLE_RANGE = None
+"""In place of a bucket: the whole range."""
 
-SECOND = 1_000_000
+SECOND_US = 1_000_000
 
 PERSON_BITS = 32
 
 
-class Figures(msgspec.Struct, frozen=True):
-    """What is said of some sessions."""
+class SessionStats(msgspec.Struct, frozen=True):
+    """Figures for some sessions. `bounce_rate` is the share of sessions of one event."""
 
     sessions: int = 0
     users: int = 0
@@ -65,15 +63,32 @@ class Series(msgspec.Struct, frozen=True):
     median_s: list[Number]
 
 
-class Sessions(Figures, frozen=True, kw_only=True):
+class Sessions(SessionStats, frozen=True, kw_only=True):
     """The answer of `/api/sessions`: the figures of the whole range, and those of each bucket."""
 
     series: Series
 
 
-def _visits(query: BucketedQuery, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
-    """Who took part in which session, and the sessions: each with the `bucket` in which it began
-    (from 1), whether it `bounced`, and its `seconds`.
+StatsByBucket = dict[int | None, SessionStats]
+"""By bucket from 1, and WHOLE_RANGE."""
+
+
+def stats(query: BucketedQuery, edges: Sequence[datetime]) -> Statement:
+    """The fields of SessionStats by `bucket`, where sessions began; null is the whole range.
+
+    One statement, because finding the sessions is what costs.
+    """
+    part, session = _sessions(query, edges)
+    duration = _durations(session).subquery("durations")
+    user = _people(part, session).subquery("users")
+    same = func.coalesce(duration.c.bucket, 0) == func.coalesce(user.c.bucket, 0)
+    return select(*duration.c, user.c.users).select_from(duration.join(user, same))
+
+
+def _sessions(query: BucketedQuery, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
+    """Who took part in which session; and the sessions.
+
+    Each session has the `bucket` in which it began (from 1), `bounced`, and its `seconds`.
     """
     row = members(
         "session", query.rows(), ACTOR.label("user"), raw_events.c.timestamp, name="session"
@@ -90,138 +105,119 @@ def _visits(query: BucketedQuery, edges: Sequence[datetime]) -> tuple[CTE, CTE]:
         "bounced": func.sum(part.c.events) == 1,
         "seconds": func.extract("epoch", last - first),
     }
-    return part, select(
-        part.c.session, *(column.label(name) for name, column in columns.items())
-    ).group_by(part.c.session).cte("visits")
+    labelled = (column.label(name) for name, column in columns.items())
+    return part, select(part.c.session, *labelled).group_by(part.c.session).cte("sessions")
 
 
-def figures(query: BucketedQuery, edges: Sequence[datetime]) -> Statement:
-    """`bucket` and its figures where sessions began; the bucket is null for the whole range. One
-    statement, because finding the sessions is what costs.
-    """
-    part, visit = _visits(query, edges)
-    duration, user = _durations(visit).subquery("durations"), _people(part, visit).subquery("users")
-    same = func.coalesce(duration.c.bucket, 0) == func.coalesce(user.c.bucket, 0)
-    return select(*duration.c, user.c.users).select_from(duration.join(user, same))
-
-
-def _durations(visit: CTE) -> Statement:
+def _durations(session: CTE) -> Statement:
     """`bucket`, `sessions`, `bounce_rate`, `avg_s`, `median_s`."""
-    figures: dict[str, ColumnElement[Any]] = {
+    columns: dict[str, ColumnElement[Any]] = {
         "sessions": func.count(),
-        "bounce_rate": func.avg(cast(visit.c.bounced, Integer)),
-        "avg_s": func.avg(visit.c.seconds),
-        "median_s": func.percentile_cont(0.5).within_group(cast(visit.c.seconds, Double)),
+        "bounce_rate": func.avg(cast(session.c.bounced, Integer)),
+        "avg_s": func.avg(session.c.seconds),
+        "median_s": func.percentile_cont(0.5).within_group(cast(session.c.seconds, Double)),
     }
-    return select(
-        visit.c.bucket, *(figure.label(name) for name, figure in figures.items())
-    ).group_by(func.rollup(visit.c.bucket))
+    labelled = (column.label(name) for name, column in columns.items())
+    return select(session.c.bucket, *labelled).group_by(func.rollup(session.c.bucket))
 
 
-def _people(part: CTE, visit: CTE) -> Statement:
-    """`bucket` and the number of distinct `users` in the sessions that began in it."""
-    there = (
-        select(visit.c.bucket, part.c.user)
-        .join_from(part, visit, part.c.session == visit.c.session)
+def _people(part: CTE, session: CTE) -> Statement:
+    """`bucket`, and the number of distinct `users` in the sessions that began in it."""
+    pair = (
+        select(session.c.bucket, part.c.user)
+        .join_from(part, session, part.c.session == session.c.session)
         .distinct()
-        .subquery("there")
+        .subquery("pairs")
     )
-    everyone = select(part.c.user).distinct().subquery("everyone")
-    by_bucket = select(there.c.bucket, func.count().label("users")).group_by(there.c.bucket)
-    return select(
-        union_all(
-            by_bucket, select(cast(null(), Integer), func.count()).select_from(everyone)
-        ).subquery("users")
-    )
+    person = select(part.c.user).distinct().subquery("people")
+    by_bucket = select(pair.c.bucket, func.count().label("users")).group_by(pair.c.bucket)
+    in_all = select(cast(null(), Integer), func.count()).select_from(person)
+    return select(union_all(by_bucket, in_all).subquery("users"))
 
 
 async def answer(query: BucketedQuery, snapshot: Snapshot) -> Sessions:
-    """Number, length and bounce rate of the sessions in the range, after the filters."""
+    """Number, length and bounce rate of sessions, made of the events that pass the filters."""
     edges = query.edges()
     columns = await packed_days.load(query, snapshot, sessions=True)
-    found = (
-        await _of_rows(query, edges, snapshot)
-        if columns is None
-        else await columns.work(lambda: _of_columns(query, edges, columns))
-    )
-    buckets = [found.get(bucket, Figures()) for bucket in range(1, len(edges))]
-    names = Figures.__struct_fields__
-    series = Series(
-        times=query.times(edges),
-        **{name: [getattr(bucket, name) for bucket in buckets] for name in names},
-    )
-    return Sessions(**msgspec.structs.asdict(found.get(WHOLE, Figures())), series=series)
+    if columns is None:
+        by_bucket = await _from_raw_rows(query, edges, snapshot)
+    else:
+        by_bucket = await columns.work(lambda: _from_columns(query, edges, columns))
+    nothing = SessionStats()
+    buckets = [by_bucket.get(bucket, nothing) for bucket in range(1, len(edges))]
+    series = {
+        name: [getattr(bucket, name) for bucket in buckets]
+        for name in SessionStats.__struct_fields__
+    }
+    whole = msgspec.structs.asdict(by_bucket.get(WHOLE_RANGE, nothing))
+    return Sessions(**whole, series=Series(times=query.times(edges), **series))
 
 
-async def _of_rows(
+async def _from_raw_rows(
     query: BucketedQuery, edges: Sequence[datetime], snapshot: Snapshot
-) -> dict[int | None, Figures]:
-    """The figures of each bucket in which sessions began, and of all of them."""
+) -> StatsByBucket:
     snapshot.sources.add("raw")
     return {
-        row.bucket: Figures(
+        row.bucket: SessionStats(
             row.sessions,
             row.users,
             number(row.bounce_rate),
             number(row.avg_s),
             number(row.median_s),
         )
-        for row in await snapshot.rows(figures(query, edges))
+        for row in await snapshot.rows(stats(query, edges))
     }
 
 
-def _of_columns(
+def _from_columns(
     query: BucketedQuery, edges: Sequence[datetime], columns: Columns
-) -> dict[int | None, Figures]:
-    """The same from packed days."""
-    found = stays(columns, columns.passing(query.event), np.array(list(map(microseconds, edges))))
-    return _figures_of(found) if len(found.rows) else {}
+) -> StatsByBucket:
+    edges_us = np.array(list(map(epoch_us, edges)))
+    every = fragments(columns, columns.matching(query.event), edges_us)
+    return _stats_by_bucket(every) if len(every.rows) else {}
 
 
-def _figures_of(stays: Stays) -> dict[int | None, Figures]:
-    order = np.argsort(stays.session)
-    firsts = runs(stays.session[order])
-    begins, bounced = (
-        np.minimum.reduceat(stays.first[order], firsts),
-        np.add.reduceat(stays.rows[order], firsts) == 1,
-    )
-    lasted, bucket = (
-        np.maximum.reduceat(stays.last[order], firsts) - begins,
-        np.minimum.reduceat(stays.bucket[order], firsts),
-    )
+def _stats_by_bucket(fragments: Fragments) -> StatsByBucket:
+    """The statistics of sessions from their fragments, of all buckets at once."""
+    # A session is a run of fragments once these are sorted by session.
+    order = np.argsort(fragments.session)
+    firsts = runs(fragments.session[order])
+    begins = np.minimum.reduceat(fragments.first_us[order], firsts)
+    lengths_us = np.maximum.reduceat(fragments.last_us[order], firsts) - begins
+    bounced = np.add.reduceat(fragments.rows[order], firsts) == 1
+    bucket = np.minimum.reduceat(fragments.bucket[order], firsts)
+    # A person counts in the bucket in which the session began, so each fragment gets that one.
+    # Pairs of bucket and person are one number, bucket in the high bits, to be counted once each.
     began = np.repeat(bucket.astype(np.int64), np.diff(np.append(firsts, len(order))))
-    people = distinct(began << PERSON_BITS | stays.person[order])
-    order = np.argsort(bucket.astype(np.uint16), kind="stable")  # MAX_BUCKETS fit
-    bucket, lasted, bounced = bucket[order], lasted[order], bounced[order]
-    users = np.bincount(people >> PERSON_BITS)
-    found: dict[int | None, Figures] = {
-        int(bucket[first]): _figures(
-            lasted[first:end], bounced[first:end], int(users[bucket[first]])
-        )
-        for first, end in pairwise([*runs(bucket), len(bucket)])
-    }
-    return {
-        **found,
-        WHOLE: _figures(lasted, bounced, len(distinct(people & ((1 << PERSON_BITS) - 1)))),
-    }
+    pairs = distinct(began << PERSON_BITS | fragments.person[order])
+    users = np.bincount(pairs >> PERSON_BITS)
+    order = np.argsort(bucket.astype(np.uint16), kind="stable")  # MAX_BUCKETS fit sixteen bits
+    bucket, lengths_us, bounced = bucket[order], lengths_us[order], bounced[order]
+    by_bucket: StatsByBucket = {}
+    for first, end in pairwise([*runs(bucket), len(bucket)]):
+        at = int(bucket[first])
+        by_bucket[at] = _stats(lengths_us[first:end], bounced[first:end], int(users[at]))
+    everybody = distinct(pairs & ((1 << PERSON_BITS) - 1))
+    by_bucket[WHOLE_RANGE] = _stats(lengths_us, bounced, len(everybody))
+    return by_bucket
 
 
-def _figures(lasted: Array, bounced: Array, users: int) -> Figures:
-    """Of some sessions, by how many microseconds they lasted; averages are rounded where
-    PostgreSQL's are, so that both ways say the same.
+def _stats(lengths_us: Array, bounced: Array, users: int) -> SessionStats:
+    """The statistics of some sessions, at least one, by their lengths.
+
+    Averages are rounded as PostgreSQL rounds them, so that both ways give the same answer.
     """
-    many = len(lasted)
-    middle = (many - 1) // 2, many // 2
-    low, high = (int(value) / SECOND for value in np.partition(lasted, middle)[list(middle)])
-    seconds, rest = np.divmod(
-        lasted, SECOND
-    )  # sums of which fit, where that of sessions of years would not
-    total = EXACT.scaleb(Decimal(int(seconds.sum()) * SECOND + int(rest.sum())), -6)
-    return Figures(
-        many,
+    count = len(lengths_us)
+    middle = (count - 1) // 2, count // 2
+    low, high = (int(us) / SECOND_US for us in np.partition(lengths_us, middle)[list(middle)])
+    # The sum of seconds fits 64 bits; the sum of microseconds would not for sessions of years.
+    seconds, rest_us = np.divmod(lengths_us, SECOND_US)
+    total_us = int(seconds.sum()) * SECOND_US + int(rest_us.sum())
+    return SessionStats(
+        count,
         users,
-        number(divided(Decimal(int(bounced.sum())), many)),
-        number(divided(total, many)),
+        number(average(Decimal(int(bounced.sum())), count)),
+        number(average(EXACT.scaleb(Decimal(total_us), -6), count)),
         number(low + (high - low) / 2),
     )
 

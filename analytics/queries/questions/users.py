@@ -1,12 +1,9 @@
-"""Users: who was there, last seen first; one of them; and all that one did.
+"""Users: people in the range, last seen first; one of them; and one person's timeline.
 
-A page is found by walking back in time until it is full, so that what it costs hangs on the page
-and not on the range; what is said of those on it is then looked up in the indexes on users and
-sessions.
+A page is found by walking back in time until it is full, so it costs as much as the page and not as
+the range. The people on it are then described through the indexes on users and sessions.
 """
 
-import base64
-import struct
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -23,53 +20,26 @@ from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR, members
 from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
+from analytics.queries.questions.cursors import PersonCursor
 from analytics.queries.questions.events import events
 from analytics.tables import raw_events
 
-STRIDE = 5_000
-"""Rows that the first step back in time takes; each further step takes twice as many."""
+STRIDE_ROWS = 5_000
+"""Rows of the first step back in time. Each further step takes twice as many."""
 
-TICK = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_INSTANT = struct.Struct(">q")
 
 Id = Annotated[
     str, Meta(max_length=255, description="A user_id, or the session_id of an unknown visitor")
 ]
 
 
-class Cursor(msgspec.Struct, frozen=True):
-    """The `next` of the page before."""
-
-    text: str
-    last_seen: datetime
-    id: str
-
-    @classmethod
-    def read(cls, text: str) -> "Cursor":
-        """Raises ValueError for what `after` did not make."""
-        try:
-            place = base64.b64decode(text, altchars=b"-_", validate=True)
-            since, id_ = _INSTANT.unpack_from(place)[0], place[_INSTANT.size :].decode()
-            if "\0" in id_:
-                raise ValueError("no event contains a NUL character")
-            return cls(text, _EPOCH + timedelta(microseconds=since), id_)
-        except (ValueError, OverflowError, struct.error) as error:
-            raise ValueError(
-                "it is not a valid cursor; take it from `next` of the page before"
-            ) from error
-
-    @classmethod
-    def after(cls, last_seen: datetime, id_: str) -> "Cursor":
-        place = _INSTANT.pack((last_seen - _EPOCH) // TICK) + id_.encode()
-        return cls(base64.urlsafe_b64encode(place).decode(), last_seen, id_)
-
-
 class Users(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/users`."""
 
     limit: Limit = 50
-    cursor: Cursor | None = None
+    cursor: PersonCursor | None = None
 
 
 class OneUser(FilteredQuery, frozen=True, kw_only=True):
@@ -85,22 +55,23 @@ class Timeline(events.Events, frozen=True, kw_only=True):
 
     @property
     def filters(self) -> list[Condition]:
-        return [*super().filters, _is_one_of([self.id])]
+        return [*super().filters, _is_actor([self.id])]
 
 
-class Named(Timeline, frozen=True, kw_only=True):
-    """A timeline of somebody who goes by several names."""
+class LinkedTimeline(Timeline, frozen=True, kw_only=True):
+    """The timeline of a person with several actors."""
 
-    names: tuple[str, ...]
+    actors: tuple[str, ...]
 
     @property
     def filters(self) -> list[Condition]:
-        return [*super(Timeline, self).filters, _is_one_of(self.names)]
+        return [*super(Timeline, self).filters, _is_actor(self.actors)]
 
 
 class User(msgspec.Struct, frozen=True):
-    """One person, described by their events in the range that pass the filters. Without `user_id`,
-    `id` is a session_id.
+    """One person, described by their events in the range that pass the filters.
+
+    Without `user_id`, `id` is a session_id.
     """
 
     id: str
@@ -118,20 +89,18 @@ class Page(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
-def _is_one_of(ids: Collection[str]) -> Condition:
-    """Whether the actor of a row is one of these, said so that the indexes on users and sessions
-    can find it.
+def _is_actor(actors: Collection[str]) -> Condition:
+    """Whether the actor of a row is one of these.
+
+    Written as two comparisons so that the indexes on users and sessions can find it.
     """
-    user, session, any_id = (
-        raw_events.c.user_id,
-        raw_events.c.session_id,
-        any_(literal(list(ids), ARRAY(Text))),
-    )
-    return or_(user == any_id, and_(user.is_(None), session == any_id))
+    user, session = raw_events.c.user_id, raw_events.c.session_id
+    any_actor = any_(literal(list(actors), ARRAY(Text)))
+    return or_(user == any_actor, and_(user.is_(None), session == any_actor))
 
 
-def stride(query: Users, before: datetime, rows: int) -> Statement:
-    """The `timestamp` so many rows back from an instant, whatever these rows are."""
+def stride_start(query: Users, before: datetime, rows: int) -> Statement:
+    """The `timestamp` that many rows back from an instant, whether they pass the filters or not."""
     timestamp = raw_events.c.timestamp
     conditions = [
         raw_events.c.project == query.project,
@@ -141,8 +110,8 @@ def stride(query: Users, before: datetime, rows: int) -> Statement:
     return select(timestamp).where(*conditions).order_by(timestamp.desc()).offset(rows).limit(1)
 
 
-def seen(query: Users, start: datetime, end: datetime) -> Statement:
-    """`actor` and `last` of those seen between two instants."""
+def last_seen(query: Users, start: datetime, end: datetime) -> Statement:
+    """Each `actor` seen between two instants, and when they were seen `last`."""
     actor = ACTOR.label("actor")
     return (
         select(actor, func.max(raw_events.c.timestamp).label("last"))
@@ -151,16 +120,14 @@ def seen(query: Users, start: datetime, end: datetime) -> Statement:
     )
 
 
-def again(query: Users, start: datetime, ids: Collection[str]) -> Statement:
-    """Which actors of these names were seen from an instant to the end of the range."""
-    return select(ACTOR.label("actor")).where(*query.rows(start), _is_one_of(ids)).distinct()
+def seen_again(query: Users, start: datetime, actors: Collection[str]) -> Statement:
+    """Which of some actors were seen from an instant to the end of the range."""
+    return select(ACTOR.label("actor")).where(*query.rows(start), _is_actor(actors)).distinct()
 
 
-def described(query: FilteredQuery, ids: Collection[str]) -> Statement:
-    """`id`, `user_id`, `first_seen`, `last_seen`, `events`, `sessions` of each actor of these names
-    that was seen at all.
-    """
-    conditions = [*query.rows(), _is_one_of(ids)]
+def described(query: FilteredQuery, actors: Collection[str]) -> Statement:
+    """The fields of `User`, for each of some actors that was seen at all."""
+    conditions = [*query.rows(), _is_actor(actors)]
     row = members(
         "session", conditions, ACTOR.label("id"), raw_events.c.user_id, raw_events.c.timestamp
     ).subquery("rows")
@@ -189,54 +156,58 @@ def described(query: FilteredQuery, ids: Collection[str]) -> Statement:
 
 async def answer(query: Users, snapshot: Snapshot) -> Page:
     """People with events in the range, last seen first: a page, and the cursor of the next."""
-    found = await _walk(query, snapshot)
-    shown = found[: query.limit]
-    users = await _users(query, snapshot, [id_ for _, id_ in shown])
-    return Page(users, Cursor.after(*shown[-1]).text if len(found) > len(shown) else None)
+    people = await _walk(query, snapshot)
+    here = people[: query.limit]
+    users = await _users(query, snapshot, [id_ for _, id_ in here])
+    return Page(users, PersonCursor.after(*here[-1]).text if len(people) > len(here) else None)
 
 
 async def _walk(query: Users, snapshot: Snapshot) -> list[tuple[datetime, str]]:
-    """Who is on the page, and one more if there is one: when each was last seen, and their id."""
+    """When each person on the page was last seen, and their id; one more if there is a next page.
+
+    Strides double, so it takes few statements however far back the page is.
+    """
     cursor, limit = query.cursor, query.limit
-    end = min(query.end, cursor.last_seen + TICK) if cursor else query.end
-    upper, rows = end, STRIDE
+    # People of one microsecond may be on both sides of a cursor, so it is read again.
+    end = min(query.end, cursor.timestamp + _MICROSECOND) if cursor else query.end
+    upper, rows = end, STRIDE_ROWS
     known: set[str] = set()
-    found: list[tuple[datetime, str]] = []
-    while len(found) <= limit and upper > query.start:
-        back = await snapshot.rows(stride(query, upper, rows))
+    people: list[tuple[datetime, str]] = []
+    while len(people) <= limit and upper > query.start:
+        back = await snapshot.rows(stride_start(query, upper, rows))
         lower = back[0].timestamp if back else query.start
         fresh = {
             row.actor: row.last
-            for row in await snapshot.rows(seen(query, lower, upper))
+            for row in await snapshot.rows(last_seen(query, lower, upper))
             if row.actor not in known
         }
         known.update(fresh)
         if fresh and end < query.end:
-            for row in await snapshot.rows(
-                again(query, end, [*fresh, *await _names(query, snapshot, fresh)])
-            ):
+            # Whoever was seen after the cursor is on an earlier page.
+            actors = [*fresh, *await _actors_of(query, snapshot, fresh)]
+            for row in await snapshot.rows(seen_again(query, end, actors)):
                 del fresh[row.actor]
         places = [
             (last, id_)
             for id_, last in fresh.items()
-            if cursor is None or last < cursor.last_seen or id_ > cursor.id
+            if cursor is None or last < cursor.timestamp or id_ > cursor.id
         ]
-        found += sorted(places, key=lambda place: (_EPOCH - place[0], place[1]))
+        people += sorted(places, key=lambda place: (_EPOCH - place[0], place[1]))
         upper, rows = lower, 2 * rows
-    return found[: limit + 1]
+    return people[: limit + 1]
 
 
 async def _users(query: FilteredQuery, snapshot: Snapshot, ids: Sequence[str]) -> list[User]:
-    """These users, in this order, without any that were not seen."""
-    names = await _names(query, snapshot, ids)
-    known = set(names.values())
-    rows = (row._mapping for row in await snapshot.rows(described(query, [*ids, *names])))
+    """These people, in this order, without any that were not seen."""
+    person_of = await _actors_of(query, snapshot, ids)
+    linked = set(person_of.values())
+    rows = (row._mapping for row in await snapshot.rows(described(query, [*ids, *person_of])))
     users = {
         row["id"]: User(
             **{
                 **row,
                 "events": int(row["events"]),
-                "user_id": row["id"] if row["id"] in known else row["user_id"],
+                "user_id": row["id"] if row["id"] in linked else row["user_id"],
             }
         )
         for row in rows
@@ -251,32 +222,28 @@ async def answer_one(query: OneUser, snapshot: Snapshot) -> Page:
 
 async def answer_timeline(query: Timeline, snapshot: Snapshot) -> events.Page:
     """A page of one person's events, newest first."""
-    names = await _names(query, snapshot, [await _person(query, snapshot, query.id)])
-    return await events.answer_at_once(
-        Named(**msgspec.structs.asdict(query), names=tuple(names)) if names else query, snapshot
-    )
+    actors = await _actors_of(query, snapshot, [await _person(query, snapshot, query.id)])
+    if actors:
+        query = LinkedTimeline(**msgspec.structs.asdict(query), actors=tuple(actors))
+    return await events.answer_at_once(query, snapshot)
 
 
-async def _person(query: FilteredQuery, snapshot: Snapshot, name: str) -> str:
-    """Whose name it is."""
-    found = (
-        await snapshot.rows(identity.person(query.project, name)) if snapshot.links.version else ()
-    )
-    return found[0].person if found else name
+async def _person(query: FilteredQuery, snapshot: Snapshot, actor: str) -> str:
+    """The person that an actor is; the actor itself if it is linked to nobody."""
+    if not snapshot.links.version:
+        return actor
+    rows = await snapshot.rows(identity.person(query.project, actor))
+    return rows[0].person if rows else actor
 
 
-async def _names(
+async def _actors_of(
     query: FilteredQuery, snapshot: Snapshot, persons: Collection[str]
 ) -> dict[str, str]:
-    """All names of those of whom something is said, and whose they are."""
-    return (
-        {
-            row.actor: row.person
-            for row in await snapshot.rows(identity.names(query.project, persons))
-        }
-        if snapshot.links.version
-        else {}
-    )
+    """The linked actors of some people, each with its person; empty if nobody is linked."""
+    if not snapshot.links.version:
+        return {}
+    rows = await snapshot.rows(identity.names(query.project, persons))
+    return {row.actor: row.person for row in rows}
 
 
 QUESTION = Question("/users", Users, answer, cacheable=False)

@@ -1,5 +1,6 @@
-"""Columns: the rows of a question's range as days of columns, and what is made of them in threads.
-`packed.py` finds the days.
+"""Days of columns with one numbering of names, and the threads that work on them.
+
+`packed_days.py` loads the days.
 """
 
 import asyncio
@@ -18,127 +19,130 @@ from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Events
 
-NAMES = {"event_type": 0, "event_action": 1}
-"""The fields that are part of every name."""
+NAME_FIELDS = {"event_type": 0, "event_action": 1}
+"""Fields that are part of every name, with their places in it."""
 
-S = TypeVar("S")
-T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 THREADS = 2
 _workers = ThreadPoolExecutor(THREADS, "questions")
 _threads = ThreadPoolExecutor(THREADS, "columns")
-"""For all questions together, so that they never take more of the machine."""
+"""Shared by all questions, so that they never take more of the machine."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Part(NamedTuple):
-    """A day, and the range of it that counts, in microseconds since 1970; `codes` are the columns'
-    numbers of the day's names.
-    """
+class ClippedDay(NamedTuple):
+    """A day, and the range of it that counts."""
 
     day: Day
-    since: int
-    until: int
+    since_us: int
+    until_us: int
+    """Microseconds since 1970; rows count from `since_us` to before `until_us`."""
     codes: Array
+    """For each of the day's names its code, which is the same on all days."""
 
     @property
     def whole(self) -> bool:
         """Whether all of the day is in the range."""
         begin = self.day.start * HOUR_US
-        return self.since <= begin and begin + DAY_US <= self.until
+        return self.since_us <= begin and begin + DAY_US <= self.until_us
 
-    def all_of(self, wanted: Array) -> bool:
-        """Whether all rows are in the range, and of names that are wanted."""
-        return self.whole and bool(wanted[self.codes].all())
+    def includes_all(self, included: Array) -> bool:
+        """Whether all rows are in the range and of included names."""
+        return self.whole and bool(included[self.codes].all())
 
-    def counts(self, wanted: Array, rows: slice | Array, at: Array) -> Array:
-        """Which of some rows are in the range, and of names that are wanted."""
-        kept: Array = wanted[self.codes][self.day.codes[rows]]
-        return kept if self.whole else kept & (at >= self.since) & (at < self.until)
+    def mask(self, included: Array, rows: slice | Array, at: Array) -> Array:
+        """Which of some rows, at these instants, are in the range and of included names."""
+        mask: Array = included[self.codes][self.day.codes[rows]]
+        return mask if self.whole else mask & (at >= self.since_us) & (at < self.until_us)
 
-    def kept(self, wanted: Array) -> slice | Array:
-        """The rows that are in the range, and of names that are wanted."""
+    def rows(self, included: Array) -> slice | Array:
+        """The rows that are in the range and of included names."""
         every = slice(0, self.day.rows)
-        return (
-            every
-            if self.all_of(wanted)
-            else np.flatnonzero(self.counts(wanted, every, self.day.times(every)))
-        )
+        if self.includes_all(included):
+            return every
+        return np.flatnonzero(self.mask(included, every, self.day.times(every)))
 
 
 class Columns:
-    """The days that have rows, oldest first, with one numbering of all their names, and who is
-    whom.
+    """The days of a range that have rows, oldest first.
+
+    `names` numbers the names of all days: a name's code is its place there. `links` says which
+    actors are one person. Work picks names by a mask `included`: a boolean for each code.
     """
 
-    _left = False
-    """Whether nobody waits for the answer any more."""
+    _abandoned = False
+    """Whether the request was cancelled, so that nobody waits for the answer any more."""
 
     def __init__(
         self, days: Iterable[Day], since: datetime, until: datetime, snapshot: Snapshot
     ) -> None:
-        numbers: dict[Name, int] = {}
-        edges = microseconds(since), microseconds(until)
-        some = [day for day in days if day.rows]
-        codes = [[numbers.setdefault(name, len(numbers)) for name in day.names] for day in some]
-        narrow = np.min_scalar_type(len(numbers))
-        self.parts = [
-            Part(day, *edges, np.array(of, narrow)) for day, of in zip(some, codes, strict=True)
+        code_of: dict[Name, int] = {}
+        edges_us = epoch_us(since), epoch_us(until)
+        filled = [day for day in days if day.rows]
+        codes = [[code_of.setdefault(name, len(code_of)) for name in day.names] for day in filled]
+        narrow = np.min_scalar_type(len(code_of))
+        self.days = [
+            ClippedDay(day, *edges_us, np.array(codes_, narrow))
+            for day, codes_ in zip(filled, codes, strict=True)
         ]
-        self.names = list(numbers)
+        self.names = list(code_of)
         self.links = snapshot.links
         self._look_at_the_time = snapshot.check_time
 
-    async def work(self, what: Callable[[], T]) -> T:
-        """What it makes of the columns, in a thread; none of it goes on for long once nobody waits
-        for it.
+    async def work(self, compute: Callable[[], Result]) -> Result:
+        """Compute something of the columns in a thread.
+
+        If the request is cancelled, `each` stops at its next item.
         """
         try:
-            return await asyncio.get_running_loop().run_in_executor(_workers, what)
+            return await asyncio.get_running_loop().run_in_executor(_workers, compute)
         except asyncio.CancelledError:
-            self._left = True
+            self._abandoned = True
             raise
 
-    def each(self, work: Callable[[S], T], over: Iterable[S]) -> list[T]:
-        """What `work` makes of each, in two threads, for as long as the question has time. Raises
-        Unavailable once that is over.
+    def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Apply a function to each item, in two threads.
 
-        No more of it than there are threads waits for them at a time, so that who has little to do
-        is not behind all of somebody else's.
+        Only as many items as there are threads are handed over at a time, so that a small question
+        is not queued behind all items of a large one. Raises Unavailable if the question's time is
+        over, or if nobody waits for its answer.
         """
 
-        def timely(one: S) -> T:
-            if self._left:
+        def timely(item: Item) -> Result:
+            if self._abandoned:
                 raise Unavailable("nobody waits for the answer any more", code="too_slow")
             self._look_at_the_time()
-            return work(one)
+            return function(item)
 
-        found: list[T] = []
-        running: deque[Future[T]] = deque()
+        results: list[Result] = []
+        running: deque[Future[Result]] = deque()
         try:
-            for one in over:
+            for item in items:
                 if len(running) == THREADS:
-                    found.append(running.popleft().result())
-                running.append(_threads.submit(timely, one))
-            return [*found, *(each.result() for each in running)]
+                    results.append(running.popleft().result())
+                running.append(_threads.submit(timely, item))
+            return [*results, *(future.result() for future in running)]
         finally:
-            for each in running:
-                each.cancel()
+            for future in running:
+                future.cancel()
 
     def values(self, field: Field | None) -> list[str | None]:
-        """What rows of each name hold in the field that they were loaded by, or in one that is part
-        of every name.
+        """What a field holds in the rows of each name.
+
+        The field is the one the days were loaded by, or one that is part of every name.
         """
-        place = -1 if field is None else NAMES.get(field.column, -1)
+        place = -1 if field is None else NAME_FIELDS.get(field.column, -1)
         return [name[place] for name in self.names]
 
-    def passing(self, events: Events) -> Array:
-        """Whether rows of each name match."""
+    def matching(self, events: Events) -> Array:
+        """Whether rows of each name match: a boolean for each code."""
         return np.array([events.match(type_, action) for type_, action, _ in self.names], bool)
 
 
-def microseconds(moment: datetime) -> int:
-    """Since 1970."""
+def epoch_us(moment: datetime) -> int:
+    """Microseconds since 1970."""
     return (moment - EPOCH) // MICROSECOND

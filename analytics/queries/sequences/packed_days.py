@@ -1,11 +1,10 @@
-"""Packed: the days of a question's range as columns, in the question's snapshot, for questions that
-follow people.
+"""Loads the days of a query's range as columns, in its snapshot, for questions that follow people.
 
-    columns = await load(asked, read)      # None: only raw rows can say
+    columns = await load(query, snapshot)  # None: only raw rows can answer
 
-Of a day at which nothing is changing there are the columns that the processor packed, or those that
-were made of raw rows and remembered; a day is known by the parts of its rollups (`settled.py` says
-why). All others are made of raw rows each time, which is why there must not be too many of them.
+A day with no pending changes comes from the cache, as the processor packed it, or from raw rows,
+which are then cached. Its rows are identified by the parts of its rollups (`unchanged_days.py` says
+why). Days with pending changes are read from raw rows each time, so they must be few.
 """
 
 import asyncio
@@ -25,20 +24,26 @@ from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
 from analytics.queries.language.query import FilteredQuery
-from analytics.queries.precomputed import addends, pieces, settled_days
-from analytics.queries.precomputed.pieces import Coverage, Unit
-from analytics.queries.precomputed.rollup import MAX_WAITING, Rollup
-from analytics.queries.sequences.columns import EPOCH, MICROSECOND, NAMES, Columns
+from analytics.queries.precomputed import pieces, statements, unchanged_days
+from analytics.queries.precomputed.pieces import Block, Coverage
+from analytics.queries.precomputed.rollup import MAX_PENDING_EVENTS, Rollup
+from analytics.queries.sequences.columns import EPOCH, MICROSECOND, NAME_FIELDS, Columns
 from analytics.tables import daily_metrics, packed_days, people, raw_events
 
-ROW, VISIT = 150, 100
-"""Bytes that a row takes while a day is packed, and a visit while sessions are made."""
+ROW_BYTES = 150
+"""Memory that a row takes while its day is packed."""
+
+VISIT_BYTES = 100
+"""Memory that a visit takes while sessions are put together."""
 
 MAX_NAMES = 5000
-"""Of the rows of a day; for more (groups by user, say), other ways are better."""
+"""Names of a day's rows. With more (by user, say), PostgreSQL is quicker."""
 
-FETCHED = 16
-"""Packed days that are read by one statement."""
+DAYS_AT_ONCE = 16
+"""Packed days that one statement reads."""
+
+Parts = tuple[int, ...]
+"""The numbers of all parts of a day's rollups, which identify its raw rows."""
 
 
 async def load(
@@ -49,35 +54,28 @@ async def load(
     *,
     sessions: bool = False,
 ) -> Columns | None:
-    """The rows that pass the question's filters, told apart by a field.
+    """The rows that pass the filters, with a field's value in their names.
 
-    None where too little of the range is settled, or it is too much to work on, which comes sooner
-    where `sessions` are to be made of it. Rows of the wrong event, and rows that `only` does not
-    want, may be left out. Raises Unavailable once it has taken too long; what is known by then
-    stays known.
+    Rows of other events than the query's, and rows that `only` excludes, may be there or not: the
+    caller picks rows by name. `sessions` says that sessions will be made of them, which takes more
+    memory. None where too many days have pending changes, or where it is too much to hold. Raises
+    Unavailable once it has taken too long; what is read stays cached.
     """
     if by is not None and by.column in ("user_id", "session_id"):
         return None
-    found = await _Loading(
-        query,
-        snapshot,
-        None if by is not None and by.column in NAMES else by,
-        only,
-        VISIT if sessions else 0,
-    ).days()
-    return (
-        None
-        if found is None
-        else await asyncio.to_thread(Columns, found, query.start, query.end, snapshot)
-    )
+    key = None if by is not None and by.column in NAME_FIELDS else by
+    days = await _Loader(query, snapshot, key, only, VISIT_BYTES if sessions else 0).days()
+    if days is None:
+        return None
+    return await asyncio.to_thread(Columns, days, query.start, query.end, snapshot)
 
 
-class _Crowded(Exception):
+class _TooLarge(Exception):
     """More rows or names on a day, or rows in all, than can be held."""
 
 
-class _Loading:
-    """The days of one question, from where they are quickest."""
+class _Loader:
+    """Loads the days of one query, each from where that is quickest."""
 
     def __init__(
         self,
@@ -85,52 +83,60 @@ class _Loading:
         snapshot: Snapshot,
         by: Field | None,
         only: Sequence[Condition],
-        visit: int,
+        visit_bytes: int,
     ) -> None:
         self._query = query
         self._snapshot = snapshot
         self._by = by
         self._only = only
         self._began = time.monotonic()
-        self._size = 0
-        self._visit = visit
-        self._most = min(MAX_ROWS, snapshot.memory.limit // ROW)
+        self._size_bytes = 0
+        self._visit_bytes = visit_bytes
+        self._max_rows = min(MAX_ROWS, snapshot.memory.limit // ROW_BYTES)
         self._rollup = Rollup(snapshot)
 
     async def days(self) -> list[Day] | None:
-        coverage = await self._rollup.covered(self._query.project, False)
-        if coverage is None or coverage.waiting > MAX_WAITING:
+        """All days, oldest first. Days are known by their first hour since 1970."""
+        coverage = await self._rollup.coverage(self._query.project)
+        if coverage is None or coverage.pending_events > MAX_PENDING_EVENTS:
             return None
-        coverage = settled_days.without(
-            coverage, await self._rollup.waiting(self._query.project) if coverage.waiting else []
-        )
-        most = pieces.MAX_RAW * ((self._query.end - self._query.start) / timedelta(hours=1))
-        every = self._starts()
-        unknown = range(every.start, min(every.stop, coverage.since), 24)
-        if (len(unknown) - 2) * 24 > most:  # but for the first and the last they are whole days
-            return None
-        changing = sorted({*unknown, *(start for start in coverage.strays if start in every)})
-        if sum(map(self._hours, changing)) > most:
+        pending = []
+        if coverage.pending_events:
+            pending = await self._rollup.pending_deltas(self._query.project)
+        coverage = unchanged_days.without_pending(coverage, pending)
+        changed = self._changed_days(coverage)
+        if changed is None:
             return None
         try:
-            await self._look_out(changing)
-            found = await self._settled(coverage)
-            found |= {start: await self._changing(start) for start in changing}
-        except (Strangers, _Crowded):
+            await self._check_rows(changed)
+            days = await self._unchanged(coverage)
+            days |= {start: await self._changed(start) for start in changed}
+        except (Strangers, _TooLarge):
             return None
-        return [found[start] for start in sorted(found)]
+        return [days[start] for start in sorted(days)]
+
+    def _changed_days(self, coverage: Coverage) -> list[int] | None:
+        """The days whose raw rows parts do not identify; None if they are too many."""
+        range_hours = (self._query.end - self._query.start) / timedelta(hours=1)
+        max_hours = pieces.MAX_RAW_SHARE * range_hours
+        starts = self._starts()
+        uncovered = range(starts.start, min(starts.stop, coverage.since_hour), 24)
+        # Every day but the first and the last is whole. This check goes before the sum of hours,
+        # because a range of all time has millions of days.
+        if (len(uncovered) - 2) * 24 > max_hours:
+            return None
+        changed = sorted({*uncovered, *(start for start in coverage.strays if start in starts)})
+        return None if sum(map(self._hours, changed)) > max_hours else changed
 
     def _starts(self, first: int | None = None, last: int | None = None) -> range:
-        """The first hours of the days in the range, from a first one to a last."""
+        """The first hours of the days in the range, from `first` to `last` if given."""
         begin, end = (
             (moment - EPOCH) // timedelta(days=1) * 24
             for moment in (self._query.start, self._query.end - MICROSECOND)
         )
-        return range(
-            begin if first is None else max(begin, first),
-            (end if last is None else min(end, last)) + 24,
-            24,
-        )
+        begin = begin if first is None else max(begin, first)
+        end = end if last is None else min(end, last)
+        return range(begin, end + 24, 24)
 
     def _hours(self, start: int) -> float:
         """How many hours of a day are in the range."""
@@ -138,127 +144,136 @@ class _Loading:
         return (until - since) / timedelta(hours=1)
 
     def _clipped(self, start: int) -> tuple[datetime, datetime]:
+        """The part of a day that is in the range."""
         return max(self._query.start, instant(start)), min(self._query.end, instant(start + 24))
 
-    async def _settled(self, coverage: Coverage) -> dict[int, Day]:
-        """The days at which nothing is changing: from memory, as they are packed, or from raw rows."""
-        units = [
-            Unit(0, DAY_SPAN, range(start, start + 1))
-            for start in self._starts(coverage.first, coverage.last)
+    async def _unchanged(self, coverage: Coverage) -> dict[int, Day]:
+        """The days with no pending changes: cached, packed, or from raw rows.
+
+        Packed days have all rows, so they only serve queries without filters and fields.
+        """
+        parts = await self._parts(coverage)
+        days = {start: day for start in parts if (day := self._cached(start, parts[start]))}
+        if self._by is None and not self._query.where:
+            days |= await self._packed(
+                {start: numbers for start, numbers in parts.items() if start not in days}
+            )
+        missing = sorted(parts.keys() - days.keys(), reverse=True)
+        await self._check_rows(missing)
+        for start in missing:
+            day = await self._from_raw_rows(
+                start, instant(start), instant(start + 24), self._filters
+            )
+            days[start] = self._cache(day, parts[start], "raw")
+        return days
+
+    async def _parts(self, coverage: Coverage) -> dict[int, Parts]:
+        """The parts of each day with no pending changes that has rows."""
+        blocks = [
+            Block(0, DAY_SPAN, range(start, start + 1))
+            for start in self._starts(coverage.first_hour, coverage.last_hour)
             if coverage.has(start)
         ]
-        parts: dict[int, tuple[int, ...]] = {}
-        for row in (
-            await self._snapshot.rows(addends.parts(self._query.project, units)) if units else ()
-        ):
-            for start, number in zip(*row[1:], strict=True):
-                parts[start] = (*parts.get(start, ()), number)
-        found = {start: day for start in parts if (day := self._remembered(start, parts[start]))}
-        if self._by is None and not self._query.where:
-            found |= await self._packed(
-                {start: numbers for start, numbers in parts.items() if start not in found}
-            )
-        missing = sorted(parts.keys() - found.keys(), reverse=True)
-        await self._look_out(missing)
-        for start in missing:
-            day = await self._made(start, instant(start), instant(start + 24), self._passing)
-            found[start] = self._remember(day, parts[start], "raw")
-        return found
+        parts: dict[int, Parts] = {}
+        if blocks:
+            statement = statements.parts(self._query.project, blocks)
+            for row in await self._snapshot.rows(statement):  # one row, because of one span
+                for start, number in zip(*row[1:], strict=True):
+                    parts[start] = (*parts.get(start, ()), number)
+        return parts
 
-    async def _look_out(self, starts: Sequence[int]) -> None:
-        """Raises _Crowded where a day has too many rows to be packed here."""
-        if starts and await self._snapshot.rows(crowded(self._query.project, starts, self._most)):
-            raise _Crowded
+    async def _check_rows(self, starts: Sequence[int]) -> None:
+        """Raise _TooLarge where a day has too many rows to be packed here."""
+        if not starts:
+            return
+        if await self._snapshot.rows(oversized(self._query.project, starts, self._max_rows)):
+            raise _TooLarge
 
-    async def _packed(self, missing: dict[int, tuple[int, ...]]) -> dict[int, Day]:
-        found = {}
-        starts = sorted(start for start, numbers in missing.items() if len(numbers) == 1)
-        for at in range(0, len(starts), FETCHED):
-            rows = await self._snapshot.rows(packed(self._query.project, starts[at : at + FETCHED]))
-            for row in rows:
-                if (row.part,) == missing[row.start]:
-                    found[row.start] = self._remember(
-                        await asyncio.to_thread(Day.decode, row.data), (row.part,), "rollup"
-                    )
-        return found
+    async def _packed(self, parts: dict[int, Parts]) -> dict[int, Day]:
+        """The days that the processor packed, where they are of exactly these parts."""
+        days = {}
+        starts = sorted(start for start, numbers in parts.items() if len(numbers) == 1)
+        for at in range(0, len(starts), DAYS_AT_ONCE):
+            statement = packed(self._query.project, starts[at : at + DAYS_AT_ONCE])
+            for row in await self._snapshot.rows(statement):
+                if (row.part,) == parts[row.start]:
+                    day = await asyncio.to_thread(Day.decode, row.data)
+                    days[row.start] = self._cache(day, (row.part,), "rollup")
+        return days
 
-    async def _changing(self, start: int) -> Day:
+    async def _changed(self, start: int) -> Day:
+        """A day with pending changes, from raw rows. It is not cached, so fewer rows will do."""
         event = [] if self._query.event.everything else [self._query.event.condition]
-        return self._found(
-            await self._made(start, *self._clipped(start), [*self._passing, *event, *self._only]),
-            "raw",
-        )
+        conditions = [*self._filters, *event, *self._only]
+        day = await self._from_raw_rows(start, *self._clipped(start), conditions)
+        return self._accept(day, "raw")
 
     @property
-    def _passing(self) -> list[Condition]:
+    def _filters(self) -> list[Condition]:
+        """All filters but `event`, which names tell: one cached day serves all events."""
         return [
             raw_events.c.project == self._query.project,
             *(where.condition for where in self._query.where),
         ]
 
-    async def _made(
+    async def _from_raw_rows(
         self, start: int, since: datetime, until: datetime, conditions: Sequence[Condition]
     ) -> Day:
-        """A day of raw rows."""
         check_progress(self._began)
         at = raw_events.c.timestamp
-        rows = await self._snapshot.rows(
-            records(self._query.project, [*conditions, at >= since, at < until], self._by),
-            linked=False,
-        )
-        return await asyncio.to_thread(
-            pack,
-            start,
-            [
-                Group((row.event_type, row.event_action, row.key), row.n, row.records or b"")
-                for row in rows
-            ],
-        )
+        inside = [*conditions, at >= since, at < until]
+        statement = records(self._query.project, inside, self._by)
+        rows = await self._snapshot.rows(statement, linked=False)
+        groups = [
+            Group((row.event_type, row.event_action, row.key), row.n, row.records or b"")
+            for row in rows
+        ]
+        return await asyncio.to_thread(pack, start, groups)
 
     def _key(self, start: int) -> Hashable:
-        return (
-            "columns",
-            self._query.project,
-            start,
-            self._by and self._by.text,
-            frozenset(where.text for where in self._query.where),
-        )
+        by = self._by and self._by.text
+        where = frozenset(where.text for where in self._query.where)
+        return "columns", self._query.project, start, by, where
 
-    def _remembered(self, start: int, parts: tuple[int, ...]) -> Day | None:
-        kept = self._snapshot.memory.find(self._key(start), people=False)
-        if kept is None or kept.cells[:1] != (parts,):
+    def _cached(self, start: int, parts: Parts) -> Day | None:
+        """A cached day, if it is of exactly these parts."""
+        cached = self._snapshot.memory.find(self._key(start), people=False)
+        if cached is None or cached.cells[:1] != (parts,):
             return None
-        _, source, day = kept.cells
-        return self._found(day, source)
+        _, source, day = cached.cells
+        return self._accept(day, source)
 
-    def _remember(self, day: Day, parts: tuple[int, ...], source: str) -> Day:
-        self._snapshot.memory.keep(
-            self._key(day.start), Entry((parts, source, day), False, day.size)
-        )
-        return self._found(day, source)
+    def _cache(self, day: Day, parts: Parts, source: str) -> Day:
+        """Cache a day, with its source: an answer says `raw` or `rollup` from the cache too."""
+        entry = Entry((parts, source, day), False, day.size)
+        self._snapshot.memory.keep(self._key(day.start), entry)
+        return self._accept(day, source)
 
-    def _found(self, day: Day, source: str) -> Day:
-        """A day that is one of the answer's. Raises _Crowded where it is too much."""
-        self._size += day.size + self._visit * len(day.visits)
-        if len(day.names) > MAX_NAMES or self._size > self._snapshot.memory.limit:
-            raise _Crowded
+    def _accept(self, day: Day, source: str) -> Day:
+        """Count a day towards the limit. Raises _TooLarge where that is exceeded."""
+        self._size_bytes += day.size + self._visit_bytes * len(day.visits)
+        if len(day.names) > MAX_NAMES or self._size_bytes > self._snapshot.memory.limit:
+            raise _TooLarge
         self._snapshot.sources.add(source)
         return day
 
 
 def packed(project: str, starts: Sequence[int]) -> Statement:
-    """`start`, `part` and `data` of the packed days that there are."""
+    """`start`, `part` and `data` of the days that are packed in the current format."""
     table = packed_days.c
-    some = [
+    conditions = [
         table.project == project,
         table.start == any_(literal(list(starts), ARRAY(table.start.type))),
         func.get_byte(table.data, 0) == FORMAT,
     ]
-    return select(table.start, table.part, table.data).where(*some)
+    return select(table.start, table.part, table.data).where(*conditions)
 
 
 def records(project: str, conditions: Sequence[Condition], by: Field | None) -> Statement:
-    """Each name with the number of its rows, and as `records` those rows whose actors have numbers."""
+    """Each name (`event_type`, `event_action`, `key`) with the number `n` of its rows.
+
+    `records` has those rows whose actors have numbers; it is shorter than `n` rows if some do not.
+    """
     key = (null().cast(Text) if by is None else by.value).label("key")
     names = (raw_events.c.event_type, raw_events.c.event_action, key)
     rows = raw_events.outerjoin(people, and_(people.c.project == project, people.c.actor == ACTOR))
@@ -273,15 +288,17 @@ def records(project: str, conditions: Sequence[Condition], by: Field | None) -> 
     )
 
 
-def crowded(project: str, starts: Sequence[int], most: int) -> Statement:
-    """A row for each of some days that has too many rows."""
+def oversized(project: str, starts: Sequence[int], max_rows: int) -> Statement:
+    """A row for each of some days that has more rows than `max_rows`."""
     table, days = daily_metrics.c, [instant(start).date() for start in starts]
-    every = and_(
+    too_many = and_(
         table.metric_name == "events",
         table.dimension_key == "",
         table.dimension_value == "",
-        table.value > most,
+        table.value > max_rows,
     )
     return select(table.date).where(
-        table.project == project, every, table.date == any_(literal(days, ARRAY(table.date.type)))
+        table.project == project,
+        too_many,
+        table.date == any_(literal(days, ARRAY(table.date.type))),
     )

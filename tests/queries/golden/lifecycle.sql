@@ -11,8 +11,8 @@ WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.
 FROM rollups
 WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
 
-SELECT visited.bucket, string_agg(int4send(CAST(actors.number AS INTEGER)), $1::BYTEA) AS actors
+SELECT active.bucket, string_agg(int4send(CAST(actors.number AS INTEGER)), $1::BYTEA) AS actors
 FROM (SELECT row_number() OVER () AS number, array_agg(pairs.bucket) AS buckets
 FROM (SELECT DISTINCT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket
 FROM raw_events
-WHERE raw_events.project = $3::VARCHAR AND raw_events.event_type = $4::VARCHAR AND raw_events.timestamp < $5::TIMESTAMP WITH TIME ZONE) AS pairs GROUP BY pairs.actor) AS actors JOIN unnest(actors.buckets) AS visited(bucket) ON true GROUP BY visited.bucket;
+WHERE raw_events.project = $3::VARCHAR AND raw_events.event_type = $4::VARCHAR AND raw_events.timestamp < $5::TIMESTAMP WITH TIME ZONE) AS pairs GROUP BY pairs.actor) AS actors JOIN unnest(actors.buckets) AS active(bucket) ON true GROUP BY active.bucket;

@@ -22,14 +22,14 @@ FROM (SELECT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS 
 FROM raw_events
 WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $7::VARCHAR) AS events) AS starts
 WHERE starts.shown) AS members) AS rows GROUP BY rows.session, rows."user"),
-visits AS
+sessions AS
 (SELECT parts.session AS session, width_bucket(min(parts.first), $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, sum(parts.events) = $3::INTEGER AS bounced, EXTRACT(epoch FROM max(parts.last) - min(parts.first)) AS seconds
 FROM parts GROUP BY parts.session)
  SELECT durations.bucket, durations.sessions, durations.bounce_rate, durations.avg_s, durations.median_s, users.users
-FROM (SELECT visits.bucket AS bucket, count(*) AS sessions, avg(CAST(visits.bounced AS INTEGER)) AS bounce_rate, avg(visits.seconds) AS avg_s, percentile_cont($1::FLOAT) WITHIN GROUP (ORDER BY CAST(visits.seconds AS DOUBLE PRECISION)) AS median_s
-FROM visits GROUP BY ROLLUP(visits.bucket)) AS durations JOIN (SELECT users.bucket AS bucket, users.users AS users
-FROM (SELECT there.bucket AS bucket, count(*) AS users
-FROM (SELECT DISTINCT visits.bucket AS bucket, parts."user" AS "user"
-FROM parts JOIN visits ON parts.session = visits.session) AS there GROUP BY there.bucket UNION ALL SELECT CAST(NULL AS INTEGER) AS anon_1, count(*) AS count_1
+FROM (SELECT sessions.bucket AS bucket, count(*) AS sessions, avg(CAST(sessions.bounced AS INTEGER)) AS bounce_rate, avg(sessions.seconds) AS avg_s, percentile_cont($1::FLOAT) WITHIN GROUP (ORDER BY CAST(sessions.seconds AS DOUBLE PRECISION)) AS median_s
+FROM sessions GROUP BY ROLLUP(sessions.bucket)) AS durations JOIN (SELECT users.bucket AS bucket, users.users AS users
+FROM (SELECT pairs.bucket AS bucket, count(*) AS users
+FROM (SELECT DISTINCT sessions.bucket AS bucket, parts."user" AS "user"
+FROM parts JOIN sessions ON parts.session = sessions.session) AS pairs GROUP BY pairs.bucket UNION ALL SELECT CAST(NULL AS INTEGER) AS anon_1, count(*) AS count_1
 FROM (SELECT DISTINCT parts."user" AS "user"
-FROM parts) AS everyone) AS users) AS users ON coalesce(durations.bucket, $10::INTEGER) = coalesce(users.bucket, $11::INTEGER);
+FROM parts) AS people) AS users) AS users ON coalesce(durations.bucket, $10::INTEGER) = coalesce(users.bucket, $11::INTEGER);

@@ -19,7 +19,7 @@ SELECT rollup_deltas.data
 FROM rollup_deltas
 WHERE rollup_deltas.project = $1::VARCHAR;
 
-SELECT width_bucket(rows.timestamp, $1::TIMESTAMP WITH TIME ZONE[]) AS bucket, rows.key, count(*) AS count, array_agg(DISTINCT people.number) FILTER (WHERE people.number IS NOT NULL) AS numbers, array_agg(DISTINCT rows.actor) FILTER (WHERE people.number IS NULL) AS strangers
+SELECT width_bucket(rows.timestamp, $1::TIMESTAMP WITH TIME ZONE[]) AS bucket, rows.key, count(*) AS count, array_agg(DISTINCT people.number) FILTER (WHERE people.number IS NOT NULL) AS numbers, array_agg(DISTINCT rows.actor) FILTER (WHERE people.number IS NULL) AS unnumbered
 FROM unnest($2::TIMESTAMP WITH TIME ZONE[], $3::TIMESTAMP WITH TIME ZONE[]) AS pieces(start, "end") JOIN LATERAL (SELECT raw_events.timestamp AS timestamp, raw_events.metadata ->> $4::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor
 FROM raw_events
 WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= pieces.start AND raw_events.timestamp < pieces."end"

@@ -1,6 +1,4 @@
-"""Lifecycle: of those active in a bucket, who is new, who comes back at once and who after a while;
-and who stays away.
-"""
+"""Lifecycle: new, returning, resurrecting and dormant people of each bucket."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,36 +8,39 @@ from pyroaring import BitMap
 
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.query import BucketedQuery
-from analytics.queries.precomputed.pieces import EVER
+from analytics.queries.precomputed.pieces import FIRST_EVENT
 from analytics.queries.question import Question
 from analytics.queries.questions.activity.actives import actives
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
-    """The answer of `/api/lifecycle`: for each bucket its start, and numbers of people (negative in
-    `dormant`).
-    """
+    """The answer of `/api/lifecycle`: the buckets' starts, and people (`dormant` is negative)."""
 
     times: list[str]
     new: list[int] = msgspec.field(default_factory=list)
+    """Active for the first time."""
     returning: list[int] = msgspec.field(default_factory=list)
+    """Active in the bucket before too."""
     resurrecting: list[int] = msgspec.field(default_factory=list)
+    """Active before, but not in the bucket before."""
     dormant: list[int] = msgspec.field(default_factory=list)
+    """Active in the bucket before, but not in this one."""
 
 
-def lives(times: list[str], earlier: BitMap, active: Sequence[BitMap]) -> Lifecycle:
-    """Of the sets of those active in each bucket, the first of which is only there to be looked
-    back at, and of those seen before it.
+def lifecycle(times: list[str], earlier: BitMap, active: Sequence[BitMap]) -> Lifecycle:
+    """The answer from sets of people: those active before all buckets, and in each bucket.
+
+    The first of `active` is the bucket before the range; it is not shown.
     """
-    found = Lifecycle(times)
+    result = Lifecycle(times)
     seen = earlier | active[0]
     for before, now in pairwise(active):
-        found.new.append(len(now - seen))
-        found.returning.append(len(now & before))
-        found.resurrecting.append(len((now & seen) - before))
-        found.dormant.append(-len(before - now))
+        result.new.append(len(now - seen))
+        result.returning.append(len(now & before))
+        result.resurrecting.append(len((now & seen) - before))
+        result.dormant.append(-len(before - now))
         seen = seen | now
-    return found
+    return result
 
 
 async def answer(query: BucketedQuery, snapshot: Snapshot) -> Lifecycle:
@@ -49,8 +50,8 @@ async def answer(query: BucketedQuery, snapshot: Snapshot) -> Lifecycle:
     buckets shown.
     """
     edges = query.edges(before=1)
-    earlier, *active = await actives(query, snapshot, [EVER, *edges[:-1], query.end])
-    return lives(query.times(edges[1:]), earlier, active)
+    earlier, *active = await actives(query, snapshot, [FIRST_EVENT, *edges[:-1], query.end])
+    return lifecycle(query.times(edges[1:]), earlier, active)
 
 
 QUESTION = Question("/lifecycle", BucketedQuery, answer)

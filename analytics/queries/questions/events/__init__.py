@@ -1,4 +1,5 @@
 """Events: the newest events that pass the filters, and one event by id.
 
-`events.py`  the questions                `walk.py`  the newest rows, found day by day
+`events.py`  the two questions
+`walk.py`    finds the newest rows, past days without any
 """

@@ -1,14 +1,10 @@
-"""Events: the rows themselves, newest first, page by page; and what became of one event."""
+"""Events: the rows themselves, newest first, page by page; and where one event is."""
 
-import base64
-import struct
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
-from uuid import UUID
 
-import msgspec
 from msgspec import Meta
 from sqlalchemy import Row, Text, any_, cast, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -18,47 +14,16 @@ from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery, Limit, Query
 from analytics.queries.question import Question
+from analytics.queries.questions.cursors import EventCursor
 from analytics.queries.questions.events.walk import walk
 from analytics.tables import Instant, dead_letters, raw_events
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PLACE = struct.Struct(">q16s")
-
-
-class Cursor(msgspec.Struct, frozen=True):
-    """The `next` of the page before.
-
-    A place between two rows: after (older than) this timestamp and id. Its text is opaque to
-    clients.
-    """
-
-    text: str
-    timestamp: datetime
-    id: UUID
-
-    @classmethod
-    def read(cls, text: str) -> "Cursor":
-        """Raises ValueError for what `after` did not make."""
-        try:
-            since, id_ = _PLACE.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
-            return cls(text, _EPOCH + timedelta(microseconds=since), UUID(bytes=id_))
-        except (ValueError, OverflowError, struct.error) as error:
-            raise ValueError(
-                "it is not a valid cursor; take it from `next` of the page before"
-            ) from error
-
-    @classmethod
-    def after(cls, row: Row[Any]) -> "Cursor":
-        """The place after this row."""
-        place = _PLACE.pack((row.timestamp - _EPOCH) // timedelta(microseconds=1), row.id.bytes)
-        return cls(base64.urlsafe_b64encode(place).decode(), row.timestamp, row.id)
 
 
 class Events(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/events`."""
 
     limit: Limit = 50
-    cursor: Cursor | None = None
+    cursor: EventCursor | None = None
 
 
 class Page(TypedDict):
@@ -74,8 +39,9 @@ def page(
     limit: int,
     instants: Sequence[datetime] | None = None,
 ) -> Statement:
-    """The newest rows between two instants and after the cursor, newest first; if any are given,
-    only those of some instants.
+    """The newest rows between two instants and after the cursor, newest first.
+
+    With `instants`, only rows of exactly these.
     """
     place = (raw_events.c.timestamp, raw_events.c.id)
     statement = (
@@ -101,39 +67,38 @@ def stored() -> Statement:
     )
 
 
-def shown(row: Row[Any]) -> Event:
-    """The event of a row of `stored`."""
+def event_of(row: Row[Any]) -> Event:
+    """The event in a row of `stored`."""
     return Event(**{**row._mapping, "metadata": row.metadata.encode()})
 
 
 async def answer(query: Events, snapshot: Snapshot) -> Page:
     """Events in the range, newest first: a page, and the cursor of the next.
 
-    Filters may leave so little that it has to be looked for.
+    With filters, `walk` looks for the rows, because few may pass.
     """
     if query.event.everything and not query.where:
         return await answer_at_once(query, snapshot)
-    cursor = query.cursor
-    end = (
-        cursor.timestamp + timedelta(microseconds=1)
-        if cursor and cursor.timestamp < query.end
-        else query.end
-    )
-    return _paged(query, await walk(query, end, query.limit + 1, partial(page, query), snapshot))
+    end = query.end
+    if query.cursor and query.cursor.timestamp < end:
+        end = query.cursor.timestamp + timedelta(microseconds=1)
+    rows = await walk(query, end, query.limit + 1, partial(page, query), snapshot)
+    return _paged(query, rows)
 
 
 async def answer_at_once(query: Events, snapshot: Snapshot) -> Page:
     """The same in one statement, whatever the filters are."""
-    return _paged(
-        query, await snapshot.rows(page(query, (query.start, query.end), query.limit + 1))
-    )
+    rows = await snapshot.rows(page(query, (query.start, query.end), query.limit + 1))
+    return _paged(query, rows)
 
 
 def _paged(query: Events, rows: Sequence[Row[Any]]) -> Page:
+    """A page of rows, one more than the limit if there is a next page."""
     here = rows[: query.limit]
+    more = len(rows) > len(here)
     return {
-        "rows": [public(shown(row)) for row in here],
-        "next": Cursor.after(here[-1]).text if len(rows) > len(here) else None,
+        "rows": [public(event_of(row)) for row in here],
+        "next": EventCursor.after(here[-1].timestamp, here[-1].id).text if more else None,
     }
 
 
@@ -160,26 +125,28 @@ async def answer_one(query: OneEvent, snapshot: Snapshot) -> Whereabouts:
     """
     id_ = event_id(query.id)
     queued = await snapshot.queued(query.project, id_)
-    found = await snapshot.rows(
+    rows = await snapshot.rows(
         stored()
         .where(*query.filters, raw_events.c.id == id_)
         .order_by(raw_events.c.timestamp.desc())
         .limit(1)
     )
-    if found:
-        return {"status": "stored", "event": public(shown(found[0]))}
+    if rows:
+        return {"status": "stored", "event": public(event_of(rows[0]))}
     if queued is not None:
         return {"status": "queued", "event": public(queued)}
-    mine = (dead_letters.c.project == query.project, dead_letters.c.event_id == id_)
-    dead = await snapshot.rows(
-        select(dead_letters).where(*mine).order_by(dead_letters.c.number.desc()).limit(1)
+    letters = await snapshot.rows(
+        select(dead_letters)
+        .where(dead_letters.c.project == query.project, dead_letters.c.event_id == id_)
+        .order_by(dead_letters.c.number.desc())
+        .limit(1)
     )
-    if dead:
+    if letters:
         return {
             "status": "dead_lettered",
-            "reason": dead[0].reason,
-            "message": dead[0].message,
-            "at": dead[0].created_at,
+            "reason": letters[0].reason,
+            "message": letters[0].message,
+            "at": letters[0].created_at,
         }
     return {"status": "unknown"}
 

@@ -1,9 +1,8 @@
-"""Walk: the newest rows that pass a question's filters, looked for from an instant back, past days
-that are known to have none.
+"""Finds the newest rows that pass the filters, and skips days known to have none.
 
-The newest hours are read at once, which is all that most lists need. Before them windows grow: what
-is not known of their days is counted and remembered, as it is for trends, and rows are read only
-where there are some.
+The newest hours are read at once; most lists need no more. Before them the windows grow: days that
+are not known yet are counted, and the counts cached as for trends; rows are read only where there
+are some. So the cost depends on the page, and on the range only the first time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,78 +15,82 @@ from sqlalchemy import Row
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery
-from analytics.queries.precomputed.figures import Instants, Of, Spread
+from analytics.queries.precomputed.distribution import Distribution
 from analytics.queries.precomputed.rollup import Rollup
+from analytics.queries.precomputed.summaries import NumberSpec, TimestampField
 
-HOURS = timedelta(hours=6)
-"""Read at once, with what there is before them of their UTC day."""
+NEWEST = timedelta(hours=6)
+"""Length of the newest window, besides what is before it of its UTC day."""
 
-DAYS = (8, 64, 512)
-"""Of each window before that; what is older than all of them is read as it is."""
+WINDOW_DAYS = (8, 64, 512)
+"""Length of each window before that. What is older than all of them is one window."""
 
-DAY = timedelta(days=1)
+_DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-INSTANTS = Of(Instants(), each=True)
-YEARS = range(1700, 2250)
-"""In which they are exact."""
+TIMESTAMPS = NumberSpec(TimestampField(), needs_all=True)
+EXACT_YEARS = range(1700, 2250)
+"""Years whose timestamps doubles hold to the microsecond."""
 
 Range = tuple[datetime, datetime]
 
 Page = Callable[[Range, int, Sequence[datetime] | None], Statement]
-"""The newest rows between two instants (and, if any are given, of just these), at most so many,
-newest first.
+"""The newest rows between two instants, newest first, at most so many; with a sequence of
+timestamps only rows of exactly these.
 """
 
 
 async def walk(
     query: FilteredQuery, end: datetime, limit: int, page: Page, snapshot: Snapshot
 ) -> list[Row[Any]]:
-    """The newest rows from the start of the range to an instant, at most so many, newest first. No
-    filters but `event` and `where` may be in the page.
+    """The newest rows between the query's start and an instant, newest first, at most `limit`.
+
+    `page` may filter by `event` and `where` only, as the counts do.
     """
-    found: list[Row[Any]] = []
+    rows: list[Row[Any]] = []
     rollup = Rollup(snapshot)
     for at, window in enumerate(windows(query.start, end)):
-        pieces, few = (
-            ([(window[0], window[-1])], False)
-            if at in (0, len(DAYS) + 1)
-            else await _with_rows(query, window, limit - len(found), rollup)
-        )
+        pieces, few = [(window[0], window[-1])], False
+        if 0 < at <= len(WINDOW_DAYS):
+            pieces, few = await _days_with_rows(query, window, limit - len(rows), rollup)
+        # Where all rows left are fewer than a page, they are looked up by their timestamps, which
+        # are cached: a filter that no index serves is then not applied to whole days again.
         instants = await _instants(query, pieces, rollup) if few and pieces else None
-        for piece in pieces if instants is None else [(pieces[-1][0], pieces[0][1])]:
-            found += await snapshot.rows(page(piece, limit - len(found), instants))
-            if len(found) == limit:
-                return found
-    return found
+        if instants is not None:
+            pieces = [(pieces[-1][0], pieces[0][1])]
+        for piece in pieces:
+            rows += await snapshot.rows(page(piece, limit - len(rows), instants))
+            if len(rows) == limit:
+                return rows
+    return rows
 
 
 def windows(start: datetime, end: datetime) -> Iterator[list[datetime]]:
-    """The range in windows, newest first, each by its edges: those of its UTC days, but for the
-    newest and for what is older than all others.
+    """The range in windows, newest first, each as its edges.
+
+    The edges are UTC midnights, except of the newest window and of the oldest, which is one piece.
     """
     if end <= start:
         return
-    begins = start if end - start <= HOURS else max(start, _midnight(end - HOURS))
-    yield [begins, end]
-    for days in DAYS:
-        until, begins = (
-            begins,
-            begins - timedelta(days=days) if begins - start > timedelta(days=days) else start,
-        )
-        if begins == until:
+    begin = start if end - start <= NEWEST else max(start, _midnight(end - NEWEST))
+    yield [begin, end]
+    for days in WINDOW_DAYS:
+        until = begin
+        begin = start if until - start <= timedelta(days=days) else until - timedelta(days=days)
+        if begin == until:
             return
-        yield _days(begins, until)
-    if start < begins:
-        yield [start, begins]
+        yield _days(begin, until)
+    if start < begin:
+        yield [start, begin]
 
 
 def _days(start: datetime, end: datetime) -> list[datetime]:
+    """A range cut at UTC midnights."""
     edges = [start]
-    midnight = _midnight(start) + DAY
+    midnight = _midnight(start) + _DAY
     while midnight < end:
         edges.append(midnight)
-        midnight += DAY
+        midnight += _DAY
     return [*edges, end]
 
 
@@ -95,48 +98,45 @@ def _midnight(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-async def _with_rows(
+async def _days_with_rows(
     query: FilteredQuery, edges: Sequence[datetime], limit: int, rollup: Rollup
 ) -> tuple[list[Range], bool]:
-    """What of a window has its newest rows, at most so many, newest first and in as few pieces as
-    that takes, and whether it has fewer.
+    """The days of a window that hold its newest rows, and whether these are fewer than `limit`.
 
-    All of it where nobody knows.
+    Newest first; neighbouring days are one range. The whole window where only raw rows know.
     """
     buckets = await rollup.buckets(query, edges, people=False)
     if buckets is None:
         return [(edges[0], edges[-1])], False
     pieces: list[Range] = []
-    known = 0
+    rows = 0
     for bucket, (start, until) in reversed([*zip(buckets, pairwise(edges), strict=True)]):
         if bucket and pieces and pieces[-1][0] == until:
             pieces[-1] = (start, pieces[-1][1])
         elif bucket:
             pieces.append((start, until))
-        known += sum(sum_.count for sum_ in bucket.values())
-        if known >= limit:
+        rows += sum(sum_.count for sum_ in bucket.values())
+        if rows >= limit:
             break
-    return pieces, known < limit
+    return pieces, rows < limit
 
 
 async def _instants(
     query: FilteredQuery, pieces: Sequence[Range], rollup: Rollup
 ) -> list[datetime] | None:
-    """When something in the pieces happened, which is remembered too; None where nobody knows."""
-    found: list[float] = []
+    """The timestamps of all rows in some ranges, from the cache or cached now.
+
+    None where only raw rows know, or where doubles are too coarse for the timestamps.
+    """
+    instants: list[datetime] = []
     for start, end in pieces:
-        days = (
-            await rollup.figures(query, _days(start, end), None, INSTANTS)
-            if start.year in YEARS and end.year in YEARS
-            else None
-        )
+        if start.year not in EXACT_YEARS or end.year not in EXACT_YEARS:
+            return None
+        days = await rollup.summaries(query, _days(start, end), None, TIMESTAMPS)
         if days is None:
             return None
-        found += [
-            number
-            for day in days
-            for spread in day.values()
-            if isinstance(spread, Spread)
-            for number in spread.numbers
-        ]
-    return [_EPOCH + timedelta(microseconds=number) for number in found]
+        for day in days:
+            for summary in day.values():
+                if isinstance(summary, Distribution):
+                    instants += [_EPOCH + timedelta(microseconds=us) for us in summary.numbers]
+    return instants

@@ -1,4 +1,5 @@
 """Export: all events of a range as a file.
 
-`export.py`  the question                 `formats.py`  NDJSON, CSV, Parquet
+`export.py`   the question, read slice by slice
+`formats.py`  NDJSON, CSV and Parquet
 """

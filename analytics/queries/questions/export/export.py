@@ -1,14 +1,14 @@
-"""Export: all events of the range, oldest first, as many as there are.
+"""Export: all events of the range as a file, oldest first, without a limit.
 
-It is read slice by slice, each of a bounded number of rows and bytes and from a snapshot of its
-own: no statement grows with the range or with how rarely a filter holds, and no connection is held
-while a client reads. What was stored when it began is in it.
+It is read in slices of bounded rows and bytes, each from a snapshot of its own. So no statement
+grows with the range or with how few rows pass, and no connection is held while a client reads.
+Every event stored before the export began is in it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -20,57 +20,33 @@ from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery
 from analytics.queries.question import Question, Stream
-from analytics.queries.questions.events.events import shown, stored
+from analytics.queries.questions.cursors import ExportCursor
+from analytics.queries.questions.events.events import event_of, stored
 from analytics.queries.questions.export.formats import FORMATS, Format
 from analytics.tables import raw_events
 
-ROWS = 10_000
-BYTES = 4 * 1024 * 1024
-"""Of metadata in one slice, as it is stored, which is compressed if it is long."""
-
-
-class Cursor(msgspec.Struct, frozen=True):
-    """`TIMESTAMP,ID` of the last event received: the export continues after it."""
-
-    examples: ClassVar = ("2026-11-03T10:20:00Z,00000000-0000-4000-8000-000000000009",)
-
-    text: str
-    timestamp: datetime
-    id: UUID
-
-    @classmethod
-    def read(cls, text: str) -> "Cursor":
-        """Raises ValueError for anything else."""
-        written, _, id_ = text.partition(",")
-        try:
-            timestamp = datetime.fromisoformat(written)
-            if timestamp.tzinfo is None:
-                raise ValueError("a timestamp has an offset, or Z")
-            return cls(text, timestamp, UUID(id_))
-        except ValueError as error:
-            raise ValueError(
-                "it is TIMESTAMP,ID, as in the last event received; the timestamp needs an "
-                "offset or Z"
-            ) from error
+SLICE_ROWS = 10_000
+SLICE_BYTES = 4 * 1024 * 1024
+"""Of metadata in one slice, as PostgreSQL stores it: compressed if it is long."""
 
 
 class Export(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/export`."""
 
     format: Literal["ndjson", "csv", "parquet"] = "ndjson"
-    cursor: Cursor | None = None
+    cursor: ExportCursor | None = None
 
     @classmethod
-    def complete(cls, values: dict[str, object], now: datetime, project: str) -> None:
+    def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
         super().complete(values, now, project)
-        cursor, end = values.get("cursor"), values["end"]
-        if isinstance(cursor, Cursor) and isinstance(end, datetime) and cursor.timestamp >= end:
+        if "cursor" in values and values["cursor"].timestamp >= values["end"]:
             raise BadRequest("cursor: it is not in the range", code="bad_parameter", field="cursor")
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Between two rows: after all rows before this timestamp, and those of that timestamp with an
-    id up to this one.
+    """A place between two rows: after the row of this timestamp and id.
+
+    Without an id: before all rows of this timestamp.
     """
 
     timestamp: datetime
@@ -78,15 +54,16 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def after(self) -> list[Condition]:
+        """The rows after the place."""
+        # The first condition follows from the second; partitions are pruned by it alone.
+        since = raw_events.c.timestamp >= self.timestamp
         if self.id is None:
-            return [raw_events.c.timestamp >= self.timestamp]
-        return [
-            raw_events.c.timestamp >= self.timestamp,
-            tuple_(*_ORDER) > tuple_(self.timestamp, self.id),
-        ]
+            return [since]
+        return [since, tuple_(*_ORDER) > tuple_(self.timestamp, self.id)]
 
     @property
     def until(self) -> list[Condition]:
+        """The rows up to the place."""
         return [
             raw_events.c.timestamp <= self.timestamp,
             tuple_(*_ORDER) <= tuple_(self.timestamp, self.id),
@@ -99,9 +76,10 @@ _ORDER: tuple[ColumnElement[datetime], ColumnElement[UUID]] = (
 )
 
 
-def edge(query: Export, place: Place) -> Statement:
-    """The `timestamp` and `id` of the last row of the slice that begins at a place; nothing where
-    there are no more rows.
+def slice_end(query: Export, place: Place) -> Statement:
+    """The `timestamp` and `id` of the last row of the slice that begins at a place.
+
+    No row where no event is left. Filters do not count, so that every slice is equally quick.
     """
     conditions = [
         raw_events.c.project == query.project,
@@ -109,14 +87,15 @@ def edge(query: Export, place: Place) -> Statement:
         raw_events.c.timestamp < query.end,
     ]
     size = func.pg_column_size(raw_events.c.metadata).label("size")
-    row = select(*_ORDER, size).where(*conditions).order_by(*_ORDER).limit(ROWS).subquery("rows")
+    first_rows = select(*_ORDER, size).where(*conditions).order_by(*_ORDER).limit(SLICE_ROWS)
+    row = first_rows.subquery("rows")
     order = (row.c.timestamp, row.c.id)
     running = [
         func.sum(row.c.size).over(order_by=order).label("bytes"),
         func.row_number().over(order_by=order).label("number"),
     ]
     slice_ = select(*order, *running).subquery("slice")
-    fits = (slice_.c.bytes <= BYTES) | (slice_.c.number == 1)
+    fits = (slice_.c.bytes <= SLICE_BYTES) | (slice_.c.number == 1)
     return (
         select(slice_.c.timestamp, slice_.c.id)
         .where(fits)
@@ -125,28 +104,30 @@ def edge(query: Export, place: Place) -> Statement:
     )
 
 
-def rows(query: Export, place: Place, end: Place) -> Statement:
+def slice_rows(query: Export, place: Place, end: Place) -> Statement:
     """The rows of a slice that pass the filters."""
     return stored().where(*query.filters, *place.after, *end.until).order_by(*_ORDER)
 
 
 async def chunks(query: Export, format: Format, snapshots: Snapshots) -> AsyncIterator[bytes]:
-    """The export, as it is sent."""
+    """The file, piece by piece."""
     yield format.begin()
     place: Place | None = Place(query.start)
     if query.cursor and query.cursor.timestamp >= query.start:
         place = Place(query.cursor.timestamp, query.cursor.id)
     while place is not None:
         async with snapshots() as snapshot:
-            last = await snapshot.rows(edge(query, place))
+            last = await snapshot.rows(slice_end(query, place))
             end = Place(last[0].timestamp, last[0].id) if last else None
-            found = await snapshot.rows(rows(query, place, end)) if end else []
+            rows = await snapshot.rows(slice_rows(query, place, end)) if end else []
         place = end
-        if found:
-            yield await asyncio.to_thread(
-                lambda found=found: format.batch([shown(row) for row in found])
-            )  # type: ignore[misc]
+        if rows:
+            yield await asyncio.to_thread(_encoded, format, rows)
     yield format.end()
+
+
+def _encoded(format: Format, rows: Sequence[Any]) -> bytes:
+    return format.batch([event_of(row) for row in rows])
 
 
 async def answer(query: Export, snapshot: Snapshot) -> Stream:

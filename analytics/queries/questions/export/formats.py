@@ -1,4 +1,4 @@
-"""Formats: how exported events are written, batch by batch."""
+"""The formats of an export: NDJSON, CSV and Parquet, written batch by batch."""
 
 import csv
 import io
@@ -24,23 +24,24 @@ COLUMNS = (
 
 
 class Format:
-    """Writes events one batch after the other; what comes before and after them is empty where a
-    format has no such thing.
-    """
+    """Writes events, one batch after the other."""
 
     media_type: str
 
     def __init__(self, resumed: bool) -> None:
-        """`resumed`: whether what comes before the events was sent before."""
+        """`resumed`: whether this continues a file, whose beginning was sent before."""
         self.resumed = resumed
 
     def begin(self) -> bytes:
+        """What comes before the events; empty in most formats."""
         return b""
 
     def batch(self, events: Sequence[Event]) -> bytes:
+        """Some events, or as much of the file as is complete with them."""
         raise NotImplementedError
 
     def end(self) -> bytes:
+        """What comes after the events; empty in most formats."""
         return b""
 
 
@@ -56,7 +57,7 @@ class Ndjson(Format):
 
 
 class Csv(Format):
-    """As in RFC 4180; metadata is JSON, and nothing at all stands for null."""
+    """RFC 4180, with a header. Metadata is JSON text; null is an empty cell."""
 
     media_type = "text/csv; charset=utf-8"
 
@@ -80,7 +81,7 @@ class Csv(Format):
 
 
 class Parquet(Format):
-    """One file, complete only with its end; a row group is a batch, and metadata is JSON text."""
+    """One file, readable only with its end. A batch is a row group; metadata is JSON text."""
 
     media_type = "application/vnd.apache.parquet"
 
@@ -115,21 +116,22 @@ class Parquet(Format):
         columns["metadata"] = [text.decode() for text in columns["metadata"]]
         if events:
             self._writer.write_table(self._arrow.table(columns, self._schema))
-        return self._taken()
+        return self._take()
 
     def end(self) -> bytes:
         self._writer.close()
-        return self._taken()
+        return self._take()
 
-    def _taken(self) -> bytes:
-        taken = self._buffer.getvalue()
+    def _take(self) -> bytes:
+        """What was written since the last time."""
+        data = self._buffer.getvalue()
         self._buffer.seek(0)
         self._buffer.truncate()
-        return taken
+        return data
 
 
 class _Tail(io.RawIOBase):
-    """A file that is only ever written on, whatever has been taken away at its front."""
+    """A file that is only appended to. Its position counts bytes already taken from the buffer."""
 
     def __init__(self, buffer: io.BytesIO) -> None:
         self._buffer = buffer
@@ -139,9 +141,9 @@ class _Tail(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        written = self._buffer.write(data)
-        self._written += written
-        return written
+        size = self._buffer.write(data)
+        self._written += size
+        return size
 
     def tell(self) -> int:
         return self._written

@@ -1,9 +1,8 @@
-"""Attempts: how far a unit gets through the steps of a funnel, found in its rows as PostgreSQL has
-put them in order.
+"""Finds how far one unit gets through the steps of a funnel, in its rows in order.
 
-Of each row there is a mark, a character that says which steps it matches, and its instant. Marks
-make a text, so that the next row that matches a step is found by a search in it, and most rows are
-never looked at one by one.
+Each row has a mark: a character whose bits say which steps the row matches. A unit's marks form a
+text, so the next row that matches a step is found by a regular expression, at C speed, and most
+rows are never looked at one by one.
 """
 
 import re
@@ -14,37 +13,37 @@ from collections.abc import Callable, Mapping, Sequence
 MAX_STEPS = 10
 
 MARK = 1 << MAX_STEPS
-"""The code point of the mark of a row that matches no step; each step that it does match sets a
-bit, the first the lowest.
-"""
+"""The code point of a row's mark that matches no step. Step i sets bit i, from 0."""
 
 Instants = Sequence[int]
 Matcher = Callable[[str, Instants], Sequence[int]]
-"""Marks of a unit's rows and their instants in microseconds, in order → the places of the rows of
-its attempt; as many as its depth.
+"""From a unit's marks and instants (microseconds), in order of rows, to its attempt.
+
+An attempt is the places of its rows, one for each step that the unit gets to.
 """
 
 
-def ordered(steps: int, window: int) -> Matcher:
-    """The earliest attempt of the greatest depth: step after step, within `window` microseconds of
-    the first.
+def ordered(steps: int, window_us: int) -> Matcher:
+    """The longest attempt: step after step within the window of the first. The earliest of several.
+
+    O(rows × steps), however many starts a unit has: `following` only moves forward, so the searches
+    for a step read the marks once in all.
     """
     search, *searches = _searches(steps)
 
     def match(marks: str, instants: Instants) -> Sequence[int]:
         end, best, first = len(marks), list[int](), -1
-        following = (
-            [-1] * steps
-            # the next place of each step: it only moves on, so that all searches for a step read the
-            # marks once
-        )
-        while found := search(marks, first + 1):
-            place = first = found.start()
-            attempt, until = [first], instants[first] + window
+        following = [-1] * steps
+        """For each step: its last row found, or `end`."""
+        while start := search(marks, first + 1):
+            place = first = start.start()
+            attempt, until = [first], instants[first] + window_us
             for step, search_next in enumerate(searches, 1):
                 if following[step] <= place:
-                    found = search_next(marks, place + 1)
-                    following[step] = found.start() if found else end
+                    row = search_next(marks, place + 1)
+                    following[step] = row.start() if row else end
+                # A row found for an earlier start is still the next one: starts only move forward,
+                # and so does each step's row.
                 place = following[step]
                 if place == end or instants[place] > until:
                     break
@@ -53,28 +52,30 @@ def ordered(steps: int, window: int) -> Matcher:
                 best = attempt
             if len(best) == steps or (place := following[len(best)]) == end:
                 break
-            # who begins too long before the next row of the step that is missing cannot take it,
-            # nor any row of it after that
-            first = max(first, bisect_left(instants, instants[place] - window) - 1)
+            # `place` is the earliest row that can take an attempt further than the best. A start
+            # more than the window before it cannot reach it, nor any later row of that step.
+            first = max(first, bisect_left(instants, instants[place] - window_us) - 1)
         return best
 
     return match
 
 
-def strict(steps: int, window: int) -> Matcher:
-    """The same, where each row of an attempt is the very next after the one before."""
+def strict(steps: int, window_us: int) -> Matcher:
+    """The longest attempt whose rows directly follow each other; of several the earliest.
+
+    O(rows × steps): each start is followed for at most `steps` rows.
+    """
     search = _searches(steps)[0]
 
     def match(marks: str, instants: Instants) -> Sequence[int]:
         best, end, first = range(0), len(marks), -1
-        while len(best) < steps and (found := search(marks, first + 1)):
-            first = found.start()
-            place, until, last = first + 1, instants[first] + window, min(end, first + steps)
-            while (
-                place < last
-                and ord(marks[place]) >> (place - first) & 1
-                and instants[place] <= until
-            ):
+        while len(best) < steps and (start := search(marks, first + 1)):
+            first = start.start()
+            place, until, last = first + 1, instants[first] + window_us, min(end, first + steps)
+            while place < last and instants[place] <= until:
+                step = place - first
+                if not ord(marks[place]) >> step & 1:
+                    break
                 place += 1
             if place - first > len(best):
                 best = range(first, place)
@@ -83,9 +84,12 @@ def strict(steps: int, window: int) -> Matcher:
     return match
 
 
-def unordered(steps: int, window: int) -> Matcher:
-    """As many places as the greatest depth: rows for all steps up to it lie within `window`
-    microseconds, in any order. (Not where these are.)
+def unordered(steps: int, window_us: int) -> Matcher:
+    """As many places as the greatest depth; these are numbers only, not the rows.
+
+    The depth is d if rows for the first d steps, one each, lie within one window in any order. A
+    window slides over the rows and counts the rows of each mark. A matching of rows to steps is
+    tried only where every step up to the next depth has a row. Without that it is O(rows × steps).
     """
     searches = _searches(steps)
     steps_of = {
@@ -94,58 +98,66 @@ def unordered(steps: int, window: int) -> Matcher:
     }
 
     def match(marks: str, instants: Instants) -> Sequence[int]:
+        # No depth is beyond the first step that no row matches.
         most = next((step for step, search in enumerate(searches) if not search(marks)), steps)
         if most < 2:
             return range(most)
-        if instants[-1] - instants[0] <= window:
+        if instants[-1] - instants[0] <= window_us:
             return range(_depth(Counter(marks), 1, most))
         depth, first = 1, 0
-        inside, of_step = Counter[str](), [0] * steps
+        inside, rows_of_step = Counter[str](), [0] * steps
         for mark, instant in zip(marks, instants, strict=True):
             inside[mark] += 1
             for step in steps_of[mark]:
-                of_step[step] += 1
-            while instant - instants[first] > window:
+                rows_of_step[step] += 1
+            while instant - instants[first] > window_us:
                 inside[marks[first]] -= 1
                 for step in steps_of[marks[first]]:
-                    of_step[step] -= 1
+                    rows_of_step[step] -= 1
                 first += 1
-            if 0 not in of_step[: depth + 1] and (depth := _depth(inside, depth, most)) == most:
-                break
+            if 0 not in rows_of_step[: depth + 1]:
+                depth = _depth(inside, depth, most)
+                if depth == most:
+                    break
         return range(depth)
 
     return match
 
 
-ORDERS: Mapping[str, Callable[[int, int], Matcher]] = {
+MATCHERS: Mapping[str, Callable[[int, int], Matcher]] = {
     "ordered": ordered,
     "strict": strict,
     "any": unordered,
 }
+"""By `order`: makes a matcher for a number of steps and a window in microseconds."""
 
 
 def _searches(steps: int) -> list[Callable[..., re.Match[str] | None]]:
-    """For each step: finds a mark of a row that matches it."""
+    """For each step: a function that finds the next mark of a row that matches it."""
     marks = [
         "".join(chr(MARK + bits) for bits in range(1 << steps) if bits >> step & 1)
         for step in range(steps)
     ]
-    return [re.compile(f"[{one}]").search for one in marks]
+    return [re.compile(f"[{matching}]").search for matching in marks]
 
 
 def _depth(marks: Mapping[str, int], depth: int, most: int) -> int:
-    """How many of the steps, from `depth` up to `most`, can have a row of their own, of so many
-    rows of each mark.
+    """How many steps, from `depth` up to `most`, can each have a row of their own.
+
+    `marks` has the number of rows of each mark.
     """
     rows = {ord(mark): count for mark, count in marks.items()}
-    while depth < most and _matched(rows, depth + 1):
+    while depth < most and _can_match(rows, depth + 1):
         depth += 1
     return depth
 
 
-def _matched(rows: Mapping[int, int], steps: int) -> bool:
-    """Whether there is a row for each of the first `steps` steps: a bipartite matching, by
-    augmenting paths.
+def _can_match(rows: Mapping[int, int], steps: int) -> bool:
+    """Whether each of the first `steps` steps can have a row of its own.
+
+    A bipartite matching by augmenting paths (Kuhn's algorithm), of steps to marks: a mark takes as
+    many steps as it has rows. Without a free row, a step takes the place of another that finds a
+    row elsewhere. O(steps² × marks), whatever the number of rows.
     """
     held: dict[int, list[int]] = {mark: [] for mark in rows}
 

@@ -1,15 +1,11 @@
-"""Funnel: how many units take a step, how many of these the next one after it, and how long that
-takes them.
+"""Funnel: how many units take each step, and how long each step takes them.
 
-PostgreSQL finds the rows that match some step and puts those of each unit in order, as two strings:
+PostgreSQL finds the rows that match a step, and sends those of each unit in order as two strings:
 which steps each row matches, and when it happened. `attempts.py` finds each unit's attempt in them.
-docs/decisions/0005-funnel.md has what else was tried, and what it cost.
+docs/decisions/0005-funnel.md says what else was tried, and what it cost.
 """
 
 import asyncio
-import sys
-from array import array
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal, TypedDict
@@ -29,8 +25,9 @@ from analytics.queries.language.membership import Unit, members
 from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.language.times import Duration
 from analytics.queries.question import Question
-from analytics.queries.questions.funnel.attempts import MARK, MAX_STEPS, ORDERS, Matcher
-from analytics.queries.questions.funnel.progress import LONGEST, NOT_TAKEN, TRACKERS
+from analytics.queries.questions.funnel.attempts import MARK, MATCHERS, MAX_STEPS
+from analytics.queries.questions.funnel.outcomes import NOT_REACHED, Outcomes
+from analytics.queries.questions.funnel.progress import MAX_WINDOW_US, NOT_TAKEN, TRACKERS
 from analytics.queries.sequences import packed_days
 from analytics.queries.sequences.columns import Columns
 from analytics.queries.sequences.sequences import Sequences, by_person, by_session
@@ -38,13 +35,10 @@ from analytics.tables import raw_events
 
 MIN_STEPS = 2
 
-BATCH = 1000
+UNITS_AT_ONCE = 1000
 """Units in memory at a time."""
 
-NEVER = -1
-"""How long a step took whoever did not take it."""
-
-SECOND = 1_000_000
+SECOND_US = 1_000_000
 
 FORTNIGHT = Duration.read("14d")
 
@@ -75,10 +69,15 @@ class Funnel(FilteredQuery, frozen=True, kw_only=True):
                 field="by",
             )
 
+    @property
+    def window_us(self) -> int:
+        return self.window.seconds * SECOND_US
+
 
 class Step(TypedDict):
-    """Units that reached a step: their number, their share of the first step and of the step
-    before, and their median time from it.
+    """Units that reached a step: number, shares of the first and previous step, median time.
+
+    The time is from the step before; it is null for the first step and with `order=any`.
     """
 
     event: str
@@ -102,17 +101,18 @@ class Steps(TypedDict):
     groups: list[Group]
 
 
-def units(query: Funnel) -> Statement:
-    """`marks` and `times` of the rows of each unit, and what `by` holds in those that match the
-    first step, all in the order of the rows.
+def unit_rows(query: Funnel) -> Statement:
+    """One row a unit: `marks` and `times` of its rows in order, as `attempts.py` reads them.
+
+    With `by` also `keys`: what the field holds in rows that match the first step, else null.
     """
     mark = sum(
         (case((step.condition, 1 << at), else_=0) for at, step in enumerate(query.steps)),
         literal(MARK),
     )
-    key = (
-        [] if query.by is None else [case((query.steps[0].condition, query.by.value)).label("key")]
-    )
+    key = []
+    if query.by is not None:
+        key = [case((query.steps[0].condition, query.by.value)).label("key")]
     matching = [] if query.order == "strict" else [or_(*(step.condition for step in query.steps))]
     row = members(
         query.unit,
@@ -124,103 +124,46 @@ def units(query: Funnel) -> Statement:
         then=matching,
     ).subquery("rows")
     order = (row.c.timestamp, row.c.id)
-    columns = [
-        func.string_agg(func.chr(row.c.mark), aggregate_order_by(literal("", Text), *order)).label(
-            "marks"
-        ),
-        func.string_agg(
-            func.timestamptz_send(row.c.timestamp),
-            aggregate_order_by(literal(b"", LargeBinary), *order),
-        ).label("times"),
-        *(func.array_agg(aggregate_order_by(row.c.key, *order)).label("keys") for _ in key),
-    ]
+    no_text = aggregate_order_by(literal("", Text), *order)
+    marks = func.string_agg(func.chr(row.c.mark), no_text)
+    no_bytes = aggregate_order_by(literal(b"", LargeBinary), *order)
+    times = func.string_agg(func.timestamptz_send(row.c.timestamp), no_bytes)
+    columns = [marks.label("marks"), times.label("times")]
+    if key:
+        columns.append(func.array_agg(aggregate_order_by(row.c.key, *order)).label("keys"))
     return select(*columns).group_by(row.c.unit)
-
-
-class Attempts:
-    """What is kept of the attempts of all units: for each its group, and how long each step after
-    the first took, in microseconds.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self.groups: dict[str | None, int] = {}
-        self._group = array("q")
-        self._took = [array("q") for _ in range(steps - 1)]
-
-    def add(self, batch: Iterable[Sequence[Any]], match: Matcher) -> None:
-        """The attempts of more units: marks, times, and keys or nothing."""
-        for marks, times, *keys in batch:
-            instants = array("q", times)
-            if sys.byteorder == "little":
-                instants.byteswap()
-            if places := match(marks, instants):
-                self._group.append(self.number(keys[0][places[0]] if keys else None))
-                for at, took in enumerate(self._took, 1):
-                    took.append(
-                        instants[places[at]] - instants[places[at - 1]]
-                        if at < len(places)
-                        else NEVER
-                    )
-
-    def extend(self, group: Array, took: Sequence[Array]) -> None:
-        """The same of many at once."""
-        for kept, more in zip([self._group, *self._took], [group, *took], strict=True):
-            kept.frombytes(more.astype(np.int64).tobytes())
-
-    def number(self, key: str | None) -> int:
-        """The number of a group."""
-        return self.groups.setdefault(key, len(self.groups))
-
-    @property
-    def group(self) -> Array:
-        return np.frombuffer(self._group, np.int64)
-
-    @property
-    def took(self) -> list[Array]:
-        return [np.frombuffer(took, np.int64) for took in self._took]
-
-    def largest(self, limit: int) -> dict[str | None, Array]:
-        """The attempts of each of the largest groups, in the order in which these are shown."""
-        group = self.group
-        sizes = np.bincount(group, minlength=len(self.groups))
-        found = sorted(
-            (key for key, number in self.groups.items() if sizes[number]),
-            key=lambda key: (-sizes[self.groups[key]], key is None, key or ""),
-        )
-        return {key: np.flatnonzero(group == self.groups[key]) for key in found[:limit]}
 
 
 async def answer(query: Funnel, snapshot: Snapshot) -> Steps:
     """How many units take each step: all units together, and each of the largest groups."""
     columns = await _columns(query, snapshot)
-    attempts = (
-        await _of_rows(query, snapshot)
-        if columns is None
-        else await columns.work(lambda: _of_columns(query, columns))
-    )
-    return await asyncio.to_thread(_shown, query, attempts)
+    if columns is None:
+        outcomes = await _from_raw_rows(query, snapshot)
+    else:
+        outcomes = await columns.work(lambda: _from_columns(query, columns))
+    return await asyncio.to_thread(_steps, query, outcomes)
 
 
 async def _columns(query: Funnel, snapshot: Snapshot) -> Columns | None:
-    """The packed days that will do: but not for rows of several steps at once in any order, which
-    ask for a matching of each unit.
+    """The packed days, if these can answer.
+
+    They cannot where steps may come in any order and a row matches several: each unit then needs a
+    matching of rows to steps, which `progress.py` does not do.
     """
-    rows_between = query.order == "strict" or query.unit == "session"
-    only = [] if rows_between else [or_(*(step.condition for step in query.steps))]
-    columns = await packed_days.load(
-        query, snapshot, query.by, only, sessions=query.unit == "session"
-    )
-    if (
-        columns is not None
-        and query.order == "any"
-        and any(mark & (mark - 1) for mark in _marks(query, columns).tolist())
-    ):
-        return None
-    return columns
+    by_session_ = query.unit == "session"
+    only = []
+    if query.order != "strict" and not by_session_:
+        only = [or_(*(step.condition for step in query.steps))]
+    columns = await packed_days.load(query, snapshot, query.by, only, sessions=by_session_)
+    if columns is None or query.order != "any":
+        return columns
+    # A mark less its lowest bit is 0 if it has only that bit.
+    several = any(mark & (mark - 1) for mark in _marks(query, columns).tolist())
+    return None if several else columns
 
 
 def _marks(query: Funnel, columns: Columns) -> Array:
-    """Which steps rows of each name match."""
+    """For each name the steps that its rows match, as bits: the first step is the lowest."""
     marks = [
         sum(1 << at for at, step in enumerate(query.steps) if step.match(type_, action))
         for type_, action, _ in columns.names
@@ -228,78 +171,81 @@ def _marks(query: Funnel, columns: Columns) -> Array:
     return np.array(marks, np.min_scalar_type(1 << len(query.steps)))
 
 
-def _of_columns(query: Funnel, columns: Columns) -> Attempts:
-    attempts = Attempts(len(query.steps))
-    marks, event, between = (
-        _marks(query, columns),
-        columns.passing(query.event),
-        query.order == "strict",
-    )
-    between_stays = (
-        query.unit == "session" and not between
-    )  # of which sessions are made, though no step is
-    groups = np.array([attempts.number(key) for key in columns.values(query.by)], np.int64)
-    window = min(query.window.seconds * SECOND, LONGEST)
+def _from_columns(query: Funnel, columns: Columns) -> Outcomes:
+    outcomes = Outcomes(len(query.steps))
+    marks, included = _marks(query, columns), columns.matching(query.event)
+    groups = [outcomes.group_number(key) for key in columns.values(query.by)]
+    group_of = np.array(groups, np.int64)
+    window_us = min(query.window_us, MAX_WINDOW_US)
+    # Rows without a step lie between steps with `strict`. They hold sessions together otherwise, so
+    # they are left out once sessions are made; by person they can be left out at once.
+    by_session_, strict = query.unit == "session", query.order == "strict"
+    drop_later = by_session_ and not strict
 
-    def attempted(every: Sequences) -> tuple[Array, list[Array]]:
-        rows = every.where(marks[every.code] > 0) if between_stays else every
-        places = TRACKERS[query.order](rows, marks[rows.code], len(query.steps), window)
-        took = [
-            np.where(place == NOT_TAKEN, NEVER, rows.at[place] - rows.at[before])
+    def outcome(rows: Sequences) -> tuple[Array, list[Array]]:
+        if drop_later:
+            rows = rows.where(marks[rows.code] > 0)
+        places = TRACKERS[query.order](rows, marks[rows.code], len(query.steps), window_us)
+        durations_us = [
+            np.where(place == NOT_TAKEN, NOT_REACHED, rows.at[place] - rows.at[before])
             for before, place in pairwise(places)
         ]
-        return groups[rows.code[places[0]]], took
+        return group_of[rows.code[places[0]]], durations_us
 
-    units = by_session if query.unit == "session" else by_person
-    wanted = event if between or between_stays else event & (marks > 0)
-    for group, took in units(columns, wanted, attempted):
-        attempts.extend(group, took)
-    return attempts
+    if not strict and not by_session_:
+        included = included & (marks > 0)
+    for group, durations_us in (by_session if by_session_ else by_person)(
+        columns, included, outcome
+    ):
+        outcomes.extend(group, durations_us)
+    return outcomes
 
 
-async def _of_rows(query: Funnel, snapshot: Snapshot) -> Attempts:
+async def _from_raw_rows(query: Funnel, snapshot: Snapshot) -> Outcomes:
     snapshot.sources.add("raw")
-    match = ORDERS[query.order](len(query.steps), query.window.seconds * SECOND)
-    attempts = Attempts(len(query.steps))
-    async for batch in await snapshot.batches(units(query), BATCH):
-        await asyncio.to_thread(attempts.add, batch, match)
-    return attempts
+    match = MATCHERS[query.order](len(query.steps), query.window_us)
+    outcomes = Outcomes(len(query.steps))
+    async for batch in await snapshot.batches(unit_rows(query), UNITS_AT_ONCE):
+        await asyncio.to_thread(outcomes.add, batch, match)
+    return outcomes
 
 
-def _shown(query: Funnel, attempts: Attempts) -> Steps:
-    groups = attempts.largest(query.limit) if query.by else {}
+def _steps(query: Funnel, outcomes: Outcomes) -> Steps:
+    """The answer, from the attempts of all units."""
+    groups = outcomes.largest_groups(query.limit) if query.by else {}
+    everybody = np.arange(len(outcomes.group))
     return {
-        "steps": _steps(query, attempts, np.arange(len(attempts.group))),
+        "steps": _steps_of(query, outcomes, everybody),
         "groups": [
-            {"key": {query.by.text: key}, "steps": _steps(query, attempts, members)}
-            for key, members in groups.items()
+            {"key": {query.by.text: key}, "steps": _steps_of(query, outcomes, units)}
+            for key, units in groups.items()
             if query.by
         ],
     }
 
 
-def _steps(query: Funnel, attempts: Attempts, members: Array) -> list[Step]:
-    """The steps of some of the attempts."""
+def _steps_of(query: Funnel, outcomes: Outcomes, units: Array) -> list[Step]:
+    """The steps of some units, given by their places in `outcomes`."""
     steps: list[Step] = [
         {
             "event": query.steps[0].text,
-            "n": len(members),
+            "n": len(units),
             "rate": 1,
             "step_rate": 1,
             "median_s": None,
         }
     ]
-    for event, all_took in zip(query.steps[1:], attempts.took, strict=True):
-        took = all_took[members]
-        took = took[took != NEVER]
-        n, median = len(took), _median(took) if query.order != "any" else None
+    for event, durations_us in zip(query.steps[1:], outcomes.durations_us, strict=True):
+        reached_us = durations_us[units]
+        reached_us = reached_us[reached_us != NOT_REACHED]
+        n = len(reached_us)
         steps.append(
             {
                 "event": event.text,
                 "n": n,
-                "rate": _share(n, len(members)),
+                "rate": _share(n, len(units)),
                 "step_rate": _share(n, steps[-1]["n"]),
-                "median_s": median,
+                "median_s": _median_seconds(reached_us) if query.order != "any" else None,
             }
         )
     return steps
@@ -309,13 +255,12 @@ def _share(n: int, of: int) -> Number:
     return number(n / of) if of else None
 
 
-def _median(took: Array) -> Number:
-    """In seconds, of microseconds."""
-    if not len(took):
+def _median_seconds(durations_us: Array) -> Number:
+    if not len(durations_us):
         return None
-    middle = (len(took) - 1) // 2, len(took) // 2
-    low, high = np.partition(took, middle)[list(middle)].tolist()
-    return number((low + high) / (2 * SECOND))
+    middle = (len(durations_us) - 1) // 2, len(durations_us) // 2
+    low, high = np.partition(durations_us, middle)[list(middle)].tolist()
+    return number((low + high) / (2 * SECOND_US))
 
 
 QUESTION = Question("/funnel", Funnel, answer)

@@ -1,9 +1,8 @@
-"""Progress: how far units get through the steps of a funnel, all units at once, in columns.
+"""Finds how far all units get through the steps of a funnel at once, in columns of packed days.
 
-The same as `attempts.py`, which says what an attempt is, for rows as packed days have them. `marks`
-say of each row which steps it matches, the first by the lowest bit. Found are the places of the
-rows of each unit's attempt: a column for each step, with NOT_TAKEN where the unit did not get to
-it.
+The same attempts as in `attempts.py`. `marks` say of each row which steps it matches, as bits: the
+first step is the lowest. A result has one column a step, with an entry for each unit that took the
+first step: the place of its attempt's row, or NOT_TAKEN.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,112 +14,121 @@ from analytics.queries.sequences.sequences import Sequences
 
 NOT_TAKEN = -1
 
-LONGEST = 1 << 61
-"""Microseconds, to which an instant can be added."""
+MAX_WINDOW_US = 1 << 61
+"""The longest window: an instant plus this still fits 64 bits."""
 
 Tracker = Callable[[Sequences, Array, int, int], list[Array]]
-"""Rows, their marks, how many steps and a window in microseconds → the places of each step."""
+"""From rows, their marks, the number of steps and a window in microseconds to the places."""
 
 
-def ordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array]:
-    """Step after step, each the next row that matches it.
+def ordered(rows: Sequences, marks: Array, steps: int, window_us: int) -> list[Array]:
+    """Step after step, each the next row that matches it. O(rows × steps), without loops over rows.
 
-    Whoever begins before the same row of the second step goes on as the others do, and the latest
-    of them gets furthest: so only the latest are followed, and the first of each unit. Where a unit
-    gets furthest, its attempt begins with the first row that is within the window of the last.
+    Of all starts before the same step-2 row only the latest can get furthest: all reach the same
+    rows, and its window ends last. So only the latest starts are followed, and each unit's first
+    (a unit may have no step-2 row). The attempt reported is the earliest of those that get
+    furthest: its start is moved back as far as the window of its last row allows.
     """
-    begins = np.flatnonzero(marks & 1)
-    firsts = begins[runs(rows.unit[begins])]
+    starts = np.flatnonzero(marks & 1)
+    firsts = starts[runs(rows.unit[starts])]
+    # Latest starts, in rows that match step 1 or 2: each step-1 row directly before a step-2 row.
     either = np.flatnonzero(marks & 3)
-    latest = either[:-1][(marks[either][:-1] & 1 > 0) & (marks[either][1:] & 2 > 0)]
+    before_second = (marks[either][:-1] & 1 > 0) & (marks[either][1:] & 2 > 0)
+    latest = either[:-1][before_second]
     here = np.arange(len(marks), dtype=np.int32)
 
     def following(step: int, before: Array) -> Array:
+        # For every row the next one that matches the step: a running minimum from the end.
         matches = np.where(marks & (1 << step), here, len(marks)).astype(np.int32)
-        found: Array = np.append(np.minimum.accumulate(matches[::-1])[::-1], np.int32(len(marks)))[
-            before + 1
-        ]
-        return found
+        next_match = np.append(np.minimum.accumulate(matches[::-1])[::-1], np.int32(len(marks)))
+        places: Array = next_match[before + 1]
+        return places
 
-    places = _furthest(
-        rows, _climbed(rows, distinct(np.append(firsts, latest)), steps, window, following)
-    )
-    places[0] = _earliest(rows, begins, firsts, places[0], rows.at[np.max(places, axis=0)] - window)
+    followed = distinct(np.append(firsts, latest))
+    places = _furthest(rows, _attempts(rows, followed, steps, window_us, following))
+    last_rows = np.max(places, axis=0)
+    places[0] = _first_since(rows, starts, firsts, places[0], rows.at[last_rows] - window_us)
     return places
 
 
-def strict(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array]:
-    """The same, where each row is the very next after the one before."""
+def strict(rows: Sequences, marks: Array, steps: int, window_us: int) -> list[Array]:
+    """Step after step, each the very next row. O(rows × steps)."""
     matches = np.append(marks, 0)
 
     def following(step: int, before: Array) -> Array:
         return np.where(matches[before + 1] & (1 << step), before + 1, len(marks))
 
-    return _furthest(rows, _climbed(rows, np.flatnonzero(marks & 1), steps, window, following))
+    starts = np.flatnonzero(marks & 1)
+    return _furthest(rows, _attempts(rows, starts, steps, window_us, following))
 
 
-def _climbed(
+def _attempts(
     rows: Sequences,
-    begins: Array,
+    starts: Array,
     steps: int,
-    window: int,
+    window_us: int,
     following: Callable[[int, Array], Array],
 ) -> list[Array]:
-    """From each of these rows as far as it goes; `following` a row there is a place for a step, or
-    none in `rows`.
+    """The attempts that begin at some rows, each as far as it goes.
+
+    `following` gives the next place of a step after some places; beyond the rows if there is none.
     """
-    places, going = [begins], np.arange(len(begins))
+    places, going = [starts], np.arange(len(starts))
     for step in range(1, steps):
         place = following(step, places[-1][going])
-        inside = place < len(rows.at)
-        place, going = place[inside], going[inside]
-        begin = begins[going]
-        taken = (rows.unit[place] == rows.unit[begin]) & (rows.at[place] - rows.at[begin] <= window)
+        exists = place < len(rows.at)
+        place, going = place[exists], going[exists]
+        start = starts[going]
+        same_unit = rows.unit[place] == rows.unit[start]
+        taken = same_unit & (rows.at[place] - rows.at[start] <= window_us)
         going = going[taken]
-        places.append(np.full(len(begins), NOT_TAKEN))
+        places.append(np.full(len(starts), NOT_TAKEN))
         places[-1][going] = place[taken]
     return places
 
 
 def _furthest(rows: Sequences, places: Sequence[Array]) -> list[Array]:
-    """Of each unit the first that gets furthest."""
+    """Of each unit's attempts the first of those that get furthest."""
     unit, depth = rows.unit[places[0]], np.zeros(len(places[0]), np.int8)
     for column in places:
         depth += column != NOT_TAKEN
     firsts = runs(unit)
     best = np.maximum.reduceat(depth, firsts) if len(firsts) else depth
-    furthest = np.flatnonzero(depth == np.repeat(best, np.diff(np.append(firsts, len(unit)))))
+    attempts = np.diff(np.append(firsts, len(unit)))
+    furthest = np.flatnonzero(depth == np.repeat(best, attempts))
     chosen = furthest[runs(unit[furthest])]
     return [column[chosen] for column in places]
 
 
-def _earliest(rows: Sequences, begins: Array, low: Array, high: Array, since: Array) -> Array:
-    """Of the rows that begin attempts, between two of them each, the first that is not before an
-    instant, as the one at the high end is not: by bisection.
+def _first_since(rows: Sequences, starts: Array, low: Array, high: Array, since: Array) -> Array:
+    """For each unit the first start, from `low` to `high`, that is not before an instant.
+
+    The start at `high` never is. A bisection of all units at once: O(units × log(starts)).
     """
-    low, high = np.searchsorted(begins, low), np.searchsorted(begins, high)
+    low, high = np.searchsorted(starts, low), np.searchsorted(starts, high)
     while (apart := low < high).any():
         middle = (low + high) // 2
-        early = rows.at[begins[middle]] < since
+        early = rows.at[starts[middle]] < since
         low, high = np.where(apart & early, middle + 1, low), np.where(apart & ~early, middle, high)
-    found: Array = begins[low]
-    return found
+    places: Array = starts[low]
+    return places
 
 
-def unordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Array]:
-    """As many places as the greatest depth (not where these are), where no row matches several
-    steps.
+def unordered(rows: Sequences, marks: Array, steps: int, window_us: int) -> list[Array]:
+    """As many places as the greatest depth; these are numbers only, not the rows.
 
-    A window that has a row of each step ends at one of them: so at each row the last row of each
-    step before it is all to look at.
+    No row may match several steps. Then a window has the first d steps if it has a row of each. If
+    one does, so does one that ends at such a row: so it is enough to look, at each row, at the last
+    row of each step up to it. O(rows × steps).
     """
     here = np.arange(len(marks))
     firsts = runs(rows.unit)
     first = np.repeat(firsts, np.diff(np.append(firsts, len(marks))))
     depth, together = np.zeros(len(marks), np.int16), np.ones(len(marks), bool)
     for step in range(steps):
+        # The last row of the step: a running maximum, which is too early if of a unit before.
         last = np.maximum.accumulate(np.where(marks & (1 << step), here, NOT_TAKEN))
-        together &= (last >= first) & (rows.at - rows.at[last] <= window)
+        together &= (last >= first) & (rows.at - rows.at[last] <= window_us)
         depth += together
     best = np.maximum.reduceat(depth, firsts) if len(firsts) else depth
     best = best[best > 0]
@@ -128,3 +136,4 @@ def unordered(rows: Sequences, marks: Array, steps: int, window: int) -> list[Ar
 
 
 TRACKERS: Mapping[str, Tracker] = {"ordered": ordered, "strict": strict, "any": unordered}
+"""By `order`."""

@@ -1,7 +1,6 @@
-"""Retention: of the actors who did one thing in a period, how many did another in each period after
-it.
+"""Retention: of the actors who did one thing in a period, how many did another in later periods.
 
-What `cohorts.py` needs is one set of actors for each period. Rollups have such sets; of raw rows
+`cohorts.py` needs one set of actors for each period. Rollups have such sets. For raw rows
 PostgreSQL finds the periods in which each actor started and returned, one row an actor.
 """
 
@@ -20,28 +19,28 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
-from analytics.queries.database.sums import people
+from analytics.queries.database.sums import Bucket, people
 from analytics.queries.language import intervals
 from analytics.queries.language.filters import ANY_EVENT, Events, both
 from analytics.queries.language.intervals import INTERVALS
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
 from analytics.queries.language.query import FilteredQuery
-from analytics.queries.precomputed.pieces import EVER
+from analytics.queries.precomputed.pieces import FIRST_EVENT
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.question import Question
 from analytics.queries.questions.retention import cohorts
-from analytics.queries.questions.retention.cohorts import Visits
+from analytics.queries.questions.retention.cohorts import PeriodActors
 from analytics.tables import Instant, raw_events
 
 MAX_COUNTS = 200_000
 """Cohorts times periods in one answer."""
 
-BATCH = 10_000
+ACTORS_AT_ONCE = 10_000
 """Actors in memory at a time, besides the sets."""
 
 EARLIER = 0
-"""The bucket of what happened before `from`; that of period p is p + 1."""
+"""The bucket of events before `from`. The bucket of period p is p + 1."""
 
 
 class Retention(FilteredQuery, frozen=True, kw_only=True):
@@ -61,7 +60,7 @@ class Retention(FilteredQuery, frozen=True, kw_only=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """The edges of all periods that are looked at, and how many of them are cohorts."""
+    """The edges of all periods that are looked at, and how many of these are cohorts."""
 
     edges: Sequence[datetime]
     cohorts: int
@@ -72,14 +71,14 @@ class Shape(msgspec.Struct, frozen=True):
         interval = INTERVALS[query.period]
         try:
             edges = intervals.edges(query.start, query.end, interval, query.tz)
-            found = len(edges) - 1
-            if found * query.periods > MAX_COUNTS:
+            cohorts, periods = len(edges) - 1, query.periods
+            if cohorts * periods > MAX_COUNTS:
                 raise BadRequest(
-                    f"periods: {found:,} cohorts of {query.periods:,} are too much for one answer",
+                    f"periods: {cohorts:,} cohorts of {periods:,} are too much for one answer",
                     code="too_many_buckets",
                     field="periods",
                 )
-            for _ in range(query.periods):
+            for _ in range(periods):
                 edges.append(interval.after(edges[-1], query.tz))
         except ValueError as error:
             raise BadRequest(f"period: {error}", code="too_many_buckets", field="period") from error
@@ -89,12 +88,17 @@ class Shape(msgspec.Struct, frozen=True):
                 code="bad_parameter",
                 field="periods",
             ) from error
-        return cls(edges, found)
+        return cls(edges, cohorts)
+
+    def until(self, query: Retention) -> datetime:
+        """Up to when return events count: with `after`, to the end of the range."""
+        return query.end if query.bound == "after" else self.edges[-1]
 
 
 class Cohort(TypedDict):
-    """The people who started in a period: how many, and how many of them came back in each later
-    period; null where not known yet.
+    """The people who started in a period, and how many of them came back in each later one.
+
+    `counts` begins with the size; a count that is not known yet is null.
     """
 
     start: date
@@ -108,17 +112,17 @@ class Cohorts(TypedDict):
     cohorts: list[Cohort]
 
 
-def visits(query: Retention, shape: Shape) -> Statement:
-    """The buckets in which each actor `began` and `returned`, as arrays (or null): one row an
-    actor.
+def buckets_of_actors(query: Retention, shape: Shape) -> Statement:
+    """One row an actor: the buckets in which they started (`begins`) and came back (`returns`).
+
+    Both are arrays, or null.
     """
-    timestamp = raw_events.c.timestamp
+    timestamp, until = raw_events.c.timestamp, shape.until(query)
     begins = [
         query.starting.condition,
         timestamp < query.end,
         *([timestamp >= query.start] if query.mode == "recurring" else []),
     ]
-    until = query.end if query.bound == "after" else shape.edges[-1]
     returns = [query.returning.condition, timestamp >= shape.edges[1], timestamp < until]
     bucket = func.width_bucket(timestamp, literal([query.start, *shape.edges[1:]], ARRAY(Instant)))
     rows = select(
@@ -135,78 +139,88 @@ def visits(query: Retention, shape: Shape) -> Statement:
 
 
 async def answer(query: Retention, snapshot: Snapshot) -> Cohorts:
-    """One cohort per period that overlaps the range; counts after the watermark are null."""
+    """One cohort for each period that overlaps the range.
+
+    A count is null if its period begins after the watermark.
+    """
     shape = Shape.of(query)
     now = snapshot.watermark or datetime.now(UTC)
-    rolled = await _rolled(query, snapshot, shape)
-    snapshot.sources.add("rollup" if rolled else "raw")
-    found = rolled or await _visits(query, snapshot, shape)
-    counts = await asyncio.to_thread(cohorts.counts, found, query.mode, query.bound)
+    actors = await _from_rollups(query, snapshot, shape)
+    snapshot.sources.add("rollup" if actors else "raw")
+    if actors is None:
+        actors = await _from_raw_rows(query, snapshot, shape)
+    counts = await asyncio.to_thread(cohorts.counts, actors, query.mode, query.bound)
     starts = shape.edges[: shape.cohorts]
     return {
         "cohorts": [
-            _cohort(query, begins, row, shape.edges[at:], now)
-            for at, (begins, row) in enumerate(zip(starts, counts, strict=True))
+            _cohort(query, start, row, shape.edges[at + 1 :], now)
+            for at, (start, row) in enumerate(zip(starts, counts, strict=True))
         ]
     }
 
 
 def _cohort(
     query: Retention,
-    begins: datetime,
+    start: datetime,
     counts: Sequence[int],
-    edges: Sequence[datetime],
+    later: Sequence[datetime],
     now: datetime,
 ) -> Cohort:
-    returned = [
-        None if edge > now else count for edge, count in zip(edges[1:], counts[1:], strict=False)
+    """A cohort of `counts`: its size, then who came back in each later period, which start then."""
+    size, *returned = counts
+    known = [
+        None if period > now else count for period, count in zip(later, returned, strict=False)
     ]
     return {
-        "start": begins.astimezone(query.tz).date(),
-        "size": counts[0],
-        "counts": [counts[0], *returned],
+        "start": start.astimezone(query.tz).date(),
+        "size": size,
+        "counts": [size, *known],
     }
 
 
-async def _rolled(query: Retention, snapshot: Snapshot, shape: Shape) -> Visits | None:
-    """The sets of actors, if rollups have them: of the two events one by one, each between edges of
-    its own.
+async def _from_rollups(query: Retention, snapshot: Snapshot, shape: Shape) -> PeriodActors | None:
+    """The sets of actors from rollups; None where these cannot answer.
+
+    Two reads, of the start and of the return event, each between edges of its own.
     """
     starting, returning = (both(query.event, event) for event in (query.starting, query.returning))
     if starting is None or returning is None:
         return None
     rollup = Rollup(snapshot)
-    before = [EVER] if query.mode == "first" else []
-    started = await rollup.buckets(
-        replace(query, event=starting),
-        [*before, query.start, *shape.edges[1 : shape.cohorts], query.end],
-    )
+    edges = [query.start, *shape.edges[1 : shape.cohorts], query.end]
+    if query.mode == "first":
+        edges.insert(0, FIRST_EVENT)
+    started = await rollup.buckets(replace(query, event=starting), edges)
     if started is None:
         return None
-    until = query.end if query.bound == "after" else shape.edges[-1]
-    between = [*(edge for edge in shape.edges[1:] if edge < until), until]
-    returned = (
-        await rollup.buckets(replace(query, event=returning), between) if len(between) > 1 else []
-    )
+    until = shape.until(query)
+    edges = [*(edge for edge in shape.edges[1:] if edge < until), until]
+    returned: Sequence[Bucket] | None = []
+    if len(edges) > 1:
+        returned = await rollup.buckets(replace(query, event=returning), edges)
     if returned is None:
         return None
-    earlier, *began = [people(bucket) for bucket in (started if before else [{}, *started])]
+    earlier = people(started[0]) if query.mode == "first" else BitMap()
+    cohorts_ = [people(bucket) for bucket in started[-shape.cohorts :]]
+    # Return events are not looked for in the first cohort's own period, nor after the last edge.
     beyond = len(shape.edges) - 2 - len(returned)
-    return Visits(
-        earlier, began, [BitMap(), *map(people, returned), *(BitMap() for _ in range(beyond))]
-    )
+    periods = [BitMap(), *map(people, returned), *(BitMap() for _ in range(beyond))]
+    return PeriodActors(earlier, cohorts_, periods)
 
 
-async def _visits(query: Retention, snapshot: Snapshot, shape: Shape) -> Visits:
-    """The sets of actors; these are numbered as they come."""
+async def _from_raw_rows(query: Retention, snapshot: Snapshot, shape: Shape) -> PeriodActors:
+    """The sets of actors from raw rows; actors are numbered as they come."""
     began, returned = ([array("I") for _ in shape.edges] for _ in range(2))
     number = 0
-    async for batch in await snapshot.batches(visits(query, shape), BATCH):
+    statement = buckets_of_actors(query, shape)
+    async for batch in await snapshot.batches(statement, ACTORS_AT_ONCE):
         await asyncio.to_thread(_sort, batch, number, began, returned)
         number += len(batch)
-    sets = [[BitMap(actors) for actors in buckets] for buckets in (began, returned)]
-    return Visits(
-        sets[0][EARLIER], sets[0][EARLIER + 1 : shape.cohorts + 1], sets[1][EARLIER + 1 :]
+    started, came_back = ([BitMap(actors) for actors in sets] for sets in (began, returned))
+    return PeriodActors(
+        started[EARLIER],
+        started[EARLIER + 1 : shape.cohorts + 1],
+        came_back[EARLIER + 1 :],
     )
 
 
@@ -216,10 +230,11 @@ def _sort(
     began: Sequence["array[int]"],
     returned: Sequence["array[int]"],
 ) -> None:
-    for actor, buckets in enumerate(batch, number):
-        for sets, found in zip((began, returned), buckets, strict=True):
-            for bucket in found or ():
-                sets[bucket].append(actor)
+    """Add the actors of a batch, numbered from `number` on, to the lists of their buckets."""
+    for actor, columns in enumerate(batch, number):
+        for lists, buckets in zip((began, returned), columns, strict=True):
+            for bucket in buckets or ():
+                lists[bucket].append(actor)
 
 
 QUESTION = Question("/retention", Retention, answer)

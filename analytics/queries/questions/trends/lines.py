@@ -1,4 +1,4 @@
-"""Lines: one measure over time, for each of several groups."""
+"""Lines: one measure over time, for each of several groups; and the SQL that reads them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,20 +25,17 @@ from analytics.queries.language.query import FilteredQuery
 from analytics.tables import Instant, raw_events
 
 OTHER = 0
-"""The slot of the rows outside the shown groups; these have slots from 1."""
+"""The slot of all rows outside the groups shown. These have slots from 1, in their order."""
 
-Found = dict[int, dict[int, Any]]
-"""Slot → bucket (from 0) → value, where there are rows."""
-
+Values = dict[int, dict[int, Any]]
+"""Slot → bucket (from 0) → the measure, where there are rows."""
 
 Totals = dict[int, Any]
-"""Slot → the measure over the whole range, for slots that have rows."""
+"""Slot → the measure over the whole range, where there are rows."""
 
 
 class Groups(msgspec.Struct, frozen=True):
-    """The shown groups, in order, of the rows by a field; without a field, all rows are the one
-    group.
-    """
+    """The groups shown, in order. Without a field, all rows are one group."""
 
     by: Field | None = None
     shown: tuple[str | None, ...] = (None,)
@@ -62,19 +59,21 @@ class Groups(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """Buckets by their edges, the first `rolling` - 1 only there to be looked back at."""
+    """Buckets by their edges. The first `rolling` - 1 are only there for later ones to include."""
 
     edges: Sequence[datetime]
     rolling: int = 1
 
     @property
     def buckets(self) -> int:
+        """How many buckets are shown."""
         return len(self.edges) - self.rolling
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """Lines of a measure by a field: in a window that ends with the question's range and, if it
-    compares, in one before it.
+class LinesSpec(msgspec.Struct, frozen=True):
+    """Which lines to read: a measure by a field, in one window or two.
+
+    `window` ends with the query's range; `previous`, to compare with, is before it.
     """
 
     query: FilteredQuery
@@ -85,8 +84,9 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def largest(measure: Measure, by: Field, conditions: Sequence[Condition], limit: int) -> Statement:
-    """The groups to show, as `key` and `value`: largest first, nulls last, then by key in
-    code-point order.
+    """The groups to show, as `key` and `value`.
+
+    Largest first and nulls last, then by key in code-point order.
     """
     rows = measure.rows(conditions, by.value.label("key"))
     groups = measure.aggregated(rows, "key")
@@ -101,26 +101,25 @@ def lines(
     source, slot = groups.rows
     bucket = func.width_bucket(raw_events.c.timestamp, literal(list(window.edges), ARRAY(Instant)))
     rows = measure.rows(conditions, slot.label("slot"), bucket.label("bucket"), source=source)
-    return (
-        measure.aggregated(rows, "slot", "bucket")
-        if window.rolling == 1
-        else _rolled(measure, rows, window)
-    )
+    if window.rolling == 1:
+        return measure.aggregated(rows, "slot", "bucket")
+    return _rolling(measure, rows, window)
 
 
-def _rolled(measure: Measure, rows: Statement, window: Window) -> Statement:
-    """Each row counts in the `rolling` buckets from its own on; where parts can be added up, their
-    values stand for the rows.
+def _rolling(measure: Measure, rows: Statement, window: Window) -> Statement:
+    """Each row counts in its own bucket and in the `rolling` - 1 after it.
+
+    Where the measure of a union follows from those of its parts, buckets are aggregated first and
+    their values stand for their rows. Otherwise every row (each once, for what is distinct) is
+    repeated for every bucket it counts in.
     """
     union = measure.kind.union
-    parts = (
-        measure.aggregated(rows, "slot", "bucket")
-        if union
-        else rows.distinct()
-        if measure.kind.unit
-        else rows
-    )
-    part = parts.subquery("parts")
+    if union:
+        rows = measure.aggregated(rows, "slot", "bucket")
+    elif measure.kind.unit:
+        rows = rows.distinct()
+    part = rows.subquery("parts")
+    # Bucket b of the answer has buckets b to b + rolling - 1 of the window.
     first = func.greatest(part.c.bucket - (window.rolling - 1), 1)
     last = func.least(part.c.bucket, window.buckets)
     bucket = func.generate_series(first, last).table_valued("bucket").render_derived("windows")
@@ -132,9 +131,9 @@ def _rolled(measure: Measure, rows: Statement, window: Window) -> Statement:
     )
 
 
-def found(rows: Sequence[Any]) -> Found:
+def by_slot(rows: Sequence[Any]) -> Values:
     """The rows of `lines`, sorted into slots."""
-    slots: Found = {}
+    slots: Values = {}
     for slot, bucket, value in rows:
         slots.setdefault(slot, {})[bucket - 1] = value
     return slots

@@ -1,4 +1,4 @@
-"""Visited: the lines of `measure=sessions` from packed days, where each bucket counts alone."""
+"""Lines of `measure=sessions`, from packed days. A session counts in each of its buckets."""
 
 import asyncio
 
@@ -7,106 +7,112 @@ from msgspec.structs import replace
 
 from analytics.derived.packed_day import Array, distinct
 from analytics.queries.database.snapshot import Snapshot
-from analytics.queries.questions.trends.lines import OTHER, Found, Groups, Totals, Wanted, Window
+from analytics.queries.questions.trends.lines import (
+    OTHER,
+    Groups,
+    LinesSpec,
+    Totals,
+    Values,
+    Window,
+)
 from analytics.queries.sequences import packed_days
-from analytics.queries.sequences.columns import Columns, microseconds
-from analytics.queries.sequences.visits import Stays, stays
+from analytics.queries.sequences.columns import Columns, epoch_us
+from analytics.queries.sequences.fragments import Fragments, fragments
 
 
-class Visited:
-    """A source (`source.py`): the stays of the range, and of the one that it is compared with."""
+class SessionTrends:
+    """A LineSource (`source.py`): the fragments of the range, and of the one to compare with."""
 
-    def __init__(self, wanted: Wanted, columns: Columns, before: Columns | None) -> None:
-        self._wanted = wanted
-        self._groups: dict[str | None, int] = {}
-        self._stays = self._found(columns, wanted.window)
-        self._before = self._found(before, wanted.previous) if before and wanted.previous else None
+    def __init__(self, spec: LinesSpec, columns: Columns, previous: Columns | None) -> None:
+        self._spec = spec
+        self._number_of: dict[str | None, int] = {}
+        self._fragments = self._read(columns, spec.window)
+        self._previous = None
+        if previous and spec.previous:
+            self._previous = self._read(previous, spec.previous)
 
     @classmethod
-    async def load(cls, wanted: Wanted, snapshot: Snapshot) -> "Visited | None":
-        """None where only raw rows can say: where too little is settled, and where buckets look
-        back at those before them.
+    async def load(cls, spec: LinesSpec, snapshot: Snapshot) -> "SessionTrends | None":
+        """None where only raw rows can answer.
+
+        That is where packed days cannot, and where buckets roll: a session would then have to be
+        counted once for several buckets.
         """
-        if wanted.window.rolling > 1:
+        if spec.window.rolling > 1:
             return None
-        query, previous, before = wanted.query, wanted.previous, None
-        columns = await packed_days.load(query, snapshot, wanted.by, sessions=True)
-        if columns is not None and previous is not None:
-            before = await packed_days.load(
-                replace(query, start=previous.edges[0], end=previous.edges[-1]),
-                snapshot,
-                wanted.by,
-                sessions=True,
-            )
-        if columns is None or (previous is not None and before is None):
+        query, previous = spec.query, None
+        columns = await packed_days.load(query, snapshot, spec.by, sessions=True)
+        if columns is None:
             return None
-        return await columns.work(lambda: cls(wanted, columns, before))
+        if spec.previous is not None:
+            edges = spec.previous.edges
+            before = replace(query, start=edges[0], end=edges[-1])
+            previous = await packed_days.load(before, snapshot, spec.by, sessions=True)
+            if previous is None:
+                return None
+        return await columns.work(lambda: cls(spec, columns, previous))
 
     async def largest(self, limit: int) -> list[str | None]:
-        return [None] if self._wanted.by is None else await asyncio.to_thread(self._largest, limit)
+        return [None] if self._spec.by is None else await asyncio.to_thread(self._largest, limit)
 
-    async def values(self, groups: Groups, window: Window) -> Found:
+    async def values(self, groups: Groups, window: Window) -> Values:
         return await asyncio.to_thread(self._values, groups, window)
 
-    async def totals(self, groups: Groups, values: Found) -> Totals:
-        slots = self._slots(groups)
-        counts = await asyncio.to_thread(
-            lambda: _counts(self._stays.session, slots[self._stays.group], len(groups.shown) + 1)
-        )
-        return {slot: n for slot, n in enumerate(counts) if n}
+    async def totals(self, groups: Groups, values: Values) -> Totals:
+        return await asyncio.to_thread(self._totals, groups)
 
-    def _found(self, columns: Columns, window: Window) -> Stays:
-        edges = np.array(list(map(microseconds, window.edges)))
+    def _read(self, columns: Columns, window: Window) -> Fragments:
+        edges_us = np.array(list(map(epoch_us, window.edges)))
+        number_of = self._number_of
         numbers = [
-            self._groups.setdefault(value, len(self._groups))
-            for value in columns.values(self._wanted.by)
+            number_of.setdefault(value, len(number_of)) for value in columns.values(self._spec.by)
         ]
-        return stays(
-            columns,
-            columns.passing(self._wanted.query.event),
-            edges,
-            None if self._wanted.by is None else np.array(numbers, np.int64),
-        )
+        group_of = None if self._spec.by is None else np.array(numbers, np.int64)
+        included = columns.matching(self._spec.query.event)
+        return fragments(columns, included, edges_us, group_of)
 
     def _largest(self, limit: int) -> list[str | None]:
-        counts = _counts(self._stays.session, self._stays.group, len(self._groups))
-        there = [group for group, number in self._groups.items() if counts[number]]
-        return sorted(
-            there, key=lambda group: (-counts[self._groups[group]], group is None, group or "")
-        )[:limit]
+        number_of = self._number_of
+        counts = _distinct_sessions(self._fragments.session, self._fragments.group, len(number_of))
+        groups = [group for group, number in number_of.items() if counts[number]]
+        groups.sort(key=lambda group: (-counts[number_of[group]], group is None, group or ""))
+        return groups[:limit]
 
-    def _values(self, groups: Groups, window: Window) -> Found:
-        of = (
-            self._before
-            if window is self._wanted.previous and self._before is not None
-            else self._stays
-        )
-        many = len(window.edges)
-        counts = _counts(
-            of.session,
-            self._slots(groups)[of.group] * many + of.bucket,
-            (len(groups.shown) + 1) * many,
-        )
-        found: Found = {}
-        for place in np.flatnonzero(counts).tolist():
-            slot, bucket = divmod(place, many)
-            found.setdefault(slot, {})[bucket - 1] = int(counts[place])
-        return found
+    def _values(self, groups: Groups, window: Window) -> Values:
+        every = self._fragments
+        if window is self._spec.previous and self._previous is not None:
+            every = self._previous
+        slots, buckets = len(groups.shown) + 1, len(window.edges)
+        place = self._slots(groups)[every.group] * buckets + every.bucket
+        counts = _distinct_sessions(every.session, place, slots * buckets)
+        values: Values = {}
+        for at in np.flatnonzero(counts).tolist():
+            slot, bucket = divmod(at, buckets)
+            values.setdefault(slot, {})[bucket - 1] = int(counts[at])
+        return values
+
+    def _totals(self, groups: Groups) -> Totals:
+        every = self._fragments
+        slot = self._slots(groups)[every.group]
+        counts = _distinct_sessions(every.session, slot, len(groups.shown) + 1)
+        return {slot: n for slot, n in enumerate(counts) if n}
 
     def _slots(self, groups: Groups) -> Array:
-        """The slot of each group."""
-        if self._wanted.by is None:
+        """The slot of each group number."""
+        if self._spec.by is None:
             return np.ones(1, np.int64)
         slot_of = {group: slot for slot, group in enumerate(groups.shown, 1)}
-        return np.array([slot_of.get(group, OTHER) for group in self._groups], np.int64)
+        return np.array([slot_of.get(group, OTHER) for group in self._number_of], np.int64)
 
 
-def _counts(session: Array, place: Array, places: int) -> list[int]:
-    """How many sessions there are at each place."""
+def _distinct_sessions(session: Array, place: Array, places: int) -> list[int]:
+    """How many distinct sessions there are at each place.
+
+    Pairs of place and session are one number, so that one sort finds the distinct pairs.
+    """
     if not len(session):
         return [0] * places
-    many = int(session.max()) + 1
-    found: list[int] = np.bincount(
-        distinct(place.astype(np.int64) * many + session) // many, minlength=places
-    ).tolist()
-    return found
+    base = int(session.max()) + 1
+    pairs = distinct(place.astype(np.int64) * base + session)
+    counts: list[int] = np.bincount(pairs // base, minlength=places).tolist()
+    return counts

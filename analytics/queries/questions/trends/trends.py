@@ -1,4 +1,4 @@
-"""Trends: a measure over time, by a field or not; or several measures, and a formula over them."""
+"""Trends: a measure over time, by a field or not; or several series and a formula over them."""
 
 import asyncio
 import string
@@ -19,14 +19,14 @@ from analytics.queries.language.intervals import DAY, MAX_BUCKETS, Interval, edg
 from analytics.queries.language.measures import COUNT, Measure, Number, number
 from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
-from analytics.queries.questions.trends.lines import OTHER, Groups, Wanted, Window
+from analytics.queries.questions.trends.lines import OTHER, Groups, LinesSpec, Window
 from analytics.queries.questions.trends.source import choose
 
 MAX_VALUES = 2_000_000
-"""Groups times buckets in one answer."""
+"""Groups × buckets in one answer."""
 
 Item = dict[str, Any]
-"""One line of the answer: key (but for `other`), values, total, and previous if it compares."""
+"""One Line of the answer. `other` has no key; `previous` is there with `compare`."""
 
 
 class Line(TypedDict):
@@ -39,9 +39,7 @@ class Line(TypedDict):
 
 
 class Lines(TypedDict):
-    """The answer of `/api/trends`: the starts of the buckets, and one line for each group or
-    series.
-    """
+    """The answer of `/api/trends`: the starts of the buckets, and a line a group or series."""
 
     times: list[str]
     series: list[Line]
@@ -59,7 +57,7 @@ class Series(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> "Series":
-        """Raises ValueError where either part is wrong."""
+        """Raises ValueError where either part is not valid."""
         parts = text.split("@")
         if len(parts) != 2:
             raise ValueError("it is MEASURE@EVENT; an @ inside a name is written %40")
@@ -106,10 +104,11 @@ class Trends(FilteredQuery, frozen=True, kw_only=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """The buckets of a question: those asked for, and as many before them if it compares."""
+    """The buckets of a query: those asked for, and as many before them to compare with."""
 
     edges: list[datetime]
-    query: Window
+    """Of the buckets shown."""
+    window: Window
     previous: Window | None
 
     @classmethod
@@ -143,11 +142,14 @@ class Shape(msgspec.Struct, frozen=True):
 
     @property
     def buckets(self) -> int:
-        return self.query.buckets
+        return self.window.buckets
 
 
 async def answer(query: Trends, snapshot: Snapshot) -> Lines:
-    """A measure over time: one item per group or series; `other` covers the groups not shown."""
+    """A measure over time: one item for each group, or for each series and the formula.
+
+    `other` covers the groups that are not shown.
+    """
     shape = Shape.of(query)
     starts = [times.shown(edge, query.tz) for edge in shape.edges[:-1]]
     items, other = await (_series if query.series else _groups)(query, snapshot, shape)
@@ -157,51 +159,50 @@ async def answer(query: Trends, snapshot: Snapshot) -> Lines:
 async def _groups(
     query: Trends, snapshot: Snapshot, shape: Shape
 ) -> tuple[list[Item], Item | None]:
-    """The items of the largest groups, and that of all other rows, if there are any."""
-    source = await choose(
-        Wanted(query, query.measure, query.by, shape.query, shape.previous), snapshot
-    )
+    """The items of the largest groups, and that of all other rows if there are any."""
+    spec = LinesSpec(query, query.measure, query.by, shape.window, shape.previous)
+    source = await choose(spec, snapshot)
     groups = Groups(query.by, tuple(await source.largest(query.limit)))
-    if len(groups.shown) * shape.buckets > MAX_VALUES:
+    shown, buckets = len(groups.shown), shape.buckets
+    if shown * buckets > MAX_VALUES:
         raise BadRequest(
-            f"limit: {len(groups.shown):,} groups of {shape.buckets:,} buckets are too much for one answer",
+            f"limit: {shown:,} groups of {buckets:,} buckets are too much for one answer",
             code="too_many_buckets",
             field="limit",
         )
-    values = await source.values(groups, shape.query)
+    values = await source.values(groups, shape.window)
     totals = await source.totals(groups, values)
     previous = await source.values(groups, shape.previous) if shape.previous else None
+    empty = query.measure.kind.empty
 
     def item(slot: int) -> Item:
-        lines = [
-            _dense(found.get(slot, {}), shape.buckets, query.measure.kind.empty)
-            for found in (values, previous)
-            if found is not None
-        ]
-        total = number(totals.get(slot, query.measure.kind.empty))
-        return {"values": lines[0], "total": total} | (
-            {"previous": lines[1]} if previous is not None else {}
-        )
+        line: Item = {
+            "values": _dense(values.get(slot, {}), buckets, empty),
+            "total": number(totals.get(slot, empty)),
+        }
+        if previous is not None:
+            line["previous"] = _dense(previous.get(slot, {}), buckets, empty)
+        return line
 
     def items() -> tuple[list[Item], Item | None]:
-        found = [
+        shown_items = [
             {"key": {query.by.text: key} if query.by else {}, **item(slot)}
             for slot, key in enumerate(groups.shown, 1)
         ]
-        return found, item(OTHER) if OTHER in totals else None
+        return shown_items, item(OTHER) if OTHER in totals else None
 
     return await asyncio.to_thread(items)
 
 
 async def _series(query: Trends, snapshot: Snapshot, shape: Shape) -> tuple[list[Item], None]:
-    """The items of all series, each the same question about another event and measure, and that of
-    the formula.
+    """The items of all series, and that of the formula.
+
+    Each series is the same query with another event and measure.
     """
     items: list[Item] = []
     for letter, series in zip(string.ascii_uppercase, query.series, strict=False):
-        (item,), _ = await _groups(
-            replace(query, event=series.event, measure=series.measure), snapshot, shape
-        )
+        of_series = replace(query, event=series.event, measure=series.measure)
+        (item,), _ = await _groups(of_series, snapshot, shape)
         items.append({**item, "key": {"series": letter}})
     if query.formula:
         items.append({"key": {"formula": query.formula.text}, **_calculated(query.formula, items)})
@@ -209,7 +210,7 @@ async def _series(query: Trends, snapshot: Snapshot, shape: Shape) -> tuple[list
 
 
 def _calculated(formula: Formula, items: list[Item]) -> Item:
-    """The formula of the items' values, of their totals, and of what they were before."""
+    """The formula of the items' values, previous values and totals."""
 
     def of(*numbers: Number) -> Number:
         return formula.of(dict(zip(string.ascii_uppercase, numbers, strict=False)))
@@ -222,8 +223,9 @@ def _calculated(formula: Formula, items: list[Item]) -> Item:
     return {**calculated, "total": of(*(item["total"] for item in items))}
 
 
-def _dense(found: dict[int, Any], buckets: int, empty: Number) -> list[Number]:
-    return [number(found[bucket]) if bucket in found else empty for bucket in range(buckets)]
+def _dense(values: dict[int, Any], buckets: int, empty: Number) -> list[Number]:
+    """A value for every bucket; `empty` where there are no rows."""
+    return [number(values[bucket]) if bucket in values else empty for bucket in range(buckets)]
 
 
 QUESTION = Question("/trends", Trends, answer)

@@ -1,4 +1,4 @@
-"""Addends: the statements that read rollups, and raw rows for what they do not cover."""
+"""The SQL that reads rollups, and raw rows where rollups do not cover a bucket."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,10 +29,10 @@ from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
 from analytics.queries.language.query import FilteredQuery
-from analytics.queries.precomputed import figures
-from analytics.queries.precomputed.figures import Of
-from analytics.queries.precomputed.pieces import Unit
+from analytics.queries.precomputed import summaries
+from analytics.queries.precomputed.pieces import Block
 from analytics.queries.precomputed.plan import Plan
+from analytics.queries.precomputed.summaries import NumberSpec
 from analytics.tables import (
     Instant,
     people,
@@ -43,12 +43,17 @@ from analytics.tables import (
     rollups,
 )
 
+Range = tuple[datetime, datetime]
+
 _ANY_EVENT = and_(rollups.c.key == "", rollups.c.event_type == "", rollups.c.event_action == "")
-"""A part always has the row of all events; by it parts are known."""
+"""The row of all events. Every part has one, so it is enough to list the parts."""
 
 
 def coverage(project: str) -> Statement:
-    """Where a project's rollups are complete, and how much waits in deltas."""
+    """Where a project's rollups are complete, and how many events wait in deltas: one row.
+
+    `since`, `strays`, `waiting`, `first` and `last`, as Coverage describes them; hours since 1970.
+    """
     since = (
         select(rollup_since.c.start)
         .where(rollup_since.c.project.in_([project, ""]))
@@ -70,15 +75,15 @@ def coverage(project: str) -> Statement:
 
 
 def earliest(project: str, before: datetime) -> Statement:
-    """When the first raw row happened, if it was before an instant."""
+    """The `earliest` timestamp of raw rows before an instant; null if there are none."""
     timestamp = raw_events.c.timestamp
     return select(func.min(timestamp).label("earliest")).where(
         raw_events.c.project == project, timestamp < before
     )
 
 
-def anything(project: str, start: datetime, end: datetime) -> Statement:
-    """A row if anything at all happened between two instants."""
+def any_row(project: str, start: datetime, end: datetime) -> Statement:
+    """One row if the project has any event between two instants, else none."""
     timestamp = raw_events.c.timestamp
     return (
         select(literal(1))
@@ -87,26 +92,30 @@ def anything(project: str, start: datetime, end: datetime) -> Statement:
     )
 
 
-def waiting(project: str) -> Statement:
-    """The deltas of a project."""
+def pending_deltas(project: str) -> Statement:
+    """The `data` of a project's deltas."""
     return select(rollup_deltas.c.data).where(rollup_deltas.c.project == project)
 
 
-def parts(project: str, units: Sequence[Unit]) -> Statement:
-    """By span, in two arrays and in their order: each start and part that there is."""
+def parts(project: str, blocks: Sequence[Block]) -> Statement:
+    """The parts of each hour and day in some blocks.
+
+    One row a span: the starts and the numbers of their parts, in two arrays of the same order.
+    """
     table = rollups.c
     order = (table.start, table.part)
     columns = (table.span, *(func.array_agg(aggregate_order_by(each, *order)) for each in order))
     return (
         select(*columns)
-        .where(table.project == project, _places(units), _ANY_EVENT)
+        .where(table.project == project, _is_in(blocks), _ANY_EVENT)
         .group_by(table.span)
     )
 
 
-def rows(project: str, units: Sequence[Unit], plan: Plan, with_people: bool) -> Statement:
-    """The rows of units; for a dimension those without one too, whose counts tell whether it is
-    complete.
+def rollup_rows(project: str, blocks: Sequence[Block], plan: Plan, with_people: bool) -> Statement:
+    """The rows of `rollups` in some blocks.
+
+    For a dimension also the rows without one: their counts tell whether the dimension is complete.
     """
     table = rollups.c
     people_ = case((table.key == plan.key, table.people)) if with_people else null()
@@ -120,12 +129,12 @@ def rows(project: str, units: Sequence[Unit], plan: Plan, with_people: bool) -> 
         people_.label("people"),
     )
     keys = table.key == any_(array([plan.key, ANY] if plan.key else [ANY], type_=Text))
-    return select(*columns).where(table.project == project, _places(units), keys, plan.condition)
+    return select(*columns).where(table.project == project, _is_in(blocks), keys, plan.condition)
 
 
-def _places(units: Sequence[Unit]) -> Condition:
+def _is_in(blocks: Sequence[Block]) -> Condition:
     starts = {
-        span: [start for unit in units if unit.span == span for start in unit.starts]
+        span: [start for block in blocks if block.span == span for start in block.starts]
         for span in (HOUR_SPAN, DAY_SPAN)
     }
     table = rollups.c
@@ -138,53 +147,50 @@ def _places(units: Sequence[Unit]) -> Condition:
     )
 
 
-def raw(
+def raw_counts(
     query: FilteredQuery,
     edges: Sequence[datetime],
-    pieces: Sequence[tuple[datetime, datetime]],
+    ranges: Sequence[Range],
     by: By | None,
     with_people: bool,
 ) -> Statement:
-    """`bucket` (from 1), group, count, and who: numbers and, of those who have none, names, of the
-    rows in pieces.
+    """`bucket` (from 1), `key`, `count` and people of the raw rows in some ranges.
+
+    `numbers` are those of people who have one; `unnumbered` the ids of actors who have none yet.
+    Both are null without people.
     """
-    rows, source = _inside(query, pieces, by, ACTOR.label("actor"))
+    rows, source = _inside(query, ranges, by, ACTOR.label("actor"))
     who: list[ColumnElement[Any]] = [null(), null()]
     if with_people:
         source = source.outerjoin(
             people, and_(people.c.project == query.project, people.c.actor == rows.c.actor)
         )
-        unknown = people.c.number.is_(None)
+        unnumbered = people.c.number.is_(None)
         who = [
-            func.array_agg(distinct(people.c.number)).filter(~unknown),
-            func.array_agg(distinct(rows.c.actor)).filter(unknown),
+            func.array_agg(distinct(people.c.number)).filter(~unnumbered),
+            func.array_agg(distinct(rows.c.actor)).filter(unnumbered),
         ]
     columns = (
         _bucket(rows, edges),
         rows.c.key,
         func.count().label("count"),
         who[0].label("numbers"),
-        who[1].label("strangers"),
+        who[1].label("unnumbered"),
     )
     return select(*columns).select_from(source).group_by(literal_column("1"), literal_column("2"))
 
 
-def raw_numbers(
+def raw_summaries(
     query: FilteredQuery,
     edges: Sequence[datetime],
-    pieces: Sequence[tuple[datetime, datetime]],
+    ranges: Sequence[Range],
     by: By | None,
-    of: Of,
+    numbers: NumberSpec,
 ) -> Statement:
-    """`bucket` (from 1), group and figures of the rows in pieces."""
-    rows, source = _inside(query, pieces, by, of.field.number.label("number"))
-    return figures.aggregated(
-        select(_bucket(rows, edges), rows.c.key, rows.c.number)
-        .select_from(source)
-        .subquery("numbers"),
-        "bucket",
-        of,
-    )
+    """`bucket` (from 1), `key` and a summary of numbers, of the raw rows in some ranges."""
+    rows, source = _inside(query, ranges, by, numbers.field.number.label("number"))
+    bucketed = select(_bucket(rows, edges), rows.c.key, rows.c.number).select_from(source)
+    return summaries.summarized(bucketed.subquery("numbers"), "bucket", numbers)
 
 
 def _bucket(rows: FromClause, edges: Sequence[datetime]) -> ColumnElement[int]:
@@ -192,17 +198,14 @@ def _bucket(rows: FromClause, edges: Sequence[datetime]) -> ColumnElement[int]:
 
 
 def _inside(
-    query: FilteredQuery,
-    pieces: Sequence[tuple[datetime, datetime]],
-    by: By | None,
-    column: ColumnElement[Any],
+    query: FilteredQuery, ranges: Sequence[Range], by: By | None, column: ColumnElement[Any]
 ) -> tuple[FromClause, FromClause]:
-    """The rows in pieces (`timestamp`, `key` and a column), and where they are read from.
+    """The rows in some ranges (`timestamp`, `key` and one column), and the FROM that has them.
 
-    Each piece is looked up by itself (the offset keeps the planner from merging it): joined at
-    once, all rows of the range would be read.
+    A lateral subquery looks up each range by itself. The offset keeps the planner from merging it
+    into the outer query, where one join would read all rows from the first range to the last.
     """
-    starts, ends = (literal(list(side), ARRAY(Instant)) for side in zip(*pieces, strict=True))
+    starts, ends = (literal(list(side), ARRAY(Instant)) for side in zip(*ranges, strict=True))
     piece = func.unnest(starts, ends).table_valued("start", "end").render_derived("pieces")
     timestamp = raw_events.c.timestamp
     key: ColumnElement[Any] = (by.value if by else null()).label("key")

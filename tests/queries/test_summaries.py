@@ -1,6 +1,4 @@
-"""Measures of numbers, remembered: against the oracle and, to the last bit, against what PostgreSQL
-says of the same rows.
-"""
+"""Cached summaries of numbers: against the oracle, and to the last bit against PostgreSQL."""
 
 import random
 import threading
@@ -21,11 +19,12 @@ from hypothesis import strategies as st
 from analytics.events import Job
 from analytics.queries.database.snapshot import _memories, open_engine
 from analytics.queries.language.measures import added
-from analytics.queries.precomputed import figures, settled_days
-from analytics.queries.precomputed.figures import Run, Spread, divided
+from analytics.queries.precomputed import distribution, summaries, unchanged_days
+from analytics.queries.precomputed.distribution import PAIR, Distribution, SortedRun
 from analytics.queries.precomputed.rollup import Rollup
+from analytics.queries.precomputed.summaries import average
 from analytics.queries.questions import breakdown
-from analytics.queries.questions.trends import source
+from analytics.queries.questions.trends import precomputed_lines, source
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
@@ -76,15 +75,15 @@ pytestmark = pytest.mark.usefixtures("rather_precomputed")
 @contextmanager
 def raw_rows_alone() -> Iterator[None]:
     """Numbers are not remembered."""
-    with patch.object(Rollup, "figures", return_value=None):
+    with patch.object(Rollup, "summaries", return_value=None):
         yield
 
 
 @contextmanager
-def nothing_but_figures() -> Iterator[None]:
+def nothing_but_summaries() -> Iterator[None]:
     """Raw rows are not asked for the answer."""
     with (
-        patch.object(source, "Rows", side_effect=AssertionError),
+        patch.object(source, "RawLines", side_effect=AssertionError),
         patch.object(breakdown, "table", side_effect=AssertionError),
     ):
         yield
@@ -94,7 +93,7 @@ async def asked_both_ways(storer: Storer, path: str, parameters: Parameters) -> 
     """What is remembered, the same when it is asked for again, and the same as what PostgreSQL
     says.
     """
-    with nothing_but_figures():
+    with nothing_but_summaries():
         first, again = [(await storer.ask(path, *parameters))["data"] for _ in range(2)]
     with raw_rows_alone():
         raw = (await storer.ask(path, *parameters))["data"]
@@ -365,13 +364,13 @@ async def test_a_formula_of_remembered_numbers_is_that_of_raw_ones(storer: Store
 # memory
 
 
-numbers_of = settled_days.numbers_of
+numbers_of = unchanged_days.number_summaries
 
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
-    """Calls for the numbers of settled days."""
-    with patch.object(settled_days, "numbers_of", wraps=numbers_of) as counted:
+    """Statements that summarize numbers of unchanged days."""
+    with patch.object(unchanged_days, "number_summaries", wraps=numbers_of) as counted:
         yield counted
 
 
@@ -431,9 +430,7 @@ async def test_a_number_that_comes_late_counts(filled: Storer, name: str, compac
 
 @pytest.mark.parametrize("name", ["sum", "p50"])
 @pytest.mark.parametrize("tended", [True, False])
-async def test_a_number_that_somebody_erases_counts_no_more(
-    filled: Storer, name: str, tended: bool
-) -> None:
+async def test_an_erased_number_does_not_count(filled: Storer, name: str, tended: bool) -> None:
     before = await total(filled, name)
     await filled.connection.execute("delete from raw_events where timestamp = '2026-10-11T12:30Z'")
     if tended:
@@ -441,7 +438,7 @@ async def test_a_number_that_somebody_erases_counts_no_more(
     assert (before, await total(filled, name)) == {"sum": (56, 45), "p50": (8, 7.5)}[name]
 
 
-async def test_who_is_whom_is_nothing_to_numbers(filled: Storer, counted: Mock) -> None:
+async def test_identity_does_not_change_sums_of_numbers(filled: Storer, counted: Mock) -> None:
     before = await total(filled, "sum")
     await filled.write(
         [row("2026-10-20T12:30", "u1", event="identify:identify", **{"$anonymous_id": "s"})]
@@ -456,9 +453,9 @@ async def test_more_groups_than_can_be_kept_are_left_to_the_database(
 ) -> None:
     await filled.write([row("2026-10-07T12:30", k="other", n=1)])
     await filled.store.compact()
-    monkeypatch.setattr(settled_days, "MAX_VALUES", 1)
+    monkeypatch.setattr(unchanged_days, "MAX_VALUES", 1)
     by_group = [*WEEK, ("measure", "sum:metadata.n"), ("by", "metadata.k")]
-    with nothing_but_figures(), pytest.raises(AssertionError):
+    with nothing_but_summaries(), pytest.raises(AssertionError):
         await filled.ask("/trends", *by_group)
     found = await filled.ask("/trends", *by_group)
     assert sum(line["total"] for line in found["data"]["series"]) == 57
@@ -471,12 +468,12 @@ async def test_more_numbers_than_can_be_kept_are_left_to_the_database_and_read_f
         [row("2026-10-07T03:00", k="other", n=1000), row("2026-10-07T03:00:01", n=1000)]
     )
     await filled.store.compact()
-    monkeypatch.setattr(settled_days, "HOURS", 24)
-    monkeypatch.setattr(figures, "MAX_NUMBERS", 1)
+    monkeypatch.setattr(unchanged_days, "MAX_HOURS", 24)
+    monkeypatch.setattr(summaries, "MAX_NUMBERS", 1)
     assert [await total(filled, "p50") for _ in range(2)] == [9, 9]
     assert counted.call_count == 3
     for by in ([], [("by", "metadata.k")]):
-        with nothing_but_figures(), pytest.raises(AssertionError):
+        with nothing_but_summaries(), pytest.raises(AssertionError):
             await total(filled, "p50", *by)
     found = await filled.ask("/trends", *WEEK, ("measure", "p50:metadata.n"), ("by", "metadata.k"))
     assert found["data"]["series"][0]["total"] == 1000
@@ -488,7 +485,7 @@ async def test_too_many_numbers_in_parts_of_hours_are_left_to_the_database(
     await filled.write([row(f"2026-10-05T12:{minute}", n=minute) for minute in (10, 20, 40, 50)])
     await filled.store.compact()
     until = ("to", "2026-10-05T12:45")
-    monkeypatch.setattr(figures, "MAX_NUMBERS", 3)
+    monkeypatch.setattr(summaries, "MAX_NUMBERS", 3)
     found = await filled.ask("/trends", WEEK[0], until, ("measure", "p50:metadata.n"))
     assert found["data"]["series"][0]["total"] == 15
 
@@ -500,15 +497,15 @@ async def test_no_more_numbers_are_held_than_can_be_remembered(
     monkeypatch.setattr(memory, "limit", 1000)
     assert await total(filled, "p50") == 8
     monkeypatch.undo()
-    with nothing_but_figures():
+    with nothing_but_summaries():
         assert await total(filled, "p50") == 8
 
 
 async def test_long_windows_over_many_buckets_are_left_to_the_database(
     filled: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "MAX_LOOKS", 20)
-    with nothing_but_figures():
+    monkeypatch.setattr(precomputed_lines, "MAX_ROLLING_SUMMARIES", 20)
+    with nothing_but_summaries():
         await total(filled, "sum", ("rolling", "2"))
         with pytest.raises(AssertionError):
             await total(filled, "sum", ("rolling", "3"))
@@ -517,13 +514,13 @@ async def test_long_windows_over_many_buckets_are_left_to_the_database(
 
 async def test_numbers_are_not_put_together_on_the_event_loop(filled: Storer) -> None:
     threads: set[int] = set()
-    measure = Spread.measure
+    measure = Distribution.measure
 
-    def seen(spread: Spread, name: str) -> float | None:
+    def seen(spread: Distribution, name: str) -> float | None:
         threads.add(threading.get_ident())
         return measure(spread, name)
 
-    with patch.object(Spread, "measure", seen):
+    with patch.object(Distribution, "measure", seen):
         await total(filled, "p50")
         await filled.ask("/breakdown", *WEEK, ("measure", "p50:metadata.n"), ("by", "metadata.k"))
     assert threads
@@ -562,7 +559,7 @@ async def test_a_hypertable_says_the_same_of_numbers(timescale_url: str, asker: 
                 rolling=2,
                 compare=True,
             )
-            with nothing_but_figures():
+            with nothing_but_summaries():
                 answer: Any = await Asker(asker.connection, engine).ask("/trends", *written(asked))
             assert_same(answer["data"], oracle.trends(rows, asked), asked)
     await engine.dispose()
@@ -576,12 +573,12 @@ values = st.sampled_from([0.0, 1.0, 1.0, 2.5, -3.0, 1e308, -1e308, 5e-300]) | st
 )
 
 
-def run(numbers: Sequence[float]) -> Run:
+def run(numbers: Sequence[float]) -> SortedRun:
     """As it is read."""
-    return Run(
+    return SortedRun(
         np.array(
             [(number, numbers.count(number)) for number in dict.fromkeys(numbers)],
-            dtype=figures._PAIR,
+            dtype=PAIR,
         )
     )
 
@@ -595,9 +592,11 @@ def run(numbers: Sequence[float]) -> Run:
 async def test_percentiles_of_runs_are_those_of_all_numbers(
     storer: Storer, runs: list[list[float]], name: str, few: bool
 ) -> None:
-    with patch.object(figures, "FEW", 1000 if few else 0):
-        found = Spread.joined([Spread([run(numbers)]) for numbers in runs]).measure(name)
-    sql = f"select percentile_cont(0.{name[1:]}) within group (order by number) from unnest($1::float8[]) number"
+    with patch.object(distribution, "SORTED_AT_ONCE", 1000 if few else 0):
+        parts = [Distribution([run(numbers)]) for numbers in runs]
+        found = Distribution.combined(parts).measure(name)
+    percentile = f"percentile_cont(0.{name[1:]}) within group (order by number)"
+    sql = f"select {percentile} from unnest($1::float8[]) number"
     assert found == await storer.connection.fetchval(
         sql, [number for numbers in runs for number in numbers]
     )
@@ -608,7 +607,7 @@ def test_only_numbers_that_may_be_the_percentile_are_looked_at() -> None:
     many = [[dice.gauss(0, 1) for _ in range(2000)] for _ in range(20)]
     runs = [run(numbers) for numbers in many]
     with patch.object(np, "concatenate", wraps=np.concatenate) as sorted_:
-        found = Spread(runs).measure("p95")
+        found = Distribution(runs).measure("p95")
     assert found == pytest.approx(np.percentile(np.array(many), 95))
     assert sum(map(len, sorted_.call_args_list[0].args[0])) < 4000
 
@@ -650,7 +649,7 @@ async def test_an_average_is_rounded_where_the_database_rounds_it(
         "select avg(number), sum(number) from unnest($1::numeric[]) number", numbers
     )
     assert added(numbers) == total
-    found = divided(total, len(numbers))
+    found = average(total, len(numbers))
     assert (found, found.as_tuple().exponent) == (expected, expected.as_tuple().exponent) or (
         found == expected and expected == expected.to_integral_value()
     )

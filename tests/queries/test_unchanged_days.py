@@ -1,6 +1,4 @@
-"""What is remembered of raw rows: random filters against the oracle while events come, and what
-must not be remembered.
-"""
+"""Cached counts of raw rows: random filters against the oracle while events come; and limits."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,8 +12,8 @@ from hypothesis import strategies as st
 
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 from analytics.errors import Unavailable
-from analytics.queries.precomputed import settled_days
-from analytics.queries.precomputed.pieces import Coverage, Unit
+from analytics.queries.precomputed import unchanged_days
+from analytics.queries.precomputed.pieces import Block, Coverage
 from tests.examples import examples
 from tests.queries import oracle
 from tests.queries.oracle import Trend
@@ -68,13 +66,13 @@ async def filled(storer: Storer) -> Storer:
     return storer
 
 
-counts = settled_days.counts
+counts = unchanged_days.counts
 
 
 @pytest.fixture
 def counted() -> Iterator[Mock]:
-    """Calls for raw rows of settled days."""
-    with patch.object(settled_days, "counts", wraps=counts) as counted:
+    """Statements that count raw rows of unchanged days."""
+    with patch.object(unchanged_days, "counts", wraps=counts) as counted:
         yield counted
 
 
@@ -102,13 +100,13 @@ async def test_an_event_that_comes_late_counts(filled: Storer, compacted: bool) 
     assert await total(filled) == before + 1
 
 
-async def test_a_row_that_somebody_deletes_counts_no_more(filled: Storer) -> None:
+async def test_a_deleted_row_does_not_count(filled: Storer) -> None:
     before = await total(filled)
     await filled.connection.execute("delete from raw_events where timestamp = '2026-10-07T12:30Z'")
     assert await total(filled) == before - 1
 
 
-async def test_what_is_remembered_is_who_acted_and_not_whose_name_that_was_then(
+async def test_cached_cells_hold_actors_so_that_identity_may_change(
     filled: Storer, counted: Mock
 ) -> None:
     await filled.write(
@@ -141,14 +139,14 @@ async def test_other_filters_are_other_questions(filled: Storer) -> None:
 async def test_a_dimension_of_more_values_than_can_be_kept_is_counted_by_the_database(
     filled: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settled_days, "MAX_VALUES", 0)
+    monkeypatch.setattr(unchanged_days, "MAX_VALUES", 0)
     assert await total(filled) == 4
 
 
 async def test_a_question_that_takes_too_long_goes_on_where_it_was(
     filled: Storer, counted: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settled_days, "HOURS", 24)
+    monkeypatch.setattr(unchanged_days, "MAX_HOURS", 24)
     statement = counts
 
     def counts_until_late(*arguments: Any) -> Any:
@@ -163,22 +161,19 @@ async def test_a_question_that_takes_too_long_goes_on_where_it_was(
     monkeypatch.undo()
     counted.side_effect = statement
     assert await total(filled) == 4
-    read = [unit.starts.start for call in counted.call_args_list for unit in call.args[1]]
+    read = [block.starts.start for call in counted.call_args_list for block in call.args[1]]
     assert len(read) == len(set(read)) == 7
 
 
 def test_units_are_read_in_runs_without_gaps_that_are_not_too_long() -> None:
-    days = [Unit(day, DAY_SPAN, range(24 * day, 24 * day + 1)) for day in (*range(10), 11)]
-    hours = Unit(12, HOUR_SPAN, range(24 * 12, 24 * 12 + 5))
+    days = [Block(day, DAY_SPAN, range(24 * day, 24 * day + 1)) for day in (*range(10), 11)]
+    hours = Block(12, HOUR_SPAN, range(24 * 12, 24 * 12 + 5))
     assert [
-        [unit.bucket for unit in run] for run in settled_days.runs([hours, *reversed(days)])
+        [block.bucket for block in run] for run in unchanged_days.runs([hours, *reversed(days)])
     ] == [[*range(7)], [7, 8, 9], [11, 12]]
 
 
 def test_days_that_deltas_touch_are_not_covered() -> None:
     delta = Mock(groups=[Mock(hour=24 * 3 + 5), Mock(hour=24 * 4)])
-    assert settled_days.without(Coverage(0, frozenset({24}), 2, 0, 240), [delta]).strays == {
-        24,
-        72,
-        96,
-    }
+    coverage = Coverage(0, frozenset({24}), 2, 0, 240)
+    assert unchanged_days.without_pending(coverage, [delta]).strays == {24, 72, 96}

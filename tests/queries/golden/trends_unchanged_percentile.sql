@@ -19,7 +19,9 @@ SELECT rollups.span, array_agg(rollups.start ORDER BY rollups.start, rollups.par
 FROM rollups
 WHERE rollups.project = $1::VARCHAR AND rollups.span = $2::SMALLINT AND rollups.start = ANY ($3::INTEGER[]) AND rollups.key = $4::VARCHAR AND rollups.event_type = $5::VARCHAR AND rollups.event_action = $6::VARCHAR GROUP BY rollups.span;
 
-SELECT rows.unit, rows.key, sum(rows.n) AS count, string_agg(int4send(people.number), $1::BYTEA) AS numbers, bool_or(people.number IS NULL) AS strangers
-FROM (SELECT width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS unit, raw_events.metadata ->> $3::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, count(*) AS n
+SELECT pairs.block, pairs.key, CASE WHEN (sum(count(*)) OVER (PARTITION BY pairs.block) <= $1::INTEGER) THEN coalesce(string_agg(float8send(pairs.number) || int4send(CAST(pairs.times AS INTEGER)), $2::BYTEA), $3::BYTEA) END AS anon_1
+FROM (SELECT doubles.block AS block, doubles.key AS key, doubles.number AS number, count(*) AS times
+FROM (SELECT rows.block AS block, rows.key AS key, CAST(CASE WHEN (abs(rows.number) < 1e-300) THEN $4::INTEGER ELSE rows.number END AS DOUBLE PRECISION) AS number
+FROM (SELECT width_bucket(raw_events.timestamp, $5::TIMESTAMP WITH TIME ZONE[]) AS block, NULL AS key, CASE WHEN (jsonb_typeof(raw_events.metadata -> $6::VARCHAR) = $7::VARCHAR) THEN CAST(raw_events.metadata ->> $8::VARCHAR AS NUMERIC) END AS number
 FROM raw_events
-WHERE raw_events.project = $4::VARCHAR AND (raw_events.metadata ->> $5::VARCHAR) = ANY ($6::TEXT[]) AND raw_events.user_id IS NOT NULL AND raw_events.timestamp >= $7::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $8::TIMESTAMP WITH TIME ZONE GROUP BY unit, key, actor) AS rows LEFT OUTER JOIN people ON people.project = $9::VARCHAR AND people.actor = rows.actor GROUP BY rows.unit, rows.key;
+WHERE raw_events.project = $9::VARCHAR AND raw_events.event_type = $10::VARCHAR AND raw_events.event_action = $11::VARCHAR AND raw_events.timestamp >= $12::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $13::TIMESTAMP WITH TIME ZONE) AS rows) AS doubles GROUP BY doubles.block, doubles.key, doubles.number) AS pairs GROUP BY pairs.block, pairs.key;
