@@ -15,8 +15,8 @@ from hypercorn.config import Config
 from analytics.embedded import free_port
 from analytics.projects import Keys
 from analytics.roles.collector import collector
-from analytics.roles.collector.desk import Desk
-from analytics.roles.collector.inflate import MAX_COMPRESSED
+from analytics.roles.collector.intake import Intake
+from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
 from analytics.settings import Settings
 from tests.collecting import GOOD, MemorySalts, MemorySink, Table
 
@@ -26,8 +26,8 @@ async def listening() -> AsyncIterator[tuple[int, MemorySink]]:
     sink = MemorySink()
 
     @asynccontextmanager
-    async def desk(config: Settings) -> AsyncIterator[Desk]:
-        yield Desk(sink, Keys(Table()), MemorySalts(), config)
+    async def intake(config: Settings) -> AsyncIterator[Intake]:
+        yield Intake(sink, Keys(Table()), MemorySalts(), config)
 
     config = Config()
     port = free_port()
@@ -35,7 +35,7 @@ async def listening() -> AsyncIterator[tuple[int, MemorySink]]:
     config.errorlog = logging.getLogger("hypercorn.error")
     stop = asyncio.Event()
     server = asyncio.create_task(
-        serve(collector.app(Settings(), desk), config, shutdown_trigger=stop.wait)
+        serve(collector.role(intake).app(Settings()), config, shutdown_trigger=stop.wait)
     )  # type: ignore[arg-type]
     try:
         for _ in range(200):
@@ -94,7 +94,7 @@ async def test_a_mebibyte_is_taken_and_one_byte_more_is_not(framing: str) -> Non
     }
     frame = frames[framing]
     async with listening() as (port, sink):
-        most = json.dumps(GOOD).encode().ljust(MAX_COMPRESSED)
+        most = json.dumps(GOOD).encode().ljust(MAX_COMPRESSED_BYTES)
         assert (await exchange(port, *frame(most))).startswith(b"HTTP/1.1 202 ")
         refusal = await exchange(port, *frame(most + b" "))
         assert refusal.startswith(b"HTTP/1.1 413 ")

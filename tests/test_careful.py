@@ -85,7 +85,7 @@ def outcome(draft: Any) -> Any:
     """What a way of decoding says, comparable: numbers digit by digit, new ids left out."""
     try:
         understood = draft()
-        decoded = understood.decide("p")
+        decoded = understood.decode("p")
     except (BadRequest, TooLarge) as error:
         return error.code, error.field
     return (
@@ -151,7 +151,7 @@ def test_no_bytes_raise_anything_but_a_refusal(body: bytes) -> None:
     for request in (incoming(body), incoming(b"", query=body)):
         for read in (native.read, pixel.read):
             try:
-                decoded = read(request).decide("p")
+                decoded = read(request).decode("p")
             except AnalyticsError as error:
                 msgspec.json.encode([error.code, error.message])
             else:

@@ -134,4 +134,4 @@ def test_a_single_event_may_carry_its_envelope() -> None:
         incoming(json.dumps(GOOD | {"timestamp": late, "sent_at": late, "write_key": "k"}).encode())
     )
     assert understood.key == "k"
-    assert understood.decide("p").events[0].timestamp == NOW
+    assert understood.decode("p").events[0].timestamp == NOW

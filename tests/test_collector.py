@@ -23,7 +23,7 @@ from analytics.projects import digest
 from analytics.queue import Queue
 from analytics.redis.key_mirror import KEYS, SYNCED
 from analytics.roles.collector import body, collector
-from analytics.roles.collector.inflate import MAX_INFLATED
+from analytics.roles.collector.inflate import MAX_INFLATED_BYTES
 from analytics.roles.collector.limits import Limits
 from analytics.settings import Settings
 from tests.collecting import BAD, GOOD, Client, Table, error_of, running
@@ -128,7 +128,7 @@ async def test_compressed_bodies_are_read(client: Client, encode: tuple[str, Any
 
 
 async def test_a_body_may_not_inflate_beyond_ten_mebibytes(client: Client) -> None:
-    padded = json.dumps(GOOD).encode().ljust(MAX_INFLATED)
+    padded = json.dumps(GOOD).encode().ljust(MAX_INFLATED_BYTES)
     assert (
         await client.send_events(gzip.compress(padded), content_encoding="gzip")
     ).status_code == 202
@@ -206,7 +206,7 @@ async def test_when_the_queue_is_out_of_reach_nothing_is_accepted(client: Client
 
 async def test_too_many_requests_are_429_for_their_sender_only() -> None:
     async with running() as limited:
-        limited.desk.limits = Limits(2, now=lambda: 0.0)
+        limited.intake.limits = Limits(2, now=lambda: 0.0)
         sent = [(await limited.send_events(GOOD)).status_code for _ in range(3)]
         assert sent == [202, 202, 429]
         answer = await limited.send_events(GOOD)
@@ -319,7 +319,7 @@ async def test_a_202_means_that_the_event_is_in_the_queue(redis_url: str) -> Non
     shop = msgspec.msgpack.encode(Table.keys["ak_w_shop"])
     await redis.hset(KEYS, digest("ak_w_shop").hex(), shop)
     await redis.set(SYNCED, "now")
-    app = collector.app(Settings(redis_url=redis_url))
+    app = collector.ROLE.app(Settings(redis_url=redis_url))
     recently = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     async with (
         app.router.lifespan_context(app),

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.errors import AnalyticsError, BadRequest, TooLarge, UnsupportedEncoding
-from analytics.roles.collector.inflate import MAX_INFLATED, inflate
+from analytics.roles.collector.inflate import MAX_INFLATED_BYTES, inflate
 
 
 def unsized_zstd(data: bytes) -> bytes:
@@ -51,7 +51,7 @@ def test_a_compressed_body_is_read_whole(
 def test_ten_mebibytes_are_taken_and_one_byte_more_is_not(
     encoding: bytes, compress: Callable[[bytes], bytes]
 ) -> None:
-    most = b"x" * MAX_INFLATED
+    most = b"x" * MAX_INFLATED_BYTES
     assert inflate(compress(most), encoding) == most
     with pytest.raises(TooLarge):
         inflate(compress(most + b"x"), encoding)

@@ -72,4 +72,4 @@ def test_names_without_number_take_bounded_memory_and_the_busy_stay_known(
     for number in range(1000):
         bucket.take(f"address {number}")
         assert taken(bucket, "busy", 1) == 0
-    assert len(bucket._full) <= 100
+    assert len(bucket._full_at) <= 100

@@ -229,8 +229,8 @@ def test_a_key_is_found_in_the_body_then_in_either_header() -> None:
 
 
 def test_no_body_holds_more_events_than_a_request_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "MAX_EVENTS", 3)
-    monkeypatch.setattr(validate, "MAX_EVENTS", 3)
+    monkeypatch.setattr(native, "MAX_REQUEST_EVENTS", 3)
+    monkeypatch.setattr(validate, "MAX_REQUEST_EVENTS", 3)
     assert decode([GOOD] * 3)
     with pytest.raises(TooLarge):
         decode([GOOD] * 4)

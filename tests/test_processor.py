@@ -77,5 +77,5 @@ async def test_a_worker_that_ends_by_a_bug_ends_the_process_with_it(
     async with asyncio.timeout(30):
         with pytest.raises(RuntimeError, match="a bug"):
             await server.serve(
-                {"processor": processor.app(config)}, {"processor": listener}, config
+                {"processor": processor.ROLE.app(config)}, {"processor": listener}, config
             )

@@ -103,7 +103,7 @@ async def serving(redis_url: str, **changes: Any) -> AsyncIterator[Platform]:
     ready = asyncio.Event()
     task = asyncio.create_task(
         server.serve(
-            {"realtime": realtime.app(config)}, {"realtime": listener}, config, ready=ready.set
+            {"realtime": realtime.ROLE.app(config)}, {"realtime": listener}, config, ready=ready.set
         )
     )
     try:

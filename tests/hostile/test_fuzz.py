@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.queries import QUESTIONS, Question
 from analytics.queries.language.parameters import parameters, read
-from analytics.roles.http.role import status_of
-from analytics.roles.realtime.server_sent import PARAMETERS, wanted
+from analytics.roles.http.errors import status_of
+from analytics.roles.realtime.server_sent import PARAMETERS, request_of
 from tests.examples import examples
 from tests.hostile.corpus import VALUES
 
@@ -57,6 +57,6 @@ def test_a_query_string_is_a_question_or_a_named_refusal(
 @given(query=queries([name.encode() for name in PARAMETERS]))
 def test_a_stream_s_query_string_is_a_subscription_or_a_refusal(query: bytes) -> None:
     try:
-        assert wanted(query).id
+        assert request_of(query).id
     except AnalyticsError as error:
         assert 400 <= status_of(error) < 500  # noqa: PT017 - a refusal and a subscription are both right

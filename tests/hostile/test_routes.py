@@ -19,7 +19,7 @@ from analytics.queries import QUESTIONS, Question
 from analytics.queries.language.parameters import parameters
 from analytics.roles import api, processor
 from analytics.roles.collector import collector
-from analytics.roles.collector.desk import Desk
+from analytics.roles.collector.intake import Intake
 from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
@@ -89,10 +89,10 @@ async def collecting() -> AsyncIterator[tuple[Starlette, MemorySink]]:
     sink = MemorySink()
 
     @asynccontextmanager
-    async def desk(config: Settings) -> AsyncIterator[Desk]:
-        yield Desk(sink, Keys(Table(), (KEY,)), MemorySalts(), config)
+    async def intake(config: Settings) -> AsyncIterator[Intake]:
+        yield Intake(sink, Keys(Table(), (KEY,)), MemorySalts(), config)
 
-    app = collector.app(Settings(tracker_paths=("/js/script.js", "/other")), desk)
+    app = collector.role(intake).app(Settings(tracker_paths=("/js/script.js", "/other")))
     async with app.router.lifespan_context(app):
         yield app, sink
 
@@ -107,9 +107,9 @@ def config(migrated_url: str, redis_url: str) -> Settings:
 def apps(config: Settings) -> dict[str, Starlette]:
     """The apps that need servers."""
     return {
-        "api": api.app(config),
-        "realtime": realtime.app(config),
-        "processor": processor.app(config),
+        "api": api.ROLE.app(config),
+        "realtime": realtime.ROLE.app(config),
+        "processor": processor.ROLE.app(config),
     }
 
 
@@ -223,7 +223,7 @@ async def test_no_value_of_any_parameter_breaks_a_question(
     config: Settings, question: Question
 ) -> None:
     faults = []
-    app = api.app(config)
+    app = api.ROLE.app(config)
     needed = {"step": b"a", "window": b"1d"} if question.path == "/funnel" else {}
     async with app.router.lifespan_context(app):
         for parameter in parameters(question.query):
@@ -259,7 +259,7 @@ async def test_no_value_of_any_parameter_breaks_a_question(
 async def test_there_are_no_tables_the_fewer_for_all_that_sql(
     config: Settings, migrated_url: str
 ) -> None:
-    app = api.app(config)
+    app = api.ROLE.app(config)
     async with app.router.lifespan_context(app):
         for field in ("where", "event", "by", "measure", "tz", "cursor", "project"):
             await ask(
@@ -274,7 +274,7 @@ async def test_there_are_no_tables_the_fewer_for_all_that_sql(
 
 async def test_no_parameter_breaks_server_sent_events(config: Settings) -> None:
     faults = []
-    app = realtime.app(config)
+    app = realtime.ROLE.app(config)
     async with app.router.lifespan_context(app):
         for name, value in VALUES.items():
             for parameter in (

@@ -15,10 +15,10 @@ from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 
 APPS = {
-    "collector": collector.app,
-    "api": api.app,
-    "realtime": realtime.app,
-    "processor": processor.app,
+    "collector": collector.ROLE.app,
+    "api": api.ROLE.app,
+    "realtime": realtime.ROLE.app,
+    "processor": processor.ROLE.app,
 }
 
 

@@ -103,7 +103,7 @@ async def test_no_key_is_stored(name: str) -> None:
 @pytest.mark.parametrize("name", CAPTURED)
 async def test_who_sends_too_fast_is_told_to_keep_it(name: str) -> None:
     async with collector(*TOKENS) as client:
-        client.desk.limits = Limits(1, now=lambda: 0.0)
+        client.intake.limits = Limits(1, now=lambda: 0.0)
         await replay(client, name)
         taken = len(client.sink.events)
         answer = await replay(client, name)

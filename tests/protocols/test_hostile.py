@@ -15,7 +15,7 @@ from analytics.errors import AnalyticsError
 from analytics.events import pack
 from analytics.protocols import PROTOCOLS, Incoming, Protocol
 from analytics.protocols.metadata import check, parse
-from analytics.roles.http.role import status_of
+from analytics.roles.http.errors import status_of
 from tests.bodies import NOW
 from tests.examples import examples
 from tests.protocols.captured import collector
@@ -97,7 +97,7 @@ def answer(protocol: Protocol, path: str, body: bytes, query: bytes, **headers: 
     request = Incoming(query, given_headers, body, NOW, 0, path)
     protocol.claims(request)
     try:
-        decoded = protocol.read(request).decide("p")
+        decoded = protocol.read(request).decode("p")
         reply = protocol.accept(request, decoded, decoded.events)
         pack(decoded.events)
         for event in decoded.events:

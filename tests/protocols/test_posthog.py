@@ -80,7 +80,7 @@ async def test_capture_v1_answers_for_each_event() -> None:
 
 async def test_capture_v1_is_pushed_back_with_503_for_there_429_is_the_end() -> None:
     async with collector() as client:
-        client.desk.limits = Limits(1, now=lambda: 0.0)
+        client.intake.limits = Limits(1, now=lambda: 0.0)
         answers = [await client.send_events({"batch": [EVENT]}, V1) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 503]
         assert answers[-1].headers["retry-after"]

@@ -79,9 +79,9 @@ async def house(migrated_url: str, redis_url: str, clock: Clock) -> AsyncIterato
     engine = create_async_engine(make_url(migrated_url).set(drivername="postgresql+asyncpg"))
     redis = Redis.from_url(redis_url)
     apps = {
-        "collector": collector.app(config),
-        "api": api.app(config),
-        "realtime": realtime.app(config),
+        "collector": collector.ROLE.app(config),
+        "api": api.ROLE.app(config),
+        "realtime": realtime.ROLE.app(config),
     }
     async with AsyncExitStack() as stack:
         for app in apps.values():

@@ -98,7 +98,7 @@ async def tenants(migrated_url: str, redis_url: str) -> AsyncIterator[Tenants]:
         == 8
     )
     await store.close()
-    app = api.app(config)
+    app = api.ROLE.app(config)
     async with app.router.lifespan_context(app):
         yield Tenants(app, keys, config)
 
@@ -174,7 +174,7 @@ async def test_an_event_that_waits_is_shown_to_its_own_tenant_only(tenants: Tena
 
 
 async def test_no_stream_of_another_tenant_is_opened(tenants: Tenants) -> None:
-    app = realtime.app(tenants.config)
+    app = realtime.ROLE.app(tenants.config)
     async with app.router.lifespan_context(app):
         for channel in (b"events", b"counters"):
             own = [(b"x-api-key", tenants.keys["ours"].encode())]
