@@ -117,7 +117,12 @@ async def running(address: str = "192.0.2.1", **settings: Any) -> AsyncIterator[
             transport=httpx2.ASGITransport(app, client=(address, 1)), base_url="http://collector"
         ) as client,
     ):
-        client.sink, client.table, client.salts, client.intake = sink, table, salts, app.state.intake
+        client.sink, client.table, client.salts, client.intake = (
+            sink,
+            table,
+            salts,
+            app.state.intake,
+        )
         yield client
 
 

@@ -15,8 +15,8 @@ from hypercorn.config import Config
 from analytics.embedded import free_port
 from analytics.projects import Keys
 from analytics.roles.collector import collector
-from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
+from analytics.roles.collector.intake import Intake
 from analytics.settings import Settings
 from tests.collecting import GOOD, MemorySalts, MemorySink, Table
 
@@ -65,7 +65,10 @@ async def exchange(port: int, *parts: bytes) -> bytes:
 
 
 def chunked(body: bytes, size: int) -> list[bytes]:
-    head = b"POST /collect HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = (
+        b"POST /collect HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        b"transfer-encoding: chunked\r\n\r\n"
+    )
     return [
         head,
         *(

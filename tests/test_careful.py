@@ -41,11 +41,11 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
+AUGUST = datetime(2026, 8, 1)  # noqa: DTZ001 - Hypothesis wants bounds without a zone
+DECEMBER = datetime(2026, 12, 1)  # noqa: DTZ001
 TIMES = (
     st.datetimes(timezones=st.timezones() | st.none()).map(datetime.isoformat)
-    | st.datetimes(datetime(2026, 8, 1), datetime(2026, 12, 1), timezones=st.just(UTC)).map(
-        datetime.isoformat
-    )
+    | st.datetimes(AUGUST, DECEMBER, timezones=st.just(UTC)).map(datetime.isoformat)
     | st.sampled_from([given for given, _ in [*MOMENTS.values(), *BAD_MOMENTS.values()]])
 )
 FIELDS = {
@@ -92,13 +92,19 @@ def outcome(draft: Any) -> Any:
         understood.key,
         [
             (
-                e.id if e.named else None, e.session_id, e.user_id, e.event_type, e.event_action, e.timestamp, e.named,
+                e.id if e.named else None,
+                e.session_id,
+                e.user_id,
+                e.event_type,
+                e.event_action,
+                e.timestamp,
+                e.named,
                 json.loads(e.metadata, parse_float=Decimal),
             )
             for e in decoded.events
         ],
         list(decoded.rejected),
-    )  # fmt: skip
+    )
 
 
 @examples(400)

@@ -142,10 +142,7 @@ def test_numbers_keep_their_digits_on_either_way() -> None:
     )
     parsed = metadata.encode(metadata.parse(digits))
     assert json.loads(stored(digits), parse_float=str) == json.loads(digits, parse_float=str)
-    assert (
-        parsed
-        == b'{"a":1.10,"b":0.12345678901234567890123456789,"c":-0.0,"d":1E+2,"e":18446744073709551617}'
-    )
+    assert parsed == digits.replace("1e2", "1E+2").encode()
 
 
 def test_a_hidden_nul_does_not_ride_along_under_a_duplicate_key() -> None:

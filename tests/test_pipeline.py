@@ -1,4 +1,4 @@
-"""The pipeline: each step by named cases, their order, drops by reason, and what is never stored."""
+"""The pipeline: each step by named cases, their order, drops, and what is never stored."""
 
 import json
 import re

@@ -45,9 +45,15 @@ KEYS: dict[str, dict[str, Any]] = {
 def some(number: int, project: str = "shop", **changes: object) -> list[Event]:
     now = datetime.now(UTC)
     fields = {
-        "project": project, "session_id": "s", "user_id": None, "event_type": "engagement", "event_action": "click", "metadata": b"{}", "timestamp": now,
+        "project": project,
+        "session_id": "s",
+        "user_id": None,
+        "event_type": "engagement",
+        "event_action": "click",
+        "metadata": b"{}",
+        "timestamp": now,
         "created_at": now,
-    }  # fmt: skip
+    }
     return [Event(**(fields | {"id": uuid.uuid4()} | changes)) for _ in range(number)]  # type: ignore[arg-type]
 
 
@@ -285,9 +291,16 @@ async def test_an_event_is_shown_after_it_is_stored_as_the_api_shows_it(platform
         assert (message["type"], message["id"]) == ("event", "a")
         shown = message["event"]
         assert shown == {
-            "id": str(event.id), "project": "shop", "session_id": "s", "user_id": "u1", "event_type": "engagement", "event_action": "click",
-            "metadata": {"page": "/pricing", "n": 1.5}, "timestamp": shown["timestamp"], "created_at": shown["created_at"],
-        }  # fmt: skip
+            "id": str(event.id),
+            "project": "shop",
+            "session_id": "s",
+            "user_id": "u1",
+            "event_type": "engagement",
+            "event_action": "click",
+            "metadata": {"page": "/pricing", "n": 1.5},
+            "timestamp": shown["timestamp"],
+            "created_at": shown["created_at"],
+        }
         assert datetime.fromisoformat(shown["timestamp"]) == event.timestamp
 
 

@@ -63,10 +63,21 @@ async def ask(
             enough.set()
 
     scope = {
-        "type": "http", "http_version": "1.1", "asgi": {"spec_version": "2.1", "version": "3.0"}, "method": method, "scheme": "http", "root_path": "",
-        "path": unquote(path.decode("latin-1")), "raw_path": path, "query_string": query, "headers": [(b"host", b"x"), *headers], "client": ("192.0.2.1", 1),
-        "server": ("192.0.2.2", 80), "state": {}, "extensions": {},
-    }  # fmt: skip
+        "type": "http",
+        "http_version": "1.1",
+        "asgi": {"spec_version": "2.1", "version": "3.0"},
+        "method": method,
+        "scheme": "http",
+        "root_path": "",
+        "path": unquote(path.decode("latin-1")),
+        "raw_path": path,
+        "query_string": query,
+        "headers": [(b"host", b"x"), *headers],
+        "client": ("192.0.2.1", 1),
+        "server": ("192.0.2.2", 80),
+        "state": {},
+        "extensions": {},
+    }
     async with asyncio.timeout(PATIENCE_SECONDS):
         await app(scope, receive, send)
     return Answer(start["status"], dict(start["headers"]), b"".join(parts))

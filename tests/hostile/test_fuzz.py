@@ -20,8 +20,9 @@ from tests.hostile.corpus import VALUES
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 PIECES = (
-    b"metadata event_type event_action user_id session_id a * : , . @ %2C %3A %252E %00 %ff % + - ( ) [ A B/A*100 count users sum: p99: "
-    b"eq in re set unset gt ne 7d 30d 99999999999d 90m 1w 2026-11-01 2026-11-01T00:00:00Z 9999-12-31 Europe/Berlin UTC day month first on "
+    b"metadata event_type event_action user_id session_id a * : , . @ %2C %3A %252E %00 %ff % "
+    b"+ - ( ) [ A B/A*100 count users sum: p99: eq in re set unset gt ne 7d 30d 99999999999d "
+    b"90m 1w 2026-11-01 2026-11-01T00:00:00Z 9999-12-31 Europe/Berlin UTC day month first on "
     b"ordered strict any user ndjson csv"
 ).split()
 values = (

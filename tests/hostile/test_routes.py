@@ -362,14 +362,18 @@ async def test_paths_of_nowhere_are_404_in_json_and_name_no_metric(
     check_metrics()
 
 
+SAMPLE = re.compile(
+    r"(\w+?)(?:_bucket|_sum|_count)?"  # the metric
+    r'(?:\{(?:\w+="(?:[^"\\\n]|\\.)*",?)*\})?'  # its labels
+    r" [-+.\deEinfNa]+"  # the value
+)
+
+
 def check_metrics() -> None:
     """What is scraped is lines of the exposition format, about metrics that we declared."""
     declared = {each.name for each in metrics.REGISTRY.get_all()}
     for line in metrics.render()[0].decode().splitlines():
-        found = re.fullmatch(
-            r'(\w+?)(?:_bucket|_sum|_count)?(?:\{(?:\w+="(?:[^"\\\n]|\\.)*",?)*\})? [-+.\deEinfNa]+',
-            line,
-        )
+        name = SAMPLE.fullmatch(line)
         assert line.startswith("# ") or (
-            found and (found[1] in declared or line.split("{")[0].split(" ")[0] in declared)
+            name and (name[1] in declared or line.split("{")[0].split(" ")[0] in declared)
         ), line

@@ -127,7 +127,8 @@ async def test_old_and_absolute_requests_are_answered_as_any(ports: dict[str, in
         assert old.startswith(b"HTTP/1.1 200 "), (role, old)
         absolute = await exchange(
             port,
-            b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+            b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\n"
+            b"host: x\r\nconnection: close\r\n\r\n",
         )
         assert absolute.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 ")), (role, absolute)
         assert b'"code"' in absolute
@@ -140,7 +141,10 @@ async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connec
     such upgrade on.
     """
     for role, port in ports.items():
-        upgrade = b"GET /api/trends HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
+        upgrade = (
+            b"GET /api/trends HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\n"
+            b"connection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
+        )
         for sent in (
             upgrade + H2[24:],
             upgrade + b"\xff" * 500,

@@ -46,30 +46,58 @@ async def test_what_was_captured_lands_in_the_keys_project(name: str, library: s
 
 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "a device": ({"user_id": None, "device_id": "d1"}, ("track", "Button Clicked", "d1", "$none"), {}),
+    "a device": (
+        {"user_id": None, "device_id": "d1"},
+        ("track", "Button Clicked", "d1", "$none"),
+        {},
+    ),
     "a session of a device": (
         {"device_id": "d1", "session_id": 1577836800000},
-        ("track", "Button Clicked", "user1", "d1:1577836800000"), {"$anonymous_id": "d1"},
+        ("track", "Button Clicked", "user1", "d1:1577836800000"),
+        {"$anonymous_id": "d1"},
     ),
     "no session": ({"session_id": -1}, ("track", "Button Clicked", "user1", "$none"), {}),
     "identify": (
         {"event_type": "$identify", "user_properties": {"$set": {"plan": "pro"}}},
-        ("identify", "identify", "user1", "$none"), {"$set": {"plan": "pro"}},
+        ("identify", "identify", "user1", "$none"),
+        {"$set": {"plan": "pro"}},
     ),
     "a group": (
-        {"event_type": "$groupidentify", "groups": {"org": "o1"}, "group_properties": {"$set": {"a": 1}}},
-        ("group", "group", "user1", "$none"), {"$groups": {"org": "o1"}, "$group_properties": {"$set": {"a": 1}}},
+        {
+            "event_type": "$groupidentify",
+            "groups": {"org": "o1"},
+            "group_properties": {"$set": {"a": 1}},
+        },
+        ("group", "group", "user1", "$none"),
+        {"$groups": {"org": "o1"}, "$group_properties": {"$set": {"a": 1}}},
     ),
     "a page view": (
-        {"event_type": "[Amplitude] Page Viewed", "event_properties": {"[Amplitude] Page URL": "https://x.com/a", "b": 2}},
-        ("page", "view", "user1", "$none"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "b": 2},
+        {
+            "event_type": "[Amplitude] Page Viewed",
+            "event_properties": {"[Amplitude] Page URL": "https://x.com/a", "b": 2},
+        },
+        ("page", "view", "user1", "$none"),
+        {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "b": 2},
     ),
     "other fields": (
-        {"event_properties": {"a": 1}, "user_properties": {"b": 2}, "platform": "Web", "os_name": "iOS", "ip": "$remote", "plan": {"branch": "x"}},
+        {
+            "event_properties": {"a": 1},
+            "user_properties": {"b": 2},
+            "platform": "Web",
+            "os_name": "iOS",
+            "ip": "$remote",
+            "plan": {"branch": "x"},
+        },
         ("track", "Button Clicked", "user1", "$none"),
-        {"a": 1, "$user_properties": {"b": 2}, "$platform": "Web", "$os": "iOS", "$plan": {"branch": "x"}},
+        {
+            "a": 1,
+            "$user_properties": {"b": 2},
+            "$platform": "Web",
+            "$os": "iOS",
+            "$plan": {"branch": "x"},
+        },
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("fields", "columns", "extra"), EVENTS.values(), ids=EVENTS)

@@ -15,12 +15,26 @@ BODY = {
 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
     "an event": (BODY, ("track", "login", "1.2", "1.2:1"), {"method": "mail"}),
-    "a user": ({**BODY, "user_id": "u1"}, ("track", "login", "u1", "1.2:1"), {"method": "mail", "$anonymous_id": "1.2"}),
-    "a page view": (
-        {**BODY, "events": [{"name": "page_view", "params": {"page_location": "https://x.com/a"}}], "user_properties": {"p": {"value": 1}}},
-        ("page", "view", "1.2", "$none"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "$user_properties": {"p": {"value": 1}}},
+    "a user": (
+        {**BODY, "user_id": "u1"},
+        ("track", "login", "u1", "1.2:1"),
+        {"method": "mail", "$anonymous_id": "1.2"},
     ),
-}  # fmt: skip
+    "a page view": (
+        {
+            **BODY,
+            "events": [{"name": "page_view", "params": {"page_location": "https://x.com/a"}}],
+            "user_properties": {"p": {"value": 1}},
+        },
+        ("page", "view", "1.2", "$none"),
+        {
+            "$url": "https://x.com/a",
+            "$host": "x.com",
+            "$path": "/a",
+            "$user_properties": {"p": {"value": 1}},
+        },
+    ),
+}
 
 
 @pytest.mark.parametrize(("body", "columns", "extra"), EVENTS.values(), ids=EVENTS)

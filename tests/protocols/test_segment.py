@@ -140,20 +140,51 @@ async def test_each_call_has_its_columns_and_metadata(
 
 async def test_context_has_one_name_for_all_protocols_and_loses_nothing() -> None:
     context = {
-        "page": {"url": "https://x.com/a?b", "path": "/a", "referrer": "https://y", "title": "A", "search": "?b", "tab": 2},
-        "campaign": {"name": "spring", "source": "mail"}, "library": {"name": "a.js", "version": "2", "flavour": "min"},
-        "userAgent": "UA", "locale": "en", "ip": "192.0.2.9", "timezone": "Europe/Berlin", "screen": {"width": 3}, "custom": [1],
-    }  # fmt: skip
+        "page": {
+            "url": "https://x.com/a?b",
+            "path": "/a",
+            "referrer": "https://y",
+            "title": "A",
+            "search": "?b",
+            "tab": 2,
+        },
+        "campaign": {"name": "spring", "source": "mail"},
+        "library": {"name": "a.js", "version": "2", "flavour": "min"},
+        "userAgent": "UA",
+        "locale": "en",
+        "ip": "192.0.2.9",
+        "timezone": "Europe/Berlin",
+        "screen": {"width": 3},
+        "custom": [1],
+    }
     async with collector(store_ip="full") as client:
         found = metadata(await one(client, context=context))
         del found["$id"]
         found.pop("$timestamp", None)
         assert found == {
-            "$url": "https://x.com/a?b", "$path": "/a", "$referrer": "https://y", "$title": "A", "$search": "?b", "$user_agent": "UA", "$language": "en",
-            "$host": "x.com", "$referrer_domain": "y", "$referrer_source": "y",
-            "$ip": "192.0.2.9", "$timezone": "Europe/Berlin", "$lib": "a.js", "$lib_version": "2", "$utm_campaign": "spring", "$utm_source": "mail",
-            "$context": {"page": {"tab": 2}, "library": {"flavour": "min"}, "screen": {"width": 3}, "custom": [1]},
-        }  # fmt: skip
+            "$url": "https://x.com/a?b",
+            "$path": "/a",
+            "$referrer": "https://y",
+            "$title": "A",
+            "$search": "?b",
+            "$user_agent": "UA",
+            "$language": "en",
+            "$host": "x.com",
+            "$referrer_domain": "y",
+            "$referrer_source": "y",
+            "$ip": "192.0.2.9",
+            "$timezone": "Europe/Berlin",
+            "$lib": "a.js",
+            "$lib_version": "2",
+            "$utm_campaign": "spring",
+            "$utm_source": "mail",
+            "$context": {
+                "page": {"tab": 2},
+                "library": {"flavour": "min"},
+                "screen": {"width": 3},
+                "custom": [1],
+            },
+        }
 
 
 async def test_a_session_too_long_for_its_column_or_named_like_none_is_hashed_and_kept() -> None:
@@ -184,11 +215,14 @@ async def test_the_path_names_the_type_of_a_call_that_does_not() -> None:
         assert told(client.sink.events[-1]) == ("page", "view", "u", "$none")
 
 
-@pytest.mark.parametrize(("body", "headers"), [
-    ({"writeKey": "WK"}, {}),
-    ({}, {"authorization": "Basic V0s6"}),
-    ({}, {"x_write_key": "WK"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ({"writeKey": "WK"}, {}),
+        ({}, {"authorization": "Basic V0s6"}),
+        ({}, {"x_write_key": "WK"}),
+    ],
+)
 async def test_the_key_is_found_wherever_a_library_puts_it(
     body: dict[str, Any], headers: dict[str, str]
 ) -> None:

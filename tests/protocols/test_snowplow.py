@@ -32,8 +32,10 @@ async def test_what_was_captured_lands_in_the_apps_project() -> None:
         answer = await replay(client, "snowplow-1")
         assert (answer.status_code, answer.json()) == (200, UNIVERSAL)
         assert [told(event) for event in client.sink.events] == [
-            ("page", "view", "u1", "$none"), ("track", "add", "u1", "$none"), ("track", "signup", "u1", "$none"),
-        ]  # fmt: skip
+            ("page", "view", "u1", "$none"),
+            ("track", "add", "u1", "$none"),
+            ("track", "signup", "u1", "$none"),
+        ]
         page, structured, custom = map(metadata, client.sink.events)
         assert (page["$url"], page["$title"], page["$lib"], page["$platform"], page["$app_id"]) == (
             "https://x.com/a",
@@ -52,9 +54,13 @@ async def test_what_was_captured_lands_in_the_apps_project() -> None:
         assert {event.project for event in client.sink.events} == {"shop"}
 
 
-SCREEN: dict[str, Any] = {"schema": "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0", "data": {
-    "schema": "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0", "data": {"name": "Menu"},
-}}  # fmt: skip
+SCREEN: dict[str, Any] = {
+    "schema": "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0",
+    "data": {
+        "schema": "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0",
+        "data": {"name": "Menu"},
+    },
+}
 CONTEXTS = {
     "schema": "iglu:contexts",
     "data": [{"schema": "iglu:a/b/jsonschema/1-0-0", "data": {"x": 1}}],

@@ -31,13 +31,27 @@ ODD = {
     "metadata": {"card": NAME},
     "write_key": KEY,
 }
-HEADERS = f"authorization: Bearer {KEY}\r\nx-api-key: {KEY}\r\nx-forwarded-for: 203.0.113.7\r\nx-real-ip: 203.0.113.7\r\ncookie: session={NAME}\r\n"
+HEADERS = (
+    f"authorization: Bearer {KEY}\r\nx-api-key: {KEY}\r\n"
+    "x-forwarded-for: 203.0.113.7\r\nx-real-ip: 203.0.113.7\r\n"
+    f"cookie: session={NAME}\r\n"
+)
 REQUESTS = (
-    "/collect", f"/collect?write_key={KEY}&u={MAIL}", f"/collect.gif?session_id=s&event_type={NAME}&event_action=a&write_key={KEY}", f"/{NAME}/{KEY}",
-    f"/track?api_key={TOKEN}&data={NAME}", f"/batch/?token={TOKEN}", f"/api/users/{MAIL}?project={NAME}", f"/api/trends?where={NAME}.eq.{MAIL}", "/health",
+    "/collect",
+    f"/collect?write_key={KEY}&u={MAIL}",
+    f"/collect.gif?session_id=s&event_type={NAME}&event_action=a&write_key={KEY}",
+    f"/{NAME}/{KEY}",
+    f"/track?api_key={TOKEN}&data={NAME}",
+    f"/batch/?token={TOKEN}",
+    f"/api/users/{MAIL}?project={NAME}",
+    f"/api/trends?where={NAME}.eq.{MAIL}",
+    "/health",
     "/metrics",
-    f"/realtime/events?event={NAME}", f"/realtime?key={KEY}", f"/metrics?{KEY}", f"/health?{MAIL}",
-)  # fmt: skip
+    f"/realtime/events?event={NAME}",
+    f"/realtime?key={KEY}",
+    f"/metrics?{KEY}",
+    f"/health?{MAIL}",
+)
 
 
 @pytest.fixture(scope="module", params=["production", "development"])
@@ -64,9 +78,13 @@ async def attack(platform: Platform) -> list[bytes]:
                 ("POST", body[:-1]),
                 ("POST", b"\x1f\x8b" + body),
             ):
-                head = f"{method} {path} HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n{HEADERS}content-length: {len(sent)}\r\n\r\n".encode()
+                head = (
+                    f"{method} {path} HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n"
+                    f"{HEADERS}content-length: {len(sent)}\r\n\r\n"
+                )
                 with contextlib.suppress(TimeoutError):
-                    answers.append(await exchange(role.port, head + sent, seconds=20))
+                    answer = await exchange(role.port, head.encode() + sent, seconds=20)
+                    answers.append(answer)
         await exchange(role.port, f"GET /{KEY} HTTP/1.1\r\n{NAME}\r\n\r\n".encode())
         await exchange(
             role.port,

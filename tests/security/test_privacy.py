@@ -18,7 +18,10 @@ from analytics.redis.salts import SALT
 from tests.faults.platform import Platform, Role, http_get, wait_for
 
 ADDRESSES = ("203.0.113.77", "2001:db8:77:1::9")
-AGENT = "Mozilla/5.0 (X11; Linux x86_64; canary-4711) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64; canary-4711) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/131.0.0.0 Safari/537.36"
+)
 SECRET = ("203.0.113", "2001:db8:77", "canary-4711", "cookie-4711")
 SEEN = "seen-4711"
 """Stands in every event and must be found wherever the others are looked for, or the search would
@@ -99,9 +102,10 @@ def visit(collector: Role, address: str) -> int:
             "X-Forwarded-For": address,
             "Cookie": "id=cookie-4711",
         }
-        request = urllib.request.Request(
-            collector.url + path, body, {**headers, **({"Content-Type": kind} if kind else {})}
-        )
+        if kind:
+            headers["Content-Type"] = kind
+        # the URL is the collector's own
+        request = urllib.request.Request(collector.url + path, body, headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             assert answer.status in (200, 202, 204), path
             assert not answer.headers.get("x-analytics"), (path, answer.headers["x-analytics"])
@@ -164,7 +168,8 @@ def _left(platform: Platform) -> Left:
     wait_for(platform.drained, "the queue to drain")
     platform.sql("CHECKPOINT")
     tables = platform.sql(
-        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname !~ '^(pg_|information)'"
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+        "WHERE schemaname !~ '^(pg_|information)'"
     ).split()
     outputs = {
         role.name: role.log.read_text() + http_get(f"{role.url}/metrics")[1].decode()

@@ -26,10 +26,12 @@ from tests.hostile.asking import Answer, ask
 
 SHARED = "order 1"
 NEEDED = {
-    "/funnel": b"step=*&step=*", "/breakdown": b"by=event_type,metadata.secret&measure=count,users", "/trends": b"by=metadata.secret",
+    "/funnel": b"step=*&step=*",
+    "/breakdown": b"by=event_type,metadata.secret&measure=count,users",
+    "/trends": b"by=metadata.secret",
     "/paths": b"by=event_type",
     "/export": b"format=ndjson",
-}  # fmt: skip
+}
 """What a question must be asked with, or best shows values with."""
 
 
