@@ -1,4 +1,4 @@
-"""A collector before a sink that the test holds."""
+"""A collector with a sink, keys and salts that the test controls."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +21,7 @@ BAD = GOOD | {"session_id": "x" * 65}
 
 
 class MemorySink:
-    """A sink that keeps what it is given, or refuses it."""
+    """A sink that keeps what it gets, or refuses it."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -40,7 +40,7 @@ class MemorySink:
 
 
 class MemorySalts:
-    """A salt that never changes, or none."""
+    """A salt that never changes, or an error."""
 
     refusal: Exception | None = None
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 from hypercorn.asyncio import serve
@@ -34,9 +35,8 @@ async def listening() -> AsyncIterator[tuple[int, MemorySink]]:
     config.bind = [f"127.0.0.1:{port}"]
     config.errorlog = logging.getLogger("hypercorn.error")
     stop = asyncio.Event()
-    server = asyncio.create_task(
-        serve(collector.role(intake).app(Settings()), config, shutdown_trigger=stop.wait)
-    )  # type: ignore[arg-type]
+    app: Any = collector.role(intake).app(Settings())  # hypercorn has types of its own for scopes
+    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
     try:
         for _ in range(200):
             with contextlib.suppress(OSError):

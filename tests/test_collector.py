@@ -1,6 +1,4 @@
-"""The collector: every answer of API.md's Collect, before a sink that the test holds and before the
-queue in Valkey.
-"""
+"""The collector: every reply in API.md, with a test's sink and with the queue in Valkey."""
 
 import asyncio
 import gzip
@@ -83,8 +81,8 @@ async def test_when_no_event_is_valid_the_answer_is_400_with_the_verdicts(client
     answer = await client.send_events([BAD, 5])
     assert error_of(answer) == (400, "no_valid_event")
     assert [
-        (verdict["index"], verdict["code"], verdict["field"])
-        for verdict in answer.json()["rejected"]
+        (rejection["index"], rejection["code"], rejection["field"])
+        for rejection in answer.json()["rejected"]
     ] == [
         (0, "too_long", "session_id"),
         (1, "wrong_type", None),
@@ -328,9 +326,9 @@ async def test_a_202_means_that_the_event_is_in_the_queue(redis_url: str) -> Non
         assert answer.json()["accepted"] == 2
         queue = Queue(redis, Settings(redis_url=redis_url))
         assert (await queue.books()).accepted == 2
-        found = await queue.find("shop", UUID(answer.json()["ids"][0]))
-        assert found is not None
-        assert (found.project, found.session_id, found.named) == ("shop", "s1", True)
+        event = await queue.find("shop", UUID(answer.json()["ids"][0]))
+        assert event is not None
+        assert (event.project, event.session_id, event.named) == ("shop", "s1", True)
         assert error_of(await client.send_events(GOOD, x_write_key="unknown")) == (
             401,
             "unauthorized",

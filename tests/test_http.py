@@ -1,4 +1,4 @@
-"""What every role shares: the error table, the shield, health and metrics."""
+"""What every role shares: statuses of errors, the shield, health and metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ from analytics.settings import Settings
 
 
 class Queue:
-    """A queue that Redis is too far away to tell about."""
+    """A queue whose Redis does not answer."""
 
     async def refresh_gauges(self) -> None:
         raise ConnectionError

@@ -1,6 +1,4 @@
-"""Compressed bodies: read whole, or refused; never more memory than the largest body that is
-allowed.
-"""
+"""Compressed bodies are decompressed whole or refused, in no more memory than the largest body."""
 
 import gzip
 import subprocess
@@ -20,7 +18,7 @@ from analytics.roles.collector.inflate import MAX_INFLATED_BYTES, inflate
 
 
 def unsized_zstd(data: bytes) -> bytes:
-    """A frame that does not say how long its content is, as streams write it."""
+    """A frame without the length of its content, as streams have it."""
     stream = zstandard.ZstdCompressor().compressobj()
     return stream.compress(data) + stream.flush()
 

@@ -1,6 +1,4 @@
-"""What attackers and broken clients send: texts for every place where text may stand, bodies for
-every route that takes one.
-"""
+"""What attackers and broken clients send: texts for every field, and bodies for every route."""
 
 import gzip
 import json
@@ -53,7 +51,7 @@ TEXTS: dict[str, str] = {
     "twice encoded": "%2500",
     "an expression": "__import__('os').system('id')",
 }
-"""Name → a text that is wrong nearly everywhere; where it is not, it must simply be a text."""
+"""Name → a text that is wrong nearly everywhere; elsewhere it must count as plain text."""
 
 RAW: dict[str, bytes] = {
     "bad UTF-8": b"%ff%fe",
@@ -64,16 +62,16 @@ RAW: dict[str, bytes] = {
     "unencoded and bad": b"\xff\xfe",
     "UTF-16": b"%ff%fea%00",
 }
-"""Name → bytes of a query string or a path that stand for no text."""
+"""Name → bytes of a query string or a path that are not a text."""
 
 
 def encoded(text: str) -> bytes:
-    """A text as a query string or a path holds it."""
+    """A text, encoded for a query string or a path."""
     return quote(text.encode("utf-8", "surrogatepass"), safe="").encode()
 
 
 VALUES: dict[str, bytes] = {**{name: encoded(text) for name, text in TEXTS.items()}, **RAW}
-"""All of them, ready for a query string or a path."""
+"""All of them, encoded for a query string or a path."""
 
 HEADERS: dict[str, bytes] = {
     "nothing": b"",
@@ -93,7 +91,7 @@ HEADERS: dict[str, bytes] = {
     "addresses": b"127.0.0.1, 169.254.169.254",
     "null": b"null",
 }
-"""Name → a header's value as a server hands it on: neither CR nor LF nor NUL passes it."""
+"""Name → the value of a header. Servers pass on no CR, LF or NUL."""
 
 HEADER_NAMES = tuple(
     (
@@ -137,7 +135,7 @@ EVENT: dict[str, Any] = {
 
 
 FIELDS = b'"session_id":"s","event_type":"t","event_action":"a"'
-"""What every event needs, as text that a test may break in ways that no encoder would."""
+"""The fields that every event needs, as JSON text that a test may break."""
 
 
 def _nested(levels: int) -> bytes:
@@ -221,4 +219,4 @@ BODIES: dict[str, bytes] = {
     },
     "25 hours ahead": _with(timestamp=(NOW + timedelta(hours=25)).isoformat()),
 }
-"""Name → a body that is wrong in one way or another, or right although it does not look so."""
+"""Name → a body that is wrong in some way, or valid although it does not look so."""

@@ -1,5 +1,6 @@
-"""Random query strings, read as the api and the streams read them: the question, or a refusal that
-names the parameter. `make oracle` tries many more.
+"""Random query strings, for the api and for streams: a valid query, or an error with its parameter.
+
+`make oracle` tries many more.
 """
 
 import re

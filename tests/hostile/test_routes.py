@@ -1,6 +1,4 @@
-"""The corpus at every route of every role, as the apps' own route tables name them: never a 500,
-never a hang, always an answer of ours.
-"""
+"""The corpus at every route of every role: never a 500, never a hang, always a reply of ours."""
 
 import json
 import re
@@ -31,7 +29,7 @@ KEY = "ak_r_static"
 AUTHORIZED = (b"authorization", f"Bearer {KEY}".encode())
 LARGE = 20_000
 FIRST = {next(iter(protocol.routes)) for protocol in PROTOCOLS}
-"""One path of each protocol, for what takes long."""
+"""One path of each protocol, for slow tests."""
 
 WHOLE = {
     "/collect",
@@ -45,7 +43,7 @@ WHOLE = {
     "/health/live",
     "/metrics",
 }
-"""Where every header is tried; elsewhere only the two that carry keys."""
+"""Paths that get every header; other paths get only the two headers with keys."""
 
 OURS = ("/collect", "/health", "/health/live", "/metrics", "/tracker.js")
 EVERY_METHOD = (
@@ -85,7 +83,7 @@ QUERY_NAMES = sorted(
 
 @asynccontextmanager
 async def collecting() -> AsyncIterator[tuple[Starlette, MemorySink]]:
-    """The collector with every protocol, and the sink that keeps what it takes."""
+    """The collector with every protocol, and its sink."""
     sink = MemorySink()
 
     @asynccontextmanager
@@ -105,7 +103,7 @@ def config(migrated_url: str, redis_url: str) -> Settings:
 
 
 def apps(config: Settings) -> dict[str, Starlette]:
-    """The apps that need servers."""
+    """The apps that need Redis or a database."""
     return {
         "api": api.ROLE.app(config),
         "realtime": realtime.ROLE.app(config),
@@ -114,7 +112,7 @@ def apps(config: Settings) -> dict[str, Starlette]:
 
 
 def routes(app: Starlette) -> Iterator[tuple[str, str]]:
-    """Method and path of everything that an app answers over HTTP."""
+    """Every method and path that an app serves over HTTP."""
     for route in app.routes:
         if isinstance(route, WebSocketRoute):
             continue
@@ -130,7 +128,7 @@ def fill(path: str, value: bytes = b"x") -> bytes:
 
 
 def is_ours(path: str) -> bool:
-    """Whether errors there are in our own form, not in that of another product's libraries."""
+    """Whether errors there have our own shape, not that of another product."""
     return path in OURS or path.startswith(("/js/", "/other"))
 
 
@@ -304,8 +302,9 @@ async def test_no_header_and_no_method_breaks_a_route(config: Settings, role: st
 
 
 async def _headers_and_methods(role: str, app: Starlette) -> list[str]:
-    """What is wrong with the answers to each header's values (at paths of one kind, at one of them)
-    and to each method.
+    """What is wrong with the answers to each header's values, and to each method.
+
+    Of paths of one kind only one is tried.
     """
     faults = []
     for method, path in routes(app):
@@ -370,7 +369,7 @@ SAMPLE = re.compile(
 
 
 def check_metrics() -> None:
-    """What is scraped is lines of the exposition format, about metrics that we declared."""
+    """The metrics have only lines of the exposition format, for metrics that we declared."""
     declared = {each.name for each in metrics.REGISTRY.get_all()}
     for line in metrics.render()[0].decode().splitlines():
         name = SAMPLE.fullmatch(line)

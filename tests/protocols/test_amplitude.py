@@ -1,6 +1,4 @@
-"""Amplitude: events, and answers that make its libraries drop what they cannot mend and keep the
-rest.
-"""
+"""Amplitude: events, and replies after which its libraries drop what they cannot mend."""
 
 from typing import Any
 
@@ -8,7 +6,7 @@ import pytest
 
 from analytics.errors import Unavailable
 from tests.collecting import Client
-from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
+from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
 EVENT = {
     "event_type": "Button Clicked",
@@ -37,7 +35,7 @@ async def test_what_was_captured_lands_in_the_keys_project(name: str, library: s
         assert (UNIVERSAL | {"events_ingested": 1}).items() <= answer.json().items()
         assert {"payload_size_bytes", "server_upload_time"} <= answer.json().keys()
         [event] = client.sink.events
-        assert (event.project, told(event), event.named) == (
+        assert (event.project, columns_of(event), event.named) == (
             "shop",
             ("track", "Button Clicked", "user1", "$none"),
             True,
@@ -106,7 +104,7 @@ async def test_each_event_has_its_columns_and_metadata(
 ) -> None:
     async with collector() as client:
         event = await one(client, **fields)
-        assert told(event) == columns
+        assert columns_of(event) == columns
         assert metadata(event) == {"$id": "i-1", **extra}
         assert event.timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
 

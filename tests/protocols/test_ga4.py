@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.captured import collector, metadata, told
+from tests.protocols.captured import collector, columns_of, metadata
 
 PATH = "/mp/collect?measurement_id=G-1&api_secret=sec"
 BODY = {
@@ -49,7 +49,7 @@ async def test_each_event_has_its_columns_and_metadata(
             False,
         )
         [event] = client.sink.events
-        assert (event.project, told(event), metadata(event)) == ("shop", columns, extra)
+        assert (event.project, columns_of(event), metadata(event)) == ("shop", columns, extra)
         assert event.timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent: an answer of ours, and no event that cannot be stored."""
+"""Whatever is sent, the reply is one of ours, and no event is unstorable."""
 
 import base64
 import gzip
@@ -104,7 +104,7 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def answer(protocol: Protocol, path: str, body: bytes, query: bytes, **headers: str) -> None:
-    """All that a collector does with a request, but for the key and the queue."""
+    """What the collector does with a request, without key and queue."""
     given_headers = {
         name.replace("_", "-").encode(): value.encode() for name, value in headers.items()
     }

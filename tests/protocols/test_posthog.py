@@ -11,7 +11,7 @@ import pytest
 
 from analytics.roles.collector.limits import Limits
 from tests.collecting import Client
-from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
+from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
 EVENT = {
     "event": "signup",
@@ -61,7 +61,7 @@ async def test_capture_v1_answers_for_each_event() -> None:
                 }
             },
         )
-        assert told(client.sink.events[0]) == ("track", "signup", "u1", "$none")
+        assert columns_of(client.sink.events[0]) == ("track", "signup", "u1", "$none")
         assert metadata(client.sink.events[0])["$lib"] == "posthog-python"
         bad = {**EVENT, "uuid": "11111111-f629-42e6-8634-6cc6f8bdf4fe", "event": None}
         answer = await client.send_events(
@@ -168,7 +168,7 @@ async def test_each_event_has_its_columns_and_metadata(
 ) -> None:
     async with collector() as client:
         event = await one(client, **fields)
-        assert told(event) == columns
+        assert columns_of(event) == columns
         assert metadata(event) == extra
 
 
@@ -204,14 +204,14 @@ async def test_an_event_may_come_by_get() -> None:
         assert (
             await client.get("/e/", params={"data": base64.b64encode(ALONE).decode()})
         ).status_code == 200
-        assert told(client.sink.events[0]) == ("track", "signup", "u1", "$none")
+        assert columns_of(client.sink.events[0]) == ("track", "signup", "u1", "$none")
 
 
 async def test_a_request_has_one_key() -> None:
     async with collector("phc_key") as client:
         other = {**EVENT, "properties": {"token": "phc_other"}}
         answer = await client.send_events([json.loads(ALONE), other], "/e/")
-        assert [verdict["code"] for verdict in answer.json()["rejected"]] == ["other_key"]
+        assert [rejection["code"] for rejection in answer.json()["rejected"]] == ["other_key"]
 
 
 async def test_an_offset_counts_back_from_the_sending() -> None:

@@ -1,6 +1,4 @@
-"""Two tenants with the same ids: every question and every stream tried with the other's key, and
-nothing crosses.
-"""
+"""Two projects with the same ids: no question and no stream shows the other project's data."""
 
 import json
 import re
@@ -12,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from starlette.types import ASGIApp
 
 from analytics import projects
 from analytics.events import Event, Job, event_id
@@ -32,13 +31,11 @@ NEEDED = {
     "/paths": b"by=event_type",
     "/export": b"format=ndjson",
 }
-"""What a question must be asked with, or best shows values with."""
+"""Parameters that a question needs, or that show most values."""
 
 
 def an_event(project: str, name: str = "", **changes: object) -> Event:
-    """An event whose every text tells whose it is; ids, sessions and people are the same in both
-    projects.
-    """
+    """An event whose every text names its project; ids, sessions and users are the same in both."""
     now = datetime.now(UTC) - timedelta(minutes=1)
     metadata = json.dumps({"secret": f"secret-of-{project}", "page": "/"}).encode()
     id_ = event_id(name) if name else uuid.uuid4()
@@ -58,21 +55,16 @@ def an_event(project: str, name: str = "", **changes: object) -> Event:
 
 
 class Tenants:
-    """A running api, and a key for each of two projects that both have events."""
+    """A running api, and keys of two projects that both have events."""
 
-    def __init__(self, app: object, keys: dict[str, str], config: Settings) -> None:
+    def __init__(self, app: ASGIApp, keys: dict[str, str], config: Settings) -> None:
         self.app = app
         self.keys = keys
         self.config = config
 
     async def ask(self, project: str, path: str, query: bytes = b"") -> Answer:
-        return await ask(
-            self.app,
-            "GET",
-            f"/api{path}".encode(),
-            query,
-            [(b"x-api-key", self.keys[project].encode())],
-        )  # type: ignore[arg-type]
+        headers = [(b"x-api-key", self.keys[project].encode())]
+        return await ask(self.app, "GET", f"/api{path}".encode(), query, headers)
 
 
 @pytest.fixture
