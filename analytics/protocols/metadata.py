@@ -117,17 +117,17 @@ def _problem(value: Any, depth: int) -> Unfit | None:
 
 def _prune(text: str) -> str:
     """JSON without what its deepest brackets hold."""
-    kept, start, depth = [], 0, 0
+    parts, start, depth = [], 0, 0
     for token in _TOKEN.finditer(text):
         if token[0] in "[{":
             depth += 1
             if depth == _PRUNE_DEPTH:
-                kept.append(text[start : token.end()])
+                parts.append(text[start : token.end()])
         elif token[0] in "]}":
             if depth == _PRUNE_DEPTH:
                 start = token.start()
             depth -= 1
-    return "".join(kept) + (text[start:] if depth < _PRUNE_DEPTH else "")
+    return "".join(parts) + (text[start:] if depth < _PRUNE_DEPTH else "")
 
 
 def _integer(text: str) -> int | Unfit:
