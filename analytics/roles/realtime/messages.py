@@ -3,7 +3,7 @@
 The order of the fields is the order on the wire.
 """
 
-from typing import cast
+from typing import ClassVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -17,13 +17,11 @@ encode = msgspec.json.Encoder().encode
 class Message(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
     """A message to one reader."""
 
+    kind: ClassVar[str]
+    """The message's `type`, as the metrics and server-sent events need it."""
+
     id: str | UnsetType
     """The reader's id of the subscription; unset for what concerns the whole connection."""
-
-    @property
-    def kind(self) -> str:
-        """The message's `type`."""
-        return cast(str, self.__struct_config__.tag)
 
     @property
     def size_bytes(self) -> int:
@@ -33,6 +31,8 @@ class Message(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
 
 class EventMessage(Message, frozen=True, tag="event"):
     """An event that passed the subscription's filter."""
+
+    kind = "event"
 
     event: Raw
     """Its JSON, shared by all readers who get it."""
@@ -45,11 +45,15 @@ class EventMessage(Message, frozen=True, tag="event"):
 class GapMessage(Message, frozen=True, tag="gap"):
     """So many events were not sent, because the reader was too slow or the bus was away."""
 
+    kind = "gap"
+
     missed: int
 
 
 class CountersMessage(Message, frozen=True, tag="counters"):
     """What was stored within the last second."""
+
+    kind = "counters"
 
     events_per_second: int
     by_type: dict[str, int]
@@ -60,9 +64,13 @@ class CountersMessage(Message, frozen=True, tag="counters"):
 class SubscribedMessage(Message, frozen=True, tag="subscribed"):
     """The subscription has begun."""
 
+    kind = "subscribed"
+
 
 class ErrorMessage(Message, frozen=True, tag="error"):
     """A request failed, or a subscription or the connection ends."""
+
+    kind = "error"
 
     code: str
     message: str

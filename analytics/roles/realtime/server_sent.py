@@ -33,18 +33,18 @@ HEADERS = (
 )
 
 
-def frame(entry: Entry) -> bytes:
+def frame(entry: Entry) -> str:
     """A message as one event of the stream.
 
     It has the project's position (for `Last-Event-ID`), the type, and the JSON of the WebSocket
     without `id`.
     """
-    position = b"" if entry.position is None else b"id: %d\n" % entry.position
-    if entry.message is None:
-        return b":\n%b\n" % position
-    kind = entry.kind.encode()
-    data = encode(msgspec.structs.replace(entry.message, id=UNSET))
-    return b"%bevent: %b\ndata: %b\n\n" % (position, kind, data)
+    position = "" if entry.position is None else f"id: {entry.position}\n"
+    message = entry.message
+    if message is None:
+        return f":\n{position}\n"
+    data = encode(msgspec.structs.replace(message, id=UNSET)).decode()
+    return f"{position}event: {message.kind}\ndata: {data}\n\n"
 
 
 def request_of(query: bytes) -> SubscribeRequest:
@@ -122,7 +122,7 @@ class Stream:
     async def run(self) -> None:
         """Returns when the reader left, is too slow or lost its key, or when this role stops."""
         await self._send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        await self._write(b"retry: %d\n\n" % between(*RETRY_MS))
+        await self._write(f"retry: {between(*RETRY_MS)}\n\n")
         with suppress(TimeoutError):
             await first_of(
                 self._messages(),
@@ -139,7 +139,7 @@ class Stream:
         while True:
             entries = await self._outbox.take()
             async with asyncio.timeout(SEND_SECONDS):
-                await self._write(b"".join(map(frame, entries)))
+                await self._write("".join(map(frame, entries)))
             count_sent(entries)
             await asyncio.sleep(0)
 
@@ -157,8 +157,8 @@ class Stream:
         self._outbox.put(failure(await self._admission.lose(self._token)))
         await asyncio.sleep(CLOSE_SECONDS)
 
-    async def _write(self, body: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+    async def _write(self, text: str) -> None:
+        await self._send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
 
 def _position(text: str) -> int | None:
