@@ -1,5 +1,6 @@
-"""Runs the apps of the chosen roles on one event loop, until a signal or the end of one of them
-stops all.
+"""Serves the apps of the chosen roles on one event loop.
+
+A signal, or the end of one app, stops all of them.
 """
 
 import asyncio
@@ -26,34 +27,37 @@ from analytics.settings import Settings
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 30
-"""From the signal to the end, all told: shutdown_delay, the requests that are open, and the
-lifespans' flush.
-"""
+"""From the signal to the end: shutdown_delay, open requests, and the flush of the lifespans."""
 
 DRAIN_SECONDS = 25
-"""Of those, what open requests get, less shutdown_delay."""
+"""The part of STOP_SECONDS for open requests; shutdown_delay is taken off it."""
 
 READ_SECONDS = {"collector": 30}
-"""How long a client may be silent inside a request. Only the collector reads bodies; elsewhere a
-silent client may be one who listens to a long answer.
+"""Role → how long a client may pause within a request.
+
+Only the collector reads bodies. Elsewhere a silent client may be reading a long response.
 """
 
 BACKLOG = 2048
+"""Connections that the kernel holds until we accept them."""
+
 ADVICE = {
     errno.EADDRINUSE: "end what uses it, or set {}",
     errno.EACCES: "ports below 1024 are root's, set {}",
     errno.EADDRNOTAVAIL: "set HOST to an address of this machine",
 }
-"""What to do when a port cannot be taken."""
+"""Error → what to do when a port cannot be bound; {} is the setting of the port."""
 
 SERVICE_RESTART = 1012
 GOODBYE_SECONDS = 1
-"""How long a WebSocket's app and its reader may take to end."""
+"""How long the app of a WebSocket, and then its client, may take to end it."""
 
 
 def bind(role: str, settings: Settings, port: int) -> socket.socket:
-    """Take the port of a role. Raises CommandError that names role, port and variable when it is in
-    use or forbidden.
+    """Bind the port of a role.
+
+    Raises CommandError that names the role, port and setting if the port is in use or forbidden;
+    ConfigurationError if HOST is wrong.
     """
     variable = "PORT" if settings.port == port else f"{role.upper()}_PORT"
     try:
@@ -68,9 +72,8 @@ def bind(role: str, settings: Settings, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(
-            socket, "TCP_USER_TIMEOUT"
-        ):  # a peer that vanished, or that does not read, is let go even where no read times out
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # drops a client that vanished or does not read, even where no read has a time-out
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STOP_SECONDS * 1000)
         listener.bind(address)
         listener.listen(BACKLOG)
@@ -84,17 +87,14 @@ def bind(role: str, settings: Settings, port: int) -> socket.socket:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run to the end on uvloop: on the stock loop of Python 3.12 and later, an open WebSocket would
-    block the shutdown for ever.
+    """Run to the end on uvloop.
+
+    On asyncio's own loop, from Python 3.12 on, an open WebSocket would block shutdown for ever.
     """
-    # what is there from the start is no garbage; full collections would look through it all, 40 ms
-    # every tenth question
+    # modules live for ever: without this, a full collection takes 40 ms at every tenth question
     gc.freeze()
-    gc.set_threshold(
-        10_000
-        # what is in work comes and goes by itself; looking for cycles in it at every 700 objects took a
-        # twentieth of a role
-    )
+    # requests leave few cycles: a collection at every 700 objects took 5 % of a role's time
+    gc.set_threshold(10_000)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
 
@@ -106,43 +106,43 @@ async def serve(
     *,
     ready: Callable[[], None] | None = None,
 ) -> None:
-    """Serve each role's app on its listener; `ready` is called once all of them take requests.
+    """Serve each role's app on its listener; call `ready` once all of them take requests.
 
-    The first SIGINT or SIGTERM stops all: not ready, `shutdown_delay`, close what is open, flush. A
-    second one cuts the wait short. Raises the error of the first app that fails, and CommandError
-    if the end takes longer than STOP_SECONDS.
+    The first SIGINT, SIGTERM or SIGHUP stops all: not ready, `shutdown_delay`, close connections,
+    flush. A second signal ends the wait. Raises the error of the first app that fails, and
+    CommandError if the end takes longer than STOP_SECONDS.
     """
-    roles = [_Role(name, app, listeners[name], settings) for name, app in apps.items()]
+    servers = [_Server(name, app, listeners[name], settings) for name, app in apps.items()]
     ports = {name: listeners[name].getsockname()[1] for name in apps}
-    asked, close = asyncio.Event(), asyncio.Event()
+    stopping, close = asyncio.Event(), asyncio.Event()
     starting = set(apps)
 
-    async def serving(role: _Role) -> None:
-        starting.discard(role.name)
-        if not starting and not asked.is_set():
-            log.info(
-                "serving %s", ", ".join(f"{name} on port {port}" for name, port in ports.items())
-            )
+    async def until_closed(server: _Server) -> None:
+        starting.discard(server.name)
+        if not starting and not stopping.is_set():
+            places = ", ".join(f"{name} on port {port}" for name, port in ports.items())
+            log.info("serving %s", places)
             if ready is not None:
                 ready()
         await close.wait()
 
     asyncio.get_running_loop().set_exception_handler(_on_exception)
     tasks = [
-        asyncio.create_task(role.serve(partial(serving, role)), name=role.name) for role in roles
+        asyncio.create_task(server.serve(partial(until_closed, server)), name=server.name)
+        for server in servers
     ]
-    with _on_signal(asked.set, lambda: [task.cancel() for task in tasks]):
-        watch = asyncio.create_task(asked.wait())
+    with _on_signal(stopping.set, lambda: [task.cancel() for task in tasks]):
+        watch = asyncio.create_task(stopping.wait())
         await asyncio.wait((watch, *tasks), return_when=asyncio.FIRST_COMPLETED)
         watch.cancel()
         log.info("stopping")
         for app in apps.values():
             app.state.ready = False
-        if asked.is_set():
+        if stopping.is_set():
             await asyncio.wait(tasks, timeout=settings.shutdown_delay)
         close.set()
-        for role in roles:
-            await role.close()
+        for server in servers:
+            await server.close()
         done, late = await asyncio.wait(tasks, timeout=STOP_SECONDS - settings.shutdown_delay)
     for task in tasks:
         if task in done and not task.cancelled() and (error := task.exception()):
@@ -150,18 +150,19 @@ async def serve(
     if late:
         names = ", ".join(task.get_name() for task in late)
         raise CommandError(
-            f"{names} did not end within {STOP_SECONDS} s and was cut off; what was acknowledged is safe in the queue"
+            f"{names} did not end within {STOP_SECONDS} s and was cut off; "
+            "what was acknowledged is safe in the queue"
         )
 
 
 def _on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Python 3.11 reports each connection that is cut off at the end as an error."""
+    """Python 3.11 reports each connection that we cut off at the end as an error; hide those."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
         loop.default_exception_handler(context)
 
 
-class _Role:
-    """One app under hypercorn, and the WebSockets that are open in it."""
+class _Server:
+    """One app under hypercorn, and its open WebSockets."""
 
     def __init__(
         self, name: str, app: Starlette, listener: socket.socket, settings: Settings
@@ -174,24 +175,21 @@ class _Role:
         self.closing = False
 
     async def serve(self, trigger: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Serve until the trigger returns. Raises the app's error if it cannot start."""
         self.config.bind = [f"fd://{self.listener.detach()}"]
         try:
             await hypercorn_serve(
                 cast(Any, self), self.config, shutdown_trigger=trigger, mode="asgi"
             )
         except LifespanFailureError as failure:
-            raise (
-                failure.__context__ or failure
-            ) from None  # the app's own error, which hypercorn met
+            raise (failure.__context__ or failure) from None  # the app's own error
         except Exception:
             if not self.closing:
                 raise
             log.exception("a connection of the %s failed while it was closed", self.name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The app; its WebSockets would outlast any wait, so they are told to come again (1012) and
-        ended.
-        """
+        """The app. WebSockets would outlast any wait, so `close` ends them with 1012."""
         if scope["type"] != "websocket":
             return await self.app(scope, receive, send)
         task = asyncio.ensure_future(self.app(scope, receive, send))
@@ -208,8 +206,9 @@ class _Role:
             self.sockets.discard(task)
 
     async def close(self) -> None:
-        """End the WebSockets, and hypercorn's pings with them: those sleep on for up to
-        `websocket_ping_interval` and hold the connection.
+        """End the WebSockets, and hypercorn's pings.
+
+        A ping's task sleeps for up to `websocket_ping_interval`, and holds the connection.
         """
         self.closing = True
         for task in self.sockets:
@@ -231,19 +230,16 @@ def _config(role: str, settings: Settings) -> Config:
     config.websocket_ping_interval = 20
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn.error")
-    config.errorlog.setLevel(
-        logging.WARNING
-    )  # its `Running on`, once a role, is said in one line for all
+    config.errorlog.setLevel(logging.WARNING)  # no `Running on`: we log one line for all roles
     return config
 
 
 @contextlib.contextmanager
 def _on_signal(first: Callable[[], object], again: Callable[[], object]) -> Iterator[None]:
-    """Call `first` in the loop at the first SIGINT, SIGTERM or hang-up, and `again` at each later
-    one.
+    """Call `first` in the loop at the first SIGINT, SIGTERM or SIGHUP, and `again` at later ones.
 
-    Python's own handlers rather than the loop's: those would fall back to the default, which kills,
-    before the servers are stopped.
+    Python's own handlers, not the loop's: the loop removes its handlers before the servers have
+    stopped, and then a signal would kill the process.
     """
     loop = asyncio.get_running_loop()
     calls = iter([first])

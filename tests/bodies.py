@@ -36,7 +36,7 @@ def event(days: int = 90, **fields: Any) -> Event:
     return decoded.events[0]
 
 
-def verdict(days: int = 90, **fields: Any) -> tuple[str, str | None]:
+def fault_of(days: int = 90, **fields: Any) -> tuple[str, str | None]:
     decoded = decode(GOOD | fields, days=days)
     assert not decoded.events
     assert decoded.rejected[0].message

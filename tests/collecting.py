@@ -1,4 +1,4 @@
-"""A collector before a sink that the test holds."""
+"""A collector with a sink, keys and salts that the test controls."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +13,7 @@ from analytics.errors import Unavailable
 from analytics.events import Event
 from analytics.projects import Key, Keys, digest
 from analytics.roles.collector import collector
-from analytics.roles.collector.desk import Desk
+from analytics.roles.collector.intake import Intake
 from analytics.settings import Settings
 
 GOOD = {"session_id": "s1", "event_type": "engagement", "event_action": "click"}
@@ -21,7 +21,7 @@ BAD = GOOD | {"session_id": "x" * 65}
 
 
 class MemorySink:
-    """A sink that keeps what it is given, or refuses it."""
+    """A sink that keeps what it gets, or refuses it."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -40,7 +40,7 @@ class MemorySink:
 
 
 class MemorySalts:
-    """A salt that never changes, or none."""
+    """A salt that never changes, or an error."""
 
     refusal: Exception | None = None
 
@@ -89,7 +89,7 @@ class Client(httpx2.AsyncClient):
     sink: MemorySink
     table: Table
     salts: MemorySalts
-    desk: Desk
+    intake: Intake
 
     async def send_events(
         self, body: Any, path: str = "/collect", **headers: str
@@ -107,17 +107,22 @@ async def running(address: str = "192.0.2.1", **settings: Any) -> AsyncIterator[
     sink, table, salts = MemorySink(), Table(), MemorySalts()
 
     @asynccontextmanager
-    async def desk(config: Settings) -> AsyncIterator[Desk]:
-        yield Desk(sink, Keys(table, ("api-key",)), salts, config)
+    async def intake(config: Settings) -> AsyncIterator[Intake]:
+        yield Intake(sink, Keys(table, ("api-key",)), salts, config)
 
-    app = collector.app(Settings(**settings), desk)
+    app = collector.role(intake).app(Settings(**settings))
     async with (
         app.router.lifespan_context(app),
         Client(
             transport=httpx2.ASGITransport(app, client=(address, 1)), base_url="http://collector"
         ) as client,
     ):
-        client.sink, client.table, client.salts, client.desk = sink, table, salts, app.state.desk
+        client.sink, client.table, client.salts, client.intake = (
+            sink,
+            table,
+            salts,
+            app.state.intake,
+        )
         yield client
 
 

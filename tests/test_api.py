@@ -49,7 +49,7 @@ def config(migrated_url: str, redis_url: str) -> Settings:
 
 @asynccontextmanager
 async def client(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    app: Starlette = api.app(config)
+    app: Starlette = api.ROLE.app(config)
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(
@@ -102,7 +102,7 @@ async def test_a_key_is_taken_from_either_header(http: httpx2.AsyncClient) -> No
 
 
 async def test_without_a_known_key_there_is_no_answer(config: Settings) -> None:
-    app = api.app(config)
+    app = api.ROLE.app(config)
     nobody: list[dict[str, str]] = [
         {},
         {"Authorization": "Bearer "},

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 from hypercorn.asyncio import serve
@@ -15,8 +16,8 @@ from hypercorn.config import Config
 from analytics.embedded import free_port
 from analytics.projects import Keys
 from analytics.roles.collector import collector
-from analytics.roles.collector.desk import Desk
-from analytics.roles.collector.inflate import MAX_COMPRESSED
+from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
+from analytics.roles.collector.intake import Intake
 from analytics.settings import Settings
 from tests.collecting import GOOD, MemorySalts, MemorySink, Table
 
@@ -26,17 +27,16 @@ async def listening() -> AsyncIterator[tuple[int, MemorySink]]:
     sink = MemorySink()
 
     @asynccontextmanager
-    async def desk(config: Settings) -> AsyncIterator[Desk]:
-        yield Desk(sink, Keys(Table()), MemorySalts(), config)
+    async def intake(config: Settings) -> AsyncIterator[Intake]:
+        yield Intake(sink, Keys(Table()), MemorySalts(), config)
 
     config = Config()
     port = free_port()
     config.bind = [f"127.0.0.1:{port}"]
     config.errorlog = logging.getLogger("hypercorn.error")
     stop = asyncio.Event()
-    server = asyncio.create_task(
-        serve(collector.app(Settings(), desk), config, shutdown_trigger=stop.wait)
-    )  # type: ignore[arg-type]
+    app: Any = collector.role(intake).app(Settings())  # hypercorn has types of its own for scopes
+    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
     try:
         for _ in range(200):
             with contextlib.suppress(OSError):
@@ -65,7 +65,10 @@ async def exchange(port: int, *parts: bytes) -> bytes:
 
 
 def chunked(body: bytes, size: int) -> list[bytes]:
-    head = b"POST /collect HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = (
+        b"POST /collect HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        b"transfer-encoding: chunked\r\n\r\n"
+    )
     return [
         head,
         *(
@@ -94,7 +97,7 @@ async def test_a_mebibyte_is_taken_and_one_byte_more_is_not(framing: str) -> Non
     }
     frame = frames[framing]
     async with listening() as (port, sink):
-        most = json.dumps(GOOD).encode().ljust(MAX_COMPRESSED)
+        most = json.dumps(GOOD).encode().ljust(MAX_COMPRESSED_BYTES)
         assert (await exchange(port, *frame(most))).startswith(b"HTTP/1.1 202 ")
         refusal = await exchange(port, *frame(most + b" "))
         assert refusal.startswith(b"HTTP/1.1 413 ")

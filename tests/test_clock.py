@@ -1,4 +1,4 @@
-"""The time of an event: read, corrected, and held within bounds."""
+"""When an event happened: times are read, corrected and checked for bounds."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 
 from analytics.protocols import native
 from analytics.protocols.protocol import Decoded
-from tests.bodies import GOOD, NOW, decode, event, incoming, verdict
+from tests.bodies import GOOD, NOW, decode, event, fault_of, incoming
 
 MOMENTS: dict[str, tuple[Any, datetime]] = {
     "UTC": ("2026-11-23T13:00:00Z", datetime(2026, 11, 23, 13, tzinfo=UTC)),
@@ -77,12 +77,12 @@ BAD_MOMENTS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("given", "code"), BAD_MOMENTS.values(), ids=BAD_MOMENTS.keys())
 def test_a_timestamp_that_cannot_be_kept_is_refused_never_clamped(given: Any, code: str) -> None:
-    assert verdict(timestamp=given) == (code, "timestamp")
+    assert fault_of(timestamp=given) == (code, "timestamp")
 
 
 def test_retention_off_still_begins_in_2000() -> None:
     assert event(days=0, timestamp="2000-01-01T00:00:00Z").timestamp.year == 2000
-    assert verdict(days=0, timestamp="1999-12-31T23:59:59.999Z") == ("too_old", "timestamp")
+    assert fault_of(days=0, timestamp="1999-12-31T23:59:59.999Z") == ("too_old", "timestamp")
     assert event(days=20_000, timestamp="1980-01-01T00:00:00Z").timestamp.year == 1980
     assert event(days=10**9, timestamp="1000-01-01T00:00:00Z").timestamp.year == 1000
 
@@ -134,4 +134,4 @@ def test_a_single_event_may_carry_its_envelope() -> None:
         incoming(json.dumps(GOOD | {"timestamp": late, "sent_at": late, "write_key": "k"}).encode())
     )
     assert understood.key == "k"
-    assert understood.decide("p").events[0].timestamp == NOW
+    assert understood.decode("p").events[0].timestamp == NOW

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from analytics.roles.collector.inflate import MAX_COMPRESSED
+from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
 from tests.browser import AGENT
 from tests.collecting import GOOD, Client, error_of, running
 
@@ -21,7 +21,7 @@ async def test_any_page_may_send_and_read_without_credentials(client: Client) ->
         await client.send_events(b"", origin="https://any.example"),
         await client.get("/nowhere", headers={"origin": "https://any.example"}),
         await client.get("/collect", headers={"origin": "https://any.example"}),
-        await client.send_events(b"x" * (MAX_COMPRESSED + 1), origin="https://any.example"),
+        await client.send_events(b"x" * (MAX_COMPRESSED_BYTES + 1), origin="https://any.example"),
     ]
     assert [answer.status_code for answer in answers] == [202, 400, 404, 405, 413]
     for answer in answers:

@@ -95,8 +95,8 @@ async def test_a_page_view_has_its_visitors_country_and_not_the_address(
             {"userId": "u", "event": "e", "context": {"ip": address}}, "/v1/track"
         )
         for event in client.sink.events:
-            told = json.loads(event.metadata)
-            assert told.get("$country") == country
+            stored = json.loads(event.metadata)
+            assert stored.get("$country") == country
             assert address not in event.metadata.decode()
         assert len(client.sink.events) == 2
 

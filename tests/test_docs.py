@@ -20,7 +20,7 @@ from analytics import metrics, pipeline
 from analytics.cli import cli
 from analytics.embedded import free_port
 from analytics.queries import QUESTIONS, Question
-from analytics.roles.http import role as http
+from analytics.roles.http import errors as http
 from analytics.settings import SECRETS, SETTINGS, Setting
 from tests.faults.platform import http_get, wait_for
 

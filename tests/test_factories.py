@@ -1,6 +1,4 @@
-"""Each role is a plain ASGI app with a factory and a lifespan of its own, so that any ASGI server
-can run it: here none does.
-"""
+"""Each role is a plain ASGI app with its own lifespan, which any ASGI server can run."""
 
 import importlib
 from typing import Any

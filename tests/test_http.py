@@ -1,4 +1,4 @@
-"""What every role shares: the error table, the shield, health and metrics."""
+"""What every role shares: statuses of errors, the shield, health and metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,20 +13,27 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from analytics import errors
-from analytics.roles.http.role import STATUS, Check, Gauges, role_app
+from analytics.roles.http.errors import STATUS
+from analytics.roles.http.health import Check
+from analytics.roles.http.role import Role
 from analytics.settings import Settings
 
 
+class Queue:
+    """A queue whose Redis does not answer."""
+
+    async def refresh_gauges(self) -> None:
+        raise ConnectionError
+
+
 @asynccontextmanager
-async def nothing(_: Starlette) -> AsyncIterator[None]:
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    app.state.queue = Queue()
     yield
 
 
 async def ok(_: State) -> str:
     return "ok"
-
-
-Ask = Callable[..., Awaitable[httpx2.Response]]
 
 
 def raising(error: Exception) -> Callable[[Request], Awaitable[Response]]:
@@ -37,10 +44,9 @@ def raising(error: Exception) -> Callable[[Request], Awaitable[Response]]:
 
 
 @asynccontextmanager
-async def client(
-    *routes: Route, check: Check = ok, gauges: Gauges | None = None
-) -> AsyncIterator[httpx2.AsyncClient]:
-    app = role_app(Settings(), routes, lifespan=nothing, checks={"redis": check}, gauges=gauges)
+async def client(*routes: Route, check: Check = ok) -> AsyncIterator[httpx2.AsyncClient]:
+    role = Role(name="role", routes=lambda _: routes, lifespan=lifespan, checks={"redis": check})
+    app = role.app(Settings())
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://role") as http,
@@ -165,7 +171,7 @@ async def test_a_check_that_hangs_does_not_hang_health(monkeypatch: pytest.Monke
         await asyncio.sleep(3600)
         return "ok"
 
-    monkeypatch.setattr("analytics.roles.http.role.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("analytics.roles.http.health.CHECK_SECONDS", 0.05)
     async with client(check=hanging) as http:
         answer = await http.get("/health")
     assert answer.status_code == 503
@@ -181,10 +187,7 @@ async def test_a_role_that_stops_is_not_ready() -> None:
 async def test_metrics_are_served_even_when_a_gauge_cannot_be_read(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def broken(_: State) -> None:
-        raise ConnectionError
-
-    async with client(gauges=broken) as http:
+    async with client() as http:
         answer = await http.get("/metrics")
     assert answer.status_code == 200
     assert "# TYPE analytics_events_received_total counter" in answer.text

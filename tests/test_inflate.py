@@ -1,6 +1,4 @@
-"""Compressed bodies: read whole, or refused; never more memory than the largest body that is
-allowed.
-"""
+"""Compressed bodies are decompressed whole or refused, in no more memory than the largest body."""
 
 import gzip
 import subprocess
@@ -16,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.errors import AnalyticsError, BadRequest, TooLarge, UnsupportedEncoding
-from analytics.roles.collector.inflate import MAX_INFLATED, inflate
+from analytics.roles.collector.inflate import MAX_INFLATED_BYTES, inflate
 
 
 def unsized_zstd(data: bytes) -> bytes:
-    """A frame that does not say how long its content is, as streams write it."""
+    """A frame without the length of its content, as streams have it."""
     stream = zstandard.ZstdCompressor().compressobj()
     return stream.compress(data) + stream.flush()
 
@@ -51,7 +49,7 @@ def test_a_compressed_body_is_read_whole(
 def test_ten_mebibytes_are_taken_and_one_byte_more_is_not(
     encoding: bytes, compress: Callable[[bytes], bytes]
 ) -> None:
-    most = b"x" * MAX_INFLATED
+    most = b"x" * MAX_INFLATED_BYTES
     assert inflate(compress(most), encoding) == most
     with pytest.raises(TooLarge):
         inflate(compress(most + b"x"), encoding)

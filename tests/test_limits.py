@@ -17,8 +17,8 @@ class Clock:
         return self.time
 
 
-def taken(bucket: Limits, name: str, times: int) -> int:
-    """How many of so many requests at once are let through."""
+def allowed(bucket: Limits, name: str, times: int) -> int:
+    """How many of `times` requests at once are allowed."""
     count = 0
     for _ in range(times):
         try:
@@ -33,19 +33,19 @@ def taken(bucket: Limits, name: str, times: int) -> int:
 def test_a_second_of_requests_passes_at_once_and_then_as_many_each_second(rate: int) -> None:
     clock = Clock()
     bucket = Limits(rate, now=clock)
-    assert taken(bucket, "a", rate * 3) == rate
+    assert allowed(bucket, "a", rate * 3) == rate
     for _ in range(5):
         clock.time += 1
-        assert taken(bucket, "a", rate * 3) == rate
+        assert allowed(bucket, "a", rate * 3) == rate
     clock.time += 0.5
-    assert taken(bucket, "a", rate * 3) == rate // 2
+    assert allowed(bucket, "a", rate * 3) == rate // 2
     clock.time += 1000
-    assert taken(bucket, "a", rate * 3) == rate
+    assert allowed(bucket, "a", rate * 3) == rate
 
 
 def test_names_do_not_share_their_limit() -> None:
     bucket = Limits(2, now=Clock())
-    assert taken(bucket, "a", 5) == taken(bucket, "b", 5) == 2
+    assert allowed(bucket, "a", 5) == allowed(bucket, "b", 5) == 2
 
 
 def test_a_refusal_says_when_to_come_back() -> None:
@@ -59,7 +59,7 @@ def test_a_refusal_says_when_to_come_back() -> None:
 
 
 def test_zero_is_no_limit() -> None:
-    assert taken(Limits(0), "a", 10_000) == 10_000
+    assert allowed(Limits(0), "a", 10_000) == 10_000
 
 
 def test_names_without_number_take_bounded_memory_and_the_busy_stay_known(
@@ -71,5 +71,5 @@ def test_names_without_number_take_bounded_memory_and_the_busy_stay_known(
     bucket.take("busy")
     for number in range(1000):
         bucket.take(f"address {number}")
-        assert taken(bucket, "busy", 1) == 0
-    assert len(bucket._full) <= 100
+        assert allowed(bucket, "busy", 1) == 0
+    assert len(bucket._full_at) <= 100

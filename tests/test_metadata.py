@@ -1,4 +1,4 @@
-"""What metadata may hold, on both ways of finding out."""
+"""What metadata may hold, by both ways of decoding."""
 
 import json
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ JSON = st.recursive(
 
 
 def nested(levels: int, kind: str = "list") -> str:
-    """Metadata of so many levels, itself the first."""
+    """Metadata that nests so many levels deep; the metadata itself is the first."""
     opening, closing = ("[", "]") if kind == "list" else ('{"k":', "}")
     return '{"a":' + opening * (levels - 1) + "1" + closing * (levels - 1) + "}"
 
@@ -109,7 +109,7 @@ def test_metadata_that_cannot_be_stored_is_refused_by_name(
 ) -> None:
     decoded = sent(text)
     assert not decoded.events
-    assert [(verdict.code, verdict.field) for verdict in decoded.rejected] == [(code, field)]
+    assert [(rejection.code, rejection.field) for rejection in decoded.rejected] == [(code, field)]
     msgspec.json.encode(decoded.rejected)
 
 
@@ -142,10 +142,7 @@ def test_numbers_keep_their_digits_on_either_way() -> None:
     )
     parsed = metadata.encode(metadata.parse(digits))
     assert json.loads(stored(digits), parse_float=str) == json.loads(digits, parse_float=str)
-    assert (
-        parsed
-        == b'{"a":1.10,"b":0.12345678901234567890123456789,"c":-0.0,"d":1E+2,"e":18446744073709551617}'
-    )
+    assert parsed == digits.replace("1e2", "1E+2").encode()
 
 
 def test_a_hidden_nul_does_not_ride_along_under_a_duplicate_key() -> None:

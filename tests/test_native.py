@@ -1,4 +1,4 @@
-"""The native protocol: what is an event, and what is said of what is none."""
+"""The native protocol: what is a valid event, and how faults are named."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from analytics.events import Event, event_id
 from analytics.protocols import native, validate
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import Decoded
-from tests.bodies import GOOD, NOW, UUID_TEXT, decode, event, incoming, verdict
+from tests.bodies import GOOD, NOW, UUID_TEXT, decode, event, fault_of, incoming
 
 
 def test_an_event_carries_every_field() -> None:
@@ -158,7 +158,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str | None]] = {
 def test_a_fault_is_named_with_its_field(
     fields: dict[str, Any], code: str, field: str | None
 ) -> None:
-    assert verdict(**fields) == (code, field)
+    assert fault_of(**fields) == (code, field)
 
 
 @pytest.mark.parametrize("item", [5, None, "x", [], True, [GOOD]])
@@ -177,7 +177,7 @@ def test_length_is_counted_in_code_points(field: str, most: int) -> None:
         longest: dict[str, Any] = {field: character * most}
         longer: dict[str, Any] = {field: character * (most + 1)}
         assert event(**longest)
-        assert verdict(**longer) == ("too_long", field)
+        assert fault_of(**longer) == ("too_long", field)
 
 
 def test_in_a_batch_the_valid_go_on_and_the_others_are_named_by_index() -> None:
@@ -229,8 +229,8 @@ def test_a_key_is_found_in_the_body_then_in_either_header() -> None:
 
 
 def test_no_body_holds_more_events_than_a_request_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "MAX_EVENTS", 3)
-    monkeypatch.setattr(validate, "MAX_EVENTS", 3)
+    monkeypatch.setattr(native, "MAX_REQUEST_EVENTS", 3)
+    monkeypatch.setattr(validate, "MAX_REQUEST_EVENTS", 3)
     assert decode([GOOD] * 3)
     with pytest.raises(TooLarge):
         decode([GOOD] * 4)

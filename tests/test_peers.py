@@ -1,4 +1,4 @@
-"""Whose address counts: only a trusted proxy is believed."""
+"""The client's address: only a trusted proxy may report another one."""
 
 from ipaddress import ip_network
 
@@ -40,9 +40,8 @@ async def test_only_a_trusted_proxy_is_believed(peer: str, header: bytes | None,
         clients.append(scope["client"][0])
 
     headers = [] if header is None else [(b"x-forwarded-for", b"192.0.2.1"), (b"x-real-ip", header)]
-    await RealClient(app, PROXIES)(
-        {"type": "http", "client": (peer, 1), "headers": headers}, None, None
-    )  # type: ignore[arg-type]
+    scope = {"type": "http", "client": (peer, 1), "headers": headers}
+    await RealClient(app, PROXIES)(scope, None, None)  # type: ignore[arg-type]  # app uses neither
     assert clients == [seen]
 
 

@@ -1,4 +1,4 @@
-"""The pipeline: each step by named cases, their order, drops by reason, and what is never stored."""
+"""The pipeline: each step by named cases, their order, drops, and what is never stored."""
 
 import json
 import re
@@ -21,9 +21,9 @@ from tests.visits import ADDRESS, CHROME, GOOGLEBOT, IPHONE, NOW, SERVER, browsi
 
 
 def facts(metadata: dict[str, Any] | bytes, context: Context) -> dict[str, Any]:
-    [kept] = pipeline.run([event(metadata)], context).events
-    found: dict[str, Any] = json.loads(kept.metadata)
-    return found
+    [passed] = pipeline.run([event(metadata)], context).events
+    known: dict[str, Any] = json.loads(passed.metadata)
+    return known
 
 
 CASES: dict[str, tuple[dict[str, Any], Context, dict[str, Any]]] = {
@@ -122,8 +122,8 @@ CASES: dict[str, tuple[dict[str, Any], Context, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_puts(name: str) -> None:
     metadata, context, expected = CASES[name]
-    found = facts(metadata, context)
-    assert {key: found.get(key) for key in expected} == expected
+    known = facts(metadata, context)
+    assert {key: known.get(key) for key in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_a_step_drops(context: Context, metadata: dict[str, Any], reason: str | 
 def test_a_servers_own_agent_and_address_are_nobodys() -> None:
     events = [event({"plan": "pro"}), event()]
     assert pipeline.run(events, SERVER).events is events
-    [kept] = pipeline.run([event({"$url": "https://a.example/"}, NOBODY)], SERVER).events
-    assert kept.session_id == NOBODY
-    assert set(json.loads(kept.metadata)) == {"$url", "$host", "$path"}
+    [passed] = pipeline.run([event({"$url": "https://a.example/"}, NOBODY)], SERVER).events
+    assert passed.session_id == NOBODY
+    assert set(json.loads(passed.metadata)) == {"$url", "$host", "$path"}
 
 
 def test_a_key_in_escapes_is_seen_all_the_same() -> None:
@@ -158,10 +158,10 @@ def test_a_key_in_escapes_is_seen_all_the_same() -> None:
 
 
 def test_every_digit_of_other_values_is_kept() -> None:
-    [kept] = pipeline.run(
+    [passed] = pipeline.run(
         [event(b'{"n":1.2345678901234567890123,"$url":"https://a.example/"}')], SERVER
     ).events
-    assert b'"n":1.2345678901234567890123' in kept.metadata
+    assert b'"n":1.2345678901234567890123' in passed.metadata
 
 
 def test_a_servers_plausible_hands_on_its_visitors_headers() -> None:
@@ -244,14 +244,14 @@ def test_without_steps_the_very_list_goes_on() -> None:
 
 def test_steps_run_top_to_bottom_and_drops_are_counted_by_their_step() -> None:
     metrics.events_dropped.set({"reason": "drop_b"}, 0)
-    passed = pipeline.run(
+    result = pipeline.run(
         [event(action=action) for action in "abcb"], browsing(), (put_mark, drop_b, put_dot)
     )
-    assert [(kept.event_action, json.loads(kept.metadata)) for kept in passed.events] == [
+    assert [(passed.event_action, json.loads(passed.metadata)) for passed in result.events] == [
         ("a", {"m": "!."}),
         ("c", {"m": "!."}),
     ]
-    assert (passed.dropped, passed.note) == ({"drop_b": 2}, "2 dropped: drop_b")
+    assert (result.dropped, result.note) == ({"drop_b": 2}, "2 dropped: drop_b")
     assert metrics.events_dropped.get({"reason": "drop_b"}) == 2
 
 
@@ -347,9 +347,9 @@ async def test_what_is_dropped_is_told_by_its_reason_in_the_answer_and_the_metri
             == "1 rejected; the first: too_short session_id; 2 dropped: drop_bots"
         )
         await client.send_events(GOOD, user_agent=CHROME, dnt="1", **page)
-        told = (await client.get("/metrics")).text
-        assert 'analytics_events_dropped_total{reason="drop_bots"} 2' in told
-        assert 'analytics_events_dropped_total{reason="drop_opted_out"} 1' in told
+        text = (await client.get("/metrics")).text
+        assert 'analytics_events_dropped_total{reason="drop_bots"} 2' in text
+        assert 'analytics_events_dropped_total{reason="drop_opted_out"} 1' in text
 
 
 async def test_no_address_leaves_the_collector(caplog: pytest.LogCaptureFixture) -> None:

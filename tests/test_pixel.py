@@ -11,7 +11,7 @@ from tests.bodies import NOW, incoming
 
 
 def pixels(query: str) -> Decoded:
-    return pixel.read(incoming(b"", query=query.encode())).decide("p")
+    return pixel.read(incoming(b"", query=query.encode())).decode("p")
 
 
 def test_the_pixel_has_the_same_fields() -> None:

@@ -1,4 +1,4 @@
-"""The processor's own part: who watches is told of what is committed, and of nothing else."""
+"""The processor publishes committed events, and nothing else."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from tests.queue.kit import event
 
 
 class Store:
-    """Stores the first event of all; the others are duplicates. Away, it stores nothing."""
+    """Stores the first event of each job; the others are duplicates. If away, it stores none."""
 
     def __init__(self) -> None:
         self.away = False
@@ -34,18 +34,18 @@ class Store:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+def published(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """The events that the live bus was given."""
-    heard: list[Event] = []
+    events_published: list[Event] = []
 
     async def publish(_: Redis, events: Sequence[Event]) -> None:
-        heard.extend(events)
+        events_published.extend(events)
 
     monkeypatch.setattr(live, "publish", publish)
-    return heard
+    return events_published
 
 
-async def test_only_what_is_committed_is_shown(told: list[Event]) -> None:
+async def test_only_what_is_committed_is_shown(published: list[Event]) -> None:
     store, redis = Store(), Redis()
     config = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
     processor = Processor(redis, Queue(redis, config), config)
@@ -54,10 +54,10 @@ async def test_only_what_is_committed_is_shown(told: list[Event]) -> None:
     store.away = True
     with pytest.raises(TransientStoreError):
         await processor.write([Job("a.2", sent)])
-    assert told == []
+    assert published == []
     store.away = False
     assert await processor.write([Job("a.2", sent)]) == [Outcome(stored=1, duplicate=1)]
-    assert told == sent[:1]
+    assert published == sent[:1]
     await processor.engine.dispose()
     await redis.aclose()
 
@@ -77,5 +77,5 @@ async def test_a_worker_that_ends_by_a_bug_ends_the_process_with_it(
     async with asyncio.timeout(30):
         with pytest.raises(RuntimeError, match="a bug"):
             await server.serve(
-                {"processor": processor.app(config)}, {"processor": listener}, config
+                {"processor": processor.ROLE.app(config)}, {"processor": listener}, config
             )

@@ -42,12 +42,18 @@ KEYS: dict[str, dict[str, Any]] = {
 }
 
 
-def some(number: int, project: str = "shop", **changes: object) -> list[Event]:
+def make_events(number: int, project: str = "shop", **changes: object) -> list[Event]:
     now = datetime.now(UTC)
     fields = {
-        "project": project, "session_id": "s", "user_id": None, "event_type": "engagement", "event_action": "click", "metadata": b"{}", "timestamp": now,
+        "project": project,
+        "session_id": "s",
+        "user_id": None,
+        "event_type": "engagement",
+        "event_action": "click",
+        "metadata": b"{}",
+        "timestamp": now,
         "created_at": now,
-    }  # fmt: skip
+    }
     return [Event(**(fields | {"id": uuid.uuid4()} | changes)) for _ in range(number)]  # type: ignore[arg-type]
 
 
@@ -103,7 +109,7 @@ async def serving(redis_url: str, **changes: Any) -> AsyncIterator[Platform]:
     ready = asyncio.Event()
     task = asyncio.create_task(
         server.serve(
-            {"realtime": realtime.app(config)}, {"realtime": listener}, config, ready=ready.set
+            {"realtime": realtime.ROLE.app(config)}, {"realtime": listener}, config, ready=ready.set
         )
     )
     try:
@@ -122,18 +128,18 @@ async def platform(redis_url: str) -> AsyncIterator[Platform]:
         yield platform
 
 
-async def tell(reader: ClientConnection, **message: Any) -> None:
+async def send(reader: ClientConnection, **message: Any) -> None:
     await reader.send(json.dumps(message))
 
 
-async def hear(reader: ClientConnection, seconds: float = 20) -> dict[str, Any]:
+async def receive(reader: ClientConnection, seconds: float = 20) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(await asyncio.wait_for(reader.recv(), seconds))
     return message
 
 
-async def subscribed(reader: ClientConnection, id_: str = "a", **wanted: Any) -> None:
-    await tell(reader, **({"type": "subscribe", "id": id_, "channel": "events"} | wanted))
-    assert await hear(reader) == {"type": "subscribed", "id": id_}
+async def subscribed(reader: ClientConnection, id_: str = "a", **request: Any) -> None:
+    await send(reader, **({"type": "subscribe", "id": id_, "channel": "events"} | request))
+    assert await receive(reader) == {"type": "subscribed", "id": id_}
 
 
 async def closed(reader: ClientConnection, seconds: float = 20) -> int | None:
@@ -160,7 +166,7 @@ async def test_a_key_in_a_header_of_the_handshake_is_enough(
 
 async def test_a_key_may_come_in_the_first_message(platform: Platform) -> None:
     async with platform.socket(None) as reader:
-        await tell(reader, type="auth", key="ak_r_shop")
+        await send(reader, type="auth", key="ak_r_shop")
         await subscribed(reader)
 
 
@@ -175,8 +181,8 @@ async def test_a_key_of_the_settings_may_watch_every_project(platform: Platform)
 async def test_a_bad_key_closes_with_4401(platform: Platform, token: str, place: str) -> None:
     async with platform.socket(token if place == "header" else None) as reader:
         if place == "message":
-            await tell(reader, type="auth", key=token)
-        assert (await hear(reader))["type"] == "error"
+            await send(reader, type="auth", key=token)
+        assert (await receive(reader))["type"] == "error"
         assert await closed(reader) == 4401
 
 
@@ -212,7 +218,7 @@ async def test_no_key_in_time_closes_with_4401(
 async def test_a_key_that_cannot_be_checked_now_is_not_called_bad(platform: Platform) -> None:
     await platform.redis.delete(key_mirror.SYNCED)
     async with platform.socket("ak_r_unknown") as reader:
-        assert (await hear(reader))["code"] == "unavailable"
+        assert (await receive(reader))["code"] == "unavailable"
         assert await closed(reader) == 1013
 
 
@@ -253,7 +259,7 @@ async def test_a_key_made_for_one_origin_is_refused_from_another(platform: Platf
         await platform.socket("ak_r_page", origin="https://b.example")
     assert refusal.value.response.status_code == 403
     async with platform.socket(None, origin="https://b.example") as reader:
-        await tell(reader, type="auth", key="ak_r_page")
+        await send(reader, type="auth", key="ak_r_page")
         assert await closed(reader) == 4401
     async with platform.socket("ak_r_page", origin="https://a.example") as reader:
         await subscribed(reader)
@@ -279,15 +285,22 @@ async def test_beyond_the_cap_connections_are_refused_with_a_time_to_come_again(
 async def test_an_event_is_shown_after_it_is_stored_as_the_api_shows_it(platform: Platform) -> None:
     async with platform.socket() as reader:
         await subscribed(reader)
-        event = some(1, user_id="u1", metadata=b'{"page": "/pricing", "n": 1.50}')[0]
+        event = make_events(1, user_id="u1", metadata=b'{"page": "/pricing", "n": 1.50}')[0]
         await platform.stored([event])
-        message = await hear(reader)
+        message = await receive(reader)
         assert (message["type"], message["id"]) == ("event", "a")
         shown = message["event"]
         assert shown == {
-            "id": str(event.id), "project": "shop", "session_id": "s", "user_id": "u1", "event_type": "engagement", "event_action": "click",
-            "metadata": {"page": "/pricing", "n": 1.5}, "timestamp": shown["timestamp"], "created_at": shown["created_at"],
-        }  # fmt: skip
+            "id": str(event.id),
+            "project": "shop",
+            "session_id": "s",
+            "user_id": "u1",
+            "event_type": "engagement",
+            "event_action": "click",
+            "metadata": {"page": "/pricing", "n": 1.5},
+            "timestamp": shown["timestamp"],
+            "created_at": shown["created_at"],
+        }
         assert datetime.fromisoformat(shown["timestamp"]) == event.timestamp
 
 
@@ -299,23 +312,23 @@ async def test_each_subscription_gets_what_passes_its_own_filter(platform: Platf
         )
         await subscribed(reader, "strange", event="a%3Ab:*")
         await subscribed(reader, "end")
-        await platform.stored(some(1, metadata=b'{"page": "/"}'))
-        await platform.stored(some(1, event_type="page", metadata=b'{"page": "/pricing"}'))
-        await platform.stored(some(1, event_type="a:b"))
-        heard: list[str] = []
-        while heard.count("end") < 3:
-            heard.append((await hear(reader))["id"])
-        assert heard == ["clicks", "end", "pricing", "end", "strange", "end"]
+        await platform.stored(make_events(1, metadata=b'{"page": "/"}'))
+        await platform.stored(make_events(1, event_type="page", metadata=b'{"page": "/pricing"}'))
+        await platform.stored(make_events(1, event_type="a:b"))
+        ids: list[str] = []
+        while ids.count("end") < 3:
+            ids.append((await receive(reader))["id"])
+        assert ids == ["clicks", "end", "pricing", "end", "strange", "end"]
 
 
 async def test_after_unsubscribing_nothing_more_comes(platform: Platform) -> None:
     async with platform.socket() as reader:
         await subscribed(reader, "a")
         await subscribed(reader, "b")
-        await tell(reader, type="unsubscribe", id="a")
+        await send(reader, type="unsubscribe", id="a")
         await subscribed(reader, "c")  # answered in order, so the unsubscription has been seen
-        await platform.stored(some(1))
-        assert {(await hear(reader))["id"] for _ in range(2)} == {"b", "c"}
+        await platform.stored(make_events(1))
+        assert {(await receive(reader))["id"] for _ in range(2)} == {"b", "c"}
         await subscribed(reader, "a")  # the id is free again
 
 
@@ -324,11 +337,11 @@ async def test_two_tenants_never_see_each_other(platform: Platform) -> None:
         await subscribed(shop)
         await subscribed(other)
         for _ in range(20):
-            await platform.stored([*some(1, "shop"), *some(1, "other")])
-        assert [(await hear(shop))["event"]["project"] for _ in range(20)] == ["shop"] * 20
-        assert [(await hear(other))["event"]["project"] for _ in range(20)] == ["other"] * 20
-        await tell(shop, type="subscribe", id="x", channel="events", project="other")
-        assert (await hear(shop))["code"] == "other_project"
+            await platform.stored([*make_events(1, "shop"), *make_events(1, "other")])
+        assert [(await receive(shop))["event"]["project"] for _ in range(20)] == ["shop"] * 20
+        assert [(await receive(other))["event"]["project"] for _ in range(20)] == ["other"] * 20
+        await send(shop, type="subscribe", id="x", channel="events", project="other")
+        assert (await receive(shop))["code"] == "other_project"
 
 
 @pytest.mark.parametrize(
@@ -369,12 +382,12 @@ async def test_a_fault_is_named_and_leaves_the_connection_and_its_subscriptions_
     async with platform.socket() as reader:
         await subscribed(reader, "a")
         await reader.send(json.dumps(message))
-        error = await hear(reader)
+        error = await receive(reader)
         assert (error["type"], error["code"]) == ("error", code)
         assert error["message"]
         assert error.get("id") == (message.get("id") if isinstance(message, dict) else None)
-        await platform.stored(some(1))
-        assert (await hear(reader))["id"] == "a"
+        await platform.stored(make_events(1))
+        assert (await receive(reader))["id"] == "a"
 
 
 @pytest.mark.parametrize(
@@ -386,7 +399,7 @@ async def test_a_message_that_is_no_json_is_an_error_and_no_end(
 ) -> None:
     async with platform.socket() as reader:
         await reader.send(raw)
-        assert (await hear(reader))["code"] == "bad_message"
+        assert (await receive(reader))["code"] == "bad_message"
         await subscribed(reader)
 
 
@@ -400,8 +413,8 @@ async def test_subscriptions_of_a_connection_are_bounded(platform: Platform) -> 
     async with platform.socket() as reader:
         for number in range(20):
             await subscribed(reader, str(number))
-        await tell(reader, type="subscribe", id="more", channel="events")
-        assert (await hear(reader))["code"] == "too_many_subscriptions"
+        await send(reader, type="subscribe", id="more", channel="events")
+        assert (await receive(reader))["code"] == "too_many_subscriptions"
 
 
 async def test_a_pattern_that_asks_too_much_ends_its_subscription_alone(platform: Platform) -> None:
@@ -409,14 +422,14 @@ async def test_a_pattern_that_asks_too_much_ends_its_subscription_alone(platform
         await subscribed(reader, "heavy", where=["metadata.x.re.[ab]*a[ab]{150}c"])
         await subscribed(reader, "light")
         text = "".join(random.Random(1).choices("ab", k=30_000))
-        await platform.stored(some(1, metadata=json.dumps({"x": text}).encode()))
-        messages = [await hear(reader), await hear(reader)]
+        await platform.stored(make_events(1, metadata=json.dumps({"x": text}).encode()))
+        messages = [await receive(reader), await receive(reader)]
         assert {(message["type"], message["id"]) for message in messages} == {
             ("error", "heavy"),
             ("event", "light"),
         }
-        await platform.stored(some(1))
-        assert (await hear(reader))["id"] == "light"
+        await platform.stored(make_events(1))
+        assert (await receive(reader))["id"] == "light"
 
 
 async def test_counters_come_every_second_and_count_every_event_once(platform: Platform) -> None:
@@ -427,16 +440,19 @@ async def test_counters_come_every_second_and_count_every_event_once(platform: P
         since = time.monotonic()
         for step in range(4):
             await platform.stored(
-                [*some(30, user_id=f"u{step}"), *some(12, event_type="page", user_id="u0")]
+                [
+                    *make_events(30, user_id=f"u{step}"),
+                    *make_events(12, event_type="page", user_id="u0"),
+                ]
             )
-            message = await hear(reader)
+            message = await receive(reader)
             assert (message["type"], message["id"]) == ("counters", "a")
             total += message["events_per_second"]
             for name, number in message["by_type"].items():
                 by_type[name] = by_type.get(name, 0) + number
         assert 3 < time.monotonic() - since < 30
         while total < 168:
-            message = await hear(reader)
+            message = await receive(reader)
             total += message["events_per_second"]
             for name, number in message["by_type"].items():
                 by_type[name] = by_type.get(name, 0) + number
@@ -448,11 +464,11 @@ async def test_counters_name_a_bounded_number_of_types(platform: Platform) -> No
     async with platform.socket() as reader:
         await subscribed(reader, channel="counters")
         await platform.stored(
-            [event for number in range(200) for event in some(1, event_type=f"t{number}")]
+            [event for number in range(200) for event in make_events(1, event_type=f"t{number}")]
         )
-        message = await hear(reader)
+        message = await receive(reader)
         while not message["by_type"]:
-            message = await hear(reader)
+            message = await receive(reader)
         assert len(message["by_type"]) == 51
         assert message["by_type"]["other"] == 150
 
@@ -470,19 +486,19 @@ async def test_after_a_restart_of_redis_readers_are_told_the_exact_gap_and_event
     ):
         await subscribed(reader)
         await subscribed(counter, channel="counters")
-        await platform.stored(some(3))
+        await platform.stored(make_events(3))
         for _ in range(3):
-            assert (await hear(reader))["type"] == "event"
+            assert (await receive(reader))["type"] == "event"
         own_valkey.kill()
-        await platform.stored(some(17))
+        await platform.stored(make_events(17))
         own_valkey.start()
         received: list[dict[str, Any]] = []
         async with asyncio.timeout(30):
             while not received or received[-1]["type"] != "event":
-                await platform.stored(some(1))
+                await platform.stored(make_events(1))
                 try:
                     while True:
-                        received.append(await hear(reader, 0.3))
+                        received.append(await receive(reader, 0.3))
                 except TimeoutError:
                     continue
         sent = int(await platform.redis.hget("analytics:live:counts", "shop"))  # type: ignore[misc]
@@ -491,7 +507,7 @@ async def test_after_a_restart_of_redis_readers_are_told_the_exact_gap_and_event
         assert 3 + missed + sum(message["type"] == "event" for message in received) == sent
         assert {message["id"] for message in received} == {"a"}
         async with asyncio.timeout(20):
-            while (await hear(counter))["type"] != "gap":
+            while (await receive(counter))["type"] != "gap":
                 continue
 
 
@@ -511,11 +527,11 @@ async def test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_not
         waits = []
         for _ in range(10):
             await platform.stored(
-                some(60, event_type="big", metadata=json.dumps({"x": "y" * 20_000}).encode())
+                make_events(60, event_type="big", metadata=json.dumps({"x": "y" * 20_000}).encode())
             )
             since = time.monotonic()
-            await platform.stored(some(1, event_type="tick"))
-            await asyncio.gather(*(hear(other) for other in others))
+            await platform.stored(make_events(1, event_type="tick"))
+            await asyncio.gather(*(receive(other) for other in others))
             waits.append(time.monotonic() - since)
         assert max(waits) < 10
         await asyncio.sleep(1.5)
@@ -528,16 +544,16 @@ async def test_events_without_room_are_skipped_and_told_as_a_gap(
     monkeypatch.setattr(outbox, "MAX_MESSAGES", 10)
     async with platform.socket() as reader:
         await subscribed(reader)
-        await platform.stored(some(500))
-        heard = missed = 0
-        while heard + missed < 500:
-            message = await hear(reader)
-            heard += message["type"] == "event"
+        await platform.stored(make_events(500))
+        received = missed = 0
+        while received + missed < 500:
+            message = await receive(reader)
+            received += message["type"] == "event"
             missed += message.get("missed", 0)
-        assert heard >= 10
+        assert received >= 10
         assert missed > 0
-        await platform.stored(some(1))
-        assert (await hear(reader))["type"] == "event"
+        await platform.stored(make_events(1))
+        assert (await receive(reader))["type"] == "event"
 
 
 async def test_at_shutdown_readers_are_told_to_come_again_with_1012(redis_url: str) -> None:
@@ -596,7 +612,7 @@ async def stream(
 
 
 async def test_the_same_events_come_as_server_sent_events(platform: Platform) -> None:
-    await platform.stored(some(5))
+    await platform.stored(make_events(5))
     async with stream(
         platform, event="engagement:click", where=["metadata.page.eq./pricing", "user_id.set"]
     ) as events:
@@ -606,18 +622,18 @@ async def test_the_same_events_come_as_server_sent_events(platform: Platform) ->
             "event": "subscribed",
             "data": '{"type":"subscribed"}',
         }
-        wanted = some(1, user_id="u", metadata=b'{"page": "/pricing"}')
-        await platform.stored([*some(2), *wanted])
+        passing = make_events(1, user_id="u", metadata=b'{"page": "/pricing"}')
+        await platform.stored([*make_events(2), *passing])
         event = await events.next()
         assert (event["id"], event["event"]) == ("8", "event")
-        assert json.loads(event["data"])["event"]["id"] == str(wanted[0].id)
+        assert json.loads(event["data"])["event"]["id"] == str(passing[0].id)
 
 
 async def test_counters_come_as_server_sent_events(platform: Platform) -> None:
     async with stream(platform, channel="counters") as events:
         await events.next()
         await events.next()
-        await platform.stored(some(7))
+        await platform.stored(make_events(7))
         counted = 0
         while counted < 7:
             event = await events.next()
@@ -627,7 +643,7 @@ async def test_counters_come_as_server_sent_events(platform: Platform) -> None:
 
 
 async def test_who_comes_back_is_told_how_many_events_came_meanwhile(platform: Platform) -> None:
-    await platform.stored(some(9))
+    await platform.stored(make_events(9))
     async with stream(platform, headers={"Last-Event-ID": "4"}) as events:
         await events.next()
         await events.next()
@@ -643,7 +659,7 @@ async def test_a_silent_stream_has_a_heartbeat_that_tells_where_the_project_stan
 ) -> None:
     monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.2)
     async with stream(platform, event="nothing") as events:
-        await platform.stored(some(3))
+        await platform.stored(make_events(3))
         for _ in range(20):
             event = await events.next()
             if event == {":": "", "id": "3"}:
@@ -709,8 +725,8 @@ async def test_a_revoked_key_ends_its_stream(
             "ak_r_shop",
             **KEYS["ak_r_shop"] | {"expires_at": datetime.now(UTC) - timedelta(seconds=1)},
         )
-        heard = await events.rest()
-        assert json.loads(heard[-1]["data"])["code"] == "unauthorized"
+        last = await events.rest()
+        assert json.loads(last[-1]["data"])["code"] == "unauthorized"
 
 
 async def test_readers_and_what_they_were_sent_are_measured(platform: Platform) -> None:
@@ -719,9 +735,9 @@ async def test_readers_and_what_they_were_sent_are_measured(platform: Platform) 
             text = (await client.get("/metrics")).text
         return next(
             (
-                float(found.rpartition(" ")[2])
-                for found in text.splitlines()
-                if found.startswith(line)
+                float(sample.rpartition(" ")[2])
+                for sample in text.splitlines()
+                if sample.startswith(line)
             ),
             0,
         )
@@ -730,9 +746,9 @@ async def test_readers_and_what_they_were_sent_are_measured(platform: Platform) 
     async with platform.socket() as reader, stream(platform) as events:
         await subscribed(reader)
         await events.next()
-        await platform.stored(some(2))
-        await hear(reader)
-        await hear(reader)
+        await platform.stored(make_events(2))
+        await receive(reader)
+        await receive(reader)
         assert await value('analytics_realtime_connections{transport="websocket"}') == 1
         assert await value('analytics_realtime_connections{transport="sse"}') == 1
     assert await value('analytics_realtime_messages_sent_total{type="event"}') >= before + 2

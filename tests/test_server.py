@@ -1,5 +1,6 @@
-"""How the roles of one process start, stop and fail together. Run as a program, this file serves
-two small apps.
+"""How the roles of one process start, stop and fail together.
+
+Run as a program, this file serves two small apps.
 """
 
 import asyncio

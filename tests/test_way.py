@@ -1,6 +1,4 @@
-"""An event's whole way: sent once, it is on a socket, in an answer, in the rollup, and in books
-that balance.
-"""
+"""An event's whole way: sent once, it is on a socket, in an answer, a rollup and the books."""
 
 import asyncio
 import subprocess

@@ -65,10 +65,8 @@ def run(roles: Sequence[str]) -> None:
         # modules in C swallow an interruption while they are read, or take it for a failure of
         # their own
         with embedded.uninterrupted():
-            apps = {
-                role: importlib.import_module(f"analytics.roles.{role}").app(settings)
-                for role in chosen
-            }
+            modules = {role: importlib.import_module(f"analytics.roles.{role}") for role in chosen}
+            apps = {role: module.ROLE.app(settings) for role, module in modules.items()}
         addresses = {role: _address(listeners[role]) for role in chosen}
         server.run(
             server.serve(

@@ -94,7 +94,7 @@ def _one_by_one(
             )
         except ValueError as error:
             rejected.append(Rejection(index, "not_json", None, f"the line is not JSON: {error}"))
-    judged = validate.judge(items, Clock(received, retention_days), project)
+    judged = validate.decode(items, Clock(received, retention_days), project)
     moved = [
         Rejection(places[verdict.index], verdict.code, verdict.field, verdict.message)
         for verdict in judged.rejected

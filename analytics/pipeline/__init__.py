@@ -1,7 +1,7 @@
 """What happens to an event between decoding and the queue: the steps, top to bottom. No I/O.
 
-A step is a function whose name says what it does, `drop_…` or `put_…`; the name of one that drops
-is the reason, and the metric's label.
+A step is a function whose name says what it does: `drop_…` or `put_…`. The name of a step that
+drops events is also the reason, in X-Analytics and in the metrics.
 """
 
 from collections import Counter
@@ -37,12 +37,14 @@ STEPS: tuple[Step, ...] = (
     put_visitor,
     put_address,
 )
-"""Facts need the whole address and the visitor's agent; so what is taken away goes last."""
+"""`put_address` is last, because it removes or cuts the address that earlier steps need."""
 
 REASONS = {
-    step.__name__: (step.__doc__ or "") for step in STEPS if step.__name__.startswith("drop_")
+    step.__name__: " ".join((step.__doc__ or "").split())
+    for step in STEPS
+    if step.__name__.startswith("drop_")
 }
-"""Why an event may be dropped, and what that means."""
+"""Why events are dropped: the name of a step → its meaning."""
 
 __all__ = [
     "DROP",
@@ -50,7 +52,7 @@ __all__ = [
     "STEPS",
     "Context",
     "Drop",
-    "Passed",
+    "Result",
     "Rules",
     "Step",
     "Visit",
@@ -59,48 +61,49 @@ __all__ = [
 ]
 
 
-class Passed(msgspec.Struct, frozen=True):
-    """The events that every step let through, in order, and how many were dropped for which reason."""
+class Result(msgspec.Struct, frozen=True):
+    """The events that no step dropped, in order, and how many were dropped for each reason."""
 
     events: list[Event]
     dropped: dict[str, int] = {}
 
     @property
     def note(self) -> str:
-        """For the header X-Analytics."""
+        """What was dropped, for the header X-Analytics."""
         return "; ".join(f"{count} dropped: {reason}" for reason, count in self.dropped.items())
 
 
-def run(events: list[Event], context: Context, steps: Sequence[Step] = STEPS) -> Passed:
-    """Every step on every event. Where neither the request nor any event tells of a visitor, the
-    very list goes on.
+def run(events: list[Event], context: Context, steps: Sequence[Step] = STEPS) -> Result:
+    """Every step on every event.
+
+    An event is not even opened if neither it nor the request has facts about a visitor.
     """
-    if not steps or (context.silent and not any(_tells(event.metadata) for event in events)):
-        return Passed(events)
-    kept: list[Event] = []
+    if not steps or (context.silent and not any(_has_facts(event) for event in events)):
+        return Result(events)
+    passed: list[Event] = []
     dropped: Counter[str] = Counter()
     for event in events:
-        if context.silent and not _tells(event.metadata):
-            kept.append(event)
+        if context.silent and not _has_facts(event):
+            passed.append(event)
             continue
         visit = Visit(event, context)
         reason = _walk(visit, steps)
         if reason is None:
-            kept.append(visit.close())
+            passed.append(visit.close())
         else:
             dropped[reason] += 1
     for reason, count in dropped.items():
         metrics.events_dropped.add({"reason": reason}, count)
-    return Passed(kept, dict(dropped))
+    return Result(passed, dict(dropped))
 
 
-def _tells(metadata: bytes) -> bool:
-    """Whether some key may begin with `$`, however it is written."""
-    return b'"$' in metadata or b'"\\u0024' in metadata
+def _has_facts(event: Event) -> bool:
+    """Whether some key of the metadata may start with `$`, escaped or not."""
+    return b'"$' in event.metadata or b'"\\u0024' in event.metadata
 
 
 def _walk(visit: Visit, steps: Sequence[Step]) -> str | None:
-    """The name of the step that drops the event."""
+    """Take all steps; the name of the step that dropped the event, if one did."""
     for step in steps:
         if step(visit) is not None:
             return step.__name__

@@ -1,4 +1,4 @@
-"""A visitor's address: used above, stored only as the operator wants it. The last step."""
+"""The visitor's IP address: earlier steps use it; this last one stores what STORE_IP allows."""
 
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -6,54 +6,51 @@ from typing import Any
 from analytics.pipeline.visit import Visit
 
 NAMES = ("$ip", "$ip_address", "$ip_override", "$remote_addr", "$request_ip")
-"""Under which protocols and SDKs hand an address on."""
+"""Metadata in which protocols and SDKs send an address."""
 
 PLACES = ("$properties", "$context", "$set", "$set_once")
-"""Objects that are a library's, not its user's own."""
+"""Objects in metadata that the library fills, not its user."""
 
 HIDDEN = frozenset((*NAMES, *(name[1:] for name in NAMES)))
-"""What an address is called in them."""
+"""Names of an address inside these objects."""
 
-PREFIX = {4: 24, 6: 48}
-"""Bits that are left of an address of each version."""
+PREFIX_BITS = {4: 24, 6: 48}
+"""IP version → the bits of an address that truncation leaves."""
 
 
 def put_address(visit: Visit) -> None:
-    """`$ip` by `STORE_IP`: taken away, cut to /24 or /48, or whole."""
+    """`$ip` by `STORE_IP`: removed, cut to /24 or /48, or whole."""
     rule = visit.context.rules.store_ip
     if rule == "full":
         return visit.put("$ip", visit.context.address)
-    kept = truncated(visit.address) if rule == "truncated" else ""
+    stored = truncated(visit.address) if rule == "truncated" else ""
     for name in NAMES:
         visit.remove(name)
     _clean_hidden(visit)
-    return visit.put("$ip", kept)
+    return visit.put("$ip", stored)
 
 
 def truncated(address: str) -> str:
-    """The network that an address is in; nothing for what is none."""
+    """The network of an address; "" for what is not an address."""
     try:
-        known = ip_address(address.strip())
+        parsed = ip_address(address.strip())
     except ValueError:
         return ""
-    mapped = getattr(known, "ipv4_mapped", None) or known
-    return str(ip_network((mapped, PREFIX[mapped.version]), strict=False).network_address)
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    return str(ip_network((mapped, PREFIX_BITS[mapped.version]), strict=False).network_address)
 
 
 def _clean_hidden(visit: Visit) -> None:
-    """Addresses in what a library says within something else, however deep: its context, a person,
-    properties that another of the same name has hidden.
-    """
+    """Remove addresses at any depth of PLACES: the library's context, a person, and so on."""
     for place in PLACES:
-        if (
-            place in visit
-            and isinstance(hidden := visit.value(place), dict)
-            and (left := _without(hidden)) != hidden
-        ):
-            visit.replace(place, left) if left else visit.remove(place)
+        content = visit.value(place)
+        if isinstance(content, dict) and (rest := _without_address(content)) != content:
+            visit.replace(place, rest) if rest else visit.remove(place)
 
 
-def _without(value: Any) -> Any:
+def _without_address(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without(each) for name, each in value.items() if name not in HIDDEN}
-    return [_without(each) for each in value] if isinstance(value, list) else value
+        return {
+            name: _without_address(inner) for name, inner in value.items() if name not in HIDDEN
+        }
+    return [_without_address(inner) for inner in value] if isinstance(value, list) else value

@@ -8,8 +8,8 @@ from ua_parser.loaders import load_lazy_builtins
 
 from analytics.pipeline.visit import Visit
 
-REMEMBERED = 10_000
-"""User agents whose facts are kept; a new one takes milliseconds."""
+CACHED_AGENTS = 10_000
+"""User agents whose facts are cached, because parsing a new one takes milliseconds."""
 
 _TABLETS = (
     "iPad",
@@ -40,19 +40,17 @@ _DESKTOPS = ("Windows NT", "Macintosh", "X11", "CrOS", "Linux")
 
 
 def put_agent(visit: Visit) -> None:
-    """`$browser`, `$browser_version` (its major), `$os` and `$device`: desktop, mobile, tablet or
-    tv.
-    """
+    """`$browser`, `$browser_version` (major), `$os`, `$device` (desktop, mobile, tablet, tv)."""
     if agent := visit.agent:
         for name, value in facts(agent):
             visit.put(name, value)
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(CACHED_AGENTS)
 def facts(agent: str) -> tuple[tuple[str, str | None], ...]:
-    """What a user agent says, by names in metadata."""
-    found = _parser().parse(agent)
-    browser, system = found.user_agent, found.os
+    """The facts in a user agent, by their names in metadata."""
+    parsed = _parser().parse(agent)
+    browser, system = parsed.user_agent, parsed.os
     return (
         ("$browser", browser.family if browser else None),
         ("$browser_version", browser.major if browser else None),
@@ -62,9 +60,7 @@ def facts(agent: str) -> tuple[tuple[str, str | None], ...]:
 
 
 def _device(agent: str) -> str | None:
-    """The kind, where the agent gives it away. A tablet with Android is one that does not say
-    Mobile.
-    """
+    """The kind of device, if the agent shows it. Android without `Mobile` is a tablet."""
     if any(word in agent for word in _TELEVISIONS):
         return "tv"
     if any(word in agent for word in _TABLETS) or ("Android" in agent and "Mobile" not in agent):
@@ -76,5 +72,5 @@ def _device(agent: str) -> str | None:
 
 @cache
 def _parser() -> Parser:
-    """uap-core's expressions, each compiled when it is first needed."""
+    """uap-core's patterns, each compiled at its first use."""
     return Parser(Resolver(load_lazy_builtins()))

@@ -1,5 +1,6 @@
-"""Robots, by the list of crawler-user-agents. A headless browser is none: it is somebody's test
-more often than a crawler.
+"""Bots, by the list of crawler-user-agents.
+
+A headless browser does not count as one: more often it is somebody's test than a crawler.
 """
 
 import re
@@ -8,11 +9,10 @@ from functools import cache, lru_cache
 from analytics.pipeline.step import DROP, Drop
 from analytics.pipeline.visit import Visit
 
-REMEMBERED = 10_000
-"""User agents whose verdict is kept."""
+CACHED_AGENTS = 10_000
 
-KEPT = frozenset({"HeadlessChrome"})
-"""Patterns of the list that are not followed; `$browser` tells these apart."""
+NOT_BOTS = frozenset({"HeadlessChrome"})
+"""Patterns of the list that are ignored; `$browser` shows these visitors."""
 
 
 def drop_bots(visit: Visit) -> Drop | None:
@@ -26,22 +26,16 @@ def drop_bots(visit: Visit) -> Drop | None:
     return None
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(CACHED_AGENTS)
 def is_bot(agent: str) -> bool:
+    """Whether a user agent is on the list."""
     return _pattern().search(agent) is not None
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """The whole list as one expression; read when it is first needed, for it takes a tenth of a
-    second.
-    """
+    """The whole list as one pattern; compiled at its first use, because that takes 0.1 s."""
     from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-    return re.compile(
-        "|".join(
-            f"(?:{entry['pattern']})"
-            for entry in CRAWLER_USER_AGENTS_DATA
-            if entry["pattern"] not in KEPT
-        )
-    )
+    patterns = (entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA)
+    return re.compile("|".join(f"(?:{text})" for text in patterns if text not in NOT_BOTS))

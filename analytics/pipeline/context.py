@@ -1,6 +1,4 @@
-"""What the steps may know of a request, and the operator's rules for them; all of it is brought,
-nothing is looked up.
-"""
+"""What the steps know of a request, and the operator's rules for them. No step does I/O."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,7 +8,7 @@ from ipaddress import ip_address
 import msgspec
 
 MAX_AGENT = 512
-"""Characters of a user agent that are looked at; honest ones have half of that."""
+"""Characters of a user agent that are read; real ones have at most half of that."""
 
 _BROWSERLIKE = re.compile(rb"(Mozilla|Opera)/")
 
@@ -22,31 +20,29 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[str, ...] = ("gpc", "dnt")
     store_ip: str = "no"
     country_header: bytes = b""
-    """In lower case; believed because the operator named it."""
+    """In lower case; trusted, because the operator named it."""
     country: Callable[[str], str | None] | None = None
-    """Address → country, from the operator's file; answers from memory."""
+    """Address → country, from the operator's file in memory."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """One request; names of headers are in lower case."""
+    """One request; header names are in lower case."""
 
     headers: Mapping[bytes, bytes]
     received: datetime
     browser: bool = False
-    """Whether the visitor's own browser made it, so that its headers are the visitor's."""
+    """Whether the visitor's own browser sent it; then its headers are the visitor's."""
     agent: str = ""
-    """The visitor's user agent, where the request has it."""
+    """The visitor's user agent, if the request has it."""
     address: str = ""
-    """The visitor's address, where the request has it."""
+    """The visitor's IP address, if the request has it."""
     salt: bytes = b""
-    """Today's."""
+    """Of the day of the request."""
     rules: Rules = Rules()
 
     @property
     def silent(self) -> bool:
-        """Whether the request tells nothing of a visitor: then only what events say themselves
-        counts.
-        """
+        """Whether the request has no facts about a visitor. Then only the events may have some."""
         return not (self.browser or self.agent or self.address)
 
 
@@ -59,8 +55,9 @@ def context_of(
     salt: bytes,
     rules: Rules,
 ) -> Context:
-    """Whose headers a request has. `relayed` says that its protocol lets servers put the visitor's
-    user agent and address into them.
+    """The context of a request, with the visitor's headers if it has them.
+
+    `relayed` says that servers may send the visitor's user agent and address in the headers.
     """
     if b"origin" in headers or b"sec-fetch-site" in headers:
         return Context(headers, received, True, _agent(headers), peer, salt, rules)
@@ -74,14 +71,9 @@ def _agent(headers: Mapping[bytes, bytes]) -> str:
 
 
 def _forwarded(headers: Mapping[bytes, bytes]) -> str:
-    """The first address of X-Forwarded-For: what a server says of its visitor, as an SDK does in
-    its `ip`.
-    """
+    """The first address of X-Forwarded-For, in which a server reports its visitor."""
+    first = headers.get(b"x-forwarded-for", b"").partition(b",")[0].strip()
     try:
-        return str(
-            ip_address(
-                headers.get(b"x-forwarded-for", b"").partition(b",")[0].strip().decode("ascii")
-            )
-        )
-    except ValueError:
+        return str(ip_address(first.decode("ascii")))
+    except ValueError:  # includes UnicodeDecodeError
         return ""

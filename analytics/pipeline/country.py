@@ -1,31 +1,28 @@
-"""Where in the world: a country and nothing finer."""
+"""The visitor's country, and nothing finer."""
 
 import re
 
 from analytics.pipeline.visit import Visit
 
-NOWHERE = ("XX", "T1", "ZZ")
-"""What CDNs say for unknown, and for Tor."""
+UNKNOWN = ("XX", "T1", "ZZ")
+"""What CDNs send for unknown countries, and for Tor."""
 
 _CODE = re.compile(r"[A-Z]{2}")
 
 
 def put_country(visit: Visit) -> None:
-    """`$country`, two capitals: what the header `COUNTRY_HEADER` says, else what `GEOIP_FILE` has
-    for the visitor's address.
-    """
+    """`$country`, two capitals: from the header `COUNTRY_HEADER`, else from `GEOIP_FILE`."""
     if "$country" in visit:
         return
     context, rules = visit.context, visit.context.rules
-    told = (
-        context.headers.get(rules.country_header, b"").decode("latin-1").strip().upper()
-        if context.browser and rules.country_header
-        else ""
-    )
-    if not _is_country(told) and rules.country and (address := visit.address):
-        told = rules.country(address) or ""
-    visit.put("$country", told if _is_country(told) else None)
+    code = ""
+    if context.browser and rules.country_header:
+        header = context.headers.get(rules.country_header, b"")
+        code = header.decode("latin-1").strip().upper()
+    if not _is_country(code) and rules.country and (address := visit.address):
+        code = rules.country(address) or ""
+    visit.put("$country", code if _is_country(code) else None)
 
 
 def _is_country(text: str) -> bool:
-    return _CODE.fullmatch(text) is not None and text not in NOWHERE
+    return _CODE.fullmatch(text) is not None and text not in UNKNOWN

@@ -1,4 +1,4 @@
-"""The page's address: its host and path, and the campaign that brought the visitor."""
+"""The page: its host and path, and the campaign that brought the visitor."""
 
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -18,14 +18,16 @@ CLICKS = (
     "yclid",
     "igshid",
 )
-"""What advertisers add to an address for each click."""
+"""Click ids that advertisers add to a URL."""
 
-_WANTED = frozenset((*TAGS, *CLICKS))
+_CAMPAIGN = frozenset((*TAGS, *CLICKS))
+
 MAX_FIELDS = 200
+"""A query string with more fields is not read."""
 
 
 def split(url: str) -> SplitResult | None:
-    """An absolute address taken apart; None for anything else."""
+    """The parts of an absolute http(s) URL; None for anything else."""
     try:
         parts = urlsplit(url)
         return parts if parts.scheme in ("http", "https") and parts.hostname else None
@@ -34,14 +36,14 @@ def split(url: str) -> SplitResult | None:
 
 
 def put_page(visit: Visit) -> None:
-    """`$host` and `$path` of `$url`."""
+    """`$host` and `$path`, from `$url`."""
     if (url := visit.text("$url")) and (parts := split(url)):
         visit.put("$host", parts.hostname)
         visit.put("$path", parts.path or "/")
 
 
 def put_campaign(visit: Visit) -> None:
-    """`$utm_…` and the click ids in `$url`."""
+    """`$utm_…` and the click ids, from `$url`."""
     url = visit.text("$url")
     if "?" not in url or not (parts := split(url)):
         return
@@ -50,5 +52,5 @@ def put_campaign(visit: Visit) -> None:
     except ValueError:
         return
     for name, value in fields:
-        if name in _WANTED:
+        if name in _CAMPAIGN:
             visit.put(f"${name}", value)

@@ -1,11 +1,11 @@
-"""Where a visitor came from."""
+"""The site that the visitor came from."""
 
 import re
 
 from analytics.pipeline.page import split
 from analytics.pipeline.visit import Visit
 
-SOURCES = {
+HOSTS = {
     "Google": r"google\.[a-z.]{2,6}",
     "Bing": r"bing\.com",
     "DuckDuckGo": r"duckduckgo\.com",
@@ -34,18 +34,16 @@ SOURCES = {
     "GitHub": r"github\.com",
     "Wikipedia": r"wikipedia\.org",
 }
-"""Name → its hosts; their subdomains belong to it."""
+"""Name of a source → the pattern of its hosts; their subdomains belong to it."""
 
 _SOURCE = re.compile(
-    "|".join(rf"(?:^|.*\.)(?P<s{number}>{hosts})$" for number, hosts in enumerate(SOURCES.values()))
+    "|".join(rf"(?:^|.*\.)(?P<s{number}>{hosts})$" for number, hosts in enumerate(HOSTS.values()))
 )
-_NAMES = {f"s{number}": name for number, name in enumerate(SOURCES)}
+_NAMES = {f"s{number}": name for number, name in enumerate(HOSTS)}
 
 
 def put_referrer(visit: Visit) -> None:
-    """`$referrer_domain` and `$referrer_source` of `$referrer`; a page of the same host refers to
-    nothing.
-    """
+    """`$referrer_domain` and `$referrer_source`, from `$referrer`; none for the same host."""
     if not (referrer := visit.text("$referrer")) or not (parts := split(referrer)):
         return
     domain = _domain(parts.hostname or "")
@@ -56,9 +54,9 @@ def put_referrer(visit: Visit) -> None:
 
 
 def source(domain: str) -> str:
-    """What people call it: a name of SOURCES, else the domain itself."""
-    found = _SOURCE.match(domain[:255])
-    return _NAMES[found.lastgroup] if found and found.lastgroup else domain
+    """The name of a source by its domain; a domain that is not in HOSTS is its own name."""
+    match = _SOURCE.match(domain[:255])
+    return _NAMES[match.lastgroup] if match and match.lastgroup else domain
 
 
 def _domain(host: str) -> str:

@@ -4,7 +4,7 @@ from analytics.pipeline.step import DROP, Drop
 from analytics.pipeline.visit import Visit
 
 HEADERS = {"gpc": b"sec-gpc", "dnt": b"dnt"}
-"""A signal's name in HONOR_SIGNALS → the header that is `1` when it is given."""
+"""Signal as in HONOR_SIGNALS → the header that is `1` when the visitor gives it."""
 
 
 def drop_opted_out(visit: Visit) -> Drop | None:
@@ -12,11 +12,5 @@ def drop_opted_out(visit: Visit) -> Drop | None:
     context = visit.context
     if not context.browser:
         return None
-    return (
-        DROP
-        if any(
-            context.headers.get(HEADERS[signal], b"").strip() == b"1"
-            for signal in context.rules.signals
-        )
-        else None
-    )
+    values = (context.headers.get(HEADERS[signal], b"") for signal in context.rules.signals)
+    return DROP if any(value.strip() == b"1" for value in values) else None

@@ -1,4 +1,4 @@
-"""What a step may decide besides changing an event."""
+"""A step of the pipeline: it changes an event, or drops it."""
 
 from collections.abc import Callable
 
@@ -8,14 +8,13 @@ from analytics.pipeline.visit import Visit
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """The verdict that an event goes no further; the client is told of success, for there is
-    nothing to send again.
+    """What a step returns to drop an event.
+
+    The client still gets success, because it should not send the event again.
     """
 
 
 DROP = Drop()
 
 Step = Callable[[Visit], Drop | None]
-"""A function whose name says what it does; of one that drops, the name is the reason, and its
-docstring explains it.
-"""
+"""If a step drops events, its name is the reason, and its docstring explains the reason."""

@@ -1,6 +1,4 @@
-"""An event while the steps look at it: its metadata opened one level deep, the values left as they
-were sent.
-"""
+"""An event in the pipeline: its metadata is decoded one level deep, its values are not."""
 
 from typing import Any
 
@@ -10,15 +8,16 @@ from analytics.events import Event
 from analytics.pipeline.context import MAX_AGENT, Context
 
 MAX_VALUE = 255
-"""Characters of what steps put."""
+"""Characters of a value that steps put."""
 
 _open = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode
 
 
 class Visit:
-    """What the sender said stays: `put` never replaces. Written back once, and only when something
-    changed.
+    """An event, its request, and its metadata.
+
+    `put` never replaces what the sender said. Metadata is encoded once, and only if it changed.
     """
 
     __slots__ = ("_changed", "_facts", "_session", "context", "event")
@@ -34,49 +33,49 @@ class Visit:
         return name in self._facts
 
     def value(self, name: str) -> Any:
-        """What the metadata has under a name, decoded; None when it has nothing."""
+        """A value of the metadata, decoded; None if there is none."""
         raw = self._facts.get(name)
         return None if raw is None else msgspec.json.decode(raw)
 
     def text(self, name: str) -> str:
-        """The same where it is a string, else nothing."""
+        """The same if it is a string, else ""."""
         raw = self._facts.get(name)
-        return (
-            msgspec.json.decode(raw, type=str) if raw is not None and bytes(raw)[:1] == b'"' else ""
-        )
+        is_text = raw is not None and bytes(raw)[:1] == b'"'
+        return msgspec.json.decode(raw, type=str) if raw is not None and is_text else ""
 
     def put(self, name: str, value: str | bool | None) -> None:
-        """A fact that the sender did not give; none is no fact."""
+        """Add a fact, unless it is empty or the sender has one of this name."""
         if value and name not in self._facts:
-            self.replace(
-                name, value[:MAX_VALUE].replace("\x00", "") if isinstance(value, str) else value
-            )
+            text = value[:MAX_VALUE].replace("\x00", "") if isinstance(value, str) else value
+            self.replace(name, text)
 
     def replace(self, name: str, value: Any) -> None:
+        """Set a value, whatever the sender said."""
         self._facts[name] = msgspec.Raw(_encode(value))
         self._changed = True
 
     def remove(self, name: str) -> None:
+        """Remove a value, if there is one."""
         if self._facts.pop(name, None) is not None:
             self._changed = True
 
-    def belongs(self, session: str) -> None:
-        """What stands for the session of an event that names neither it nor anybody."""
+    def set_session(self, session: str) -> None:
+        """Set the session of an event that names neither a session nor a user."""
         self._session = session
         self._changed = True
 
     @property
     def agent(self) -> str:
-        """The visitor's user agent: what the event says, else the request."""
+        """The visitor's user agent: the event's, else the request's."""
         return self.text("$user_agent")[:MAX_AGENT] or self.context.agent
 
     @property
     def address(self) -> str:
-        """The visitor's address: what the event says, else the request."""
+        """The visitor's IP address: the event's, else the request's."""
         return self.text("$ip") or self.context.address
 
     def close(self) -> Event:
-        """The event with what the steps put. Its id and its times are never theirs to change."""
+        """The event with its changes. No step can change its id or its times."""
         if not self._changed:
             return self.event
         return msgspec.structs.replace(

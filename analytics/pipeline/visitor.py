@@ -1,6 +1,4 @@
-"""Who acted, where nothing is stored in a browser: the same visitor for a day, and nobody
-afterwards.
-"""
+"""Visitors without cookies: one session for a day, which nobody can link to the next day's."""
 
 import hashlib
 from ipaddress import IPv6Address, ip_address
@@ -10,29 +8,27 @@ from analytics.pipeline.visit import Visit
 
 
 def put_visitor(visit: Visit) -> None:
-    """Who acted where an event names nobody and no session: a hash of the day's salt, project,
-    address and user agent.
+    """The session of an event without session and user.
+
+    It is a hash of the day's salt, the project, the address and the user agent.
     """
     salt = visit.context.salt
-    if (
-        visit.event.actor == NOBODY
-        and salt
-        and (address := visit.address)
-        and (agent := visit.agent)
-    ):
-        visit.belongs(UNTOLD + visitor(salt, visit.event.project, address, agent))
+    if visit.event.actor != NOBODY or not salt:
+        return
+    if (address := visit.address) and (agent := visit.agent):
+        visit.set_session(UNTOLD + visitor(salt, visit.event.project, address, agent))
 
 
 def visitor(salt: bytes, project: str, address: str, agent: str) -> str:
-    """32 hexadecimal digits, which say nothing once the salt is gone."""
-    parts = "\0".join((project, _home(address), agent)).encode("utf-8", "surrogatepass")
+    """32 hexadecimal digits; without the salt nobody can compute them again."""
+    parts = "\0".join((project, _household(address), agent)).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(parts, key=salt, digest_size=16).hexdigest()
 
 
-def _home(address: str) -> str:
-    """An address of IPv6 changes its second half by itself, so that its first stands for it."""
+def _household(address: str) -> str:
+    """The network of an IPv6 address: devices change the second half themselves."""
     try:
-        known = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return address
-    return str(int(known) >> 64) if isinstance(known, IPv6Address) else str(known)
+    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else str(parsed)

@@ -1,13 +1,13 @@
-"""Bytes → events, and the reply that a client library expects. No I/O: whoever calls brings the
-bytes and the time.
+"""From bytes to events, and the reply that a client library expects.
 
-Each protocol is one file, and one line here. A path that several have is that of the first, unless
-one further down claims a request. What they share:
+No I/O: the caller brings the bytes and the time. Each protocol is one file, and one line here. If
+several have the same path, the first one gets its requests, except those that a later one claims.
+They share these files:
 
-`protocol.py`  what a protocol is                         `bodies.py`     what libraries wrap around their JSON
-`careful.py`   what a valid event is                      `metadata.py`   whether metadata can be stored
-`clock.py`     when it happened                           `ids.py`        ids for events without one
-`telling.py`   what a message tells, and how we keep it   `universal.py`  replies that all libraries understand
+`protocol.py`   what a protocol is                    `bodies.py`     forms, base64, JSON lines
+`validate.py`   what a valid event is                 `metadata.py`   whether metadata can be stored
+`clock.py`      when an event happened                `ids.py`        ids for events without one
+`translate.py`  other products' events as our own     `universal.py`  replies for every library
 """
 
 from analytics.protocols.amplitude import AMPLITUDE

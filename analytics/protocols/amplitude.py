@@ -1,6 +1,4 @@
-"""Amplitude: its HTTP API v2 and its batch API. The table of what becomes what stands in
-docs/sdks/amplitude.md.
-"""
+"""Amplitude: its HTTP API v2 and its batch API. docs/sdks/amplitude.md maps their fields."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,15 +10,26 @@ from analytics.errors import AnalyticsError, Forbidden, Unauthorized
 from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, without
+from analytics.protocols.translate import (
+    UTM,
+    Names,
+    Translation,
+    Translator,
+    item,
+    joined,
+    kind_of,
+    renamed,
+    rest,
+    without,
+)
 
 _KINDS = {
-    "$identify": ("identify", "identify"), "$groupidentify": ("group", "group"),
-    "[Amplitude] Page Viewed": ("page", "view"), "[Amplitude] Screen Viewed": ("screen", "view"),
-}  # fmt: skip
-"""Their events that mean what others have too → type and action; all others are tracks of their
-name.
-"""
+    "$identify": ("identify", "identify"),
+    "$groupidentify": ("group", "group"),
+    "[Amplitude] Page Viewed": ("page", "view"),
+    "[Amplitude] Screen Viewed": ("screen", "view"),
+}
+"""Events that other products have too → type and action. All others become tracks."""
 
 _USED = (
     "event_type",
@@ -38,9 +47,12 @@ _USED = (
 )
 _FIELDS: Names = {"os_name": "$os", "location_lat": "$latitude", "location_lng": "$longitude"}
 _PAGE: Names = {
-    "[Amplitude] Page URL": "$url", "[Amplitude] Page Path": "$path", "[Amplitude] Page Title": "$title", "referrer": "$referrer",
-    **{f"utm_{name}": f"$utm_{name}" for name in ("source", "medium", "campaign", "term", "content")},
-}  # fmt: skip
+    "[Amplitude] Page URL": "$url",
+    "[Amplitude] Page Path": "$path",
+    "[Amplitude] Page Title": "$title",
+    "referrer": "$referrer",
+    **UTM,
+}
 
 _top = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -51,9 +63,8 @@ def read(incoming: Incoming) -> Draft:
     key = body.get("api_key")
     key = key if isinstance(key, str) and key else incoming.key
     items = bodies.batch(body.get("events", []))
-    return Draft(
-        key, partial(Judge(incoming, key, body.get("client_upload_time")).decide, items, tell)
-    )
+    translator = Translator(incoming, key, body.get("client_upload_time"))
+    return Draft(key, partial(translator.decode, items, translate))
 
 
 def claims(incoming: Incoming) -> bool:
@@ -64,21 +75,20 @@ def claims(incoming: Incoming) -> bool:
         return b'"events"' in incoming.body and b'"batch"' not in incoming.body
 
 
-def tell(value: Any) -> Told:
+def translate(value: Any) -> Translation:
     """One event."""
     event = item(value)
     name, traits = event.get("event_type"), event.get("user_properties")
-    kind, action = _KINDS.get(name, ("track", name)) if isinstance(name, str) else ("track", name)
+    kind, action = kind_of(name, _KINDS)
     properties = event.get("event_properties")
     page = renamed(bodies.mapping(properties), _PAGE) if kind == "page" else {}
     if page:
         properties = without(bodies.mapping(properties), _PAGE)
     if kind == "identify":
         properties, traits = traits, properties
-    library, _, version = (
-        event["library"] if isinstance(event.get("library"), str) else ""
-    ).partition("/")
-    return Told(
+    library = event["library"] if isinstance(event.get("library"), str) else ""
+    name, _, version = library.partition("/")
+    return Translation(
         type=kind,
         action=action,
         user=event.get("user_id"),
@@ -89,24 +99,29 @@ def tell(value: Any) -> Told:
         context=joined(
             rest(event, (*_USED, *_FIELDS)),
             {
-                **renamed(event, _FIELDS), **page, "$lib": library, "$lib_version": version, "$ip": None if event.get("ip") == "$remote" else event.get("ip"),
+                **renamed(event, _FIELDS),
+                **page,
+                "$lib": name,
+                "$lib_version": version,
+                "$ip": None if event.get("ip") == "$remote" else event.get("ip"),
                 "$event_properties" if kind == "identify" else "$user_properties": traits,
             },
         ),
         time=event.get("timestamp") if event.get("time") is None else event["time"],
-    )  # fmt: skip
+    )
 
 
-def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
-    """How many; or which events are to be dropped for which field, without which the library would
-    send them again.
+def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
+    """How many were accepted; if none, the invalid field of each event.
+
+    Without these fields the library would send the events again.
     """
     if decoded.events:
-        received = int(incoming.received.timestamp() * 1000)
+        received_ms = int(incoming.received.timestamp() * 1000)
         more = {
-            "events_ingested": len(taken),
+            "events_ingested": len(accepted),
             "payload_size_bytes": len(incoming.body),
-            "server_upload_time": received,
+            "server_upload_time": received_ms,
         }
         return universal.success(more, decoded.rejected)
     fields: dict[str, list[int]] = {}
@@ -116,7 +131,7 @@ def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Repl
 
 
 def refuse(error: AnalyticsError, status: int) -> Reply:
-    """What the library cannot mend is a 400 that says so in its words; everything else as for all."""
+    """A 400 in Amplitude's words for what the library cannot mend; else as for every library."""
     if isinstance(error, Unauthorized | Forbidden):
         return universal.failure(400, f"Invalid API key: {error.message}", error.code)
     if status in (400, 415):

@@ -1,5 +1,6 @@
-"""What client libraries wrap around their JSON: forms, base64, query strings, lines. Sniffed, for
-their headers do not tell.
+"""What client libraries wrap around their JSON: forms, base64, query strings, lines.
+
+Told apart by their first bytes, because the libraries' headers do not say.
 """
 
 import binascii
@@ -8,13 +9,13 @@ from urllib.parse import parse_qsl
 
 from analytics.errors import BadRequest, TooLarge
 from analytics.protocols import metadata
-from analytics.protocols.protocol import MAX_EVENTS, Incoming, bound_containers, empty_batch
+from analytics.protocols.protocol import MAX_REQUEST_EVENTS, Incoming, bound_containers, empty_batch
 
 _BASE64 = bytes.maketrans(b"-_ ", b"+/+")
 
 
 def json(text: bytes) -> Any:
-    """A JSON text, as `metadata.parse` reads it. Raises BadRequest, TooLarge."""
+    """A JSON text, decoded by `metadata.parse`. Raises BadRequest, TooLarge."""
     bound_containers(text)
     try:
         return metadata.parse(text.decode("utf-8-sig"))
@@ -25,52 +26,47 @@ def json(text: bytes) -> Any:
 
 
 def sniffed(text: bytes) -> Any:
-    """JSON, or base64 of it, of either alphabet and with or without its padding. Raises BadRequest,
-    TooLarge.
+    """JSON, or base64 of it: either alphabet, with or without padding.
+
+    Raises BadRequest, TooLarge.
     """
     text = text.strip()
     return json(text if text[:1] in (b"{", b"[", b'"', b"") else unbase64(text) or text)
 
 
 def unbase64(text: bytes) -> bytes | None:
-    """The bytes that base64 stands for; None when it is none."""
+    """Base64, decoded; None when the text is not base64."""
+    digits = text.rstrip(b"=").translate(_BASE64)
     try:
-        return binascii.a2b_base64(
-            text.rstrip(b"=").translate(_BASE64) + b"=" * (-len(text.rstrip(b"=")) % 4),
-            strict_mode=True,
-        )
+        return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4), strict_mode=True)
     except binascii.Error:
         return None
 
 
 def lines(text: bytes) -> Any:
-    """JSON, or a list of the values that stand one a line. Raises BadRequest, TooLarge."""
+    """JSON, or a list of the JSON values that stand one on a line. Raises BadRequest, TooLarge."""
     if text.lstrip()[:1] == b"[":
         return json(text)
-    found = [line for line in text.splitlines() if line.strip()]
-    return json(b"[" + b",".join(found) + b"]") if len(found) > 1 else json(text)
+    values = [line for line in text.splitlines() if line.strip()]
+    return json(b"[" + b",".join(values) + b"]") if len(values) > 1 else json(text)
 
 
 def fields(text: bytes) -> dict[str, str]:
-    """A form or a query string; bad UTF-8 becomes lone surrogates, which the judge will find."""
-    return dict(
-        parse_qsl(
-            text.decode(errors="surrogateescape"), keep_blank_values=True, errors="surrogateescape"
-        )
-    )
+    """A form or a query string. Bad UTF-8 becomes lone surrogates, which validation refuses."""
+    decoded = text.decode(errors="surrogateescape")
+    return dict(parse_qsl(decoded, keep_blank_values=True, errors="surrogateescape"))
 
 
 def is_form(text: bytes) -> bool:
-    """Whether a body is a form: neither JSON nor base64 has a word before its first `=`, and more
-    after it.
-    """
+    """Whether a body is a form: a word, `=`, and more. JSON and base64 never look so."""
     name, _, more = text.lstrip()[:64].partition(b"=")
     return bool(more.strip(b"=")) and name.replace(b"_", b"").isalnum()
 
 
 def data(incoming: Incoming) -> Any:
-    """What a request tells, in its body, or in `data` of a form or of the query string. Raises
-    BadRequest, TooLarge.
+    """The JSON of a request: `data` of a form, else the body, else `data` of the query string.
+
+    Raises BadRequest, TooLarge.
     """
     form = fields(incoming.body) if is_form(incoming.body) else {}
     if "data" in form:
@@ -81,17 +77,18 @@ def data(incoming: Incoming) -> Any:
 
 
 def batch(items: Any) -> list[Any]:
-    """A list of events, or a single one as such a list. Raises BadRequest for an empty one,
-    TooLarge.
+    """A list of events; a single event becomes a list of one.
+
+    Raises BadRequest for an empty list, TooLarge for a long one.
     """
     listed: list[Any] = items if isinstance(items, list) else [items]
     if not listed:
         raise empty_batch()
-    if len(listed) > MAX_EVENTS:
-        raise TooLarge(f"a request may hold {MAX_EVENTS} events")
+    if len(listed) > MAX_REQUEST_EVENTS:
+        raise TooLarge(f"a request may hold {MAX_REQUEST_EVENTS} events")
     return listed
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A JSON object, or an empty one in the place of anything else."""
+    """A JSON object; an empty one in place of anything else."""
     return value if isinstance(value, dict) else {}

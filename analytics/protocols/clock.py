@@ -1,6 +1,4 @@
-"""The time of an event: the client's clock corrected by `sent_at`, and held within the bounds of
-what is kept.
-"""
+"""When an event happened: the client's time, corrected by `sent_at` and checked for bounds."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,13 +11,16 @@ from analytics.protocols.protocol import Fault
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAWN = datetime(2000, 1, 1, tzinfo=UTC)
-"""Where history begins when RETENTION_DAYS=0 keeps everything: no event is older than this."""
+"""The oldest event's time if RETENTION_DAYS=0 (keep everything)."""
 
 TOLERANCE = timedelta(minutes=1)
-"""A client's clock this near to ours is taken as right."""
+"""A client's clock that differs less from ours is not corrected."""
 
 AHEAD = timedelta(hours=24)
+"""How far ahead of our clock an event may be."""
+
 MAX_DAYS = 700_000
+"""The largest retention to subtract from a date: 1,900 years."""
 
 _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 _convert: Callable[[Any, Any], datetime] = msgspec.convert
@@ -29,8 +30,9 @@ Timestamp = _Aware | int | float
 
 
 def timestamp(value: Any, field: str = "timestamp") -> Timestamp:
-    """A JSON value, as `metadata.parse` read it, or what already is a Timestamp, as one. Raises
-    Fault.
+    """A JSON value that `metadata.parse` read, as a Timestamp. Raises Fault.
+
+    A value that is a Timestamp already comes back as it is.
     """
     if type(value) is int or isinstance(value, datetime):
         return value
@@ -53,8 +55,9 @@ def _bad(field: str) -> Fault:
 
 
 def instant(value: Timestamp, field: str = "timestamp") -> datetime:
-    """The moment in UTC. Raises Fault for half milliseconds, OverflowError for what no calendar
-    holds.
+    """The moment in UTC.
+
+    Raises Fault for a fraction of a millisecond, OverflowError beyond the years 1 to 9999.
     """
     if isinstance(value, datetime):
         return value if value.tzinfo is UTC else value.astimezone(UTC)
@@ -64,12 +67,12 @@ def instant(value: Timestamp, field: str = "timestamp") -> datetime:
 
 
 class Clock:
-    """How one request's times are read."""
+    """Reads the times of one request."""
 
     def __init__(
         self, received: datetime, retention_days: int, sent_at: Timestamp | None = None
     ) -> None:
-        """Raises Fault when `sent_at` is no moment at all."""
+        """Raises Fault when `sent_at` is not a moment."""
         self.received = received
         self.earliest = (
             received - timedelta(days=min(retention_days, MAX_DAYS)) if retention_days else DAWN
@@ -85,11 +88,10 @@ class Clock:
                 self.skew = skew
 
     def moment(self, value: Timestamp | None) -> datetime:
-        """When the event happened, in UTC: as the client says, corrected; when it says nothing,
-        when it was received.
+        """When the event happened, in UTC, by the client's corrected clock.
 
-        Raises Fault: `bad_timestamp`, or, outside the bounds, `too_old` or `in_the_future`. Nothing
-        is ever clamped.
+        Without a value it is the time of receipt. Raises Fault: `bad_timestamp`, `too_old` or
+        `in_the_future`. A time is never clamped.
         """
         if value is None:
             return self.received
@@ -99,7 +101,7 @@ class Clock:
             and value.tzinfo is UTC
             and self.earliest <= value <= self.latest
         ):
-            return value  # what nearly all are
+            return value  # the usual case, first because it is fast
         try:
             moment = instant(value)
             if self.skew is not None:
@@ -124,5 +126,5 @@ class Clock:
 
 
 def _after(value: Timestamp) -> bool:
-    """Whether a time that overflowed did so at the far end."""
+    """Whether a time that overflowed is too late, not too early."""
     return value.year > DAWN.year if isinstance(value, datetime) else value > 0

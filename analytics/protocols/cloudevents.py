@@ -1,6 +1,4 @@
-"""CloudEvents over HTTP: in headers, as JSON, or many as JSON. The table of what becomes what
-stands in docs/sdks/cloudevents.md.
-"""
+"""CloudEvents over HTTP: in headers, as JSON, or as a list. docs/sdks/cloudevents.md maps them."""
 
 import base64
 from functools import partial
@@ -11,22 +9,23 @@ from analytics.errors import BadRequest
 from analytics.events import event_id
 from analytics.protocols import bodies, metadata, universal
 from analytics.protocols.protocol import Draft, Fault, Incoming, Protocol
-from analytics.protocols.translate import Judge, Told, item, joined, rest
+from analytics.protocols.translate import Translation, Translator, item, joined, rest
 
 _TYPE = b"application/cloudevents"
 _USED = ("type", "id", "time", "data", "userid", "authid", "sessionid", "writekey")
-_LONGEST = 255
+_MAX_ID = 255
+"""Code points of a stored id; a longer one becomes a UUIDv5."""
 
 
 def read(incoming: Incoming) -> Draft:
-    """One event or a list; its key stands in a header, as of our own events."""
+    """One event or a list. The key is in a header, as for our own events."""
     content = incoming.headers.get(b"content-type", b"").lower()
     items = (
         bodies.batch(bodies.json(incoming.body))
         if content.startswith(_TYPE)
         else [_binary(incoming, content)]
     )
-    return Draft(incoming.key, partial(Judge(incoming, incoming.key).decide, items, tell))
+    return Draft(incoming.key, partial(Translator(incoming, incoming.key).decode, items, translate))
 
 
 def _binary(incoming: Incoming, content: bytes) -> dict[str, Any]:
@@ -50,42 +49,39 @@ def _binary(incoming: Incoming, content: bytes) -> dict[str, Any]:
     return event
 
 
-def tell(value: Any) -> Told:
-    """One event. Its id is one only together with its source."""
+def translate(value: Any) -> Translation:
+    """One event. Its id is unique only together with its source."""
     event = item(value)
-    name, source = event.get("id"), event.get("source")
-    if not isinstance(name, str) or not isinstance(source, str):
-        raise Fault(
-            "missing",
-            "id" if isinstance(source, str) else "source",
-            "a CloudEvent has an id and a source",
-        )
-    both = f"{source} {name}"
+    id_, source = event.get("id"), event.get("source")
+    if not isinstance(id_, str) or not isinstance(source, str):
+        field = "id" if isinstance(source, str) else "source"
+        raise Fault("missing", field, "a CloudEvent has an id and a source")
+    whole_id = f"{source} {id_}"
+    storable = len(whole_id) <= _MAX_ID or metadata.unfit(whole_id)
     user = event.get("userid") or event.get("authid")
     data = event.get("data")
-    return Told(
+    other_data = None if isinstance(data, dict) else data
+    return Translation(
         type="track",
         action=event.get("type"),
         user=user,
         session=event.get("sessionid"),
-        id=both if len(both) <= _LONGEST or metadata.unfit(both) else str(event_id(both)),
+        id=whole_id if storable else str(event_id(whole_id)),
         properties=data if isinstance(data, dict) else None,
-        context=joined(
-            rest(event, _USED), {"$id": name, "$data": None if isinstance(data, dict) else data}
-        ),
+        context=joined(rest(event, _USED), {"$id": id_, "$data": other_data}),
         time=event.get("time"),
     )
 
 
 def claims(incoming: Incoming) -> bool:
-    """Whether the headers say that it is one."""
+    """Whether the headers say that a request is a CloudEvent."""
     if b"ce-specversion" in incoming.headers or b"ce-id" in incoming.headers:
         return True
     return incoming.headers.get(b"content-type", b"").lower().startswith(_TYPE)
 
 
 def read_named(incoming: Incoming) -> Draft:
-    """On a path of its own, what is no CloudEvent is a mistake."""
+    """The same; raises BadRequest for anything else, which only a path of its own can get."""
     if not claims(incoming):
         raise BadRequest(
             "a CloudEvent needs ce-… headers, or the content type application/cloudevents+json",

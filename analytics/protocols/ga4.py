@@ -1,6 +1,4 @@
-"""Google Analytics 4: the Measurement Protocol. The table of what becomes what stands in
-docs/sdks/ga4.md.
-"""
+"""Google Analytics 4: the Measurement Protocol. docs/sdks/ga4.md maps its fields."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,11 +8,13 @@ from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
-    Judge,
+    MAX_TIME_DIGITS,
     Names,
-    Told,
+    Translation,
+    Translator,
     item,
     joined,
+    kind_of,
     renamed,
     rest,
     since_epoch,
@@ -22,9 +22,7 @@ from analytics.protocols.translate import (
 )
 
 _KINDS = {"page_view": ("page", "view"), "screen_view": ("screen", "view")}
-"""Their events that mean what others have too → type and action; all others are tracks of their
-name.
-"""
+"""Events that other products have too → type and action. All others become tracks."""
 
 _PARAMS: Names = {
     "page_location": "$url",
@@ -37,43 +35,32 @@ _USED = ("client_id", "app_instance_id", "user_id", "timestamp_micros", "events"
 
 
 def read(incoming: Incoming) -> Draft:
-    """An object with `events`. The key is measurement_id:api_secret (or
-    firebase_app_id:api_secret), both from the query.
+    """An object with `events`.
+
+    The key is measurement_id:api_secret (or firebase_app_id:api_secret) of the query string.
     """
     body = bodies.mapping(bodies.json(incoming.body))
     query = bodies.fields(incoming.query)
-    stream, secret = (
-        query.get("measurement_id") or query.get("firebase_app_id"),
-        query.get("api_secret"),
-    )
+    stream = query.get("measurement_id") or query.get("firebase_app_id")
+    secret = query.get("api_secret")
     key = f"{stream}:{secret}" if stream and secret else stream or incoming.key
-    return Draft(
-        key,
-        partial(
-            Judge(incoming, key).decide, bodies.batch(body.get("events", [])), partial(tell, body)
-        ),
-    )
+    items = bodies.batch(body.get("events", []))
+    return Draft(key, partial(Translator(incoming, key).decode, items, partial(translate, body)))
 
 
-def tell(body: dict[str, Any], value: Any) -> Told:
-    """One event of a request, which says who did it and when."""
+def translate(body: dict[str, Any], value: Any) -> Translation:
+    """One event of a request; its user, and often its time, are in the request's body."""
     event = item(value)
     name, given = event.get("name"), event.get("params")
     params = bodies.mapping(given)
-    kind, action = _KINDS.get(name, ("track", name)) if isinstance(name, str) else ("track", name)
-    session = params.get("session_id")
+    kind, action = kind_of(name, _KINDS)
     time = event.get("timestamp_micros", body.get("timestamp_micros"))
-    return Told(
+    return Translation(
         type=kind,
         action=action,
         user=body.get("user_id"),
         anonymous=body.get("client_id") or body.get("app_instance_id"),
-        session=int(session)
-        if isinstance(session, str)
-        and session.isascii()
-        and session.isdigit()
-        and len(session) < 30
-        else session,
+        session=_session(params.get("session_id")),
         properties=without(params, ("session_id", *_PARAMS)) if isinstance(given, dict) else given,
         context=joined(
             rest(body, _USED) | rest(event, ("name", "params", "timestamp_micros")),
@@ -83,13 +70,18 @@ def tell(body: dict[str, Any], value: Any) -> Told:
     )
 
 
+def _session(value: Any) -> Any:
+    """Google's session is a number, which some libraries send as text."""
+    if not isinstance(value, str) or len(value) >= MAX_TIME_DIGITS:
+        return value
+    return int(value) if value.isascii() and value.isdigit() else value
+
+
 def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
-    """Nothing, as they answer."""
-    return (
-        Reply(204, b"", note=universal.note(decoded.rejected))
-        if decoded.events
-        else universal.refuse_all(decoded.rejected)
-    )
+    """An empty 204, as Google replies."""
+    if not decoded.events:
+        return universal.refuse_all(decoded.rejected)
+    return Reply(204, b"", note=universal.note(decoded.rejected))
 
 
 GA4 = Protocol("ga4", {"/mp/collect": ("POST",)}, read, accept, universal.refuse, foreign=True)

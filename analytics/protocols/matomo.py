@@ -1,5 +1,6 @@
-"""Matomo: its tracking HTTP API, one action in a query or a form, or many in a list of queries. The
-table stands in docs/sdks/matomo.md.
+"""Matomo: its tracking HTTP API. docs/sdks/matomo.md maps its parameters.
+
+A request is one action in a query string or a form, or a list of query strings.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from analytics.protocols import bodies, universal
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
-    Judge,
     Names,
-    Told,
+    Translation,
+    Translator,
     item,
     joined,
     renamed,
@@ -34,8 +35,9 @@ _KINDS: dict[str, tuple[str, Names]] = {
     "c_n": ("content", {"c_n": "content", "c_p": "piece", "c_t": "target", "c_i": "interaction"}),
     "ping": ("ping", {}),
 }
-"""The parameter that makes a request something else than a page view → its action, and the
-properties that go with it; in order of precedence.
+"""The parameter that says a request is not a page view → its action and properties.
+
+The first that a request has decides.
 """
 
 _CONTEXT: Names = {
@@ -51,19 +53,21 @@ _USED = ("idsite", "rec", "apiv", "send_image", "token_auth", "uid", "_id", "cid
 
 
 def read(incoming: Incoming) -> Draft:
-    """A query, a form, or an object with `requests`. The key is the site's number."""
+    """A query string, a form, or an object with `requests`. The key is the site's number."""
     if incoming.body.lstrip()[:1] == b"{":
         requests = bodies.batch(bodies.mapping(bodies.json(incoming.body)).get("requests", []))
-        items = [
-            bodies.fields(each.lstrip("?").encode(errors="surrogatepass"))
-            if isinstance(each, str)
-            else each
-            for each in requests
-        ]
+        items = [_query(request) for request in requests]
     else:
         items = [bodies.fields(incoming.query) | bodies.fields(incoming.body.strip())]
     key = _key(items[0])
-    return Draft(key, partial(Judge(incoming, key).decide, items, tell))
+    return Draft(key, partial(Translator(incoming, key).decode, items, translate))
+
+
+def _query(request: Any) -> Any:
+    """The fields of one query string in a list; what is not a string comes back as it is."""
+    if not isinstance(request, str):
+        return request
+    return bodies.fields(request.lstrip("?").encode(errors="surrogatepass"))
 
 
 def _key(value: Any) -> str | None:
@@ -71,30 +75,35 @@ def _key(value: Any) -> str | None:
     return site if isinstance(site, str) else None
 
 
-def tell(value: Any) -> Told:
+def translate(value: Any) -> Translation:
     """One action."""
     action = item(value)
     if not action.get("idsite"):
         raise Fault("missing", "idsite", "idsite is missing")
-    mark = next((name for name in _KINDS if action.get(name)), None)
-    name, properties = _KINDS[mark] if mark else ("view", {})
-    time = action.get("cdt")
-    return Told(
-        type="track" if mark else "page",
+    kind = next((name for name in _KINDS if action.get(name)), None)
+    name, properties = _KINDS[kind] if kind else ("view", {})
+    return Translation(
+        type="track" if kind else "page",
         action=name or action.get("e_a"),
         user=action.get("uid"),
         anonymous=action.get("_id") or action.get("cid"),
         properties=renamed(action, properties),
         context=joined(rest(action, (*_USED, *_CONTEXT, *properties)), renamed(action, _CONTEXT)),
-        time=since_epoch(time, 1)
-        if isinstance(time, int) or (isinstance(time, str) and time.isascii() and time.isdigit())
-        else time,
+        time=_time(action.get("cdt")),
         key=_key(action),
     )
 
 
+def _time(value: Any) -> Any:
+    """Seconds since 1970, or a date and time."""
+    seconds = isinstance(value, int) or (
+        isinstance(value, str) and value.isascii() and value.isdigit()
+    )
+    return since_epoch(value, 1) if seconds else value
+
+
 def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
-    """For many actions how many; for one an image, or nothing if none is wanted."""
+    """For a list, how many were accepted; for one action an image, or nothing on request."""
     note = universal.note(decoded.rejected)
     if not decoded.events:
         return universal.refuse_all(decoded.rejected)
@@ -103,11 +112,11 @@ def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
             "status": "success",
             "tracked": len(decoded.events),
             "invalid": len(decoded.rejected),
-            "invalid_indices": [each.index for each in decoded.rejected],
+            "invalid_indices": [rejection.index for rejection in decoded.rejected],
         }
         return Reply(200, msgspec.json.encode(body), note=note)
-    asked = bodies.fields(incoming.query) | bodies.fields(incoming.body)
-    return Reply(204, b"") if asked.get("send_image") == "0" else Reply(200, GIF, b"image/gif")
+    fields = bodies.fields(incoming.query) | bodies.fields(incoming.body)
+    return Reply(204, b"") if fields.get("send_image") == "0" else Reply(200, GIF, b"image/gif")
 
 
 MATOMO = Protocol(

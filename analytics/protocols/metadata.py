@@ -1,5 +1,7 @@
-"""Whether metadata can be stored: an object, at most 32 deep, of text without NUL and numbers that
-a double can hold.
+"""Whether metadata can be stored.
+
+It must be an object, at most 32 levels deep. Text has no NUL and no lone surrogate. Numbers are in
+the range of a double.
 """
 
 import json
@@ -13,15 +15,17 @@ import msgspec
 from analytics.protocols.protocol import Fault
 
 MAX_DEPTH = 32
-"""Levels of objects and arrays; metadata itself is the first."""
+"""Levels of objects and lists; metadata itself is the first."""
 
 MAX_DIGITS = 400
-"""Characters of a number, and its decimal exponent either way: beyond every double, far within
-PostgreSQL's numeric.
+"""The most characters of a number, and the largest exponent, positive or negative.
+
+Beyond every double, and far within PostgreSQL's numeric.
 """
 
 _PRUNE_DEPTH = 64
-_KEY_SHOWN = 100
+_SHOWN_KEY = 100
+"""Characters of a key that an error names."""
 
 _DIGITS = bytes.maketrans(b"123456789.E", b"0000000000e")
 _MANY_DIGITS = b"0" * 100
@@ -39,19 +43,18 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Unfit(msgspec.Struct, frozen=True):
-    """Stands, in what `parse` returns, for a number that cannot be kept."""
+    """In what `parse` returns, takes the place of a number that cannot be stored."""
 
     code: str
     problem: str
 
 
 def suspicious(body: bytes) -> bool:
-    """Whether JSON that msgspec has passed over undecoded may hide what cannot be stored: NUL, or a
-    number out of range.
+    """Whether JSON may contain a NUL or a number out of range. msgspec does not look into Raw.
 
-    Seldom true for harmless text, never false for harmful. A number below 100 characters whose
-    exponent has two digits is finite. Searching by regular expression would take longer than
-    decoding, so digits and points are first made one character, and signs left out.
+    Rarely true for harmless text, never false for harmful text. A number below 100 characters
+    whose exponent has two digits is finite. A regular expression on the text itself would take
+    longer than decoding it. So digits and points are first made one character, and signs removed.
     """
     if b"\\" in body and b"\\u0000" in body:
         return True
@@ -62,21 +65,18 @@ def suspicious(body: bytes) -> bool:
 
 
 def too_deep(text: bytes) -> bool:
-    """Whether valid JSON is nested deeper than MAX_DEPTH: each round takes the innermost brackets
-    away.
-    """
+    """Whether valid JSON nests deeper than MAX_DEPTH."""
     brackets = _STRING.sub(b"", text).translate(_LEVELS, _NO_BRACKETS)
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_DEPTH):  # each round removes the innermost level
         brackets = brackets.replace(b"{}", b"")
     return bool(brackets)
 
 
 def parse(text: str) -> Any:
-    """JSON → Python, more patient than msgspec, so that one bad value costs one event and not its
-    batch.
+    """JSON → Python, more tolerant than msgspec: one bad value costs one event, not the request.
 
-    Lone surrogates stay in their strings, numbers that cannot be kept and NaN become Unfit, and
-    what lies deeper than any limit is left out. Raises ValueError for what is no JSON.
+    Lone surrogates stay in their strings. NaN and numbers that cannot be stored become Unfit. What
+    nests far too deep is left out. Raises ValueError for what is not JSON.
     """
     try:
         return _loads(text)
@@ -85,20 +85,16 @@ def parse(text: str) -> Any:
 
 
 def check(metadata: Any) -> None:
-    """Raise Fault, naming `metadata` or `metadata.KEY`, unless this, as `parse` read it, can be
-    stored.
-    """
+    """Raises Fault, for `metadata` or `metadata.KEY`, if what `parse` read cannot be stored."""
     if not isinstance(metadata, dict):
         raise Fault("wrong_type", "metadata", "metadata must be an object")
     for key, value in metadata.items():
         if _UNFIT.search(key):
-            raise Fault(
-                "bad_character", "metadata", "a key of metadata has a NUL or a lone surrogate"
-            )
+            message = "a key of metadata has a NUL or a lone surrogate"
+            raise Fault("bad_character", "metadata", message)
         if problem := _problem(value, 2):
-            raise Fault(
-                problem.code, f"metadata.{key[:_KEY_SHOWN]}", f"this value {problem.problem}"
-            )
+            field = f"metadata.{key[:_SHOWN_KEY]}"
+            raise Fault(problem.code, field, f"this value {problem.problem}")
 
 
 def unfit(text: str) -> bool:
@@ -121,17 +117,17 @@ def _problem(value: Any, depth: int) -> Unfit | None:
 
 def _prune(text: str) -> str:
     """JSON without what its deepest brackets hold."""
-    kept, start, depth = [], 0, 0
+    parts, start, depth = [], 0, 0
     for token in _TOKEN.finditer(text):
         if token[0] in "[{":
             depth += 1
             if depth == _PRUNE_DEPTH:
-                kept.append(text[start : token.end()])
+                parts.append(text[start : token.end()])
         elif token[0] in "]}":
             if depth == _PRUNE_DEPTH:
                 start = token.start()
             depth -= 1
-    return "".join(kept) + (text[start:] if depth < _PRUNE_DEPTH else "")
+    return "".join(parts) + (text[start:] if depth < _PRUNE_DEPTH else "")
 
 
 def _integer(text: str) -> int | Unfit:

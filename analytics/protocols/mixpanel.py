@@ -1,5 +1,6 @@
-"""Mixpanel: events, profiles and groups as its libraries send them, and imports. The table of what
-becomes what stands in docs/sdks/mixpanel.md.
+"""Mixpanel: events, profiles and groups as its libraries send them, and imports.
+
+docs/sdks/mixpanel.md maps their fields.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,13 @@ from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
-    Judge,
+    UTM,
     Names,
-    Told,
+    Translation,
+    Translator,
     item,
     joined,
+    kind_of,
     renamed,
     rest,
     since_epoch,
@@ -24,52 +27,62 @@ from analytics.protocols.translate import (
 )
 
 _KINDS = {
-    "$identify": ("identify", "identify"), "$create_alias": ("alias", "alias"), "$merge": ("alias", "merge"),
-    "$mp_web_page_view": ("page", "view"), "$mp_page_view": ("page", "view"),
-}  # fmt: skip
-"""Their events that mean what others have too → type and action; all others are tracks of their
-name.
-"""
+    "$identify": ("identify", "identify"),
+    "$create_alias": ("alias", "alias"),
+    "$merge": ("alias", "merge"),
+    "$mp_web_page_view": ("page", "view"),
+    "$mp_page_view": ("page", "view"),
+}
+"""Events that other products have too → type and action. All others become tracks."""
 
 _OPERATIONS = ("$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete")
 _CONTEXT: Names = {
-    "$current_url": "$url", "current_url_path": "$path", "current_page_title": "$title", "mp_lib": "$lib", "mp_country_code": "$country", "ip": "$ip",
-    **{f"utm_{name}": f"$utm_{name}" for name in ("source", "medium", "campaign", "term", "content")},
-}  # fmt: skip
+    "$current_url": "$url",
+    "current_url_path": "$path",
+    "current_page_title": "$title",
+    "mp_lib": "$lib",
+    "mp_country_code": "$country",
+    "ip": "$ip",
+    **UTM,
+}
 _DEVICE = "$device:"
-"""How the person is called before a user is known."""
+"""The prefix of a distinct_id that names a device, not a user."""
 
 _SECONDS_BELOW = 10**11
-"""Smaller numbers are seconds, larger ones milliseconds."""
+"""Smaller numbers are seconds since 1970, larger ones milliseconds."""
 
 
 def read(incoming: Incoming) -> Draft:
-    """Events or profiles, in `data` of a form or the query, as JSON or base64; the key stands in
-    each of them.
+    """Events or profiles as JSON or base64, in the body or in `data` of a form or the query.
+
+    Each of them has the key.
     """
     items = bodies.batch(bodies.data(incoming))
     key = _key(items[0]) or incoming.username or incoming.key
-    return Draft(key, partial(Judge(incoming, key).decide, items, tell))
+    return Draft(key, partial(Translator(incoming, key).decode, items, translate))
 
 
 def read_import(incoming: Incoming) -> Draft:
-    """A list, or an event a line; the key is the name in Basic, for a service account the project's
-    id.
+    """A list of events, or one on each line.
+
+    The key is the user name in Authorization: Basic; for a service account it is the project's id.
     """
     items = bodies.batch(bodies.lines(incoming.body))
     key = bodies.fields(incoming.query).get("project_id") or incoming.username or _key(items[0])
-    return Draft(key, partial(Judge(incoming, key).decide, items, partial(tell, keyed=False)))
+    decode = partial(Translator(incoming, key).decode, items, partial(translate, keyed=False))
+    return Draft(key, decode)
 
 
 def _key(value: Any) -> str | None:
     event = bodies.mapping(value)
-    found = (event.get("$token"), bodies.mapping(event.get("properties")).get("token"))
-    return next((key for key in found if isinstance(key, str) and key), None)
+    tokens = (event.get("$token"), bodies.mapping(event.get("properties")).get("token"))
+    return next((token for token in tokens if isinstance(token, str) and token), None)
 
 
 def claims(incoming: Incoming) -> bool:
-    """Whether a request is not PostHog's, whose bodies have a key for all or are a batch, and whose
-    tokens begin in a way of their own.
+    """Whether a request is Mixpanel's, not PostHog's, which uses the same path.
+
+    PostHog's bodies have `batch` or `api_key`, or tokens with PostHog's prefix.
     """
     try:
         body = bodies.data(incoming)
@@ -82,28 +95,27 @@ def claims(incoming: Incoming) -> bool:
     )
 
 
-def tell(value: Any, *, keyed: bool = True) -> Told:
-    """One event, or one update of a profile or a group."""
+def translate(value: Any, *, keyed: bool = True) -> Translation:
+    """One event, or one update of a profile or group; `keyed`: it has the request's key."""
     message = item(value)
-    told = _event(message) if "event" in message else _update(message)
-    told.key = _key(value) if keyed else None
-    return told
+    translation = _event(message) if "event" in message else _update(message)
+    translation.key = _key(value) if keyed else None
+    return translation
 
 
-def _event(event: dict[str, Any]) -> Told:
+def _event(event: dict[str, Any]) -> Translation:
     properties = bodies.mapping(event.get("properties"))
     name = event.get("event")
-    kind, action = _KINDS.get(name, ("track", name)) if isinstance(name, str) else ("track", name)
-    user, anonymous, previous, used = _who(str(name), properties)
-    return Told(
+    kind, action = kind_of(name, _KINDS)
+    user, anonymous, previous, used = _actor(str(name), properties)
+    used = ("token", "distinct_id", "time", "$insert_id", *used, *_CONTEXT)
+    return Translation(
         type=kind,
         action=action,
         user=user,
         anonymous=anonymous,
         id=properties.get("$insert_id"),
-        properties=without(
-            properties, ("token", "distinct_id", "time", "$insert_id", *used, *_CONTEXT)
-        ),
+        properties=without(properties, used),
         context=joined(
             rest(event, ("event", "properties")),
             {**renamed(properties, _CONTEXT), "$previous_id": previous},
@@ -112,38 +124,30 @@ def _event(event: dict[str, Any]) -> Told:
     )
 
 
-def _who(name: str, properties: dict[str, Any]) -> tuple[Any, Any, Any, Sequence[str]]:
-    """User, anonymous id, previous id, and the properties that said so."""
+def _actor(name: str, properties: dict[str, Any]) -> tuple[Any, Any, Any, Sequence[str]]:
+    """User, anonymous id, previous id, and the properties that had them."""
     person, device = properties.get("distinct_id"), properties.get("$device_id")
     if name == "$identify":
-        return (
-            properties.get("$identified_id", person),
-            properties.get("$anon_id"),
-            None,
-            ("$identified_id", "$anon_id"),
-        )
+        user = properties.get("$identified_id", person)
+        return user, properties.get("$anon_id"), None, ("$identified_id", "$anon_id")
     if name == "$create_alias":
         return properties.get("alias"), None, person, ("alias",)
-    if (
-        name == "$merge"
-        and isinstance(pair := properties.get("$distinct_ids"), list)
-        and len(pair) == 2
-    ):
+    pair = properties.get("$distinct_ids")
+    if name == "$merge" and isinstance(pair, list) and len(pair) == 2:
         return pair[0], None, pair[1], ("$distinct_ids",)
     if isinstance(person, str) and person.startswith(_DEVICE):
         device, person = person.removeprefix(_DEVICE), None
     return properties.get("$user_id", person), device, None, ("$user_id", "$device_id")
 
 
-def _update(update: dict[str, Any]) -> Told:
-    """Its operations are kept as they are; the first names it."""
+def _update(update: dict[str, Any]) -> Translation:
+    """An update's operations become properties; the first of _OPERATIONS is the action."""
     operation = next((name for name in _OPERATIONS if name in update), None)
     if operation is None:
-        raise Fault(
-            "missing", "event", "this is neither an event nor an update of a profile or a group"
-        )
+        message = "this is neither an event nor an update of a profile or a group"
+        raise Fault("missing", "event", message)
     person = update.get("$distinct_id")
-    return Told(
+    return Translation(
         type="group" if "$group_id" in update else "identify",
         action=operation[1:],
         user=person,
@@ -153,7 +157,7 @@ def _update(update: dict[str, Any]) -> Told:
 
 
 def _time(value: Any) -> Any:
-    """Seconds, or from a number on that they will not reach for long, milliseconds."""
+    """Seconds or milliseconds since 1970, told apart by size; other text comes back as it is."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
         return value
     number = float(value) if isinstance(value, int | Decimal | str) else 0.0
@@ -161,7 +165,7 @@ def _time(value: Any) -> Any:
 
 
 def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
-    """What was asked for: an object with `verbose`, else a bare 1."""
+    """An object if the request has `verbose`, else a bare 1."""
     if not decoded.events:
         return _refused(incoming, universal.refuse_all(decoded.rejected))
     full = universal.success({}, decoded.rejected)
@@ -178,28 +182,25 @@ def _verbose(incoming: Incoming) -> bool:
 
 
 def accept_import(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
-    """How many, and the records that failed."""
+    """How many were accepted, and the records that failed."""
     failed = [
-        {"index": each.index, "field": each.field, "message": each.message}
-        for each in decoded.rejected
+        {"index": rejection.index, "field": rejection.field, "message": rejection.message}
+        for rejection in decoded.rejected
     ]
     if not decoded.events:
-        return universal.refuse_all(
-            decoded.rejected,
-            {"failed_records": failed, "num_records_imported": 0, "status": "Bad Request"},
-        )
-    more = {"num_records_imported": len(decoded.events), "status": "OK"} | (
-        {"failed_records": failed} if failed else {}
+        more = {"failed_records": failed, "num_records_imported": 0, "status": "Bad Request"}
+        return universal.refuse_all(decoded.rejected, more)
+    more = {"num_records_imported": len(decoded.events), "status": "OK"}
+    return universal.success(
+        more | ({"failed_records": failed} if failed else {}), decoded.rejected
     )
-    return universal.success(more, decoded.rejected)
 
+
+_PATHS = [path + slash for path in ("/track", "/engage", "/groups") for slash in ("", "/")]
 
 MIXPANEL = Protocol(
     "mixpanel",
-    dict.fromkeys(
-        [path + slash for path in ("/track", "/engage", "/groups") for slash in ("", "/")],
-        ("GET", "POST"),
-    ),
+    dict.fromkeys(_PATHS, ("GET", "POST")),
     read,
     accept,
     universal.refuse,

@@ -1,8 +1,7 @@
 """Our own protocol: POST /collect.
 
-`careful.py` says what is valid. Most bodies are valid as a whole, and for those typed decoding by
-msgspec proves it, many times faster; whenever it cannot, the careful way decides, and names what is
-wrong.
+`validate.py` defines what is valid. In most bodies every event is valid, and typed decoding by
+msgspec proves that many times faster. Whenever it cannot, `validate.py` decides, and names faults.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from analytics.protocols import metadata, validate
 from analytics.protocols.clock import Clock, Timestamp
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import (
-    MAX_EVENTS,
+    MAX_REQUEST_EVENTS,
     Decoded,
     Draft,
     Fault,
@@ -33,7 +32,8 @@ from analytics.protocols.protocol import (
 from analytics.protocols.universal import note
 from analytics.protocols.validate import LIMITS
 
-_LARGE = 1 << 20
+_LARGE_BYTES = 1 << 20
+"""The objects and lists of a larger body are counted before it is decoded."""
 
 SessionId = Annotated[str, Meta(min_length=1, max_length=LIMITS["session_id"])]
 EventType = Annotated[str, Meta(min_length=1, max_length=LIMITS["event_type"])]
@@ -57,7 +57,7 @@ class _Item(msgspec.Struct, gc=False):
 
 
 class _Body(msgspec.Struct, gc=False):
-    """An object as it is sent: an envelope when it has `events`, else an event."""
+    """An object as it is sent: an envelope if it has `events`, else an event."""
 
     events: list[_Item] | UnsetType = UNSET
     write_key: str | None = None
@@ -71,7 +71,7 @@ class _Body(msgspec.Struct, gc=False):
     id: Id | None = None
 
     def items(self) -> "list[_Item]":
-        """Its events; raises TypeError when it is neither an envelope nor an event."""
+        """Its events. Raises TypeError when it is neither an envelope nor an event."""
         if self.events is not UNSET:
             return self.events
         if self.session_id is UNSET or self.event_type is UNSET or self.event_action is UNSET:
@@ -92,7 +92,7 @@ class _Body(msgspec.Struct, gc=False):
 _decode_list = msgspec.json.Decoder(list[_Item]).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
 
-_UNDECIDED = (
+_UNPROVEN = (
     msgspec.DecodeError,
     UnicodeDecodeError,
     RecursionError,
@@ -100,13 +100,16 @@ _UNDECIDED = (
     TypeError,
     Fault,
 )
-"""What the typed way raises when it cannot vouch for a whole body."""
+"""What typed decoding raises when it cannot prove that the whole body is valid."""
 
 
 def draft(incoming: Incoming) -> Draft:
-    """A body, understood as far as can be before its key is known. Raises BadRequest, TooLarge."""
+    """A body, parsed as far as possible before its project is known.
+
+    Raises BadRequest, TooLarge.
+    """
     body = incoming.body
-    if len(body) > _LARGE:
+    if len(body) > _LARGE_BYTES:
         bound_containers(body)
     try:
         body.decode()
@@ -114,29 +117,29 @@ def draft(incoming: Incoming) -> Draft:
             return validate.draft(incoming)
         whole = _Body(_decode_list(body)) if body.lstrip()[:1] == b"[" else _decode_body(body)
         items = whole.items()
-        if not 0 < len(items) <= MAX_EVENTS:
+        if not 0 < len(items) <= MAX_REQUEST_EVENTS:
             return validate.draft(incoming)
         clock = Clock(incoming.received, incoming.retention_days, whole.sent_at)
-    except _UNDECIDED:
+    except _UNPROVEN:
         return validate.draft(incoming)
-    return Draft(whole.write_key, partial(_decide, incoming, items, clock))
+    return Draft(whole.write_key, partial(_decode, incoming, items, clock))
 
 
-def _decide(incoming: Incoming, items: list[_Item], clock: Clock, project: str) -> Decoded:
+def _decode(incoming: Incoming, items: list[_Item], clock: Clock, project: str) -> Decoded:
     try:
         return Decoded(_events(items, clock, project))
-    except _UNDECIDED:
-        return validate.draft(incoming).decide(project)
+    except _UNPROVEN:
+        return validate.draft(incoming).decode(project)
 
 
 def _events(items: list[_Item], clock: Clock, project: str) -> list[Event]:
-    """All of a body's events; raises Fault when one is not valid."""
+    """All of a body's events. Raises Fault when one is not valid."""
     received = clock.received
-    fresh = iter(uuid7s(sum(item.id is None for item in items), received))
+    ids = iter(uuid7s(sum(item.id is None for item in items), received))
     return [
         Event(
             project,
-            next(fresh) if item.id is None else event_id(item.id),
+            next(ids) if item.id is None else event_id(item.id),
             item.session_id,
             item.user_id,
             item.event_type,
@@ -155,37 +158,33 @@ def _metadata(text: bytes) -> bytes:
         if text != b"null":
             raise Fault("wrong_type", "metadata", "metadata must be an object")
         return b"{}"
-    if (
-        len(text) > 2 * metadata.MAX_DEPTH
-        and text.count(b"{") + text.count(b"[") > metadata.MAX_DEPTH
-        and metadata.too_deep(text)
-    ):
+    brackets = text.count(b"{") + text.count(b"[") if len(text) > 2 * metadata.MAX_DEPTH else 0
+    if brackets > metadata.MAX_DEPTH and metadata.too_deep(text):
         raise Fault("too_deep", "metadata", "metadata nests too deep")
     return text
 
 
 def decode(body: bytes, received: datetime, *, project: str, retention_days: int = 0) -> Decoded:
-    """A body → its events, whatever key it carries. Raises BadRequest, TooLarge."""
-    return draft(
-        Incoming(query=b"", headers={}, body=body, received=received, retention_days=retention_days)
-    ).decide(project)
+    """A body → its events, whatever key it has. Raises BadRequest, TooLarge."""
+    incoming = Incoming(b"", {}, body, received, retention_days)
+    return draft(incoming).decode(project)
 
 
 def read(incoming: Incoming) -> Draft:
-    """A body with its key, which may also stand in a header."""
-    understood = draft(incoming)
-    return understood if understood.key is not None else Draft(incoming.key, understood.decide)
+    """A body with its key, which may also be in a header."""
+    parsed = draft(incoming)
+    return parsed if parsed.key is not None else Draft(incoming.key, parsed.decode)
 
 
-def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
-    """What became of each event; with `?ids=1` the ids of those accepted, as stored."""
+def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
+    """How many events were accepted, and why others were not; with `?ids=1` their stored ids."""
     if not decoded.events:
         return refuse_all(decoded.rejected)
     if not decoded.rejected and not incoming.query:
-        return Reply(202, b'{"accepted":%d,"rejected":[]}' % len(taken))
-    answer: dict[str, Any] = {"accepted": len(taken), "rejected": decoded.rejected}
+        return Reply(202, b'{"accepted":%d,"rejected":[]}' % len(accepted))
+    answer: dict[str, Any] = {"accepted": len(accepted), "rejected": decoded.rejected}
     if b"ids" in incoming.query and parse_qs(incoming.query.decode("latin-1")).get("ids") == ["1"]:
-        answer["ids"] = [event.id for event in taken]
+        answer["ids"] = [event.id for event in accepted]
     return Reply(202, msgspec.json.encode(answer), note=note(decoded.rejected))
 
 
@@ -201,15 +200,11 @@ def refuse(error: AnalyticsError, status: int) -> Reply:
 
 
 def refuse_all(rejected: Sequence[Rejection]) -> Reply:
-    """Nothing was accepted, for no event was valid."""
+    """Nothing was accepted, because no event was valid."""
     message = f"no event is valid; the first: {rejected[0].message}"
-    return Reply(
-        400,
-        msgspec.json.encode(
-            {"error": {"code": "no_valid_event", "message": message}, "rejected": rejected}
-        ),
-        note=note(rejected),
-    )
+    error = {"code": "no_valid_event", "message": message}
+    body = msgspec.json.encode({"error": error, "rejected": rejected})
+    return Reply(400, body, note=note(rejected))
 
 
 NATIVE = Protocol("native", {"/collect": ("POST",)}, read, accept, refuse)

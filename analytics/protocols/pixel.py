@@ -1,7 +1,7 @@
-"""The pixel: GET /collect.gif, for pages and mails that can do no more than show an image.
+"""The pixel: GET /collect.gif, for pages and mails that can only show an image.
 
-The same fields in the query string, an empty one as if it were not there; metadata as JSON, or a
-string under `metadata.KEY`.
+The query string has the fields of an event; an empty field counts as absent. Metadata is JSON in
+`metadata`, or single strings in `metadata.KEY`.
 """
 
 import re
@@ -17,41 +17,39 @@ from analytics.protocols.clock import Clock, timestamp
 from analytics.protocols.native import refuse, refuse_all
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
 
-GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
-"""One transparent dot."""
+GIF = bytes.fromhex(
+    "474946383961 01000100 80 00 00 000000 000000"  # GIF89a, 1 x 1, two colours
+    "21f90401000000 00 2c 00000000 01000100 00 02 02 4401 00 3b"  # transparent; one pixel
+)
+"""One transparent pixel."""
 
-_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
 
 
 def read(incoming: Incoming) -> Draft:
     """A query string, with its key."""
     fields = _fields(incoming.query)
     try:
-        clock = Clock(
-            incoming.received,
-            incoming.retention_days,
-            timestamp(fields["sent_at"], "sent_at") if "sent_at" in fields else None,
-        )
+        sent_at = timestamp(fields["sent_at"], "sent_at") if "sent_at" in fields else None
+        clock = Clock(incoming.received, incoming.retention_days, sent_at)
     except Fault as fault:
         raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
-    return Draft(fields.get("write_key", incoming.key), partial(validate.judge, [fields], clock))
+    return Draft(fields.get("write_key", incoming.key), partial(validate.decode, [fields], clock))
 
 
 def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
-    """An image; errors are JSON as everywhere."""
+    """An image; errors are JSON, as everywhere."""
     return Reply(200, GIF, b"image/gif") if decoded.events else refuse_all(decoded.rejected)
 
 
 def _fields(query: bytes) -> dict[str, Any]:
-    """A query string as the event it stands for; bad UTF-8 becomes lone surrogates, which the judge
-    will find.
-    """
+    """A query string as an event. Bad UTF-8 becomes lone surrogates, which validation refuses."""
     given = dict(parse_qsl(query.decode(errors="surrogateescape"), errors="surrogateescape"))
     fields: dict[str, Any] = {
         name: value for name, value in given.items() if not name.startswith("metadata.")
     }
     for name in ("timestamp", "sent_at"):
-        if name in fields and _WHOLE.fullmatch(fields[name]):
+        if name in fields and _INTEGER.fullmatch(fields[name]):
             fields[name] = int(fields[name])
     singles = {
         name.partition(".")[2]: value
@@ -59,13 +57,14 @@ def _fields(query: bytes) -> dict[str, Any]:
         if name.startswith("metadata.")
     }
     if "metadata" in fields:
-        fields["metadata"] = _parsed(fields["metadata"])
+        fields["metadata"] = _json(fields["metadata"])
     if singles and isinstance(fields.setdefault("metadata", {}), dict):
         fields["metadata"] |= singles
     return fields
 
 
-def _parsed(text: str) -> Any:
+def _json(text: str) -> Any:
+    """JSON, decoded; what is not JSON stays a string, which validation refuses."""
     try:
         return metadata.parse(text)
     except ValueError:

@@ -1,6 +1,4 @@
-"""Plausible: one event a request, under long names or short ones. The table of what becomes what
-stands in docs/sdks/plausible.md.
-"""
+"""Plausible: one event a request, with long or short names. docs/sdks/plausible.md maps them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,13 +8,33 @@ from analytics.errors import BadRequest
 from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest
+from analytics.protocols.translate import (
+    Names,
+    Translation,
+    Translator,
+    item,
+    joined,
+    renamed,
+    rest,
+)
 
 _LONG = {
-    "n": "name", "u": "url", "d": "domain", "r": "referrer", "p": "props", "m": "props", "meta": "props", "h": "hash_mode", "i": "interactive",
-    "w": "screen_width", "v": "version", "e": "engagement_time", "sd": "scroll_depth", "$": "revenue",
-}  # fmt: skip
-"""What scripts call the fields, to save bytes."""
+    "n": "name",
+    "u": "url",
+    "d": "domain",
+    "r": "referrer",
+    "p": "props",
+    "m": "props",
+    "meta": "props",
+    "h": "hash_mode",
+    "i": "interactive",
+    "w": "screen_width",
+    "v": "version",
+    "e": "engagement_time",
+    "sd": "scroll_depth",
+    "$": "revenue",
+}
+"""Short names of fields, which save bytes → their long names."""
 
 _CONTEXT: Names = {
     "url": "$url",
@@ -27,21 +45,21 @@ _CONTEXT: Names = {
 
 
 def read(incoming: Incoming) -> Draft:
-    """An object; its key is the domain, the first where there are several."""
+    """An object. The key is its domain, the first if there are several."""
     body = bodies.json(incoming.body)
     if not isinstance(body, dict):
         raise BadRequest("the body must be an event", code="wrong_type")
     event = {_LONG.get(name, name): value for name, value in body.items()}
     domain = event.get("domain")
     key = domain.partition(",")[0].strip() or None if isinstance(domain, str) else None
-    return Draft(key, partial(Judge(incoming, key).decide, [event], tell))
+    return Draft(key, partial(Translator(incoming, key).decode, [event], translate))
 
 
-def tell(value: Any) -> Told:
-    """One event under its long names."""
+def translate(value: Any) -> Translation:
+    """One event with long names."""
     event = item(value)
     view = event.get("name") == "pageview"
-    return Told(
+    return Translation(
         type="page" if view else "track",
         action="view" if view else event.get("name"),
         properties=_props(event.get("props")),
@@ -59,16 +77,14 @@ def _props(value: Any) -> Any:
         return value
 
 
-def accept(_: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
-    """`ok`; what was wrong with the event, otherwise."""
+def accept(_: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
+    """`ok`, or what is wrong with the event."""
     if decoded.events:
-        return Reply(
-            202, b"ok", b"text/plain", headers=() if taken else ((b"x-plausible-dropped", b"1"),)
-        )
+        headers = () if accepted else ((b"x-plausible-dropped", b"1"),)
+        return Reply(202, b"ok", b"text/plain", headers=headers)
     rejection = decoded.rejected[0]
-    return universal.refuse_all(
-        decoded.rejected, {"errors": {rejection.field or "event": [rejection.message]}}
-    )
+    errors = {rejection.field or "event": [rejection.message]}
+    return universal.refuse_all(decoded.rejected, {"errors": errors})
 
 
 PLAUSIBLE = Protocol(

@@ -1,7 +1,7 @@
-"""PostHog: events as its libraries send them, capture v0 and v1, and the stubs that keep flags and
-configuration quiet.
+"""PostHog: events as its libraries send them, by capture v0 and v1.
 
-The table of what becomes what stands in docs/sdks/posthog.md.
+Stubs answer what the libraries ask about flags and configuration. docs/sdks/posthog.md maps the
+fields.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,13 @@ from analytics.protocols import bodies, metadata, universal
 from analytics.protocols.clock import instant, timestamp
 from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
-    Judge,
+    UTM,
     Names,
-    Told,
+    Translation,
+    Translator,
     item,
     joined,
+    kind_of,
     moment,
     renamed,
     rest,
@@ -30,12 +32,15 @@ from analytics.protocols.translate import (
 )
 
 _KINDS = {
-    "$pageview": ("page", "view"), "$screen": ("screen", "view"), "$identify": ("identify", "identify"), "$set": ("identify", "set"),
-    "$create_alias": ("alias", "alias"), "$merge_dangerously": ("alias", "merge"), "$groupidentify": ("group", "group"),
-}  # fmt: skip
-"""Their events that mean what others have too → type and action; all others are tracks of their
-name.
-"""
+    "$pageview": ("page", "view"),
+    "$screen": ("screen", "view"),
+    "$identify": ("identify", "identify"),
+    "$set": ("identify", "set"),
+    "$create_alias": ("alias", "alias"),
+    "$merge_dangerously": ("alias", "merge"),
+    "$groupidentify": ("group", "group"),
+}
+"""Events that other products have too → type and action. All others become tracks."""
 
 _USED = (
     "event",
@@ -53,179 +58,163 @@ _USED = (
     "options",
 )
 _CONTEXT: Names = {
-    "$current_url": "$url", "$pathname": "$path", "$raw_user_agent": "$user_agent", "$browser_language": "$language", "$screen_name": "$screen_name",
-    "$anon_distinct_id": "$anon_distinct_id", "$group_key": "$group_id",
-    **{f"utm_{name}": f"$utm_{name}" for name in ("source", "medium", "campaign", "term", "content")},
-}  # fmt: skip
+    "$current_url": "$url",
+    "$pathname": "$path",
+    "$raw_user_agent": "$user_agent",
+    "$browser_language": "$language",
+    "$screen_name": "$screen_name",
+    "$anon_distinct_id": "$anon_distinct_id",
+    "$group_key": "$group_id",
+    **UTM,
+}
 _OWN = ("distinct_id", "$session_id")
+"""Properties that become fields of the event."""
 
 
-class Batch(NamedTuple):
-    """What all events of a request have in common."""
+class Envelope(NamedTuple):
+    """What a request says about all its events."""
 
     key: str | None
-    each: bool
-    """Whether the key stood in the first event, so that the others have to agree."""
-    sent: Any
+    key_in_event: bool
+    """Whether the key was in the first event; then the other events must have the same."""
+    sent_at: Any
     context: dict[str, Any]
 
 
 def read(incoming: Incoming) -> Draft:
-    """An object, a list, or an object with `batch`; also base64, in a form, in the query. The key
-    is the body's, else the first event's.
+    """An event, a list, or an object with `batch`; also as base64, in a form or the query string.
+
+    The key is the request's, else the first event's.
     """
     body = bodies.data(incoming)
-    envelope = bodies.mapping(body)
-    items = bodies.batch(envelope.get("batch", body))
+    whole = bodies.mapping(body)
+    items = bodies.batch(whole.get("batch", body))
     query = bodies.fields(incoming.query)
-    sent_at = envelope.get("sent_at") or query.get("_")
-    whole = (
-        _text(envelope, "api_key", "token", "$token")
+    sent_at = whole.get("sent_at") or query.get("_")
+    common_key = (
+        _text(whole, "api_key", "token", "$token")
         or query.get("api_key")
         or query.get("token")
         or incoming.key
     )
-    key = whole or _key(items[0])
-    batch = Batch(
-        key,
-        whole is None,
-        sent_at or incoming.received,
-        {"$historical_migration": envelope.get("historical_migration") or None},
-    )
-    return Draft(key, partial(Judge(incoming, key, sent_at).decide, items, partial(tell, batch)))
+    key = common_key or _key(items[0])
+    context = {"$historical_migration": whole.get("historical_migration") or None}
+    envelope = Envelope(key, common_key is None, sent_at or incoming.received, context)
+    translator = Translator(incoming, key, sent_at)
+    return Draft(key, partial(translator.decode, items, partial(translate, envelope)))
 
 
 def read_v1(incoming: Incoming) -> Draft:
-    """Capture v1: a batch, its key a bearer's token, its library and its time of sending in
-    headers.
-    """
+    """Capture v1: a batch. Headers have the key (as a bearer token), the library and `sent_at`."""
     body = bodies.mapping(bodies.json(incoming.body))
     if "batch" not in body:
         raise BadRequest("the body must be an object with `batch`", code="missing", field="batch")
-    sent_at = incoming.headers.get(b"posthog-request-timestamp", b"").decode("latin-1") or body.get(
-        "created_at"
-    )
-    library, _, version = (
-        incoming.headers.get(b"posthog-sdk-info", b"").decode("latin-1").partition("/")
-    )
-    common = {
+    items = bodies.batch(body["batch"])
+    sent_at = _header(incoming, b"posthog-request-timestamp") or body.get("created_at")
+    library, _, version = _header(incoming, b"posthog-sdk-info").partition("/")
+    context = {
         "$historical_migration": body.get("historical_migration") or None,
         "$lib": library,
         "$lib_version": version,
     }
-    batch = Batch(incoming.key, False, sent_at, common)
-    return Draft(
-        incoming.key,
-        partial(
-            Judge(incoming, incoming.key, sent_at).decide,
-            bodies.batch(body["batch"]),
-            partial(tell, batch),
-        ),
-    )
+    envelope = Envelope(incoming.key, False, sent_at, context)
+    translator = Translator(incoming, incoming.key, sent_at)
+    return Draft(incoming.key, partial(translator.decode, items, partial(translate, envelope)))
+
+
+def _header(incoming: Incoming, name: bytes) -> str:
+    return incoming.headers.get(name, b"").decode("latin-1")
 
 
 def _text(source: dict[str, Any], *names: str) -> str | None:
-    return next(
-        (source[name] for name in names if isinstance(source.get(name), str) and source[name]), None
-    )
+    """The first of the fields that is a text, and not empty."""
+    values = (source.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str) and value), None)
 
 
 def _key(event: Any) -> str | None:
-    """The key that an event carries itself; under a key for all, a property named token is nothing
-    but a property.
-    """
+    """The key in an event itself. If the request has a key, a `token` property is a property."""
     event = bodies.mapping(event)
     return _text(event, "api_key", "token", "$token") or _text(
         bodies.mapping(event.get("properties")), "token", "api_key"
     )
 
 
-def tell(batch: Batch, value: Any) -> Told:
+def translate(envelope: Envelope, value: Any) -> Translation:
     """One event of a request."""
     event = item(value)
     given = event.get("properties")
     properties = {
         name: value
         for name, value in bodies.mapping(given).items()
-        if name not in ("token", "api_key") or value != batch.key
+        if name not in ("token", "api_key") or value != envelope.key
     }
     name, alias = event.get("event"), properties.get("alias")
-    kind, action = _KINDS.get(name, ("track", name)) if isinstance(name, str) else ("track", name)
-    person = next(
-        (
-            who
-            for who in (
-                event.get("distinct_id"),
-                event.get("$distinct_id"),
-                properties.get("distinct_id"),
-            )
-            if who is not None
-        ),
-        None,
-    )
+    kind, action = kind_of(name, _KINDS)
+    ids = (event.get("distinct_id"), event.get("$distinct_id"), properties.get("distinct_id"))
+    person = next((id_ for id_ in ids if id_ is not None), None)
     context = renamed(properties, _CONTEXT)
+    used = (*_CONTEXT, *_OWN, *(("alias",) if kind == "alias" else ()))
     if action == "alias":
         previous, person = properties.get("distinct_id", person), alias
     else:
         previous = alias if action == "merge" else None
-    return Told(
+    return Translation(
         type=kind,
         action=context.pop("$screen_name", action) if kind == "screen" else action,
         user=person,
         anonymous=context.pop("$anon_distinct_id", None) if kind == "identify" else None,
         session=event.get("session_id") or properties.get("$session_id"),
         id=event.get("uuid"),
-        properties=without(properties, (*_CONTEXT, *_OWN, *(("alias",) if kind == "alias" else ())))
-        if isinstance(given, dict)
-        else given,
+        properties=without(properties, used) if isinstance(given, dict) else given,
         context=joined(
             rest(event, _USED),
             {
-                **batch.context,
+                **envelope.context,
                 **context,
                 "$previous_id": previous,
                 "$options": event.get("options"),
             },
         ),
-        time=_time(event, batch.sent),
-        key=_key(event) if batch.each else None,
+        time=_time(event, envelope.sent_at),
+        key=_key(event) if envelope.key_in_event else None,
     )
 
 
-def _time(event: dict[str, Any], sent: Any) -> Any:
-    """Old libraries say how many milliseconds before the sending it was."""
+def _time(event: dict[str, Any], sent_at: Any) -> Any:
+    """The event's timestamp. Old libraries send `offset`: milliseconds before `sent_at`."""
     offset = event.get("offset")
     if event.get("timestamp") is not None or not isinstance(offset, int | Decimal):
         return event.get("timestamp")
     try:
-        return instant(timestamp(moment(sent))) - timedelta(milliseconds=float(offset))
+        return instant(timestamp(moment(sent_at))) - timedelta(milliseconds=float(offset))
     except (Fault, ArithmeticError):
         return None
 
 
 def accept_v1(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
-    """What became of each event by its uuid; none is worth sending again."""
-    problems = {rejection.index: rejection for rejection in decoded.rejected}
+    """The result of each event by its uuid; no event should be sent again."""
+    rejections = {rejection.index: rejection for rejection in decoded.rejected}
     results = {}
     for index, event in enumerate(bodies.batch(bodies.json(incoming.body)["batch"])):
-        name = bodies.mapping(event).get("uuid")
-        if isinstance(name, str) and not metadata.unfit(name):
-            problem = problems.get(index)
-            results[name] = {
-                "result": "drop" if problem else "ok",
-                "details": problem.message if problem else None,
+        uuid = bodies.mapping(event).get("uuid")
+        if isinstance(uuid, str) and not metadata.unfit(uuid):
+            rejection = rejections.get(index)
+            results[uuid] = {
+                "result": "drop" if rejection else "ok",
+                "details": rejection.message if rejection else None,
             }
-    return Reply(
-        200, msgspec.json.encode({"results": results}), note=universal.note(decoded.rejected)
-    )
+    body = msgspec.json.encode({"results": results})
+    return Reply(200, body, note=universal.note(decoded.rejected))
 
 
 def refuse_v1(error: AnalyticsError, status: int) -> Reply:
-    """For these libraries 429 is the end, so who sends too fast hears 503."""
+    """503 in place of 429: after a 429 these libraries would not try again."""
     return universal.refuse(error, 503 if status == 429 else status)
 
 
 def _slashed(*paths: str) -> list[str]:
+    """Each path without and with a slash at its end."""
     return [path + slash for path in paths for slash in ("", "/")]
 
 
@@ -234,11 +223,13 @@ _FLAGS = Reply(
     b'{"flags":{},"featureFlags":{},"featureFlagPayloads":{},"errorsWhileComputingFlags":false}',
 )
 
+_CONFIG = Reply(200, b'{"supportedCompression":["gzip-js"],"hasFeatureFlags":false}')
+_PATHS = _slashed("/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage")
+_PATHS_V1 = _slashed("/i/v1/analytics/events", "/i/v1/general/events")
+
 POSTHOG = Protocol(
     "posthog",
-    dict.fromkeys(
-        _slashed("/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage"), ("GET", "POST")
-    ),
+    dict.fromkeys(_PATHS, ("GET", "POST")),
     read,
     universal.accept,
     universal.refuse,
@@ -246,15 +237,13 @@ POSTHOG = Protocol(
     stubs={
         **dict.fromkeys(_slashed("/flags", "/decide"), _FLAGS),
         **dict.fromkeys(_slashed("/s"), Reply(200, b'{"status":1}')),
-        "/array/{token}/config": Reply(
-            200, b'{"supportedCompression":["gzip-js"],"hasFeatureFlags":false}'
-        ),
+        "/array/{token}/config": _CONFIG,
     },
 )
 
 POSTHOG_V1 = Protocol(
     "posthog_v1",
-    dict.fromkeys(_slashed("/i/v1/analytics/events", "/i/v1/general/events"), ("POST",)),
+    dict.fromkeys(_PATHS_V1, ("POST",)),
     read_v1,
     accept_v1,
     refuse_v1,

@@ -1,6 +1,4 @@
-"""What a protocol is: how bytes become events, and what the sender's library must hear back. No
-I/O.
-"""
+"""What a protocol is: how bytes become events, and what it replies to the sender's library."""
 
 import binascii
 from collections.abc import Callable, Mapping, Sequence
@@ -11,25 +9,24 @@ import msgspec
 from analytics.errors import AnalyticsError, BadRequest, TooLarge
 from analytics.events import Event
 
-MAX_EVENTS = 200_000
-"""Events a request. No honest body reaches it: the smallest event has 53 bytes, and a body at most
-10 MiB.
-"""
+MAX_REQUEST_EVENTS = 200_000
+"""No honest body reaches it: an event has at least 53 bytes, and a body at most 10 MiB."""
 
 MAX_CONTAINERS = 600_000
-"""Objects and lists in a body, so that undecoded 10 MiB never become a gigabyte; events of the
-smallest size need 400,000.
+"""Objects and lists in a body. Without it, 10 MiB of JSON could take a gigabyte when decoded.
+
+A body full of the smallest events needs 400,000.
 """
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
-    """One request, its body read and inflated; names of headers are in lower case."""
+    """One request, its body decompressed. Header names are in lower case."""
 
     query: bytes
     headers: Mapping[bytes, bytes]
     body: bytes
     received: datetime
-    """The one reading of the clock that the whole request shares, in UTC."""
+    """When the request came, in UTC: one reading of the clock for all its events."""
     retention_days: int = 0
     path: str = ""
 
@@ -54,8 +51,9 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fault(Exception):
-    """What is wrong with one event: `code` for programs, `field` where it is (None is the event
-    itself), a message for people.
+    """What is wrong with one event.
+
+    `code` is for programs, `message` for people. `field` is where; None means the whole event.
     """
 
     def __init__(self, code: str, field: str | None, message: str) -> None:
@@ -66,7 +64,7 @@ class Fault(Exception):
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):
-    """The verdict on one event that cannot be taken; `index` is its place in the batch."""
+    """Why one event was not accepted; `index` is its place in the request, from 0."""
 
     index: int
     code: str
@@ -75,72 +73,70 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """What a request holds: the valid events in order, and a verdict for each of the others."""
+    """A request's valid events in order, and a rejection for each of the others."""
 
     events: list[Event]
     rejected: Sequence[Rejection] = ()
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A request understood as far as can be before its key is known."""
+    """A request, parsed as far as possible before its project is known."""
 
     key: str | None
-    decide: Callable[[str], Decoded]
-    """Project → its events."""
+    decode: Callable[[str], Decoded]
+    """Project → the request's events."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer, ready to be sent."""
+    """A response, ready to be sent."""
 
     status: int
     body: bytes
     media_type: bytes = b"application/json"
     note: str = ""
-    """Why something was refused, in ASCII, for the header X-Analytics."""
+    """Why something was refused, in a few words, for the header X-Analytics."""
     headers: Sequence[tuple[bytes, bytes]] = ()
-    """What else one protocol's libraries look at; names in lower case."""
+    """Headers that the protocol's libraries look at; names in lower case."""
 
 
 class Protocol(msgspec.Struct, frozen=True):
-    """What one family of client libraries speaks."""
+    """What one family of client libraries sends and expects."""
 
     name: str
-    """Its metric label."""
+    """Its label in metrics."""
     routes: Mapping[str, Sequence[str]]
     """Path → methods."""
     read: Callable[[Incoming], Draft]
-    """Understand a request. Raises BadRequest when nothing in it can be judged, TooLarge when there
-    is too much.
-    """
+    """Parses a request. Raises BadRequest when nothing in it is usable, TooLarge for too much."""
     accept: Callable[[Incoming, Decoded, Sequence[Event]], Reply]
-    """The answer once the events that the pipeline let through are durable; also when none of the
-    request's was valid.
+    """Request, its events, those that were stored → the reply.
+
+    Called once the events are durable in the queue, and also when no event was valid.
     """
     refuse: Callable[[AnalyticsError, int], Reply]
-    """The answer, with this status, when nothing was accepted."""
+    """Error and status → the reply when nothing was accepted."""
     claims: Callable[[Incoming], bool] = lambda _: True
-    """Whether a request is its own, asked only on a path that a protocol listed before it has too,
-    to whom it falls when nobody claims it.
-    """
+    """Whether a request is this protocol's; asked only on a path shared with an earlier one."""
     foreign: bool = False
-    """Whether its libraries carry another product's tokens: one that nobody has registered counts
-    as no key, and pages may send with credentials.
+    """Whether its libraries send another product's tokens.
+
+    An unknown token counts as no key then, and web pages may send with credentials.
     """
     relayed: bool = False
-    """Whether its libraries on servers put their visitor's user agent and address into the headers,
-    as a browser would.
-    """
+    """Whether libraries on servers put their visitor's user agent and IP address into headers."""
     stubs: Mapping[str, Reply | Callable[[Mapping[str, str]], Reply]] = {}
-    """Path → what its libraries always hear there, for what they ask besides sending events; from
-    the path's parameters, where it depends on them.
+    """Path → the fixed reply to what libraries ask besides sending events.
+
+    A function makes the reply from the path's parameters.
     """
 
 
 def bound_containers(text: bytes) -> None:
-    """Raises TooLarge for a text with more objects and lists than a request may hold."""
+    """Raises TooLarge for a text with more than MAX_CONTAINERS objects and lists."""
     if text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
         raise TooLarge(f"a request may hold {MAX_CONTAINERS} objects and lists")
 
 
 def empty_batch() -> BadRequest:
+    """The error for a request without events."""
     return BadRequest("the batch is empty", code="empty_batch")

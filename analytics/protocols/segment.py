@@ -1,7 +1,6 @@
-"""Segment: its libraries, those of RudderStack, which speak the same, and Jitsu's.
+"""Segment, and RudderStack and Jitsu, whose libraries send the same.
 
-One event a request at a path that names its type, or a batch. The table of what becomes what stands
-in docs/sdks/segment.md.
+One event a request at a path that names its type, or a batch. docs/sdks/segment.md maps the fields.
 """
 
 from collections.abc import Mapping
@@ -12,14 +11,23 @@ import msgspec
 
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import Judge, Names, Told, item, joined, renamed, rest, without
+from analytics.protocols.translate import (
+    Names,
+    Translation,
+    Translator,
+    item,
+    joined,
+    renamed,
+    rest,
+    without,
+)
 
 TYPES = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias"}
-"""What browsers call the types, to save bytes."""
+"""Short names of types in the paths of browsers → their long names."""
 
 _TRAITS = ("identify", "group")
 _NAMES = {"track": "event", "page": "name", "screen": "name"}
-"""Type → the field that names what happened; of all other types, the type itself is the name."""
+"""Type → the field that names what happened; any other type is a name itself."""
 
 _USED = (
     "type",
@@ -52,7 +60,7 @@ _LIBRARY: Names = {"name": "$lib", "version": "$lib_version"}
 
 
 def read(incoming: Incoming) -> Draft:
-    """A body with its key, which may also be the name in Basic, or stand in a header."""
+    """A body with its key, which may also be in a header, or the user name in Basic."""
     body = bodies.json(incoming.body)
     envelope = bodies.mapping(body)
     items = bodies.batch(envelope.get("batch", body))
@@ -61,13 +69,14 @@ def read(incoming: Incoming) -> Draft:
     last = incoming.path.rpartition("/")[2]
     kind = TYPES.get(last, last if last in TYPES.values() else None)
     common = bodies.mapping(envelope.get("context")) if "batch" in envelope else {}
-    judge = Judge(incoming, key, envelope.get("sentAt"))
-    return Draft(key, partial(judge.decide, items, partial(tell, kind, common)))
+    translator = Translator(incoming, key, envelope.get("sentAt"))
+    return Draft(key, partial(translator.decode, items, partial(translate, kind, common)))
 
 
-def tell(kind: str | None, common: dict[str, Any], value: Any) -> Told:
-    """One call of the library, of this kind unless it says so itself; `common` is the context of
-    its batch.
+def translate(kind: str | None, common: dict[str, Any], value: Any) -> Translation:
+    """One call of the library.
+
+    `kind` is its type if it does not have one itself; `common` is the context of its batch.
     """
     call = item(value)
     kind = call.get("type") or kind
@@ -75,7 +84,7 @@ def tell(kind: str | None, common: dict[str, Any], value: Any) -> Told:
     name = _NAMES.get(kind) if isinstance(kind, str) else None
     properties = call.get("traits" if kind in _TRAITS else "properties")
     other = call.get("properties" if kind in _TRAITS else "traits")
-    return Told(
+    return Translation(
         type=kind,
         action=kind if name is None else call.get(name) or ("view" if name == "name" else None),
         user=call.get("userId"),
@@ -98,7 +107,7 @@ def tell(kind: str | None, common: dict[str, Any], value: Any) -> Told:
 
 
 def _flat(context: dict[str, Any]) -> dict[str, Any]:
-    """Context: what every protocol knows by its name in metadata, all else under `$context`."""
+    """A call's context by `$` names; what has no such name stays together under `$context`."""
     page, campaign, library = (
         bodies.mapping(context.get(name)) for name in ("page", "campaign", "library")
     )
@@ -110,13 +119,13 @@ def _flat(context: dict[str, Any]) -> dict[str, Any]:
     tags = {
         f"$utm_{'campaign' if name == 'name' else name}": value for name, value in campaign.items()
     }
-    kept = {name: value for name, value in other.items() if value not in (None, {}, "")}
+    remaining = {name: value for name, value in other.items() if value not in (None, {}, "")}
     return (
         renamed(page, _PAGE)
         | renamed(context, _CONTEXT)
         | renamed(library, _LIBRARY)
         | tags
-        | {"$context": kept}
+        | {"$context": remaining}
     )
 
 
@@ -128,12 +137,9 @@ _ROUTES = (
 
 
 def settings(path: Mapping[str, str]) -> Reply:
-    """What a library in a browser does first: it asks which destinations there are, and sends the
-    key that stands there.
-    """
-    return Reply(
-        200, msgspec.json.encode({"integrations": {"Segment.io": {"apiKey": path["key"]}}})
-    )
+    """A browser's library first asks which destinations there are, and with which key."""
+    integrations = {"Segment.io": {"apiKey": path["key"]}}
+    return Reply(200, msgspec.json.encode({"integrations": integrations}))
 
 
 SEGMENT = Protocol(

@@ -1,6 +1,4 @@
-"""Snowplow: its trackers' protocol 2, by POST and by GET. The table of what becomes what stands in
-docs/sdks/snowplow.md.
-"""
+"""Snowplow: tracker protocol 2, by POST and by GET. docs/sdks/snowplow.md maps its fields."""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +11,12 @@ from analytics.protocols import bodies, universal
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
-    Judge,
     Names,
-    Told,
+    Translation,
+    Translator,
     item,
     joined,
+    kind_of,
     renamed,
     rest,
     since_epoch,
@@ -30,13 +29,22 @@ _KINDS = {
     "tr": ("track", "transaction"),
     "ti": ("track", "transaction_item"),
 }
-"""Codes of events whose names are fixed → type and action."""
+"""Code of an event whose name is fixed → type and action."""
 
 _STRUCTURED: Names = {"se_ca": "category", "se_la": "label", "se_pr": "property", "se_va": "value"}
 _CONTEXT: Names = {
-    "url": "$url", "page": "$title", "refr": "$referrer", "lang": "$language", "res": "$screen", "ua": "$user_agent", "ip": "$ip", "tz": "$timezone",
-    "p": "$platform", "tv": "$lib", "aid": "$app_id",
-}  # fmt: skip
+    "url": "$url",
+    "page": "$title",
+    "refr": "$referrer",
+    "lang": "$language",
+    "res": "$screen",
+    "ua": "$user_agent",
+    "ip": "$ip",
+    "tz": "$timezone",
+    "p": "$platform",
+    "tv": "$lib",
+    "aid": "$app_id",
+}
 _USED = (
     "e",
     "se_ac",
@@ -58,7 +66,10 @@ _IGLU = re.compile(r"iglu:[^/]+/([^/]+)/.*")
 
 
 def read(incoming: Incoming) -> Draft:
-    """An object with `data`, a list of events; or one event in the query. The key is the app's id."""
+    """An object with a list of events in `data`, or one event in the query string.
+
+    The key is the app's id.
+    """
     if incoming.body.strip():
         body = bodies.mapping(bodies.json(incoming.body))
         if "data" not in body:
@@ -67,7 +78,7 @@ def read(incoming: Incoming) -> Draft:
     else:
         items = [bodies.fields(incoming.query)]
     key = _key(items[0])
-    return Draft(key, partial(Judge(incoming, key).decide, items, tell))
+    return Draft(key, partial(Translator(incoming, key).decode, items, translate))
 
 
 def _key(value: Any) -> str | None:
@@ -75,7 +86,7 @@ def _key(value: Any) -> str | None:
     return app if isinstance(app, str) else None
 
 
-def tell(value: Any) -> Told:
+def translate(value: Any) -> Translation:
     """One event."""
     event = item(value)
     code = event.get("e")
@@ -87,11 +98,9 @@ def tell(value: Any) -> Told:
         if action == "screen_view":
             kind, action = "screen", bodies.mapping(data).get("name") or "view"
     else:
-        kind, action = (
-            _KINDS.get(code, ("track", code)) if isinstance(code, str) else ("track", code)
-        )
+        kind, action = kind_of(code, _KINDS)
     true_time = event.get("ttm")
-    return Told(
+    return Translation(
         type=kind,
         action=action,
         user=event.get("uid"),
@@ -114,18 +123,16 @@ def tell(value: Any) -> Told:
 
 
 def _json(event: dict[str, Any], plain: str, encoded: str) -> Any:
-    """What stands in a field as JSON, or in another as base64 of it; what cannot be read stays as
-    it is.
-    """
-    found = event.get(plain, event.get(encoded))
+    """The JSON in one field, or in base64 in the other; what cannot be read comes as it is."""
+    value = event.get(plain, event.get(encoded))
     try:
-        return bodies.sniffed(found.encode()) if isinstance(found, str) and found else found
+        return bodies.sniffed(value.encode()) if isinstance(value, str) and value else value
     except (AnalyticsError, UnicodeEncodeError):
-        return found
+        return value
 
 
 def _described(value: Any) -> tuple[Any, Any]:
-    """The schema and the data of a self-describing event, out of its envelope."""
+    """The schema and the data of a self-describing event."""
     inner = bodies.mapping(value).get("data")
     if isinstance(inner, dict) and "schema" in inner:
         return inner["schema"], inner.get("data")
@@ -133,25 +140,25 @@ def _described(value: Any) -> tuple[Any, Any]:
 
 
 def _named(schema: Any) -> Any:
-    found = _IGLU.fullmatch(schema) if isinstance(schema, str) else None
-    return found[1] if found else schema
+    """The event's name in the address of its schema."""
+    match = _IGLU.fullmatch(schema) if isinstance(schema, str) else None
+    return match[1] if match else schema
 
 
 def _contexts(value: Any) -> Any:
-    """The list of contexts, out of its envelope."""
+    """The list of contexts."""
     return bodies.mapping(value).get("data", value)
 
 
-def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
-    """An image for who asked for one."""
-    full = universal.accept(incoming, decoded, taken)
-    return (
-        Reply(200, GIF, b"image/gif", full.note) if decoded.events and not incoming.body else full
-    )
+def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
+    """An image for a GET, else JSON."""
+    reply = universal.accept(incoming, decoded, accepted)
+    pixel = decoded.events and not incoming.body
+    return Reply(200, GIF, b"image/gif", reply.note) if pixel else reply
 
 
 def refuse(error: AnalyticsError, status: int) -> Reply:
-    """Trackers try again at 413, with the same body."""
+    """422 in place of 413: after a 413 trackers would send the same body again."""
     return universal.refuse(error, 422 if status == 413 else status)
 
 

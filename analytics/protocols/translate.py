@@ -1,9 +1,13 @@
-"""An event of another protocol told in our words, and then judged as carefully as one of our own.
+"""Events of other products' libraries, translated to our fields and then checked as our own are.
 
-What all of them share: who acted is the user, else the anonymous id; the session is the protocol's
-own, else NO_SESSION, or NOBODY where nobody acted. A session that is a number is one only together
-with whose it is. Whatever has no place of its own goes into metadata under a name that begins with
-`$`, so that nothing is lost; docs/sdks/README.md lists these names.
+Common to all protocols:
+
+- The actor is the user, else the anonymous id.
+- The session is the sender's own, else NO_SESSION; NOBODY where there is no actor either.
+- A session that is a number gets a prefix, because it is unique only for one actor.
+- What has no field of its own goes into metadata under a name with `$`, so that nothing is lost.
+
+docs/sdks/README.md lists these names.
 """
 
 import hashlib
@@ -21,15 +25,15 @@ from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import Decoded, Fault, Incoming, Rejection
 from analytics.protocols.validate import LIMITS
 
-LONG = 30
-"""Characters that no number has which is a time."""
+MAX_TIME_DIGITS = 30
+"""A text of more digits is not a time."""
 
 Names = Mapping[str, str]
-"""A protocol's name of something → the name that it has in metadata."""
+"""A protocol's name of something → its name in metadata."""
 
 
-class Told(msgspec.Struct, kw_only=True):
-    """One event in our words, whatever types its sender gave them."""
+class Translation(msgspec.Struct, kw_only=True):
+    """One event in our fields, with the sender's values, not yet checked."""
 
     type: Any
     action: Any
@@ -38,24 +42,22 @@ class Told(msgspec.Struct, kw_only=True):
     session: Any = None
     id: Any = None
     properties: Any = None
-    """What the sender says of the event; becomes the metadata."""
+    """What the sender says about the event; becomes the metadata."""
     context: dict[str, Any] = {}
-    """What else there is, by `$` names."""
+    """Everything else, by `$` names."""
     time: Any = None
     sent_at: Any = None
-    """When it was sent, by the clock that `time` was read from; None is what the whole request
-    says.
-    """
+    """When it was sent, by the clock that `time` was read from; None means the request's."""
     key: str | None = None
-    """The key that stands in the event itself; a request has one."""
+    """The key in the event itself; all events of a request must have the same."""
 
 
-Teller = Callable[[Any], Told]
-"""One item as `metadata.parse` read it → the event told; raises Fault when it is none."""
+Translate = Callable[[Any], Translation]
+"""One item that `metadata.parse` read → its translation; raises Fault when it is not an event."""
 
 
-class Judge:
-    """Items → events and verdicts, for one request."""
+class Translator:
+    """Decodes one request's items, with the clock and the key of that request."""
 
     def __init__(self, incoming: Incoming, key: str | None = None, sent_at: Any = None) -> None:
         self.incoming = incoming
@@ -63,52 +65,56 @@ class Judge:
         self._sent_at = sent_at
         self._clocks: dict[Any, Clock] = {}
 
-    def decide(self, items: Sequence[Any], tell: Teller, project: str) -> Decoded:
+    def decode(self, items: Sequence[Any], translate: Translate, project: str) -> Decoded:
+        """Items → events, and a rejection for each item that is not a valid event."""
         events, rejected = [], []
-        fresh = iter(uuid7s(len(items), self.incoming.received))
+        ids = iter(uuid7s(len(items), self.incoming.received))
         for index, item in enumerate(items):
             try:
-                told = tell(item)
-                if told.key is not None and told.key != self.key:
-                    raise Fault(
-                        "other_key",
-                        None,
-                        "all events of a request must have the same key; this one differs from "
-                        "the first",
-                    )
-                clock = self._clock(self._sent_at if told.sent_at is None else told.sent_at)
-                events.append(validate.event(_fields(told, clock), clock, project, next(fresh)))
+                translation = translate(item)
+                self._check_key(translation.key)
+                clock = self._clock(translation.sent_at)
+                fields = _fields(translation, clock)
+                events.append(validate.event(fields, clock, project, next(ids)))
             except Fault as fault:
                 rejected.append(Rejection(index, fault.code, fault.field, fault.message))
         return Decoded(events, rejected)
 
+    def _check_key(self, key: str | None) -> None:
+        """Raises Fault for a key in an event that is not the request's."""
+        if key is not None and key != self.key:
+            raise Fault(
+                "other_key",
+                None,
+                "all events of a request must have the same key; this one differs from the first",
+            )
+
     def _clock(self, sent_at: Any) -> Clock:
-        """A time of sending that cannot be read corrects nothing: a library could not mend it."""
-        name = sent_at if isinstance(sent_at, str | int | float | Decimal | datetime) else None
-        if name not in self._clocks:
+        """The clock for an event's own `sent_at`, else for the request's.
+
+        A `sent_at` that cannot be read corrects nothing: the library could not mend it.
+        """
+        sent_at = self._sent_at if sent_at is None else sent_at
+        known = isinstance(sent_at, str | int | float | Decimal | datetime)
+        cache_key = sent_at if known else None
+        if cache_key not in self._clocks:
+            received, retention_days = self.incoming.received, self.incoming.retention_days
             try:
-                clock = Clock(
-                    self.incoming.received,
-                    self.incoming.retention_days,
-                    None if name is None else timestamp(moment(name), "sent_at"),
-                )
+                sent = None if cache_key is None else timestamp(moment(cache_key), "sent_at")
+                clock = Clock(received, retention_days, sent)
             except Fault:
-                clock = Clock(self.incoming.received, self.incoming.retention_days)
-            self._clocks[name] = clock
-        return self._clocks[name]
+                clock = Clock(received, retention_days)
+            self._clocks[cache_key] = clock
+        return self._clocks[cache_key]
 
 
-def _fields(told: Told, clock: Clock) -> dict[str, Any]:
-    """The event as our own protocol has it."""
-    user, anonymous, session, name = (
-        text(told.user),
-        text(told.anonymous),
-        text(told.session),
-        text(told.id),
-    )
-    if isinstance(session, str) and not isinstance(told.session, str):
+def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
+    """The event as a body of our own protocol would have it."""
+    user, anonymous = text(translation.user), text(translation.anonymous)
+    session, sent_id = text(translation.session), text(translation.id)
+    if isinstance(session, str) and not isinstance(translation.session, str):
         session = f"{anonymous or user or NOBODY}:{session}"
-    context = dict(told.context)
+    context = dict(translation.context)
     if user is not None and anonymous is not None and user != anonymous:
         context["$anonymous_id"] = anonymous
     if isinstance(session, str) and (
@@ -116,40 +122,40 @@ def _fields(told: Told, clock: Clock) -> dict[str, Any]:
     ):
         context["$session_id"] = session
         session = hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
-    if isinstance(name, str) and not is_uuid(name):
-        context.setdefault("$id", name)
-    if clock.skew is not None and told.time is not None:
-        context["$timestamp"] = told.time
+    if isinstance(sent_id, str) and not is_uuid(sent_id):
+        context.setdefault("$id", sent_id)
+    if clock.skew is not None and translation.time is not None:
+        context["$timestamp"] = translation.time
     return {
         "session_id": session or (NOBODY if user is None and anonymous is None else NO_SESSION),
-        "event_type": text(told.type),
-        "event_action": text(told.action),
+        "event_type": text(translation.type),
+        "event_action": text(translation.action),
         "user_id": anonymous if user is None else user,
-        "id": name,
-        "timestamp": moment(told.time),
-        "metadata": joined(told.properties, context),
+        "id": sent_id,
+        "timestamp": moment(translation.time),
+        "metadata": joined(translation.properties, context),
     }
 
 
 def text(value: Any) -> Any:
-    """A number as the text that it stands for, nothing for an empty text; what is neither is left
-    to the judge.
-    """
+    """A number as text, and an empty text as None; anything else comes back as it is."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return metadata.encode(value).decode()
     return None if value == "" else value
 
 
 def moment(value: Any) -> Any:
-    """A time without an offset is in UTC, for several libraries leave it out; a fraction of a
-    millisecond is cut.
+    """A sender's time as our protocol has it; what is not a time comes back as it is.
+
+    A time without an offset is in UTC, because several libraries omit it. A fraction of a
+    millisecond is cut off.
     """
     if isinstance(value, Decimal):
         return int(value)
     if not isinstance(value, str):
         return value
     value = value.strip()
-    if value.isascii() and value.isdigit() and len(value) < LONG:
+    if value.isascii() and value.isdigit() and len(value) < MAX_TIME_DIGITS:
         return int(value)
     if len(value) < 19 or value[-1:] in "zZ" or "+" in value[10:] or "-" in value[10:]:
         return value or None
@@ -157,11 +163,13 @@ def moment(value: Any) -> Any:
 
 
 def since_epoch(value: Any, per_second: int) -> Any:
-    """A number of such units since 1970, also as text → the moment. What is none is left to the
-    judge.
+    """A number of units since 1970, also as text → the moment, in UTC.
+
+    `per_second` is how many units a second has. What is not a number comes back as it is, and
+    fails the later check.
     """
     try:
-        if isinstance(value, str) and len(value) > LONG:
+        if isinstance(value, str) and len(value) > MAX_TIME_DIGITS:
             return value
         return EPOCH + timedelta(microseconds=int(Decimal(value) * 1_000_000 / per_second))
     except (ArithmeticError, ValueError, TypeError):
@@ -169,8 +177,9 @@ def since_epoch(value: Any, per_second: int) -> Any:
 
 
 def joined(properties: Any, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata: properties and context side by side. What would be hidden stands under
-    `$properties`.
+    """Metadata: properties and context side by side, without empty context.
+
+    A property whose name the context also has, with another value, goes into `$properties`.
     """
     given = {name: value for name, value in context.items() if value not in (None, "", {}, [])}
     if properties is None:
@@ -185,13 +194,19 @@ def joined(properties: Any, context: Mapping[str, Any]) -> dict[str, Any]:
     return {**properties, **given, **({"$properties": hidden} if hidden else {})}
 
 
+UTM: Names = {
+    f"utm_{name}": f"$utm_{name}" for name in ("source", "medium", "campaign", "term", "content")
+}
+"""Campaign parameters of an address, as several libraries send them."""
+
+
 def renamed(source: Mapping[str, Any], names: Names) -> dict[str, Any]:
-    """What `source` has of `names`, by its name in metadata."""
+    """The fields of `source` that are in `names`, under their names in metadata."""
     return {name: source[given] for given, name in names.items() if given in source}
 
 
 def rest(source: Mapping[str, Any], used: Container[str | None]) -> dict[str, Any]:
-    """What `source` has besides, each under its own name behind a `$`."""
+    """The other fields of `source`, each under its own name with a `$` before it."""
     return {
         name if name.startswith("$") else f"${name}": value
         for name, value in source.items()
@@ -200,12 +215,17 @@ def rest(source: Mapping[str, Any], used: Container[str | None]) -> dict[str, An
 
 
 def without(source: Mapping[str, Any], used: Container[str]) -> dict[str, Any]:
-    """A copy that lacks what has found another place."""
+    """A copy without the fields in `used`."""
     return {name: value for name, value in source.items() if name not in used}
 
 
+def kind_of(name: Any, kinds: Mapping[str, tuple[str, str]]) -> tuple[str, Any]:
+    """The type and action of an event by its name; of a name that is not in `kinds`: a track."""
+    return kinds.get(name, ("track", name)) if isinstance(name, str) else ("track", name)
+
+
 def item(value: Any) -> dict[str, Any]:
-    """An event must be an object. Raises Fault."""
+    """An item that is an object. Raises Fault for anything else."""
     if not isinstance(value, dict):
         raise Fault("wrong_type", None, "an event must be an object")
     return value

@@ -1,6 +1,4 @@
-"""Umami: page views, events and people, one a request or a list. The table of what becomes what
-stands in docs/sdks/umami.md.
-"""
+"""Umami: page views, events and users, one a request or a list. docs/sdks/umami.md maps fields."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,9 +10,9 @@ from analytics.events import Event, event_id
 from analytics.protocols import bodies, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
-    Judge,
     Names,
-    Told,
+    Translation,
+    Translator,
     item,
     joined,
     renamed,
@@ -36,12 +34,13 @@ _USED = ("website", "name", "data", "id", "timestamp")
 
 
 def read(incoming: Incoming) -> Draft:
-    """An object, or a list of them. The key is the website; Authorization is for Umami's own cloud,
-    and some libraries fill it with nonsense.
+    """An object, or a list of them. The key is the website.
+
+    Authorization is ignored. It is for Umami's own cloud, and some libraries fill it with nonsense.
     """
     items = bodies.batch(bodies.json(incoming.body))
     key = _key(items[0])
-    return Draft(key, partial(Judge(incoming, key).decide, items, tell))
+    return Draft(key, partial(Translator(incoming, key).decode, items, translate))
 
 
 def _key(value: Any) -> str | None:
@@ -49,45 +48,45 @@ def _key(value: Any) -> str | None:
     return website if isinstance(website, str) else None
 
 
-def tell(value: Any) -> Told:
+def translate(value: Any) -> Translation:
     """One message: an event with a name, a page view without one, or `identify`."""
     message = item(value)
     payload = bodies.mapping(message.get("payload"))
-    kind, name = message.get("type"), payload.get("name")
-    if kind == "event":
-        told_kind, action = ("page", "view") if name in (None, "") else ("track", name)
+    given, name = message.get("type"), payload.get("name")
+    if given == "event":
+        kind, action = ("page", "view") if name in (None, "") else ("track", name)
     else:
-        told_kind, action = (kind, kind) if kind == "identify" else ("track", kind)
-    return Told(
-        type=told_kind,
+        kind, action = ("identify" if given == "identify" else "track"), given
+    return Translation(
+        type=kind,
         action=action,
         user=payload.get("id"),
         properties=payload.get("data"),
         context=joined(
             rest(message, ("type", "payload")) | rest(payload, (*_USED, *_CONTEXT)),
-            {**renamed(payload, _CONTEXT), "$name": name if kind != "event" else None},
+            {**renamed(payload, _CONTEXT), "$name": name if given != "event" else None},
         ),
         time=None if payload.get("timestamp") is None else since_epoch(payload["timestamp"], 1),
         key=_key(value),
     )
 
 
-def accept(incoming: Incoming, decoded: Decoded, taken: Sequence[Event]) -> Reply:
-    """Whose event it was, as an id of Umami's shape; for a list, how many."""
+def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
+    """For one event its actor, as an id like Umami's; for a list, how many were accepted."""
     if not decoded.events:
         return universal.refuse_all(decoded.rejected)
     if incoming.path.startswith("/api/batch"):
         return universal.success(
             {
                 "size": len(decoded.events) + len(decoded.rejected),
-                "processed": len(taken),
+                "processed": len(accepted),
                 "errors": len(decoded.rejected),
             },
             decoded.rejected,
         )
-    if not taken:
+    if not accepted:
         return Reply(200, b'{"beep":"boop"}')
-    actor = event_id(taken[0].actor)
+    actor = event_id(accepted[0].actor)
     return Reply(200, msgspec.json.encode({"cache": "", "sessionId": actor, "visitId": actor}))
 
 

@@ -1,5 +1,6 @@
-"""The replies that every client library understands, measured on the real ones: always 200 for
-success, and one body for all.
+"""Replies that every client library understands, as tested with the real ones.
+
+Success is always 200, and one body fits all of them.
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ _SUCCESS_BODY = msgspec.json.encode(_SUCCESS)
 
 
 def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
-    """Success when anything was valid, with the verdicts on what was not; a library that heard 400
-    for that would send the valid ones again.
+    """Success when any event was valid, with the rejections of the others.
+
+    After a 400 a library would send the valid events again.
     """
     if not decoded.rejected:
         return Reply(200, _SUCCESS_BODY)
@@ -25,18 +27,18 @@ def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
 
 
 def success(more: dict[str, Any], rejected: Sequence[Rejection] = ()) -> Reply:
-    """Success, and what one protocol adds to it."""
-    verdicts = {"rejected": rejected} if rejected else {}
-    return Reply(200, msgspec.json.encode(_SUCCESS | more | verdicts), note=note(rejected))
+    """The body of success, and what one protocol adds to it."""
+    named = {"rejected": rejected} if rejected else {}
+    return Reply(200, msgspec.json.encode(_SUCCESS | more | named), note=note(rejected))
 
 
 def refuse(error: AnalyticsError, status: int) -> Reply:
-    """Nothing was accepted, for one reason: libraries drop it at 4xx, and keep it at 429 and 503."""
+    """Nothing was accepted, for one reason. Libraries keep events at 429 and 503, not at 4xx."""
     return failure(status, error.message, error.code)
 
 
 def refuse_all(rejected: Sequence[Rejection], more: dict[str, Any] | None = None) -> Reply:
-    """Nothing was accepted, for no event was valid; nothing gets better by sending it again."""
+    """Nothing was accepted, because no event was valid; sending it again would not help."""
     message = f"no event is valid; the first: {rejected[0].message}"
     return failure(400, message, note(rejected), {"rejected": rejected} | (more or {}))
 
@@ -48,7 +50,10 @@ def failure(status: int, message: str, remark: str, more: dict[str, Any] | None 
 
 
 def note(rejected: Sequence[Rejection]) -> str:
-    """The first verdict in a header's few words; what a client named itself stays out of it."""
+    """How many rejections, and the first, short enough for a header.
+
+    It leaves out the part of the field's name that the client chose.
+    """
     if not rejected:
         return ""
     field = (rejected[0].field or "event").partition(".")[0]

@@ -1,9 +1,9 @@
-"""The specification of what a valid event is: each one judged by itself, its first fault named.
+"""The specification of a valid event. Each event is checked by itself, and its first fault named.
 
-Slower than the typed decoding of `native.py`, which must agree with it, and the way of everything
-that is decoded by hand. What an event holds besides the fields below is ignored. Null means absent.
-Text is measured in code points. An empty user_id is `too_short`: it is nobody, and as an actor it
-would be everybody without a name.
+Slower than the typed decoding of `native.py`, which must agree with this file. Every protocol but
+the native one goes this way. Other fields than those below are ignored. Null means absent. Text is
+measured in code points. An empty user_id is `too_short`: it names nobody, and as an actor it would
+merge all events that have it.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from analytics.protocols import metadata
 from analytics.protocols.clock import Clock, Timestamp, timestamp
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import (
-    MAX_EVENTS,
+    MAX_REQUEST_EVENTS,
     Decoded,
     Draft,
     Fault,
@@ -30,11 +30,11 @@ from analytics.protocols.protocol import (
 )
 
 LIMITS = {"session_id": 64, "event_type": 100, "event_action": 255, "user_id": 255, "id": 255}
-"""Code points that a field may have; none may be empty."""
+"""Field → the most code points that it may have; the least is 1."""
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """A body taken apart, its events not yet judged."""
+class Envelope(msgspec.Struct, frozen=True):
+    """A body taken apart, its events not yet checked."""
 
     events: list[Any]
     write_key: str | None = None
@@ -42,36 +42,38 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def draft(incoming: Incoming) -> Draft:
-    """A body, understood. Raises BadRequest when it is no JSON, no batch, or an empty one, TooLarge
-    when it has too many events.
+    """A body, parsed.
+
+    Raises BadRequest when it is not JSON, not a batch, or an empty one; TooLarge for too many
+    events.
     """
-    batch = _batch(parse(incoming.body))
-    if not batch.events:
+    envelope = _envelope(parse(incoming.body))
+    if not envelope.events:
         raise empty_batch()
-    if len(batch.events) > MAX_EVENTS:
-        raise TooLarge(f"a request may hold {MAX_EVENTS} events")
+    if len(envelope.events) > MAX_REQUEST_EVENTS:
+        raise TooLarge(f"a request may hold {MAX_REQUEST_EVENTS} events")
     try:
-        clock = Clock(incoming.received, incoming.retention_days, batch.sent_at)
+        clock = Clock(incoming.received, incoming.retention_days, envelope.sent_at)
     except Fault as fault:
         raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
-    return Draft(batch.write_key, partial(judge, batch.events, clock))
+    return Draft(envelope.write_key, partial(decode, envelope.events, clock))
 
 
-def judge(items: Iterable[Any], clock: Clock, project: str) -> Decoded:
-    """Values that `metadata.parse` read → events, and verdicts for those that are none."""
+def decode(items: Iterable[Any], clock: Clock, project: str) -> Decoded:
+    """Values that `metadata.parse` read → events, and a rejection for each that is not valid."""
     items = list(items)
-    fresh = iter(uuid7s(len(items), clock.received))
+    ids = iter(uuid7s(len(items), clock.received))
     events, rejected = [], []
     for index, item in enumerate(items):
         try:
-            events.append(event(item, clock, project, next(fresh)))
+            events.append(event(item, clock, project, next(ids)))
         except Fault as fault:
             rejected.append(Rejection(index, fault.code, fault.field, fault.message))
     return Decoded(events, rejected)
 
 
 def parse(body: bytes) -> Any:
-    """A body's JSON. Raises BadRequest."""
+    """A body's JSON, decoded. Raises BadRequest."""
     try:
         return metadata.parse(body.decode().removeprefix("\ufeff"))
     except UnicodeDecodeError as error:
@@ -80,12 +82,13 @@ def parse(body: bytes) -> Any:
         raise BadRequest(f"the body is not JSON: {error}", code="not_json") from error
 
 
-def _batch(body: Any) -> Batch:
-    """A list is a batch; so is what an object has under `events`; any other object is one event,
-    which may carry write_key and sent_at.
+def _envelope(body: Any) -> Envelope:
+    """A body may be a list of events, an object with `events`, or one event.
+
+    An object may also have write_key and sent_at. Raises BadRequest.
     """
     if isinstance(body, list):
-        return Batch(body)
+        return Envelope(body)
     if not isinstance(body, dict):
         raise BadRequest(
             "the body must be an event, a list of events, or an object with `events`",
@@ -98,35 +101,35 @@ def _batch(body: Any) -> Batch:
     if key is not None and not isinstance(key, str):
         raise BadRequest("write_key must be a string", code="wrong_type", field="write_key")
     try:
-        return Batch(events, key, None if sent_at is None else timestamp(sent_at, "sent_at"))
+        return Envelope(events, key, None if sent_at is None else timestamp(sent_at, "sent_at"))
     except Fault as fault:
         raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
 
 
-def event(item: Any, clock: Clock, project: str, fresh: UUID) -> Event:
-    """One event judged; `fresh` is its id when it brings none. Raises Fault."""
+def event(item: Any, clock: Clock, project: str, new_id: UUID) -> Event:
+    """One event; `new_id` is its id if the sender gave none. Raises Fault."""
     if not isinstance(item, dict):
         raise Fault("wrong_type", None, "an event must be an object")
     session_id = _required(item, "session_id")
     event_type = _required(item, "event_type")
     event_action = _required(item, "event_action")
     user_id = _optional(item, "user_id")
-    name = _id(item)
+    sent_id = _id(item)
     moment = _moment(item, clock)
-    extra = item.get("metadata")
-    if extra is not None:
-        metadata.check(extra)
+    properties = item.get("metadata")
+    if properties is not None:
+        metadata.check(properties)
     return Event(
         project=project,
-        id=fresh if name is None else event_id(name),
+        id=new_id if sent_id is None else event_id(sent_id),
         session_id=session_id,
         user_id=user_id,
         event_type=event_type,
         event_action=event_action,
-        metadata=b"{}" if extra is None else metadata.encode(extra),
+        metadata=b"{}" if properties is None else metadata.encode(properties),
         timestamp=moment,
         created_at=clock.received,
-        named=name is not None,
+        named=sent_id is not None,
     )
 
 
@@ -160,7 +163,7 @@ def _optional(item: dict[str, Any], field: str) -> str | None:
 
 
 def _id(item: dict[str, Any]) -> str | None:
-    """Any string is an id, so only one that is none, or empty, is a `bad_id`."""
+    """Any string but the empty one may be an id; anything else is a `bad_id`."""
     if item.get("id") is not None and (not isinstance(item["id"], str) or not item["id"]):
         raise Fault("bad_id", "id", "id must be a UUID or any other string")
     return _optional(item, "id")

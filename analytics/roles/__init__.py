@@ -1,7 +1,8 @@
-"""The four roles: collector, processor, api, realtime. Each module has `ROLE`, and `create()` for
-an ASGI server of your choice.
+"""The four roles: collector, processor, api, realtime.
 
-`collector/`    takes events in              `processor.py`  stores batches, publishes them
-`realtime/`     shows events as they come    `api.py`        answers questions
-`http/`         what every role's HTTP side shares
+Each module has `ROLE`, and `create()` for an ASGI server of your choice.
+
+`collector/`  takes events in               `processor.py`  stores them, then publishes them
+`realtime/`   streams events to browsers    `api.py`        answers questions
+`http/`       what every role's HTTP side shares
 """

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from analytics import metrics, settings
+from analytics import metrics
 from analytics.errors import Unavailable
 from analytics.projects import DatabaseKeys, Key, Keys, authorize
 from analytics.queries import QUESTIONS, Question, Reply, Sources, Stream, answer
@@ -27,7 +27,9 @@ from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Reader
 from analytics.redis import connect
-from analytics.roles.http.role import MEDIA_TYPE, json_response, needed_token, role_app
+from analytics.roles.http.credentials import needed_token
+from analytics.roles.http.responses import MEDIA_TYPE, json_response
+from analytics.roles.http.role import Role
 from analytics.settings import Settings
 
 PREFIX = "/api"
@@ -125,15 +127,12 @@ async def _redis(state: State) -> str:
     return "ok"
 
 
-async def _gauges(state: State) -> None:
-    await state.sources.queue.refresh_gauges()
-
-
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     config: Settings = app.state.settings
     redis, cache_redis = connect(config), connect(config, timeout=CALL_SECONDS)
-    queue, cache = Reader(redis), AnswerCache(cache_redis)
+    queue = app.state.queue = Reader(redis)
+    cache = AnswerCache(cache_redis)
     lanes = Lanes(config, config.database_replica_url)
     primary = open_engine(config) if config.database_replica_url else None
     replica = Replica(primary, lanes.light, queue) if primary else None
@@ -150,18 +149,11 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         await cache_redis.aclose()
 
 
-def app(config: Settings) -> Starlette:
-    """The api as an ASGI app."""
-    return role_app(
-        config,
-        [*ROUTES, Route(f"{PREFIX}/openapi.json", _openapi)],
-        lifespan=_lifespan,
-        checks={"database": _database, "redis": _redis},
-        gauges=_gauges,
-        middleware=[Middleware(Measured)],
-    )
-
-
-def create() -> Starlette:
-    """The app for any ASGI server, with settings from the environment."""
-    return app(settings.load())
+ROLE = Role(
+    name="api",
+    routes=lambda _: (*ROUTES, Route(f"{PREFIX}/openapi.json", _openapi)),
+    lifespan=_lifespan,
+    checks={"database": _database, "redis": _redis},
+    middleware=lambda _: [Middleware(Measured)],
+)
+create = ROLE.create

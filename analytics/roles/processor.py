@@ -1,5 +1,6 @@
-"""The second half of an event's way: batch → store (rows, rollups, dead letters in one transaction)
-→ publish after commit.
+"""The second half of an event's way, from the queue to the store and to realtime.
+
+Batch → store (rows, rollups and dead letters in one transaction) → publish after the commit.
 """
 
 import asyncio
@@ -12,12 +13,13 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.datastructures import State
 
-from analytics import live, projects, settings
+from analytics import live, projects
 from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Job, Outcome
 from analytics.queue import Queue, Worker
 from analytics.redis import Cron, connect, mirror
-from analytics.roles.http.role import role_app
+from analytics.roles.http.health import check_queue
+from analytics.roles.http.role import Role
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from analytics.tasks import end
@@ -31,26 +33,24 @@ OPEN_RETRY_SECONDS = 5.0
 
 
 class Processor:
-    """The worker and the store it feeds, from the first time the database answers until `stop` is
-    set.
-    """
+    """The worker, and the store that it writes to."""
 
-    def __init__(self, redis: Redis, queue: Queue, config: Settings) -> None:
+    def __init__(self, redis: Redis, queue: Queue, settings: Settings) -> None:
         self.redis = redis
         self.queue = queue
-        self.settings = config
-        self.engine = projects.open_engine(config.database())
+        self.settings = settings
+        self.engine = projects.open_engine(settings.database())
         self._store: PostgresStore | None = None
 
     @property
     def store(self) -> PostgresStore:
-        """The open store; raises Unavailable while the database has not answered yet."""
+        """The open store. Raises Unavailable until the database has answered once."""
         if self._store is None:
             raise Unavailable("the database has not answered yet")
         return self._store
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Store what the queue holds until `stop`; waits for a database that is not there yet."""
+        """Store what the queue holds until `stop`; first wait until the database answers."""
         self._store = await self._open(stop)
         if self._store is None:
             return
@@ -61,17 +61,15 @@ class Processor:
         )
         compaction = asyncio.create_task(self._store.compactor.run(), name="compaction")
         try:
-            await Worker(
-                self.redis, self.settings, store=self.write, bury=self._store.bury, crons=crons
-            ).run(stop)
+            bury = self._store.bury
+            worker = Worker(self.redis, self.settings, store=self.write, bury=bury, crons=crons)
+            await worker.run(stop)
         finally:
             await end([compaction])
             await self._store.close()
 
     async def write(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Commit jobs, then tell whoever watches; what was a duplicate or a dead letter is not
-        shown.
-        """
+        """Commit jobs, then publish their new events: no duplicates, no dead letters."""
         written = await self.store.write(jobs)
         await live.publish(self.redis, written.stored)
         return written.outcomes
@@ -95,31 +93,21 @@ class Processor:
         await mirror(self.engine, self.redis)
 
 
-async def _redis_check(state: State) -> str:
-    queue: Queue = state.queue
-    return await queue.check()
-
-
-async def _database_check(state: State) -> str:
+async def _check_database(state: State) -> str:
     processor: Processor = state.processor
     return await processor.store.check()
 
 
-async def _gauges(state: State) -> None:
-    queue: Queue = state.queue
-    await queue.refresh_gauges()
-
-
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
-    config: Settings = app.state.settings
-    redis = connect(config)
-    app.state.queue = Queue(redis, config)
-    app.state.processor = Processor(redis, app.state.queue, config)
+    settings: Settings = app.state.settings
+    redis = connect(settings)
+    app.state.queue = Queue(redis, settings)
+    app.state.processor = Processor(redis, app.state.queue, settings)
     stop = asyncio.Event()
 
     def ended(_: asyncio.Task[None]) -> None:
-        if not stop.is_set():  # a processor that stores nothing must not look alive
+        if not stop.is_set():  # a processor whose worker is dead must not look alive
             signal.raise_signal(signal.SIGTERM)
 
     work = asyncio.create_task(app.state.processor.run(stop), name="processor")
@@ -134,17 +122,9 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             await redis.aclose()
 
 
-def app(config: Settings) -> Starlette:
-    """The processor: a worker with a health and metrics port."""
-    return role_app(
-        config,
-        (),
-        lifespan=_lifespan,
-        checks={"redis": _redis_check, "database": _database_check},
-        gauges=_gauges,
-    )
-
-
-def create() -> Starlette:
-    """An app from the environment, for an ASGI server of the operator's choice."""
-    return app(settings.load())
+ROLE = Role(
+    name="processor",
+    lifespan=_lifespan,
+    checks={"redis": check_queue, "database": _check_database},
+)
+create = ROLE.create

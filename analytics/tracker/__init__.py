@@ -1,5 +1,6 @@
-"""The browser tracker: `tracker.js` is its source, `tracker.min.js` what pages load, made of it by
-`make tracker`.
+"""The browser tracker: `tracker.js` is the source; `make tracker` builds `tracker.min.js` from it.
+
+Pages load `tracker.min.js`.
 """
 
 from importlib.resources import files

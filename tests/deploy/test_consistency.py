@@ -266,9 +266,9 @@ def test_every_alert_fires_in_a_test_and_has_a_runbook_entry() -> None:
 
 
 def test_the_body_limit_is_one_everywhere() -> None:
-    from analytics.roles.collector.inflate import MAX_COMPRESSED
+    from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
 
-    assert MAX_COMPRESSED == 1_048_576
+    assert MAX_COMPRESSED_BYTES == 1_048_576
     assert "client_max_body_size 1m;" in read("nginx/nginx.conf")
     assert (
         manifest("production", "Ingress", "analytics")["metadata"]["annotations"][

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message
 
 PATIENCE_SECONDS = 30.0
-"""An answer that takes longer is a hang."""
+"""A slower answer counts as a hang."""
 
 
 class Answer(NamedTuple):
@@ -36,9 +36,7 @@ async def ask(
     headers: Iterable[tuple[bytes, bytes]] = (),
     body: bytes = b"",
 ) -> Answer:
-    """The answer of an app. Raises TimeoutError when there is none in time, and whatever the app
-    lets through.
-    """
+    """The answer of an app. Raises TimeoutError, and what the app raises."""
     start: Message = {}
     parts: list[bytes] = []
     sent, enough = False, asyncio.Event()
@@ -63,18 +61,30 @@ async def ask(
             enough.set()
 
     scope = {
-        "type": "http", "http_version": "1.1", "asgi": {"spec_version": "2.1", "version": "3.0"}, "method": method, "scheme": "http", "root_path": "",
-        "path": unquote(path.decode("latin-1")), "raw_path": path, "query_string": query, "headers": [(b"host", b"x"), *headers], "client": ("192.0.2.1", 1),
-        "server": ("192.0.2.2", 80), "state": {}, "extensions": {},
-    }  # fmt: skip
+        "type": "http",
+        "http_version": "1.1",
+        "asgi": {"spec_version": "2.1", "version": "3.0"},
+        "method": method,
+        "scheme": "http",
+        "root_path": "",
+        "path": unquote(path.decode("latin-1")),
+        "raw_path": path,
+        "query_string": query,
+        "headers": [(b"host", b"x"), *headers],
+        "client": ("192.0.2.1", 1),
+        "server": ("192.0.2.2", 80),
+        "state": {},
+        "extensions": {},
+    }
     async with asyncio.timeout(PATIENCE_SECONDS):
         await app(scope, receive, send)
     return Answer(start["status"], dict(start["headers"]), b"".join(parts))
 
 
 def fault(answer: Answer, *, ours: bool = True) -> str | None:
-    """What is wrong with an answer: a 500, JSON that is none, an error of `ours` without code and
-    message, a header that something was put into.
+    """What is wrong with an answer: a 500, bad JSON, an injected header.
+
+    An error of `ours` also needs a code and a message.
     """
     if answer.status == 500 or not 200 <= answer.status < 600:
         return f"status {answer.status}: {answer.body[:200]!r}"

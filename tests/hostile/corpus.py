@@ -1,6 +1,4 @@
-"""What attackers and broken clients send: texts for every place where text may stand, bodies for
-every route that takes one.
-"""
+"""What attackers and broken clients send: texts for every field, and bodies for every route."""
 
 import gzip
 import json
@@ -53,7 +51,7 @@ TEXTS: dict[str, str] = {
     "twice encoded": "%2500",
     "an expression": "__import__('os').system('id')",
 }
-"""Name → a text that is wrong nearly everywhere; where it is not, it must simply be a text."""
+"""Name → a text that is wrong nearly everywhere; elsewhere it must count as plain text."""
 
 RAW: dict[str, bytes] = {
     "bad UTF-8": b"%ff%fe",
@@ -64,16 +62,16 @@ RAW: dict[str, bytes] = {
     "unencoded and bad": b"\xff\xfe",
     "UTF-16": b"%ff%fea%00",
 }
-"""Name → bytes of a query string or a path that stand for no text."""
+"""Name → bytes of a query string or a path that are not a text."""
 
 
 def encoded(text: str) -> bytes:
-    """A text as a query string or a path holds it."""
+    """A text, encoded for a query string or a path."""
     return quote(text.encode("utf-8", "surrogatepass"), safe="").encode()
 
 
 VALUES: dict[str, bytes] = {**{name: encoded(text) for name, text in TEXTS.items()}, **RAW}
-"""All of them, ready for a query string or a path."""
+"""All of them, encoded for a query string or a path."""
 
 HEADERS: dict[str, bytes] = {
     "nothing": b"",
@@ -93,29 +91,56 @@ HEADERS: dict[str, bytes] = {
     "addresses": b"127.0.0.1, 169.254.169.254",
     "null": b"null",
 }
-"""Name → a header's value as a server hands it on: neither CR nor LF nor NUL passes it."""
+"""Name → the value of a header. Servers pass on no CR, LF or NUL."""
 
 HEADER_NAMES = tuple(
-    b"authorization x-api-key x-write-key origin content-encoding content-type content-length user-agent referer cookie last-event-id if-none-match "
-    b"accept accept-encoding accept-language x-real-ip x-forwarded-for forwarded host range traceparent ce-id ce-time posthog-sent-at x-amzn-trace-id".split()
+    (
+        b"authorization x-api-key x-write-key origin content-encoding content-type "
+        b"content-length user-agent referer cookie last-event-id if-none-match accept "
+        b"accept-encoding accept-language x-real-ip x-forwarded-for forwarded host range "
+        b"traceparent ce-id ce-time posthog-sent-at x-amzn-trace-id"
+    ).split()
 )
 
 NOW = datetime.now(UTC)
 EVENT: dict[str, Any] = {
-    "session_id": "s", "event_type": "t", "event_action": "a", "user_id": "u", "metadata": {"k": "v"}, "timestamp": NOW.isoformat(), "id": "x",
-    "event": "e", "type": "track", "userId": "u", "anonymousId": "s", "messageId": "m", "distinct_id": "u",
+    "session_id": "s",
+    "event_type": "t",
+    "event_action": "a",
+    "user_id": "u",
+    "metadata": {"k": "v"},
+    "timestamp": NOW.isoformat(),
+    "id": "x",
+    "event": "e",
+    "type": "track",
+    "userId": "u",
+    "anonymousId": "s",
+    "messageId": "m",
+    "distinct_id": "u",
     "properties": {"distinct_id": "u", "token": "t", "k": 1},
-    "specversion": "1.0", "source": "/s", "data": {"k": 1}, "name": "pageview", "url": "https://example.org/", "domain": "example.org", "client_id": "c",
-    "payload": {"website": "00000000-0000-0000-0000-000000000000", "url": "/", "hostname": "h"}, "device_id": "d", "e": "pv", "p": "web", "tv": "x",
-}  # fmt: skip
+    "specversion": "1.0",
+    "source": "/s",
+    "data": {"k": 1},
+    "name": "pageview",
+    "url": "https://example.org/",
+    "domain": "example.org",
+    "client_id": "c",
+    "payload": {"website": "00000000-0000-0000-0000-000000000000", "url": "/", "hostname": "h"},
+    "device_id": "d",
+    "e": "pv",
+    "p": "web",
+    "tv": "x",
+}
 """An event that most protocols understand."""
 
 
+FIELDS = b'"session_id":"s","event_type":"t","event_action":"a"'
+"""The fields that every event needs, as JSON text that a test may break."""
+
+
 def _nested(levels: int) -> bytes:
-    return (
-        b'{"session_id":"s","event_type":"t","event_action":"a","event":"e","properties":%b,"metadata":%b}'
-        % ((b'{"a":' * levels + b"1" + b"}" * levels,) * 2)
-    )
+    value = b'{"a":' * levels + b"1" + b"}" * levels
+    return b'{%b,"event":"e","properties":%b,"metadata":%b}' % (FIELDS, value, value)
 
 
 def _with(**fields: Any) -> bytes:
@@ -141,18 +166,21 @@ BODIES: dict[str, bytes] = {
     "600 levels": _nested(600),
     "100,000 levels": b"[" * 100_000,
     "100,000 levels of objects": b'{"a":' * 100_000,
-    "NaN": b'{"session_id":"s","event_type":"t","event_action":"a","event":"e","distinct_id":"u","properties":{"a":NaN},"metadata":{"a":NaN,"b":-Infinity}}',
-    "1e400": b'{"session_id":"s","event_type":"t","event_action":"a","event":"e","distinct_id":"u","properties":{"a":1e400},"metadata":{"a":1e400}}',
-    "a number of 200,000 digits": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":%b},"time":%b}'
-    % ((b"9" * 200_000,) * 2),
-    "an exponent of 9 digits": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":1e-999999999},"timestamp":1e999999999}',
-    "a key of 500,000 characters": b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"%b":1}}'
-    % (b"k" * 500_000),
+    "NaN": b'{%b,"event":"e","distinct_id":"u","properties":{"a":NaN},' % FIELDS
+    + b'"metadata":{"a":NaN,"b":-Infinity}}',
+    "1e400": b'{%b,"event":"e","distinct_id":"u","properties":{"a":1e400},' % FIELDS
+    + b'"metadata":{"a":1e400}}',
+    "a number of 200,000 digits": b'{%b,"metadata":{"a":%b},"time":%b}'
+    % (FIELDS, b"9" * 200_000, b"9" * 200_000),
+    "an exponent of 9 digits": b'{%b,"metadata":{"a":1e-999999999},"timestamp":1e999999999}'
+    % FIELDS,
+    "a key of 500,000 characters": b'{%b,"metadata":{"%b":1}}' % (FIELDS, b"k" * 500_000),
     "20,000 keys": _with(
         metadata={f"k{number}": number for number in range(20_000)},
         properties={f"k{number}": number for number in range(20_000)},
     ),
-    "the same key twice": b'{"session_id":"s","session_id":"\\u0000","event_type":"t","event_action":"a","event":"e"}',
+    "the same key twice": b'{"session_id":"s","session_id":"\\u0000","event_type":"t",'
+    b'"event_action":"a","event":"e"}',
     "2,000 empty events": b'{"batch":[%b{}],"events":[%b{}]}' % ((b"{}," * 2_000,) * 2),
     "half a gzip": gzip.compress(_with() * 100)[:-4],
     "a gzip bomb": gzip.compress(bytes(16 << 20)),
@@ -191,4 +219,4 @@ BODIES: dict[str, bytes] = {
     },
     "25 hours ahead": _with(timestamp=(NOW + timedelta(hours=25)).isoformat()),
 }
-"""Name → a body that is wrong in one way or another, or right although it does not look so."""
+"""Name → a body that is wrong in some way, or valid although it does not look so."""

@@ -1,5 +1,6 @@
-"""Random query strings, read as the api and the streams read them: the question, or a refusal that
-names the parameter. `make oracle` tries many more.
+"""Random query strings, for the api and for streams: a valid query, or an error with its parameter.
+
+`make oracle` tries many more.
 """
 
 import re
@@ -13,15 +14,16 @@ from hypothesis import strategies as st
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.queries import QUESTIONS, Question
 from analytics.queries.language.parameters import parameters, read
-from analytics.roles.http.role import status_of
-from analytics.roles.realtime.server_sent import PARAMETERS, wanted
+from analytics.roles.http.errors import status_of
+from analytics.roles.realtime.server_sent import PARAMETERS, request_of
 from tests.examples import examples
 from tests.hostile.corpus import VALUES
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 PIECES = (
-    b"metadata event_type event_action user_id session_id a * : , . @ %2C %3A %252E %00 %ff % + - ( ) [ A B/A*100 count users sum: p99: "
-    b"eq in re set unset gt ne 7d 30d 99999999999d 90m 1w 2026-11-01 2026-11-01T00:00:00Z 9999-12-31 Europe/Berlin UTC day month first on "
+    b"metadata event_type event_action user_id session_id a * : , . @ %2C %3A %252E %00 %ff % "
+    b"+ - ( ) [ A B/A*100 count users sum: p99: eq in re set unset gt ne 7d 30d 99999999999d "
+    b"90m 1w 2026-11-01 2026-11-01T00:00:00Z 9999-12-31 Europe/Berlin UTC day month first on "
     b"ordered strict any user ndjson csv"
 ).split()
 values = (
@@ -57,6 +59,6 @@ def test_a_query_string_is_a_question_or_a_named_refusal(
 @given(query=queries([name.encode() for name in PARAMETERS]))
 def test_a_stream_s_query_string_is_a_subscription_or_a_refusal(query: bytes) -> None:
     try:
-        assert wanted(query).id
+        assert request_of(query).id
     except AnalyticsError as error:
         assert 400 <= status_of(error) < 500  # noqa: PT017 - a refusal and a subscription are both right

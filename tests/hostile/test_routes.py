@@ -1,6 +1,4 @@
-"""The corpus at every route of every role, as the apps' own route tables name them: never a 500,
-never a hang, always an answer of ours.
-"""
+"""The corpus at every route of every role: never a 500, never a hang, always a reply of ours."""
 
 import json
 import re
@@ -19,7 +17,7 @@ from analytics.queries import QUESTIONS, Question
 from analytics.queries.language.parameters import parameters
 from analytics.roles import api, processor
 from analytics.roles.collector import collector
-from analytics.roles.collector.desk import Desk
+from analytics.roles.collector.intake import Intake
 from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
@@ -31,7 +29,7 @@ KEY = "ak_r_static"
 AUTHORIZED = (b"authorization", f"Bearer {KEY}".encode())
 LARGE = 20_000
 FIRST = {next(iter(protocol.routes)) for protocol in PROTOCOLS}
-"""One path of each protocol, for what takes long."""
+"""One path of each protocol, for slow tests."""
 
 WHOLE = {
     "/collect",
@@ -45,7 +43,7 @@ WHOLE = {
     "/health/live",
     "/metrics",
 }
-"""Where every header is tried; elsewhere only the two that carry keys."""
+"""Paths that get every header; other paths get only the two headers with keys."""
 
 OURS = ("/collect", "/health", "/health/live", "/metrics", "/tracker.js")
 EVERY_METHOD = (
@@ -85,14 +83,14 @@ QUERY_NAMES = sorted(
 
 @asynccontextmanager
 async def collecting() -> AsyncIterator[tuple[Starlette, MemorySink]]:
-    """The collector with every protocol, and the sink that keeps what it takes."""
+    """The collector with every protocol, and its sink."""
     sink = MemorySink()
 
     @asynccontextmanager
-    async def desk(config: Settings) -> AsyncIterator[Desk]:
-        yield Desk(sink, Keys(Table(), (KEY,)), MemorySalts(), config)
+    async def intake(config: Settings) -> AsyncIterator[Intake]:
+        yield Intake(sink, Keys(Table(), (KEY,)), MemorySalts(), config)
 
-    app = collector.app(Settings(tracker_paths=("/js/script.js", "/other")), desk)
+    app = collector.role(intake).app(Settings(tracker_paths=("/js/script.js", "/other")))
     async with app.router.lifespan_context(app):
         yield app, sink
 
@@ -105,16 +103,16 @@ def config(migrated_url: str, redis_url: str) -> Settings:
 
 
 def apps(config: Settings) -> dict[str, Starlette]:
-    """The apps that need servers."""
+    """The apps that need Redis or a database."""
     return {
-        "api": api.app(config),
-        "realtime": realtime.app(config),
-        "processor": processor.app(config),
+        "api": api.ROLE.app(config),
+        "realtime": realtime.ROLE.app(config),
+        "processor": processor.ROLE.app(config),
     }
 
 
 def routes(app: Starlette) -> Iterator[tuple[str, str]]:
-    """Method and path of everything that an app answers over HTTP."""
+    """Every method and path that an app serves over HTTP."""
     for route in app.routes:
         if isinstance(route, WebSocketRoute):
             continue
@@ -130,7 +128,7 @@ def fill(path: str, value: bytes = b"x") -> bytes:
 
 
 def is_ours(path: str) -> bool:
-    """Whether errors there are in our own form, not in that of another product's libraries."""
+    """Whether errors there have our own shape, not that of another product."""
     return path in OURS or path.startswith(("/js/", "/other"))
 
 
@@ -223,7 +221,7 @@ async def test_no_value_of_any_parameter_breaks_a_question(
     config: Settings, question: Question
 ) -> None:
     faults = []
-    app = api.app(config)
+    app = api.ROLE.app(config)
     needed = {"step": b"a", "window": b"1d"} if question.path == "/funnel" else {}
     async with app.router.lifespan_context(app):
         for parameter in parameters(question.query):
@@ -259,7 +257,7 @@ async def test_no_value_of_any_parameter_breaks_a_question(
 async def test_there_are_no_tables_the_fewer_for_all_that_sql(
     config: Settings, migrated_url: str
 ) -> None:
-    app = api.app(config)
+    app = api.ROLE.app(config)
     async with app.router.lifespan_context(app):
         for field in ("where", "event", "by", "measure", "tz", "cursor", "project"):
             await ask(
@@ -274,7 +272,7 @@ async def test_there_are_no_tables_the_fewer_for_all_that_sql(
 
 async def test_no_parameter_breaks_server_sent_events(config: Settings) -> None:
     faults = []
-    app = realtime.app(config)
+    app = realtime.ROLE.app(config)
     async with app.router.lifespan_context(app):
         for name, value in VALUES.items():
             for parameter in (
@@ -304,8 +302,9 @@ async def test_no_header_and_no_method_breaks_a_route(config: Settings, role: st
 
 
 async def _headers_and_methods(role: str, app: Starlette) -> list[str]:
-    """What is wrong with the answers to each header's values (at paths of one kind, at one of them)
-    and to each method.
+    """What is wrong with the answers to each header's values, and to each method.
+
+    Of paths of one kind only one is tried.
     """
     faults = []
     for method, path in routes(app):
@@ -362,14 +361,18 @@ async def test_paths_of_nowhere_are_404_in_json_and_name_no_metric(
     check_metrics()
 
 
+SAMPLE = re.compile(
+    r"(\w+?)(?:_bucket|_sum|_count)?"  # the metric
+    r'(?:\{(?:\w+="(?:[^"\\\n]|\\.)*",?)*\})?'  # its labels
+    r" [-+.\deEinfNa]+"  # the value
+)
+
+
 def check_metrics() -> None:
-    """What is scraped is lines of the exposition format, about metrics that we declared."""
+    """The metrics have only lines of the exposition format, for metrics that we declared."""
     declared = {each.name for each in metrics.REGISTRY.get_all()}
     for line in metrics.render()[0].decode().splitlines():
-        found = re.fullmatch(
-            r'(\w+?)(?:_bucket|_sum|_count)?(?:\{(?:\w+="(?:[^"\\\n]|\\.)*",?)*\})? [-+.\deEinfNa]+',
-            line,
-        )
+        name = SAMPLE.fullmatch(line)
         assert line.startswith("# ") or (
-            found and (found[1] in declared or line.split("{")[0].split(" ")[0] in declared)
+            name and (name[1] in declared or line.split("{")[0].split(" ")[0] in declared)
         ), line

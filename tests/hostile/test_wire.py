@@ -1,5 +1,6 @@
-"""What HTTP clients refuse to send, at every role's own server: refused or answered, closed in
-time, and the others are served all the same.
+"""Bytes that no HTTP client would send, at every role's own server.
+
+They are refused or answered, the connection ends in time, and other clients are still served.
 """
 
 import asyncio
@@ -127,7 +128,8 @@ async def test_old_and_absolute_requests_are_answered_as_any(ports: dict[str, in
         assert old.startswith(b"HTTP/1.1 200 "), (role, old)
         absolute = await exchange(
             port,
-            b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+            b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\n"
+            b"host: x\r\nconnection: close\r\n\r\n",
         )
         assert absolute.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 ")), (role, absolute)
         assert b'"code"' in absolute
@@ -136,11 +138,12 @@ async def test_old_and_absolute_requests_are_answered_as_any(ports: dict[str, in
 async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connection(
     ports: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """hypercorn takes h2c itself: what follows meets the same routes and keys, and nginx passes no
-    such upgrade on.
-    """
+    """hypercorn speaks h2c itself: the same routes and keys apply. nginx never upgrades."""
     for role, port in ports.items():
-        upgrade = b"GET /api/trends HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
+        upgrade = (
+            b"GET /api/trends HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\n"
+            b"connection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n"
+        )
         for sent in (
             upgrade + H2[24:],
             upgrade + b"\xff" * 500,
@@ -156,9 +159,7 @@ async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connec
 async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
     migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """200 sockets that send a byte now and then, half of them in their headers, half in their
-    bodies; limits shortened to a second or two.
-    """
+    """200 sockets send a byte now and then, half in headers, half in bodies; limits are short."""
     assert server.READ_SECONDS == {"collector": 30}
     assert body.BODY_SECONDS == 30
     monkeypatch.setattr(body, "BODY_SECONDS", 2.0)
@@ -168,10 +169,10 @@ async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
     real = server._config
 
     def hasty(role: str, settings: Settings):  # type: ignore[no-untyped-def]
-        found = real(role, settings)
-        assert found.keep_alive_timeout <= 30, "headers may take no longer"
-        found.keep_alive_timeout = 2
-        return found
+        config = real(role, settings)
+        assert config.keep_alive_timeout <= 30, "headers may take no longer"
+        config.keep_alive_timeout = 2
+        return config
 
     monkeypatch.setattr(server, "_config", hasty)
     async with listening(config, monkeypatch) as ports:
@@ -214,7 +215,7 @@ async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
 async def test_nothing_of_this_leaves_a_traceback(
     ports: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What anybody may cause at will would fill the log."""
+    """Else anybody could fill the log."""
     for sent in (
         *REFUSED.values(),
         POST + b"content-length: 10\r\n\r\n",

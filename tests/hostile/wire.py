@@ -15,19 +15,20 @@ from analytics.roles.realtime import realtime
 from analytics.settings import Settings
 
 APPS = {
-    "collector": collector.app,
-    "api": api.app,
-    "realtime": realtime.app,
-    "processor": processor.app,
+    "collector": collector.ROLE.app,
+    "api": api.ROLE.app,
+    "realtime": realtime.ROLE.app,
+    "processor": processor.ROLE.app,
 }
 
 
 async def exchange(port: int, *parts: bytes, seconds: float = 30.0, end: bool = False) -> bytes:
-    """Send bytes as they are and read what comes until the other side ends it; with `end`, say that
-    no more will be sent. Raises TimeoutError.
+    """Send bytes as they are and read until the other side closes. Raises TimeoutError.
+
+    With `end`, close our side after the last byte.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    found = b""
+    answer = b""
     try:
         async with asyncio.timeout(seconds):
             with contextlib.suppress(ConnectionError):
@@ -38,17 +39,17 @@ async def exchange(port: int, *parts: bytes, seconds: float = 30.0, end: bool = 
                     writer.write_eof()
             with contextlib.suppress(ConnectionError):
                 while part := await reader.read(65_536):
-                    found += part
+                    answer += part
     finally:
         writer.close()
-    return found
+    return answer
 
 
 @asynccontextmanager
 async def listening(
     config: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[dict[str, int]]:
-    """Every role on a port of its own, served as `analytics run` does."""
+    """Every role on its own port, served as `analytics run` does."""
     ports = {role: free_port() for role in APPS}
     listeners = {role: server.bind(role, config, port) for role, port in ports.items()}
     ready, stop = asyncio.Event(), asyncio.Event()

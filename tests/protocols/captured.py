@@ -1,4 +1,4 @@
-"""Requests as the real libraries sent them, and a collector to send them to again."""
+"""Requests captured from real libraries, and a collector that gets them again."""
 
 import gzip
 import json
@@ -22,8 +22,9 @@ UNIVERSAL = {"success": True, "status": 1, "code": 200, "error": None}
 
 @asynccontextmanager
 async def collector(*tokens: str, **settings: Any) -> AsyncIterator[Client]:
-    """A collector that keeps all history, for captured requests grow old. Each token is a key of
-    the project `shop`.
+    """A collector without an age limit, because captured requests grow old.
+
+    Each token is a key of the project `shop`.
     """
     async with running(**{"retention_days": 0, **settings}) as client:
         client.table.keys = client.table.keys | {
@@ -34,8 +35,9 @@ async def collector(*tokens: str, **settings: Any) -> AsyncIterator[Client]:
 
 
 async def replay(client: Client, name: str, **headers: str) -> httpx2.Response:
-    """A captured request once more, its body compressed as it was (`gzip` marks one that does not
-    say so), with more headers where a test wants them.
+    """Send a captured request again, compressed as it was, with more headers if a test needs them.
+
+    The encoding `gzip` marks a body whose headers did not name its compression.
     """
     request = CAPTURED[name]
     body = request["body"].encode()
@@ -47,8 +49,8 @@ async def replay(client: Client, name: str, **headers: str) -> httpx2.Response:
     return await client.request(request["method"], request["path"], content=body, headers=sent)
 
 
-def told(event: Event) -> tuple[str, str, str | None, str]:
-    """What an event says in its columns: type, action, person, session."""
+def columns_of(event: Event) -> tuple[str, str, str | None, str]:
+    """An event's type, action, user and session."""
     return event.event_type, event.event_action, event.user_id, event.session_id
 
 

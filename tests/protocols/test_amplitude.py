@@ -1,6 +1,4 @@
-"""Amplitude: events, and answers that make its libraries drop what they cannot mend and keep the
-rest.
-"""
+"""Amplitude: events, and replies after which its libraries drop what they cannot mend."""
 
 from typing import Any
 
@@ -8,7 +6,7 @@ import pytest
 
 from analytics.errors import Unavailable
 from tests.collecting import Client
-from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
+from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
 EVENT = {
     "event_type": "Button Clicked",
@@ -37,7 +35,7 @@ async def test_what_was_captured_lands_in_the_keys_project(name: str, library: s
         assert (UNIVERSAL | {"events_ingested": 1}).items() <= answer.json().items()
         assert {"payload_size_bytes", "server_upload_time"} <= answer.json().keys()
         [event] = client.sink.events
-        assert (event.project, told(event), event.named) == (
+        assert (event.project, columns_of(event), event.named) == (
             "shop",
             ("track", "Button Clicked", "user1", "$none"),
             True,
@@ -46,30 +44,58 @@ async def test_what_was_captured_lands_in_the_keys_project(name: str, library: s
 
 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
-    "a device": ({"user_id": None, "device_id": "d1"}, ("track", "Button Clicked", "d1", "$none"), {}),
+    "a device": (
+        {"user_id": None, "device_id": "d1"},
+        ("track", "Button Clicked", "d1", "$none"),
+        {},
+    ),
     "a session of a device": (
         {"device_id": "d1", "session_id": 1577836800000},
-        ("track", "Button Clicked", "user1", "d1:1577836800000"), {"$anonymous_id": "d1"},
+        ("track", "Button Clicked", "user1", "d1:1577836800000"),
+        {"$anonymous_id": "d1"},
     ),
     "no session": ({"session_id": -1}, ("track", "Button Clicked", "user1", "$none"), {}),
     "identify": (
         {"event_type": "$identify", "user_properties": {"$set": {"plan": "pro"}}},
-        ("identify", "identify", "user1", "$none"), {"$set": {"plan": "pro"}},
+        ("identify", "identify", "user1", "$none"),
+        {"$set": {"plan": "pro"}},
     ),
     "a group": (
-        {"event_type": "$groupidentify", "groups": {"org": "o1"}, "group_properties": {"$set": {"a": 1}}},
-        ("group", "group", "user1", "$none"), {"$groups": {"org": "o1"}, "$group_properties": {"$set": {"a": 1}}},
+        {
+            "event_type": "$groupidentify",
+            "groups": {"org": "o1"},
+            "group_properties": {"$set": {"a": 1}},
+        },
+        ("group", "group", "user1", "$none"),
+        {"$groups": {"org": "o1"}, "$group_properties": {"$set": {"a": 1}}},
     ),
     "a page view": (
-        {"event_type": "[Amplitude] Page Viewed", "event_properties": {"[Amplitude] Page URL": "https://x.com/a", "b": 2}},
-        ("page", "view", "user1", "$none"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "b": 2},
+        {
+            "event_type": "[Amplitude] Page Viewed",
+            "event_properties": {"[Amplitude] Page URL": "https://x.com/a", "b": 2},
+        },
+        ("page", "view", "user1", "$none"),
+        {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "b": 2},
     ),
     "other fields": (
-        {"event_properties": {"a": 1}, "user_properties": {"b": 2}, "platform": "Web", "os_name": "iOS", "ip": "$remote", "plan": {"branch": "x"}},
+        {
+            "event_properties": {"a": 1},
+            "user_properties": {"b": 2},
+            "platform": "Web",
+            "os_name": "iOS",
+            "ip": "$remote",
+            "plan": {"branch": "x"},
+        },
         ("track", "Button Clicked", "user1", "$none"),
-        {"a": 1, "$user_properties": {"b": 2}, "$platform": "Web", "$os": "iOS", "$plan": {"branch": "x"}},
+        {
+            "a": 1,
+            "$user_properties": {"b": 2},
+            "$platform": "Web",
+            "$os": "iOS",
+            "$plan": {"branch": "x"},
+        },
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("fields", "columns", "extra"), EVENTS.values(), ids=EVENTS)
@@ -78,7 +104,7 @@ async def test_each_event_has_its_columns_and_metadata(
 ) -> None:
     async with collector() as client:
         event = await one(client, **fields)
-        assert told(event) == columns
+        assert columns_of(event) == columns
         assert metadata(event) == {"$id": "i-1", **extra}
         assert event.timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
 

@@ -1,6 +1,4 @@
-"""Requests of libraries on pages and on servers, through the real steps: what is told of a visitor,
-and what is not.
-"""
+"""Captured requests through the real pipeline: what is stored of a visitor, and what is not."""
 
 import json
 import re
@@ -42,12 +40,12 @@ async def test_a_page_tells_of_its_visitors_browser_and_keeps_what_it_said(name:
         assert (await replay(client, name)).status_code in (200, 202)
         for event in client.sink.events:
             assert (event.project, event.event_action) == ("shop", "sdk_test")
-            told = metadata(event)
-            assert (told["$browser"], told["$os"]) == ("Chrome", "Linux")
-            assert told["$language"] == "en-US"
-            assert str(told["n"]).isdecimal()
-            assert told["plan"] == "pro"
-            assert "$ip" not in told
+            stored = metadata(event)
+            assert (stored["$browser"], stored["$os"]) == ("Chrome", "Linux")
+            assert stored["$language"] == "en-US"
+            assert str(stored["n"]).isdecimal()
+            assert stored["plan"] == "pro"
+            assert "$ip" not in stored
         assert client.sink.events
 
 
@@ -87,23 +85,23 @@ async def test_a_servers_headers_say_nothing_of_a_visitor(name: str) -> None:
 
 @pytest.mark.parametrize("name", CAPTURED)
 async def test_no_key_is_stored(name: str) -> None:
-    """But a site's name, where that is its key."""
+    """Except a site's name, where that is its key."""
     async with collector(*TOKENS) as client:
         await replay(client, name)
         for event in client.sink.events:
-            told = {
+            stored = {
                 key: value
                 for key, value in metadata(event).items()
                 if key not in ("$domain", "$app_id")
             }
-            assert not {"WK", "phc_key", "TOK", "AK", "secret"} & set(json.dumps(told).split('"'))
+            assert not {"WK", "phc_key", "TOK", "AK", "secret"} & set(json.dumps(stored).split('"'))
         assert client.sink.events
 
 
 @pytest.mark.parametrize("name", CAPTURED)
 async def test_who_sends_too_fast_is_told_to_keep_it(name: str) -> None:
     async with collector(*TOKENS) as client:
-        client.desk.limits = Limits(1, now=lambda: 0.0)
+        client.intake.limits = Limits(1, now=lambda: 0.0)
         await replay(client, name)
         taken = len(client.sink.events)
         answer = await replay(client, name)

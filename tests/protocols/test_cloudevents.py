@@ -6,7 +6,7 @@ import pytest
 
 from analytics.events import event_id
 from tests.collecting import GOOD
-from tests.protocols.captured import collector, metadata, told
+from tests.protocols.captured import collector, columns_of, metadata
 
 EVENT = {
     "specversion": "1.0",
@@ -44,7 +44,7 @@ async def test_an_event_arrives_in_every_mode(path: str, mode: str) -> None:
             answer = await client.send_events({"plan": "pro"}, path, **HEADERS, **key)
         assert answer.status_code == 200
         [event] = client.sink.events
-        assert (event.project, told(event)) == (
+        assert (event.project, columns_of(event)) == (
             "shop",
             ("track", "com.acme.ordered", "u1", "$none"),
         )
@@ -106,7 +106,7 @@ async def test_one_id_of_two_sources_is_two_events() -> None:
             events, "/cloudevents", content_type="application/cloudevents-batch+json"
         )
         assert len({event.id for event in client.sink.events}) == 3
-        assert [verdict["index"] for verdict in answer.json()["rejected"]] == [3]
+        assert [rejection["index"] for rejection in answer.json()["rejected"]] == [3]
 
 
 async def test_what_is_no_cloud_event_is_ours_at_collect_and_a_mistake_elsewhere() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.captured import collector, metadata, told
+from tests.protocols.captured import collector, columns_of, metadata
 
 PATH = "/mp/collect?measurement_id=G-1&api_secret=sec"
 BODY = {
@@ -15,12 +15,26 @@ BODY = {
 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
     "an event": (BODY, ("track", "login", "1.2", "1.2:1"), {"method": "mail"}),
-    "a user": ({**BODY, "user_id": "u1"}, ("track", "login", "u1", "1.2:1"), {"method": "mail", "$anonymous_id": "1.2"}),
-    "a page view": (
-        {**BODY, "events": [{"name": "page_view", "params": {"page_location": "https://x.com/a"}}], "user_properties": {"p": {"value": 1}}},
-        ("page", "view", "1.2", "$none"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "$user_properties": {"p": {"value": 1}}},
+    "a user": (
+        {**BODY, "user_id": "u1"},
+        ("track", "login", "u1", "1.2:1"),
+        {"method": "mail", "$anonymous_id": "1.2"},
     ),
-}  # fmt: skip
+    "a page view": (
+        {
+            **BODY,
+            "events": [{"name": "page_view", "params": {"page_location": "https://x.com/a"}}],
+            "user_properties": {"p": {"value": 1}},
+        },
+        ("page", "view", "1.2", "$none"),
+        {
+            "$url": "https://x.com/a",
+            "$host": "x.com",
+            "$path": "/a",
+            "$user_properties": {"p": {"value": 1}},
+        },
+    ),
+}
 
 
 @pytest.mark.parametrize(("body", "columns", "extra"), EVENTS.values(), ids=EVENTS)
@@ -35,7 +49,7 @@ async def test_each_event_has_its_columns_and_metadata(
             False,
         )
         [event] = client.sink.events
-        assert (event.project, told(event), metadata(event)) == ("shop", columns, extra)
+        assert (event.project, columns_of(event), metadata(event)) == ("shop", columns, extra)
         assert event.timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
 
 

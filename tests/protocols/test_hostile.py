@@ -1,4 +1,4 @@
-"""Whatever is sent: an answer of ours, and no event that cannot be stored."""
+"""Whatever is sent, the reply is one of ours, and no event is unstorable."""
 
 import base64
 import gzip
@@ -15,7 +15,7 @@ from analytics.errors import AnalyticsError
 from analytics.events import pack
 from analytics.protocols import PROTOCOLS, Incoming, Protocol
 from analytics.protocols.metadata import check, parse
-from analytics.roles.http.role import status_of
+from analytics.roles.http.errors import status_of
 from tests.bodies import NOW
 from tests.examples import examples
 from tests.protocols.captured import collector
@@ -23,11 +23,14 @@ from tests.protocols.captured import collector
 FOREIGN = [protocol for protocol in PROTOCOLS if protocol.name not in ("native", "pixel")]
 
 WORDS = """
-batch events data requests payload properties context traits type event name n u d p url domain website userId anonymousId messageId timestamp sentAt
-sent_at originalTimestamp distinct_id $distinct_id uuid offset token api_key $set $group_id $group_key $anon_distinct_id alias page campaign library
-sessionId e se_ac ue_pr ue_px co cx eid dtm stm ttm uid duid sid aid event_type event_properties user_properties user_id device_id session_id
-insert_id time client_upload_time $insert_id $time $device_id $user_id $distinct_ids $identified_id client_id timestamp_micros params idsite _id cdt
-search idgoal id source specversion historical_migration options props revenue
+batch events data requests payload properties context traits type event name n u d p url domain
+website userId anonymousId messageId timestamp sentAt sent_at originalTimestamp distinct_id
+$distinct_id uuid offset token api_key $set $group_id $group_key $anon_distinct_id alias page
+campaign library sessionId e se_ac ue_pr ue_px co cx eid dtm stm ttm uid duid sid aid event_type
+event_properties user_properties user_id device_id session_id insert_id time client_upload_time
+$insert_id $time $device_id $user_id $distinct_ids $identified_id client_id timestamp_micros
+params idsite _id cdt search idgoal id source specversion historical_migration options props
+revenue
 """.split()  # noqa: SIM905 - a hundred quotes more would hide them
 NAMES = [
     "track",
@@ -63,9 +66,13 @@ NASTY = [
 ]
 
 scalars = st.one_of(
-    st.none(), st.booleans(), st.sampled_from(NASTY + NAMES), st.text(max_size=8), st.integers(),
+    st.none(),
+    st.booleans(),
+    st.sampled_from(NASTY + NAMES),
+    st.text(max_size=8),
+    st.integers(),
     st.sampled_from([10**18, -(10**18), 1e300, -1e300, 0.5, 10**290, -1]),
-)  # fmt: skip
+)
 values = st.recursive(
     scalars,
     lambda inner: (
@@ -76,9 +83,16 @@ values = st.recursive(
 )
 messages = st.dictionaries(st.sampled_from(WORDS), values, max_size=12)
 bodies = st.one_of(
-    values, messages, st.lists(messages, max_size=3), st.builds(lambda inner, more, key: {**more, key: inner},
-    st.lists(messages, max_size=3), messages, st.sampled_from(["batch", "events", "data", "requests"])),
-)  # fmt: skip
+    values,
+    messages,
+    st.lists(messages, max_size=3),
+    st.builds(
+        lambda inner, more, key: {**more, key: inner},
+        st.lists(messages, max_size=3),
+        messages,
+        st.sampled_from(["batch", "events", "data", "requests"]),
+    ),
+)
 QUERIES = [b"", b"_=1577836800000&ip=1", b"data=e30", b"project_id=%ff"]
 WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
     "json": lambda text: text,
@@ -90,14 +104,14 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def answer(protocol: Protocol, path: str, body: bytes, query: bytes, **headers: str) -> None:
-    """All that a collector does with a request, but for the key and the queue."""
+    """What the collector does with a request, without key and queue."""
     given_headers = {
         name.replace("_", "-").encode(): value.encode() for name, value in headers.items()
     }
     request = Incoming(query, given_headers, body, NOW, 0, path)
     protocol.claims(request)
     try:
-        decoded = protocol.read(request).decide("p")
+        decoded = protocol.read(request).decode("p")
         reply = protocol.accept(request, decoded, decoded.events)
         pack(decoded.events)
         for event in decoded.events:
@@ -142,7 +156,8 @@ def test_no_bytes_break_a_protocol(protocol: Protocol, body: bytes, query: bytes
 
 CORPUS = {
     "100,000 levels": b"[" * 100_000,
-    "deep properties": b'{"batch":[{"type":"track","event":"e","userId":"u","distinct_id":"u","properties":'
+    "deep properties": b'{"batch":[{"type":"track","event":"e","userId":"u","distinct_id":"u",'
+    + b'"properties":'
     + b'{"a":' * 600
     + b"1"
     + b"}" * 600

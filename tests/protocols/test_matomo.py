@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.captured import collector, metadata, replay, told
+from tests.protocols.captured import collector, columns_of, metadata, replay
 
 
 async def test_what_was_captured_lands_in_the_sites_project() -> None:
@@ -15,7 +15,7 @@ async def test_what_was_captured_lands_in_the_sites_project() -> None:
         answer = await replay(client, "js-matomo-2")
         assert {"status": "success", "tracked": 1, "invalid": 0}.items() <= answer.json().items()
         first, second = client.sink.events
-        assert (first.project, told(first)) == (
+        assert (first.project, columns_of(first)) == (
             "shop",
             ("track", "add", "0123456789abcdef", "$none"),
         )
@@ -26,7 +26,7 @@ async def test_what_was_captured_lands_in_the_sites_project() -> None:
             "$path": "/a",
             "$title": "A",
         }
-        assert told(second) == ("page", "view", None, "$nobody")
+        assert columns_of(second) == ("page", "view", None, "$nobody")
 
 
 ACTIONS: dict[str, tuple[dict[str, str], tuple[str, str, str | None, str], dict[str, Any]]] = {
@@ -67,7 +67,7 @@ async def test_each_action_has_its_columns_and_metadata(
         assert (await client.get("/matomo.php", params=given)).status_code == 200
         assert (await client.post("/piwik.php", data=given)).status_code == 200
         for event in client.sink.events:
-            assert (told(event), metadata(event)) == (columns, extra)
+            assert (columns_of(event), metadata(event)) == (columns, extra)
         assert len(client.sink.events) == 2
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.collecting import Client
-from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
+from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
 PROPERTIES = {
     "token": "TOK",
@@ -44,7 +44,7 @@ async def test_what_was_captured_lands_in_the_keys_project(
         answer = await replay(client, name)
         assert (answer.status_code, answer.json()) == (200, reply)
         [event] = client.sink.events
-        assert (event.project, told(event), event.named) == ("shop", columns, named)
+        assert (event.project, columns_of(event), event.named) == ("shop", columns, named)
         assert b"TOK" not in event.metadata
 
 
@@ -124,7 +124,7 @@ async def test_each_event_has_its_columns_and_metadata(
         event = await one(
             client, {"event": name, "properties": {"token": "T", "distinct_id": "u1", **properties}}
         )
-        assert told(event) == columns
+        assert columns_of(event) == columns
         assert metadata(event) == extra
 
 
@@ -153,7 +153,7 @@ async def test_updates_of_profiles_and_groups_become_events(
 ) -> None:
     async with collector() as client:
         event = await one(client, {"$token": "T", "$time": 1577836800, **update}, path)
-        assert told(event) == columns
+        assert columns_of(event) == columns
         assert metadata(event) == {
             name: value for name, value in update.items() if name != "$distinct_id"
         }
@@ -175,7 +175,7 @@ async def test_a_body_is_understood_in_every_wrapping(body: bytes) -> None:
     async with collector("TOK", require_write_key=True) as client:
         answer = await client.send_events(body, "/track?verbose=0")
         assert (answer.status_code, answer.text) == (200, "1")
-        assert told(client.sink.events[0]) == ("track", "e", "u1", "$none")
+        assert columns_of(client.sink.events[0]) == ("track", "e", "u1", "$none")
 
 
 async def test_the_answer_is_bare_unless_asked_to_be_verbose() -> None:
@@ -220,4 +220,4 @@ async def test_a_request_has_one_key() -> None:
     async with collector("TOK") as client:
         other = json.dumps({"event": "e", "properties": {**PROPERTIES, "token": "OTHER"}})
         answer = await client.post("/track?verbose=1", data={"data": f"[{EVENT.decode()},{other}]"})
-        assert [verdict["code"] for verdict in answer.json()["rejected"]] == ["other_key"]
+        assert [rejection["code"] for rejection in answer.json()["rejected"]] == ["other_key"]

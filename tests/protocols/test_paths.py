@@ -1,6 +1,4 @@
-"""Where the protocols live: each path at the front door too, and none that two protocols could
-claim without a word; and what their pages say.
-"""
+"""Paths of the protocols: nginx has them all, and no two protocols share one without `claims`."""
 
 import re
 from pathlib import Path

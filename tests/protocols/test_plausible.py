@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from analytics.errors import Unavailable
-from tests.protocols.captured import collector, metadata, told
+from tests.protocols.captured import collector, columns_of, metadata
 
 EVENT = {
     "name": "signup",
@@ -29,7 +29,7 @@ async def test_an_event_lands_in_the_domains_project(body: dict[str, Any]) -> No
         answer = await client.send_events(body, "/api/event", content_type="text/plain")
         assert (answer.status_code, answer.text) == (202, "ok")
         [event] = client.sink.events
-        assert (event.project, told(event), event.named) == (
+        assert (event.project, columns_of(event), event.named) == (
             "shop",
             ("track", "signup", None, "$nobody"),
             False,
@@ -66,7 +66,7 @@ async def test_each_event_has_its_columns_and_metadata(
     async with collector() as client:
         assert (await client.send_events(body, "/api/event")).status_code == 202
         [event] = client.sink.events
-        assert (told(event)[:2], metadata(event)) == (columns, extra)
+        assert (columns_of(event)[:2], metadata(event)) == (columns, extra)
 
 
 async def test_what_is_wrong_is_named_and_a_full_queue_is_503() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from analytics.roles.collector.limits import Limits
 from tests.collecting import Client
-from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
+from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
 EVENT = {
     "event": "signup",
@@ -61,7 +61,7 @@ async def test_capture_v1_answers_for_each_event() -> None:
                 }
             },
         )
-        assert told(client.sink.events[0]) == ("track", "signup", "u1", "$none")
+        assert columns_of(client.sink.events[0]) == ("track", "signup", "u1", "$none")
         assert metadata(client.sink.events[0])["$lib"] == "posthog-python"
         bad = {**EVENT, "uuid": "11111111-f629-42e6-8634-6cc6f8bdf4fe", "event": None}
         answer = await client.send_events(
@@ -80,7 +80,7 @@ async def test_capture_v1_answers_for_each_event() -> None:
 
 async def test_capture_v1_is_pushed_back_with_503_for_there_429_is_the_end() -> None:
     async with collector() as client:
-        client.desk.limits = Limits(1, now=lambda: 0.0)
+        client.intake.limits = Limits(1, now=lambda: 0.0)
         answers = [await client.send_events({"batch": [EVENT]}, V1) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 503]
         assert answers[-1].headers["retry-after"]
@@ -89,30 +89,77 @@ async def test_capture_v1_is_pushed_back_with_503_for_there_429_is_the_end() -> 
 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
     "a page view": (
-        {"event": "$pageview", "properties": {"$current_url": "https://x.com/a", "$pathname": "/a", "$session_id": "s1", "utm_source": "mail"}},
-        ("page", "view", "u1", "s1"), {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "$utm_source": "mail"},
+        {
+            "event": "$pageview",
+            "properties": {
+                "$current_url": "https://x.com/a",
+                "$pathname": "/a",
+                "$session_id": "s1",
+                "utm_source": "mail",
+            },
+        },
+        ("page", "view", "u1", "s1"),
+        {"$url": "https://x.com/a", "$host": "x.com", "$path": "/a", "$utm_source": "mail"},
     ),
-    "a screen": ({"event": "$screen", "properties": {"$screen_name": "Menu"}}, ("screen", "Menu", "u1", "$none"), {}),
-    "autocapture": ({"event": "$autocapture"}, ("track", "$autocapture", "u1", "$none"), {"plan": "pro"}),
+    "a screen": (
+        {"event": "$screen", "properties": {"$screen_name": "Menu"}},
+        ("screen", "Menu", "u1", "$none"),
+        {},
+    ),
+    "autocapture": (
+        {"event": "$autocapture"},
+        ("track", "$autocapture", "u1", "$none"),
+        {"plan": "pro"},
+    ),
     "identify": (
         {"event": "$identify", "properties": {"$anon_distinct_id": "a1"}, "$set": {"b": 1}},
-        ("identify", "identify", "u1", "$none"), {"$anonymous_id": "a1", "$set": {"b": 1}},
+        ("identify", "identify", "u1", "$none"),
+        {"$anonymous_id": "a1", "$set": {"b": 1}},
     ),
-    "set": ({"event": "$set", "properties": {"$set": {"b": 1}}}, ("identify", "set", "u1", "$none"), {"$set": {"b": 1}}),
-    "an alias": ({"event": "$create_alias", "properties": {"distinct_id": "a1", "alias": "u1"}}, ("alias", "alias", "u1", "$none"), {"$previous_id": "a1"}),
-    "a merge": ({"event": "$merge_dangerously", "properties": {"alias": "a1"}}, ("alias", "merge", "u1", "$none"), {"$previous_id": "a1"}),
+    "set": (
+        {"event": "$set", "properties": {"$set": {"b": 1}}},
+        ("identify", "set", "u1", "$none"),
+        {"$set": {"b": 1}},
+    ),
+    "an alias": (
+        {"event": "$create_alias", "properties": {"distinct_id": "a1", "alias": "u1"}},
+        ("alias", "alias", "u1", "$none"),
+        {"$previous_id": "a1"},
+    ),
+    "a merge": (
+        {"event": "$merge_dangerously", "properties": {"alias": "a1"}},
+        ("alias", "merge", "u1", "$none"),
+        {"$previous_id": "a1"},
+    ),
     "a group": (
-        {"event": "$groupidentify", "properties": {"$group_type": "company", "$group_key": "g1", "$group_set": {"a": 1}}},
-        ("group", "group", "u1", "$none"), {"$group_id": "g1", "$group_type": "company", "$group_set": {"a": 1}},
+        {
+            "event": "$groupidentify",
+            "properties": {"$group_type": "company", "$group_key": "g1", "$group_set": {"a": 1}},
+        },
+        ("group", "group", "u1", "$none"),
+        {"$group_id": "g1", "$group_type": "company", "$group_set": {"a": 1}},
     ),
-    "the person among the properties": ({"distinct_id": None, "properties": {"distinct_id": 7}}, ("track", "signup", "7", "$none"), {}),
-    "a property named token": ({"properties": {"token": "mine"}}, ("track", "signup", "u1", "$none"), {"token": "mine"}),
-    "properties that are a list": ({"properties": [1]}, ("track", "signup", "u1", "$none"), {"$properties": [1]}),
+    "the person among the properties": (
+        {"distinct_id": None, "properties": {"distinct_id": 7}},
+        ("track", "signup", "7", "$none"),
+        {},
+    ),
+    "a property named token": (
+        {"properties": {"token": "mine"}},
+        ("track", "signup", "u1", "$none"),
+        {"token": "mine"},
+    ),
+    "properties that are a list": (
+        {"properties": [1]},
+        ("track", "signup", "u1", "$none"),
+        {"$properties": [1]},
+    ),
     "other fields": (
         {"type": "capture", "$set_once": {"a": 1}},
-        ("track", "signup", "u1", "$none"), {"plan": "pro", "$type": "capture", "$set_once": {"a": 1}},
+        ("track", "signup", "u1", "$none"),
+        {"plan": "pro", "$type": "capture", "$set_once": {"a": 1}},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("fields", "columns", "extra"), EVENTS.values(), ids=EVENTS)
@@ -121,7 +168,7 @@ async def test_each_event_has_its_columns_and_metadata(
 ) -> None:
     async with collector() as client:
         event = await one(client, **fields)
-        assert told(event) == columns
+        assert columns_of(event) == columns
         assert metadata(event) == extra
 
 
@@ -157,14 +204,14 @@ async def test_an_event_may_come_by_get() -> None:
         assert (
             await client.get("/e/", params={"data": base64.b64encode(ALONE).decode()})
         ).status_code == 200
-        assert told(client.sink.events[0]) == ("track", "signup", "u1", "$none")
+        assert columns_of(client.sink.events[0]) == ("track", "signup", "u1", "$none")
 
 
 async def test_a_request_has_one_key() -> None:
     async with collector("phc_key") as client:
         other = {**EVENT, "properties": {"token": "phc_other"}}
         answer = await client.send_events([json.loads(ALONE), other], "/e/")
-        assert [verdict["code"] for verdict in answer.json()["rejected"]] == ["other_key"]
+        assert [rejection["code"] for rejection in answer.json()["rejected"]] == ["other_key"]
 
 
 async def test_an_offset_counts_back_from_the_sending() -> None:
@@ -183,12 +230,15 @@ async def test_an_offset_counts_back_from_the_sending() -> None:
         assert client.sink.events[1].timestamp == client.sink.events[1].created_at
 
 
-@pytest.mark.parametrize(("path", "part"), [
-    ("/flags/?v=2", {"flags": {}, "errorsWhileComputingFlags": False}),
-    ("/decide/?v=3", {"featureFlags": {}}),
-    ("/array/phc_key/config", {"supportedCompression": ["gzip-js"], "hasFeatureFlags": False}),
-    ("/s/", {"status": 1}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("/flags/?v=2", {"flags": {}, "errorsWhileComputingFlags": False}),
+        ("/decide/?v=3", {"featureFlags": {}}),
+        ("/array/phc_key/config", {"supportedCompression": ["gzip-js"], "hasFeatureFlags": False}),
+        ("/s/", {"status": 1}),
+    ],
+)
 async def test_what_is_no_event_is_answered_quietly(path: str, part: dict[str, Any]) -> None:
     async with collector(require_write_key=True) as client:
         for answer in (

@@ -1,4 +1,4 @@
-"""Segment and RudderStack: what their libraries send, what we make of it, and what they hear."""
+"""Segment and RudderStack: what their libraries send, what we store, and what we reply."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 from analytics.errors import Unavailable
 from analytics.events import event_id
 from tests.collecting import Client
-from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
+from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
 CALL = {
     "type": "track",
@@ -48,18 +48,18 @@ async def test_a_track_call_keeps_its_name_properties_and_library() -> None:
     async with collector() as client:
         await replay(client, "segment-1")
         [event] = client.sink.events
-        assert told(event) == ("track", "Order Completed", "u1", "$none")
+        assert columns_of(event) == ("track", "Order Completed", "u1", "$none")
         assert event.id == UUID("e4eb7664-5e20-47d7-8ec8-5c01f6ad9440")
-        found = metadata(event)
-        assert found.pop("$timestamp") == "2026-11-23T14:35:19.981+00:00"
-        assert found == {"total": 9.5, "$lib": "analytics-python", "$lib_version": "2.4.0"}
+        properties = metadata(event)
+        assert properties.pop("$timestamp") == "2026-11-23T14:35:19.981+00:00"
+        assert properties == {"total": 9.5, "$lib": "analytics-python", "$lib_version": "2.4.0"}
 
 
 async def test_identify_becomes_an_event_with_its_traits() -> None:
     async with collector() as client:
         await replay(client, "segment-2")
         [event] = client.sink.events
-        assert told(event) == ("identify", "identify", "u1", "$none")
+        assert columns_of(event) == ("identify", "identify", "u1", "$none")
         assert metadata(event)["email"] == "a@b.c"
 
 
@@ -130,7 +130,7 @@ async def test_each_call_has_its_columns_and_metadata(
             client,
             **(fields if fields.get("type", "track") == "track" else {"event": None, **fields}),
         )
-        assert told(event) == columns
+        assert columns_of(event) == columns
         assert {
             name: value
             for name, value in metadata(event).items()
@@ -140,20 +140,51 @@ async def test_each_call_has_its_columns_and_metadata(
 
 async def test_context_has_one_name_for_all_protocols_and_loses_nothing() -> None:
     context = {
-        "page": {"url": "https://x.com/a?b", "path": "/a", "referrer": "https://y", "title": "A", "search": "?b", "tab": 2},
-        "campaign": {"name": "spring", "source": "mail"}, "library": {"name": "a.js", "version": "2", "flavour": "min"},
-        "userAgent": "UA", "locale": "en", "ip": "192.0.2.9", "timezone": "Europe/Berlin", "screen": {"width": 3}, "custom": [1],
-    }  # fmt: skip
+        "page": {
+            "url": "https://x.com/a?b",
+            "path": "/a",
+            "referrer": "https://y",
+            "title": "A",
+            "search": "?b",
+            "tab": 2,
+        },
+        "campaign": {"name": "spring", "source": "mail"},
+        "library": {"name": "a.js", "version": "2", "flavour": "min"},
+        "userAgent": "UA",
+        "locale": "en",
+        "ip": "192.0.2.9",
+        "timezone": "Europe/Berlin",
+        "screen": {"width": 3},
+        "custom": [1],
+    }
     async with collector(store_ip="full") as client:
-        found = metadata(await one(client, context=context))
-        del found["$id"]
-        found.pop("$timestamp", None)
-        assert found == {
-            "$url": "https://x.com/a?b", "$path": "/a", "$referrer": "https://y", "$title": "A", "$search": "?b", "$user_agent": "UA", "$language": "en",
-            "$host": "x.com", "$referrer_domain": "y", "$referrer_source": "y",
-            "$ip": "192.0.2.9", "$timezone": "Europe/Berlin", "$lib": "a.js", "$lib_version": "2", "$utm_campaign": "spring", "$utm_source": "mail",
-            "$context": {"page": {"tab": 2}, "library": {"flavour": "min"}, "screen": {"width": 3}, "custom": [1]},
-        }  # fmt: skip
+        properties = metadata(await one(client, context=context))
+        del properties["$id"]
+        properties.pop("$timestamp", None)
+        assert properties == {
+            "$url": "https://x.com/a?b",
+            "$path": "/a",
+            "$referrer": "https://y",
+            "$title": "A",
+            "$search": "?b",
+            "$user_agent": "UA",
+            "$language": "en",
+            "$host": "x.com",
+            "$referrer_domain": "y",
+            "$referrer_source": "y",
+            "$ip": "192.0.2.9",
+            "$timezone": "Europe/Berlin",
+            "$lib": "a.js",
+            "$lib_version": "2",
+            "$utm_campaign": "spring",
+            "$utm_source": "mail",
+            "$context": {
+                "page": {"tab": 2},
+                "library": {"flavour": "min"},
+                "screen": {"width": 3},
+                "custom": [1],
+            },
+        }
 
 
 async def test_a_session_too_long_for_its_column_or_named_like_none_is_hashed_and_kept() -> None:
@@ -173,7 +204,7 @@ async def test_a_session_too_long_for_its_column_or_named_like_none_is_hashed_an
 )
 async def test_calls_arrive_by_every_path(path: str) -> None:
     async with collector() as client:
-        assert told(await one(client, path))[0] == "track"
+        assert columns_of(await one(client, path))[0] == "track"
 
 
 async def test_the_path_names_the_type_of_a_call_that_does_not() -> None:
@@ -181,14 +212,17 @@ async def test_the_path_names_the_type_of_a_call_that_does_not() -> None:
         assert (
             await client.send_events({"userId": "u"}, "/v1/p", content_type="text/plain")
         ).status_code == 200
-        assert told(client.sink.events[-1]) == ("page", "view", "u", "$none")
+        assert columns_of(client.sink.events[-1]) == ("page", "view", "u", "$none")
 
 
-@pytest.mark.parametrize(("body", "headers"), [
-    ({"writeKey": "WK"}, {}),
-    ({}, {"authorization": "Basic V0s6"}),
-    ({}, {"x_write_key": "WK"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ({"writeKey": "WK"}, {}),
+        ({}, {"authorization": "Basic V0s6"}),
+        ({}, {"x_write_key": "WK"}),
+    ],
+)
 async def test_the_key_is_found_wherever_a_library_puts_it(
     body: dict[str, Any], headers: dict[str, str]
 ) -> None:
@@ -248,7 +282,9 @@ async def test_valid_events_go_on_and_the_others_are_named() -> None:
             "/v1/batch",
         )
         assert (answer.status_code, len(client.sink.events)) == (200, 1)
-        assert [(verdict["index"], verdict["code"]) for verdict in answer.json()["rejected"]] == [
+        assert [
+            (rejection["index"], rejection["code"]) for rejection in answer.json()["rejected"]
+        ] == [
             (1, "too_long"),
             (2, "wrong_type"),
             (3, "bad_timestamp"),

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.collecting import Client
-from tests.protocols.captured import UNIVERSAL, collector, metadata, replay, told
+from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
 EVENT = {
@@ -31,9 +31,11 @@ async def test_what_was_captured_lands_in_the_apps_project() -> None:
     async with collector("app", require_write_key=True) as client:
         answer = await replay(client, "snowplow-1")
         assert (answer.status_code, answer.json()) == (200, UNIVERSAL)
-        assert [told(event) for event in client.sink.events] == [
-            ("page", "view", "u1", "$none"), ("track", "add", "u1", "$none"), ("track", "signup", "u1", "$none"),
-        ]  # fmt: skip
+        assert [columns_of(event) for event in client.sink.events] == [
+            ("page", "view", "u1", "$none"),
+            ("track", "add", "u1", "$none"),
+            ("track", "signup", "u1", "$none"),
+        ]
         page, structured, custom = map(metadata, client.sink.events)
         assert (page["$url"], page["$title"], page["$lib"], page["$platform"], page["$app_id"]) == (
             "https://x.com/a",
@@ -52,9 +54,13 @@ async def test_what_was_captured_lands_in_the_apps_project() -> None:
         assert {event.project for event in client.sink.events} == {"shop"}
 
 
-SCREEN: dict[str, Any] = {"schema": "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0", "data": {
-    "schema": "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0", "data": {"name": "Menu"},
-}}  # fmt: skip
+SCREEN: dict[str, Any] = {
+    "schema": "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0",
+    "data": {
+        "schema": "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0",
+        "data": {"name": "Menu"},
+    },
+}
 CONTEXTS = {
     "schema": "iglu:contexts",
     "data": [{"schema": "iglu:a/b/jsonschema/1-0-0", "data": {"x": 1}}],
@@ -90,7 +96,7 @@ async def test_each_event_has_its_columns_and_metadata(
 ) -> None:
     async with collector() as client:
         event = await one(client, **fields)
-        assert told(event) == columns
+        assert columns_of(event) == columns
         assert {
             name: value
             for name, value in metadata(event).items()
@@ -112,7 +118,7 @@ async def test_an_event_may_come_by_get_and_hears_an_image() -> None:
         unstruct = base64.urlsafe_b64encode(json.dumps(SCREEN).encode()).decode().rstrip("=")
         answer = await client.get("/i", params={"e": "ue", "ue_px": unstruct, "aid": "app"})
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
-        assert told(client.sink.events[0])[:2] == ("screen", "Menu")
+        assert columns_of(client.sink.events[0])[:2] == ("screen", "Menu")
 
 
 async def test_a_body_too_large_is_422_for_at_413_trackers_try_again() -> None:

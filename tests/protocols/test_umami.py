@@ -1,10 +1,10 @@
-"""Umami: page views, events and people."""
+"""Umami: page views, events and users."""
 
 from typing import Any
 
 import pytest
 
-from tests.protocols.captured import collector, metadata, replay, told
+from tests.protocols.captured import collector, columns_of, metadata, replay
 
 SITE = "978435e2-7ba1-4337-9860-ec31ece2db60"
 
@@ -25,7 +25,7 @@ async def test_what_was_captured_lands_in_the_websites_project(
         assert answer.status_code == 200
         assert {"cache", "sessionId", "visitId"} == answer.json().keys()
         [event] = client.sink.events
-        assert (event.project, told(event)) == ("shop", (*columns, None, "$nobody"))
+        assert (event.project, columns_of(event)) == ("shop", (*columns, None, "$nobody"))
         assert metadata(event)["$url"] == "/a"
 
 
@@ -69,7 +69,7 @@ async def test_each_message_has_its_columns_and_metadata(
     async with collector() as client:
         assert (await client.send_events(message, "/api/send")).status_code == 200
         [event] = client.sink.events
-        assert (told(event), metadata(event)) == (columns, extra)
+        assert (columns_of(event), metadata(event)) == (columns, extra)
         assert event.timestamp.year == 2020 or "timestamp" not in message["payload"]
 
 

@@ -251,7 +251,7 @@ async def test_other_projects_are_not_exported(asker: Asker) -> None:
 
 @pytest.fixture
 async def client(migrated_url: str, redis_url: str) -> AsyncIterator[httpx2.AsyncClient]:
-    app = api.app(
+    app = api.ROLE.app(
         Settings(
             environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("k",)
         )

@@ -89,7 +89,7 @@ async def http(migrated_url: str, redis_url: str) -> AsyncIterator[httpx2.AsyncC
     store = await PostgresStore.open(config)
     await store.write([Job(f"{uuid4().hex}.1", [event])])
     await store.close()
-    app = api.app(config)
+    app = api.ROLE.app(config)
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(

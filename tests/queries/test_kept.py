@@ -65,7 +65,7 @@ def client(app: Starlette) -> httpx2.AsyncClient:
 
 @pytest.fixture
 async def http(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    app = api.app(config)
+    app = api.ROLE.app(config)
     async with app.router.lifespan_context(app), client(app) as http:
         yield http
 
@@ -206,7 +206,7 @@ async def test_an_api_makes_an_answer_once_for_all_who_ask_at_the_same_time(
         await gate.wait()
         return await trends.QUESTION.answer(query, snapshot)
 
-    apps = [api.app(config), api.app(config)]
+    apps = [api.ROLE.app(config), api.ROLE.app(config)]
     for app in apps:
         question = Question("/trends", trends.QUESTION.query, slow)
         app.router.routes.insert(0, api._route(question))
@@ -249,7 +249,7 @@ async def test_who_leaves_early_leaves_the_others_their_answer(
 async def test_without_redis_it_still_answers(config: Settings) -> None:
     assert await Slots(Redis.from_url("redis://127.0.0.1:1/0")).find(b"x" * 32) is None
     lonely = msgspec.structs.replace(config, redis_url="redis://127.0.0.1:1/0")
-    app = api.app(lonely)
+    app = api.ROLE.app(lonely)
     async with app.router.lifespan_context(app), client(app) as http:
         assert (await http.get(OLD)).status_code == 200
 

@@ -217,7 +217,7 @@ async def test_there_are_so_many_streams_and_no_more(
 async def test_an_export_needs_no_place_among_the_heavy_and_leaves_them_theirs(
     migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = api.app(
+    app = api.ROLE.app(
         Settings(
             environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=("k",)
         )

@@ -53,7 +53,7 @@ each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda questi
 
 
 async def test_it_is_there_without_a_key_and_without_servers() -> None:
-    app = api.app(
+    app = api.ROLE.app(
         Settings(
             environment="test",
             database_url="postgresql://nowhere.invalid/x",
@@ -131,7 +131,7 @@ def test_bounds_defaults_and_choices_stand_in_it() -> None:
 
 
 async def test_the_headers_that_it_names_are_sent(migrated_url: str, redis_url: str) -> None:
-    app = api.app(
+    app = api.ROLE.app(
         Settings(
             environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)
         )

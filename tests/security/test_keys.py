@@ -1,6 +1,4 @@
-"""A key from its making to its end, in every role: hashed, scoped, rotated, expired, revoked within
-a minute.
-"""
+"""A key's life in every role: hashed, scoped, rotated, expired, revoked within a minute."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -27,7 +25,7 @@ MINUTE = 60.0
 
 
 class Clock:
-    """The verdicts' clock, which only the test moves."""
+    """The clock of the key cache, which only the test moves."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -37,7 +35,7 @@ class Clock:
 
 
 class House:
-    """Every role that takes keys, before the same servers."""
+    """Every role that takes keys, with the same servers."""
 
     def __init__(self, engine: AsyncEngine, redis: Redis, apps: dict[str, Starlette]) -> None:
         self.engine = engine
@@ -45,7 +43,7 @@ class House:
         self.apps = apps
 
     async def use(self, role: str, token: str) -> Answer:
-        """What a role says to a key."""
+        """The status of a role's answer to a key."""
         headers = [(b"authorization", b"Bearer " + token.encode())]
         if role == "collector":
             return await ask(self.apps[role], "POST", b"/collect", b"", headers, GOOD)
@@ -79,9 +77,9 @@ async def house(migrated_url: str, redis_url: str, clock: Clock) -> AsyncIterato
     engine = create_async_engine(make_url(migrated_url).set(drivername="postgresql+asyncpg"))
     redis = Redis.from_url(redis_url)
     apps = {
-        "collector": collector.app(config),
-        "api": api.app(config),
-        "realtime": realtime.app(config),
+        "collector": collector.ROLE.app(config),
+        "api": api.ROLE.app(config),
+        "realtime": realtime.ROLE.app(config),
     }
     async with AsyncExitStack() as stack:
         for app in apps.values():
@@ -178,7 +176,7 @@ async def test_neither_server_holds_a_key_s_text(house: House) -> None:
 async def test_a_key_is_looked_up_by_its_digest_alone(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that how long a refusal takes tells nothing of how much of a guess is right."""
+    """So the time that a refusal takes does not show how much of a guess is right."""
     asked: list[object] = []
     find = projects.DatabaseKeys.find
 

@@ -1,6 +1,4 @@
-"""Canaries: keys and personal data that are sent everywhere must come out nowhere but where they
-were asked for.
-"""
+"""Canaries: keys and personal data are sent everywhere, and must not appear where nobody asked."""
 
 import asyncio
 import contextlib
@@ -19,9 +17,7 @@ TOKEN = "canarytoken0badc0ffee0"
 MAIL = "canary@person.example"
 NAME = "canary-person-name"
 CANARIES = ("CanaryKey", TOKEN, "canary@", NAME, "203.0.113.7")
-"""What must not come out: an unknown key's text, another product's token, an address of mail, of a
-person, of a machine.
-"""
+"""What must not appear: an unknown key, a foreign token, a mail address, a name, an IP address."""
 
 ODD = {
     "session_id": "s",
@@ -31,18 +27,32 @@ ODD = {
     "metadata": {"card": NAME},
     "write_key": KEY,
 }
-HEADERS = f"authorization: Bearer {KEY}\r\nx-api-key: {KEY}\r\nx-forwarded-for: 203.0.113.7\r\nx-real-ip: 203.0.113.7\r\ncookie: session={NAME}\r\n"
+HEADERS = (
+    f"authorization: Bearer {KEY}\r\nx-api-key: {KEY}\r\n"
+    "x-forwarded-for: 203.0.113.7\r\nx-real-ip: 203.0.113.7\r\n"
+    f"cookie: session={NAME}\r\n"
+)
 REQUESTS = (
-    "/collect", f"/collect?write_key={KEY}&u={MAIL}", f"/collect.gif?session_id=s&event_type={NAME}&event_action=a&write_key={KEY}", f"/{NAME}/{KEY}",
-    f"/track?api_key={TOKEN}&data={NAME}", f"/batch/?token={TOKEN}", f"/api/users/{MAIL}?project={NAME}", f"/api/trends?where={NAME}.eq.{MAIL}", "/health",
+    "/collect",
+    f"/collect?write_key={KEY}&u={MAIL}",
+    f"/collect.gif?session_id=s&event_type={NAME}&event_action=a&write_key={KEY}",
+    f"/{NAME}/{KEY}",
+    f"/track?api_key={TOKEN}&data={NAME}",
+    f"/batch/?token={TOKEN}",
+    f"/api/users/{MAIL}?project={NAME}",
+    f"/api/trends?where={NAME}.eq.{MAIL}",
+    "/health",
     "/metrics",
-    f"/realtime/events?event={NAME}", f"/realtime?key={KEY}", f"/metrics?{KEY}", f"/health?{MAIL}",
-)  # fmt: skip
+    f"/realtime/events?event={NAME}",
+    f"/realtime?key={KEY}",
+    f"/metrics?{KEY}",
+    f"/health?{MAIL}",
+)
 
 
 @pytest.fixture(scope="module", params=["production", "development"])
 def leaky(request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """Every role in its own process, telling all it has to tell."""
+    """Every role in its own process, with all logs on."""
     with tempfile.TemporaryDirectory(prefix="analytics-leaks-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -53,7 +63,7 @@ def leaky(request: pytest.FixtureRequest) -> Iterator[Platform]:
 
 
 async def attack(platform: Platform) -> list[bytes]:
-    """What the roles answer to the canaries, on every address and in every wrong way."""
+    """The roles' answers to the canaries, on every path and with every error."""
     body = json.dumps(ODD).encode()
     answers = []
     for role in platform.roles:
@@ -64,9 +74,13 @@ async def attack(platform: Platform) -> list[bytes]:
                 ("POST", body[:-1]),
                 ("POST", b"\x1f\x8b" + body),
             ):
-                head = f"{method} {path} HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n{HEADERS}content-length: {len(sent)}\r\n\r\n".encode()
+                head = (
+                    f"{method} {path} HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n"
+                    f"{HEADERS}content-length: {len(sent)}\r\n\r\n"
+                )
                 with contextlib.suppress(TimeoutError):
-                    answers.append(await exchange(role.port, head + sent, seconds=20))
+                    answer = await exchange(role.port, head.encode() + sent, seconds=20)
+                    answers.append(answer)
         await exchange(role.port, f"GET /{KEY} HTTP/1.1\r\n{NAME}\r\n\r\n".encode())
         await exchange(
             role.port,
@@ -98,7 +112,7 @@ def test_no_canary_is_in_a_log_a_metric_a_health_or_an_error_about_keys(leaky: P
 
 
 def test_a_key_is_in_no_answer_whatsoever(leaky: Platform) -> None:
-    """Not even in one that names what was wrong."""
+    """Not even in an error that names the fault."""
     leaked = [
         answer
         for answer in asyncio.run(attack(leaky))

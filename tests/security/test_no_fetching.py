@@ -1,6 +1,4 @@
-"""No address that comes from outside is ever fetched: what serves requests imports nothing that
-could fetch one.
-"""
+"""No address from outside is ever fetched: serving modules import nothing that could fetch."""
 
 import ast
 from pathlib import Path
@@ -33,8 +31,9 @@ SERVING = (
     "importing",
     "tracker",
 )
-"""What works for others; the command line asks what its operator names, and server.py and embedded/
-listen.
+"""Modules that serve requests. The command line fetches what its operator names.
+
+server.py and embedded/ only listen.
 """
 
 

@@ -1,5 +1,6 @@
-"""A visitor's address and user agent serve while a request is answered, and are nowhere afterwards:
-in no queue, no row, no log, no file of a server.
+"""A visitor's address and user agent are used for the reply, and stored nowhere.
+
+They are in no queue, no row, no log, and no file of a server.
 """
 
 import json
@@ -18,20 +19,19 @@ from analytics.redis.salts import SALT
 from tests.faults.platform import Platform, Role, http_get, wait_for
 
 ADDRESSES = ("203.0.113.77", "2001:db8:77:1::9")
-AGENT = "Mozilla/5.0 (X11; Linux x86_64; canary-4711) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64; canary-4711) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/131.0.0.0 Safari/537.36"
+)
 SECRET = ("203.0.113", "2001:db8:77", "canary-4711", "cookie-4711")
 SEEN = "seen-4711"
-"""Stands in every event and must be found wherever the others are looked for, or the search would
-prove nothing.
-"""
+"""In every event. A search must find it, or finding no secret would prove nothing."""
 
 FORM = "application/x-www-form-urlencoded"
 
 
 def requests(address: str) -> Iterator[tuple[str, bytes | None, str]]:
-    """Path, body and its type: one event of each protocol, which tells the address in its own way
-    where it has one.
-    """
+    """Path, body and content type: an event of each protocol, with the address if possible."""
     for path, body in {
         "/collect": {
             "session_id": "$nobody",
@@ -87,10 +87,8 @@ def requests(address: str) -> Iterator[tuple[str, bytes | None, str]]:
 
 
 def visit(collector: Role, address: str) -> int:
-    """A visitor's browser sends all of them through a proxy that tells who it is; how many were
-    taken.
-    """
-    taken = 0
+    """Send all of them as a browser behind a proxy with X-Real-IP; how many were accepted."""
+    accepted = 0
     for path, body, kind in requests(address):
         headers = {
             "Origin": "https://shop.example",
@@ -99,18 +97,19 @@ def visit(collector: Role, address: str) -> int:
             "X-Forwarded-For": address,
             "Cookie": "id=cookie-4711",
         }
-        request = urllib.request.Request(
-            collector.url + path, body, {**headers, **({"Content-Type": kind} if kind else {})}
-        )
+        if kind:
+            headers["Content-Type"] = kind
+        # the URL is the collector's own
+        request = urllib.request.Request(collector.url + path, body, headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             assert answer.status in (200, 202, 204), path
             assert not answer.headers.get("x-analytics"), (path, answer.headers["x-analytics"])
-            taken += 1
-    return taken
+            accepted += 1
+    return accepted
 
 
-def found(text: bytes | str) -> list[str]:
-    """Which of the secrets are in it; AssertionError when what must be seen is not."""
+def secrets_in(text: bytes | str) -> list[str]:
+    """The secrets in a text. AssertionError if SEEN is missing."""
     known = text if isinstance(text, bytes) else text.encode()
     assert SEEN.encode() in known
     return [secret for secret in SECRET if secret.encode() in known]
@@ -124,22 +123,22 @@ def files(server: Postgres | Valkey) -> bytes:
 
 
 class Left(msgspec.Struct):
-    """What is left of the visits."""
+    """What remains of the visits."""
 
     sent: int
     queued: bytes
-    """Every byte of Redis on disk, before any processor ran."""
+    """Redis on disk, before any processor ran."""
     redis: bytes
-    """The same afterwards."""
+    """Redis on disk afterwards."""
     rows: str
     database: bytes
-    """Every byte of PostgreSQL on disk."""
+    """PostgreSQL on disk."""
     outputs: dict[str, str]
-    """Logs, metrics and answers, by where they come from."""
+    """Logs, metrics and answers, by their source."""
     sessions: list[str]
-    """Of the events that named nobody."""
+    """The sessions of events without user and session."""
     salts: list[bytes]
-    """One, or two where midnight came between."""
+    """The day's salt; two of them if midnight came between."""
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +163,8 @@ def _left(platform: Platform) -> Left:
     wait_for(platform.drained, "the queue to drain")
     platform.sql("CHECKPOINT")
     tables = platform.sql(
-        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname !~ '^(pg_|information)'"
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+        "WHERE schemaname !~ '^(pg_|information)'"
     ).split()
     outputs = {
         role.name: role.log.read_text() + http_get(f"{role.url}/metrics")[1].decode()
@@ -187,16 +187,16 @@ def _left(platform: Platform) -> Left:
 
 def test_nothing_of_a_visitor_waits_in_the_queue(left: Left) -> None:
     assert left.queued.count(SEEN.encode()) >= left.sent
-    assert found(left.queued) == found(left.redis) == []
+    assert secrets_in(left.queued) == secrets_in(left.redis) == []
 
 
 def test_nothing_of_a_visitor_is_in_a_row_or_a_file_of_the_database(left: Left) -> None:
     assert left.rows.count(SEEN) >= left.sent
-    assert found(left.rows) == found(left.database) == []
+    assert secrets_in(left.rows) == secrets_in(left.database) == []
 
 
 def test_nothing_of_a_visitor_is_in_a_log_a_metric_or_an_answer(left: Left) -> None:
-    assert found(left.outputs["answers"]) == []
+    assert secrets_in(left.outputs["answers"]) == []
     assert [
         (name, secret) for name, text in left.outputs.items() for secret in SECRET if secret in text
     ] == []

@@ -1,6 +1,4 @@
-"""Two tenants with the same ids: every question and every stream tried with the other's key, and
-nothing crosses.
-"""
+"""Two projects with the same ids: no question and no stream shows the other project's data."""
 
 import json
 import re
@@ -12,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from starlette.types import ASGIApp
 
 from analytics import projects
 from analytics.events import Event, Job, event_id
@@ -26,17 +25,17 @@ from tests.hostile.asking import Answer, ask
 
 SHARED = "order 1"
 NEEDED = {
-    "/funnel": b"step=*&step=*", "/breakdown": b"by=event_type,metadata.secret&measure=count,users", "/trends": b"by=metadata.secret",
+    "/funnel": b"step=*&step=*",
+    "/breakdown": b"by=event_type,metadata.secret&measure=count,users",
+    "/trends": b"by=metadata.secret",
     "/paths": b"by=event_type",
     "/export": b"format=ndjson",
-}  # fmt: skip
-"""What a question must be asked with, or best shows values with."""
+}
+"""Parameters that a question needs, or that show most values."""
 
 
 def an_event(project: str, name: str = "", **changes: object) -> Event:
-    """An event whose every text tells whose it is; ids, sessions and people are the same in both
-    projects.
-    """
+    """An event whose every text names its project; ids, sessions and users are the same in both."""
     now = datetime.now(UTC) - timedelta(minutes=1)
     metadata = json.dumps({"secret": f"secret-of-{project}", "page": "/"}).encode()
     id_ = event_id(name) if name else uuid.uuid4()
@@ -56,21 +55,16 @@ def an_event(project: str, name: str = "", **changes: object) -> Event:
 
 
 class Tenants:
-    """A running api, and a key for each of two projects that both have events."""
+    """A running api, and keys of two projects that both have events."""
 
-    def __init__(self, app: object, keys: dict[str, str], config: Settings) -> None:
+    def __init__(self, app: ASGIApp, keys: dict[str, str], config: Settings) -> None:
         self.app = app
         self.keys = keys
         self.config = config
 
     async def ask(self, project: str, path: str, query: bytes = b"") -> Answer:
-        return await ask(
-            self.app,
-            "GET",
-            f"/api{path}".encode(),
-            query,
-            [(b"x-api-key", self.keys[project].encode())],
-        )  # type: ignore[arg-type]
+        headers = [(b"x-api-key", self.keys[project].encode())]
+        return await ask(self.app, "GET", f"/api{path}".encode(), query, headers)
 
 
 @pytest.fixture
@@ -98,7 +92,7 @@ async def tenants(migrated_url: str, redis_url: str) -> AsyncIterator[Tenants]:
         == 8
     )
     await store.close()
-    app = api.app(config)
+    app = api.ROLE.app(config)
     async with app.router.lifespan_context(app):
         yield Tenants(app, keys, config)
 
@@ -174,7 +168,7 @@ async def test_an_event_that_waits_is_shown_to_its_own_tenant_only(tenants: Tena
 
 
 async def test_no_stream_of_another_tenant_is_opened(tenants: Tenants) -> None:
-    app = realtime.app(tenants.config)
+    app = realtime.ROLE.app(tenants.config)
     async with app.router.lifespan_context(app):
         for channel in (b"events", b"counters"):
             own = [(b"x-api-key", tenants.keys["ours"].encode())]

@@ -9,7 +9,7 @@ import brotli
 import pytest
 
 from analytics.errors import ConfigurationError
-from analytics.roles.collector.script import chosen
+from analytics.roles.collector.script import best_encoding
 from analytics.tracker import SCRIPT
 from tests import node
 from tests.collecting import GOOD, running
@@ -76,7 +76,7 @@ def test_what_the_docs_show_has_the_types_that_they_declare(
     ],
 )
 def test_the_smallest_encoding_that_is_accepted_is_sent(accepted: str, encoding: str) -> None:
-    assert chosen(accepted) == encoding
+    assert best_encoding(accepted) == encoding
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip", "identity"])

@@ -1,11 +1,11 @@
-"""The collector: every protocol's routes, before one queue.
+"""The collector: the routes of every protocol, in front of one queue.
 
-`collector.py`  the routes and an event's way       `desk.py`     who may send, and into which project
-`body.py`       read a request's body               `inflate.py`  decompress it
-`limits.py`     rate limits                         `geoip.py`    addresses to countries
+`collector.py`  an event's way, and the routes        `intake.py`   keys, origins and limits
+`body.py`       read a request's body                 `inflate.py`  decompress it
+`limits.py`     rate limits                           `geoip.py`    from IP addresses to countries
 `script.py`     the browser tracker
 """
 
-from analytics.roles.collector.collector import app, create
+from analytics.roles.collector.collector import ROLE, create
 
-__all__ = ["app", "create"]
+__all__ = ["ROLE", "create"]

@@ -1,4 +1,4 @@
-"""A request's body: read to its end within a time and a size, and inflated."""
+"""Reads a request's body within limits of time and size, and decompresses it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,28 +8,28 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from analytics.errors import SlowBody, TooLarge
-from analytics.roles.collector.inflate import MAX_COMPRESSED, inflate
+from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES, inflate
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 THREAD_BYTES = 256 << 10
-"""A body this large is read beside the event loop, so that others need not wait for it."""
+"""A larger body is processed in a thread, so that other requests need not wait for it."""
 
 BODY_SECONDS = 30.0
-"""How long a body may take from its first byte to its last; the server bounds only the silence
-between two of its parts.
-"""
+"""From the first byte of a body to its last; the server bounds only the pauses in between."""
 
 DISCARDED_BYTES = 16 << 20
-"""How much of a body that is too large is read all the same: a sender who is cut off while sending
-never hears the refusal.
+"""How much of a body is read even if it is too large.
+
+A sender whose connection is cut while it sends would never see the 413.
 """
 
 
 async def read(receive: Receive) -> bytes:
-    """A request's body. Raises SlowBody, TooLarge beyond MAX_COMPRESSED, ClientDisconnect when its
-    sender has left.
+    """A request's body, still compressed.
+
+    Raises SlowBody, TooLarge beyond MAX_COMPRESSED_BYTES, and ClientDisconnect if the sender left.
     """
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -47,22 +47,23 @@ async def _parts(receive: Receive) -> bytes:
             raise ClientDisconnect
         part = message.get("body", b"")
         size += len(part)
-        if size <= MAX_COMPRESSED:
+        if size <= MAX_COMPRESSED_BYTES:
             parts.append(part)
         more = message.get("more_body", False)
-    if size > MAX_COMPRESSED:
-        raise TooLarge(f"a body may have {MAX_COMPRESSED} bytes")
+    if size > MAX_COMPRESSED_BYTES:
+        raise TooLarge(f"a body may have {MAX_COMPRESSED_BYTES} bytes")
     return b"".join(parts)
 
 
 async def inflated(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
-    """A body as its sender meant it; raises what `inflate` raises."""
+    """A body decompressed as its headers say. Raises what `inflate` raises."""
     encoding = headers.get(b"content-encoding", b"")
-    return await beside(len(body) * 16 if encoding else 0, inflate, body, encoding)
+    likely_bytes = len(body) * 16 if encoding else 0  # JSON inflates up to about so much
+    return await beside(likely_bytes, inflate, body, encoding)
 
 
 async def beside(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function, beside the event loop when what it works on is large."""
+    """Call a function that works on `size` bytes; in a thread if that is much."""
     return (
         await asyncio.to_thread(function, *args, **kwargs)
         if size > THREAD_BYTES

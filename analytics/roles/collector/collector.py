@@ -1,5 +1,6 @@
-"""The first half of an event's way: decode → project for the write key → pipeline → group commit to
-the queue → the reply.
+"""The first half of an event's way, from a request to the queue.
+
+Decode → project of the write key → pipeline → append to the queue → reply. `take` has these steps.
 """
 
 import re
@@ -13,29 +14,33 @@ from http import HTTPStatus
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.datastructures import State
 from starlette.middleware import Middleware
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from analytics import metrics, pipeline, settings
+from analytics import metrics, pipeline
 from analytics.errors import AnalyticsError, ConfigurationError, TooLarge
 from analytics.projects import Keys
 from analytics.protocols import NATIVE, PROTOCOLS, Decoded, Incoming, Protocol, Reply
 from analytics.queue import Queue
 from analytics.redis import RedisKeys, Salts, connect
 from analytics.roles.collector.body import beside, inflated, read
-from analytics.roles.collector.desk import Desk
+from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.script import Script
-from analytics.roles.http.cors import Cors, Origins
-from analytics.roles.http.role import OPERATOR_PATHS, error_headers, role_app, status_of
+from analytics.roles.http.cors import Cors, Headers, Origins
+from analytics.roles.http.errors import error_headers, status_of
+from analytics.roles.http.health import OPERATOR_PATHS, check_queue
+from analytics.roles.http.role import Role
 from analytics.settings import Settings
 from analytics.tracker import SCRIPT
 
+TRACKER_PATH = "/tracker.js"
+
 
 class Endpoint:
-    """What lives at a path, as an ASGI app: one protocol, or one before others that may claim a
-    request.
+    """One path as an ASGI app, for one protocol, or for several that share the path.
+
+    The first protocol takes every request that no later one claims.
     """
 
     def __init__(self, *protocols: Protocol) -> None:
@@ -43,7 +48,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        headers: list[tuple[bytes, bytes]] = []
+        headers: Headers = []
         protocol = self.protocols[0]
         try:
             incoming = await receive_whole(scope, receive)
@@ -51,10 +56,8 @@ class Endpoint:
             reply = await take(protocol, incoming, scope)
         except AnalyticsError as error:
             reply = protocol.refuse(error, status_of(error))
-            headers = [
-                (name.lower().encode(), value.encode())
-                for name, value in error_headers(error).items()
-            ]
+            named = error_headers(error).items()
+            headers = [(name.lower().encode(), value.encode()) for name, value in named]
         if reply.note:
             headers.append((b"x-analytics", reply.note.encode("ascii", "replace")))
         await answer(reply, headers, send)
@@ -62,74 +65,65 @@ class Endpoint:
         metrics.collect_latency.observe({}, time.perf_counter() - started)
 
     async def choose(self, incoming: Incoming) -> Protocol:
-        """Whose request this is."""
+        """The protocol of a request."""
         for protocol in self.protocols[1:]:
             if await beside(len(incoming.body), protocol.claims, incoming):
                 return protocol
         return self.protocols[0]
 
 
-class Stub:
-    """What is always answered at a path, whatever is asked."""
-
-    def __init__(self, reply: Reply | Callable[[Mapping[str, str]], Reply]) -> None:
-        self.reply = reply
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(TooLarge):
-            await read(receive)
-        await answer(
-            self.reply(scope["path_params"]) if callable(self.reply) else self.reply, [], send
-        )
-
-
 async def receive_whole(scope: Scope, receive: Receive) -> Incoming:
     """A request with its body read and inflated. Raises what `read` and `inflated` raise."""
     headers = dict(scope["headers"])
     body = await inflated(await read(receive), headers)
-    desk: Desk = scope["app"].state.desk
+    intake: Intake = scope["app"].state.intake
     return Incoming(
-        scope["query_string"], headers, body, datetime.now(UTC), desk.retention_days, scope["path"]
+        query=scope["query_string"],
+        headers=headers,
+        body=body,
+        received=datetime.now(UTC),
+        retention_days=intake.retention_days,
+        path=scope["path"],
     )
 
 
 async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
-    """An event's way through the collector. Raises AnalyticsErrors that have a status."""
-    desk: Desk = scope["app"].state.desk
+    """Takes a request's events in: the reply comes after they are durable in the queue.
+
+    Raises AnalyticsErrors that have a status; nothing was accepted then.
+    """
+    intake: Intake = scope["app"].state.intake
     headers, size = incoming.headers, len(incoming.body)
     peer = scope["client"][0] if scope.get("client") else ""
     draft = await beside(size, protocol.read, incoming)
-    project = await desk.admit(draft.key, headers.get(b"origin"), peer, foreign=protocol.foreign)
-    decoded = await beside(size, draft.decide, project)
+    project = await intake.admit(draft.key, headers.get(b"origin"), peer, foreign=protocol.foreign)
+    decoded = await beside(size, draft.decode, project)
     _count(decoded)
-    salt = await desk.salts.of(incoming.received)
+    salt = await intake.salts.of(incoming.received)
     context = pipeline.context_of(
-        headers, peer, incoming.received, relayed=protocol.relayed, salt=salt, rules=desk.rules
+        headers, peer, incoming.received, relayed=protocol.relayed, salt=salt, rules=intake.rules
     )
-    passed = pipeline.run(decoded.events, context, desk.steps)
-    if passed.events:
-        await desk.sink.append(passed.events)
-    reply = protocol.accept(incoming, decoded, passed.events)
-    return (
-        msgspec.structs.replace(reply, note="; ".join(filter(None, (reply.note, passed.note))))
-        if passed.dropped
-        else reply
-    )
+    result = pipeline.run(decoded.events, context, intake.steps)
+    if result.events:
+        await intake.sink.append(result.events)
+    reply = protocol.accept(incoming, decoded, result.events)
+    if not result.dropped:
+        return reply
+    return msgspec.structs.replace(reply, note="; ".join(filter(None, (reply.note, result.note))))
 
 
-async def answer(reply: Reply, headers: list[tuple[bytes, bytes]], send: Send) -> None:
+async def answer(reply: Reply, headers: Headers, send: Send) -> None:
+    """Send a reply, with these headers besides its own."""
     headers += reply.headers
     if reply.status != HTTPStatus.NO_CONTENT:
-        headers += (
-            (b"content-type", reply.media_type),
-            (b"content-length", b"%d" % len(reply.body)),
-        )
+        length = b"%d" % len(reply.body)
+        headers += ((b"content-type", reply.media_type), (b"content-length", length))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
 def _count(decoded: Decoded) -> None:
-    """Once a request, not once an event: each call of a metric takes microseconds."""
+    """For the metrics, once a request: each call of a metric takes microseconds."""
     types: dict[str, int] = {}
     for event in decoded.events:
         types[event.event_type] = types.get(event.event_type, 0) + 1
@@ -140,8 +134,27 @@ def _count(decoded: Decoded) -> None:
             metrics.events_rejected.add({"code": code}, count)
 
 
-def _routes() -> Iterator[Route]:
-    """Every protocol's paths, each once, and what is always answered at others."""
+class Stub:
+    """A path whose reply is always the same, as an ASGI app."""
+
+    def __init__(self, reply: Reply | Callable[[Mapping[str, str]], Reply]) -> None:
+        self.reply = reply
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(TooLarge):
+            await read(receive)
+        reply = self.reply(scope["path_params"]) if callable(self.reply) else self.reply
+        await answer(reply, [], send)
+
+
+def _routes(settings: Settings) -> list[Route]:
+    """The protocols' routes and the tracker's. Raises ConfigurationError."""
+    routes = list(_protocol_routes())
+    return [*routes, *_tracker_routes(settings.tracker_paths, routes)]
+
+
+def _protocol_routes() -> Iterator[Route]:
+    """Every path of the protocols once, and their stubs."""
     shared: dict[tuple[str, str], list[Protocol]] = {}
     for protocol in PROTOCOLS:
         for path, methods in protocol.routes.items():
@@ -154,92 +167,78 @@ def _routes() -> Iterator[Route]:
             yield _route(path, Stub(reply), "GET", "POST")
 
 
-def _tracker_routes(names: Sequence[str], taken: Sequence[Route]) -> Iterator[Route]:
-    """The browser tracker's script and, under other names too, what it sends to: a name in .js is
-    the script's. Raises ConfigurationError.
+def _tracker_routes(paths: Sequence[str], others: Sequence[Route]) -> Iterator[Route]:
+    """The browser tracker at its own path and at the operator's TRACKER_PATHS.
+
+    A path in `.js` serves the script; any other path takes the script's events. Raises
+    ConfigurationError for a path in use.
     """
     script = Script(SCRIPT)
-    yield _route("/tracker.js", script, "GET", "HEAD")
-    for path in names:
-        if path in ("/tracker.js", *OPERATOR_PATHS) or any(
-            route.path_regex.match(path) for route in taken
+    yield _route(TRACKER_PATH, script, "GET", "HEAD")
+    for path in paths:
+        if path in (TRACKER_PATH, *OPERATOR_PATHS) or any(
+            route.path_regex.match(path) for route in others
         ):
-            raise ConfigurationError(
-                f"TRACKER_PATHS is wrong: {path} is already in use", field="TRACKER_PATHS"
-            )
-        yield (
-            _route(path, script, "GET", "HEAD")
-            if path.endswith(".js")
-            else _route(path, Endpoint(NATIVE), "POST")
-        )
+            message = f"TRACKER_PATHS is wrong: {path} is already in use"
+            raise ConfigurationError(message, field="TRACKER_PATHS")
+        if path.endswith(".js"):
+            yield _route(path, script, "GET", "HEAD")
+        else:
+            yield _route(path, Endpoint(NATIVE), "POST")
 
 
 def _route(path: str, app: ASGIApp, *methods: str) -> Route:
     route = Route(path, app, methods=methods)
-    route.methods = set(methods)  # a HEAD must not count as a GET does
+    route.methods = set(
+        methods
+    )  # Starlette adds HEAD to GET, but a HEAD must not count as an event
     return route
 
 
 def _foreign_paths() -> re.Pattern[str]:
-    """Where other products' libraries send."""
-    paths = [
-        path
-        for protocol in PROTOCOLS
-        if protocol.foreign
-        for path in (*protocol.routes, *protocol.stubs)
-    ]
+    """The paths to which other products' libraries send."""
+    foreign = [protocol for protocol in PROTOCOLS if protocol.foreign]
+    paths = [path for protocol in foreign for path in (*protocol.routes, *protocol.stubs)]
     return re.compile("|".join(compile_path(path)[0].pattern for path in dict.fromkeys(paths)))
 
 
+def _middleware(settings: Settings) -> list[Middleware]:
+    origins = Origins(settings.cors_origins)
+    return [Middleware(Cors, origins=origins, credentialed=_foreign_paths())]
+
+
+OpenIntake = Callable[[Settings], AbstractAsyncContextManager[Intake]]
+
+
 @asynccontextmanager
-async def redis_desk(config: Settings) -> AsyncIterator[Desk]:
-    """A desk before the queue in Redis."""
-    redis = connect(config)
+async def redis_intake(settings: Settings) -> AsyncIterator[Intake]:
+    """The intake in front of the queue in Redis."""
+    redis = connect(settings)
     try:
-        async with Queue(redis, config) as queue:
-            yield Desk(queue, Keys(RedisKeys(redis), config.api_keys), Salts(redis), config)
+        async with Queue(redis, settings) as queue:
+            keys = Keys(RedisKeys(redis), settings.api_keys)
+            yield Intake(queue, keys, Salts(redis), settings)
     finally:
         await redis.aclose()
 
 
-async def _redis_check(state: State) -> str:
-    desk: Desk = state.desk
-    return await desk.sink.check()
-
-
-async def _gauges(state: State) -> None:
-    desk: Desk = state.desk
-    await desk.sink.refresh_gauges()
-
-
 @asynccontextmanager
-async def _lifespan(
-    open_desk: Callable[[Settings], AbstractAsyncContextManager[Desk]], app: Starlette
-) -> AsyncIterator[None]:
-    async with open_desk(app.state.settings) as app.state.desk:
+async def _lifespan(open_intake: OpenIntake, app: Starlette) -> AsyncIterator[None]:
+    async with open_intake(app.state.settings) as intake:
+        app.state.intake, app.state.queue = intake, intake.sink
         yield
 
 
-def app(
-    config: Settings,
-    open_desk: Callable[[Settings], AbstractAsyncContextManager[Desk]] = redis_desk,
-) -> Starlette:
-    """The collector: every protocol's routes and the browser tracker's, before one queue. Raises
-    ConfigurationError.
-    """
-    routes = list(_routes())
-    return role_app(
-        config,
-        [*routes, *_tracker_routes(config.tracker_paths, routes)],
-        lifespan=partial(_lifespan, open_desk),
-        checks={"redis": _redis_check},
-        gauges=_gauges,
-        middleware=[
-            Middleware(Cors, origins=Origins(config.cors_origins), credentialed=_foreign_paths())
-        ],
+def role(open_intake: OpenIntake) -> Role:
+    """The collector in front of an intake."""
+    return Role(
+        name="collector",
+        routes=_routes,
+        lifespan=partial(_lifespan, open_intake),
+        checks={"redis": check_queue},
+        middleware=_middleware,
     )
 
 
-def create() -> Starlette:
-    """An app from the environment, for an ASGI server of the operator's choice."""
-    return app(settings.load())
+ROLE = role(redis_intake)
+create = ROLE.create

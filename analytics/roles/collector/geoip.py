@@ -1,4 +1,4 @@
-"""Addresses → countries, by the operator's file in MaxMind's format."""
+"""From IP addresses to countries, by the operator's file in MaxMind's format."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,25 +9,25 @@ from analytics.errors import ConfigurationError
 
 
 def open_countries(path: Path) -> Callable[[str], str | None]:
-    """A look-up in memory, for as long as the process lives. Raises ConfigurationError when the
-    file cannot be read.
+    """A lookup from address to ISO country code, in memory until the process ends.
+
+    Raises ConfigurationError when the file cannot be read.
     """
     try:
         reader = maxminddb.open_database(path, maxminddb.MODE_AUTO)
     except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-        raise ConfigurationError(
-            f"GEOIP_FILE cannot be read: {error}", field="GEOIP_FILE"
-        ) from error
+        message = f"GEOIP_FILE cannot be read: {error}"
+        raise ConfigurationError(message, field="GEOIP_FILE") from error
 
-    def country(address: str) -> str | None:
+    def country_of(address: str) -> str | None:
         try:
             record = reader.get(address)
         except (ValueError, maxminddb.InvalidDatabaseError):
             return None
         for name in ("country", "registered_country"):
-            found = record.get(name) if isinstance(record, dict) else None
-            if isinstance(found, dict) and isinstance(code := found.get("iso_code"), str):
+            country = record.get(name) if isinstance(record, dict) else None
+            if isinstance(country, dict) and isinstance(code := country.get("iso_code"), str):
                 return code
         return None
 
-    return country
+    return country_of

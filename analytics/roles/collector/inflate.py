@@ -1,6 +1,4 @@
-"""Compressed bodies, inflated within a bound: a bomb costs no more memory than the largest body
-that is allowed.
-"""
+"""Decompresses bodies within a bound: a zip bomb costs no more memory than the largest body."""
 
 import zlib
 from collections.abc import Callable
@@ -10,37 +8,43 @@ import zstandard
 
 from analytics.errors import BadRequest, TooLarge, UnsupportedEncoding
 
-MAX_COMPRESSED = 1 << 20
-"""Bytes of a body as it is sent."""
+MAX_COMPRESSED_BYTES = 1 << 20
+"""Of a body as it is sent, compressed or not."""
 
-MAX_INFLATED = 10 << 20
-"""Bytes of a body as it is read."""
+MAX_INFLATED_BYTES = 10 << 20
+"""Of a body after decompression."""
 
 _GZIP = b"\x1f\x8b\x08"
-_ZSTD_WINDOW = 8 << 20  # what RFC 9659 lets a sender ask of us
-_ZSTD_FEED = 256  # compressed bytes at a time: at most 64 blocks, of 128 KiB each
+_ZSTD_WINDOW_BYTES = 8 << 20
+"""The window that RFC 9659 lets a sender ask for."""
+
+_ZSTD_FEED_BYTES = 256
+"""Compressed bytes at a time, because zstandard has no bound on its output.
+
+256 bytes hold at most 64 blocks of 128 KiB: 8 MiB.
+"""
 
 
 def _gzip(data: bytes) -> tuple[bytes, bool]:
     stream = zlib.decompressobj(31)
-    text = stream.decompress(data, MAX_INFLATED + 1)
+    text = stream.decompress(data, MAX_INFLATED_BYTES + 1)
     return text, stream.eof and not stream.unused_data
 
 
 def _brotli(data: bytes) -> tuple[bytes, bool]:
     stream = brotli.Decompressor()
-    text: bytes = stream.process(data, output_buffer_limit=MAX_INFLATED + 1)
+    text: bytes = stream.process(data, output_buffer_limit=MAX_INFLATED_BYTES + 1)
     return text, stream.is_finished()
 
 
 def _zstd(data: bytes) -> tuple[bytes, bool]:
-    stream = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
-    parts, size, at = [], 0, 0
-    while at < len(data) and not stream.eof and size <= MAX_INFLATED:
-        parts.append(stream.decompress(data[at : at + _ZSTD_FEED]))
+    stream = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
+    parts, size, position = [], 0, 0
+    while position < len(data) and not stream.eof and size <= MAX_INFLATED_BYTES:
+        parts.append(stream.decompress(data[position : position + _ZSTD_FEED_BYTES]))
         size += len(parts[-1])
-        at += _ZSTD_FEED
-    return b"".join(parts), stream.eof and not stream.unused_data and at >= len(data)
+        position += _ZSTD_FEED_BYTES
+    return b"".join(parts), stream.eof and not stream.unused_data and position >= len(data)
 
 
 _STREAMS: dict[bytes, Callable[[bytes], tuple[bytes, bool]]] = {
@@ -49,16 +53,19 @@ _STREAMS: dict[bytes, Callable[[bytes], tuple[bytes, bool]]] = {
     b"br": _brotli,
     b"zstd": _zstd,
 }
-"""Content-Encoding → bytes as sent → bytes as read (cut short beyond MAX_INFLATED), and whether the
-stream ended where the body did.
+"""Content-Encoding → a function from a compressed body to its text and a flag.
+
+The text is cut off beyond MAX_INFLATED_BYTES. The flag says that the stream and the body ended at
+the same byte.
 """
 
 
 def inflate(body: bytes, encoding: bytes = b"") -> bytes:
-    """A body as its sender meant it; gzip is known by its first bytes too, for some senders do not
-    name it.
+    """A body as its sender had it before compression.
 
-    Raises UnsupportedEncoding; TooLarge beyond MAX_INFLATED; BadRequest for a stream that is
+    Some senders do not name gzip, so its first bytes count too.
+
+    Raises UnsupportedEncoding; TooLarge beyond MAX_INFLATED_BYTES; BadRequest for a stream that is
     corrupt, cut short, or followed by anything.
     """
     name = encoding.strip().lower()
@@ -74,8 +81,8 @@ def inflate(body: bytes, encoding: bytes = b"") -> bytes:
         text, whole = _STREAMS[name](body)
     except (zlib.error, brotli.error, zstandard.ZstdError) as error:
         raise BadRequest(f"the body is not {name.decode()}", code="bad_encoding") from error
-    if len(text) > MAX_INFLATED:
-        raise TooLarge(f"the body inflates to more than {MAX_INFLATED} bytes")
+    if len(text) > MAX_INFLATED_BYTES:
+        raise TooLarge(f"the body inflates to more than {MAX_INFLATED_BYTES} bytes")
     if not whole:
         raise BadRequest(
             f"the {name.decode()} body is cut short, or something follows it", code="bad_encoding"

@@ -1,6 +1,4 @@
-"""Serves the browser tracker, compressed once; browsers keep it for an hour and then ask whether it
-is still the same.
-"""
+"""Serves the browser tracker: compressed once, cached by browsers for an hour."""
 
 import gzip
 import hashlib
@@ -10,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-MAX_AGE = 3600
+MAX_AGE_SECONDS = 3600
 
 HEADERS = {
-    "Cache-Control": f"public, max-age={MAX_AGE}, stale-while-revalidate=86400",
-    "Cross-Origin-Resource-Policy": "cross-origin",  # pages that isolate themselves may load it too
+    "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}, stale-while-revalidate=86400",
+    "Cross-Origin-Resource-Policy": "cross-origin",  # for pages with Cross-Origin-Embedder-Policy
     "Vary": "Accept-Encoding",
 }
 
@@ -23,7 +21,7 @@ class Script:
     """One script as an ASGI app, for GET and HEAD."""
 
     def __init__(self, source: bytes) -> None:
-        self.mark = hashlib.sha256(source).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256(source).hexdigest()[:16]
         self.bodies = {
             "br": brotli.compress(source),
             "gzip": gzip.compress(source, mtime=0),
@@ -34,32 +32,31 @@ class Script:
         await self.answer(Request(scope))(scope, receive, send)
 
     def answer(self, request: Request) -> Response:
-        """200 in the smallest encoding that is accepted, or 304. A proxy may have weakened the
-        ETag, or have encoded anew what it names.
+        """200 in the best accepted encoding, or 304.
+
+        If-None-Match is searched for the fingerprint alone. A proxy may have made the ETag weak,
+        or have encoded the body another way.
         """
-        encoding = chosen(request.headers.get("accept-encoding", ""))
+        encoding = best_encoding(request.headers.get("accept-encoding", ""))
         headers = {**HEADERS, "ETag": self.etag(encoding)}
-        if self.mark in request.headers.get("if-none-match", ""):
+        if self.fingerprint in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         if encoding:
             headers["Content-Encoding"] = encoding
         return Response(self.bodies[encoding], headers=headers, media_type="text/javascript")
 
     def etag(self, encoding: str) -> str:
-        """Each encoding has its own, for they are different bytes."""
-        return f'"{self.mark}{encoding and f"-{encoding}"}"'
+        """Each encoding has its own ETag, because its bytes differ."""
+        return f'"{self.fingerprint}{encoding and f"-{encoding}"}"'
 
 
-def chosen(accepted: str) -> str:
-    """The first of br and gzip that a header accepts, else none; `q=0` is a refusal."""
+def best_encoding(accepted: str) -> str:
+    """The first of br and gzip that Accept-Encoding allows, else ""; `q=0` forbids one."""
     offers = dict(
         offer.replace(" ", "").lower().partition(";q=")[::2] for offer in accepted.split(",")
     )
-    return next(
-        (
-            encoding
-            for encoding in ("br", "gzip")
-            if encoding in offers and (not offers[encoding] or offers[encoding].strip("0."))
-        ),
-        "",
-    )
+    for encoding in ("br", "gzip"):
+        quality = offers.get(encoding)
+        if quality == "" or (quality is not None and quality.strip("0.")):
+            return encoding
+    return ""

@@ -1,7 +1,7 @@
-"""Which pages may send events: CORS for every answer but the operator's, refusals included.
+"""CORS: which web pages may use this role. It covers every path but the operator's.
 
-Other products' libraries send with credentials, so their paths allow it; no answer depends on any.
-Our own paths never do.
+Other products' libraries send with credentials (cookies), so their paths allow credentials. No
+response depends on them. Our own paths never allow them.
 """
 
 import re
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.errors import Forbidden
-from analytics.roles.http.role import OPERATOR_PATHS, error_response
+from analytics.roles.http.errors import error_response
+from analytics.roles.http.health import OPERATOR_PATHS
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -18,11 +19,11 @@ VARY = (b"vary", b"origin")
 EXPOSED = (b"access-control-expose-headers", b"retry-after, x-analytics")
 METHODS = (b"access-control-allow-methods", b"GET, POST")
 MAX_AGE = (b"access-control-max-age", b"86400")
-ALLOWED = b"authorization, content-encoding, content-type, x-write-key"
+DEFAULT_HEADERS = b"authorization, content-encoding, content-type, x-write-key"
 
 
 class Origins:
-    """The pages that CORS_ORIGINS names; `*` among them is any page."""
+    """The origins in CORS_ORIGINS; `*` among them allows every page."""
 
     def __init__(self, origins: Sequence[str]) -> None:
         self.any = "*" in origins
@@ -31,8 +32,8 @@ class Origins:
     def __contains__(self, origin: bytes) -> bool:
         return self.any or origin in self.listed
 
-    def marks(self, origin: bytes | None, *, credentials: bool = False) -> Headers:
-        """What an answer to this origin says of who may read it."""
+    def headers(self, origin: bytes | None, *, credentials: bool = False) -> Headers:
+        """The CORS headers of a response to a page of this origin."""
         if credentials and origin is not None and origin in self:
             return [
                 (b"access-control-allow-origin", origin),
@@ -48,13 +49,15 @@ class Origins:
 
 
 class Cors:
-    """Answers preflights, and marks every other answer. Whether an event is taken from a page is
-    decided where it is taken.
+    """Answers preflights, and adds the CORS headers to every other response, errors included.
+
+    It refuses only preflights; the collector itself refuses events from pages of other origins.
     """
 
     def __init__(
-        self, app: ASGIApp, origins: "Origins", credentialed: re.Pattern[str] | None = None
+        self, app: ASGIApp, origins: Origins, credentialed: re.Pattern[str] | None = None
     ) -> None:
+        """Paths that match `credentialed` allow credentials."""
         self.app = app
         self.origins = origins
         self.credentialed = credentialed
@@ -64,37 +67,25 @@ class Cors:
             return await self.app(scope, receive, send)
         headers = dict(scope["headers"])
         origin = headers.get(b"origin")
-        credentials = (
-            origin is not None
-            and self.credentialed is not None
-            and self.credentialed.match(scope["path"]) is not None
-        )
-        marks = self.origins.marks(origin, credentials=credentials)
+        credentials = self.credentialed is not None and self.credentialed.match(scope["path"])
+        added = self.origins.headers(origin, credentials=bool(credentials))
 
-        async def marked(message: Message) -> None:
+        async def send_with_cors(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *marks]
+                message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
-        if (
-            scope["method"] != "OPTIONS"
-            or origin is None
-            or b"access-control-request-method" not in headers
-        ):
-            return await self.app(scope, receive, marked)
+        preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
+        if not preflight or origin is None:
+            return await self.app(scope, receive, send_with_cors)
         if origin not in self.origins:
-            return await error_response(foreign_origin())(scope, receive, marked)
-        allowed = [
-            METHODS,
-            MAX_AGE,
-            (
-                b"access-control-allow-headers",
-                headers.get(b"access-control-request-headers", ALLOWED),
-            ),
-        ]
-        await marked({"type": "http.response.start", "status": 204, "headers": allowed})
+            return await error_response(foreign_origin())(scope, receive, send_with_cors)
+        requested = headers.get(b"access-control-request-headers", DEFAULT_HEADERS)
+        allowed = [METHODS, MAX_AGE, (b"access-control-allow-headers", requested)]
+        await send_with_cors({"type": "http.response.start", "status": 204, "headers": allowed})
         return await send({"type": "http.response.body", "body": b""})
 
 
 def foreign_origin() -> Forbidden:
+    """The refusal of a page whose origin is not in CORS_ORIGINS."""
     return Forbidden("pages of this origin may not send events here", code="foreign_origin")

@@ -1,6 +1,4 @@
-"""Who is really at the other end: the address that a trusted proxy tells, else that of the
-connection.
-"""
+"""The client's real IP address: the one that a trusted proxy reports, else the connection's."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -8,28 +6,21 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 HEADER = b"x-real-ip"
-"""One address, overwritten by our nginx; X-Forwarded-For is a list whose beginning anybody may
-write.
-"""
+"""One address, which our nginx overwrites. Any client can write the start of X-Forwarded-For."""
 
 
 class RealClient:
-    """Puts the client's own address into the scope when the connection comes from one of the
-    `trusted` networks.
-    """
+    """Puts the client's own address into the scope, for connections from `trusted` networks."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
         self.app = app
         self.trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] in ("http", "websocket")
-            and (client := scope.get("client"))
-            and self._trusts(client[0])
-        ):
-            told = next((value for name, value in scope["headers"] if name == HEADER), None)
-            if told is not None and (address := _address(told)) is not None:
+        client = scope.get("client")
+        if scope["type"] in ("http", "websocket") and client and self._trusts(client[0]):
+            header = next((value for name, value in scope["headers"] if name == HEADER), None)
+            if header is not None and (address := _address(header)) is not None:
                 scope = {**scope, "client": (address, client[1])}
         await self.app(scope, receive, send)
 
@@ -41,9 +32,9 @@ class RealClient:
         return any(address in network for network in self.trusted)
 
 
-def _address(told: bytes) -> str | None:
-    """An address as it is usually written; None for anything else, which is then not believed."""
+def _address(header: bytes) -> str | None:
+    """The header's address in its usual notation; None for anything else."""
     try:
-        return str(ip_address(told.decode("ascii").strip()))
-    except ValueError:  # UnicodeDecodeError among them
+        return str(ip_address(header.decode("ascii").strip()))
+    except ValueError:  # includes UnicodeDecodeError
         return None

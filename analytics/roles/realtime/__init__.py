@@ -1,10 +1,12 @@
-"""Realtime: events as they are stored, over a WebSocket or server-sent events.
+"""Realtime: events as they are stored, over a WebSocket or server-sent events (SSE).
 
-`realtime.py`       the routes                       `admission.py`    who may listen, and until when
-`sockets.py`        a reader over a WebSocket        `server_sent.py`  a reader over server-sent events
-`subscriptions.py`  what readers subscribe to        `outbox.py`       messages that wait for one reader
+`realtime.py`   the routes                      `admission.py`      who may connect, and until when
+`sockets.py`    a reader on a WebSocket         `server_sent.py`    a reader on an SSE stream
+`requests.py`   what readers send               `messages.py`       what readers get
+`streams.py`    one subscription                `subscriptions.py`  all subscriptions of one reader
+`outbox.py`     messages waiting for a reader
 """
 
-from analytics.roles.realtime.realtime import app, create
+from analytics.roles.realtime.realtime import ROLE, create
 
-__all__ = ["app", "create"]
+__all__ = ["ROLE", "create"]

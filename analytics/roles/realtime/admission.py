@@ -1,9 +1,7 @@
-"""Where readers of realtime are let in, over whichever transport: origins, keys, how many at once,
-and when they must leave.
-"""
+"""Admission of readers, on every transport: origins, keys, how many at once, and until when."""
 
 import asyncio
-import random
+import secrets
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,22 +12,26 @@ from analytics import metrics
 from analytics.errors import Forbidden, Unauthorized, Unavailable
 from analytics.projects import Key, Keys, authorize
 from analytics.roles.http.cors import Origins
-from analytics.roles.http.role import token_of
+from analytics.roles.http.credentials import token_of
 from analytics.roles.realtime.subscriptions import Hub
 
 T = TypeVar("T")
 
 MAX_CONNECTIONS = 2000
 RECHECK_SECONDS = 5.0
+"""How often the key of a connected reader is checked again."""
+
 READY_SECONDS = 0.5
+"""How often a reader's task looks whether this role is stopping."""
+
 AGAIN_SECONDS = (1, 10)
-"""When those whom we send away may come again: at random, so that they do not all come at once."""
+"""The least and the most Retry-After: a random one, so that readers do not all return at once."""
 
 TRANSPORTS = ("websocket", "sse")
 
 
 async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:
-    """The outcome of the first to end; the others are cancelled."""
+    """The outcome of the first coroutine to end; the others are cancelled."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -40,57 +42,60 @@ async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:
     return done.pop().result()
 
 
-class Lobby:
-    """What the readers of this process share, and who may be among them."""
+def between(least: int, most: int) -> int:
+    """A random whole number, both ends included."""
+    return least + secrets.randbelow(most - least + 1)
+
+
+class Admission:
+    """Admits readers to this process, and says when they must leave."""
 
     def __init__(self, state: State, keys: Keys, hub: Hub) -> None:
         self.hub = hub
         self._state = state
         self._keys = keys
         self._origins = Origins(state.settings.cors_origins)
-        self._inside = 0
+        self._connected = 0
         for transport in TRANSPORTS:
             metrics.realtime_connections.set({"transport": transport}, 0)
 
     @contextmanager
     def enter(self, transport: str, headers: Headers) -> Iterator[None]:
-        """A place for one reader. Raises Forbidden for a page of a foreign origin, Unavailable when
-        there is no place or we are stopping.
+        """A place for one reader, as long as the context is open.
+
+        Raises Forbidden for a page of a foreign origin, Unavailable when all places are taken or
+        this role is stopping.
         """
         origin = headers.get("origin")
         if origin is not None and origin.encode("latin-1") not in self._origins:
             raise Forbidden("pages of this origin may not use realtime here", code="foreign_origin")
         if not self._state.ready:
-            raise Unavailable(
-                "this server is stopping",
-                code="stopping",
-                retry_after=random.randint(*AGAIN_SECONDS),
-            )
-        if self._inside >= MAX_CONNECTIONS:
-            raise Unavailable(
-                "too many clients are connected here",
-                code="too_many_connections",
-                retry_after=random.randint(*AGAIN_SECONDS),
-            )
-        self._inside += 1
+            raise _refusal("this server is stopping", code="stopping")
+        if self._connected >= MAX_CONNECTIONS:
+            message = "too many clients are connected here"
+            raise _refusal(message, code="too_many_connections")
+        self._connected += 1
         metrics.realtime_connections.inc({"transport": transport})
         try:
             yield
         finally:
-            self._inside -= 1
+            self._connected -= 1
             metrics.realtime_connections.dec({"transport": transport})
 
     async def identify(self, token: str, headers: Headers) -> Key:
-        """The key of a reader. Raises Unauthorized, Forbidden without the scope or from a page it
-        is not for, Unavailable when that cannot be told now.
+        """The key of a reader.
+
+        Raises Unauthorized; Forbidden without the scope, or from a page that the key is not for;
+        Unavailable when keys cannot be checked now.
         """
         key = await self._keys.find(token)
         authorize(key, "realtime", origin=headers.get("origin"))
         return key
 
     async def refuse_page(self, headers: Headers) -> None:
-        """Raises Forbidden when the key in the headers is not for pages of their origin; every
-        other fault of it is told after the handshake.
+        """Raises Forbidden when the key in the headers is not for pages of their origin.
+
+        Other faults of a key are reported after the handshake.
         """
         if (token := token_of(headers)) and headers.get("origin"):
             try:
@@ -102,7 +107,7 @@ class Lobby:
                 return
 
     async def lose(self, token: str) -> Unauthorized:
-        """Wait until a key no longer works: revoked, or expired."""
+        """Wait until a key stops working: it was revoked, or it expired."""
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
             try:
@@ -114,6 +119,11 @@ class Lobby:
 
     async def closing(self) -> None:
         """Wait until this role is about to stop."""
-        while self._state.ready:  # noqa: ASYNC110 - whoever stops the server sets it, and knows nothing of us
+        # the server sets `ready`, and it knows nothing of us: so we must poll
+        while self._state.ready:  # noqa: ASYNC110
             await asyncio.sleep(READY_SECONDS)
         await asyncio.sleep(self._state.settings.shutdown_delay)
+
+
+def _refusal(message: str, *, code: str) -> Unavailable:
+    return Unavailable(message, code=code, retry_after=between(*AGAIN_SECONDS))

@@ -1,28 +1,36 @@
-"""What waits to be sent to one reader: bounded, so that a slow one costs only itself; what finds no
-room is skipped and counted.
-"""
+"""Messages that wait for one reader, in bounded memory: a slow reader loses only its own events."""
 
 import asyncio
 from collections import deque
 from typing import NamedTuple
 
+import msgspec
+from msgspec import Raw
+
 from analytics import metrics
+from analytics.roles.realtime.messages import EventMessage, GapMessage, Message
 
 MAX_MESSAGES = 5_000
 MAX_BYTES = 1 << 20
-GROUP = 50
+TAKE_MESSAGES = 50
 
 
-class Message(NamedTuple):
-    """One message as every transport frames it in its own way."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A message that waits, and the project's position by then."""
 
-    kind: str
-    id: str | None = None
-    """The subscription that it belongs to."""
-    fields: str = ""
-    """What else the JSON object holds, without braces; shared by all readers of one event."""
+    message: Message | None
+    """None is a heartbeat, which tells only the position."""
     position: int | None = None
-    """How many events the project has had by then."""
+    """How many events the project has had."""
+
+    @property
+    def kind(self) -> str:
+        """The metrics' word for it."""
+        return "heartbeat" if self.message is None else self.message.kind
+
+    @property
+    def size_bytes(self) -> int:
+        return 0 if self.message is None else self.message.size_bytes
 
 
 class _Gap(NamedTuple):
@@ -31,15 +39,17 @@ class _Gap(NamedTuple):
 
 
 class Outbox:
-    """A queue of messages whose writers never wait. Events find no room in a full one; replies do,
-    for each answers one request.
+    """A queue of messages whose writers never wait.
+
+    Events are dropped and counted when it is full. Replies always find room, because each one
+    answers a request, and a reader with a full outbox is not read from.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[Entry] = deque()
         self._bytes = 0
         self._gaps: dict[str, _Gap] = {}
-        self._seen: int | None = None
+        self._position: int | None = None
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -50,65 +60,67 @@ class Outbox:
 
     @property
     def position(self) -> int | None:
-        """Where the project stands, unless something is still to be told from before."""
-        return None if self._waiting or self._gaps else self._seen
+        """The project's position; None while messages up to it still wait."""
+        return None if self._waiting or self._gaps else self._position
 
-    def see(self, position: int) -> None:
-        """The project's events up to here have been looked at, whether they passed a filter or not."""
-        self._seen = position
+    def advance(self, position: int) -> None:
+        """Note that the project's events up to here were looked at, whatever the filter said."""
+        self._position = position
 
-    def put(self, message: Message) -> None:
-        """Add a message, whether there is room or not."""
-        self._waiting.append(message)
-        self._bytes += len(message.fields)
+    def put(self, message: Message | None, position: int | None = None) -> None:
+        """Add a message (or a heartbeat), whether there is room or not."""
+        entry = Entry(message, position)
+        self._waiting.append(entry)
+        self._bytes += entry.size_bytes
         self._filled.set()
         if self.full:
             self._room.clear()
 
-    def offer(self, id_: str, fields: str, position: int) -> None:
-        """Add an event, or count it as missed; after a gap, the reader is told of the gap first."""
+    def offer(self, id_: str, event: Raw, position: int) -> None:
+        """Add an event, or count it as missed; a gap before it is sent first."""
         if self.full:
             return self.miss(id_, 1, position)
         if id_ in self._gaps:
-            self._tell(id_)
-        return self.put(Message("event", id_, fields, position))
+            self._put_gap(id_)
+        return self.put(EventMessage(id_, event), position)
 
     def miss(self, id_: str, number: int, position: int) -> None:
-        """Count events that a subscription missed; told before its next event, or as soon as the
-        reader has caught up.
+        """Count events that a subscription missed.
+
+        Its reader gets the gap before the next event, or as soon as nothing else waits.
         """
         missed = self._gaps[id_].missed if id_ in self._gaps else 0
         self._gaps[id_] = _Gap(missed + number, position)
         self._filled.set()
 
     def forget(self, id_: str) -> None:
-        """Drop all that waits for a subscription that has ended."""
+        """Drop what waits for a subscription that has ended."""
         self._gaps.pop(id_, None)
-        self._waiting = deque(message for message in self._waiting if message.id != id_)
-        self._bytes = sum(len(message.fields) for message in self._waiting)
+        self._waiting = deque(
+            entry for entry in self._waiting if entry.message is None or entry.message.id != id_
+        )
+        self._bytes = sum(entry.size_bytes for entry in self._waiting)
         self._room.set()
 
     async def room(self) -> None:
-        """Wait until the outbox is not full: who asks faster than it reads the answers is not read
-        from.
-        """
+        """Wait until the outbox is not full."""
         await self._room.wait()
 
-    async def take(self) -> list[Message]:
-        """Wait for messages, and take up to GROUP of them."""
+    async def take(self) -> list[Entry]:
+        """Wait for messages, and take up to TAKE_MESSAGES of them."""
         await self._filled.wait()
         if not self._waiting:
             for id_ in tuple(self._gaps):
-                self._tell(id_)
-        taken = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
-        self._bytes -= sum(len(message.fields) for message in taken)
+                self._put_gap(id_)
+        entries = [self._waiting.popleft() for _ in range(min(TAKE_MESSAGES, len(self._waiting)))]
+        self._bytes -= sum(entry.size_bytes for entry in entries)
         if not self._waiting and not self._gaps:
             self._filled.clear()
         if not self.full:
             self._room.set()
-        return taken
+        return entries
 
-    def _tell(self, id_: str) -> None:
+    def _put_gap(self, id_: str) -> None:
         missed, position = self._gaps.pop(id_)
         metrics.realtime_missed.add({}, missed)
-        self.put(Message("gap", id_, f'"missed":{missed}', position))
+        self.put(GapMessage(id_, missed), position)

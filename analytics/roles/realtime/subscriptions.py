@@ -1,186 +1,19 @@
-"""What readers of realtime subscribe to: a project's events through a filter, or its counters once
-a second.
-"""
+"""All subscriptions of one reader."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
-from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar
 
-import msgspec
-from msgspec import Meta
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from analytics.errors import AnalyticsError, BadRequest, NotFound
-from analytics.events import public
-from analytics.live import Batch, Bus, visitors
+from analytics.live import Bus
 from analytics.projects import Key, authorize, is_project
-from analytics.queries.language.automata import TooCostly
-from analytics.queries.language.filters import Events, Where
-from analytics.queries.language.matching import Test, View, matcher
-from analytics.roles.realtime.outbox import Message, Outbox
-
-T = TypeVar("T")
+from analytics.roles.realtime.messages import SubscribedMessage, failure
+from analytics.roles.realtime.outbox import Outbox
+from analytics.roles.realtime.requests import SubscribeRequest
+from analytics.roles.realtime.streams import CounterStream, EventStream, Visitors
 
 MAX_SUBSCRIPTIONS = 20
-MAX_TYPES = 50
-TICK_SECONDS = 1.0
-VISITORS_SECONDS = 0.5
-FILTERS_KEPT = 256
-
-Text = Annotated[str, Meta(min_length=1, max_length=2000)]
-
-
-class Wanted(
-    msgspec.Struct, frozen=True, tag="subscribe", tag_field="type", forbid_unknown_fields=True
-):
-    """A subscription as it is asked for."""
-
-    id: Annotated[str, Meta(min_length=1, max_length=64)]
-    channel: Literal["events", "counters"]
-    project: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    event: Text | None = None
-    where: Annotated[tuple[Text, ...], Meta(max_length=20)] = ()
-
-
-def encode(value: Any) -> str:
-    """JSON text of whatever msgspec can encode."""
-    return msgspec.json.encode(value).decode()
-
-
-def failure(error: AnalyticsError, id_: str | None = None) -> Message:
-    """An error as a message."""
-    return Message("error", id_, f'"code":{encode(error.code)},"message":{encode(error.message)}')
-
-
-@lru_cache(FILTERS_KEPT)
-def compiled(event: str, where: tuple[str, ...]) -> Test:
-    """The test of a filter, one for all who ask for the same. Raises BadRequest that names the
-    parameter at fault.
-    """
-    field = "event"
-    try:
-        events = Events.read(event)
-        field = "where"
-        return matcher(events, [Where.read(text) for text in where])
-    except ValueError as error:
-        raise BadRequest(f"{field}: {error}", code="bad_parameter", field=field) from error
-
-
-class EventStream:
-    """One subscription to events: a watcher of the bus that puts into a reader's outbox what passes
-    its filter.
-    """
-
-    def __init__(
-        self, wanted: Wanted, outbox: Outbox, fail: Callable[[str, AnalyticsError], None]
-    ) -> None:
-        self.id = wanted.id
-        self._outbox = outbox
-        self._fail = fail
-        self._test = compiled("*" if wanted.event is None else wanted.event, wanted.where)
-
-    def stored(self, batch: Batch) -> None:
-        try:
-            for place in _passing(batch, self._test):
-                self._outbox.offer(self.id, _shown(batch, place), batch.before + place + 1)
-            self._outbox.see(batch.before + len(batch.events))
-        except TooCostly as error:
-            self._fail(
-                self.id,
-                BadRequest(
-                    f"{error}; this subscription has ended", code="too_costly", field="where"
-                ),
-            )
-
-    def missed(self, number: int, before: int) -> None:
-        self._outbox.miss(self.id, number, before)
-
-
-def _passing(batch: Batch, test: Test) -> list[int]:
-    """Places of the events that pass, found once for all subscriptions with the same filter. Raises
-    TooCostly.
-    """
-    if test not in batch.made:
-        views = _made(batch, "views", lambda: [View(event) for event in batch.events])
-        batch.made[test] = [place for place, view in enumerate(views) if test(view)]
-    places: list[int] = batch.made[test]
-    return places
-
-
-def _shown(batch: Batch, place: int) -> str:
-    """One event as JSON, written once for all who get it."""
-    return _made(batch, place, lambda: f'"event":{encode(public(batch.events[place]))}')
-
-
-def _made(batch: Batch, name: object, make: Callable[[], T]) -> T:
-    if name not in batch.made:
-        batch.made[name] = make()
-    made: T = batch.made[name]
-    return made
-
-
-class Visitors:
-    """How many actors each project has now, asked for at most once a second however many watch."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._asked: dict[str, tuple[float, asyncio.Task[int | None]]] = {}
-
-    async def of(self, project: str) -> int | None:
-        """The number of `analytics.live.visitors`; None while Redis does not answer."""
-        now = asyncio.get_running_loop().time()
-        if project not in self._asked or self._asked[project][0] <= now:
-            self._asked = {name: asked for name, asked in self._asked.items() if asked[0] > now}
-            self._asked[project] = (
-                now + TICK_SECONDS * 0.9,
-                asyncio.create_task(self._ask(project)),
-            )
-        return await asyncio.shield(self._asked[project][1])
-
-    async def _ask(self, project: str) -> int | None:
-        try:
-            return await asyncio.wait_for(visitors(self._redis, project), VISITORS_SECONDS)
-        except (RedisError, OSError, TimeoutError):
-            return None
-
-
-class CounterStream:
-    """One subscription to counters: what was stored since the last message, a second ago."""
-
-    def __init__(self, id_: str, project: str, outbox: Outbox, visitors: Visitors) -> None:
-        self.id = id_
-        self._project = project
-        self._outbox = outbox
-        self._visitors = visitors
-        self._types: Counter[str] = Counter()
-
-    def stored(self, batch: Batch) -> None:
-        self._types.update(
-            _made(batch, "types", lambda: Counter(event.event_type for event in batch.events))
-        )
-
-    def missed(self, number: int, before: int) -> None:
-        self._outbox.miss(self.id, number, before)
-
-    async def run(self) -> None:
-        """Put a message every second, for ever; a reader whose outbox is full goes without."""
-        clock = asyncio.get_running_loop().time
-        due = clock()
-        while True:
-            due = max(due + TICK_SECONDS, clock())
-            await asyncio.sleep(due - clock())
-            types, self._types = self._types, Counter()
-            if not self._outbox.full:
-                by_type = dict(types.most_common(MAX_TYPES))
-                if rest := types.total() - sum(by_type.values()):
-                    by_type["other"] = by_type.get("other", 0) + rest
-                visiting = await self._visitors.of(self._project)
-                fields = f'"events_per_second":{types.total()},"by_type":{encode(by_type)},"visitors":{encode(visiting)}'
-                self._outbox.put(Message("counters", self.id, fields))
 
 
 class Hub:
@@ -192,65 +25,59 @@ class Hub:
 
 
 class Subscriptions:
-    """Those of one reader, under the ids that it gave them."""
+    """The subscriptions of one reader, under the ids that it gave them."""
 
     def __init__(self, hub: Hub, outbox: Outbox) -> None:
         self._hub = hub
         self._outbox = outbox
         self._ends: dict[str, ExitStack] = {}
 
-    async def add(self, wanted: Wanted, key: Key) -> int:
-        """Subscribe, and say so; returns how many events the project has had. Raises BadRequest,
-        Forbidden, or Unavailable while the bus is away.
+    async def add(self, request: SubscribeRequest, key: Key) -> int:
+        """Subscribe and confirm it; returns how many events the project has had.
+
+        Raises BadRequest, Forbidden, or Unavailable while the live bus is away.
         """
-        if wanted.id in self._ends:
-            raise BadRequest(
-                "this id is taken by another subscription of this connection",
-                code="duplicate_id",
-                field="id",
-            )
+        if request.id in self._ends:
+            message = "this id is taken by another subscription of this connection"
+            raise BadRequest(message, code="duplicate_id", field="id")
         if len(self._ends) >= MAX_SUBSCRIPTIONS:
-            raise BadRequest(
-                f"a connection may have {MAX_SUBSCRIPTIONS} subscriptions",
-                code="too_many_subscriptions",
-            )
-        project = authorize(key, "realtime", wanted.project)
+            message = f"a connection may have {MAX_SUBSCRIPTIONS} subscriptions"
+            raise BadRequest(message, code="too_many_subscriptions")
+        project = authorize(key, "realtime", request.project)
         if not is_project(project):
-            raise BadRequest(
-                "this is not a valid project name", code="bad_parameter", field="project"
-            )
-        stream = self._stream(wanted, project)
+            message = "this is not a valid project name"
+            raise BadRequest(message, code="bad_parameter", field="project")
+        stream = self._stream(request, project)
         position = await self._hub.bus.watch(project, stream)
-        end = self._ends[wanted.id] = ExitStack()
+        end = self._ends[request.id] = ExitStack()
         end.callback(self._hub.bus.unwatch, project, stream)
         if isinstance(stream, CounterStream):
             end.callback(asyncio.create_task(stream.run()).cancel)
-        self._outbox.put(Message("subscribed", wanted.id, position=position))
+        self._outbox.put(SubscribedMessage(request.id), position)
         return position
 
-    def _stream(self, wanted: Wanted, project: str) -> EventStream | CounterStream:
-        if wanted.channel == "events":
-            return EventStream(wanted, self._outbox, self._fail)
-        if wanted.event is not None or wanted.where:
+    def _stream(self, request: SubscribeRequest, project: str) -> EventStream | CounterStream:
+        if request.channel == "events":
+            return EventStream(request, self._outbox, self._fail)
+        if request.event is not None or request.where:
             raise BadRequest(
                 "counters count all events: they take neither event nor where",
                 code="bad_parameter",
-                field="where" if wanted.where else "event",
+                field="where" if request.where else "event",
             )
-        return CounterStream(wanted.id, project, self._outbox, self._hub.visitors)
+        return CounterStream(request.id, project, self._outbox, self._hub.visitors)
 
     def remove(self, id_: str) -> None:
-        """End one. Raises NotFound."""
+        """End one subscription. Raises NotFound."""
         end = self._ends.pop(id_, None)
         if end is None:
-            raise NotFound(
-                "this connection has no subscription with this id", code="unknown_id", field="id"
-            )
+            message = "this connection has no subscription with this id"
+            raise NotFound(message, code="unknown_id", field="id")
         end.close()
         self._outbox.forget(id_)
 
     def clear(self) -> None:
-        """End all."""
+        """End all subscriptions."""
         for end in self._ends.values():
             end.close()
         self._ends.clear()

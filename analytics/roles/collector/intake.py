@@ -1,6 +1,4 @@
-"""Where the collector's requests are admitted: origin, key, project and rate, and what all of them
-share.
-"""
+"""What the collector's requests share: admission by origin, key and rate, and the queue."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +14,7 @@ from analytics.roles.http.cors import Origins, foreign_origin
 from analytics.settings import Settings
 
 OWN_TOKENS = ("ak_w_", "ak_r_", "ak_a_")
-"""How keys of our own begin: one that is unknown is a mistake, whoever sends it."""
+"""Prefixes of our own keys: an unknown key with such a prefix is always an error."""
 
 
 class Sink(Protocol):
@@ -32,37 +30,38 @@ class Sink(Protocol):
         """For /metrics."""
 
 
-class Salter(Protocol):
+class SaltSource(Protocol):
     """Where the collector gets the day's salt."""
 
     async def of(self, moment: datetime) -> bytes:
-        """Raises Unavailable."""
+        """The salt of a moment's day. Raises Unavailable."""
 
 
-class Desk:
-    """Where requests are admitted: what all of them share while the collector runs. Raises
-    ConfigurationError when GEOIP_FILE cannot be read.
+class Intake:
+    """What all requests share while the collector runs.
+
+    Raises ConfigurationError when GEOIP_FILE cannot be read.
     """
 
-    def __init__(self, sink: Sink, keys: Keys, salts: Salter, config: Settings) -> None:
+    def __init__(self, sink: Sink, keys: Keys, salts: SaltSource, settings: Settings) -> None:
         self.sink = sink
         self.salts = salts
-        self.rules = rules_of(config)
+        self.rules = rules_of(settings)
         self.steps = pipeline.STEPS
         self.keys = keys
-        self.require_key = config.require_write_key
-        self.retention_days = config.retention_days
-        self.origins = Origins(config.cors_origins)
-        self.limits = Limits(config.rate_limit)
+        self.require_key = settings.require_write_key
+        self.retention_days = settings.retention_days
+        self.origins = Origins(settings.cors_origins)
+        self.limits = Limits(settings.rate_limit)
 
     async def admit(
         self, token: str | None, origin: bytes | None, peer: str, *, foreign: bool = False
     ) -> str:
-        """The project of a request. Raises Unauthorized, Forbidden, RateLimited, or Unavailable
-        when its key cannot be checked.
+        """The project of a request, by its key.
 
-        A token that is `foreign` and that nobody has registered is as good as none, so that
-        pointing a library here is enough to begin.
+        Raises Unauthorized, Forbidden, RateLimited, or Unavailable when the key cannot be checked.
+        A `foreign` token (of another product's library) that is unknown here counts as no key.
+        So to begin it is enough to point a library at this server.
         """
         if origin is not None and origin not in self.origins:
             raise foreign_origin()
@@ -74,25 +73,22 @@ class Desk:
         try:
             key = await self.keys.find(token)
         except Unauthorized as error:
-            self.limits.take(peer)  # who guesses keys is known by nothing else
-            if (
-                foreign
-                and isinstance(error, UnknownKey)
-                and not self.require_key
-                and not token.startswith(OWN_TOKENS)
-            ):
+            self.limits.take(peer)  # somebody who guesses keys is known only by the address
+            needs_key = self.require_key or token.startswith(OWN_TOKENS)
+            if foreign and isinstance(error, UnknownKey) and not needs_key:
                 return DEFAULT_PROJECT
             raise
         self.limits.take(f"key {key.id}")
         return authorize(key, "ingest", origin=None if origin is None else origin.decode("latin-1"))
 
 
-def rules_of(config: Settings) -> pipeline.Rules:
+def rules_of(settings: Settings) -> pipeline.Rules:
     """The settings that the pipeline's steps follow."""
+    path = settings.geoip_file
     return pipeline.Rules(
-        bots=config.bots,
-        signals=config.honor_signals,
-        store_ip=config.store_ip,
-        country_header=config.country_header.encode(),
-        country=None if config.geoip_file is None else open_countries(config.geoip_file),
+        bots=settings.bots,
+        signals=settings.honor_signals,
+        store_ip=settings.store_ip,
+        country_header=settings.country_header.encode(),
+        country=None if path is None else open_countries(path),
     )

@@ -1,0 +1,171 @@
+"""One subscription: a project's events through a filter, or its counters once a second.
+
+Both watch the live bus. What several readers need of the same batch is computed once for all.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from analytics.errors import AnalyticsError, BadRequest
+from analytics.events import public
+from analytics.live import Batch, visitors
+from analytics.queries.language.automata import TooCostly
+from analytics.queries.language.filters import Events, Where
+from analytics.queries.language.matching import Test, View, matcher
+from analytics.roles.realtime.messages import CountersMessage
+from analytics.roles.realtime.outbox import Outbox
+from analytics.roles.realtime.requests import SubscribeRequest
+
+T = TypeVar("T")
+
+MAX_TYPES = 50
+"""Event types that a counters message names; all others are `other`."""
+
+TICK_SECONDS = 1.0
+VISITORS_SECONDS = 0.5
+"""How long Redis may take to count visitors."""
+
+CACHED_FILTERS = 256
+
+
+@lru_cache(CACHED_FILTERS)
+def compiled(event: str, where: tuple[str, ...]) -> Test:
+    """The test of a filter, one for all who ask for the same.
+
+    Raises BadRequest that names the parameter at fault.
+    """
+    field = "event"
+    try:
+        events = Events.read(event)
+        field = "where"
+        return matcher(events, [Where.read(text) for text in where])
+    except ValueError as error:
+        raise BadRequest(f"{field}: {error}", code="bad_parameter", field=field) from error
+
+
+class EventStream:
+    """A subscription to events: puts those that pass its filter into the reader's outbox.
+
+    Raises BadRequest for a filter that cannot be read.
+    """
+
+    def __init__(
+        self,
+        request: SubscribeRequest,
+        outbox: Outbox,
+        fail: Callable[[str, AnalyticsError], None],
+    ) -> None:
+        """`fail` ends the subscription of this id with an error."""
+        self.id = request.id
+        self._outbox = outbox
+        self._fail = fail
+        self._test = compiled("*" if request.event is None else request.event, request.where)
+
+    def stored(self, batch: Batch) -> None:
+        """These events were stored. Never raises, never waits."""
+        try:
+            for index in _matches(batch, self._test):
+                self._outbox.offer(self.id, _json(batch, index), batch.before + index + 1)
+            self._outbox.advance(batch.before + len(batch.events))
+        except TooCostly as error:
+            message = f"{error}; this subscription has ended"
+            self._fail(self.id, BadRequest(message, code="too_costly", field="where"))
+
+    def missed(self, number: int, before: int) -> None:
+        """The bus lost so many events; `before` counts them and all earlier ones."""
+        self._outbox.miss(self.id, number, before)
+
+
+def _matches(batch: Batch, test: Test) -> list[int]:
+    """Indexes of the events that pass, found once for all who use the filter. Raises TooCostly."""
+
+    def match() -> list[int]:
+        views = _once(batch, "views", lambda: [View(event) for event in batch.events])
+        return [index for index, view in enumerate(views) if test(view)]
+
+    return _once(batch, test, match)
+
+
+def _json(batch: Batch, index: int) -> Raw:
+    """One event as JSON, encoded once for all who get it."""
+    return _once(batch, index, lambda: Raw(msgspec.json.encode(public(batch.events[index]))))
+
+
+def _once(batch: Batch, name: object, compute: Callable[[], T]) -> T:
+    """What `compute` returns, kept with the batch under a name."""
+    if name not in batch.made:
+        batch.made[name] = compute()
+    value: T = batch.made[name]
+    return value
+
+
+class Visitors:
+    """How many actors each project has now; Redis is asked at most once a second a project."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._counts: dict[str, tuple[float, asyncio.Task[int | None]]] = {}
+
+    async def of(self, project: str) -> int | None:
+        """The number of `analytics.live.visitors`; None while Redis does not answer."""
+        now = asyncio.get_running_loop().time()
+        if project not in self._counts or self._counts[project][0] <= now:
+            self._counts = {name: count for name, count in self._counts.items() if count[0] > now}
+            task = asyncio.create_task(self._count(project))
+            self._counts[project] = (now + TICK_SECONDS * 0.9, task)
+        return await asyncio.shield(self._counts[project][1])
+
+    async def _count(self, project: str) -> int | None:
+        try:
+            return await asyncio.wait_for(visitors(self._redis, project), VISITORS_SECONDS)
+        except (RedisError, OSError, TimeoutError):
+            return None
+
+
+class CounterStream:
+    """A subscription to counters: what was stored since the last message, a second ago."""
+
+    def __init__(self, id_: str, project: str, outbox: Outbox, visitors: Visitors) -> None:
+        self.id = id_
+        self._project = project
+        self._outbox = outbox
+        self._visitors = visitors
+        self._types: Counter[str] = Counter()
+
+    def stored(self, batch: Batch) -> None:
+        """These events were stored."""
+        types = _once(batch, "types", lambda: Counter(event.event_type for event in batch.events))
+        self._types.update(types)
+
+    def missed(self, number: int, before: int) -> None:
+        """The bus lost so many events; `before` counts them and all earlier ones."""
+        self._outbox.miss(self.id, number, before)
+
+    async def run(self) -> None:
+        """Put a message every second, for ever; none while the outbox is full."""
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while True:
+            due = max(due + TICK_SECONDS, clock())
+            await asyncio.sleep(due - clock())
+            types, self._types = self._types, Counter()
+            if not self._outbox.full:
+                visiting = await self._visitors.of(self._project)
+                message = CountersMessage(self.id, types.total(), _top(types), visiting)
+                self._outbox.put(message)
+
+
+def _top(types: Counter[str]) -> dict[str, int]:
+    """The MAX_TYPES most common types, and the rest together as `other`."""
+    by_type = dict(types.most_common(MAX_TYPES))
+    if rest := types.total() - sum(by_type.values()):
+        by_type["other"] = by_type.get("other", 0) + rest
+    return by_type
