@@ -53,6 +53,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _end_what_is_shared() -> Iterator[None]:
+    yield
+    servers.shared.close()
+
+
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A folder that the servers' account can enter (pytest's own are closed to others)."""

@@ -4,6 +4,7 @@ With POSTGRES_BIN=/usr/lib/postgresql/15/bin the tests run on that PostgreSQL in
 embedded one.
 """
 
+import atexit
 import contextlib
 import os
 import subprocess
@@ -14,6 +15,11 @@ from pathlib import Path
 from analytics.embedded import Postgres, Valkey
 
 PASSWORD = "test-password"
+
+shared = contextlib.ExitStack()
+"""Closes what all tests of this process share, after the last of them."""
+
+atexit.register(shared.close)
 
 
 class Installed(Postgres):
