@@ -148,7 +148,7 @@ def _fork_on_request(control: socket.socket) -> tuple[str, ...]:
         if control in ready:
             message, fds, _, _ = socket.recv_fds(control, 1 << 20, 4)
             if not message:
-                sys.exit()
+                os._exit(0)
             pid = os.fork()
             if pid:
                 running[pid] = fds[3]

@@ -220,7 +220,8 @@ class Platform:
 
     def run(self, *words: str) -> str:
         """What `analytics` prints for a command that must not fail."""
-        done = forking.run(*words, env=self.environment)
+        # a command is not tried again, as a job is: a busy machine must not end it
+        done = forking.run(*words, env={**self.environment, "JOB_TIMEOUT": "30"})
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
