@@ -17,6 +17,9 @@ BENCH_ROLLUPS_ARGS ?=
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 MODULES := $(foreach folder,timescale tracker,tests/$(folder)/node_modules/.package-lock.json)
 
+# the tests start Python hundreds of times: it should not compile everything each time
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test oracle proof soak mutations audit bench bench-queries check check-deploy deploy-tools sdk-libraries sdk-matrix tracker format lock hooks clean
 
@@ -27,7 +30,7 @@ run: $(VENV)/.main ## start the platform with its own PostgreSQL and Valkey; Ctr
 	@$(BIN)/analytics run
 
 test: $(VENV)/.dev $(MODULES) ## run the tests (PYTEST_ARGS=... to choose, WORKERS=2, POSTGRES_BIN=... for another PostgreSQL)
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 oracle: $(VENV)/.dev $(MODULES) ## run the property tests on new random examples, TIMES=20 as many as usual
 	EXAMPLES=$(TIMES) $(BIN)/python -m pytest -n $(WORKERS) tests/queries tests/test_careful.py tests/protocols/test_hostile.py tests/hostile/test_fuzz.py tests/store/test_faults.py $(PYTEST_ARGS)

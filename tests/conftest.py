@@ -1,5 +1,6 @@
 """Fixtures that every test may use; async tests run under anyio on asyncio."""
 
+import gc
 import re
 import signal
 import tempfile
@@ -21,6 +22,12 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector need not look through thousands of collected tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -51,6 +58,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_what_is_shared() -> Iterator[None]:
+    yield
+    servers.shared.close()
 
 
 @pytest.fixture(scope="session")

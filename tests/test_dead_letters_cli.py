@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from redis import Redis
 from analytics.commands.dead_letters import dead_letters
 from analytics.events import Event, pack
 from analytics.queue import body, keys
+from tests import forking
 from tests.faults.platform import Platform, wait_for
 
 NOW = datetime.now(UTC)
@@ -27,7 +27,9 @@ def whole() -> Iterator[Platform]:
     with tempfile.TemporaryDirectory(prefix="analytics-dead-letters-") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        with Platform(folder, RETENTION_DAYS="0", DATA_DIR=str(folder / "data")) as running:
+        with Platform(
+            folder, RETENTION_DAYS="0", DATA_DIR=str(folder / "data"), JOB_TIMEOUT="30"
+        ) as running:
             running.role("processor")
             yield running
 
@@ -81,16 +83,7 @@ def enqueue(platform: Platform, events: int, job: bytes) -> None:
 
 
 def run(platform: Platform, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "analytics", "dead-letters", *arguments]
-    done = subprocess.run(
-        program,
-        env=platform.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    done = forking.run("dead-letters", *arguments, env=platform.environment)
     assert done.returncode == status, done.stderr
     return done
 

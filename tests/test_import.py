@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests import forking
 from tests.faults.platform import Platform, wait_for
 from tests.test_importing import event, ndjson, rejected
 
@@ -34,15 +35,7 @@ def platform() -> Iterator[Platform]:
 def command(
     platform: Platform, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "analytics", "import", *arguments]
-    return subprocess.run(
-        program,
-        env={**platform.environment, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return forking.run("import", *arguments, env={**platform.environment, **environment})
 
 
 ZONES = ("Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland", "UTC")
@@ -232,25 +225,10 @@ def test_a_project_that_is_not_there_is_refused(platform: Platform, tmp_path: Pa
 
 
 def test_standard_input_is_imported_too(platform: Platform, tmp_path: Path) -> None:
-    program = [
-        sys.executable,
-        "-m",
-        "analytics",
-        "import",
-        "-",
-        "--rejected",
-        str(tmp_path / "rejected"),
-    ]
+    words = ("import", "-", "--rejected", str(tmp_path / "rejected"))
     data = ndjson(event(1, session_id="piped"))
     for _ in range(2):
-        done = subprocess.run(
-            program,
-            env=platform.environment,
-            input=data,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        done = forking.run(*words, env=platform.environment, input=data)
         assert done.returncode == 0, done.stderr
     assert platform.sql("select count(*) from raw_events where session_id = 'piped'") == "1"
 

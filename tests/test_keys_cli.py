@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from analytics.embedded import Valkey
 from analytics.errors import Unauthorized
 from analytics.projects import Keys
 from analytics.redis import RedisKeys
+from tests import forking
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 TOKEN = re.compile(r"ak_[wra]_[\w-]{43}")
@@ -29,13 +29,7 @@ def command(environment: dict[str, str]) -> Run:
     }
 
     def run(*arguments: str, status: int = 0, **more: str) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [sys.executable, "-m", "analytics", *arguments],
-            env={**kept, **environment, **more},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = forking.run(*arguments, env={**kept, **environment, **more})
         assert done.returncode == status, done
         return done
 

@@ -73,7 +73,8 @@ def test_a_long_word_costs_no_more_than_its_length() -> None:
             )
         )
 
-    assert seconds(400_000) < 60 * seconds(20_000), (
+    # measured up to five times: a busy machine spoils some measurements, never all alike
+    assert any(seconds(400_000) < 60 * seconds(20_000) for _ in range(5)), (
         "20 times the length: 400 times as long, were it quadratic"
     )
 

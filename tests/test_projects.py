@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
-import anyio
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import select
@@ -270,13 +269,24 @@ async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_ke
     assert len(keys._unknown._held) == 10
 
 
-async def test_a_key_expires_at_its_time_even_while_its_verdict_is_cached() -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=0.3)
-    keys = Keys(Shelf(("brief", a_key(expires_at=soon))))
+async def test_a_key_expires_at_its_time_even_while_its_verdict_is_cached(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instant = datetime.now(UTC)
+
+    class Calendar(datetime):
+        @classmethod
+        def now(cls, _: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return instant
+
+    monkeypatch.setattr("analytics.projects.key.datetime", Calendar)
+    shelf = Shelf(("brief", a_key(expires_at=instant + timedelta(seconds=0.3))))
+    keys = Keys(shelf)
     await keys.find("brief")
-    await anyio.sleep(0.35)
+    instant += timedelta(seconds=0.35)
     with pytest.raises(Unauthorized, match="expired"):
         await keys.find("brief")
+    assert shelf.asked == 1
 
 
 async def test_a_static_key_reads_every_project_without_asking_anyone() -> None:

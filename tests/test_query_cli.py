@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from analytics.embedded import Postgres, Valkey
 from analytics.errors import ConfigurationError
 from analytics.queries import QUESTIONS
 from analytics.settings import Settings
+from tests import forking
 from tests.queries.test_openapi import KEY, running_api
 
 DAYS = ("--last", "90d")
@@ -54,13 +54,7 @@ def environment(
 def query(
     environment: dict[str, str], *words: str, status: int = 0, **more: str
 ) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, "-m", "analytics", "query", *words],
-        env={**environment, **more},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = forking.run("query", *words, env={**environment, **more})
     assert done.returncode == status, done
     return done
 

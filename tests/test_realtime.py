@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from analytics import projects, server
+from analytics import metrics, projects, server
 from analytics.embedded import Valkey, free_port
 from analytics.events import Event
 from analytics.live import publish
@@ -101,7 +101,7 @@ async def serving(redis_url: str, **changes: Any) -> AsyncIterator[Platform]:
         api_keys=("static-key",),
         **changes,
     )
-    redis: Redis = Redis.from_url(redis_url, socket_timeout=5)
+    redis: Redis = Redis.from_url(redis_url, socket_timeout=60)
     for token, fields in KEYS.items():
         await set_key(redis, token, **fields)
     assert config.port is not None
@@ -274,7 +274,9 @@ async def test_beyond_the_cap_connections_are_refused_with_a_time_to_come_again(
             await platform.socket()
         assert refusal.value.response.status_code == 503
         assert int(refusal.value.response.headers["Retry-After"]) >= 1
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(20):
+        while metrics.realtime_connections.get({"transport": "websocket"}):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     async with platform.socket() as reader:
         await subscribed(reader)
 
@@ -514,7 +516,15 @@ async def test_after_a_restart_of_redis_readers_are_told_the_exact_gap_and_event
 async def test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_nothing(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "SEND_SECONDS", 1.0)
+    monkeypatch.setattr(sockets, "SEND_SECONDS", 2.0)
+    monkeypatch.setattr(sockets, "CLOSE_SECONDS", 60.0)
+    closing, close = asyncio.Event(), sockets.Connection._close
+
+    async def noted(self: sockets.Connection, reason: sockets.Close) -> None:
+        closing.set()
+        await close(self, reason)
+
+    monkeypatch.setattr(sockets.Connection, "_close", noted)
     async with AsyncExitStack() as stack:
         slow = await stack.enter_async_context(
             platform.socket(max_queue=1, ping_interval=None, compression=None, close_timeout=1)
@@ -534,7 +544,7 @@ async def test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_not
             await asyncio.gather(*(receive(other) for other in others))
             waits.append(time.monotonic() - since)
         assert max(waits) < 10
-        await asyncio.sleep(1.5)
+        await asyncio.wait_for(closing.wait(), 60)
         assert await closed(slow) == 1013
 
 

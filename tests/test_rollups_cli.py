@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from tests import forking
+
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 DAYS = [f"{TODAY - timedelta(days=ago):%Y-%m-%d}" for ago in range(6)]
 ROWS = """
@@ -34,14 +36,17 @@ async def url(migrated_url: str) -> str:
     return migrated_url
 
 
-def started(url: str, *words: str) -> "subprocess.Popen[str]":
+def environment(url: str) -> dict[str, str]:
     kept = {
         name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")
     }
-    command = [sys.executable, "-m", "analytics", *words]
+    return {**kept, "DATABASE_URL": url}
+
+
+def started(url: str, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        command,
-        env={**kept, "DATABASE_URL": url},
+        [sys.executable, "-m", "analytics", *words],
+        env=environment(url),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,10 +55,9 @@ def started(url: str, *words: str) -> "subprocess.Popen[str]":
 
 def run(url: str, *words: str, status: int = 0) -> tuple[list[str], str]:
     """The lines that it prints, and what it says on standard error."""
-    process = started(url, *words)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == status, out + err
-    return out.splitlines(), err
+    done = forking.run(*words, env=environment(url))
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout.splitlines(), done.stderr
 
 
 async def sql(url: str, statement: str) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
@@ -39,6 +39,7 @@ async def _body(request: Request) -> Response:
 
 
 async def _sleep(request: Request) -> Response:
+    print("asleep", flush=True)
     await asyncio.sleep(float(request.query_params["s"]))
     return PlainTextResponse("slept")
 
@@ -113,6 +114,19 @@ class Served:
         assert self.process.stdout is not None
         return self.process.stdout.readline() == "ready\n"
 
+    def asleep(self) -> bool:
+        """Waits until a request for /sleep is being answered."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline() == "asleep\n"
+
+    def closed(self, role: str) -> bool:
+        """Whether nobody listens any more."""
+        try:
+            socket.create_connection(("127.0.0.1", self.ports[role]), timeout=10).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
     def get(self, role: str, path: str = "/") -> str:
         with urllib.request.urlopen(
             f"http://127.0.0.1:{self.ports[role]}{path}", timeout=10
@@ -133,6 +147,13 @@ class Served:
     def ended(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=60)
         return self.process.returncode, out, err
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @contextmanager
@@ -175,7 +196,7 @@ def test_a_request_that_is_open_is_answered_before_the_end() -> None:
     with served() as program:
         assert program.ready()
         with program.request("collector", "GET /sleep?s=1 HTTP/1.1\r\nhost: x\r\n\r\n") as request:
-            time.sleep(0.2)
+            assert program.asleep()
             assert program.end()[0] == 0
             assert request.recv(1000).endswith(b"slept")
 
@@ -184,21 +205,20 @@ def test_a_second_signal_cuts_the_wait_but_not_the_flush() -> None:
     with served() as program:
         assert program.ready()
         with program.request("collector", "GET /sleep?s=60 HTTP/1.1\r\nhost: x\r\n\r\n"):
-            time.sleep(0.2)
+            assert program.asleep()
             began = time.monotonic()
             program.process.send_signal(signal.SIGINT)
-            time.sleep(0.5)
+            until(lambda: program.closed("collector"))
             status, out, _ = program.end(signal.SIGINT)
         assert (status, "collector flushed" in out) == (0, True)
         assert time.monotonic() - began < 15  # of the 25 s that the request would get
 
 
 def test_before_it_closes_it_serves_on_and_says_that_it_is_not_ready() -> None:
-    with served(SHUTDOWN_DELAY="2") as program:
+    with served(SHUTDOWN_DELAY="3") as program:
         assert program.ready()
         program.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        assert program.get("api") == "False"
+        until(lambda: program.get("api") == "False")
         assert program.ended()[0] == 0
 
 

@@ -1,8 +1,6 @@
 """An event's whole way: sent once, it is on a socket, in an answer, a rollup and the books."""
 
 import asyncio
-import subprocess
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -85,22 +83,11 @@ def test_the_watermark_never_runs_ahead_of_what_is_stored(
 def test_the_same_id_in_two_projects_is_two_events_and_neither_sees_the_other(
     platform: Platform, roles: dict[str, Role]
 ) -> None:
-    def analytics(*words: str) -> str:
-        command = [sys.executable, "-m", "analytics", *words]
-        return subprocess.run(
-            command,
-            env=platform.environment,
-            cwd=Path(__file__).parents[1],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-
     keys = {}
     for project in ("north", "south"):
-        analytics("projects", "create", project)
+        platform.run("projects", "create", project)
         for scope in ("ingest", "query"):
-            made = analytics("keys", "create", "--project", project, "--scope", scope, "--json")
+            made = platform.run("keys", "create", "--project", project, "--scope", scope, "--json")
             keys[project, scope] = msgspec.json.decode(made)["key"]
     shared = str(uuid.uuid4())
     for project in ("north", "south"):

@@ -8,27 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from analytics.embedded import create_database
-from analytics.settings import Settings
-from analytics.stores import migrate
-from tests import servers
 from tests.faults.platform import Platform
 
 MakePlatform = Callable[..., Platform]
 
 
-@pytest.fixture(scope="session")
-def template(server_folder: Path) -> Path:
-    """PostgreSQL's data folder with the migrated database `analytics`."""
-    with servers.postgres(server_folder / "template") as server:
-        create_database(server, "analytics")
-        migrate(server.url("analytics"), Settings())
-        server.stop()
-        return server.data
-
-
 @pytest.fixture
-def make_platform(template: Path, request: pytest.FixtureRequest) -> Iterator[MakePlatform]:
+def make_platform(request: pytest.FixtureRequest) -> Iterator[MakePlatform]:
     """Makes the test's platform, not started yet; what it measured is recorded and all of it is
     ended after the test.
     """
@@ -38,7 +24,6 @@ def make_platform(template: Path, request: pytest.FixtureRequest) -> Iterator[Ma
 
         def make(**environment: str) -> Platform:
             made = Platform(folder, **environment)
-            made.template = template
             stack.callback(
                 lambda: request.node.user_properties.append(
                     ("figures", msgspec.to_builtins(made.figures))

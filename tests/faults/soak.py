@@ -77,7 +77,9 @@ class Soak:
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self.roles = {
-            name: platform.role(name) for name in ("collector", "processor", "api", "realtime")
+            # not forked from a process that has imported more: their memory is published
+            name: platform.role(name, program=("-m", "analytics", "run", f"--role={name}"))
+            for name in ("collector", "processor", "api", "realtime")
         }
         self.samples: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.asked = self.heard = 0

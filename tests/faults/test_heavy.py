@@ -3,6 +3,7 @@ while, and events are stored.
 """
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
@@ -34,14 +35,27 @@ def heavy(number: int) -> str:
     return f"/api/{path}?{urlencode({**parameters, 'where': f'metadata.text.re.[ab]*a[ab]{{20}}c{number}'}, quote_via=quote)}"
 
 
+def too_slow(answer: httpx2.Response) -> bool:
+    return answer.status_code == 503 and answer.json()["error"]["code"] == "too_slow"
+
+
 async def test_heavy_questions_starve_neither_light_ones_nor_ingestion(platform: Platform) -> None:
     collector, _, api = (platform.role(name) for name in ("collector", "processor", "api"))
     platform.sql(TEXTS)
     headers: Mapping[str, str] = {"X-API-Key": API_KEY}
     async with httpx2.AsyncClient(base_url=api.url, headers=headers, timeout=120) as http:
-        asking = [
-            asyncio.create_task(http.get(heavy(number))) for number in range(PLACES + WAITING + 5)
-        ]
+        numbers, enough = itertools.count(), asyncio.Event()
+
+        async def ask() -> list[httpx2.Response]:
+            """A heavy question, and another when it is given up: the lane stays full for as long as
+            a busy machine needs for the light ones.
+            """
+            answers = [await http.get(heavy(next(numbers)))]
+            while not enough.is_set() and too_slow(answers[-1]):
+                answers.append(await http.get(heavy(next(numbers))))
+            return answers
+
+        asking = [asyncio.create_task(ask()) for _ in range(PLACES + WAITING + 5)]
         await asyncio.to_thread(
             wait_for, lambda: int(platform.sql(LONG)) >= PLACES, "the heavy lane to be full"
         )
@@ -60,15 +74,16 @@ async def test_heavy_questions_starve_neither_light_ones_nor_ingestion(platform:
                 answer = await http.get(f"/api/{question}")
                 assert answer.status_code == 200, (question, answer.text)
         stored = "/api/trends?event=light&last=1h"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (await http.get(stored)).json()["data"]["series"][0]["total"] < 10:
                 pass
         assert sum(not each.done() for each in asking) >= PLACES, (
             "those that take long are still being answered"
         )
 
+        enough.set()
         answers = await asyncio.gather(*asking)
-    refused = [answer for answer in answers if answer.status_code != 200]
+    refused = [answer for each in answers for answer in each if answer.status_code != 200]
     assert (
         {(503, "busy")}
         <= {(answer.status_code, answer.json()["error"]["code"]) for answer in refused}

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from analytics.errors import Unavailable
 from analytics.events import Event, Job, Outcome, pack
 from analytics.queue import Queue, Worker, body, gather, keys
 from analytics.redis import Cron, connect
 from analytics.settings import Settings
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 def event(
@@ -42,7 +43,7 @@ def events(count: int) -> list[Event]:
 
 
 def config(url: str, **changes: Any) -> Settings:
-    return Settings(redis_url=url, **{"job_timeout": 5, **changes})
+    return Settings(redis_url=url, **changes)
 
 
 class Ledger:
@@ -80,7 +81,8 @@ class Ledger:
 
 @contextlib.asynccontextmanager
 async def client(settings: Settings, **options: Any) -> AsyncIterator[Redis]:
-    redis = connect(settings, **options)
+    """A client that waits much longer than the product's: a busy machine is no outage of Redis."""
+    redis = connect(settings, **{"timeout": PATIENCE_SECONDS, **options})
     try:
         yield redis
     finally:
@@ -111,6 +113,16 @@ async def eventually(condition: Callable[[], bool] | Callable[[], Awaitable[bool
             if found if isinstance(found, bool) else await found:
                 return
             await asyncio.sleep(0.01)
+
+
+async def taken(queue: Queue) -> None:
+    """Returns when an append of one event succeeds."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            try:
+                return await queue.append(events(1))
+            except Unavailable:
+                await asyncio.sleep(0.02)
 
 
 async def drained(queue: Queue) -> None:

@@ -19,7 +19,7 @@ from analytics.errors import ConfigurationError, Unavailable
 from analytics.queue import Queue, admission
 from analytics.settings import Settings
 from tests import servers
-from tests.queue.kit import Ledger, client, config, drained, event, events, working
+from tests.queue.kit import Ledger, client, config, drained, event, events, taken, working
 
 
 @pytest.fixture(autouse=True)
@@ -44,16 +44,6 @@ async def refusal(queue: Queue) -> Unavailable:
                 await queue.append([event(b'{"k": "%s"}' % (b"x" * 10_000)) for _ in range(10)])
             except Unavailable as error:
                 return error
-
-
-async def taken(queue: Queue) -> None:
-    """Returns when an append succeeds."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await queue.append(events(1))
-            except Unavailable:
-                await asyncio.sleep(0.02)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 
 from analytics.errors import Unavailable
 from analytics.events import Books, Event, pack
-from analytics.queue import Queue, body, commit, keys
+from analytics.queue import Queue, admission, body, commit, keys
 from analytics.settings import Settings
 from tests import servers
-from tests.queue.kit import client, config, event, events, eventually
+from tests.queue.kit import client, config, event, events, eventually, taken
 
 
 async def queued(redis: Redis) -> list[list[Event]]:
@@ -139,13 +139,16 @@ async def test_closing_is_bounded_and_tells_who_waits(
 ) -> None:
     monkeypatch.setattr(commit, "CLOSE_SECONDS", 0.1)
 
+    under_way = asyncio.Event()
+
     async def never(*_: Any) -> None:
+        under_way.set()
         await asyncio.Event().wait()
 
     monkeypatch.setattr(keys.ENQUEUE, "run", never)
     async with Queue(redis, settings) as queue:
         first = asyncio.create_task(queue.append(events(1)))
-        await asyncio.sleep(0.05)
+        await under_way.wait()
         second = asyncio.create_task(queue.append(events(1)))
         await asyncio.sleep(0)
     verdicts = await asyncio.gather(first, second, return_exceptions=True)
@@ -177,7 +180,7 @@ async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event
     failed = 0
     with servers.valkey(server_folder / "restarted") as server:
         settings = config(server.url)
-        async with client(settings, timeout=2) as redis, Queue(redis, settings) as queue:
+        async with client(settings) as redis, Queue(redis, settings) as queue:
             done = asyncio.Event()
 
             async def send() -> None:
@@ -193,11 +196,11 @@ async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event
 
             senders = [asyncio.create_task(send()) for _ in range(10)]
             for _ in range(2):
-                await asyncio.sleep(0.3)
+                held = len(acknowledged)
+                await eventually(lambda held=held: len(acknowledged) > held + 100)
                 await asyncio.to_thread(server.kill)
                 before = failed
-                await asyncio.sleep(0.2)
-                assert failed > before
+                await eventually(lambda before=before: failed > before)
                 await asyncio.to_thread(server.start)
                 held = len(acknowledged)
                 await eventually(lambda held=held: len(acknowledged) > held)
@@ -211,33 +214,27 @@ async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event
 
 
 async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers(
-    server_folder: Path,
+    server_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(admission, "POLL_SECONDS", 0.02)
     with servers.valkey(server_folder / "frozen") as server:
         settings = config(server.url)
         async with client(settings, timeout=0.3) as redis, Queue(redis, settings) as queue:
-            await queue.append(events(1))
+            await taken(queue)
             os.kill(server.pid, signal.SIGSTOP)
             try:
                 async with asyncio.timeout(5):
                     with pytest.raises(Unavailable) as failure:
                         await queue.append(events(1))
                 assert failure.value.code == "queue_unreachable"
-                await asyncio.sleep(
-                    2
-                )  # the watcher has looked by now: who comes later does not even wait
+                # once the watcher has looked, an append is refused without waiting for Redis
+                await eventually(lambda: queue._admission._refusal is not None)
                 async with asyncio.timeout(0.2):
                     with pytest.raises(Unavailable):
                         await queue.append(events(1))
             finally:
                 os.kill(server.pid, signal.SIGCONT)
-            async with asyncio.timeout(20):
-                while True:
-                    try:
-                        await queue.append(events(1))
-                        break
-                    except Unavailable:
-                        await asyncio.sleep(0.05)
+            await taken(queue)
             assert (await queue.books()).balanced
 
 

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from analytics.errors import TransientStoreError
 from analytics.events import Books, Job, Outcome
-from analytics.queue import Queue, gather
+from analytics.queue import Queue, gather, worker
 from analytics.settings import Settings
 from tests.queue.kit import Ledger, config, drained, enqueue, events, eventually, working
 
@@ -166,12 +166,22 @@ async def test_a_failing_store_is_not_handed_the_whole_backlog(
     async def fail(_: Sequence[Job]) -> None:
         raise TransientStoreError("no database")
 
+    turns = 0
+    turn = worker.Worker._turn
+
+    async def counted(self: worker.Worker, runner: worker._Runner) -> bool:
+        nonlocal turns
+        turns += 1
+        return await turn(self, runner)
+
+    monkeypatch.setattr(worker.Worker, "_turn", counted)
     ledger.before = fail
     for _ in range(100):
         await enqueue(redis, events(10))
     async with working(config(redis_url, batch_size=10, concurrency=2), ledger):
         await eventually(lambda: bool(ledger.calls))
-        await asyncio.sleep(0.5)
+        turns = 0
+        await eventually(lambda: turns > 20)
     assert len(ledger.attempts) <= 4
 
 

@@ -120,8 +120,12 @@ async def test_a_job_whose_claimer_died_is_delivered_again_when_the_claim_ends(
     job_id = await enqueue(redis, events(1))
     assert await keys.CLAIM.run(redis, "dead", 500, 10, 1000, 100) == [job_id.encode()]
     async with working(settings, ledger):
-        await asyncio.sleep(0.2)
-        assert not ledger.calls
+        while True:
+            calls = len(ledger.calls)
+            if await redis.get(keys.IN_PROGRESS + job_id) != b"dead":
+                break
+            assert calls == 0  # read before the claim was, so the claim held at that moment
+            await asyncio.sleep(0.01)
         await drained(queue)
     assert ledger.attempts == {job_id: 1}
 
@@ -277,13 +281,21 @@ async def test_settling_leaves_nothing_of_a_job_in_redis(
 
 
 async def test_stopping_lets_running_jobs_finish_and_takes_no_more(
-    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = asyncio.Event()
 
     async def wait(_: Sequence[Job]) -> None:
         await release.wait()
 
+    finishing = asyncio.Event()
+    finish = worker.Worker._finish
+
+    async def noted(self: worker.Worker, runner: worker._Runner) -> None:
+        finishing.set()
+        await finish(self, runner)
+
+    monkeypatch.setattr(worker.Worker, "_finish", noted)
     ledger.before = wait
     first = await enqueue(redis, events(1))
     settings = config(redis_url)
@@ -294,7 +306,7 @@ async def test_stopping_lets_running_jobs_finish_and_takes_no_more(
         )
         await eventually(lambda: ledger.attempts[first] == 1)
         stop.set()
-        await asyncio.sleep(0.1)
+        await finishing.wait()
         await enqueue(redis, events(1))
         await asyncio.sleep(0.2)
         assert not task.done()
