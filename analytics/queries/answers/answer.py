@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -19,9 +20,9 @@ from analytics.projects import Key, authorize
 from analytics.queries.answers.cache import AnswerCache, name_of
 from analytics.queries.answers.fingerprint import fingerprint
 from analytics.queries.answers.slots import Answer
-from analytics.queries.database.lanes import Lanes
+from analytics.queries.database.lanes import Attempt, Lanes
 from analytics.queries.database.replica import Replica
-from analytics.queries.database.snapshot import open_snapshot
+from analytics.queries.database.snapshot import Snapshot, open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.language.query import Query
 from analytics.queries.question import Question, Stream
@@ -114,40 +115,48 @@ async def answer(
     if question.streamed:
         return await _stream(request)
     if question.cacheable and sources.cache is not None:
-        holds, make = partial(_holds, request), partial(_run, request)
+        holds, make = partial(_holds, request), partial(_make, request)
         made, cached = await sources.cache.get(name, holds, make, fresh=fresh)
         metrics.answers.inc({"cache": "hit" if cached else "miss"})
     else:
-        made, cached = await _run(request), False
+        made, cached = await _make(request), False
     return _reply(request, made, cached=cached)
 
 
-def _run(request: _Request) -> Awaitable[Answer]:
-    """Make the answer in the lane where it belongs."""
-    make, sources = partial(_make, request), request.sources
-    if sources.lanes is None:
-        return make(sources.engine)
-    shape = (request.question.path, request.query.shape)
-    return sources.lanes.run(request.name, shape, make)
-
-
-async def _make(request: _Request, engine: AsyncEngine) -> Answer:
-    """An answer from one snapshot of the database, with the fingerprint of that snapshot."""
+async def _make(request: _Request) -> Answer:
+    """An answer from one snapshot of the database, in the lane where the query belongs."""
     question, query, sources = request.question, request.query, request.sources
-    watermark, state = request.watermark, b""
-    async with open_snapshot(engine, sources.queue, watermark, query.project) as snapshot:
-        await snapshot.check(query.patterns)
-        found = await question.answer(query, snapshot)
-        if question.cacheable and sources.cache is not None:
-            state = await fingerprint(query, snapshot)
-    data = _encoder.encode(found)
+    for attempt in _attempts(request):
+        async with (
+            attempt as engine,
+            open_snapshot(engine, sources.queue, request.watermark, query.project) as snapshot,
+        ):
+            await snapshot.check(query.patterns)
+            data = await question.answer(query, snapshot)
+            cached = question.cacheable and sources.cache is not None
+            state = await fingerprint(query, snapshot) if cached else b""
+            return _answer(request, snapshot, _encoder.encode(data), state)
+    raise AssertionError("the last lane returns or raises")
+
+
+def _attempts(request: _Request) -> Iterable[Attempt]:
+    """The lanes to try, or the one engine there is."""
+    lanes = request.sources.lanes
+    if lanes is None:
+        return [nullcontext(request.sources.engine)]
+    return lanes.attempts(request.name, (request.question.path, request.query.shape))
+
+
+def _answer(request: _Request, snapshot: Snapshot, data: bytes, state: bytes) -> Answer:
+    """An answer with the fingerprint of its snapshot, `state`."""
+    watermark = request.watermark
     return Answer(
         name=request.name,
         fingerprint=state,
         until=time.time() + (OLD_SECONDS if _is_old(request, watermark) else RECENT_SECONDS),
         etag=hashlib.sha256(request.name + data).hexdigest()[:32],
         data=data,
-        query=_encoder.encode(query.resolved()),
+        query=_encoder.encode(request.query.resolved()),
         source="rollup" if snapshot.sources == {"rollup"} else "raw",
         watermark=watermark,
         partial=_is_partial(request, watermark),

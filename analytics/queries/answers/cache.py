@@ -35,27 +35,23 @@ class AnswerCache:
         self._slots = Slots(redis)
         self._flights: dict[bytes, Flight] = {}
 
-    async def get(
+    def get(
         self, name: bytes, holds: Holds, make: Make, *, fresh: bool = False
-    ) -> tuple[Answer, bool]:
+    ) -> Awaitable[tuple[Answer, bool]]:
         """An answer, and whether it was made for an earlier request.
 
         `holds` says whether nothing has changed since a cached answer was made. `fresh`: make a new
         one. Raises what `holds` and `make` raise.
         """
         if fresh:
-            answer = await make()
-            await self._slots.keep(answer)
-            return answer, False
+            return self._make(make)
         flight = self._flights.get(name)
-        joined = flight is not None
-        if flight is None:
-            flight = asyncio.ensure_future(self._find_or_make(name, holds, make))
-            flight.add_done_callback(lambda done: self._landed(name, done))
-            self._flights[name] = flight
-        # whoever leaves early leaves the others their answer
-        answer, cached = await asyncio.shield(flight)
-        return answer, cached or joined
+        if flight is not None:
+            return _joined(flight)
+        flight = asyncio.ensure_future(self._find_or_make(name, holds, make))
+        flight.add_done_callback(lambda done: self._landed(name, done))
+        self._flights[name] = flight
+        return asyncio.shield(flight)  # who leaves early leaves the others their answer
 
     async def close(self) -> None:
         """Cancel what is still being made."""
@@ -72,7 +68,18 @@ class AnswerCache:
         await self._slots.keep(answer)
         return answer, False
 
+    async def _make(self, make: Make) -> tuple[Answer, bool]:
+        answer = await make()
+        await self._slots.keep(answer)
+        return answer, False
+
     def _landed(self, name: bytes, flight: Flight) -> None:
         self._flights.pop(name, None)
         if not flight.cancelled():
             flight.exception()  # if all who asked have left, nobody else retrieves it
+
+
+async def _joined(flight: Flight) -> tuple[Answer, bool]:
+    """The answer that another request waits for already."""
+    answer, _ = await asyncio.shield(flight)
+    return answer, True

@@ -16,9 +16,8 @@ however slowly their clients read.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from collections.abc import AsyncIterator, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from weakref import WeakSet
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,7 +26,8 @@ from analytics.errors import Unavailable
 from analytics.queries.database.snapshot import CONNECTIONS, open_engine, share_memory
 from analytics.settings import Settings
 
-T = TypeVar("T")
+Attempt = AbstractAsyncContextManager[AsyncEngine, bool | None]
+"""One lane, to try a query in: its engine."""
 
 LIGHT_SECONDS = 0.5
 LIGHT_QUERY_SECONDS = 1.0
@@ -74,26 +74,39 @@ class Lanes:
         self._heavy_shapes: dict[Hashable, float] = {}
         self._streams: WeakSet[_Token] = WeakSet()
 
-    async def run(
-        self, name: Hashable, shape: Hashable, make: Callable[[AsyncEngine], Awaitable[T]]
-    ) -> T:
-        """The result of `make` with the engine of the right lane.
+    def attempts(self, name: Hashable, shape: Hashable) -> Iterator[Attempt]:
+        """The lanes in which to try a query, one after the other until its answer is returned:
 
-        Raises what `make` raises, and Unavailable with code `busy` if the heavy lane is full.
+            for attempt in lanes.attempts(name, shape):
+                async with attempt as engine:
+                    return await make(engine)
+
+        The heavy lane raises Unavailable with code `busy` if it is full.
         """
         if name not in self._heavy_names and not (self._waiting and self._was_heavy(shape)):
-            try:
-                return await make(self.light)
-            except Unavailable as error:
-                if error.code != "too_slow":
-                    raise
+            yield self._light(name, shape)
+        yield self._heavy(name)
+
+    @asynccontextmanager
+    async def _light(self, name: Hashable, shape: Hashable) -> AsyncIterator[AsyncEngine]:
+        """The light lane. A query that is too slow for it is remembered, and its error ends here:
+        the heavy lane is next.
+        """
+        try:
+            yield self.light
+        except Unavailable as error:
+            if error.code != "too_slow":
+                raise
             self._remember(name, shape)
+
+    @asynccontextmanager
+    async def _heavy(self, name: Hashable) -> AsyncIterator[AsyncEngine]:
+        """The heavy lane. A query that was quick there starts in the light one next time."""
         async with self._place():
             started = time.monotonic()
-            result = await make(self.heavy)
+            yield self.heavy
         if time.monotonic() - started < LIGHT_SECONDS:
             self._heavy_names.pop(name, None)
-        return result
 
     def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The same chunks, as one more stream.

@@ -68,11 +68,24 @@ class Rollup:
         counts may be read from the result, which is quicker. None where rollups do not cover the
         query, or too little of it. Raises Unavailable once it has taken too long.
         """
-        for plan in (rollup_plan(query, by), raw_plan(query, by)):
-            if plan is not None:
-                buckets = await self._buckets(query, edges, by, plan, people)
-                if buckets is not None:
-                    return buckets
+        for plan in filter(None, (rollup_plan(query, by), raw_plan(query, by))):
+            pieces = await self._pieces(query.project, edges, plan)
+            if pieces is None:
+                continue
+            cells = await self._cells(query, pieces.blocks, plan, people)
+            # A plan of raw rows has taken days with deltas out of the blocks already.
+            add_deltas = pieces.coverage.pending_events and not plan.raw
+            pending = await self.pending_deltas(query.project) if add_deltas else []
+            sums = Sums(len(edges) - 1, self._snapshot.links)
+            if cells is None:
+                continue
+            if not all(_add_delta(sums, pieces, plan, delta, people) for delta in pending):
+                continue
+            if pieces.raw_ranges:
+                ranges = pieces.raw_ranges
+                statement = statements.raw_counts(query, pieces.edges, ranges, by, people)
+                self._add_raw(sums, await self._snapshot.rows(statement))
+            return await asyncio.to_thread(_added_up, sums, cells, plan, people)
         return None
 
     async def summaries(
@@ -109,31 +122,6 @@ class Rollup:
             self._snapshot.sources.add("raw")
         pieces = Pieces(edges, coverage)
         return None if pieces.mostly_raw else pieces
-
-    async def _buckets(
-        self,
-        query: FilteredQuery,
-        edges: Sequence[datetime],
-        by: By | None,
-        plan: Plan,
-        people: bool,
-    ) -> list[Bucket] | None:
-        pieces = await self._pieces(query.project, edges, plan)
-        if pieces is None:
-            return None
-        cells = await self._cells(query, pieces.blocks, plan, people)
-        # A plan of raw rows has taken days with deltas out of the blocks already.
-        add_deltas = pieces.coverage.pending_events and not plan.raw
-        pending = await self.pending_deltas(query.project) if add_deltas else []
-        sums = Sums(len(edges) - 1, self._snapshot.links)
-        if cells is None:
-            return None
-        if not all(_add_delta(sums, pieces, plan, delta, people) for delta in pending):
-            return None
-        if pieces.raw_ranges:
-            statement = statements.raw_counts(query, pieces.edges, pieces.raw_ranges, by, people)
-            self._add_raw(sums, await self._snapshot.rows(statement))
-        return await asyncio.to_thread(_added_up, sums, cells, plan, people)
 
     async def coverage(self, project: str, *, from_first_event: bool = False) -> Coverage | None:
         """What rollups cover of a project; None if they cover nothing.

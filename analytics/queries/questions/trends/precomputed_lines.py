@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from operator import itemgetter
@@ -26,13 +26,6 @@ MAX_ROLLING_SUMMARIES = 300_000
 """Summaries that rolling windows may combine, counted in each window; else PostgreSQL rolls."""
 
 Addend = TypeVar("Addend")
-
-
-async def load_precomputed(
-    spec: LinesSpec, snapshot: Snapshot
-) -> "CountLines | NumberLines | None":
-    """The lines of any measure but sessions; None where only raw rows can answer."""
-    return await (NumberLines if spec.measure.field else CountLines).load(spec, snapshot)
 
 
 class PrecomputedLines(ABC, Generic[Addend]):
@@ -63,14 +56,22 @@ class PrecomputedLines(ABC, Generic[Addend]):
         if spec.window.rolling == 1 and spec.previous is None:
             ordered = [edge for edge in ordered if edge >= query.start]
         buckets = await cls._read(spec, Rollup(snapshot), ordered)
-        return None if buckets is None else await asyncio.to_thread(cls, spec, ordered, buckets)
+        if buckets is None or not cls._can_roll(buckets, spec.window.rolling):
+            return None
+        snapshot.sources.add("rollup")
+        return await asyncio.to_thread(cls, spec, ordered, buckets)
 
     @classmethod
     @abstractmethod
-    async def _read(
+    def _read(
         cls, spec: LinesSpec, rollup: Rollup, edges: Sequence[datetime]
-    ) -> Sequence[Mapping[str | None, Addend]] | None:
+    ) -> Awaitable[Sequence[Mapping[str | None, Addend]] | None]:
         """The addends between each two edges, by group."""
+
+    @classmethod
+    def _can_roll(cls, buckets: Sequence[Mapping[str | None, Addend]], rolling: int) -> bool:
+        """Whether windows of `rolling` buckets are quicker to compute here than in PostgreSQL."""
+        return True
 
     @abstractmethod
     def _merged(
@@ -93,9 +94,7 @@ class PrecomputedLines(ABC, Generic[Addend]):
         totals = [(group, self._measure([addend])) for group, addend in self._whole.items()]
         totals.sort(key=lambda item: (item[0] is None, item[0] or ""))
         known = [item for item in totals if item[1] is not None]
-        known.sort(
-            key=itemgetter(1), reverse=True
-        )  # stable: equal ones stay in order of their keys
+        known.sort(key=itemgetter(1), reverse=True)  # stable: equal ones stay in order of keys
         unknown = [item for item in totals if item[1] is None]
         return [group for group, _ in [*known, *unknown][:limit]]
 
@@ -147,11 +146,11 @@ class CountLines(PrecomputedLines[Sum]):
     """Lines of `count` and `users`."""
 
     @classmethod
-    async def _read(
+    def _read(
         cls, spec: LinesSpec, rollup: Rollup, edges: Sequence[datetime]
-    ) -> list[Bucket] | None:
+    ) -> Awaitable[list[Bucket] | None]:
         people = spec.measure.name == "users"
-        return await rollup.buckets(spec.query, edges, spec.by, people=people)
+        return rollup.buckets(spec.query, edges, spec.by, people=people)
 
     def _merged(self, buckets: Sequence[Mapping[str | None, Sum]]) -> Bucket:
         return whole(buckets)
@@ -193,15 +192,16 @@ class NumberLines(PrecomputedLines[Summary]):
     """Lines of measures of numbers, such as sums and percentiles, from cached summaries."""
 
     @classmethod
-    async def _read(
+    def _read(
         cls, spec: LinesSpec, rollup: Rollup, edges: Sequence[datetime]
-    ) -> list[SummaryByGroup] | None:
-        numbers, rolling = NumberSpec.of(spec.measure), spec.window.rolling
-        assert numbers is not None  # noqa: S101 - `load_precomputed` saw to it
-        buckets = await rollup.summaries(spec.query, edges, spec.by, numbers)
-        if buckets is None or rolling == 1:
-            return buckets
-        return None if rolling * sum(map(len, buckets)) > MAX_ROLLING_SUMMARIES else buckets
+    ) -> Awaitable[list[SummaryByGroup] | None]:
+        numbers = NumberSpec.of(spec.measure)
+        assert numbers is not None  # noqa: S101 - only measures of a field come here
+        return rollup.summaries(spec.query, edges, spec.by, numbers)
+
+    @classmethod
+    def _can_roll(cls, buckets: Sequence[Mapping[str | None, Summary]], rolling: int) -> bool:
+        return rolling == 1 or rolling * sum(map(len, buckets)) <= MAX_ROLLING_SUMMARIES
 
     def _merged(self, buckets: Sequence[Mapping[str | None, Summary]]) -> SummaryByGroup:
         return summaries.merged(buckets)

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from analytics.queries.database.snapshot import Snapshot
+from analytics.queries.language.measures import Measure
 from analytics.queries.questions.trends.lines import (
     Groups,
     LinesSpec,
@@ -13,7 +14,7 @@ from analytics.queries.questions.trends.lines import (
     largest,
     lines,
 )
-from analytics.queries.questions.trends.precomputed_lines import load_precomputed
+from analytics.queries.questions.trends.precomputed_lines import CountLines, NumberLines
 from analytics.queries.questions.trends.session_trends import SessionTrends
 
 
@@ -33,19 +34,11 @@ class LineSource(Protocol):
         """The measure over the whole range. `values` are those of the query's window."""
 
 
-async def choose(spec: LinesSpec, snapshot: Snapshot) -> LineSource:
-    """Precomputed lines if they can answer, else raw rows."""
-    source: LineSource | None
-    if spec.measure.name == "sessions":
-        source = await SessionTrends.load(spec, snapshot)
-    else:
-        source = await load_precomputed(spec, snapshot)
-        if source is not None:
-            snapshot.sources.add("rollup")
-    if source is not None:
-        return source
-    snapshot.sources.add("raw")
-    return RawLines(spec, snapshot)
+def preferred(measure: Measure) -> type[SessionTrends | NumberLines | CountLines]:
+    """The source to try first. Its `load` gives None where only raw rows can answer."""
+    if measure.name == "sessions":
+        return SessionTrends
+    return NumberLines if measure.field else CountLines
 
 
 class RawLines:
@@ -54,6 +47,7 @@ class RawLines:
     def __init__(self, spec: LinesSpec, snapshot: Snapshot) -> None:
         self._spec = spec
         self._snapshot = snapshot
+        snapshot.sources.add("raw")
 
     async def largest(self, limit: int) -> list[str | None]:
         spec = self._spec

@@ -2,6 +2,7 @@
 
 import asyncio
 import string
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, NotRequired, TypedDict, cast
 
@@ -20,7 +21,7 @@ from analytics.queries.language.measures import COUNT, Measure, Number, number
 from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
 from analytics.queries.questions.trends.lines import OTHER, Groups, LinesSpec, Window
-from analytics.queries.questions.trends.source import choose
+from analytics.queries.questions.trends.source import LineSource, RawLines, preferred
 
 MAX_VALUES = 2_000_000
 """Groups × buckets in one answer."""
@@ -152,16 +153,25 @@ async def answer(query: Trends, snapshot: Snapshot) -> Lines:
     """
     shape = Shape.of(query)
     starts = [times.shown(edge, query.tz) for edge in shape.edges[:-1]]
-    items, other = await (_series if query.series else _groups)(query, snapshot, shape)
+    answered: list[tuple[list[Item], Item | None]] = []
+    for one in _each_series(query):
+        spec = LinesSpec(one, one.measure, one.by, shape.window, shape.previous)
+        source = await preferred(one.measure).load(spec, snapshot) or RawLines(spec, snapshot)
+        answered.append(await _items(one, shape, source))
+    items, other = (_lettered(query, answered), None) if query.series else answered[0]
     return cast(Lines, {"times": starts, "series": items, "other": other})
 
 
-async def _groups(
-    query: Trends, snapshot: Snapshot, shape: Shape
-) -> tuple[list[Item], Item | None]:
+def _each_series(query: Trends) -> Iterator[Trends]:
+    """The query for each series: the same with another event and measure. Without any, itself."""
+    for series in query.series:
+        yield replace(query, event=series.event, measure=series.measure)
+    if not query.series:
+        yield query
+
+
+async def _items(query: Trends, shape: Shape, source: LineSource) -> tuple[list[Item], Item | None]:
     """The items of the largest groups, and that of all other rows if there are any."""
-    spec = LinesSpec(query, query.measure, query.by, shape.window, shape.previous)
-    source = await choose(spec, snapshot)
     groups = Groups(query.by, tuple(await source.largest(query.limit)))
     shown, buckets = len(groups.shown), shape.buckets
     if shown * buckets > MAX_VALUES:
@@ -194,19 +204,15 @@ async def _groups(
     return await asyncio.to_thread(items)
 
 
-async def _series(query: Trends, snapshot: Snapshot, shape: Shape) -> tuple[list[Item], None]:
-    """The items of all series, and that of the formula.
-
-    Each series is the same query with another event and measure.
-    """
-    items: list[Item] = []
-    for letter, series in zip(string.ascii_uppercase, query.series, strict=False):
-        of_series = replace(query, event=series.event, measure=series.measure)
-        (item,), _ = await _groups(of_series, snapshot, shape)
-        items.append({**item, "key": {"series": letter}})
+def _lettered(query: Trends, answered: Sequence[tuple[list[Item], Item | None]]) -> list[Item]:
+    """The items of all series, each with its letter, and that of the formula."""
+    items: list[Item] = [
+        {**item, "key": {"series": letter}}
+        for letter, ((item,), _) in zip(string.ascii_uppercase, answered, strict=False)
+    ]
     if query.formula:
         items.append({"key": {"formula": query.formula.text}, **_calculated(query.formula, items)})
-    return items, None
+    return items
 
 
 def _calculated(formula: Formula, items: list[Item]) -> Item:
