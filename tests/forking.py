@@ -138,14 +138,14 @@ def _fork_on_request(control: socket.socket) -> tuple[str, ...]:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     running: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([control, woken], [], [])
+        ready, _, _ = select.select([control.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 1000)
             for pid in tuple(running):
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
                     _tell(running.pop(pid), status, last=True)
-        if control in ready:
+        if control.fileno() in ready:
             message, fds, _, _ = socket.recv_fds(control, 1 << 20, 4)
             if not message:
                 os._exit(0)
