@@ -131,7 +131,7 @@ def _import_all() -> None:
 
 
 def _fork_on_request(control: socket.socket) -> tuple[str, ...]:
-    """Fork for each request until the tests end; returns, in each fork, the words of its command."""
+    """Fork for each request until the tests end; in each fork, return its command's words."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
