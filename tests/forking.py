@@ -131,21 +131,21 @@ def _import_all() -> None:
 
 
 def _fork_on_request(control: socket.socket) -> tuple[str, ...]:
-    """Fork for each request until the tests end; returns, in each fork, the words of its command."""
+    """Fork for each request until the tests end; in each fork, return its command's words."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     running: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([control, woken], [], [])
+        ready, _, _ = select.select([control.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 1000)
             for pid in tuple(running):
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
                     _tell(running.pop(pid), status, last=True)
-        if control in ready:
+        if control.fileno() in ready:
             message, fds, _, _ = socket.recv_fds(control, 1 << 20, 4)
             if not message:
                 os._exit(0)
