@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from analytics.embedded import Valkey
 from analytics.errors import Unavailable
 from analytics.events import Event
-from analytics.live import Batch, Bus, messages, publish, publisher, visitors
+from analytics.live import Bus, Delivery, messages, publish, publisher, visitors
 from analytics.live import bus as bus_module
 
 
@@ -36,8 +36,8 @@ class Ear:
         self.heard: list[Event] = []
         self.gaps: list[int] = []
 
-    def stored(self, batch: Batch) -> None:
-        self.heard.extend(batch.events)
+    def stored(self, delivery: Delivery) -> None:
+        self.heard.extend(delivery.events)
 
     def missed(self, number: int, before: int) -> None:
         self.gaps.append(number)
@@ -174,7 +174,7 @@ async def test_who_leaves_while_others_are_told_hears_nothing_more(
     second, last = Ear(), Ear()
 
     class First(Ear):
-        def stored(self, batch: Batch) -> None:
+        def stored(self, delivery: Delivery) -> None:
             asyncio.get_running_loop().call_soon(bus.unwatch, "shop", second)
 
     for ear in (First(), second, last):

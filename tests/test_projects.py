@@ -257,7 +257,7 @@ async def test_an_old_refusal_is_not_repeated_during_an_outage(clock: Clock) -> 
 async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_keys(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(key_cache, "VERDICTS", 10)
+    monkeypatch.setattr(key_cache, "MAX_KEYS", 10)
     shelf = Shelf(("good", a_key()))
     keys = Keys(shelf)
     await keys.find("good")
@@ -267,7 +267,7 @@ async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_ke
     asked = shelf.asked
     await keys.find("good")
     assert shelf.asked == asked
-    assert len(keys._unknown._held) == 10
+    assert len(keys._unknown) == 10
 
 
 async def test_a_key_expires_at_its_time_even_while_its_verdict_is_cached() -> None:

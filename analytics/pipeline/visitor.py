@@ -5,7 +5,7 @@ afterwards.
 import hashlib
 from ipaddress import IPv6Address, ip_address
 
-from analytics.events import NOBODY, UNTOLD
+from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR
 from analytics.pipeline.visit import Visit
 
 
@@ -15,12 +15,12 @@ def put_visitor(visit: Visit) -> None:
     """
     salt = visit.context.salt
     if (
-        visit.event.actor == NOBODY
+        visit.event.actor == NO_ACTOR
         and salt
         and (address := visit.address)
         and (agent := visit.agent)
     ):
-        visit.belongs(UNTOLD + visitor(salt, visit.event.project, address, agent))
+        visit.belongs(DERIVED_SESSION_PREFIX + visitor(salt, visit.event.project, address, agent))
 
 
 def visitor(salt: bytes, project: str, address: str, agent: str) -> str:

@@ -1,7 +1,7 @@
 """An event of another protocol told in our words, and then judged as carefully as one of our own.
 
 What all of them share: who acted is the user, else the anonymous id; the session is the protocol's
-own, else NO_SESSION, or NOBODY where nobody acted. A session that is a number is one only together
+own, else NO_SESSION, or NO_ACTOR where nobody acted. A session that is a number is one only together
 with whose it is. Whatever has no place of its own goes into metadata under a name that begins with
 `$`, so that nothing is lost; docs/sdks/README.md lists these names.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from analytics.events import NO_SESSION, NOBODY, UNTOLD, is_uuid
+from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR, NO_SESSION, is_uuid
 from analytics.protocols import metadata, validate
 from analytics.protocols.clock import EPOCH, Clock, timestamp
 from analytics.protocols.ids import uuid7s
@@ -107,12 +107,12 @@ def _fields(told: Told, clock: Clock) -> dict[str, Any]:
         text(told.id),
     )
     if isinstance(session, str) and not isinstance(told.session, str):
-        session = f"{anonymous or user or NOBODY}:{session}"
+        session = f"{anonymous or user or NO_ACTOR}:{session}"
     context = dict(told.context)
     if user is not None and anonymous is not None and user != anonymous:
         context["$anonymous_id"] = anonymous
     if isinstance(session, str) and (
-        len(session) > LIMITS["session_id"] or session.startswith(UNTOLD)
+        len(session) > LIMITS["session_id"] or session.startswith(DERIVED_SESSION_PREFIX)
     ):
         context["$session_id"] = session
         session = hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
@@ -121,7 +121,7 @@ def _fields(told: Told, clock: Clock) -> dict[str, Any]:
     if clock.skew is not None and told.time is not None:
         context["$timestamp"] = told.time
     return {
-        "session_id": session or (NOBODY if user is None and anonymous is None else NO_SESSION),
+        "session_id": session or (NO_ACTOR if user is None and anonymous is None else NO_SESSION),
         "event_type": text(told.type),
         "event_action": text(told.action),
         "user_id": anonymous if user is None else user,

@@ -87,7 +87,7 @@ class Storer(Asker):
         rights.
         """
         async with self.store._pool.acquire() as connection:
-            await self.store._tend(connection)
+            await self.store._maintain_derived(connection)
 
 
 def event(row: Row) -> Event:

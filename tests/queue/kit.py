@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from analytics.events import Event, Job, Outcome, pack
-from analytics.queue import Queue, Worker, body, gather, keys
+from analytics.queue import Queue, Worker, body, gather, scripts
 from analytics.redis import Cron, connect
 from analytics.settings import Settings
 
@@ -122,11 +122,13 @@ async def drained(queue: Queue) -> None:
 
 async def enqueue(redis: Redis, events: Sequence[Event], job_id: str | None = None) -> str:
     """A job without the group commit."""
-    return await enqueue_body(redis, body.write(pack(events)), job_id or keys.job_id(len(events)))
+    return await enqueue_body(
+        redis, body.write(pack(events)), job_id or scripts.job_id(len(events))
+    )
 
 
 async def enqueue_body(redis: Redis, found: bytes, job_id: str) -> str:
-    await keys.ENQUEUE.run(redis, "", 1, job_id, keys.count(job_id), found)
+    await scripts.ENQUEUE.run(redis, "", 1, job_id, scripts.count_events(job_id), found)
     return job_id
 
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from analytics import pipeline
 from analytics.errors import Unavailable
-from analytics.events import NOBODY
+from analytics.events import NO_ACTOR
 from analytics.redis.salts import GRACE, SALT, Salts
 from tests.visits import browsing, event
 
@@ -51,7 +51,9 @@ async def test_at_midnight_a_visitor_becomes_somebody_else(
     redis: Redis, midnight: datetime
 ) -> None:
     async def session(salts: Salts, moment: datetime) -> str:
-        [kept] = pipeline.run([event(session=NOBODY)], browsing(salt=await salts.of(moment))).events
+        [kept] = pipeline.run(
+            [event(session=NO_ACTOR)], browsing(salt=await salts.of(moment))
+        ).events
         return kept.session_id
 
     salts = Salts(redis)

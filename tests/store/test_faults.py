@@ -22,7 +22,7 @@ from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Event, Job, Outcome
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
-from analytics.stores.faults import Verdict, judge
+from analytics.stores.faults import Fault, classify
 from tests.examples import examples
 from tests.servers import PASSWORD
 from tests.store.conftest import a_job, ago, an_event, ask, connected, opened, rows, until
@@ -320,15 +320,15 @@ async def test_health_says_what_is_wrong(migrated_url: str) -> None:
     [
         (
             "08000 08006 40001 40P01 53100 53200 53300 55P03 57014 57P01 57P03 25006",
-            Verdict.TRANSIENT,
+            Fault.TRANSIENT,
         ),
-        ("22P05 22021 22003 23502 54000 21000", Verdict.POISON),
-        ("42P01 42703 42501 3D000 XX000 25P02 0A000", Verdict.SCHEMA),
-        ("23505", Verdict.TWIN),
-        ("23514", Verdict.NO_PARTITION),
+        ("22P05 22021 22003 23502 54000 21000", Fault.POISON),
+        ("42P01 42703 42501 3D000 XX000 25P02 0A000", Fault.SCHEMA),
+        ("23505", Fault.TWIN),
+        ("23514", Fault.NO_PARTITION),
     ],
     ids=["transient", "poison", "schema", "twin", "no partition"],
 )
-def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, verdict: Verdict) -> None:
+def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, verdict: Fault) -> None:
     for state in states.split():
-        assert judge(asyncpg.PostgresError.new({"C": state, "M": "no"})) is verdict, state
+        assert classify(asyncpg.PostgresError.new({"C": state, "M": "no"})) is verdict, state

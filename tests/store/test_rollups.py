@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from analytics.derived import deltas
-from analytics.derived.cells import ANY, Cell, Place, add_up, unpack
+from analytics.derived.cells import ANY, Cell, RollupKey, add_up, unpack
 from analytics.derived.cells import Row as Packed
 from analytics.derived.deltas import UNCOUNTED, Dimensions
 from analytics.derived.instants import BEGINNING, DAY_SPAN, HOUR_SPAN, day_of
 from analytics.events import Event
 from analytics.stores import PostgresStore
 from analytics.stores.upkeep import compaction, coverage, rebuild
-from analytics.stores.upkeep.verify import Verdict, verify
+from analytics.stores.upkeep.verify import DayReport, verify
 from tests.store.conftest import NOW, a_job, ago, an_event, ask, connected, opened, until
 
 DIMENSIONS = Dimensions(("page", "$os"))
@@ -47,7 +47,7 @@ def some(n: int, dice: random.Random, **changes: Any) -> list[Event]:
     ]
 
 
-async def checked(store: PostgresStore, project: str = "default") -> list[Verdict]:
+async def checked(store: PostgresStore, project: str = "default") -> list[DayReport]:
     """What `verify` says of every day; asserts that it finds no difference."""
     async with store._pool.acquire() as connection:
         verdicts = [
@@ -58,32 +58,38 @@ async def checked(store: PostgresStore, project: str = "default") -> list[Verdic
 
 
 async def total(
-    store: PostgresStore, place: Place, project: str = "default"
+    store: PostgresStore, key: RollupKey, project: str = "default"
 ) -> dict[str | None, Cell]:
-    """The sum of the rows of a place, deltas apart."""
-    query = "SELECT counts, people FROM rollups WHERE (project, span, start, key, event_type, event_action) = ($1, $2, $3, $4, $5, $6)"
-    rows = await store._pool.fetch(query, project, *place)
+    """The sum of the rows of a key, without deltas."""
+    query = (
+        "SELECT counts, people FROM rollups WHERE"
+        " (project, span, start, key, event_type, event_action) = ($1, $2, $3, $4, $5, $6)"
+    )
+    rows = await store._pool.fetch(query, project, *key)
     return add_up(unpack(Packed(*row)) for row in rows)
 
 
 def test_a_value_that_all_events_of_a_group_have_is_said_once() -> None:
     pages = ["/", "/", "/a", "x" * 256]
-    for of_group, said in ((pages, [0, 0, 1, UNCOUNTED]), (pages[:2], 0), (pages[3:], UNCOUNTED)):
+    for of_group, positions in (
+        (pages, [0, 0, 1, UNCOUNTED]),
+        (pages[:2], 0),
+        (pages[3:], UNCOUNTED),
+    ):
         events = [
             an_event(timestamp=NOW, metadata=msgspec.json.encode({"page": page}))
             for page in of_group
         ]
-        delta = deltas.unpack(
-            deltas.pack(deltas.of(events, range(len(events)), DIMENSIONS)["default"])
-        )
+        built = deltas.build(events, range(len(events)), DIMENSIONS)["default"]
+        delta = deltas.unpack(deltas.pack(built))
         [group] = delta.groups
-        assert group.values == [said, delta.words.index(None)]
-        assert group.people_of(1) == {delta.words.index(None): group.people}
+        assert group.positions == [positions, delta.values.index(None)]
+        assert group.people_of(1) == {delta.values.index(None): group.people}
         every = [
             person
-            for place, people in group.people_of(0).items()
+            for position, people in group.people_of(0).items()
             for person in people
-            if place != UNCOUNTED
+            if position != UNCOUNTED
         ]
         assert every == [person for person, page in enumerate(of_group) if len(page) < 256]
 
@@ -113,14 +119,16 @@ async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(
     assert await store.compact() == 4
     assert await ask(store, "SELECT count(*) FROM rollup_deltas") == 0
     day = day_of(noon)
-    whole = await total(store, Place(DAY_SPAN, day, ANY, ANY, ANY))
+    whole = await total(store, RollupKey(DAY_SPAN, day, ANY, ANY, ANY))
     assert (whole[None].count, len(whole[None].people)) == (4, 2)
-    first = await total(store, Place(HOUR_SPAN, day + 12, "page", "engagement", "click"))
+    first = await total(store, RollupKey(HOUR_SPAN, day + 12, "page", "engagement", "click"))
     assert {value: (cell.count, len(cell.people)) for value, cell in first.items()} == {
         "/": (2, 1),
         None: (1, 1),
     }
-    assert (await total(store, Place(DAY_SPAN, day, "page", "engagement", "buy")))[None].count == 1
+    assert (await total(store, RollupKey(DAY_SPAN, day, "page", "engagement", "buy")))[
+        None
+    ].count == 1
     assert [verdict.complete for verdict in await checked(store)] == [True]
 
 
@@ -195,7 +203,7 @@ async def test_what_is_poison_or_a_duplicate_is_in_no_rollup(store: PostgresStor
     await store.write([a_job(good)])
     await store.compact()
     day = day_of(NOW)
-    assert (await total(store, Place(DAY_SPAN, day, ANY, ANY, ANY)))[None].count == 1
+    assert (await total(store, RollupKey(DAY_SPAN, day, ANY, ANY, ANY)))[None].count == 1
     await checked(store)
 
 
@@ -247,7 +255,7 @@ async def test_a_row_written_without_a_delta_makes_its_day_incomplete_until_it_i
     assert [day_of(verdict.day) for verdict in today] == [day_of(NOW)]
     await store.maintain()
     assert all(verdict.complete for verdict in await checked(store))
-    day = Place(DAY_SPAN, day_of(NOW), ANY, ANY, ANY)
+    day = RollupKey(DAY_SPAN, day_of(NOW), ANY, ANY, ANY)
     assert (await total(store, day))[None].count == await ask(
         store,
         "SELECT count(*) FROM raw_events WHERE timestamp >= date_trunc('day', $1, 'UTC')",

@@ -37,7 +37,7 @@ class Coverage(msgspec.Struct, frozen=True):
     earliest: datetime | None = None
 
     def has(self, hour: int) -> bool:
-        return hour >= self.since and hour - hour % 24 not in self.strays
+        return hour >= self.since and hour - hour % DAY_SPAN not in self.strays
 
 
 class Unit(NamedTuple):
@@ -79,21 +79,21 @@ class Pieces:
             return
         self._add_raw(start, _EPOCH + covered * _HOUR)
         for stray in sorted(self.coverage.strays):
-            if covered < stray + 24 and stray < last:
+            if covered < stray + DAY_SPAN and stray < last:
                 self._add_raw(
-                    _EPOCH + max(covered, stray) * _HOUR, _EPOCH + min(last, stray + 24) * _HOUR
+                    _EPOCH + max(covered, stray) * _HOUR, _EPOCH + min(last, stray + DAY_SPAN) * _HOUR
                 )
         self._add_raw(_EPOCH + last * _HOUR, end)
         self._add_units(
-            bucket, max(covered, self.coverage.first), min(last, self.coverage.last + 24)
+            bucket, max(covered, self.coverage.first), min(last, self.coverage.last + DAY_SPAN)
         )
 
     def _add_units(self, bucket: int, hour: int, last: int) -> None:
         """Days where they lie whole between these hours, and the hours before and after them."""
         while hour < last:
-            day_ends = hour - hour % 24 + 24
+            day_ends = hour - hour % DAY_SPAN + DAY_SPAN
             until = min(day_ends, last)
-            if until - hour == 24:
+            if until - hour == DAY_SPAN:
                 if self.coverage.has(hour):
                     self.units.append(Unit(bucket, DAY_SPAN, range(hour, hour + 1)))
             elif self.coverage.has(hour):

@@ -25,7 +25,7 @@ from pyroaring import BitMap
 from analytics.derived import deltas
 from analytics.derived.cells import unpack_counts, unpack_people
 from analytics.derived.deltas import UNCOUNTED, Delta
-from analytics.derived.instants import BEGINNING, instant
+from analytics.derived.instants import BEGINNING, DAY_SPAN, instant
 from analytics.queries.database.memory import OVERHEAD_BYTES, Entry, Name
 from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.database.sums import Bucket, Sum, Sums
@@ -162,7 +162,7 @@ class Rollup:
         then rollups have that hour too.
         """
         hour = end.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        if hour == end or hour >= instant(coverage.last + 24):
+        if hour == end or hour >= instant(coverage.last + DAY_SPAN):
             return end
         whole = hour + timedelta(hours=1)
         return end if await self._snapshot.rows(sql.anything(project, end, whole)) else whole
@@ -357,7 +357,7 @@ def _add_delta(sums: Sums, pieces: Pieces, plan_: Plan, delta: Delta, people: bo
             places = {UNCOUNTED: group.people} if at is None else group.people_of(at)
             if UNCOUNTED in places:
                 return False
-            people_of = {delta.words[place]: found for place, found in places.items()}
+            people_of = {delta.values[place]: found for place, found in places.items()}
         for value, found in people_of.items():
             if plan_.passes(value):
                 sums.add(

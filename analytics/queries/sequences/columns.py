@@ -11,8 +11,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from analytics.derived.arrays import Array
 from analytics.derived.instants import DAY_US, HOUR_US
-from analytics.derived.packed_day import Array, Day, Name
+from analytics.derived.packed_day import Day, EventName
 from analytics.errors import Unavailable
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
@@ -79,7 +80,7 @@ class Columns:
     def __init__(
         self, days: Iterable[Day], since: datetime, until: datetime, snapshot: Snapshot
     ) -> None:
-        numbers: dict[Name, int] = {}
+        numbers: dict[EventName, int] = {}
         edges = microseconds(since), microseconds(until)
         some = [day for day in days if day.rows]
         codes = [[numbers.setdefault(name, len(numbers)) for name in day.names] for day in some]

@@ -17,7 +17,15 @@ from sqlalchemy import LargeBinary, Text, and_, any_, func, literal, literal_col
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.derived.instants import DAY_SPAN, instant
-from analytics.derived.packed_day import AS_RECORD, FORMAT, MAX_ROWS, Day, Group, Strangers, pack
+from analytics.derived.packed_day import (
+    FORMAT,
+    MAX_ROWS,
+    RECORD_SQL,
+    Day,
+    NamedRecords,
+    UnnumberedActor,
+    pack,
+)
 from analytics.queries.database.memory import Entry
 from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.language.fields import Field
@@ -106,8 +114,8 @@ class _Loading:
         )
         most = pieces.MAX_RAW * ((self._query.end - self._query.start) / timedelta(hours=1))
         every = self._starts()
-        unknown = range(every.start, min(every.stop, coverage.since), 24)
-        if (len(unknown) - 2) * 24 > most:  # but for the first and the last they are whole days
+        unknown = range(every.start, min(every.stop, coverage.since), DAY_SPAN)
+        if (len(unknown) - 2) * DAY_SPAN > most:  # but for the first and the last they are whole days
             return None
         changing = sorted({*unknown, *(start for start in coverage.strays if start in every)})
         if sum(map(self._hours, changing)) > most:
@@ -116,20 +124,20 @@ class _Loading:
             await self._look_out(changing)
             found = await self._settled(coverage)
             found |= {start: await self._changing(start) for start in changing}
-        except (Strangers, _Crowded):
+        except (UnnumberedActor, _Crowded):
             return None
         return [found[start] for start in sorted(found)]
 
     def _starts(self, first: int | None = None, last: int | None = None) -> range:
         """The first hours of the days in the range, from a first one to a last."""
         begin, end = (
-            (moment - EPOCH) // timedelta(days=1) * 24
+            (moment - EPOCH) // timedelta(days=1) * DAY_SPAN
             for moment in (self._query.start, self._query.end - MICROSECOND)
         )
         return range(
             begin if first is None else max(begin, first),
-            (end if last is None else min(end, last)) + 24,
-            24,
+            (end if last is None else min(end, last)) + DAY_SPAN,
+            DAY_SPAN,
         )
 
     def _hours(self, start: int) -> float:
@@ -138,7 +146,7 @@ class _Loading:
         return (until - since) / timedelta(hours=1)
 
     def _clipped(self, start: int) -> tuple[datetime, datetime]:
-        return max(self._query.start, instant(start)), min(self._query.end, instant(start + 24))
+        return max(self._query.start, instant(start)), min(self._query.end, instant(start + DAY_SPAN))
 
     async def _settled(self, coverage: Coverage) -> dict[int, Day]:
         """The days at which nothing is changing: from memory, as they are packed, or from raw rows."""
@@ -161,7 +169,7 @@ class _Loading:
         missing = sorted(parts.keys() - found.keys(), reverse=True)
         await self._look_out(missing)
         for start in missing:
-            day = await self._made(start, instant(start), instant(start + 24), self._passing)
+            day = await self._made(start, instant(start), instant(start + DAY_SPAN), self._passing)
             found[start] = self._remember(day, parts[start], "raw")
         return found
 
@@ -210,7 +218,7 @@ class _Loading:
             pack,
             start,
             [
-                Group((row.event_type, row.event_action, row.key), row.n, row.records or b"")
+                NamedRecords((row.event_type, row.event_action, row.key), row.n, row.records or b"")
                 for row in rows
             ],
         )
@@ -263,7 +271,7 @@ def records(project: str, conditions: Sequence[Condition], by: Field | None) -> 
     names = (raw_events.c.event_type, raw_events.c.event_action, key)
     rows = raw_events.outerjoin(people, and_(people.c.project == project, people.c.actor == ACTOR))
     gathered = func.string_agg(
-        literal_column(AS_RECORD, LargeBinary), literal(b"", LargeBinary)
+        literal_column(RECORD_SQL, LargeBinary), literal(b"", LargeBinary)
     ).label("records")
     return (
         select(*names, func.count().label("n"), gathered)

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from analytics.derived.packed_day import Array, runs, stretched
+from analytics.derived.arrays import Array, positions_of_runs, runs
 from analytics.queries.sequences.columns import Columns
 from analytics.queries.sequences.visits import stays
 
@@ -132,7 +132,7 @@ def _of_stays(
         kept = places if isinstance(kept, slice) else kept[places]
     unit = np.repeat(session[chosen], rows[chosen])
     return _Rows(
-        unit, part.day.times(kept), part.codes[part.day.codes[kept]], part.day.turns_of(kept)
+        unit, part.day.times(kept), part.codes[part.day.codes[kept]], part.day.tie_ranks(kept)
     )
 
 
@@ -179,7 +179,7 @@ class _People:
             np.uint16 if last - first <= 1 << 16 else np.uint32
         )  # sixteen bits are sorted in linear time
         order = np.argsort((rows.unit[firsts] - first).astype(narrow), kind="stable")
-        rows = rows.taken(stretched(firsts[order], lengths[order]))
+        rows = rows.taken(positions_of_runs(firsts[order], lengths[order]))
         return self._in_order(rows) if self._order else rows
 
     def _of(self, at: int, first: int, last: int) -> _Rows:
@@ -192,7 +192,7 @@ class _People:
         if self._order:
             people = self._order[at][begin:end]
             lengths = offsets[people + 1] - offsets[people]
-            rows = stretched(offsets[people], lengths)
+            rows = positions_of_runs(offsets[people], lengths)
         unit, code = np.repeat(who[begin:end], lengths), day.codes[rows]
         kept = self._codes[at][code]
         if not kept.all():  # before anything is made of rows that do not count
@@ -203,7 +203,7 @@ class _People:
                 places + rows.start if isinstance(rows, slice) else rows[places],
             )
         found = _Rows(
-            unit, day.times(rows), part.codes[code], day.turns_of(rows) if self._order else _NONE
+            unit, day.times(rows), part.codes[code], day.tie_ranks(rows) if self._order else _NONE
         )
         return (
             found if part.whole else found.taken((found.at >= part.since) & (found.at < part.until))

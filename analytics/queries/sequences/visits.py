@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analytics.derived.arrays import Array, distinct, positions_of_runs, runs
 from analytics.derived.instants import SILENCE_US
-from analytics.derived.packed_day import Array, distinct, runs, stretched
 from analytics.queries.sequences.columns import Columns, Part
 
 
@@ -106,7 +106,7 @@ class _Day:
             return visits, _stays(bucket, np.zeros(len(visits), np.int64), first, last, lengths)
         whole = _stays(bucket, np.zeros(len(visits), np.int64), first, last, lengths, kept=~parted)
         visit, others = self._looked_at(
-            stretched(day.visit_offsets[:-1][parted], lengths[parted]), visits[parted]
+            positions_of_runs(day.visit_offsets[:-1][parted], lengths[parted]), visits[parted]
         )
         return np.append(visits[~parted], visit), _joined([whole, others])
 

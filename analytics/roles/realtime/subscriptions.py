@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from analytics.errors import AnalyticsError, BadRequest, NotFound
 from analytics.events import public
-from analytics.live import Batch, Bus, visitors
+from analytics.live import Bus, Delivery, visitors
 from analytics.projects import Key, authorize, is_project
 from analytics.queries.language.automata import TooCostly
 from analytics.queries.language.filters import Events, Where
@@ -83,11 +83,11 @@ class EventStream:
         self._fail = fail
         self._test = compiled("*" if wanted.event is None else wanted.event, wanted.where)
 
-    def stored(self, batch: Batch) -> None:
+    def stored(self, delivery: Delivery) -> None:
         try:
-            for place in _passing(batch, self._test):
-                self._outbox.offer(self.id, _shown(batch, place), batch.before + place + 1)
-            self._outbox.see(batch.before + len(batch.events))
+            for place in _passing(delivery, self._test):
+                self._outbox.offer(self.id, _shown(delivery, place), delivery.before + place + 1)
+            self._outbox.see(delivery.before + len(delivery.events))
         except TooCostly as error:
             self._fail(
                 self.id,
@@ -100,26 +100,26 @@ class EventStream:
         self._outbox.miss(self.id, number, before)
 
 
-def _passing(batch: Batch, test: Test) -> list[int]:
+def _passing(delivery: Delivery, test: Test) -> list[int]:
     """Places of the events that pass, found once for all subscriptions with the same filter. Raises
     TooCostly.
     """
-    if test not in batch.made:
-        views = _made(batch, "views", lambda: [View(event) for event in batch.events])
-        batch.made[test] = [place for place, view in enumerate(views) if test(view)]
-    places: list[int] = batch.made[test]
+    if test not in delivery.cache:
+        views = _made(delivery, "views", lambda: [View(event) for event in delivery.events])
+        delivery.cache[test] = [place for place, view in enumerate(views) if test(view)]
+    places: list[int] = delivery.cache[test]
     return places
 
 
-def _shown(batch: Batch, place: int) -> str:
+def _shown(delivery: Delivery, place: int) -> str:
     """One event as JSON, written once for all who get it."""
-    return _made(batch, place, lambda: f'"event":{encode(public(batch.events[place]))}')
+    return _made(delivery, place, lambda: f'"event":{encode(public(delivery.events[place]))}')
 
 
-def _made(batch: Batch, name: object, make: Callable[[], T]) -> T:
-    if name not in batch.made:
-        batch.made[name] = make()
-    made: T = batch.made[name]
+def _made(delivery: Delivery, name: object, make: Callable[[], T]) -> T:
+    if name not in delivery.cache:
+        delivery.cache[name] = make()
+    made: T = delivery.cache[name]
     return made
 
 
@@ -158,9 +158,9 @@ class CounterStream:
         self._visitors = visitors
         self._types: Counter[str] = Counter()
 
-    def stored(self, batch: Batch) -> None:
+    def stored(self, delivery: Delivery) -> None:
         self._types.update(
-            _made(batch, "types", lambda: Counter(event.event_type for event in batch.events))
+            _made(delivery, "types", lambda: Counter(event.event_type for event in delivery.events))
         )
 
     def missed(self, number: int, before: int) -> None:
