@@ -24,9 +24,7 @@ SECRETS = (
     (re.compile(r"\bak_[wra]_[A-Za-z0-9_-]+"), lambda m: m.group()[:7] + "…"),
     (re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]+"), r"\1…"),
     (
-        re.compile(
-            rf"(?i)((?:{_NAMES_OF_SECRETS})[\"']?\s*[:=]\s*[\"']?)" r"[^\s\"',&;}]+"
-        ),
+        re.compile(rf"(?i)((?:{_NAMES_OF_SECRETS})[\"']?\s*[:=]\s*[\"']?)" r"[^\s\"',&;}]+"),
         r"\1…",
     ),
     (re.compile(r"(\b\w+://[^\s:/@]*:)[^\s@]+@"), r"\1…@"),
