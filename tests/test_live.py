@@ -1,6 +1,4 @@
-"""The live bus on a real Valkey: nothing between the messages, and an exact number for what is
-missing.
-"""
+"""The live bus on a real Valkey: no gap between messages, and exact numbers of missed events."""
 
 import asyncio
 import os
@@ -23,9 +21,15 @@ from analytics.live import bus as bus_module
 def some(number: int, project: str = "shop", **changes: object) -> list[Event]:
     now = datetime.now(UTC)
     fields = {
-        "project": project, "session_id": "s", "user_id": None, "event_type": "engagement", "event_action": "click", "metadata": b"{}", "timestamp": now,
+        "project": project,
+        "session_id": "s",
+        "user_id": None,
+        "event_type": "engagement",
+        "event_action": "click",
+        "metadata": b"{}",
+        "timestamp": now,
         "created_at": now,
-    }  # fmt: skip
+    }
     return [Event(**(fields | {"id": uuid.uuid4()} | changes)) for _ in range(number)]  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Keys: what they open, how long a verdict is believed, and what an outage changes."""
+"""API keys: what they open, how long a lookup is cached, and what an outage changes."""
 
 import time
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 class Shelf:
-    """A source that remembers what it was asked, and that can be out."""
+    """A key table that counts its lookups, and can have an outage."""
 
     def __init__(self, *keys: tuple[str, Key]) -> None:
         self.keys = {projects.digest(token): key for token, key in keys}

@@ -1,4 +1,4 @@
-"""What the queue's tests share: events, a store that is a dict, and workers that run beside a test."""
+"""Shared by the queue's tests: events, a store that is a dict, workers that run beside a test."""
 
 import asyncio
 import contextlib
@@ -46,8 +46,9 @@ def config(url: str, **changes: Any) -> Settings:
 
 
 class Ledger:
-    """A store that is a dict: a repeated event is a duplicate, and a job that comes again gets its
-    recorded outcome.
+    """A store that is a dict.
+
+    A repeated event is a duplicate, and a job that comes again gets its recorded outcome.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The books under everything at once, against a dict."""
+"""The books balance at any moment, with failing stores and unreadable jobs."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Group commit: one answer for each append, and only after Redis has given its own."""
+"""Group commit: each append is answered once, and only after Redis has answered."""
 
 import asyncio
 import os

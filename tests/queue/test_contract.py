@@ -1,4 +1,4 @@
-"""What we write must stay what arq reads: the names of its keys and the body of a job."""
+"""What we write is what arq reads: the names of its keys and the body of a job."""
 
 import re
 from pathlib import Path
@@ -39,9 +39,7 @@ def test_arq_reads_a_body_with_and_without_our_deserializer() -> None:
 
 
 def test_a_payload_is_short_when_arq_takes_its_repr() -> None:
-    """arq builds the repr of every argument whole before it truncates it, even when nothing is
-    logged.
-    """
+    """arq builds the whole repr of every argument before it cuts it, even if it logs nothing."""
     payload = body.Payload(events(5000))
     assert args_to_string([payload], {}) == repr(payload) == "<5000 events>"
 
@@ -70,7 +68,7 @@ async def test_a_stock_arq_worker_runs_our_jobs(queue: Queue, redis: Redis) -> N
 
 
 async def test_a_body_never_expires(redis: Redis) -> None:
-    """arq's own expire after a day, while their queue entry stays: `job expired`, and it is gone."""
+    """arq's bodies expire after a day while the queue entry stays, and the job is then lost."""
     job_id = await enqueue(redis, events(1))
     assert await redis.pttl(scripts.JOB + job_id) == -1
 

@@ -1,4 +1,4 @@
-"""Merging: small jobs share transactions, nothing waits for company, and a bad job fails alone."""
+"""Merging: small jobs share transactions, no job waits for others, a bad job fails alone."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the queue tells: depth, books, watermark and one event."""
+"""What the reader tells of the queue: depth, books, watermark and one event."""
 
 import asyncio
 import random

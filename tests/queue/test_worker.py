@@ -1,6 +1,4 @@
-"""The worker: nothing but a settled outcome takes a job out of the queue, whatever happens on the
-way.
-"""
+"""The worker: only a written outcome takes a job out of the queue."""
 
 import asyncio
 import signal
@@ -61,9 +59,7 @@ class Failing:
 async def test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end(
     error: BaseException, queue: Queue, settings: Settings, ledger: Ledger
 ) -> None:
-    """Seven failures are more than arq's five tries; and to arq an ordinary exception, or a
-    time-out, ends a job.
-    """
+    """Seven failures are more than arq's five tries, and one exception or time-out ends arq's jobs."""
     ledger.before = Failing(error, times=7)
     sent = events(3)
     await queue.append(sent)

@@ -1,4 +1,4 @@
-"""The compactor outlives whatever a compaction may meet."""
+"""The compactor goes on after any failure of a compaction."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A day's columns: rows come back as they were put in, in order, however they tie."""
+"""Packed days: rows come back as they were packed, in order, ties included."""
 
 import struct
 from datetime import UTC, datetime

@@ -1,6 +1,4 @@
-"""Poison is told apart from weather: offenders become dead letters at once, everything else waits
-and is stored later.
-"""
+"""A poison event becomes a dead letter at once; on a passing fault everything is stored later."""
 
 import contextlib
 import os
@@ -179,8 +177,15 @@ async def test_a_statement_that_takes_too_long_is_tried_again(migrated_url: str)
         assert (await store.write([a_job(an_event())])).outcomes == [Outcome(stored=1)]
 
 
+CUT_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
 SLOW = """
-CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); RETURN NULL; END $$;
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(20); RETURN NULL; END
+$$;
 CREATE TRIGGER slow AFTER INSERT ON daily_metrics FOR EACH STATEMENT EXECUTE FUNCTION slow()
 """
 
@@ -200,7 +205,8 @@ async def test_a_backend_that_ends_in_mid_write_leaves_nothing_and_the_retry_suc
             group.start_soon(fail)
             await until(
                 lambda: admin.fetchval(
-                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE wait_event = 'PgSleep'"
                 )
             )
             await admin.execute("DROP TRIGGER slow ON daily_metrics")
@@ -229,18 +235,15 @@ async def test_a_read_only_database_is_waited_for(migrated_url: str) -> None:
         name = migrated_url.rpartition("/")[2]
         async with connected(migrated_url) as admin:
             await admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            await admin.execute(CUT_OTHERS)
             for _ in range(2):
                 with pytest.raises(TransientStoreError):
                     await store.write([job])
             await admin.execute(
-                f'SET default_transaction_read_only = off; ALTER DATABASE "{name}" RESET default_transaction_read_only'
+                "SET default_transaction_read_only = off;"
+                f' ALTER DATABASE "{name}" RESET default_transaction_read_only'
             )
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            await admin.execute(CUT_OTHERS)
         with contextlib.suppress(TransientStoreError):
             await store.write([job])
         assert (await store.write([job])).outcomes == [Outcome(stored=1)]
@@ -250,7 +253,8 @@ async def test_too_many_connections_is_waited_for(migrated_url: str) -> None:
     role = f"role_of_{migrated_url.rpartition('/')[2]}"
     async with connected(migrated_url) as admin:
         await admin.execute(
-            f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data, pg_write_all_data"
+            f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'"
+            " IN ROLE pg_read_all_data, pg_write_all_data"
         )
         try:
             async with opened(migrated_url.replace("//postgres:", f"//{role}:")) as store:

@@ -1,4 +1,4 @@
-"""Rollups say what raw rows say, after every store, compaction, merge, rebuild and crash."""
+"""Rollups equal raw rows after every store, compaction, merge, rebuild and crash."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -20,11 +20,16 @@ from analytics.stores.upkeep.verify import DayReport, verify
 from tests.store.conftest import NOW, a_job, ago, an_event, ask, connected, opened, until
 
 DIMENSIONS = Dimensions(("page", "$os"))
+
+INSERT_WITHOUT_DELTA = """
+INSERT INTO raw_events (session_id, event_type, event_action, timestamp)
+VALUES ('stranger', 'engagement', 'click', $1)
+"""
 FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def some(n: int, dice: random.Random, **changes: Any) -> list[Event]:
-    """Believable events of the last three days, some of them of the same people, pages and hours."""
+    """Plausible events of the last three days; some share people, pages or hours."""
     pages = ["/", "/pricing", "/ü", None, 7, "x" * 256, {"a": 1}]
     return [
         an_event(
@@ -156,7 +161,10 @@ async def test_parts_are_merged_as_they_become_many_and_to_one_when_their_time_i
     for _ in range(compaction.FAN * compaction.FAN):
         await store.write([a_job(*some(2, dice))])
         await store.compact()
-    most = "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM rollups WHERE key = '' GROUP BY span, start, event_type, event_action{}) AS parts"
+    most = (
+        "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM rollups WHERE key = ''"
+        " GROUP BY span, start, event_type, event_action{}) AS parts"
+    )
     assert await ask(store, most.format("")) <= 2 * compaction.FAN
     assert await ask(store, most.format(", level")) < compaction.FAN
     await store.maintain()
@@ -249,8 +257,7 @@ async def test_a_row_written_without_a_delta_makes_its_day_incomplete_until_it_i
 ) -> None:
     await store.write([a_job(*some(20, random.Random(4)))])
     await store.compact()
-    insert = "INSERT INTO raw_events (session_id, event_type, event_action, timestamp) VALUES ('stranger', 'engagement', 'click', $1)"
-    await store._pool.execute(insert, NOW)
+    await store._pool.execute(INSERT_WITHOUT_DELTA, NOW)
     today = [verdict for verdict in await checked(store) if not verdict.complete]
     assert [day_of(verdict.day) for verdict in today] == [day_of(NOW)]
     await store.maintain()
@@ -285,7 +292,8 @@ async def test_rows_changed_by_hand_are_read_again(store: PostgresStore, change:
 async def as_before_the_migration(store: PostgresStore) -> None:
     """Rows but no rollups, as revision 0002 finds them."""
     await store._pool.execute(
-        "DELETE FROM rollups; DELETE FROM rollup_deltas; DELETE FROM people; DELETE FROM people_last"
+        "DELETE FROM rollups; DELETE FROM rollup_deltas;"
+        " DELETE FROM people; DELETE FROM people_last"
     )
     await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
 
@@ -314,7 +322,7 @@ async def test_history_is_rebuilt_from_the_newest_day_to_the_oldest_and_goes_on_
     assert all(verdict.complete for verdict in await checked(store))
 
 
-async def test_a_project_that_comes_after_the_migration_counts_as_unknown_until_rebuilds_are_finished(
+async def test_a_project_made_after_the_migration_is_incomplete_until_rebuilds_are_finished(
     store: PostgresStore,
 ) -> None:
     await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
@@ -356,10 +364,9 @@ async def test_a_stray_row_that_commits_during_a_rebuild_stays_marked(migrated_u
         connected(migrated_url) as connection,
     ):
         await store.write([a_job(*some(10, random.Random(12)))])
-        insert = "INSERT INTO raw_events (session_id, event_type, event_action, timestamp) VALUES ('stranger', 'engagement', 'click', $1)"
-        await stranger.execute(insert, NOW)
+        await stranger.execute(INSERT_WITHOUT_DELTA, NOW)
         async with stranger.transaction():
-            await stranger.execute(insert, NOW)
+            await stranger.execute(INSERT_WITHOUT_DELTA, NOW)
             await rebuild.day(connection, "default", day_of(NOW), DIMENSIONS)
         assert not all(verdict.complete for verdict in await checked(store))
         await store.maintain()
@@ -369,7 +376,8 @@ async def test_a_stray_row_that_commits_during_a_rebuild_stays_marked(migrated_u
 @pytest.mark.parametrize(
     "tampering",
     [
-        "UPDATE rollups SET counts = '\\x9291c091cd03e7' WHERE key = '' AND event_type = '' AND span = 1",
+        "UPDATE rollups SET counts = '\\x9291c091cd03e7'"
+        " WHERE key = '' AND event_type = '' AND span = 1",
         "DELETE FROM rollups WHERE key = '' AND event_type = 'engagement'",
         "UPDATE rollups SET event_action = 'other' WHERE event_action = 'click'",
         "UPDATE rollups SET start = start + 24 WHERE span = 24",

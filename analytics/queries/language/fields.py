@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import msgspec
+import orjson
 from sqlalchemy import ColumnElement, Numeric, Text, case, cast, func, literal, null
 from sqlalchemy.dialects.postgresql import JSONB
 
