@@ -59,7 +59,7 @@ class Failing:
 async def test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end(
     error: BaseException, queue: Queue, settings: Settings, ledger: Ledger
 ) -> None:
-    """Seven failures are more than arq's five tries, and one exception or time-out ends arq's jobs."""
+    """arq ends a job after five tries, and at once after an exception or a time-out."""
     ledger.before = Failing(error, times=7)
     sent = events(3)
     await queue.append(sent)

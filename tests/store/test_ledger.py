@@ -86,7 +86,7 @@ async def test_one_id_is_one_event_while_the_ledger_turns_under_load(migrated_ur
 
 
 async def test_the_ledger_waits_for_a_transaction_that_writes_ids(migrated_url: str) -> None:
-    """A transaction that has read the slot may still write into it; a truncate would lose the id."""
+    """A transaction that has read the slot may still write to it; a truncate loses the id."""
     event = an_event()
     outcomes: list[Outcome] = []
     async with (
