@@ -18,8 +18,9 @@ The namespace never changes; docs/guarantee.md states it.
 """
 
 DERIVED_SESSION_PREFIX = "$"
-"""A session_id starting with it means the sender gave none; queries derive sessions from 30-minute
-gaps.
+"""A session_id starting with `$` means the sender gave none.
+
+Queries then derive sessions from 30-minute gaps.
 """
 
 NO_SESSION = "$none"

@@ -40,11 +40,11 @@ More than one, because a transaction that hangs must not hold up the next.
 """
 
 SHRINK, REGROW = 4, 1.25
-"""The size limit of transactions is divided by SHRINK after a time-out or a failure of the store,
-and multiplied by REGROW after a commit.
+"""How the size limit of transactions changes.
 
-However slow the database is, some size is small enough to commit in time. The limit grows slowly,
-because each failure costs the whole time limit.
+It is divided by SHRINK after a time-out or a failure of the store, and multiplied by REGROW after a
+commit. However slow the database is, some size is small enough to commit in time. The limit grows
+slowly, because each failure costs the whole time limit.
 """
 
 BACKOFF_SECONDS = 0.25

@@ -12,8 +12,10 @@ LOCK = 1 / 3
 STATEMENT = 1 / 2
 COMMAND = 2 / 3
 TRANSACTION = 9 / 10
-"""Shares of JOB_TIMEOUT: for a connection; for a lock; for a statement by the server's clock and by
-ours; for the whole transaction.
+"""Shares of JOB_TIMEOUT that each wait may take.
+
+For a connection; for a lock; for a statement, by the server's clock and by ours; for the whole
+transaction.
 """
 
 WRITING = {

@@ -33,8 +33,10 @@ POISON = ("22", "23", "54", "21")
 """Classes of SQLSTATE: data exceptions, violated constraints, exceeded limits, cardinality."""
 
 TRANSIENT = ("08", "40", "53", "55", "57")
-"""Classes of SQLSTATE: connection, rollback (deadlock, serialisation), resources (disk,
-connections), locks, intervention (shutdown, cancel).
+"""Classes of SQLSTATE that pass by themselves.
+
+Connection, rollback (deadlock, serialisation), resources (disk, connections), locks, intervention
+(shutdown, cancel).
 """
 
 READ_ONLY = "25006"

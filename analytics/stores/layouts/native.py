@@ -24,8 +24,7 @@ CROSS JOIN LATERAL pg_get_expr(child.relpartbound, child.oid) AS bounds
 WHERE inhparent = 'raw_events'::regclass AND bounds <> 'DEFAULT'
 ORDER BY 2
 """
-"""Leaves out a partition being dropped meanwhile, whose bounds are null, and a DEFAULT partition.
-"""
+"""Without a partition that is being dropped, whose bounds are null, and without a DEFAULT one."""
 
 HAS_DEFAULT = (
     "SELECT partdefid <> 0 FROM pg_partitioned_table WHERE partrelid = 'raw_events'::regclass"
