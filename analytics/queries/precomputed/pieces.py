@@ -81,7 +81,8 @@ class Pieces:
         for stray in sorted(self.coverage.strays):
             if covered < stray + DAY_SPAN and stray < last:
                 self._add_raw(
-                    _EPOCH + max(covered, stray) * _HOUR, _EPOCH + min(last, stray + DAY_SPAN) * _HOUR
+                    _EPOCH + max(covered, stray) * _HOUR,
+                    _EPOCH + min(last, stray + DAY_SPAN) * _HOUR,
                 )
         self._add_raw(_EPOCH + last * _HOUR, end)
         self._add_units(

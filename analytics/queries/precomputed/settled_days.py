@@ -28,7 +28,7 @@ from analytics.queries.precomputed.figures import Figure, Of
 from analytics.queries.precomputed.pieces import Coverage, Unit
 from analytics.tables import Instant, people, raw_events
 
-HOURS = 7 * 24
+HOURS = 7 * DAY_SPAN
 """Read by one statement at most, so that none takes too long and what was read of a long range is
 kept.
 """

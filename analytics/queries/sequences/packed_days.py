@@ -115,7 +115,8 @@ class _Loading:
         most = pieces.MAX_RAW * ((self._query.end - self._query.start) / timedelta(hours=1))
         every = self._starts()
         unknown = range(every.start, min(every.stop, coverage.since), DAY_SPAN)
-        if (len(unknown) - 2) * DAY_SPAN > most:  # but for the first and the last they are whole days
+        # all but the first and the last are whole days
+        if (len(unknown) - 2) * DAY_SPAN > most:
             return None
         changing = sorted({*unknown, *(start for start in coverage.strays if start in every)})
         if sum(map(self._hours, changing)) > most:
@@ -146,7 +147,8 @@ class _Loading:
         return (until - since) / timedelta(hours=1)
 
     def _clipped(self, start: int) -> tuple[datetime, datetime]:
-        return max(self._query.start, instant(start)), min(self._query.end, instant(start + DAY_SPAN))
+        end = instant(start + DAY_SPAN)
+        return max(self._query.start, instant(start)), min(self._query.end, end)
 
     async def _settled(self, coverage: Coverage) -> dict[int, Day]:
         """The days at which nothing is changing: from memory, as they are packed, or from raw rows."""
