@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: over asyncpg, and one migrator at a time."""
+"""How Alembic reaches the database: over asyncpg, one migrator at a time."""
 
 import asyncio
 
@@ -10,26 +10,22 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from analytics import settings, tables
 
 LOCK = 4001_0001
-"""The advisory lock that one migrator holds while the others wait; `analytics.stores.locks` lists
-all numbers.
-"""
+"""The advisory lock of the one migrator that runs; `analytics.stores.locks` lists all numbers."""
 
 WAIT = "10min"
 """How long to wait for another migrator."""
 
 PATIENCE = "10s"
-"""How long one statement may wait for a table that is in use; the queries that come after it would
-wait too.
-"""
+"""How long one statement may wait for a table in use; all later queries on it wait meanwhile."""
 
 
 def database() -> str:
-    """The database that `analytics migrate` names, else DATABASE_URL's."""
+    """The URL of the database: that of `analytics migrate`, else DATABASE_URL."""
     return str(context.config.attributes.get("url") or settings.load().database())
 
 
 def upgrade(connection: Connection) -> None:
-    """Run what is missing in one transaction, under a lock that ends with it."""
+    """Run the missing migrations in one transaction, under a lock that ends with it."""
     context.configure(connection=connection, target_metadata=tables.metadata)
     with context.begin_transaction():
         connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT}'"))

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 BATCH_EVENTS = 500
 BATCH_BYTES = 512 << 10
 MAX_BACKOFF = 60.0
-NO_SESSION, NOBODY = "$none", "$nobody"
+NO_SESSION, NO_ACTOR = "$none", "$nobody"
 """What stands for the session where none is named, but a user is; and where neither is."""
 
 Event = dict[str, Any]
@@ -114,7 +114,7 @@ class Client:
             raise ValueError("a timestamp needs a time zone")
         event = {
             "id": id or str(_uuid7()),
-            "session_id": session_id or (NO_SESSION if user_id else NOBODY),
+            "session_id": session_id or (NO_SESSION if user_id else NO_ACTOR),
             "user_id": user_id,
             "event_type": event_type,
             "event_action": event_action,

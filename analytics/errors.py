@@ -1,10 +1,11 @@
-"""What we raise on purpose. `roles/http.py` turns each into a status, `cli.py` into one line and an
-exit status.
+"""The errors that we raise on purpose.
+
+`roles/http/role.py` turns each into an HTTP status, `cli.py` into one line and an exit status.
 """
 
 
 class AnalyticsError(Exception):
-    """The root of everything raised on purpose.
+    """The root of all errors that we raise on purpose.
 
     `code` is a stable word for programs, `message` a sentence for people, `field` the parameter or
     setting at fault.
@@ -20,15 +21,13 @@ class AnalyticsError(Exception):
 
 
 class ConfigurationError(AnalyticsError):
-    """A setting is missing or wrong; `field` names the variable. The command ends with exit status
-    2.
-    """
+    """A setting is missing or wrong; `field` names it. The command ends with exit status 2."""
 
     default_code = "configuration"
 
 
 class CommandError(AnalyticsError):
-    """A command cannot go on; the message says what to do. The command ends with exit status 1."""
+    """A command failed; the message says what to do. It ends with exit status 1."""
 
     default_code = "failed"
 
@@ -46,7 +45,7 @@ class Unauthorized(AnalyticsError):
 
 
 class UnknownKey(Unauthorized):
-    """A key that does not exist, as against one that is revoked or expired."""
+    """A key that does not exist (401), unlike one that is revoked or expired."""
 
 
 class Forbidden(AnalyticsError):
@@ -56,7 +55,7 @@ class Forbidden(AnalyticsError):
 
 
 class NotFound(AnalyticsError):
-    """Nothing lives at this address (404)."""
+    """There is nothing of this name or at this address (404)."""
 
     default_code = "not_found"
 
@@ -80,7 +79,7 @@ class UnsupportedEncoding(AnalyticsError):
 
 
 class RateLimited(AnalyticsError):
-    """This key or address sends too fast (429); try again after `retry_after` seconds."""
+    """This key or address sends too many requests (429); retry after `retry_after` seconds."""
 
     default_code = "rate_limited"
 
@@ -97,8 +96,9 @@ class RateLimited(AnalyticsError):
 
 
 class Unavailable(AnalyticsError):
-    """A server that we need is down, full or slow (503); nothing was accepted, try again after
-    `retry_after` seconds.
+    """A server that we need is down, full or slow (503).
+
+    Nothing was accepted; retry after `retry_after` seconds.
     """
 
     default_code = "unavailable"
@@ -116,6 +116,6 @@ class Unavailable(AnalyticsError):
 
 
 class TransientStoreError(Unavailable):
-    """The store could not commit now but may later: the batch is to be tried again, for ever."""
+    """The store could not commit now but may later: the batch is tried again, without end."""
 
     default_code = "store_unavailable"

@@ -1,6 +1,4 @@
-"""The shapes that all parts share: an event on its way, a job that carries many, and what became of
-them.
-"""
+"""The shapes that all parts share: an event, a job of many events, and the outcome of a job."""
 
 import re
 import uuid
@@ -14,39 +12,43 @@ import msgspec
 DEFAULT_PROJECT = "default"
 
 ID_NAMESPACE = UUID("8f0ff4a5-6ad7-5f5c-9c0e-5d7a4c1b2e90")
-"""Ids that are no UUID become UUIDv5 in this namespace; fixed for ever, stated in
-docs/guarantee.md.
+"""An id that is not a UUID becomes a UUIDv5 in this namespace.
+
+The namespace never changes; docs/guarantee.md states it.
 """
 
-UNTOLD = "$"
-"""A session_id that begins so is none: the sender tells no session, so that questions make them, of
-what a person does between silences.
+DERIVED_SESSION_PREFIX = "$"
+"""A session_id starting with `$` means the sender gave none.
+
+Queries then derive sessions from 30-minute gaps.
 """
 
 NO_SESSION = "$none"
-"""Where somebody is named, but no session."""
+"""The session_id of an event that names an actor but no session."""
 
-NOBODY = "$nobody"
-"""Where neither is, so that it is the actor too; the pipeline may know better."""
+NO_ACTOR = "$nobody"
+"""The session_id of an event that names neither, so it is the actor too.
+
+The pipeline replaces it where it can tell visitors apart.
+"""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
 def is_uuid(text: str) -> bool:
-    """Whether a client's id stands for itself: a hyphenated UUID in any case."""
+    """Whether a client's id is stored as it is: a hyphenated UUID, in upper or lower case."""
     return _UUID.fullmatch(text) is not None
 
 
 def event_id(text: str) -> UUID:
-    """The stored id of a client's id: a hyphenated UUID in any case stands for itself, any other
-    string maps to UUIDv5.
-    """
+    """The id stored for a client's id: a hyphenated UUID is itself, other text becomes a UUIDv5."""
     return UUID(text) if is_uuid(text) else uuid.uuid5(ID_NAMESPACE, text)
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One event on its way from the collector to the store; its order of fields is the queue's wire
-    format, so append only.
+    """One event on its way from the collector to the store.
+
+    The order of the fields is the queue's wire format: only ever append.
     """
 
     project: str
@@ -56,33 +58,35 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     event_type: str
     event_action: str
     metadata: bytes
-    """A JSON object as text, checked: valid UTF-8, depth at most 32, no NUL, no lone surrogate,
-    every number finite.
+    """A JSON object as text, already checked.
+
+    It is valid UTF-8, at most 32 levels deep, has no NUL and no lone surrogate, and every number is
+    finite.
     """
     timestamp: datetime
     """When it happened, in UTC, corrected for the client's clock."""
     created_at: datetime
     """When the collector received it, in UTC."""
     named: bool = False
-    """Whether the client supplied the id, so that the ledger must remember it."""
+    """Whether the client supplied the id; the ledger then remembers it."""
 
     @property
     def actor(self) -> str:
-        """Who acted: the user where one is known, else the session."""
+        """Who acted: the user_id, else the session_id."""
         return self.session_id if self.user_id is None else self.user_id
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What one queue entry carries: the events of one group commit, stored together or not at all."""
+    """One entry of the queue: the events of one group commit, stored together or not at all."""
 
     id: str
     events: Sequence[Event]
     replays: Sequence[int] = ()
-    """Numbers of the dead letters that this job tries again; they go when it is stored."""
+    """Numbers of the dead letters that this job replays; storing the job deletes them."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one job's events; the three add up to the job's events."""
+    """What became of a job's events: three counts that add up to the events of the job."""
 
     stored: int = 0
     duplicate: int = 0
@@ -90,8 +94,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Books(msgspec.Struct, frozen=True):
-    """The account of all events ever taken in: accepted = stored + duplicate + dead_lettered +
-    queued.
+    """The account of all events ever accepted.
+
+    They balance when accepted = stored + duplicate + dead_lettered + queued.
     """
 
     accepted: int = 0
@@ -115,15 +120,14 @@ def pack(events: Sequence[Event]) -> bytes:
 
 
 def unpack(data: bytes) -> list[Event]:
-    """The inverse of `pack`; raises msgspec.DecodeError (ValidationError included) on anything
-    else.
-    """
+    """The inverse of `pack`. Raises msgspec.DecodeError (or its ValidationError) on other bytes."""
     return _unpacker.decode(data)
 
 
 def public(event: Event) -> dict[str, Any]:
-    """An event as the api and realtime show it, ready for msgspec's JSON encoder (metadata rides
-    along undecoded).
+    """An event as the api and realtime show it, ready for msgspec's JSON encoder.
+
+    Metadata goes through as text, without being decoded.
     """
     return {
         "id": event.id,

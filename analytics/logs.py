@@ -1,5 +1,6 @@
-"""Logging: JSON lines in production, readable lines in development, and nothing secret or personal
-in either.
+"""Logging: JSON lines in production, readable lines in development.
+
+Neither holds secrets or personal data.
 """
 
 import ipaddress
@@ -17,22 +18,22 @@ from analytics.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_NAMES_OF_SECRETS = "x-api-key|x-write-key|write_?key|api_?key|password|secret|token"
+
 SECRETS = (
     (re.compile(r"\bak_[wra]_[A-Za-z0-9_-]+"), lambda m: m.group()[:7] + "…"),
     (re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]+"), r"\1…"),
     (
-        re.compile(
-            r"(?i)((?:x-api-key|x-write-key|write_?key|api_?key|password|secret|token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&;}]+"
-        ),
+        re.compile(rf"(?i)((?:{_NAMES_OF_SECRETS})[\"']?\s*[:=]\s*[\"']?)" r"[^\s\"',&;}]+"),
         r"\1…",
     ),
     (re.compile(r"(\b\w+://[^\s:/@]*:)[^\s@]+@"), r"\1…@"),
 )
-"""What nobody may see: our keys, credentials in headers and URLs."""
+"""Patterns of secrets and their replacements: our keys, credentials in headers and URLs."""
 
 
 def _site(match: re.Match[str]) -> str:
-    """Another machine's IPv6 address without what is below its site (/48); anything else as it is."""
+    """An IPv6 address cut to its site (/48); our own addresses and other text stay as they are."""
     text = match.group()
     bare = text if text.endswith("::") else text.removesuffix(":")
     try:
@@ -52,15 +53,16 @@ PERSONAL = (
     ),
     (re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,8}+[0-9a-fA-F]{0,4}+(?!\w|\.\d)"), _site),
 )
-"""What a log, which is kept, leaves out besides: e-mail addresses, the last part of other machines'
-addresses.
+"""Patterns of personal data and their replacements, because logs are kept.
+
+E-mail addresses, and the last part of other machines' IP addresses.
 """
 
 _secrets_of_settings: set[str] = set()
 
 
 def hide_secrets(text: str) -> str:
-    """`text` without keys and passwords."""
+    """A text without keys and passwords."""
     for secret in _secrets_of_settings:
         text = text.replace(secret, "…")
     for pattern, replacement in SECRETS:
@@ -69,7 +71,7 @@ def hide_secrets(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """`text` without keys, passwords and personal data."""
+    """A text without keys, passwords and personal data."""
     text = hide_secrets(text)
     for pattern, replacement in PERSONAL:
         text = pattern.sub(replacement, text)
@@ -91,7 +93,7 @@ def _instant(record: logging.LogRecord) -> datetime:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the traceback where there is one."""
+    """One JSON object a line: time, level, logger, message, and a trace where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -109,24 +111,26 @@ class Readable(logging.Formatter):
     """`14:03:07 warning  analytics.queue  message`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{_instant(record):%H:%M:%S} {record.levelname.lower():8} {record.name}  {_message(record)}"
+        head = f"{_instant(record):%H:%M:%S} {record.levelname.lower():8} {record.name}"
+        line = f"{head}  {_message(record)}"
         return f"{line}\n{trace}" if (trace := _trace(record)) else line
 
 
 def _last_words(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """What ends the process unexpectedly is told like all else, its traceback redacted."""
+    """Log the exception that ends the process, its traceback redacted like every other."""
     log.critical("ended by an unexpected error", exc_info=(kind, error, trace))
 
 
 QUIET = ("hypercorn.access", "arq", "alembic", "asyncio")
-"""Libraries whose `info` is noise to an operator."""
+"""Libraries whose messages at level `info` are noise to an operator."""
 
 
 def setup(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send every log to `stream` (standard error) in the form that the environment asks for;
-    Python's warnings and an end by an exception too.
+    """Send every log to `stream` (by default standard error), in the form of the environment.
+
+    Python's warnings, and an exception that ends the process, go there too.
     """
     _secrets_of_settings.clear()
     _secrets_of_settings.update(key for key in settings.api_keys if len(key) >= 8)

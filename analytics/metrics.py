@@ -1,4 +1,4 @@
-"""Every metric, declared once; one registry for the process."""
+"""Every metric, declared once, in one registry for the process."""
 
 from aioprometheus.collectors import Counter, Gauge, Histogram, Registry
 from aioprometheus.renderer import render as _render
@@ -80,15 +80,14 @@ realtime_missed = _counter(
 
 
 class Vocabulary:
-    """A label's bounded set of values: those seen first, up to `limit`, safe to print; all others
-    are `other`.
-    """
+    """The values of a label, bounded: the first `limit` seen, escaped; all others are `other`."""
 
     def __init__(self, *first: str, limit: int = 100) -> None:
         self._limit = limit
         self._words = {word: escape(word) for word in first}
 
     def word(self, text: str) -> str:
+        """The label value for a text."""
         known = self._words.get(text)
         if known is None:
             if len(self._words) >= self._limit:
@@ -98,9 +97,7 @@ class Vocabulary:
 
 
 def escape(text: str) -> str:
-    """A label value by the rules of Prometheus' text format, which aioprometheus leaves to its
-    caller.
-    """
+    """A label value escaped for Prometheus' text format; aioprometheus leaves that to us."""
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
@@ -108,6 +105,6 @@ event_types = Vocabulary("engagement")
 
 
 def render() -> tuple[bytes, dict[str, str]]:
-    """All metrics in Prometheus' text format, with the headers that go with it."""
+    """All metrics in Prometheus' text format, and the headers of that answer."""
     body, headers = _render(REGISTRY, ["text/plain"])
     return body, headers

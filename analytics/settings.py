@@ -1,4 +1,4 @@
-"""Every setting, and the only reader of the environment."""
+"""Every setting; nothing else reads the environment."""
 
 import os
 import re
@@ -19,11 +19,10 @@ NEEDS = {
     "api": ("DATABASE_URL", "REDIS_URL", "API_KEYS"),
     "realtime": ("REDIS_URL",),
 }
-"""What each role cannot do without in production."""
+"""The settings that each role requires in production."""
 
-
-CENTURY = 36_500
-"""Days; what lies further back is for ever."""
+CENTURY_DAYS = 36_500
+"""The longest retention but `for ever`, which is 0."""
 
 
 def _between(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -95,14 +94,14 @@ def _choice(*options: str) -> Callable[[str], str]:
 
 
 def _hosts_are_clear(url: str) -> bool:
-    """Whether its hosts, several by comma, can be told from the rest: a library's own complaint
-    might quote the password.
+    """Whether the hosts and ports of a URL can be read; several hosts stand with commas between.
+
+    We check it ourselves, because a library's own error might quote the password.
     """
     try:
         hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
-        ports = [
-            int(host.rpartition(":")[2] or 0) for host in hosts if ":" in host.rpartition("]")[2]
-        ]
+        with_port = [host for host in hosts if ":" in host.rpartition("]")[2]]  # not that of IPv6
+        ports = [int(host.rpartition(":")[2] or 0) for host in with_port]
     except ValueError:
         return False
     return all(0 <= port < 65536 for port in ports)
@@ -114,7 +113,8 @@ def _url(*schemes: str) -> Callable[[str], str]:
             raise ValueError(f"must begin with {schemes[0]}://")
         if not _hosts_are_clear(text):
             raise ValueError(
-                "its hosts and ports cannot be read; / # ? and @ inside a password are written %2F %23 %3F and %40"
+                "its hosts and ports cannot be read;"
+                " / # ? and @ inside a password are written %2F %23 %3F and %40"
             )
         return text
 
@@ -142,9 +142,7 @@ def _header(text: str) -> str:
 
 
 class Setting(NamedTuple):
-    """One variable: how it is read, what it is when absent (as one would write it), and what it
-    does.
-    """
+    """One variable: how to read it, its default as one would write it, and its help text."""
 
     name: str
     read: Callable[[str], Any]
@@ -255,7 +253,7 @@ SETTINGS = (
     ),
     Setting(
         "RETENTION_DAYS",
-        _between(0, CENTURY),
+        _between(0, CENTURY_DAYS),
         "90",
         "days to keep raw events; 0 keeps them forever",
     ),
@@ -275,7 +273,7 @@ SETTINGS = (
     ),
     Setting(
         "LEDGER_DAYS",
-        _between(1, CENTURY),
+        _between(1, CENTURY_DAYS),
         "7",
         "minimum days to remember the id of an event, whatever its timestamp, so that a repeat "
         "is not counted",
@@ -325,15 +323,15 @@ SETTINGS = (
     ),
 )
 
-WEEKLY_UP_TO = 366
-"""Days of retention up to which PARTITION_SPAN=auto is a week."""
+WEEKLY_UP_TO_DAYS = 366
+"""The longest retention for which PARTITION_SPAN=auto is a week."""
 
 SECRETS = ("REDIS_URL", "DATABASE_URL", "DATABASE_REPLICA_URL", "API_KEYS")
 """Settings that may also be given as NAME_FILE, the path of a file that holds the value."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings, typed; field names are the variables' in lower case."""
+    """All settings, typed. A field has the name of its variable in lower case."""
 
     environment: str = "development"
     host: str = "127.0.0.1"
@@ -384,11 +382,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def monthly(self) -> bool:
-        """Whether a partition is a month: as told, else where weeks would be many; in a week little
-        is kept beyond the retention.
+        """Whether a partition holds a month, else a week.
+
+        PARTITION_SPAN says so. With `auto` it is a month where weeks would be too many. Weeks are
+        better where they can be: less is kept beyond the retention.
         """
         return self.partition_span == "month" or (
-            self.partition_span == "auto" and not 0 < self.retention_days <= WEEKLY_UP_TO
+            self.partition_span == "auto" and not 0 < self.retention_days <= WEEKLY_UP_TO_DAYS
         )
 
     def port_of(self, role: str, roles: Sequence[str]) -> int:
@@ -431,8 +431,9 @@ def _text(setting: Setting, env: Mapping[str, str]) -> str | None:
 
 
 def data_folder(env: Mapping[str, str]) -> Path:
-    """Where the embedded servers keep their files: XDG's data folder, or /var/lib for root, whose
-    home others cannot enter.
+    """The folder of the embedded servers: XDG's data folder, or in /var/lib for root.
+
+    Others cannot enter root's home, and the servers run as another user then.
     """
     if os.geteuid() == 0:
         return Path("/var/lib/analytics")
@@ -443,7 +444,7 @@ def data_folder(env: Mapping[str, str]) -> Path:
 
 
 def load(env: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment once. Raises ConfigurationError naming the first variable that is wrong."""
+    """Read the environment. Raises ConfigurationError for the first variable that is wrong."""
     env = os.environ if env is None else env
     values: dict[str, Any] = {}
     for setting in SETTINGS:
@@ -458,22 +459,22 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
                 f"{setting.name} is wrong ({shown}): {error}", field=setting.name
             ) from error
     production = values["environment"] == "production"
-    values.setdefault("host", "0.0.0.0" if production else "127.0.0.1")  # noqa: S104 - the container's own network
+    every_address = "0.0.0.0"  # noqa: S104 - of the container's own network
+    values.setdefault("host", every_address if production else "127.0.0.1")
     values.setdefault("shutdown_delay", 5 if production else 0)
     values.setdefault("data_dir", data_folder(env))
     return Settings(**values)
 
 
 def check(settings: Settings, roles: Sequence[str]) -> None:
-    """Raise ConfigurationError for the first variable that `roles` need in production and that is
-    absent.
-    """
+    """Raises ConfigurationError for the first variable that `roles` need in production and lack."""
     if not settings.production:
         return
     for role in roles:
         for name in NEEDS[role]:
             if not getattr(settings, name.lower()):
                 raise ConfigurationError(
-                    f"{name} is not set, and the {role} needs it in production; set {name} or {name}_FILE",
+                    f"{name} is not set, and the {role} needs it in production;"
+                    f" set {name} or {name}_FILE",
                     field=name,
                 )

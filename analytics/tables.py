@@ -1,5 +1,6 @@
-"""The tables, as SQLAlchemy Core: all that queries build on. `alembic/` creates them; a test holds
-the two together.
+"""The tables as SQLAlchemy Core, on which all queries are built.
+
+`alembic/` creates the tables; a test compares the two.
 """
 
 from sqlalchemy import (
@@ -47,12 +48,12 @@ raw_events = Table(
         postgresql_ops={"metadata": "jsonb_path_ops"},
     ),
 )
-"""Every event, as sent: the truth that all else can be rebuilt from. Partitioned, or a hypertable,
-on timestamp.
+"""Every event as sent; all derived data can be rebuilt from it.
 
-Where a session or a user is looked up by equality, it leads its index and the project follows: all
-rows of an installation with one project share that column, so that comparing it first would be work
-for nothing at every insert.
+Partitioned by timestamp in plain PostgreSQL, a hypertable in TimescaleDB.
+
+The indexes of sessions and users do not begin with the project. In an installation with one project
+all rows share it, so comparing it first would cost every insert something for nothing.
 """
 
 daily_metrics = Table(
@@ -74,8 +75,9 @@ people = Table(
     Column("actor", String(255, collation="C"), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""Whoever acts, as a dense number from 0 on in each project, so that sets of people are bitmaps.
-Numbers are never given twice.
+"""The number of each actor in a project, counted from 0, so that sets of people are bitmaps.
+
+No number is ever given twice.
 """
 
 people_last = Table(
@@ -84,8 +86,7 @@ people_last = Table(
     Column("project", String(64, collation="C"), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""The last number that was given in a project; its row lock is the queue of those who give numbers.
-"""
+"""The last number given in a project. Transactions that give numbers wait for its row lock."""
 
 identity_versions = Table(
     "identity_versions",
@@ -93,8 +94,9 @@ identity_versions = Table(
     Column("project", String(64, collation="C"), primary_key=True),
     Column("version", BigInteger, nullable=False),
 )
-"""How often the links of a project have changed; its row lock is the queue of those who change
-them. No row: nobody is anybody else.
+"""How often the links of a project have changed; a project without a row has no links.
+
+Transactions that change them wait for its row lock.
 """
 
 identity_claims = Table(
@@ -107,7 +109,7 @@ identity_claims = Table(
     Column("event", UUID, nullable=False),
     Index("idx_identity_claims_person", "person", "project"),
 )
-"""Whose an anonymous id is, by the earliest event that says so."""
+"""The user (`person`) who claims an anonymous id (`other`), by the earliest event that says so."""
 
 identity_aliases = Table(
     "identity_aliases",
@@ -117,7 +119,7 @@ identity_aliases = Table(
     Column("person", String(255, collation="C"), primary_key=True),
     Index("idx_identity_aliases_person", "person", "project"),
 )
-"""Names that an alias event says are one person's."""
+"""Pairs of names that alias events say are one person's; `other` is the older name."""
 
 identity_links = Table(
     "identity_links",
@@ -131,8 +133,9 @@ identity_links = Table(
     Index("idx_identity_links_person", "person", "project"),
     Index("idx_identity_links_version", "project", "version"),
 )
-"""Who everybody is of whom claims or aliases speak, by name and by number in `people`, and in which
-version that changed last.
+"""The person of each actor in a claim or an alias, by name and by number in `people`.
+
+`version` is that of `identity_versions` at the last change of the row.
 """
 
 rollup_deltas = Table(
@@ -144,7 +147,7 @@ rollup_deltas = Table(
     Column("data", LargeBinary, nullable=False),
     Column("stored_at", Instant, nullable=False, server_default=sql("now()")),
 )
-"""What each storing transaction adds to `rollups`, until compaction has taken it there."""
+"""What each storing transaction adds to `rollups`, until compaction moves it there."""
 
 rollups = Table(
     "rollups",
@@ -167,8 +170,9 @@ rollups = Table(
         postgresql_where=sql("key = '' AND event_type = '' AND event_action = ''"),
     ),
 )
-"""Counts and people by hour (span 1) and day (24), event and dimension; what belongs together is
-the sum of its rows, `parts`.
+"""Counts and people by hour (span 1) and day (span 24), event name and dimension.
+
+An answer is the sum of all rows with the same key, whatever their `part`.
 """
 
 rollup_since = Table(
@@ -177,8 +181,9 @@ rollup_since = Table(
     Column("project", String(64, collation="C"), primary_key=True),
     Column("start", Integer, nullable=False),
 )
-"""The first hour from which on `rollups` are complete, a day's first; project '' stands for all
-that have no row of their own.
+"""The hour, the first of a day, from which on `rollups` are complete.
+
+The project '' stands for all projects without a row.
 """
 
 rollup_strays = Table(
@@ -188,8 +193,9 @@ rollup_strays = Table(
     Column("start", Integer, primary_key=True),
     Column("writer", BigInteger, primary_key=True),
 )
-"""Days whose raw rows somebody changed without a delta, by the transaction that did: there, only
-raw rows are right until a rebuild.
+"""Days whose raw rows were changed without a delta, and the transaction that did it.
+
+Until a rebuild, only raw rows give right answers for them.
 """
 
 packed_days = Table(
@@ -200,8 +206,9 @@ packed_days = Table(
     Column("part", BigInteger, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
-"""Rows of days that are over as packed columns; true for as long as `part` is all that `rollups`
-have of the day.
+"""The rows of days that are over, as packed columns.
+
+Valid as long as `part` is the only part of the day in `rollups`.
 """
 
 event_ledger_0, event_ledger_1 = (
@@ -213,8 +220,9 @@ event_ledger_0, event_ledger_1 = (
     )
     for slot in (0, 1)
 )
-"""Ids that clients supplied, so that one id is one event whatever its timestamp. The two take turns
-(`ledger_turn`).
+"""Ids that clients supplied, so that one id is one event whatever its timestamp.
+
+The two tables take turns; see `ledger_turn`.
 """
 
 ledger_turn = Table(
@@ -223,7 +231,7 @@ ledger_turn = Table(
     Column("slot", SmallInteger, primary_key=True),
     Column("since", Instant, nullable=False),
 )
-"""One row: which of the two ledgers is being written, and since when."""
+"""One row: which of the two ledgers is in use, and since when."""
 
 stored_jobs = Table(
     "stored_jobs",
@@ -234,9 +242,7 @@ stored_jobs = Table(
     Column("dead_lettered", Integer, nullable=False),
     Column("stored_at", Instant, nullable=False),
 )
-"""Jobs that are committed but perhaps not yet gone from the queue, with their outcome: a redelivery
-finds it here.
-"""
+"""The outcomes of committed jobs that may still be in the queue; a redelivery finds them here."""
 
 dead_letters = Table(
     "dead_letters",
@@ -251,7 +257,7 @@ dead_letters = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
 )
-"""What could not be stored, with its reason and its bytes, to be replayed or purged."""
+"""Events that could not be stored, with the reason and their bytes, to be replayed or purged."""
 
 projects = Table(
     "projects",
@@ -274,4 +280,4 @@ api_keys = Table(
     Column("expires_at", Instant),
     Column("revoked", Boolean, nullable=False, server_default="false"),
 )
-"""Keys by the SHA-256 of their text; a key without project is good for every project."""
+"""API keys by the SHA-256 of their text. A key without a project opens every project."""

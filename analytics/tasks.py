@@ -1,20 +1,20 @@
-"""Ending tasks for certain."""
+"""Cancel tasks reliably."""
 
 import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-AGAIN_SECONDS = 1.0
+REPEAT_SECONDS = 1.0
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks, again and again, until they have ended; what they raised is not looked at.
+    """Cancel tasks, again and again, until they have ended. Their exceptions are ignored.
 
-    Once is not enough: a cancellation that meets a time-out inside a library is taken for that
-    time-out, and lost.
+    Once is not enough: a library may take a cancellation that meets a time-out for that time-out,
+    and the cancellation is lost.
     """
     left = set(tasks)
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=AGAIN_SECONDS)
+        _, left = await asyncio.wait(left, timeout=REPEAT_SECONDS)

@@ -17,7 +17,7 @@ import asyncpg
 import msgspec
 
 from analytics.derived.cells import gather
-from analytics.derived.deltas import Delta, Group, Words
+from analytics.derived.deltas import Delta, Group, ValueIndex
 from analytics.derived.instants import BEGINNING, day_of
 from analytics.settings import Settings
 from analytics.stores import migrate
@@ -102,7 +102,7 @@ class Day:
         self._start = start
         self._dice = random.Random(f"{crowd.seed} {(start - crowd.starts[0]) // 24}")
         self._keys = keys
-        self._words = Words()
+        self._words = ValueIndex()
         self.strangers: list[tuple[str, int]] = []
         self.groups: defaultdict[tuple[int, str, str], tuple[list[int], list[tuple[int, ...]]]] = (
             defaultdict(lambda: ([], []))
@@ -163,7 +163,7 @@ class Day:
                 for name, (who, rows) in self.groups.items()
                 if len(who) > part
             ]
-            yield Delta(self._keys, self._words.words, groups)
+            yield Delta(self._keys, self._words.values_seen, groups)
 
 
 async def load(url: str, crowd: Crowd) -> None:
@@ -203,7 +203,7 @@ async def load(url: str, crowd: Crowd) -> None:
     ):
         await connection.execute(statement, timeout=3600)
     async with alone(connection, COMPACTION):
-        while await compaction.settle(connection):
+        while await compaction.merge_ended(connection):
             pass
     await connection.execute("VACUUM (ANALYZE)", timeout=3600)
     await connection.close()

@@ -44,7 +44,7 @@ from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Horizon
 from analytics.settings import Settings
 from analytics.stores import migrate
-from analytics.stores.upkeep.packing import pack_days
+from analytics.stores.upkeep.packer import pack_days
 from analytics.stores.upkeep.verify import verify
 from bench.crowd import Crowd, load
 from bench.kept import kept, said

@@ -22,7 +22,7 @@ from analytics.embedded import Postgres, create_database
 from analytics.events import Event, Job
 from analytics.settings import Settings
 from analytics.stores import PostgresStore, migrate
-from analytics.stores.writing.people import Name
+from analytics.stores.writing.people import Actor
 from analytics.stores.writing.recorder import Recorder
 from bench.crowd import BROWSERS, COUNTRIES, DEVICES, NAMES, SYSTEMS
 
@@ -38,7 +38,7 @@ class Nothing(Recorder):
 
     async def record(
         self, connection: asyncpg.Connection, events: Sequence[Event]
-    ) -> Mapping[Name, int]:
+    ) -> Mapping[Actor, int]:
         return {}
 
 

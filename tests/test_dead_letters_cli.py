@@ -15,7 +15,7 @@ from redis import Redis
 
 from analytics.commands.dead_letters import dead_letters
 from analytics.events import Event, pack
-from analytics.queue import body, keys
+from analytics.queue import body, scripts
 from tests import forking
 from tests.faults.platform import Platform, wait_for
 
@@ -71,12 +71,12 @@ def enqueue(platform: Platform, events: int, job: bytes) -> None:
     with Redis.from_url(platform.valkey.url) as redis:
         redis.execute_command(
             "EVAL",
-            keys.ENQUEUE.text,
-            len(keys.KEYS),
-            *keys.KEYS,
+            scripts.ENQUEUE.text,
+            len(scripts.KEYS),
+            *scripts.KEYS,
             "",
             1,
-            keys.job_id(events),
+            scripts.job_id(events),
             events,
             job,
         )

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
-from analytics.queue import keys
+from analytics.queue import scripts
 
 ROLES = ("collector", "processor", "api", "realtime")
 
@@ -72,5 +72,5 @@ async def test_a_collector_that_our_server_does_not_run_makes_events_durable(
         event = b'{"session_id": "s", "event_type": "engagement", "event_action": "click"}'
         assert await ask(app, "POST", "/collect", event) == 202
     redis = Redis.from_url(redis_url)
-    assert await keys.queued(redis) == 1
+    assert await scripts.queued(redis) == 1
     await redis.aclose()

@@ -1,6 +1,4 @@
-"""The live bus on a real Valkey: nothing between the messages, and an exact number for what is
-missing.
-"""
+"""The live bus on a real Valkey: no gap between messages, and exact numbers of missed events."""
 
 import asyncio
 import os
@@ -16,16 +14,22 @@ from redis.asyncio import Redis
 from analytics.embedded import Valkey
 from analytics.errors import Unavailable
 from analytics.events import Event
-from analytics.live import Batch, Bus, messages, publish, publisher, visitors
+from analytics.live import Bus, Delivery, messages, publish, publisher, visitors
 from analytics.live import bus as bus_module
 
 
 def some(number: int, project: str = "shop", **changes: object) -> list[Event]:
     now = datetime.now(UTC)
     fields = {
-        "project": project, "session_id": "s", "user_id": None, "event_type": "engagement", "event_action": "click", "metadata": b"{}", "timestamp": now,
+        "project": project,
+        "session_id": "s",
+        "user_id": None,
+        "event_type": "engagement",
+        "event_action": "click",
+        "metadata": b"{}",
+        "timestamp": now,
         "created_at": now,
-    }  # fmt: skip
+    }
     return [Event(**(fields | {"id": uuid.uuid4()} | changes)) for _ in range(number)]  # type: ignore[arg-type]
 
 
@@ -36,8 +40,8 @@ class Ear:
         self.heard: list[Event] = []
         self.gaps: list[int] = []
 
-    def stored(self, batch: Batch) -> None:
-        self.heard.extend(batch.events)
+    def stored(self, delivery: Delivery) -> None:
+        self.heard.extend(delivery.events)
 
     def missed(self, number: int, before: int) -> None:
         self.gaps.append(number)
@@ -174,7 +178,7 @@ async def test_who_leaves_while_others_are_told_hears_nothing_more(
     second, last = Ear(), Ear()
 
     class First(Ear):
-        def stored(self, batch: Batch) -> None:
+        def stored(self, delivery: Delivery) -> None:
             asyncio.get_running_loop().call_soon(bus.unwatch, "shop", second)
 
     for ear in (First(), second, last):

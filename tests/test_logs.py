@@ -1,4 +1,4 @@
-"""What the logs say, and what they never say."""
+"""What the logs say, and which secrets they never show."""
 
 import io
 import json

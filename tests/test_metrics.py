@@ -1,4 +1,4 @@
-"""What clients send can neither multiply our metrics nor write lines of its own into them."""
+"""Texts of clients can neither multiply our metrics nor add lines of their own."""
 
 import re
 

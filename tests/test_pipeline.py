@@ -10,7 +10,7 @@ import pytest
 
 from analytics import metrics, pipeline
 from analytics.errors import Unavailable
-from analytics.events import NOBODY
+from analytics.events import NO_ACTOR
 from analytics.pipeline import DROP, Context, Drop, Rules, Visit, context_of
 from analytics.pipeline.address import truncated
 from analytics.pipeline.referrer import source
@@ -148,8 +148,8 @@ def test_a_step_drops(context: Context, metadata: dict[str, Any], reason: str | 
 def test_a_servers_own_agent_and_address_are_nobodys() -> None:
     events = [event({"plan": "pro"}), event()]
     assert pipeline.run(events, SERVER).events is events
-    [passed] = pipeline.run([event({"$url": "https://a.example/"}, NOBODY)], SERVER).events
-    assert passed.session_id == NOBODY
+    [passed] = pipeline.run([event({"$url": "https://a.example/"}, NO_ACTOR)], SERVER).events
+    assert passed.session_id == NO_ACTOR
     assert set(json.loads(passed.metadata)) == {"$url", "$host", "$path"}
 
 
@@ -180,7 +180,7 @@ def test_a_servers_plausible_hands_on_its_visitors_headers() -> None:
 
 
 def test_a_visitor_without_id_is_one_for_a_day_and_ids_stay() -> None:
-    def session(context: Context, given: str = NOBODY) -> str:
+    def session(context: Context, given: str = NO_ACTOR) -> str:
         [kept] = pipeline.run([event(session=given)], context).events
         assert kept.id == UUID(int=1)
         return kept.session_id

@@ -1,4 +1,4 @@
-"""Keys: what they open, how long a verdict is believed, and what an outage changes."""
+"""API keys: what they open, how long a lookup is cached, and what an outage changes."""
 
 import time
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 class Shelf:
-    """A source that remembers what it was asked, and that can be out."""
+    """A key table that counts its lookups, and can have an outage."""
 
     def __init__(self, *keys: tuple[str, Key]) -> None:
         self.keys = {projects.digest(token): key for token, key in keys}
@@ -256,7 +256,7 @@ async def test_an_old_refusal_is_not_repeated_during_an_outage(clock: Clock) -> 
 async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_keys(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(key_cache, "VERDICTS", 10)
+    monkeypatch.setattr(key_cache, "MAX_KEYS", 10)
     shelf = Shelf(("good", a_key()))
     keys = Keys(shelf)
     await keys.find("good")
@@ -266,7 +266,7 @@ async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_ke
     asked = shelf.asked
     await keys.find("good")
     assert shelf.asked == asked
-    assert len(keys._unknown._held) == 10
+    assert len(keys._unknown) == 10
 
 
 async def test_a_key_expires_at_its_time_even_while_its_verdict_is_cached(

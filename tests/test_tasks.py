@@ -10,7 +10,7 @@ from analytics import tasks
 async def test_a_task_that_loses_its_first_cancellation_ends_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.001)
+    monkeypatch.setattr(tasks, "REPEAT_SECONDS", 0.001)
     lost = 0
 
     async def deaf() -> None:

@@ -1,5 +1,6 @@
-"""The first tables, in three layouts: TimescaleDB with the community licence or with Apache's, or
-native partitions.
+"""The first tables, in three layouts.
+
+They are TimescaleDB under the community licence, TimescaleDB under Apache's, and native partitions.
 """
 
 from alembic import op
@@ -32,16 +33,21 @@ CREATE INDEX idx_raw_events_time ON raw_events (project, timestamp);
 CREATE INDEX idx_raw_events_metadata ON raw_events USING gin (metadata jsonb_path_ops);
 """
 
-HYPERTABLE = "SELECT create_hypertable('raw_events', by_range('timestamp', INTERVAL '7 days'), create_default_indexes => false)"
+HYPERTABLE = (
+    "SELECT create_hypertable('raw_events', by_range('timestamp', INTERVAL '7 days'), "
+    "create_default_indexes => false)"
+)
 
 COLUMNSTORE = """
 ALTER TABLE raw_events SET (
-    timescaledb.enable_columnstore, timescaledb.segmentby = 'project', timescaledb.orderby = 'timestamp DESC'
+    timescaledb.enable_columnstore, timescaledb.segmentby = 'project', \
+timescaledb.orderby = 'timestamp DESC'
 )
 """
 
 LOADED = """
-SELECT 1 FROM pg_settings JOIN pg_available_extensions AS extension ON extension.name = 'timescaledb'
+SELECT 1 FROM pg_settings JOIN pg_available_extensions AS extension \
+ON extension.name = 'timescaledb'
 WHERE pg_settings.name = 'shared_preload_libraries' AND setting LIKE '%%timescaledb%%'
 """
 
@@ -140,15 +146,17 @@ def downgrade() -> None:
 
 
 def _timescale() -> bool:
-    """Whether TimescaleDB is in this database, put there first where the server has it loaded, as
-    the guide's CREATE EXTENSION does.
+    """Whether this database has TimescaleDB.
+
+    Where the server has loaded it, this creates the extension first, as the guide does.
     """
     if _value(LOADED):
         op.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
     version = _value("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
     if version and tuple(int(part) for part in str(version).split(".")[:2]) < (2, 18):
         raise RuntimeError(
-            f"TimescaleDB {version} is too old: update the extension to 2.18 or later, then migrate again"
+            f"TimescaleDB {version} is too old:"
+            " update the extension to 2.18 or later, then migrate again"
         )
     return bool(version)
 

@@ -1,9 +1,8 @@
-"""Rollups: people as numbers, counts and people by hour, day and dimension, and where they are
-complete.
+"""Rollups: people as numbers; counts and people by hour, day and dimension; their coverage.
 
-They start empty. What was stored before counts as unknown until `analytics rebuild` has read it,
-and so does whatever somebody changes without a delta from now on: an older release that still runs,
-an operator, a deletion.
+They start empty. Events stored before are not in them until `analytics rebuild` has read them. The
+same holds for days whose rows are changed without a delta from now on: by an older release that
+still runs, by an operator, by a deletion.
 """
 
 from alembic import op
@@ -51,7 +50,8 @@ CREATE TABLE rollups (
 
 ALTER TABLE rollups ALTER people SET STORAGE EXTERNAL;
 
-CREATE INDEX idx_rollups_parts ON rollups (project, span, start) WHERE key = '' AND event_type = '' AND event_action = '';
+CREATE INDEX idx_rollups_parts ON rollups (project, span, start) \
+WHERE key = '' AND event_type = '' AND event_action = '';
 
 CREATE TABLE rollup_since (
     project varchar(64) COLLATE "C" PRIMARY KEY,
@@ -70,11 +70,13 @@ MARK = """
 CREATE FUNCTION mark_stray() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        INSERT INTO rollup_strays VALUES (OLD.project, floor(extract(epoch FROM OLD.timestamp) / 86400) * 24, pg_current_xact_id()::text::bigint)
+        INSERT INTO rollup_strays VALUES (OLD.project, \
+floor(extract(epoch FROM OLD.timestamp) / 86400) * 24, pg_current_xact_id()::text::bigint)
         ON CONFLICT DO NOTHING;
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        INSERT INTO rollup_strays VALUES (NEW.project, floor(extract(epoch FROM NEW.timestamp) / 86400) * 24, pg_current_xact_id()::text::bigint)
+        INSERT INTO rollup_strays VALUES (NEW.project, \
+floor(extract(epoch FROM NEW.timestamp) / 86400) * 24, pg_current_xact_id()::text::bigint)
         ON CONFLICT DO NOTHING;
     END IF;
     RETURN NULL;
@@ -84,15 +86,18 @@ $$
 
 TRIGGER = """
 CREATE TRIGGER mark_stray AFTER INSERT OR UPDATE OR DELETE ON raw_events FOR EACH ROW
-WHEN (current_setting('analytics.storing', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION mark_stray()
+WHEN (current_setting('analytics.storing', true) IS DISTINCT FROM 'on') \
+EXECUTE FUNCTION mark_stray()
 """
 
 SINCE = """
 INSERT INTO rollup_since
-SELECT '', CASE WHEN EXISTS (SELECT FROM raw_events) THEN (floor(extract(epoch FROM now()) / 86400) + 2) * 24 ELSE -1000000000 END
+SELECT '', CASE WHEN EXISTS (SELECT FROM raw_events) \
+THEN (floor(extract(epoch FROM now()) / 86400) + 2) * 24 ELSE -1000000000 END
 """
-"""In a database with events, complete from the day after tomorrow on: a timestamp may be up to 24 h
-ahead.
+"""In a database with events, rollups are complete from the day after tomorrow on.
+
+Not earlier, because a timestamp may be up to 24 h ahead.
 """
 
 NAMES = ("rollup_strays", "rollup_since", "rollups", "rollup_deltas", "people_last", "people")

@@ -1,6 +1,6 @@
-"""Identity: what events say of who is whom, and who each name therefore is.
+"""Identity: what events say about it, and the person behind each name that follows.
 
-The tables start empty: what was stored before links nobody.
+The tables start empty: events stored before link nobody.
 """
 
 from alembic import op

@@ -1,7 +1,7 @@
-"""Packed days: the rows of days that are over as columns.
+"""Packed days: the rows of days that are over, as columns.
 
-The table starts empty: the upkeep of the processor packs the newest days first, and until it has
-come to a day, that day's raw rows answer.
+The table starts empty. The processor's upkeep packs the newest days first; until a day is packed,
+its raw rows answer.
 """
 
 from alembic import op
@@ -24,9 +24,8 @@ CREATE TABLE packed_days (
 
 def upgrade() -> None:
     op.execute(TABLE)
-    op.execute(
-        "ALTER TABLE packed_days ALTER COLUMN data SET STORAGE EXTERNAL"
-    )  # it is compressed already
+    # the data is compressed already
+    op.execute("ALTER TABLE packed_days ALTER COLUMN data SET STORAGE EXTERNAL")
 
 
 def downgrade() -> None:

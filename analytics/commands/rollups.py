@@ -17,7 +17,7 @@ from analytics.derived.instants import DAY_SPAN, instant
 from analytics.errors import CommandError
 from analytics.settings import Settings
 from analytics.stores.connections import connect
-from analytics.stores.upkeep import counting, coverage, rebuild, verify
+from analytics.stores.upkeep import coverage, rebuild, recount, verify
 from analytics.stores.upkeep.verify import Difference
 
 SHOWN = 10
@@ -84,7 +84,7 @@ async def _rebuild(
     dimensions = Dimensions(settings.rollup_dimensions)
     async with _database(settings) as connection:
         done = 0
-        for project in projects or await counting.projects(connection):
+        for project in projects or await recount.projects(connection):
             async for day in rebuild.missing(
                 connection, project, dimensions, since and _range(since, until)[0]
             ):
@@ -93,7 +93,7 @@ async def _rebuild(
                 covered = await coverage.since(connection, project)
                 for day in [
                     day
-                    async for day in counting.days(connection, project, *_range(since, until))
+                    async for day in recount.days(connection, project, *_range(since, until))
                     if day >= covered
                 ]:
                     await rebuild.day(connection, project, day, dimensions)
@@ -114,7 +114,7 @@ async def _verify(
     checked = incomplete = 0
     differences: list[tuple[str, Difference]] = []
     async with _database(settings) as connection:
-        for project in projects or await counting.projects(connection):
+        for project in projects or await recount.projects(connection):
             async for verdict in verify.verify(
                 connection, project, *_range(since, until), Dimensions(settings.rollup_dimensions)
             ):
@@ -137,7 +137,7 @@ async def _verify(
 
 
 def _line(project: str, difference: Difference) -> str:
-    place = difference.place
+    place = difference.key
     when = (
         f"{instant(place.start):%Y-%m-%d}"
         if place.span == DAY_SPAN
@@ -145,4 +145,4 @@ def _line(project: str, difference: Difference) -> str:
     )
     event = ":".join(name or "*" for name in (place.event_type, place.event_action))
     dimension = f" {place.key}={difference.value!r}" if place.key != ANY else ""
-    return f"{project} {when} {event}{dimension}: rollups say {difference.kept}, raw events {difference.counted}"
+    return f"{project} {when} {event}{dimension}: rollups say {difference.stored}, raw events {difference.counted}"

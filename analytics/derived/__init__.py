@@ -1,6 +1,10 @@
-"""Formats of data that is derived from raw events, shared by those who write it and those who read
-it. No I/O.
+"""Formats of the data derived from raw events. Pure code: no database, no Redis, no files.
 
-`instants.py`    hours and microseconds                  `cells.py`   counts and people: a row of rollups
-`packed_day.py`  the rows of one day as columns          `deltas.py`  what one transaction adds to rollups
+`stores` writes these formats and `queries` reads them; neither imports the other.
+
+`instants.py`    units of time: hours, microseconds
+`cells.py`       counts and sets of people: the rows of `rollups`
+`deltas.py`      what one storing transaction adds to `rollups`
+`packed_day.py`  the events of one day as columns
+`arrays.py`      runs and distinct values of numpy columns
 """

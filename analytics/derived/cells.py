@@ -1,8 +1,8 @@
-"""Cells: a count and the set of people behind it, of each value of a dimension, in an hour or a
-day, of an event or of several.
+"""Cells: the count of events and the set of people for one value of a dimension.
 
-A row of `rollups` is an addend: the answer to a question is the sum of all rows that belong to it,
-so that rows may be added up, in any order and at any time, without a change to any answer.
+A row of `rollups` holds the cells of one hour or day and of one event name (or of several, by ANY).
+Rows are addends: an answer is the sum of all rows of its key. So rows may be merged in any order
+and at any time without changing an answer.
 """
 
 from collections import defaultdict
@@ -16,40 +16,42 @@ from analytics.derived.deltas import UNCOUNTED, Delta
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 
 ANY = ""
-"""Stands for every type or every action, which are never empty; as a key, for no dimension."""
+"""Stands for every type or every action, which are never empty; as a `key`, for no dimension."""
 
 MAX_VALUES = 5000
-"""Values of a dimension in one row; a row with more is left out, which shows in the sums."""
+"""Values of a dimension in one row. A row with more is left out; the sums then show the gap."""
 
 MAX_NAMES = 300
-"""Pairs of type and action in one set of rows up to which each has its dimensions."""
+"""Pairs of type and action up to which each pair has rows by dimension.
+
+With more pairs, only the rows over all types and actions have dimensions.
+"""
 
 
-class Place(NamedTuple):
+class RollupKey(NamedTuple):
     """What a row is about. `start` is an hour since 1970 in UTC, a multiple of `span`."""
 
     span: int
     start: int
     key: str
+    """The dimension, a key of metadata; ANY for no dimension."""
     event_type: str
     event_action: str
 
 
 class Row(NamedTuple):
-    """A row's cells, packed: two lists (values, counts), and the people of each value as serialized
-    bitmaps.
+    """The cells of one row, packed with msgpack.
+
+    `counts` is a pair of lists (values, counts); `people` a list of serialized bitmaps, one for
+    each value in the same order.
     """
 
     counts: bytes
     people: bytes
 
 
-Values = dict[str | None, list[int]]
-"""Value → everybody who acted, once for each event."""
-
-
 class Cell(msgspec.Struct, gc=False):
-    """How many events, by whom."""
+    """How many events, and the numbers of the people who sent them."""
 
     count: int
     people: BitMap
@@ -58,7 +60,8 @@ class Cell(msgspec.Struct, gc=False):
         return f"{self.count} events of {len(self.people)} people"
 
 
-Cells = dict[Place, dict[str | None, Cell]]
+Cells = dict[RollupKey, dict[str | None, Cell]]
+"""The cells of each row, by value of its dimension; the value None stands for "absent"."""
 
 _encoder = msgspec.msgpack.Encoder()
 _counts = msgspec.msgpack.Decoder(tuple[list[str | None], list[int]])
@@ -69,65 +72,72 @@ unpack_people = _people.decode
 
 
 def pack(cells: Mapping[str | None, Cell]) -> Row:
-    """A row of its cells."""
+    """Cells → a row."""
     counts = (list(cells), [cell.count for cell in cells.values()])
-    return Row(
-        _encoder.encode(counts),
-        _encoder.encode([cell.people.serialize() for cell in cells.values()]),
-    )
+    people = [cell.people.serialize() for cell in cells.values()]
+    return Row(_encoder.encode(counts), _encoder.encode(people))
 
 
 def unpack(row: Row) -> dict[str | None, Cell]:
-    """The inverse of `pack`."""
+    """A row → its cells, the inverse of `pack`."""
     columns = zip(*unpack_counts(row.counts), unpack_people(row.people), strict=True)
     return {value: Cell(count, BitMap.deserialize(people)) for value, count, people in columns}
 
 
 def gather(deltas: Iterable[Delta]) -> Cells:
-    """All cells that deltas add to: of their hours and their days; of each event, of its type, of
-    any; in all and by dimension.
+    """All cells that deltas add to.
+
+    Each event counts in its hour and its day; under its own name, its type and any type; in total
+    and once for each dimension.
     """
-    people: defaultdict[Place, defaultdict[str | None, list[int]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    exactly = _count(deltas)
+    by_type = _widen(exactly, lambda key: key._replace(event_action=ANY))
+    overall = _widen(by_type, lambda key: key._replace(event_type=ANY))
+    if len({(key.event_type, key.event_action) for key in exactly}) > MAX_NAMES:
+        exactly, by_type = _totals(exactly), _totals(by_type)
+    hours = exactly | by_type | overall
+    days = _widen(hours, lambda key: key._replace(span=DAY_SPAN, start=_day_start(key)))
+    return {key: values for key, values in (hours | days).items() if len(values) <= MAX_VALUES}
+
+
+def _count(deltas: Iterable[Delta]) -> Cells:
+    """The cells of each hour and exact event name."""
+    people: defaultdict[RollupKey, defaultdict[str | None, list[int]]]
+    people = defaultdict(lambda: defaultdict(list))
     for delta in deltas:
         for group in delta.groups:
-            about = (group.event_type, group.event_action)
-            people[Place(HOUR_SPAN, group.hour, ANY, *about)][None] += group.people
-            for at, key in enumerate(delta.keys):
-                values = people[Place(HOUR_SPAN, group.hour, key, *about)]
-                for place, each in group.people_of(at).items():
-                    if place != UNCOUNTED:
-                        values[delta.words[place]] += each
-    exactly = {
-        place: {value: Cell(len(each), BitMap(each)) for value, each in values.items()}
-        for place, values in people.items()
+            name = (group.event_type, group.event_action)
+            people[RollupKey(HOUR_SPAN, group.hour, ANY, *name)][None] += group.people
+            for dimension, key in enumerate(delta.keys):
+                values = people[RollupKey(HOUR_SPAN, group.hour, key, *name)]
+                for position, numbers in group.people_of(dimension).items():
+                    if position != UNCOUNTED:
+                        values[delta.values[position]] += numbers
+    return {
+        key: {value: Cell(len(numbers), BitMap(numbers)) for value, numbers in values.items()}
+        for key, values in people.items()
     }
-    by_type = _wider(exactly, lambda place: place._replace(event_action=ANY))
-    any_ = _wider(by_type, lambda place: place._replace(event_type=ANY))
-    if len({place[3:] for place in exactly}) > MAX_NAMES:
-        exactly, by_type = (
-            {place: values for place, values in cells.items() if place.key == ANY}
-            for cells in (exactly, by_type)
-        )
-    hours = exactly | by_type | any_
-    days = _wider(
-        hours,
-        lambda place: place._replace(span=DAY_SPAN, start=place.start - place.start % DAY_SPAN),
-    )
-    return {place: values for place, values in (hours | days).items() if len(values) <= MAX_VALUES}
 
 
-def _wider(cells: Cells, about: Callable[[Place], Place]) -> Cells:
-    """The sums of cells by places that each hold several of theirs."""
-    rows: defaultdict[Place, list[Mapping[str | None, Cell]]] = defaultdict(list)
-    for place, values in cells.items():
-        rows[about(place)].append(values)
-    return {place: add_up(addends) for place, addends in rows.items()}
+def _totals(cells: Cells) -> Cells:
+    """Only the rows without a dimension."""
+    return {key: values for key, values in cells.items() if key.key == ANY}
+
+
+def _day_start(key: RollupKey) -> int:
+    return key.start - key.start % DAY_SPAN
+
+
+def _widen(cells: Cells, wider: Callable[[RollupKey], RollupKey]) -> Cells:
+    """The sums of rows under keys that each cover several of theirs."""
+    rows: defaultdict[RollupKey, list[Mapping[str | None, Cell]]] = defaultdict(list)
+    for key, values in cells.items():
+        rows[wider(key)].append(values)
+    return {key: add_up(addends) for key, addends in rows.items()}
 
 
 def add_up(rows: Iterable[Mapping[str | None, Cell]]) -> dict[str | None, Cell]:
-    """The sum of rows about the same place."""
+    """The sum of rows with the same key."""
     addends: defaultdict[str | None, list[Cell]] = defaultdict(list)
     for cells in rows:
         for value, cell in cells.items():
@@ -136,8 +146,6 @@ def add_up(rows: Iterable[Mapping[str | None, Cell]]) -> dict[str | None, Cell]:
 
 
 def _sum(cells: Sequence[Cell]) -> Cell:
-    return (
-        cells[0]
-        if len(cells) == 1
-        else Cell(sum(cell.count for cell in cells), BitMap.union(*(cell.people for cell in cells)))
-    )
+    if len(cells) == 1:
+        return cells[0]
+    return Cell(sum(cell.count for cell in cells), BitMap.union(*(cell.people for cell in cells)))

@@ -1,8 +1,7 @@
-"""Deltas: what one storing transaction adds to the rollups, in one compact row per project, taken
-up by compaction later.
+"""Deltas: what one storing transaction adds to the rollups, one compact row for each project.
 
-People are numbers already, and the values of dimensions are positions in a list of words, so that
-who reads a delta looks nothing up.
+Compaction later moves deltas into `rollups`; until then questions read both. A delta holds people
+as numbers and values of dimensions as positions in a list, so reading one needs no other table.
 """
 
 from collections import defaultdict
@@ -11,44 +10,52 @@ from typing import Any
 
 import msgspec
 
+from analytics.derived.instants import hour_of
 from analytics.events import Event
 
-MAX_VALUE = 255
-"""Characters of a dimension's value; a longer one is not counted, which shows in the sums, and its
-questions go to the raw rows.
+MAX_VALUE_CHARACTERS = 255
+"""A longer value of a dimension is not counted; the sums show it, and questions then read raw rows.
 """
 
 UNCOUNTED = -1
-NO_TEXT = b""
+"""The position of a value that is not counted: not text, or too long."""
+
+NOT_TEXT = b""
+"""Stands for a value of metadata that is not text."""
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Events of one hour (since 1970, UTC) and name: who acted, and for each dimension the position
-    of each event's value, one where all have the same.
+    """Events of one hour and one name: who acted, and the values of their dimensions.
+
+    `hour` counts since 1970 in UTC. `positions` holds, for each dimension, the position of each
+    event's value in `Delta.values`; a single position where all events have the same value.
     """
 
     hour: int
     event_type: str
     event_action: str
     people: list[int]
-    values: list[int | list[int]]
+    positions: list[int | list[int]]
 
     def people_of(self, dimension: int) -> Mapping[int, list[int]]:
-        """Who acted, by the position of the value that their events have."""
-        places = self.values[dimension]
-        if isinstance(places, int):
-            return {places: self.people}
-        found: defaultdict[int, list[int]] = defaultdict(list)
-        for place, person in zip(places, self.people, strict=True):
-            found[place].append(person)
-        return found
+        """Who acted, by the position of their value of a dimension."""
+        positions = self.positions[dimension]
+        if isinstance(positions, int):
+            return {positions: self.people}
+        people: defaultdict[int, list[int]] = defaultdict(list)
+        for position, person in zip(positions, self.people, strict=True):
+            people[position].append(person)
+        return people
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Events of one project. `words` are values of dimensions; an absent value is the word None."""
+    """The events of one project.
+
+    `keys` are the dimensions, `values` their distinct values; None stands for an absent value.
+    """
 
     keys: Sequence[str]
-    words: Sequence[str | None]
+    values: Sequence[str | None]
     groups: list[Group]
 
 
@@ -60,94 +67,82 @@ unpack = _decoder.decode
 
 
 class Dimensions:
-    """Which keys of metadata are dimensions, and how their values are found in an event's JSON
-    without decoding the rest of it.
-    """
+    """The keys of metadata that are dimensions. Reads their values without decoding the rest."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self.keys = keys
-        names = [f"f{place}" for place in range(len(keys))]
+        names = [f"f{position}" for position in range(len(keys))]
         rename = dict(zip(names, keys, strict=True))
+        texts = [(name, str | None, None) for name in names]
+        anything = [(name, Any, None) for name in names]
         self._texts = msgspec.json.Decoder(
-            msgspec.defstruct(
-                "Texts", [(name, str | None, None) for name in names], rename=rename, gc=False
-            )
+            msgspec.defstruct("Texts", texts, rename=rename, gc=False)
         )
         self._anything = msgspec.json.Decoder(
-            msgspec.defstruct("Anything", [(name, Any, None) for name in names], rename=rename)
+            msgspec.defstruct("Anything", anything, rename=rename)
         )
 
     def values(self, metadata: bytes) -> tuple[str | bytes | None, ...]:
-        """The values in the order of the keys: text, None where absent or null, NO_TEXT where it is
-        something else.
+        """The values in the order of the keys.
+
+        Text as it is, None for an absent key or null, NOT_TEXT for anything else.
         """
         try:
             return msgspec.structs.astuple(self._texts.decode(metadata))
         except msgspec.ValidationError:
-            found = msgspec.structs.astuple(self._anything.decode(metadata))
+            values = msgspec.structs.astuple(self._anything.decode(metadata))
             return tuple(
-                value if value is None or isinstance(value, str) else NO_TEXT for value in found
+                value if value is None or isinstance(value, str) else NOT_TEXT for value in values
             )
 
 
-class Words(dict[str | bytes | None, int]):
-    """The values seen, each with its position; UNCOUNTED for what is no text or too long."""
+class ValueIndex(dict[str | bytes | None, int]):
+    """Each value seen → its position in `values`; UNCOUNTED for what is not text or too long."""
 
     def __init__(self) -> None:
-        self.words: list[str | None] = []
+        self.values_seen: list[str | None] = []
 
     def __missing__(self, value: str | bytes | None) -> int:
-        if isinstance(value, bytes) or (value is not None and len(value) > MAX_VALUE):
+        if isinstance(value, bytes) or (value is not None and len(value) > MAX_VALUE_CHARACTERS):
             return UNCOUNTED
-        place = self[value] = len(self.words)
-        self.words.append(value)
-        return place
+        position = self[value] = len(self.values_seen)
+        self.values_seen.append(value)
+        return position
 
-    def of(self, column: Sequence[str | bytes | None]) -> int | list[int]:
-        """The positions of some values: one for all of them where they are the same, as where a
-        dimension is absent.
+    def positions(self, column: Sequence[str | bytes | None]) -> int | list[int]:
+        """The positions of a column; one position where all its values are the same.
+
+        That is the usual case of a dimension that no event has.
         """
-        return (
-            self[column[0]]
-            if column.count(column[0]) == len(column)
-            else [self[value] for value in column]
-        )
+        if column.count(column[0]) == len(column):
+            return self[column[0]]
+        return [self[value] for value in column]
 
 
-def of(events: Sequence[Event], numbers: Sequence[int], dimensions: Dimensions) -> dict[str, Delta]:
-    """The delta of each project; `numbers` are those of the events' people."""
+def build(
+    events: Sequence[Event], numbers: Sequence[int], dimensions: Dimensions
+) -> dict[str, Delta]:
+    """The delta of each project; `numbers[i]` is the number of the actor of `events[i]`."""
     groups: dict[
         tuple[str, int, str, str], tuple[list[int], list[tuple[str | bytes | None, ...]]]
     ] = {}
     for event, number in zip(events, numbers, strict=True):
-        name = (
-            event.project,
-            int(event.timestamp.timestamp() // 3600),
-            event.event_type,
-            event.event_action,
-        )
+        name = (event.project, hour_of(event.timestamp), event.event_type, event.event_action)
         group = groups.get(name)
         if group is None:
             group = groups[name] = ([], [])
         group[0].append(number)
         group[1].append(dimensions.values(event.metadata))
-    made: dict[str, Delta] = {}
-    words: dict[str, Words] = {}
+    built: dict[str, Delta] = {}
+    indexes: dict[str, ValueIndex] = {}
     for (project, hour, type_, action), (people, rows) in groups.items():
-        place = words.setdefault(project, Words())
-        delta = made.setdefault(project, Delta(dimensions.keys, place.words, []))
-        delta.groups.append(
-            Group(
-                hour,
-                type_,
-                action,
-                people,
-                [place.of(column) for column in zip(*rows, strict=True)],
-            )
-        )
-    return made
+        index = indexes.setdefault(project, ValueIndex())
+        delta = built.setdefault(project, Delta(dimensions.keys, index.values_seen, []))
+        positions = [index.positions(column) for column in zip(*rows, strict=True)]
+        delta.groups.append(Group(hour, type_, action, people, positions))
+    return built
 
 
-def size(delta: Delta) -> int:
-    """How many events it counts."""
+def count_events(delta: Delta) -> int:
+    """How many events a delta counts."""
     return sum(len(group.people) for group in delta.groups)

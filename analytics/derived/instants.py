@@ -1,12 +1,18 @@
-"""How derived data measures time: whole hours since 1970 for rollups, microseconds for packed rows."""
+"""The units of time: whole hours since 1970 for rollups, microseconds for packed days.
+
+No other module writes 3600, 86400 or 24 for an hour or a day: they import these names.
+"""
 
 from datetime import UTC, datetime
 
 HOUR_SPAN, DAY_SPAN = 1, 24
-"""Hours that a row of rollups covers."""
+"""The two values of the column `span` in `rollups`: how many hours a row covers."""
 
-HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
+HOUR_SECONDS = 3600
+DAY_SECONDS = DAY_SPAN * HOUR_SECONDS
+
+HOUR_US = HOUR_SECONDS * 1_000_000
+DAY_US = DAY_SECONDS * 1_000_000
 
 SILENCE_US = 30 * 60_000_000
 """A derived session ends after a gap longer than this; a gap of exactly this long does not end it.
@@ -16,14 +22,19 @@ POSTGRES_EPOCH_US = 946_684_800_000_000
 """From 1970 to 2000, where PostgreSQL's timestamps begin."""
 
 BEGINNING = -1_000_000_000
-"""An hour before every event: rollups that are complete from here on cover all of history."""
+"""An hour before every event: rollups complete from this hour on cover all of history."""
 
 
 def instant(hour: int) -> datetime:
     """When an hour since 1970 begins. Raises ValueError outside the years 1 to 9999."""
-    return datetime.fromtimestamp(hour * 3600, UTC)
+    return datetime.fromtimestamp(hour * HOUR_SECONDS, UTC)
+
+
+def hour_of(moment: datetime) -> int:
+    """The hour, since 1970, that holds a moment."""
+    return int(moment.timestamp() // HOUR_SECONDS)
 
 
 def day_of(moment: datetime) -> int:
-    """The first hour, since 1970, of the UTC day that a moment is in."""
-    return int(moment.timestamp() // 86_400) * 24
+    """The first hour, since 1970, of the UTC day that holds a moment."""
+    return int(moment.timestamp() // DAY_SECONDS) * DAY_SPAN

@@ -1,5 +1,6 @@
-"""The listening half: one connection for all that this process watches, which finds its way back
-and says what it missed.
+"""The listening half: one connection for all projects that this process watches.
+
+It reconnects by itself, and tells its watchers how many events they missed.
 """
 
 import asyncio
@@ -7,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -26,35 +27,44 @@ log = logging.getLogger(__name__)
 PING_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 WATCH_SECONDS = 5.0
+"""How long `watch` waits for Redis to confirm the subscription."""
+
 SLICE_SECONDS = 0.01
+"""How long watchers are told without giving other tasks their turn."""
 
 
-class Batch:
-    """Events of one message, how many of the project came before them, and what listeners make of
-    them once for all.
+class Delivery:
+    """The events of one message.
+
+    `before` is how many events of the project came before them. `cache` holds what watchers compute
+    from the events, so that each result is computed once for all watchers.
     """
 
     def __init__(self, events: Sequence[Event], before: int) -> None:
         self.events = events
         self.before = before
-        self.made: dict[object, Any] = {}
+        self.cache: dict[object, Any] = {}
 
 
 class Watcher(Protocol):
-    """Who listens to a project; neither call may wait."""
+    """A listener to one project. Neither call may wait."""
 
-    def stored(self, batch: Batch) -> None:
+    def stored(self, delivery: Delivery) -> None:
         """These events were committed."""
 
     def missed(self, number: int, before: int) -> None:
-        """So many events were committed that the bus could not bring; `before` counts them and all
-        earlier ones.
+        """So many events were committed that the bus could not bring.
+
+        `before` counts them and all earlier events of the project.
         """
 
 
 class _Channel:
-    """One project that somebody watches: the total after the last message, and whether Redis has
-    confirmed that we listen.
+    """One watched project.
+
+    `total` counts the project's events up to the last message; None before the first message.
+    `subscribed` says that Redis has confirmed the subscription, `confirmed` that a message has come
+    since. `users` counts the watchers, those included that still wait for the confirmation.
     """
 
     def __init__(self) -> None:
@@ -66,11 +76,10 @@ class _Channel:
 
 
 class Bus:
-    """The one connection over which this process listens, to just the projects that somebody
-    watches.
+    """The one connection over which this process listens, to watched projects only.
 
-    It finds its way back after a restart of Redis, and after a connection that died without a word
-    (within twice PING_SECONDS), and tells the watchers then how many events they missed.
+    It reconnects after a restart of Redis, and after a connection that died silently (noticed
+    within twice PING_SECONDS). It then tells the watchers how many events they missed.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -94,8 +103,10 @@ class Bus:
             await end([self._task])
 
     async def watch(self, project: str, watcher: Watcher) -> int:
-        """Tell `watcher` of every event of `project` after the ones counted by what this returns.
-        Raises Unavailable when Redis does not confirm.
+        """Tell `watcher` of the events of `project` from now on.
+
+        Returns how many events of the project came before. Raises Unavailable when Redis does not
+        confirm the subscription.
         """
         channel = self._channels.get(project)
         if channel is None:
@@ -116,7 +127,7 @@ class Bus:
         return channel.total or 0
 
     def unwatch(self, project: str, watcher: Watcher) -> None:
-        """Stop telling `watcher`; the project's last one makes us leave its channel."""
+        """Stop telling `watcher`. After the last watcher of a project we leave its channel."""
         channel = self._channels[project]
         channel.watchers.pop(watcher, None)
         channel.users -= 1
@@ -129,21 +140,23 @@ class Bus:
         self._commands.put_nowait(("SUBSCRIBE", CHANNEL + project))
 
     async def _run(self) -> None:
-        said = ""
+        last_error = ""
         while True:
             try:
                 await self._listen()
             except (RedisError, OSError) as error:
-                if said != (said := str(error)):
+                if str(error) != last_error:  # log each error once, not at every attempt
+                    last_error = str(error)
                     log.warning("the live bus is lost, trying again: %s", error)
             except Exception:
                 log.exception("the live bus failed, trying again")
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self) -> None:
-        """One connection's life: subscribe to all that is watched, then read until it breaks."""
-        connection: AbstractConnection = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        await connection.connect()  # type: ignore[no-untyped-call]
+        """The life of one connection: subscribe to all watched projects, read until it breaks."""
+        pool: Any = self._redis.connection_pool
+        connection: Any = pool.make_connection()
+        await connection.connect()
         self._commands = asyncio.Queue()
         self._unanswered.clear()
         for project in self._channels:
@@ -159,9 +172,8 @@ class Bus:
             await connection.disconnect(nowait=True)
 
     async def _write(self, connection: AbstractConnection) -> None:
-        with contextlib.suppress(
-            RedisError, OSError
-        ):  # the reader sees the same failure, and deals with it
+        # the reader meets the same failure, and handles it
+        with contextlib.suppress(RedisError, OSError):
             while True:
                 await connection.send_command(*await self._commands.get(), check_health=False)
 
@@ -180,8 +192,9 @@ class Bus:
                 await self._subscribed(_project(answer[1]))
 
     async def _subscribed(self, project: str) -> None:
-        """Redis confirms; but of a channel left and entered again, only the last entry counts: what
-        came before it had a hole.
+        """Redis has confirmed a subscription; ask for the project's total.
+
+        Of several subscriptions to one channel only the last counts: before it there was a gap.
         """
         self._unanswered[project] -= 1
         if self._unanswered[project] > 0:
@@ -189,29 +202,29 @@ class Bus:
         del self._unanswered[project]
         if channel := self._channels.get(project):
             channel.subscribed = True
-            await self._redis.execute_command(
-                "EVAL", ANNOUNCE, 1, COUNTS, project, CHANNEL + project
-            )  # type: ignore[no-untyped-call]
+            execute: Callable[..., Awaitable[Any]] = self._redis.execute_command
+            await execute("EVAL", ANNOUNCE, 1, COUNTS, project, CHANNEL + project)
 
     async def _deliver(self, project: str, message: bytes) -> None:
+        """Hand a message to the project's watchers, after the number of events missed before it."""
         channel = self._channels.get(project)
         if channel is None or not channel.subscribed:
             return
         total, events = parse(message)
         first = total - len(events)
         if channel.total is not None and first != channel.total:
-            # a total below ours means that the count was lost and began anew: what it has counted
-            # since is all that can be told
+            # a total below ours means that Redis lost the count, and it began again at 0: the
+            # events counted since are all that we know to have missed
             missed = first - channel.total if first > channel.total else first
             for watcher in channel.watchers if missed else ():
                 watcher.missed(missed, first)
         channel.total = total
         channel.confirmed.set()
-        batch = Batch(events, first)
+        delivery = Delivery(events, first)
         since = time.monotonic()
         for watcher in tuple(channel.watchers) if events else ():
-            if watcher in channel.watchers:  # it may have left while others had their turn
-                watcher.stored(batch)
+            if watcher in channel.watchers:  # it may have left while other tasks ran
+                watcher.stored(delivery)
             if time.monotonic() - since > SLICE_SECONDS:
                 await asyncio.sleep(0)
                 since = time.monotonic()

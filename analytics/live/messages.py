@@ -1,4 +1,4 @@
-"""The bus's messages: their channels, the count that numbers them, and how both change in one step."""
+"""The bus's messages, their channels, and the count that numbers them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,16 +7,17 @@ import msgspec
 from analytics.events import Event, unpack
 
 CHANNEL = "analytics:live:"
-"""Channels, one a project. A message is `TOTAL:` and packed events; TOTAL counts these and all
-earlier ones of the project.
+"""Prefix of the channels, one a project.
+
+A message is `TOTAL:` and packed events. TOTAL counts these and all earlier events of the project.
 """
 
 COUNTS = "analytics:live:counts"
-"""Hash: project → events stored ever, changed in one step with each message. It serves only to find
-gaps.
-"""
+"""Hash: project → events stored ever. It changes in one step with each message, to find gaps."""
 
 MESSAGE_BYTES = 500_000
+EVENT_OVERHEAD_BYTES = 200
+"""The size of an event without its metadata, roughly."""
 
 PUBLISH = """
 local listening = redis.call('PUBSUB', 'NUMSUB', ARGV[2])[2]
@@ -25,26 +26,30 @@ local total = redis.call('HINCRBY', KEYS[1], ARGV[1], ARGV[3])
 if listening > 0 then redis.call('PUBLISH', ARGV[2], string.format('%.0f:', total) .. ARGV[4]) end
 return total
 """
-"""Count events and publish them in one step, so that the messages of a channel follow each other
-without a seam. Called without payload while somebody listens, it does nothing and answers -1: what
-nobody reads is never sent to Redis.
+"""Count events and publish them in one step, so the totals of successive messages have no gap.
+
+Arguments: project, channel, number of events, payload. Returns the total. Without a payload while
+somebody listens it does nothing and returns -1: the caller then sends the events, which are never
+sent to Redis while nobody listens.
 """
 
 ANNOUNCE = (
     "return redis.call('PUBLISH', ARGV[2], (redis.call('HGET', KEYS[1], ARGV[1]) or '0') .. ':')"
 )
-"""Publish the total alone: in the channel's own order, it tells a new listener where it begins and
-an old one what it missed.
+"""Publish the total without events.
+
+It takes its place among the channel's messages. So it tells a new listener where it begins, and an
+old listener how many events it missed.
 """
 
 
 def chunks(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Events in runs of about MESSAGE_BYTES: Redis drops a listener whose backlog is too large."""
+    """Events in chunks of about MESSAGE_BYTES: Redis drops a listener with a large backlog."""
     chunk: list[Event] = []
     size = 0
     for event in events:
         chunk.append(event)
-        size += len(event.metadata) + 200
+        size += len(event.metadata) + EVENT_OVERHEAD_BYTES
         if size >= MESSAGE_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -53,8 +58,9 @@ def chunks(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 
 def parse(message: bytes) -> tuple[int, list[Event]]:
-    """The total and the events; no events when another release wrote them in a form unknown here,
-    which then count as missed.
+    """The total and the events of a message.
+
+    No events when another release wrote them in a format unknown here; they then count as missed.
     """
     total, _, payload = message.partition(b":")
     try:

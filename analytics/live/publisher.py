@@ -1,10 +1,9 @@
-"""The publishing half: counts what was stored, and sends it where somebody listens."""
+"""The publishing half: counts stored events, and sends them where somebody listens."""
 
 import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,26 +16,28 @@ from analytics.live.messages import CHANNEL, COUNTS, PUBLISH, chunks
 log = logging.getLogger(__name__)
 
 VISITORS = "analytics:live:visitors:"
-"""HyperLogLogs of actors, one a project and minute of the events' own time."""
+"""Prefix of HyperLogLogs of actors, one for each project and minute of the events' timestamps."""
 
 WINDOW_MINUTES = 5
 
-_owed: WeakKeyDictionary[Redis, Counter[str]] = WeakKeyDictionary()
-"""Events stored while Redis was away, by project: counted with the next ones, so that listeners
-learn of the gap.
+_uncounted: WeakKeyDictionary[Redis, Counter[str]] = WeakKeyDictionary()
+"""Events stored while Redis was away, by project.
+
+They are counted with the next events, so that listeners learn of the gap.
 """
 
 
 async def publish(redis: Redis, events: Sequence[Event]) -> None:
-    """Tell who listens of events that are committed. One round trip while nobody does; never
-    raises: a lost bus is a gap, not a lost event.
+    """Publish committed events; one round trip while nobody listens.
+
+    Never raises: while the bus is away listeners have a gap, and no event is lost.
     """
     by_project: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         by_project[event.project].append(event)
-    owed = _owed.setdefault(redis, Counter())
+    uncounted = _uncounted.setdefault(redis, Counter())
     left = Counter(
-        {project: owed.pop(project, 0) + len(listed) for project, listed in by_project.items()}
+        {project: uncounted.pop(project, 0) + len(each) for project, each in by_project.items()}
     )
     try:
         if by_project:
@@ -44,12 +45,13 @@ async def publish(redis: Redis, events: Sequence[Event]) -> None:
     except (RedisError, OSError) as error:
         log.warning("realtime could not be told of stored events: %s", error)
     finally:
-        owed.update(+left)
+        uncounted.update(+left)
 
 
 async def _publish(redis: Redis, by_project: dict[str, list[Event]], left: Counter[str]) -> None:
-    """Count what is `left` of each project, with the events themselves where somebody listens;
-    takes off `left` what is counted.
+    """Count the events in `left`, and send them where somebody listens.
+
+    Takes the counted events off `left`. Raises the first error of Redis.
     """
     async with redis.pipeline(transaction=False) as pipe:
         for project in by_project:
@@ -67,53 +69,45 @@ async def _publish(redis: Redis, by_project: dict[str, list[Event]], left: Count
     parts = []
     async with redis.pipeline(transaction=False) as pipe:
         for project in watched:
-            unsaid = left[project] - len(by_project[project])
+            earlier = left[project] - len(by_project[project])  # counted with the first chunk
             for chunk in chunks(by_project[project]):
+                number = earlier + len(chunk)
                 pipe.execute_command(
-                    "EVAL",
-                    PUBLISH,
-                    1,
-                    COUNTS,
-                    project,
-                    CHANNEL + project,
-                    unsaid + len(chunk),
-                    pack(chunk),
+                    "EVAL", PUBLISH, 1, COUNTS, project, CHANNEL + project, number, pack(chunk)
                 )
-                parts.append((project, unsaid + len(chunk)))
-                unsaid = 0
+                parts.append((project, number))
+                earlier = 0
         more = await pipe.execute(raise_on_error=False)
     for (project, number), answer in zip(parts, more, strict=True):
         if isinstance(answer, int):
             left[project] -= number
-    if failure := next(
-        (answer for answer in (*answers, *more) if isinstance(answer, Exception)), None
-    ):
-        raise failure
+    for answer in (*answers, *more):
+        if isinstance(answer, Exception):
+            raise answer
 
 
 def _add_visitors(pipe: Any, by_project: dict[str, list[Event]]) -> None:
-    """Note who was here in the minutes that still count; what is imported from long ago is no
-    visit.
-    """
-    minute = int(time.time() // 60)
-    since, until = (
-        datetime.fromtimestamp((minute + after) * 60, UTC) for after in (1 - WINDOW_MINUTES, 2)
-    )
-    minutes: dict[str, set[str]] = defaultdict(set)
+    """Add the actors of the last minutes; events imported from long ago are no live visitors."""
+    now = _minute(time.time())
+    since, until = now + 1 - WINDOW_MINUTES, now + 2
+    actors: dict[str, set[str]] = defaultdict(set)
     for project, events in by_project.items():
         for event in events:
-            if since <= event.timestamp < until:
-                minutes[f"{VISITORS}{project}:{int(event.timestamp.timestamp() // 60)}"].add(
-                    event.actor
-                )
-    for key, actors in minutes.items():
-        pipe.pfadd(key, *actors)
+            minute = _minute(event.timestamp.timestamp())
+            if since <= minute < until:
+                actors[f"{VISITORS}{project}:{minute}"].add(event.actor)
+    for key, each in actors.items():
+        pipe.pfadd(key, *each)
         pipe.expire(key, (WINDOW_MINUTES + 2) * 60)
+
+
+def _minute(seconds: float) -> int:
+    """The minute, since 1970, of a moment in seconds since 1970."""
+    return int(seconds // 60)
 
 
 async def visitors(redis: Redis, project: str) -> int:
     """About how many actors (within 1 %) had events in the current minute and the four before."""
-    now = int(time.time() // 60)
-    return int(
-        await redis.pfcount(*(f"{VISITORS}{project}:{now - ago}" for ago in range(WINDOW_MINUTES)))
-    )
+    now = _minute(time.time())
+    keys = [f"{VISITORS}{project}:{now - ago}" for ago in range(WINDOW_MINUTES)]
+    return int(await redis.pfcount(*keys))

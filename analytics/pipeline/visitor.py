@@ -3,7 +3,7 @@
 import hashlib
 from ipaddress import IPv6Address, ip_address
 
-from analytics.events import NOBODY, UNTOLD
+from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR
 from analytics.pipeline.visit import Visit
 
 
@@ -13,10 +13,12 @@ def put_visitor(visit: Visit) -> None:
     It is a hash of the day's salt, the project, the address and the user agent.
     """
     salt = visit.context.salt
-    if visit.event.actor != NOBODY or not salt:
+    if visit.event.actor != NO_ACTOR or not salt:
         return
     if (address := visit.address) and (agent := visit.agent):
-        visit.set_session(UNTOLD + visitor(salt, visit.event.project, address, agent))
+        visit.set_session(
+            DERIVED_SESSION_PREFIX + visitor(salt, visit.event.project, address, agent)
+        )
 
 
 def visitor(salt: bytes, project: str, address: str, agent: str) -> str:

@@ -1,11 +1,12 @@
-"""Projects and keys: who may do what.
+"""Projects and API keys: who may do what.
 
-`key.py`       a key, and what it opens          `key_cache.py`  from a token to its key, cached
-`register.py`  both as the database has them
+`key.py`        an API key and what it opens
+`key_cache.py`  from a token to its key, cached
+`register.py`   projects and keys in the database
 """
 
 from analytics.projects.key import SCOPES, Key, authorize, digest
-from analytics.projects.key_cache import Keys, Source
+from analytics.projects.key_cache import Keys, KeyTable
 from analytics.projects.register import (
     DatabaseKeys,
     create_key,
@@ -21,8 +22,8 @@ __all__ = [
     "SCOPES",
     "DatabaseKeys",
     "Key",
+    "KeyTable",
     "Keys",
-    "Source",
     "authorize",
     "create_key",
     "create_project",

@@ -1,4 +1,4 @@
-"""A key: what is known of it, and what it opens."""
+"""An API key: what is known of it, and what it opens."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -13,16 +13,16 @@ SCOPES = ("ingest", "query", "realtime", "admin")
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a key; never its text."""
+    """What is known of an API key. Its text is never kept."""
 
     id: int
     prefix: str
     name: str = ""
     project: str | None
-    """The only project that it opens; None opens every project."""
+    """The only project the key opens; None opens every project."""
     scopes: frozenset[str]
     origins: tuple[str, ...] = ()
-    """Origins of the pages that may use it; none means any."""
+    """Origins of the pages that may use the key; empty means any page."""
     created_at: datetime | None = None
     expires_at: datetime | None = None
     revoked: bool = False
@@ -33,8 +33,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def digest(token: str) -> bytes:
-    """What stands for a key wherever it is stored, compared or looked up, so that timing tells
-    nothing of its text.
+    """The SHA-256 of a key's text, by which keys are stored, compared and looked up.
+
+    So the time a comparison takes tells nothing about the text.
     """
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
@@ -42,12 +43,11 @@ def digest(token: str) -> bytes:
 def authorize(
     key: Key, scope: str, project: str | None = None, *, origin: str | None = None
 ) -> str:
-    """The project that a request with this key is for: the one asked for, else the key's own, else
-    `default`.
+    """The project of a request: the one it names, else the key's own, else `default`.
 
-    Raises Forbidden when the key lacks the scope, belongs to another project, or is used from a
-    page it was not made for; a caller without `origin` is no browser, and free to claim any, so it
-    is not refused.
+    Raises Forbidden when the key lacks the scope, belongs to another project, or is used on a page
+    of another origin. A request without an origin is not from a browser and could claim any origin,
+    so it is not refused for that.
     """
     if scope not in key.scopes and "admin" not in key.scopes:
         raise Forbidden(f"this key lacks the scope {scope}", code="missing_scope")

@@ -1,5 +1,6 @@
-"""The register: projects and keys as the database has them. Of a key's text it keeps the digest and
-the beginning.
+"""The register of projects and API keys in the database.
+
+It stores a key's digest and the first characters of its text, never the whole text.
 """
 
 import re
@@ -21,16 +22,14 @@ from analytics.tables import api_keys, projects
 
 TIMEOUT_SECONDS = 5.0
 
-MAX_TOKEN = 255
+MAX_TOKEN_CHARACTERS = 255
 
-_PREFIX = 12
+_PREFIX_CHARACTERS = 12
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def open_engine(database_url: str) -> AsyncEngine:
-    """An engine for seldom and short use: it keeps no connection, and waits for none longer than
-    TIMEOUT_SECONDS.
-    """
+    """An engine for rare, short use: no connection stays open, no wait exceeds TIMEOUT_SECONDS."""
 
     async def connect() -> asyncpg.Connection:
         settings = {"application_name": "analytics keys", "lock_timeout": f"{TIMEOUT_SECONDS}s"}
@@ -45,17 +44,17 @@ def open_engine(database_url: str) -> AsyncEngine:
 
 
 class DatabaseKeys:
-    """The table itself."""
+    """The key table itself; a KeyTable."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def find(self, digest: bytes) -> Key | None:
+        """See KeyTable."""
+        statement = select(api_keys).where(api_keys.c.digest == digest)
         try:
             async with self._engine.connect() as connection:
-                row = (
-                    await connection.execute(select(api_keys).where(api_keys.c.digest == digest))
-                ).one_or_none()
+                row = (await connection.execute(statement)).one_or_none()
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise Unavailable("keys cannot be checked: the database does not answer") from error
         return None if row is None else _key(row)
@@ -71,11 +70,11 @@ async def create_key(
     name: str = "",
     token: str | None = None,
 ) -> tuple[str, Key]:
-    """A new key and its text, which is nowhere kept; `token` is a text that another product's
-    libraries carry already.
+    """A new key and its text, which is stored nowhere.
 
-    Raises BadRequest for an unknown scope, for a token that is taken or that may do more than
-    write; NotFound for an unknown project.
+    `token` is a text of another product, which its libraries already send. Raises BadRequest for an
+    unknown scope, a token already in use, or a `token` with more scopes than ingest; NotFound for
+    an unknown project.
     """
     granted = set(scopes)
     if not granted or not granted <= set(SCOPES):
@@ -86,31 +85,31 @@ async def create_key(
         token = f"ak_{_letter(granted)}_{secrets.token_urlsafe(32)}"
     elif granted != {"ingest"}:
         raise BadRequest(
-            "a token of another product is public and often short: it may have the scope ingest and no other",
+            "a token of another product is public and often short:"
+            " it may have the scope ingest and no other",
             field="token",
         )
-    elif not 0 < len(token) <= MAX_TOKEN or token.strip() != token or not token.isprintable():
-        raise BadRequest(f"a token has 1 to {MAX_TOKEN} printable characters", field="token")
-    values = {
-        "digest": digest(token), "prefix": token[:_PREFIX], "name": name, "project": project, "scopes": sorted(granted), "origins": list(origins),
-        "created_at": datetime.now(UTC), "expires_at": expires_at,
-    }  # fmt: skip
+    elif not (
+        0 < len(token) <= MAX_TOKEN_CHARACTERS and token.strip() == token and token.isprintable()
+    ):
+        raise BadRequest(
+            f"a token has 1 to {MAX_TOKEN_CHARACTERS} printable characters", field="token"
+        )
+    added = insert(api_keys).values(
+        digest=digest(token),
+        prefix=token[:_PREFIX_CHARACTERS],
+        name=name,
+        project=project,
+        scopes=sorted(granted),
+        origins=list(origins),
+        created_at=datetime.now(UTC),
+        expires_at=expires_at,
+    )
     async with engine.begin() as connection:
-        if (
-            project not in (None, DEFAULT_PROJECT)
-            and not (
-                await connection.execute(select(projects).where(projects.c.name == project))
-            ).all()
-        ):
-            raise NotFound(
-                f"there is no project {project}; `analytics projects create {project}` makes it",
-                field="project",
-            )
-        row = (
-            await connection.execute(
-                insert(api_keys).values(values).on_conflict_do_nothing().returning(*api_keys.c)
-            )
-        ).one_or_none()
+        if project not in (None, DEFAULT_PROJECT):
+            await _require_project(connection, project)
+        result = await connection.execute(added.on_conflict_do_nothing().returning(*api_keys.c))
+        row = result.one_or_none()
     if row is None:
         raise BadRequest(
             "this token is a key already, perhaps a revoked one; `analytics keys list` shows it",
@@ -119,10 +118,17 @@ async def create_key(
     return token, _key(row)
 
 
+async def _require_project(connection: AsyncConnection, project: str | None) -> None:
+    named = await connection.execute(select(projects).where(projects.c.name == project))
+    if not named.all():
+        raise NotFound(
+            f"there is no project {project}; `analytics projects create {project}` makes it",
+            field="project",
+        )
+
+
 def _letter(scopes: set[str]) -> str:
-    """What a key's text says of it: w may only write, so it can be public; r may only read; a may
-    do more.
-    """
+    """The letter in a key's text: w may only write (so it can be public), r only read, a more."""
     if scopes == {"ingest"}:
         return "w"
     return "r" if scopes <= {"query", "realtime"} else "a"
@@ -143,8 +149,9 @@ async def read_keys(connection: AsyncConnection) -> dict[bytes, Key]:
 
 
 async def revoke_key(engine: AsyncEngine, which: str) -> Key:
-    """Revoke the key of this id, of this beginning, or of this very text. Raises NotFound, or
-    BadRequest when several begin so, or nothing is said.
+    """Revoke a key, named by its id, its first characters or its whole text.
+
+    Raises NotFound; BadRequest for an empty name, or for first characters that several keys share.
     """
     if not which.strip():
         raise BadRequest(
@@ -153,16 +160,13 @@ async def revoke_key(engine: AsyncEngine, which: str) -> Key:
     condition: ColumnElement[bool]
     if which.isascii() and which.isdigit():
         condition = api_keys.c.id == min(int(which), 2**31 - 1)
-    elif len(which) > _PREFIX:
+    elif len(which) > _PREFIX_CHARACTERS:
         condition = api_keys.c.digest == digest(which)
     else:
         condition = api_keys.c.prefix.startswith(which, autoescape=True)
+    revoking = update(api_keys).where(condition).values(revoked=True).returning(*api_keys.c)
     async with engine.begin() as connection:
-        rows = (
-            await connection.execute(
-                update(api_keys).where(condition).values(revoked=True).returning(*api_keys.c)
-            )
-        ).all()
+        rows = (await connection.execute(revoking)).all()
         if len(rows) > 1:
             raise BadRequest(
                 f"{len(rows)} keys begin with {which}; nothing was revoked, name one by its id"
@@ -173,17 +177,20 @@ async def revoke_key(engine: AsyncEngine, which: str) -> Key:
 
 
 def is_project(name: str) -> bool:
-    """Whether a project can have this name."""
+    """Whether a name is allowed for a project."""
     return _PROJECT.fullmatch(name) is not None
 
 
 async def create_project(engine: AsyncEngine, name: str) -> bool:
-    """Make a project; False if it was there. Raises BadRequest for a name that is not 1 to 64 of
-    A-Z a-z 0-9 . _ -.
+    """Make a project; False if it exists already.
+
+    Raises BadRequest for a name that is not 1 to 64 of A-Z a-z 0-9 . _ -, or that begins with one
+    of the last three.
     """
     if not is_project(name):
         raise BadRequest(
-            "a project's name is 1 to 64 letters, digits, dots, dashes or underscores, and begins with a letter or digit",
+            "a project's name is 1 to 64 letters, digits, dots, dashes or underscores,"
+            " and begins with a letter or digit",
             field="name",
         )
     statement = (
@@ -197,7 +204,7 @@ async def create_project(engine: AsyncEngine, name: str) -> bool:
 
 
 async def list_projects(engine: AsyncEngine) -> list[tuple[str, datetime]]:
-    """All projects with the time they were made, by name."""
+    """All projects, by name, with the time each was made."""
     async with engine.connect() as connection:
         return [
             (row.name, row.created_at)
@@ -207,6 +214,13 @@ async def list_projects(engine: AsyncEngine) -> list[tuple[str, datetime]]:
 
 def _key(row: Row[Any]) -> Key:
     return Key(
-        id=row.id, prefix=row.prefix, name=row.name, project=row.project, scopes=frozenset(row.scopes), origins=tuple(row.origins),
-        created_at=row.created_at, expires_at=row.expires_at, revoked=row.revoked,
-    )  # fmt: skip
+        id=row.id,
+        prefix=row.prefix,
+        name=row.name,
+        project=row.project,
+        scopes=frozenset(row.scopes),
+        origins=tuple(row.origins),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked=row.revoked,
+    )

@@ -3,7 +3,7 @@
 Common to all protocols:
 
 - The actor is the user, else the anonymous id.
-- The session is the sender's own, else NO_SESSION; NOBODY where there is no actor either.
+- The session is the sender's own, else NO_SESSION; NO_ACTOR where there is no actor either.
 - A session that is a number gets a prefix, because it is unique only for one actor.
 - What has no field of its own goes into metadata under a name with `$`, so that nothing is lost.
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from analytics.events import NO_SESSION, NOBODY, UNTOLD, is_uuid
+from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR, NO_SESSION, is_uuid
 from analytics.protocols import metadata, validate
 from analytics.protocols.clock import EPOCH, Clock, timestamp
 from analytics.protocols.ids import uuid7s
@@ -113,12 +113,12 @@ def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
     user, anonymous = text(translation.user), text(translation.anonymous)
     session, sent_id = text(translation.session), text(translation.id)
     if isinstance(session, str) and not isinstance(translation.session, str):
-        session = f"{anonymous or user or NOBODY}:{session}"
+        session = f"{anonymous or user or NO_ACTOR}:{session}"
     context = dict(translation.context)
     if user is not None and anonymous is not None and user != anonymous:
         context["$anonymous_id"] = anonymous
     if isinstance(session, str) and (
-        len(session) > LIMITS["session_id"] or session.startswith(UNTOLD)
+        len(session) > LIMITS["session_id"] or session.startswith(DERIVED_SESSION_PREFIX)
     ):
         context["$session_id"] = session
         session = hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
@@ -127,7 +127,7 @@ def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
     if clock.skew is not None and translation.time is not None:
         context["$timestamp"] = translation.time
     return {
-        "session_id": session or (NOBODY if user is None and anonymous is None else NO_SESSION),
+        "session_id": session or (NO_ACTOR if user is None and anonymous is None else NO_SESSION),
         "event_type": text(translation.type),
         "event_action": text(translation.action),
         "user_id": anonymous if user is None else user,

@@ -1,10 +1,14 @@
-"""The queue between collector and processor: group commit on one side, arq's worker on the other,
-exact books between them.
+"""The queue between collector and processor, with exact books of every event.
 
-`keys.py`       its Redis keys, and the scripts that change them
-`commit.py`     many requests, one job            `body.py`    a job's bytes
-`admission.py`  when to refuse, and why           `reader.py`  depth, books, watermark
-`worker.py`     claim, store, settle; arq         `gather.py`  many jobs, one transaction
+The collector appends jobs by group commit; the processor takes them with arq's worker.
+
+`scripts.py`    the queue's keys in Redis, and the Lua scripts that change them
+`commit.py`     group commit: the events of many requests become one job
+`body.py`       the bytes of a job
+`admission.py`  whether the queue accepts events, and why not
+`reader.py`     depth, books, watermark
+`worker.py`     claim, store and settle jobs; the only file that knows arq
+`gather.py`     many jobs in one transaction
 """
 
 from analytics.queue.commit import Queue

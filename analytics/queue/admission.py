@@ -1,5 +1,6 @@
-"""Whether the queue takes events: refuse while there is still room for the processors to drain it,
-and say why.
+"""Whether the queue accepts events, and why not.
+
+It refuses while some memory is still free, because the processors need it to drain the queue.
 """
 
 import asyncio
@@ -10,8 +11,8 @@ from redis.exceptions import ResponseError
 
 from analytics import metrics
 from analytics.errors import ConfigurationError, Unavailable
-from analytics.queue import keys
-from analytics.redis.connection import FULL_RETRY_SECONDS, reaching
+from analytics.queue import scripts
+from analytics.redis.connection import FULL_RETRY_SECONDS, raises_unavailable
 from analytics.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,10 @@ POLL_SECONDS = 1.0
 
 
 class Admission:
-    """Looks at Redis once a second, so that an append need not."""
+    """Looks at Redis once a second, so that an append need not.
+
+    `_refusal` is the reason to refuse events, None while they are accepted.
+    """
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
@@ -29,7 +33,7 @@ class Admission:
         self._surveyed = False
 
     def check(self) -> None:
-        """Raise Unavailable while the queue refuses events."""
+        """Raises Unavailable while the queue refuses events."""
         if self._refusal is not None:
             raise Unavailable(
                 self._refusal.message,
@@ -38,17 +42,18 @@ class Admission:
             )
 
     async def look(self) -> None:
-        """Look once. Raises ConfigurationError when Redis may evict the queue; when Redis cannot be
-        reached, the queue refuses and this returns.
+        """Look once, and refuse events when Redis cannot be reached.
+
+        Raises ConfigurationError when Redis may evict the queue.
         """
         try:
-            with reaching():
+            with raises_unavailable():
                 if not self._surveyed:
                     for warning in await survey(self._redis):
                         log.warning("%s", warning)
                     self._surveyed = True
                 memory = await _memory(self._redis)
-                queued = await keys.queued(self._redis)
+                queued = await scripts.queued(self._redis)
         except Unavailable as error:
             self._decide(error)
         else:
@@ -56,11 +61,11 @@ class Admission:
             self._decide(self._full(memory, queued))
 
     def refuse(self, error: Unavailable) -> None:
-        """Refuse until the next look: an append just met this."""
+        """Refuse until the next look, because an append just failed with this error."""
         self._decide(error)
 
     async def watch(self) -> None:
-        """Look again and again, for ever."""
+        """Look every POLL_SECONDS, until cancelled."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
@@ -69,7 +74,7 @@ class Admission:
                 self._decide(
                     Unavailable(error.message, code="queue_unsafe", retry_after=FULL_RETRY_SECONDS)
                 )
-            except Exception:  # the watcher outlives whatever a look may meet
+            except Exception:  # whatever it is, the watcher goes on
                 log.exception("looking at the queue failed")
 
     def _full(self, memory: dict[str, int | str], queued: int) -> Unavailable | None:
@@ -77,7 +82,8 @@ class Admission:
         if queued >= self._settings.max_queued_events:
             why = f"{queued} events wait, MAX_QUEUED_EVENTS is {self._settings.max_queued_events}"
         elif limit and used >= limit * self._settings.max_redis_memory:
-            why = f"Redis uses {used / limit:.0%} of its maxmemory, MAX_REDIS_MEMORY is {self._settings.max_redis_memory:.0%}"
+            share = self._settings.max_redis_memory
+            why = f"Redis uses {used / limit:.0%} of its maxmemory, MAX_REDIS_MEMORY is {share:.0%}"
         else:
             return None
         return Unavailable(
@@ -94,15 +100,17 @@ class Admission:
 
 
 async def survey(redis: Redis) -> list[str]:
-    """What in Redis' configuration weakens the promise, in sentences. Raises ConfigurationError
-    when Redis may evict the queue.
+    """What in Redis' configuration weakens the guarantee of durability, in sentences.
+
+    Raises ConfigurationError when Redis may evict the queue.
     """
     _refuse_eviction(await _memory(redis))
     try:
         persistence = await redis.info("persistence")
         if not persistence["aof_enabled"]:
             return [
-                "Redis' append-only file is off: a restart of Redis loses acknowledged events (CONFIG SET appendonly yes)"
+                "Redis' append-only file is off: a restart of Redis loses acknowledged events"
+                " (CONFIG SET appendonly yes)"
             ]
         fsync = (await redis.config_get("appendfsync"))["appendfsync"]
     except (ResponseError, KeyError):
@@ -112,13 +120,14 @@ async def survey(redis: Redis) -> list[str]:
         ]
     if fsync != "always":
         return [
-            f"Redis' appendfsync is {fsync}: a power cut may lose acknowledged events (CONFIG SET appendfsync always)"
+            f"Redis' appendfsync is {fsync}: a power cut may lose acknowledged events"
+            " (CONFIG SET appendfsync always)"
         ]
     return []
 
 
 async def _memory(redis: Redis) -> dict[str, int | str]:
-    """INFO memory, or nothing where that is forbidden, as with some managed Redis."""
+    """The answer of INFO memory; empty where that is forbidden, as in some managed Redis."""
     try:
         memory: dict[str, int | str] = await redis.info("memory")
     except ResponseError:
@@ -130,6 +139,7 @@ def _refuse_eviction(memory: dict[str, int | str]) -> None:
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise ConfigurationError(
-            f"Redis' maxmemory-policy is {policy}, which may evict queued events; CONFIG SET maxmemory-policy noeviction",
+            f"Redis' maxmemory-policy is {policy}, which may evict queued events;"
+            " CONFIG SET maxmemory-policy noeviction",
             field="REDIS_URL",
         )

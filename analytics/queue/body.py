@@ -1,5 +1,6 @@
-"""The body of a job as arq reads it: msgpack of t (try), f (function), a (arguments), k (keywords)
-and et (enqueued at, ms).
+"""The bytes of a job, as arq reads them.
+
+Msgpack of a map: t (try), f (function), a (arguments), k (keyword arguments), et (enqueued at, ms).
 """
 
 import time
@@ -11,8 +12,10 @@ import msgspec
 from analytics.events import Event, unpack
 
 STORE = "store"
-"""The function of our jobs. A body with another meaning gets another name: a processor that does
-not know it dead-letters the job.
+"""The function of our jobs.
+
+A body with another meaning must name another function: a processor that does not know the function
+dead-letters the job.
 """
 
 _encoder = msgspec.msgpack.Encoder()
@@ -20,7 +23,10 @@ _decoder = msgspec.msgpack.Decoder(dict[str, Any])
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """What a `store` job carries; its repr is short because arq takes the repr of every argument."""
+    """The argument of a `store` job: its events, and the dead letters that it replays.
+
+    The repr is short because arq calls it for every argument.
+    """
 
     events: list[Event]
     replays: tuple[int, ...] = ()
@@ -30,7 +36,7 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 def write(packed: bytes, replays: Sequence[int] = ()) -> bytes:
-    """A body from `events.pack`'s bytes and the dead letters that the job tries again."""
+    """A body from the bytes of `events.pack` and the dead letters that the job replays."""
     arguments = [packed, list(replays)] if replays else [packed]
     return _encoder.encode(
         {"t": None, "f": STORE, "a": arguments, "k": {}, "et": time.time_ns() // 1_000_000}
@@ -38,8 +44,9 @@ def write(packed: bytes, replays: Sequence[int] = ()) -> bytes:
 
 
 def read(body: bytes) -> dict[str, Any]:
-    """The inverse, with a Payload as the only argument. A body for another function keeps its own;
-    raises ValueError on anything unreadable.
+    """The inverse of `write`, with a Payload as the only argument.
+
+    A body for another function keeps its arguments. Raises ValueError on anything unreadable.
     """
     raw = _decoder.decode(body)
     if raw.get("f") != STORE:

@@ -1,4 +1,4 @@
-"""What the queue holds: its depth, the books, the watermark, and a look for one event."""
+"""What the queue holds: its depth, the books, the watermark, and one event by its id."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -9,17 +9,17 @@ from redis.asyncio import Redis
 
 from analytics import metrics
 from analytics.events import Books, Event
-from analytics.queue import body, keys
-from analytics.redis.connection import reaching
+from analytics.queue import body, scripts
+from analytics.redis.connection import raises_unavailable
 
 FIND_EVENTS = 200_000
+"""Events, the newest, among which `find` looks; it reads them CHUNK_EVENTS at a time."""
+
 CHUNK_EVENTS = 5_000
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """What waits or is in work: jobs, their events, and the seconds since the oldest was appended
-    (0 when nothing waits).
-    """
+    """Jobs not settled yet, their events, and the age of the oldest job in seconds (0 without)."""
 
     jobs: int
     events: int
@@ -27,145 +27,133 @@ class Depth(msgspec.Struct, frozen=True):
 
 
 class Horizon(msgspec.Struct, frozen=True):
-    """How far the store is: the watermark, and whether anything acknowledged since waits or is in
-    work.
-    """
+    """How far the store is."""
 
     watermark: datetime
+    """In UTC; see Reader.watermark."""
     waiting: bool
+    """Whether any acknowledged event is not settled yet."""
 
 
 class _State(msgspec.Struct, frozen=True):
-    """All of it at one instant of Redis' clock; times in ms."""
+    """The queue at one instant of Redis' clock; `oldest_ms` is when its oldest job was appended."""
 
-    now: int
-    oldest: int | None
+    now_ms: int
+    oldest_ms: int | None
     jobs: int
     books: Books
 
+    @property
+    def age_s(self) -> float:
+        """The age of the oldest job in seconds; 0 when there is none."""
+        return 0.0 if self.oldest_ms is None else max(0, self.now_ms - self.oldest_ms) / 1000
+
 
 class Reader:
-    """The queue for those who only look. Every method raises Unavailable when Redis does not
-    answer.
-    """
+    """The queue, read only. Every method raises Unavailable when Redis does not answer."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def depth(self) -> Depth:
+        """How much is not settled yet."""
         state = await self._state()
-        age = 0 if state.oldest is None else max(0, state.now - state.oldest)
-        return Depth(state.jobs, state.books.queued, age / 1000)
+        return Depth(state.jobs, state.books.queued, state.age_s)
 
     async def books(self) -> Books:
+        """The account of all events ever accepted."""
         return (await self._state()).books
 
     async def watermark(self) -> datetime:
-        """Every event acknowledged before this instant, in UTC by Redis' clock, was settled before
-        this returned: ask before you query.
+        """An instant in UTC, by Redis' clock; every event acknowledged before it is settled.
 
-        It is the time at which the oldest unsettled job was appended, however often that job was
-        retried; without one it is now.
+        So ask before you query: the query then sees all of these events. The watermark is when the
+        oldest unsettled job was appended, however often it was retried; without one it is now.
         """
         return (await self.horizon()).watermark
 
     async def horizon(self) -> Horizon:
-        """The watermark, and whether it is held back by a job; when it is not, everything
-        acknowledged so far was settled.
+        """The watermark, and whether a job holds it back.
+
+        When none does, every event acknowledged so far is settled.
         """
         state = await self._state()
-        return Horizon(
-            datetime.fromtimestamp(
-                (state.now if state.oldest is None else state.oldest) / 1000, UTC
-            ),
-            state.oldest is not None,
-        )
+        waiting = state.oldest_ms is not None
+        reached_ms = state.now_ms if state.oldest_ms is None else state.oldest_ms
+        return Horizon(datetime.fromtimestamp(reached_ms / 1000, UTC), waiting)
 
     async def waiting(self, job_ids: Sequence[str]) -> set[str]:
-        """Those of the jobs that are not settled."""
+        """Which of some jobs are not settled."""
         if not job_ids:
             return set()
-        with reaching():
-            scores = await self._redis.zmscore(keys.QUEUE, list(job_ids))
+        with raises_unavailable():
+            scores = await self._redis.zmscore(scripts.QUEUE, list(job_ids))
         return {job_id for job_id, score in zip(job_ids, scores, strict=True) if score is not None}
 
     async def find(self, project: str, event_id: UUID) -> Event | None:
-        """An event that waits, newest first, among the last 200,000 or so.
+        """An event that is not settled yet, sought among the newest FIND_EVENTS or so.
 
-        Ask the store after this, not before: an event that is settled in between would be in
-        neither.
+        Ask the store after this, not before: an event settled in between would be in neither.
         """
-        with reaching():
-            ids = [
-                job_id.decode()
-                for job_id in await self._redis.zrevrange(keys.PENDING, 0, FIND_EVENTS)
-            ]
-            for chunk in _chunks(ids):
-                for found in await self._redis.mget([keys.JOB + job_id for job_id in chunk]):
-                    if (
-                        found is not None
-                        and event_id.bytes in found
-                        and (event := _event(found, project, event_id))
-                    ):
-                        return event
+        with raises_unavailable():
+            newest = await self._redis.zrevrange(scripts.PENDING, 0, FIND_EVENTS)
+            for chunk in _chunks([job_id.decode() for job_id in newest]):
+                for job in await self._redis.mget([scripts.JOB + job_id for job_id in chunk]):
+                    # most bodies do not hold the id's bytes, and need not be decoded
+                    if job is not None and event_id.bytes in job:
+                        event = _event(job, project, event_id)
+                        if event is not None:
+                            return event
         return None
 
     async def refresh_gauges(self) -> None:
-        """Bring the queue's gauges and the books up to date, for who scrapes."""
+        """Set the gauges of the queue and of the books, before /metrics is rendered."""
         state = await self._state()
         metrics.queue_depth.set({}, state.books.queued)
         metrics.queue_jobs.set({}, state.jobs)
-        metrics.queue_oldest.set(
-            {}, 0 if state.oldest is None else max(0, state.now - state.oldest) / 1000
-        )
+        metrics.queue_oldest.set({}, state.age_s)
         for account, events in msgspec.structs.asdict(state.books).items():
             metrics.books.set({"account": account}, events)
 
     async def _state(self) -> _State:
-        with reaching():
+        with raises_unavailable():
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.time()
-                pipe.zrange(keys.PENDING, 0, 0, withscores=True)
-                pipe.zcard(keys.PENDING)
-                pipe.hgetall(keys.BOOKS)
+                pipe.zrange(scripts.PENDING, 0, 0, withscores=True)
+                pipe.zcard(scripts.PENDING)
+                pipe.hgetall(scripts.BOOKS)
                 (seconds, micros), oldest, jobs, accounts = await pipe.execute()
-        books = msgspec.convert(
-            {name.decode(): int(events) for name, events in accounts.items()}, Books
-        )
-        return _State(
-            seconds * 1000 + micros // 1000, int(oldest[0][1]) if oldest else None, jobs, books
-        )
+        counts = {name.decode(): int(events) for name, events in accounts.items()}
+        now_ms, oldest_ms = seconds * 1000 + micros // 1000, int(oldest[0][1]) if oldest else None
+        return _State(now_ms, oldest_ms, jobs, msgspec.convert(counts, Books))
 
 
 def _chunks(job_ids: Sequence[str]) -> Iterator[list[str]]:
-    """Job ids in groups that hold CHUNK_EVENTS events or one job, FIND_EVENTS in all."""
+    """Job ids in groups of CHUNK_EVENTS events at most, or one larger job; FIND_EVENTS in all."""
     chunk: list[str] = []
-    held = total = 0
+    in_chunk = total = 0
     for job_id in job_ids:
-        events = keys.count(job_id)
-        if chunk and held + events > CHUNK_EVENTS:
+        events = scripts.count_events(job_id)
+        if chunk and in_chunk + events > CHUNK_EVENTS:
             yield chunk
-            chunk, held = [], 0
+            chunk, in_chunk = [], 0
         if total > FIND_EVENTS:
             return
         chunk.append(job_id)
-        held, total = held + events, total + events
+        in_chunk, total = in_chunk + events, total + events
     if chunk:
         yield chunk
 
 
-def _event(found: bytes, project: str, event_id: UUID) -> Event | None:
+def _event(job: bytes, project: str, event_id: UUID) -> Event | None:
+    """The event in a job's body; None where it is not there or the body cannot be read."""
     try:
-        arguments = body.read(found)["a"]
+        arguments = body.read(job)["a"]
     except (ValueError, KeyError):
         return None
     if not arguments or not isinstance(arguments[0], body.Payload):
         return None
-    return next(
-        (
-            event
-            for event in arguments[0].events
-            if event.id == event_id and event.project == project
-        ),
-        None,
-    )
+    for event in arguments[0].events:
+        if event.id == event_id and event.project == project:
+            return event
+    return None

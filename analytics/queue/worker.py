@@ -1,9 +1,10 @@
-"""The processor's half: jobs are claimed, stored together and settled, and nothing but a written
-outcome takes one out of the queue.
+"""The processor's half of the queue: claim jobs, store them together, settle them.
 
-The only file that knows arq. Of its worker it keeps what runs one job; how jobs are found and what
-becomes of them is ours, because arq finishes (deletes) a job after an ordinary exception, a
-time-out, too many tries, an unknown function or an unreadable body.
+Only a written outcome takes a job out of the queue.
+
+This is the only file that knows arq. arq's worker runs one job; finding jobs and finishing them is
+ours. For arq finishes (deletes) a job after an ordinary exception, a time-out, too many tries, an
+unknown function or an unreadable body.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import logging
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from arq import worker as arq
 from arq.connections import ArqRedis
@@ -22,29 +23,33 @@ from redis.exceptions import RedisError
 
 from analytics import metrics
 from analytics.events import Job, Outcome
-from analytics.queue import body, gather, keys
+from analytics.queue import body, gather, scripts
 from analytics.queue.gather import Gatherer, Store, backoff
-from analytics.redis.crons import Cron, keep
+from analytics.redis import crons as cron_runner
+from analytics.redis.crons import Cron
 from analytics.settings import Settings
 from analytics.tasks import end
 
 log = logging.getLogger(__name__)
 
 Bury = Callable[[str, int, bytes, str, str], Awaitable[None]]
+"""Keeps an unreadable job as a dead letter: job id, events, body, reason, message."""
 
 POLL_SECONDS = 0.025
 IDLE_POLL_SECONDS = 0.1
 IDLE_TURNS = 40
-"""After so many turns that found nothing the queue is polled less often: an idle processor should
-cost next to nothing.
+"""After so many turns without a job the queue is polled every IDLE_POLL_SECONDS.
+
+An idle processor should cost next to nothing.
 """
 
-JOBS = 200
-"""Jobs in work at once: many more than transactions, so that small ones can be merged."""
+MAX_JOBS = 200
+"""Jobs in work at once: many more than transactions, so that small jobs can be merged."""
 
-AHEAD = 2
-"""Full transactions that the jobs in work may fill: one in the database and one to follow it. What
-a processor takes beyond that, others cannot.
+MAX_TRANSACTIONS_AHEAD = 2
+"""How many full transactions the jobs in work may fill: one in the database, one to follow it.
+
+A processor that takes more keeps it from the others.
 """
 
 FINISH_SECONDS = 20.0
@@ -55,10 +60,9 @@ MESSAGE_CHARACTERS = 500
 class Worker:
     """Hands jobs to `store` and settles them by the outcomes it returns.
 
-    `store` gets jobs to commit in one transaction. Whatever it raises, they are tried again, for
-    ever, with growing pauses. It may get a job again that it had committed, and must return the
-    same outcome then. `bury` (job id, events, body, reason, message) keeps a job that cannot be
-    read as a dead letter; it too may be called again.
+    `store` commits jobs in one transaction. Whatever it raises, the jobs are tried again, without
+    end, after growing pauses. It may get a job that it has committed before, and must then return
+    the same outcome. `bury` may be called again for the same job too.
     """
 
     def __init__(
@@ -82,21 +86,22 @@ class Worker:
             timeout=settings.job_timeout,
         )
         self._token = secrets.token_hex(8)
-        self._running: dict[str, float] = {}
-        self._settled: set[str] = set()
-        self._again: dict[str, float] = {}
+        self._running: dict[str, float] = {}  # claimed jobs → their deadlines, by the loop's clock
+        self._settled: set[str] = set()  # those of them that are settled; their tasks end next
+        self._again: dict[str, float] = {}  # jobs to give back → seconds until their next try
         self._wake = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then finish what is in work, within 20 seconds, and give back
-        the rest.
+        """Work until `stop` is set.
+
+        Then finish the jobs in work within FINISH_SECONDS, and give back the rest.
         """
         runner = _Runner(self, self._redis, self._settings.job_timeout)
-        helpers = [
-            asyncio.create_task(keep(self._redis, cron), name=f"cron {cron.name}")
+        background = [
+            asyncio.create_task(cron_runner.run(self._redis, cron), name=f"cron {cron.name}")
             for cron in self._crons
         ]
-        helpers.append(asyncio.create_task(self._wake_on(stop)))
+        background.append(asyncio.create_task(self._wake_on(stop)))
         failures = idle = 0
         try:
             while not stop.is_set():
@@ -106,36 +111,34 @@ class Worker:
                 except (RedisError, OSError) as error:
                     failures += 1
                     log.warning("the queue cannot be reached: %r", error)
-                except Exception:  # the worker outlives whatever a turn may meet
+                except Exception:  # whatever it is, the worker goes on
                     failures += 1
                     log.exception("a turn of the worker failed")
-                await self._rest(
-                    backoff(failures)
-                    if failures
-                    else POLL_SECONDS
-                    if idle < IDLE_TURNS
-                    else IDLE_POLL_SECONDS
-                )
+                poll = POLL_SECONDS if idle < IDLE_TURNS else IDLE_POLL_SECONDS
+                await self._rest(backoff(failures) if failures else poll)
         finally:
-            await end(helpers)
+            await end(background)
             await self._finish(runner)
 
     async def _turn(self, runner: "_Runner") -> bool:
-        """Give back what failed, claim what there is room for, and start it. Whether anything is in
-        work.
+        """Give failed jobs back, claim as many as there is room for, and start them.
+
+        Returns whether any job is in work.
         """
         await self._release()
-        batch = gather.MAX_EVENTS
-        room = AHEAD * batch - sum(min(keys.count(job_id), batch) for job_id in self._running)
-        if room <= 0 or len(self._running) >= JOBS or self._gatherer.pausing:
+        batch = gather.MAX_TRANSACTION_EVENTS
+        room = MAX_TRANSACTIONS_AHEAD * batch - sum(
+            min(scripts.count_events(job_id), batch) for job_id in self._running
+        )
+        if room <= 0 or len(self._running) >= MAX_JOBS or self._gatherer.pausing:
             return True
         deadline = asyncio.get_running_loop().time() + self._settings.job_timeout
         hold = int(runner.in_progress_timeout_s * 1000)
-        claimed = await keys.CLAIM.run(
-            self._redis, self._token, hold, JOBS - len(self._running), room, batch
+        claimed = await scripts.CLAIM.run(
+            self._redis, self._token, hold, MAX_JOBS - len(self._running), room, batch
         )
         for job_id in map(bytes.decode, claimed):
-            if job_id in self._running:  # stuck here beyond its claim; its end will give it back
+            if job_id in self._running:  # it hangs beyond its claim; `_ended` will give it back
                 continue
             self._running[job_id] = deadline
             self._gatherer.expect(job_id)
@@ -143,7 +146,7 @@ class Worker:
         return bool(self._running)
 
     async def _rest(self, seconds: float) -> None:
-        """Until the next poll, or sooner when a job has ended or the worker is to stop."""
+        """Wait for the next poll; less long when a job ends or the worker is to stop."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -154,7 +157,7 @@ class Worker:
         self._wake.set()
 
     async def store(self, context: dict[str, Any], payload: body.Payload) -> None:
-        """One job, as arq runs it. It ends when the job is settled; every other end is a Retry."""
+        """One job, as arq runs it. Returns when the job is settled, and otherwise raises Retry."""
         job_id: str = context["job_id"]
         try:
             await self._gatherer.hand(
@@ -165,8 +168,9 @@ class Worker:
             raise arq.Retry from error
 
     async def _settle(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-        """Write outcomes into the books and forget the jobs. The jobs are committed, so a Redis
-        that is away is waited for.
+        """Write outcomes into the books and take the jobs out of the queue.
+
+        The jobs are committed, so while Redis is away this goes on trying.
         """
         arguments = [
             part
@@ -182,7 +186,7 @@ class Worker:
         failures = 0
         while True:
             try:
-                await keys.SETTLE.run(self._redis, *arguments)
+                await scripts.SETTLE.run(self._redis, *arguments)
                 break
             except (RedisError, OSError) as error:
                 failures += 1
@@ -195,26 +199,27 @@ class Worker:
             )
 
     async def bury(self, job_id: str) -> None:
-        """Dead-letter a job that arq gave up: it is gone, cannot be read, or has a function that
-        nobody here knows.
+        """Dead-letter a job that arq gave up.
+
+        Its body is gone, cannot be read, or names a function unknown here.
         """
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zscore(keys.QUEUE, job_id)
-            pipe.get(keys.JOB + job_id)
-            pipe.get(keys.RETRY + job_id)
-            score, found, tries = await pipe.execute()
-        if score is None:  # settled by another since it was claimed here
+            pipe.zscore(scripts.QUEUE, job_id)
+            pipe.get(scripts.JOB + job_id)
+            pipe.get(scripts.RETRY + job_id)
+            score, job, tries = await pipe.execute()
+        if score is None:  # another processor settled it since it was claimed here
             return
-        events = keys.count(job_id)
+        events = scripts.count_events(job_id)
         try:
-            await self._bury(job_id, events, found or b"", *_fault(found))
+            await self._bury(job_id, events, job or b"", *_fault(job))
         except Exception:
             self._again[job_id] = backoff(int(tries or 1))
             raise
         await self._settle([Job(job_id, ())], [Outcome(dead_lettered=events)])
 
     def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
-        """A job's task is over: either the job is settled, or it will be given back."""
+        """The task of a job is over. A job that is not settled will be given back."""
         del self._running[job_id]
         self._gatherer.forget(job_id)
         error = None if task.cancelled() else task.exception()
@@ -228,12 +233,13 @@ class Worker:
         self._wake.set()
 
     async def _release(self) -> None:
-        """Give jobs back, to be claimed again after their pauses. Kept in mind until Redis has
-        answered.
+        """Give jobs back, to be claimed again after their pauses.
+
+        They stay in `_again` until Redis has answered.
         """
         if self._again:
             given = dict(self._again)
-            await keys.RELEASE.run(
+            await scripts.RELEASE.run(
                 self._redis,
                 self._token,
                 *(part for job_id, pause in given.items() for part in (job_id, int(pause * 1000))),
@@ -242,8 +248,9 @@ class Worker:
                 del self._again[job_id]
 
     async def _finish(self, runner: "_Runner") -> None:
-        """Wait for what is in work; give the rest back at once, so that another processor need not
-        wait for the claims to end.
+        """Wait for the jobs in work, and give the rest back.
+
+        Another processor then need not wait for their claims to end.
         """
         late = set(runner.tasks.values())
         if late:
@@ -270,22 +277,22 @@ class _Runner(arq.Worker):
     def __init__(self, worker: Worker, redis: Redis, job_timeout: int) -> None:
         logging.getLogger("arq.worker").setLevel(logging.WARNING)  # two lines a job otherwise
         super().__init__(
-            [arq.func(worker.store, name=body.STORE)],  # type: ignore[arg-type]  # arq has every function take any arguments
-            queue_name=keys.QUEUE,
+            [arq.func(cast(Any, worker.store), name=body.STORE)],
+            queue_name=scripts.QUEUE,
             redis_pool=ArqRedis(redis.connection_pool),
             handle_signals=False,
-            max_jobs=JOBS,
+            max_jobs=MAX_JOBS,
             job_timeout=job_timeout,
             keep_result=0,
             max_tries=sys.maxsize,
             job_deserializer=body.read,
-            job_serializer=lambda _: b"",  # of results, which nobody keeps
+            job_serializer=lambda _: b"",  # serializes results, which are not kept
             log_results=False,
         )
         self._worker = worker
 
     def start(self, job_id: str, ended: Callable[[str, asyncio.Task[None]], None]) -> None:
-        """Run a job that is claimed, in a task of its own."""
+        """Run a claimed job in a task of its own."""
 
         def end(task: asyncio.Task[None]) -> None:
             del self.tasks[job_id]
@@ -295,21 +302,19 @@ class _Runner(arq.Worker):
         task.add_done_callback(end)
 
     async def finish_job(self, *_: object) -> None:
-        """Nothing: a job is out of the queue when it is settled, whatever arq thinks of how it
-        ended.
-        """
+        """Do nothing, however arq says the job ended: only `_settle` takes it out of the queue."""
 
     async def finish_failed_job(self, job_id: str, result_data: bytes | None) -> None:
-        """Instead of deleting it."""
+        """Bury the job instead of deleting it, as arq would."""
         await self._worker.bury(job_id)
 
 
-def _fault(found: bytes | None) -> tuple[str, str]:
-    """Reason and message for a body that arq gave up."""
-    if found is None:
+def _fault(job: bytes | None) -> tuple[str, str]:
+    """Reason and message for a body that arq gave up; None for a body that is gone."""
+    if job is None:
         return "expired", "the body of the job is gone"
     try:
-        raw = body.read(found)
+        raw = body.read(job)
         return "unknown_function", f"no function {str(raw['f'])[:100]!r}"
     except Exception as error:
         return "undecodable", f"{type(error).__name__}: {error}"[:MESSAGE_CHARACTERS]

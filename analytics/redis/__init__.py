@@ -1,13 +1,14 @@
-"""Redis for everything that is not the queue itself: connections, periodic work, salts, the mirror
-of API keys.
+"""Redis for everything but the queue.
 
-`connection.py`  how Redis is reached              `crons.py`       periodic work, once for all processors
-`salts.py`       the salt of each UTC day          `key_mirror.py`  API keys for roles without a database
+`connection.py`  the client, and what its errors mean
+`crons.py`       periodic work, done by one processor for all
+`salts.py`       the salt of each UTC day
+`key_mirror.py`  API keys for roles without a database
 """
 
-from analytics.redis.connection import connect, reaching
+from analytics.redis.connection import connect, raises_unavailable
 from analytics.redis.crons import Cron
 from analytics.redis.key_mirror import RedisKeys, mirror
 from analytics.redis.salts import Salts
 
-__all__ = ["Cron", "RedisKeys", "Salts", "connect", "mirror", "reaching"]
+__all__ = ["Cron", "RedisKeys", "Salts", "connect", "mirror", "raises_unavailable"]

@@ -1,4 +1,4 @@
-"""How Redis is reached: with bounds on every wait, and with no repetition behind the caller's back."""
+"""The connection to Redis: every wait is bounded, and no command is sent twice by itself."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,11 +14,13 @@ CONNECTIONS = 64
 HEALTH_SECONDS = 30
 
 FULL_RETRY_SECONDS = 5
+"""What a client is told to wait when the queue is full."""
 
 
 def connect(settings: Settings, *, timeout: float = TIMEOUT_SECONDS) -> Redis:
-    """A client that connects when it is first used. Connecting, and each command, may take
-    `timeout` seconds; nothing is sent twice.
+    """A client that connects when it is first used.
+
+    Connecting, and each command, may take `timeout` seconds. Nothing is sent twice.
     """
     pool = BlockingConnectionPool.from_url(
         settings.redis(),
@@ -32,16 +34,16 @@ def connect(settings: Settings, *, timeout: float = TIMEOUT_SECONDS) -> Redis:
 
 
 @contextlib.contextmanager
-def reaching() -> Iterator[None]:
-    """Turns whatever Redis or the way to it raises into Unavailable, whose message may be shown to
-    anyone.
+def raises_unavailable() -> Iterator[None]:
+    """Turn any error of Redis or of the network into Unavailable.
+
+    Its message holds nothing secret, so a client may see it.
     """
     try:
         yield
     except (RedisError, OSError) as error:
-        if isinstance(error, OutOfMemoryError) or "OOM" in str(
-            error
-        ):  # the latter from scripts of Redis 6
+        # a script of Redis 6 says OOM without the error's own type
+        if isinstance(error, OutOfMemoryError) or "OOM" in str(error):
             raise Unavailable(
                 "the queue is full: Redis is near its limit of memory, maxmemory",
                 code="queue_full",

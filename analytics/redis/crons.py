@@ -1,5 +1,6 @@
-"""Periodic work that one processor does for all: the lock that keeps the others out lives as long
-as the period.
+"""Periodic work that one processor does for all.
+
+Before a run the processor takes a lock in Redis that lasts one period and keeps the others out.
 """
 
 import asyncio
@@ -15,14 +16,16 @@ from analytics.errors import AnalyticsError
 log = logging.getLogger(__name__)
 
 CRON = "analytics:cron:"
-"""One key a cron: it lives as long as the cron's period."""
+"""Locks, one key a cron: each expires after the cron's period."""
 
 LOOK_SECONDS = 5.0
+"""How often each processor tries the lock, at least."""
 
 
 class Cron(msgspec.Struct, frozen=True):
-    """Work to be done once in `seconds` by some processor, first as soon as one runs; it is
-    cancelled when it takes longer than that.
+    """Work that some processor does once in `seconds`, beginning as soon as one runs.
+
+    A run that takes longer than `seconds` is cancelled.
     """
 
     name: str
@@ -30,9 +33,10 @@ class Cron(msgspec.Struct, frozen=True):
     coroutine: Callable[[], Awaitable[None]]
 
 
-async def keep(redis: Redis, cron: Cron) -> None:
-    """Do a cron's work for ever, whenever its lock is free. Failures are logged; the next period is
-    the next try.
+async def run(redis: Redis, cron: Cron) -> None:
+    """Do a cron's work whenever its lock is free, until cancelled.
+
+    A failure is logged, and the next period is the next try.
     """
     while True:
         try:

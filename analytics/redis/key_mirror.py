@@ -1,4 +1,4 @@
-"""The mirror of the keys in Redis, for roles without a database."""
+"""The mirror of API keys in Redis, for roles without a database."""
 
 from datetime import UTC, datetime
 
@@ -13,31 +13,29 @@ from analytics.projects.key import Key
 from analytics.projects.register import read_keys
 
 KEYS = "analytics:keys"
-"""Redis hash: hex SHA-256 of a key → msgpack Key; the mirror of `api_keys` for roles without a
-database.
-"""
+"""Redis hash, the mirror of the table `api_keys`: hex SHA-256 of a key's text → msgpack Key."""
 
 SYNCED = "analytics:keys:synced"
-"""Redis string: when the mirror was last written. Without it, absence from the mirror proves
-nothing.
-"""
+"""Redis string: when the mirror was last written. Without it, a missing key proves nothing."""
 
 _LOCK = 7_021_946_001_377_513
+"""The advisory lock of PostgreSQL that one writer of the mirror holds."""
 
 
 class RedisKeys:
-    """The mirror in Redis: all that a collector needs to know a key."""
+    """Keys looked up in the mirror; a KeyTable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def find(self, digest: bytes) -> Key | None:
+        """See KeyTable."""
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.hget(KEYS, digest.hex())
                 pipe.exists(SYNCED)
-                found, synced = await pipe.execute()
-            key = None if found is None else msgspec.msgpack.decode(found, type=Key)
+                packed, synced = await pipe.execute()
+            key = None if packed is None else msgspec.msgpack.decode(packed, type=Key)
         except (RedisError, OSError, msgspec.DecodeError) as error:
             raise Unavailable("keys cannot be checked: Redis does not answer") from error
         if key is None and not synced:
@@ -48,21 +46,18 @@ class RedisKeys:
 
 
 async def mirror(engine: AsyncEngine, redis: Redis) -> int:
-    """Write all keys to Redis in one step, and return how many. The lock keeps an older reading
-    from undoing a newer one.
+    """Write all keys to Redis in one step; how many there are.
+
+    A lock keeps a writer that read the table earlier from overwriting a later one.
     """
     async with engine.begin() as connection:
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         keys = await read_keys(connection)
+        packed = {digest.hex(): msgspec.msgpack.encode(key) for digest, key in keys.items()}
         async with redis.pipeline(transaction=True) as pipe:
             pipe.delete(KEYS)
-            if keys:
-                pipe.hset(
-                    KEYS,
-                    mapping={
-                        digest.hex(): msgspec.msgpack.encode(key) for digest, key in keys.items()
-                    },
-                )
+            if packed:
+                pipe.hset(KEYS, mapping=packed)
             pipe.set(SYNCED, datetime.now(UTC).isoformat())
             await pipe.execute()
     return len(keys)

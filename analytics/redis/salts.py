@@ -1,5 +1,6 @@
-"""The day's salt, by which visitors without an id are told apart: random, shared by all collectors,
-gone when its day is over.
+"""The salt of each UTC day, with which visitors without an id are told apart.
+
+It is random, shared by all collectors, and gone soon after its day is over.
 """
 
 import secrets
@@ -9,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from redis.asyncio import Redis
 
 from analytics.errors import Unavailable
-from analytics.redis.connection import reaching
+from analytics.redis.connection import raises_unavailable
 
 SALT = "analytics:salt:"
 """One key a UTC day."""
@@ -17,11 +18,11 @@ SALT = "analytics:salt:"
 GRACE = timedelta(minutes=10)
 """How long a salt outlives its day by Redis' clock, for collectors whose clocks are late."""
 
-BYTES = 32
+SALT_BYTES = 32
 
 
 class Salts:
-    """One salt at a time: with the first request of the next day the old one is forgotten."""
+    """The salt of one day at a time; the first request of the next day replaces it."""
 
     def __init__(
         self, redis: Redis, *, fresh: Callable[[int], bytes] = secrets.token_bytes
@@ -32,7 +33,7 @@ class Salts:
         self._salt = b""
 
     async def of(self, moment: datetime) -> bytes:
-        """The salt of the moment's UTC day. Raises Unavailable when Redis does not give it."""
+        """The salt of a moment's UTC day. Raises Unavailable when Redis does not answer."""
         day = moment.astimezone(UTC).date()
         if day != self._day:
             self._day, self._salt = None, b""
@@ -42,12 +43,12 @@ class Salts:
         return self._salt
 
     async def _agree(self, day: date) -> bytes:
-        """The salt that the first collector to ask has set."""
-        name = SALT + day.isoformat()
+        """The salt in Redis, set by whichever collector asks first."""
+        key = SALT + day.isoformat()
         ends = datetime.combine(day, time.min, UTC) + timedelta(days=1) + GRACE
-        with reaching():
-            await self._redis.set(name, self._fresh(BYTES), nx=True, exat=int(ends.timestamp()))
-            salt: bytes | None = await self._redis.get(name)
+        with raises_unavailable():
+            await self._redis.set(key, self._fresh(SALT_BYTES), nx=True, exat=int(ends.timestamp()))
+            salt: bytes | None = await self._redis.get(key)
         if salt is None:
             raise Unavailable(
                 "the salt of this day has expired: the clocks of this collector and of Redis "

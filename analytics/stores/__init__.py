@@ -1,9 +1,13 @@
-"""Where events are kept: store batches, keep the tables in order, migrate the schema.
+"""Where events are stored: write batches, keep the tables in order, migrate the schema.
 
-`postgres.py`     the store: write, maintain, check      `schema.py`  migrations
-`writing/`        what one storing transaction writes    `upkeep/`    compact, rebuild, verify, pack
-`identity/`       which actors are one person            `layouts/`   plain PostgreSQL, TimescaleDB
-`connections.py`  every wait is bounded                  `locks.py`   advisory locks
+`postgres.py`     the store: write jobs, do periodic upkeep, check health
+`writing/`        what one storing transaction writes
+`identity/`       which actors are one person
+`upkeep/`         compact, rebuild, verify and pack derived data
+`layouts/`        raw_events in plain PostgreSQL and in TimescaleDB
+`schema.py`       migrations
+`connections.py`  connections whose every wait is bounded
+`locks.py`        advisory locks
 `faults.py`       what a database error means
 """
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL whose every wait is bounded, well below the time that a job may take."""
+"""Connections to PostgreSQL whose every wait is bounded, well below JOB_TIMEOUT."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -12,10 +12,11 @@ LOCK = 1 / 3
 STATEMENT = 1 / 2
 COMMAND = 2 / 3
 TRANSACTION = 9 / 10
-"""Shares of JOB_TIMEOUT: for a connection, a lock, a statement by the server's clock and by ours,
-and for all of it together.
-"""
+"""Shares of JOB_TIMEOUT that each wait may take.
 
+For a connection; for a lock; for a statement, by the server's clock and by ours; for the whole
+transaction.
+"""
 
 WRITING = {
     "enable_seqscan": "off",
@@ -23,15 +24,23 @@ WRITING = {
     "max_parallel_workers_per_gather": "0",
     "timescaledb.max_tuples_decompressed_per_dml_transaction": "0",
 }
-"""What a storing session sets: plans that use the keys, even those of a table that was empty when
-it was planned for; no limit to rows that come late, into chunks that are columns already (other
-databases take the name for a setting of the application's own).
+"""Settings of a session that stores events.
+
+Plans use the indexes, even where a table was empty when the plan was made. And late rows may go
+into compressed chunks of TimescaleDB without limit; a database without TimescaleDB takes that name
+for a setting of the application.
+"""
+
+
+NO_LIMITS = """
+SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0
 """
 
 
 def options(settings: Settings) -> dict[str, object]:
-    """What every connection is opened with. The last server setting frees the locks of a processor
-    that froze in mid-transaction.
+    """The arguments that open every connection.
+
+    The last server setting frees the locks of a processor that froze within a transaction.
     """
     return {
         "timeout": settings.job_timeout * ACQUIRE,
@@ -54,23 +63,21 @@ def _milliseconds(seconds: float) -> str:
 async def connect(
     database_url: str, settings: Settings, *, patient: bool = False
 ) -> AsyncIterator[asyncpg.Connection]:
-    """One connection, closed at the end; a patient one lets a statement take as long as it takes."""
-    connection = await asyncpg.connect(
-        database_url, **options(settings) | ({"command_timeout": None} if patient else {})
-    )
+    """One connection, closed at the end. A patient one has no limit for a statement or a lock."""
+    unlimited = {"command_timeout": None} if patient else {}
+    connection = await asyncpg.connect(database_url, **options(settings) | unlimited)
     try:
         if patient:
-            await connection.execute(
-                "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0"
-            )
+            await connection.execute(NO_LIMITS)
         yield connection
     finally:
         await connection.close()
 
 
 async def open_pool(settings: Settings) -> asyncpg.Pool:
-    """CONCURRENCY connections to write with, one for upkeep and one for health, opened when they
-    are needed.
+    """A pool of CONCURRENCY connections for writing, one for upkeep and one for health checks.
+
+    Connections are opened when they are needed.
     """
     return await asyncpg.create_pool(
         settings.database(),
@@ -83,8 +90,9 @@ async def open_pool(settings: Settings) -> asyncpg.Pool:
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    """Send jsonb as COPY needs it: one version byte, then the text. Look rows up by index only,
-    whatever the statistics say of tables that fill fast.
+    """Set up a new session: WRITING, and a binary codec for jsonb, which COPY needs.
+
+    The binary form of jsonb is one version byte and then the text.
     """
     await connection.set_type_codec(
         "jsonb",
@@ -106,6 +114,7 @@ def _json_without_version(data: bytes) -> bytes:
 
 
 async def _keep_session(_: asyncpg.Connection) -> None:
-    """No reset between uses, which would be one more round trip: nothing here outlives its
-    transaction.
+    """Skip the reset between uses, which costs a round trip.
+
+    Nothing that we set outlives its transaction.
     """

@@ -1,6 +1,4 @@
-"""What an error from the database means: try again, an event that can never be stored, or a schema
-that is not ours.
-"""
+"""What an error from the database means, and so what to do about it."""
 
 import logging
 import re
@@ -14,76 +12,76 @@ from analytics.errors import TransientStoreError
 log = logging.getLogger(__name__)
 
 
-class Verdict(Enum):
-    """What to do about an error."""
+class Fault(Enum):
+    """The kinds of errors that call for different actions."""
 
     TRANSIENT = "transient"
-    """The server is down, busy, full or read-only: the same batch may be stored later."""
+    """The server is down, busy, full or read-only: try the same batch again later."""
     POISON = "poison"
-    """The data is at fault: an event among the batch can never be stored."""
+    """The data is at fault: some event of the batch can never be stored."""
     TWIN = "twin"
-    """Rows are there already: the batch is to be stored with care, duplicates apart."""
+    """Some rows exist already: store the batch with care, and count them as duplicates."""
     NO_PARTITION = "no partition"
-    """A timestamp lies where no partition is yet."""
+    """No partition covers a timestamp yet: make one."""
     STALE = "stale"
-    """A prepared statement is older than the schema: once more, with a new one."""
+    """A prepared statement is older than the schema: try once more, which prepares a new one."""
     SCHEMA = "schema"
-    """The schema is not the one this release works with, or the error is not one we know: try
-    again, and tell the operator.
-    """
+    """The schema is not this release's, or the error is unknown: try again and log an error."""
 
 
 POISON = ("22", "23", "54", "21")
-"""Data exceptions, violated constraints, exceeded limits, cardinality."""
+"""Classes of SQLSTATE: data exceptions, violated constraints, exceeded limits, cardinality."""
 
 TRANSIENT = ("08", "40", "53", "55", "57")
-"""Connection, rollback (deadlock, serialisation), resources (disk, connections), locks,
-intervention (shutdown, cancel).
+"""Classes of SQLSTATE that pass by themselves.
+
+Connection, rollback (deadlock, serialisation), resources (disk, connections), locks, intervention
+(shutdown, cancel).
 """
 
 READ_ONLY = "25006"
 UNIQUE = "23505"
 CHECK = "23514"
 ENCODING = (ValueError, OverflowError)
-"""What asyncpg raises for a value that it cannot bring into the column's type."""
+"""What asyncpg raises for a value that does not fit the column's type."""
 
 
-def judge(error: BaseException) -> Verdict:
-    """Decide by SQLSTATE, else by the kind of exception."""
+def classify(error: BaseException) -> Fault:
+    """The kind of an error, by its SQLSTATE, else by the type of exception."""
     if isinstance(error, asyncpg.InvalidCachedStatementError):
-        return Verdict.STALE
+        return Fault.STALE
     if isinstance(error, asyncpg.PostgresError):
-        return _judge_state(error)
+        return _classify_state(error)
     if isinstance(error, ENCODING):
-        return Verdict.POISON
+        return Fault.POISON
     if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError)):
-        return Verdict.TRANSIENT
-    return Verdict.SCHEMA
+        return Fault.TRANSIENT
+    return Fault.SCHEMA
 
 
-def _judge_state(error: asyncpg.PostgresError) -> Verdict:
+def _classify_state(error: asyncpg.PostgresError) -> Fault:
     state = error.sqlstate or ""
     if state == UNIQUE:
-        return Verdict.TWIN
+        return Fault.TWIN
     if state == CHECK and not error.constraint_name:
-        return Verdict.NO_PARTITION
+        return Fault.NO_PARTITION
     if state[:2] in POISON:
-        return Verdict.POISON
+        return Fault.POISON
     if state[:2] in TRANSIENT or state == READ_ONLY:
-        return Verdict.TRANSIENT
-    return Verdict.SCHEMA
+        return Fault.TRANSIENT
+    return Fault.SCHEMA
 
 
 def transient(error: BaseException) -> TransientStoreError:
-    """The error to raise for one that is to be tried again; counts it, and alerts when it will not
-    heal by itself.
+    """The error to raise where the batch is to be tried again.
+
+    Counts the retry. Logs an error when trying again will not help by itself.
     """
     state = (error.sqlstate or "")[:2] if isinstance(error, asyncpg.PostgresError) else "connection"
     metrics.store_retries.inc({"class": state})
-    if judge(error) is not Verdict.TRANSIENT:
-        trace = (
-            None if isinstance(error, asyncpg.PostgresError) else error
-        )  # what the server says needs no traceback of ours
+    if classify(error) is not Fault.TRANSIENT:
+        # what the server says needs no traceback of ours
+        trace = None if isinstance(error, asyncpg.PostgresError) else error
         log.error(
             "events cannot be stored until this is put right, and wait in the queue meanwhile: %s",
             describe(error),
@@ -93,12 +91,12 @@ def transient(error: BaseException) -> TransientStoreError:
 
 
 def reason(error: BaseException) -> str:
-    """An error as a stable word, by PostgreSQL's name of its condition: `untranslatable_character`."""
+    """An error as a stable word, PostgreSQL's name of the condition: untranslatable_character."""
     words = re.findall(r"[A-Z][a-z0-9]*", type(error).__name__.removesuffix("Error"))
     return "_".join(words).lower()[:64] or "error"
 
 
 def describe(error: BaseException) -> str:
-    """An error as one line without the values that PostgreSQL's DETAIL quotes."""
+    """An error as one line, without the values that PostgreSQL quotes in DETAIL."""
     text = error.args[0] if error.args and isinstance(error.args[0], str) else ""
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

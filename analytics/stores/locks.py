@@ -1,5 +1,6 @@
-"""The numbers of the stores' advisory locks, in one place so that none is taken twice, and how one
-is held beyond a transaction.
+"""The stores' advisory locks: their numbers, and how to hold one beyond a transaction.
+
+The numbers stand in one place, so that none is used twice.
 """
 
 import contextlib
@@ -8,24 +9,24 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 
 MIGRATION = 4001_0001
-"""Held by the one migrator that runs; alembic/env.py, which imports nothing of this, takes it."""
+"""Held by the one migrator that runs. alembic/env.py takes it, and repeats the number."""
 
 LEDGER_TURN = 4001_0002
-"""Shared by every storing transaction, exclusive while the ledger turns."""
+"""Held shared by every storing transaction, exclusively while the ledger turns."""
 
 PARTITIONS = 4001_0003
-"""Held while a partition is made, so that two processors do not make the same one."""
+"""Held while partitions are made, so that two processors do not make the same one."""
 
 UPKEEP = 4001_0004
-"""Held by the one processor that maintains."""
+"""Held by the one processor that does upkeep."""
 
 COMPACTION = 4001_0005
-"""Held by whoever changes rows of `rollups`: the one processor that compacts, or a rebuild."""
+"""Held by the one processor or command that changes rows of `rollups`."""
 
 
 @contextlib.asynccontextmanager
 async def try_alone(connection: asyncpg.Connection, lock: int) -> AsyncIterator[bool]:
-    """Hold a lock if nobody else does; whether we do."""
+    """Hold a lock if it is free; yields whether we hold it."""
     with _ended_in_doubt(connection):
         mine: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock)
     try:
@@ -37,8 +38,9 @@ async def try_alone(connection: asyncpg.Connection, lock: int) -> AsyncIterator[
 
 @contextlib.asynccontextmanager
 async def alone(connection: asyncpg.Connection, lock: int) -> AsyncIterator[None]:
-    """Wait for a lock and hold it; to be taken before a snapshot that must show what its last
-    holder left.
+    """Wait for a lock and hold it.
+
+    Take it before the snapshot, which then shows what the last holder committed.
     """
     with _ended_in_doubt(connection):
         await connection.execute("SELECT pg_advisory_lock($1)", lock)
@@ -55,11 +57,10 @@ async def _unlock(connection: asyncpg.Connection, lock: int) -> None:
 
 @contextlib.contextmanager
 def _ended_in_doubt(connection: asyncpg.Connection) -> Iterator[None]:
-    """End a session that broke off, by cancellation or by an error, while it took or gave back a
-    lock.
+    """End the session when an error or a cancellation interrupts taking or releasing a lock.
 
-    Nobody here knows whether the server had done it already, a lock outlives the statement that
-    took it and is not lost by a rollback, and a session that a pool keeps would hold it for days.
+    We cannot know then whether the server has done it. An advisory lock outlives its statement and
+    a rollback, so a session that stays in a pool might hold it for days.
     """
     try:
         yield

@@ -1,6 +1,4 @@
-"""Bring a database's schema to this release's: Alembic, found in a checkout or in an installed
-package, run by one migrator at a time.
-"""
+"""Migrations: bring a database's schema to this release's with Alembic, one migrator at a time."""
 
 import asyncio
 import re
@@ -20,7 +18,7 @@ VERSION = "SELECT version_num FROM alembic_version"
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """What a migration found and left: revisions, `before` None in an empty database."""
+    """The revisions before and after a migration; `before` is None in an empty database."""
 
     before: str | None
     after: str
@@ -38,8 +36,9 @@ def scripts() -> Path:
 
 
 def head() -> str:
-    """The newest revision of this release, read from the file names (`0001_….py`) so that Alembic
-    need not be imported.
+    """The newest revision of this release.
+
+    It is read from the file names (`0001_….py`), so that Alembic need not be imported.
     """
     return max(
         match[1]
@@ -49,12 +48,12 @@ def head() -> str:
 
 
 def migrate(database_url: str, settings: Settings) -> Migration:
-    """Upgrade to head unless the schema is there already (or ahead: a newer release runs beside
-    this one).
+    """Upgrade the schema to `head()`.
 
-    May be called anywhere, from an event loop's thread too, which it then blocks. Replicas may call
-    it at once: one runs, the others wait for it and find nothing to do. Raises CommandError, in one
-    line that says what went wrong.
+    Does nothing where the schema is there already, or ahead because a newer release runs beside
+    this one. Several replicas may call it at once: one runs, the others wait for it and find
+    nothing to do. It may be called from an event loop's thread too, which it then blocks. Raises
+    CommandError with one line that says what went wrong.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_migrate, database_url, settings).result()
@@ -70,13 +69,14 @@ def _migrate(database_url: str, settings: Settings) -> Migration:
         asyncio.run(_maintain(database_url, settings))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise CommandError(
-            f"the database could not be migrated: {describe(error)}; `analytics doctor` tells whether it can be reached"
+            f"the database could not be migrated: {describe(error)};"
+            " `analytics doctor` tells whether it can be reached"
         ) from error
     return Migration(before, target)
 
 
 def _upgrade(database_url: str) -> str | None:
-    """Run Alembic; the revision that it found once it was its turn."""
+    """Run Alembic; returns the revision that it found once it was its turn."""
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError as AlembicError
@@ -95,7 +95,7 @@ def _upgrade(database_url: str) -> str | None:
 
 
 async def version(connection: asyncpg.Connection) -> str | None:
-    """The revision that a database's schema is at; None before the first migration."""
+    """The revision of a database's schema; None before the first migration."""
     try:
         revision: str | None = await connection.fetchval(VERSION)
     except asyncpg.UndefinedTableError:
@@ -109,7 +109,7 @@ async def _version(database_url: str, settings: Settings) -> str | None:
 
 
 async def _maintain(database_url: str, settings: Settings) -> None:
-    """Make the first partitions, or set the policies, so that the first event finds all in place."""
+    """Make the first partitions, or set the policies, before the first event comes."""
     async with connect(database_url, settings) as connection:
         layout = await detect(connection)
         await layout.maintain(connection, settings)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.asyncio import Redis
 
-from analytics.queue import body, keys
+from analytics.queue import body, scripts
 from tests.faults.platform import Platform, Role, wait_for
 
 
@@ -77,8 +77,8 @@ def smuggle(platform: Platform, packed: bytes, events: int, *, job: bytes | None
     async def enqueue() -> None:
         async with Redis.from_url(platform.valkey.url) as redis:
             assert (
-                await keys.ENQUEUE.run(
-                    redis, "", 1, keys.job_id(events), events, job or body.write(packed)
+                await scripts.ENQUEUE.run(
+                    redis, "", 1, scripts.job_id(events), events, job or body.write(packed)
                 )
                 == events
             )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from analytics.events import Event, pack
-from analytics.queue import keys
+from analytics.queue import scripts
 from tests.faults.figures import often
 from tests.faults.load import ask, check_books, event, send, smuggle
 from tests.faults.platform import Platform, http_get, wait_for
@@ -92,9 +92,9 @@ def test_wrong_clocks_of_clients_and_of_redis_make_no_negative_lag(platform: Pla
             collector.port, msgspec.json.encode({"sent_at": now.isoformat(), "events": batch})
         )
         assert answer.status == 202, answer
-    job, appended = platform.redis("ZRANGE", keys.PENDING, 0, 0, "WITHSCORES")
+    job, appended = platform.redis("ZRANGE", scripts.PENDING, 0, 0, "WITHSCORES")
     platform.redis(
-        "ZADD", keys.PENDING, "XX", int(float(appended)) + 3_600_000, job
+        "ZADD", scripts.PENDING, "XX", int(float(appended)) + 3_600_000, job
     )  # as if Redis' clock had gone back an hour since
     text = http_get(f"{collector.url}/metrics")[1].decode()
     (oldest,) = [

@@ -58,18 +58,17 @@ MUTATIONS = (
         "2xx means durable",
         "analytics/queue/commit.py",
         "        try:\n"
-        "            with reaching():\n"
-        "                await keys.ENQUEUE.run(\n"
-        '                    self._redis, "", self._share, *(part',
-        "        try:\n            _tell(taken, None)\n            with reaching():\n"
-        '                await keys.ENQUEUE.run(self._redis, "", self._share, *(part',
+        "            with raises_unavailable():\n"
+        "                await scripts.ENQUEUE.run(\n",
+        "        try:\n            _resolve(taken, None)\n            with raises_unavailable():\n"
+        "                await scripts.ENQUEUE.run(\n",
         "tests/queue/test_commit.py::test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers",
         "tests/queue/test_commit.py::test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append",
     ),
     mutation(
         "job bodies expire after a day, as in arq",
         "nothing acknowledged is lost",
-        "analytics/queue/keys.py",
+        "analytics/queue/scripts.py",
         "redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 2])",
         "redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 2], 'PX', 86400000)",
         "tests/queue/test_contract.py::test_a_body_never_expires",
@@ -86,7 +85,7 @@ MUTATIONS = (
     mutation(
         "a burst fills Redis completely between two checks",
         "a full queue can still be drained",
-        "analytics/queue/keys.py",
+        "analytics/queue/scripts.py",
         ">= limit * ARGV[2] then",
         ">= limit * 100 then",
         "tests/queue/test_admission.py::test_a_burst_between_two_looks_leaves_room_for_those_who_drain",
@@ -95,8 +94,8 @@ MUTATIONS = (
         "no limit on the events that wait to be written to Redis",
         "a slow Redis costs limited memory",
         "analytics/queue/commit.py",
-        "if self._line and (\n            self._line_events",
-        "if False and (self._line_events",
+        "if self._waiting and (\n            self._waiting_events",
+        "if False and (self._waiting_events",
         "tests/queue/test_commit.py::test_more_than_may_wait_is_refused_at_once",
     ),
     mutation(
@@ -125,7 +124,7 @@ MUTATIONS = (
                 "used >= limit * self._settings.max_redis_memory:",
                 "used >= limit * 2:",
             ),
-            Edit("analytics/queue/keys.py", ">= limit * ARGV[2] then", ">= limit * 2 then"),
+            Edit("analytics/queue/scripts.py", ">= limit * ARGV[2] then", ">= limit * 2 then"),
         ),
         ("tests/queue/test_admission.py::test_the_queue_refuses_below_maxmemory_and_drains",),
     ),
@@ -193,14 +192,14 @@ MUTATIONS = (
         "an error while polling ends the worker, as in arq",
         "the worker survives any error",
         "analytics/queue/worker.py",
-        "                except Exception:  # the worker outlives whatever a turn may meet\n",
+        "                except Exception:  # whatever it is, the worker goes on\n",
         "                except LookupError:\n",
         "tests/queue/test_worker.py::test_an_error_while_polling_does_not_end_the_worker[RuntimeError]",
     ),
     mutation(
         "jobs in work stay at the head of the queue, as in arq",
         "jobs in work never hide the others",
-        "analytics/queue/keys.py",
+        "analytics/queue/scripts.py",
         "    redis.call('ZADD', KEYS[1], 'XX', now + hold, id)\n",
         "",
         "tests/queue/test_worker.py::test_jobs_in_work_elsewhere_never_hide_the_others",
@@ -261,7 +260,7 @@ MUTATIONS = (
         "an unreadable job is deleted instead of kept as a dead letter",
         "nothing is dropped silently",
         "analytics/queue/worker.py",
-        '            await self._bury(job_id, events, found or b"", *_fault(found))\n',
+        '            await self._bury(job_id, events, job or b"", *_fault(job))\n',
         "            await asyncio.sleep(0)\n",
         "tests/queue/test_worker.py::test_what_cannot_be_run_is_buried_before_it_is_removed",
     ),
@@ -277,22 +276,22 @@ MUTATIONS = (
         "one bad job fails all jobs of its transaction",
         "a faulty job fails alone",
         "analytics/queue/gather.py",
-        "            if len(taken) == 1:\n                _tell(taken, error)\n",
-        "            _tell(taken, error)\n            taken = []\n",
+        "            if len(taken) == 1:\n                _resolve(taken, error)\n            else:",
+        "            _resolve(taken, error)\n            if not taken:",
         "tests/queue/test_gather.py::test_one_bad_job_fails_alone_and_holds_up_nobody",
     ),
     mutation(
         "a transaction that took too long is retried with the same size",
         "nothing acknowledged waits forever",
         "analytics/queue/gather.py",
-        "        self._most = max(1, self._most // SHRINK)\n",
+        "        self._limit = max(1, self._limit // SHRINK)\n",
         "",
         "tests/queue/test_gather.py::test_a_store_too_slow_for_full_transactions_is_given_smaller_ones_until_they_commit",
     ),
     mutation(
         "a processor gives back a claim that another one now holds",
         "no job is worked on twice for long",
-        "analytics/queue/keys.py",
+        "analytics/queue/scripts.py",
         "  if redis.call('GET', lock) == ARGV[1] then\n",
         "  if redis.call('GET', lock) ~= '' then\n",
         "tests/queue/test_worker.py::test_a_claim_that_another_holds_by_now_is_not_given_back",
@@ -300,7 +299,7 @@ MUTATIONS = (
     mutation(
         "finishing a job twice counts it twice",
         "the books balance",
-        "analytics/queue/keys.py",
+        "analytics/queue/scripts.py",
         "  if redis.call('ZREM', KEYS[1], id) == 1 then\n",
         "  if redis.call('ZREM', KEYS[1], id) >= 0 then\n",
         "tests/queue/test_worker.py::test_settling_again_changes_nothing",
@@ -308,7 +307,7 @@ MUTATIONS = (
     mutation(
         "a dead letter may be queued twice at once",
         "the books balance",
-        "analytics/queue/keys.py",
+        "analytics/queue/scripts.py",
         "  if redis.call('SISMEMBER', KEYS[4], number) == 1 then return -1 end\n",
         "",
         "tests/queue/test_reader.py::test_replayed_dead_letters_are_queued_again_and_counted_once",
@@ -318,7 +317,7 @@ MUTATIONS = (
         "skip the ledger",
         "one id is one event",
         "analytics/stores/writing/transaction.py",
-        "        await batch.drop_remembered()\n",
+        "        await storing.drop_remembered()\n",
         "",
         "tests/store/test_write.py::test_a_retry_with_another_timestamp_is_one_event[plain]",
     ),
@@ -326,7 +325,7 @@ MUTATIONS = (
         "repeats inside a batch are not detected",
         "one id is one event",
         "analytics/stores/writing/transaction.py",
-        "        batch.drop_repeated()\n",
+        "        storing.drop_repeated()\n",
         "",
         "tests/store/test_write.py::test_a_retry_in_the_same_transaction_is_counted_for_its_own_job[plain]",
     ),
@@ -382,8 +381,8 @@ MUTATIONS = (
         "outcomes of jobs are not recorded",
         "counted exactly once",
         "analytics/stores/writing/transaction.py",
-        "        await batch.record_jobs()\n",
-        "        batch.outcomes |= {job.id: Outcome(len(job.events)) for job in batch.jobs}\n",
+        "        await storing.record_jobs()\n",
+        "        storing.outcomes |= {job.id: Outcome(len(job.events)) for job in storing.jobs}\n",
         "tests/store/test_write.py::test_a_redelivery_of_events_without_ids_is_one_event[plain]",
         "tests/store/test_write.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
     ),
@@ -406,8 +405,8 @@ MUTATIONS = (
             ),
             Edit(
                 "analytics/stores/writing/ledger.py",
-                "    records = sorted(((id, project) for project, id in names), key=_place)\n",
-                "    records = list({(id, project) for project, id in names})\n",
+                "    records = sorted(((id_, project) for project, id_ in ids), key=_order)\n",
+                "    records = list({(id_, project) for project, id_ in ids})\n",
             ),
         ),
         ("tests/store/test_write.py::test_overlapping_shuffled_batches_never_deadlock[ids]",),
@@ -450,10 +449,8 @@ MUTATIONS = (
         "the id of a dead letter stays in the ledger",
         "a dead letter can be replayed",
         "analytics/stores/writing/transaction.py",
-        "            await self._forget(\n"
-        "                [position for position, _ in self.poison[before:] if "
-        "self.events[position].named]\n"
-        "            )\n",
+        "            await self._forget([position for position in refused if "
+        "self.events[position].named])\n",
         "            await self._forget([])\n",
         "tests/store/test_faults.py::test_the_id_of_a_dead_letter_is_free_for_its_replay[plain]",
     ),
@@ -700,9 +697,9 @@ MUTATIONS = (
         "the watermark is read after the snapshot",
         "answers are honest",
         "analytics/queries/answers/answer.py",
-        "        found = await question.answer(query, snapshot)\n",
-        "        found = await question.answer(query, snapshot)\n"
-        "        horizon = await _horizon(sources)\n        watermark = horizon.watermark if horizon else None\n",
+        "            data = await question.answer(query, snapshot)\n",
+        "            data = await question.answer(query, snapshot)\n"
+        "            request = request._replace(horizon=await _horizon(sources))\n",
         "tests/test_api.py::test_the_watermark_is_read_before_the_snapshot",
     ),
     mutation(
@@ -717,7 +714,7 @@ MUTATIONS = (
     mutation(
         "a retry moves the watermark",
         "answers are honest",
-        "analytics/queue/keys.py",
+        "analytics/queue/scripts.py",
         "    redis.call('ZADD', KEYS[1], 'XX', now + ARGV[i + 1], ARGV[i])\n",
         "    redis.call('ZADD', KEYS[1], 'XX', now + ARGV[i + 1], ARGV[i])\n    redis.call('ZADD', KEYS[2], 'XX', now + ARGV[i + 1], ARGV[i])\n",
         "tests/queue/test_reader.py::test_retries_do_not_move_the_watermark",

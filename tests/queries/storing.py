@@ -87,7 +87,7 @@ class Storer(Asker):
     async def tend(self) -> None:
         """Merge the parts of hours and days that are over, and rebuild changed days."""
         async with self.store._pool.acquire() as connection:
-            await self.store._tend(connection)
+            await self.store._maintain_derived(connection)
 
 
 def event(row: Row) -> Event:

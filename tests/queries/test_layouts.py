@@ -5,7 +5,7 @@ import asyncpg
 from analytics.derived.deltas import Dimensions
 from analytics.queries.database.snapshot import open_engine
 from analytics.settings import Settings
-from analytics.stores.upkeep import packing, rebuild
+from analytics.stores.upkeep import packer, rebuild
 from tests.queries.asker import Asker
 from tests.queries.simple import DAYS, row
 
@@ -70,7 +70,7 @@ async def test_days_of_a_hypertable_are_packed_too(asker: Asker, timescale_url: 
     writer = await asyncpg.connect(timescale_url)
     await Asker(writer, asker.engine).add(rows)
     assert [day async for day in rebuild.missing(writer, "default", Dimensions(()))]
-    await packing.pack_days(writer)
+    await packer.pack_days(writer)
     await writer.close()
     engine = open_engine(Settings(database_url=timescale_url))
     for path, parameters in [

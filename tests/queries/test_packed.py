@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from analytics.derived.deltas import Dimensions
-from analytics.derived.packed_day import Day, Group
+from analytics.derived.packed_day import Day, NamedRecords
 from analytics.errors import Unavailable
 from analytics.events import Job
 from analytics.queries.database import snapshot as snapshots
@@ -21,7 +21,7 @@ from analytics.queries.language import parameters
 from analytics.queries.precomputed import pieces
 from analytics.queries.questions.funnel import funnel
 from analytics.queries.sequences import packed_days
-from analytics.stores.upkeep import coverage, packing, rebuild
+from analytics.stores.upkeep import coverage, packer, rebuild
 from analytics.stores.upkeep.verify import verify
 from tests.queries.asker import WATERMARK, StillQueue
 from tests.queries.simple import row
@@ -137,11 +137,11 @@ async def test_a_day_is_not_packed_while_events_of_it_wait_or_in_several_parts(
     await filled.connection.execute("delete from packed_days")
     await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
     async with filled.store._pool.acquire() as connection:
-        await packing.pack_days(connection)
+        await packer.pack_days(connection)
     assert "10-07" not in await packed(filled)
     await filled.store.compact()
     async with filled.store._pool.acquire() as connection:
-        await packing.pack_days(connection)
+        await packer.pack_days(connection)
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 15) if day != 7]
 
 
@@ -150,7 +150,7 @@ async def test_a_packed_day_is_not_trusted_once_another_part_is_all_there_is(
 ) -> None:
     await filled.write([row("2026-10-07T03:00", "late", event="e:a")])
     await filled.store.compact()
-    with patch.object(packing, "pack_days"):
+    with patch.object(packer, "pack_days"):
         await filled.tend()
     assert (await packed(filled))["10-07"].rows == 2
     assert await n(filled) == [8, 7]
@@ -163,7 +163,7 @@ async def test_a_changed_day_is_not_packed_before_it_is_rebuilt(
         "delete from packed_days; delete from raw_events where user_id = 'u7'"
     )
     async with filled.store._pool.acquire() as connection:
-        await packing.pack_days(connection)
+        await packer.pack_days(connection)
     assert "10-07" not in await packed(filled)
 
 
@@ -171,7 +171,7 @@ async def test_changed_days_lose_their_packed_rows_before_they_are_rebuilt(
     filled: Storer,
 ) -> None:
     await filled.connection.execute("delete from raw_events where user_id in ('u3', 'u7', 'u9')")
-    with patch.object(rebuild, "AT_ONCE", 0):
+    with patch.object(rebuild, "MAX_HEALED_DAYS", 0):
         await filled.tend()
     assert sorted(await packed(filled)) == [
         f"10-{day:02}" for day in range(1, 15) if day not in (3, 7, 9)
@@ -216,16 +216,16 @@ async def test_the_newest_days_are_packed_first_and_no_longer_than_there_is_time
 ) -> None:
     await filled.connection.execute("delete from packed_days")
     async with filled.store._pool.acquire() as connection:
-        await packing.pack_days(connection, seconds=-1)
+        await packer.pack_days(connection, seconds=-1)
         assert sorted(await packed(filled)) == ["10-14"]
-        await packing.pack_days(connection)
+        await packer.pack_days(connection)
     assert len(await packed(filled)) == 14
 
 
 async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(
     filled: Storer, read: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "MAX_ROWS", 1)
+    monkeypatch.setattr(packer, "MAX_ROWS", 1)
     monkeypatch.setattr(packed_days, "MAX_ROWS", 1)
     await filled.connection.execute("delete from packed_days")
     await filled.tend()
@@ -329,7 +329,7 @@ async def verified(storer: Storer) -> list[str]:
             Dimensions(DIMENSIONS),
         )
         return [
-            f"{verdict.day:%m-%d} {wrong.kept} {wrong.counted}"
+            f"{verdict.day:%m-%d} {wrong.stored} {wrong.counted}"
             async for verdict in verdicts
             for wrong in verdict.differences
         ]
@@ -381,7 +381,7 @@ async def test_the_newest_days_of_all_projects_are_packed_first(filled: Storer) 
     await filled.tend()
     await filled.connection.execute("delete from packed_days")
     async with filled.store._pool.acquire() as connection:
-        await packing.pack_days(connection, seconds=-1)
+        await packer.pack_days(connection, seconds=-1)
     assert [
         found["project"]
         for found in await filled.connection.fetch("select project from packed_days")
@@ -392,27 +392,27 @@ async def test_a_day_that_takes_too_long_to_pack_does_not_keep_others_from_it(
     filled: Storer,
 ) -> None:
     await filled.connection.execute("delete from packed_days")
-    groups = packing.groups
+    groups = packer.read_groups
 
     async def slow(
         connection: asyncpg.Connection, project: str, start: int, part: int
-    ) -> Sequence[Group] | None:
+    ) -> Sequence[NamedRecords] | None:
         if start == HOUR_OF_LAST:
             await connection.execute("set local statement_timeout = 20; select pg_sleep(60)")
         return await groups(connection, project, start, part)
 
-    with patch.object(packing, "groups", slow):
+    with patch.object(packer, "read_groups", slow):
         await filled.tend()
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 14)]
 
 
 async def test_what_is_gone_while_it_is_packed_is_not_kept(filled: Storer) -> None:
     await filled.connection.execute("delete from packed_days")
-    groups = packing.groups
+    groups = packer.read_groups
 
     async def late(
         connection: asyncpg.Connection, project: str, start: int, part: int
-    ) -> Sequence[Group] | None:
+    ) -> Sequence[NamedRecords] | None:
         found = await groups(connection, project, start, part)
         if start == HOUR_OF_LAST:
             await filled.connection.execute("delete from raw_events where user_id = 'u14'")
@@ -420,7 +420,7 @@ async def test_what_is_gone_while_it_is_packed_is_not_kept(filled: Storer) -> No
                 await rebuild.day(other, project, start, Dimensions(DIMENSIONS))
         return found
 
-    with patch.object(packing, "groups", late):
+    with patch.object(packer, "read_groups", late):
         await filled.tend()
     await filled.tend()
     assert sorted(await packed(filled)) == [f"10-{day:02}" for day in range(1, 14)]

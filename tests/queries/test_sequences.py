@@ -13,8 +13,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.derived.arrays import Array
 from analytics.derived.instants import DAY_US, SILENCE_US
-from analytics.derived.packed_day import UNTOLD, Array, Day, Group, pack
+from analytics.derived.packed_day import NO_SESSION_HASH, Day, NamedRecords, pack
 from analytics.queries.database.identity import Links
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.sequences import sequences
@@ -54,7 +55,7 @@ rows_ = st.lists(
         st.integers(0, 3),
         st.sampled_from(SOME),
         st.integers(0, 2**128 - 1),
-        st.sampled_from([UNTOLD, UNTOLD, 1, 2]),
+        st.sampled_from([NO_SESSION_HASH, NO_SESSION_HASH, 1, 2]),
         st.sampled_from(["x", "y", "z"]),
     ),
     max_size=30,
@@ -81,7 +82,7 @@ def packed(rows: list[Row]) -> list[Day]:
             pack(
                 START + 24 * number,
                 [
-                    Group(("e", action, None), len(data) // 36, data)
+                    NamedRecords(("e", action, None), len(data) // 36, data)
                     for action, data in groups.items()
                     if data
                 ],
@@ -125,9 +126,9 @@ def of_people(rows: list[Row], links: dict[int, int]) -> dict[Any, list[Row]]:
 def of_sessions(rows: list[Row], links: dict[int, int]) -> dict[Any, list[Row]]:
     units: dict[Any, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row[1], row[2])):
-        if row[3] != UNTOLD:
+        if row[3] != NO_SESSION_HASH:
             units.setdefault(row[3], []).append(row)
-    for person, of in of_people([row for row in rows if row[3] == UNTOLD], links).items():
+    for person, of in of_people([row for row in rows if row[3] == NO_SESSION_HASH], links).items():
         for at, row in enumerate(of):
             if not at or row[1] - of[at - 1][1] > SILENCE_US:
                 began = row[1]
@@ -210,8 +211,8 @@ def test_who_acts_under_another_number_meanwhile_is_not_silent() -> None:
     """One number's rows are half an hour apart; the other's are longer apart, but always soon after
     one of the first's.
     """
-    first = [(0, hour * SILENCE_US, hour + 1, UNTOLD, "x") for hour in range(4)]
-    second = [(1, at, 100 + at, UNTOLD, "y") for at in (1, 3 * SILENCE_US + 1)]
+    first = [(0, hour * SILENCE_US, hour + 1, NO_SESSION_HASH, "x") for hour in range(4)]
+    second = [(1, at, 100 + at, NO_SESSION_HASH, "y") for at in (1, 3 * SILENCE_US + 1)]
     found, wanted, rows = counted(([*first, *second], {1: 0}, (0, DAY_US), {"x", "y"}))
     assert [len(unit) for unit in shown(found, by_session(found, wanted, lambda rows: rows))] == [
         len(rows)

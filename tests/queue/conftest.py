@@ -1,4 +1,4 @@
-"""Fixtures of the queue's tests: one Redis, one queue that takes events, one dict that stores them."""
+"""Fixtures of the queue's tests: a Redis, a queue that accepts events, a dict that stores them."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""What the queue's tests share: events, a store that is a dict, and workers that run beside a test."""
+"""Shared by the queue's tests: events, a store that is a dict, workers that run beside a test."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from analytics.errors import Unavailable
 from analytics.events import Event, Job, Outcome, pack
-from analytics.queue import Queue, Worker, body, gather, keys
+from analytics.queue import Queue, Worker, body, gather, scripts
 from analytics.redis import Cron, connect
 from analytics.settings import Settings
 
@@ -47,8 +47,9 @@ def config(url: str, **changes: Any) -> Settings:
 
 
 class Ledger:
-    """A store that is a dict: a repeated event is a duplicate, and a job that comes again gets its
-    recorded outcome.
+    """A store that is a dict.
+
+    A repeated event is a duplicate, and a job that comes again gets its recorded outcome.
     """
 
     def __init__(self) -> None:
@@ -134,11 +135,13 @@ async def drained(queue: Queue) -> None:
 
 async def enqueue(redis: Redis, events: Sequence[Event], job_id: str | None = None) -> str:
     """A job without the group commit."""
-    return await enqueue_body(redis, body.write(pack(events)), job_id or keys.job_id(len(events)))
+    return await enqueue_body(
+        redis, body.write(pack(events)), job_id or scripts.job_id(len(events))
+    )
 
 
 async def enqueue_body(redis: Redis, found: bytes, job_id: str) -> str:
-    await keys.ENQUEUE.run(redis, "", 1, job_id, keys.count(job_id), found)
+    await scripts.ENQUEUE.run(redis, "", 1, job_id, scripts.count_events(job_id), found)
     return job_id
 
 

@@ -1,6 +1,4 @@
-"""Admission: a queue that would fill Redis up refuses in time, says why, and takes events again
-once it has drained.
-"""
+"""Admission: the queue refuses events before Redis is full, and accepts them once drained."""
 
 import asyncio
 import logging
@@ -48,8 +46,10 @@ async def refusal(queue: Queue) -> Unavailable:
 
 @pytest.fixture
 def admitting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """All that the metric ever said: at the limit an append may be refused by the script itself,
-    and the next look still find room for a smaller one.
+    """All values that the metric has had.
+
+    Its last value is not enough: at the limit the script itself may refuse an append, and the next
+    look may still find room.
     """
     said: list[int] = []
     set_ = metrics.queue_admitting.set

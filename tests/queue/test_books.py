@@ -1,4 +1,4 @@
-"""The books under everything at once, against a dict."""
+"""The books balance at any moment, with failing stores and unreadable jobs."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from analytics.errors import TransientStoreError
 from analytics.events import Event, Job
-from analytics.queue import Queue, keys
+from analytics.queue import Queue, scripts
 from tests.queue.kit import Ledger, config, drained, enqueue_body, event, working
 
 
@@ -37,7 +37,7 @@ async def test_the_books_balance_at_any_moment_and_agree_with_a_dict(
         for _ in range(40):
             some = [event(event_id=one) for one in dice.sample(pool, dice.randint(1, 20))]
             if dice.random() < 0.1:
-                await enqueue_body(redis, b"\xc1", keys.job_id(len(some)))
+                await enqueue_body(redis, b"\xc1", scripts.job_id(len(some)))
                 unreadable += len(some)
             else:
                 await queue.append(some)

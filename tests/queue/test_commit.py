@@ -1,4 +1,4 @@
-"""Group commit: one answer for each append, and only after Redis has given its own."""
+"""Group commit: each append is answered once, and only after Redis has answered."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from analytics.errors import Unavailable
 from analytics.events import Books, Event, pack
-from analytics.queue import Queue, admission, body, commit, keys
+from analytics.queue import Queue, admission, body, commit, scripts
 from analytics.settings import Settings
 from tests import servers
 from tests.queue.kit import client, config, event, events, eventually, taken
@@ -20,8 +20,8 @@ from tests.queue.kit import client, config, event, events, eventually, taken
 async def queued(redis: Redis) -> list[list[Event]]:
     """The events of each job, in the queue's order."""
     return [
-        body.read(await redis.get(keys.JOB + job_id.decode()) or b"")["a"][0].events
-        for job_id in await redis.zrange(keys.PENDING, 0, -1)
+        body.read(await redis.get(scripts.JOB + job_id.decode()) or b"")["a"][0].events
+        for job_id in await redis.zrange(scripts.PENDING, 0, -1)
     ]
 
 
@@ -48,7 +48,7 @@ async def test_an_append_of_nothing_is_no_job(queue: Queue) -> None:
 async def test_a_job_holds_no_more_events_than_its_bound(
     queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "MAX_EVENTS", 10)
+    monkeypatch.setattr(commit, "MAX_JOB_EVENTS", 10)
     await asyncio.gather(*(queue.append(events(4)) for _ in range(6)))
     assert [len(job) for job in await queued(redis)] == [8, 8, 8]
 
@@ -56,15 +56,15 @@ async def test_a_job_holds_no_more_events_than_its_bound(
 async def test_a_request_larger_than_a_job_becomes_several_in_one_step(
     queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "MAX_EVENTS", 10)
+    monkeypatch.setattr(commit, "MAX_JOB_EVENTS", 10)
     calls: list[Any] = []
-    run = keys.ENQUEUE.run
+    run = scripts.ENQUEUE.run
 
     async def counted(*arguments: Any) -> Any:
         calls.append(arguments)
         return await run(*arguments)
 
-    monkeypatch.setattr(keys.ENQUEUE, "run", counted)
+    monkeypatch.setattr(scripts.ENQUEUE, "run", counted)
     sent = events(35)
     await queue.append(sent)
     jobs = await queued(redis)
@@ -76,7 +76,7 @@ async def test_a_request_larger_than_a_job_becomes_several_in_one_step(
 async def test_a_job_holds_no_more_bytes_than_its_bound(
     queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(commit, "MAX_JOB_BYTES", 10_000)
     large = [event(b'{"k": "%s"}' % (b"x" * 4000)) for _ in range(8)]
     await asyncio.gather(queue.append(large[:4]), queue.append(large[4:6]), queue.append(large[6:]))
     assert {len(pack(job)) < 10_000 for job in await queued(redis)} == {True}
@@ -86,14 +86,14 @@ async def test_a_job_holds_no_more_bytes_than_its_bound(
 async def test_a_cancelled_append_disturbs_no_other_and_is_left_out_if_it_can_be(
     queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, under_way, gate = keys.ENQUEUE.run, asyncio.Event(), asyncio.Event()
+    run, under_way, gate = scripts.ENQUEUE.run, asyncio.Event(), asyncio.Event()
 
     async def gated(*arguments: Any) -> Any:
         under_way.set()
         await gate.wait()
         return await run(*arguments)
 
-    monkeypatch.setattr(keys.ENQUEUE, "run", gated)
+    monkeypatch.setattr(scripts.ENQUEUE, "run", gated)
     flushing = [asyncio.create_task(queue.append(events(1))) for _ in range(2)]
     await under_way.wait()
     waiting = [asyncio.create_task(queue.append(events(1))) for _ in range(30)]
@@ -145,7 +145,7 @@ async def test_closing_is_bounded_and_tells_who_waits(
         under_way.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(keys.ENQUEUE, "run", never)
+    monkeypatch.setattr(scripts.ENQUEUE, "run", never)
     async with Queue(redis, settings) as queue:
         first = asyncio.create_task(queue.append(events(1)))
         await under_way.wait()
@@ -167,8 +167,8 @@ async def test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append(
 
 
 async def test_the_same_job_enqueued_again_changes_nothing(queue: Queue, redis: Redis) -> None:
-    arguments = ("", 1, keys.job_id(3), 3, body.write(pack(events(3))))
-    assert [await keys.ENQUEUE.run(redis, *arguments) for _ in range(3)] == [3, 0, 0]
+    arguments = ("", 1, scripts.job_id(3), 3, body.write(pack(events(3))))
+    assert [await scripts.ENQUEUE.run(redis, *arguments) for _ in range(3)] == [3, 0, 0]
     assert await queue.books() == Books(accepted=3, queued=3)
     assert (await queue.depth()).jobs == 1
 

@@ -1,4 +1,4 @@
-"""What we write must stay what arq reads: the names of its keys and the body of a job."""
+"""What we write is what arq reads: the names of its keys and the body of a job."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from arq.worker import func
 from redis.asyncio import Redis
 
 from analytics.events import pack, unpack
-from analytics.queue import Queue, body, keys
+from analytics.queue import Queue, body, scripts
 from tests.queue.kit import enqueue, events
 
 
@@ -23,7 +23,7 @@ def test_the_names_of_arqs_keys_are_arqs() -> None:
         constants.job_key_prefix,
         constants.retry_key_prefix,
         constants.in_progress_key_prefix,
-    ) == (keys.JOB, keys.RETRY, keys.IN_PROGRESS)
+    ) == (scripts.JOB, scripts.RETRY, scripts.IN_PROGRESS)
 
 
 def test_arq_reads_a_body_with_and_without_our_deserializer() -> None:
@@ -39,9 +39,7 @@ def test_arq_reads_a_body_with_and_without_our_deserializer() -> None:
 
 
 def test_a_payload_is_short_when_arq_takes_its_repr() -> None:
-    """arq builds the repr of every argument whole before it truncates it, even when nothing is
-    logged.
-    """
+    """arq builds the whole repr of every argument before it cuts it, even if it logs nothing."""
     payload = body.Payload(events(5000))
     assert args_to_string([payload], {}) == repr(payload) == "<5000 events>"
 
@@ -58,7 +56,7 @@ async def test_a_stock_arq_worker_runs_our_jobs(queue: Queue, redis: Redis) -> N
     worker = StockWorker(
         [func(store, name="store")],  # type: ignore[arg-type]
         redis_pool=pool,
-        queue_name=keys.QUEUE,
+        queue_name=scripts.QUEUE,
         handle_signals=False,
         burst=True,
         poll_delay=0.01,
@@ -70,14 +68,14 @@ async def test_a_stock_arq_worker_runs_our_jobs(queue: Queue, redis: Redis) -> N
 
 
 async def test_a_body_never_expires(redis: Redis) -> None:
-    """arq's own expire after a day, while their queue entry stays: `job expired`, and it is gone."""
+    """arq's bodies expire after a day while the queue entry stays, and the job is then lost."""
     job_id = await enqueue(redis, events(1))
-    assert await redis.pttl(keys.JOB + job_id) == -1
+    assert await redis.pttl(scripts.JOB + job_id) == -1
 
 
 def test_a_job_id_tells_its_events_and_a_foreign_one_none() -> None:
-    assert keys.count(keys.job_id(4711)) == 4711
-    assert [keys.count(foreign) for foreign in ("", "abc", "abc.", "abc.-3", "12")] == [
+    assert scripts.count_events(scripts.job_id(4711)) == 4711
+    assert [scripts.count_events(foreign) for foreign in ("", "abc", "abc.", "abc.-3", "12")] == [
         0,
         0,
         0,
@@ -87,7 +85,7 @@ def test_a_job_id_tells_its_events_and_a_foreign_one_none() -> None:
 
 
 def test_job_ids_sort_by_time_and_never_repeat() -> None:
-    ids = [keys.job_id(1) for _ in range(1000)]
+    ids = [scripts.job_id(1) for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert [one[:12] for one in ids] == sorted(one[:12] for one in ids)
 

@@ -1,4 +1,4 @@
-"""Merging: small jobs share transactions, nothing waits for company, and a bad job fails alone."""
+"""Merging: small jobs share transactions, no job waits for others, a bad job fails alone."""
 
 import asyncio
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ async def test_what_waits_behind_a_transaction_shares_a_much_larger_one(
 async def test_a_transaction_is_bounded_and_a_job_is_never_split(
     queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "MAX_EVENTS", 20)
+    monkeypatch.setattr(gather, "MAX_TRANSACTION_EVENTS", 20)
     for size in (15, 15, 3, 2, 50):
         await enqueue(redis, events(size))
     async with working(config(redis_url, batch_size=100), ledger):
@@ -161,7 +161,7 @@ async def test_a_failing_store_is_not_handed_the_whole_backlog(
 ) -> None:
     monkeypatch.setattr(gather, "BACKOFF_SECONDS", 60)
     monkeypatch.setattr(gather, "BACKOFF_CAP_SECONDS", 60)
-    monkeypatch.setattr(gather, "MAX_EVENTS", 20)
+    monkeypatch.setattr(gather, "MAX_TRANSACTION_EVENTS", 20)
 
     async def fail(_: Sequence[Job]) -> None:
         raise TransientStoreError("no database")

@@ -1,4 +1,4 @@
-"""What the queue tells: depth, books, watermark and one event."""
+"""What the reader tells of the queue: depth, books, watermark and one event."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from analytics import metrics
 from analytics.errors import TransientStoreError
 from analytics.events import Books, Job
-from analytics.queue import Queue, keys
+from analytics.queue import Queue, scripts
 from analytics.settings import Settings
 from tests.queue.kit import (
     Ledger,
@@ -50,7 +50,7 @@ async def test_depth_counts_jobs_and_events_and_the_age_of_the_oldest(
 
 async def test_a_clock_that_went_back_gives_no_negative_age(queue: Queue, redis: Redis) -> None:
     job_id = await enqueue(redis, events(1))
-    await redis.zadd(keys.PENDING, {job_id: (await now(redis) + 3600) * 1000})
+    await redis.zadd(scripts.PENDING, {job_id: (await now(redis) + 3600) * 1000})
     assert (await queue.depth()).oldest_s == 0
 
 
@@ -58,7 +58,7 @@ async def test_retries_do_not_move_the_watermark(
     queue: Queue, redis: Redis, settings: Settings, ledger: Ledger, hasty: None
 ) -> None:
     stuck = await enqueue(redis, events(1))
-    appended = (await redis.zscore(keys.PENDING, stuck) or 0) / 1000
+    appended = (await redis.zscore(scripts.PENDING, stuck) or 0) / 1000
 
     async def fail(jobs: Sequence[Job]) -> None:
         if any(job.id == stuck for job in jobs):
@@ -126,7 +126,7 @@ async def test_a_waiting_event_is_found_by_project_and_id(queue: Queue) -> None:
 async def test_the_search_steps_over_jobs_it_cannot_read(queue: Queue, redis: Redis) -> None:
     wanted = event()
     await queue.append([wanted])
-    await enqueue_body(redis, b"\xc1" + wanted.id.bytes, keys.job_id(1))
+    await enqueue_body(redis, b"\xc1" + wanted.id.bytes, scripts.job_id(1))
     await enqueue_body(redis, b"\x80" + wanted.id.bytes, "foreign")
     assert await queue.find("default", wanted.id) == wanted
 
@@ -140,7 +140,7 @@ async def test_waiting_names_the_jobs_that_are_not_settled(queue: Queue, redis: 
 async def test_replayed_dead_letters_are_queued_again_and_counted_once(
     queue: Queue, settings: Settings, ledger: Ledger, redis: Redis
 ) -> None:
-    await redis.execute_command("HSET", keys.BOOKS, "accepted", 5, "dead_lettered", 5)  # type: ignore[no-untyped-call]
+    await redis.execute_command("HSET", scripts.BOOKS, "accepted", 5, "dead_lettered", 5)  # type: ignore[no-untyped-call]
     sent = events(2)
     assert await queue.enqueue_replay(sent, [11, 12])
     assert await queue.books() == Books(accepted=5, dead_lettered=3, queued=2)

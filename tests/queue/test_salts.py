@@ -1,6 +1,4 @@
-"""The day's salt: one for all collectors, by the clock that is handed in, and gone when its day is
-over.
-"""
+"""The salt of a day: one for all collectors, and gone when its day is over."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -10,7 +8,7 @@ from redis.asyncio import Redis
 
 from analytics import pipeline
 from analytics.errors import Unavailable
-from analytics.events import NOBODY
+from analytics.events import NO_ACTOR
 from analytics.redis.salts import GRACE, SALT, Salts
 from tests.visits import browsing, event
 
@@ -25,9 +23,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def midnight() -> datetime:
-    """The end of the day after this one: both of its sides are days that Redis has not seen end,
-    whenever the test runs.
-    """
+    """The end of tomorrow: Redis' clock has not reached the end of the days on either side."""
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
 
 
@@ -51,7 +47,9 @@ async def test_at_midnight_a_visitor_becomes_somebody_else(
     redis: Redis, midnight: datetime
 ) -> None:
     async def session(salts: Salts, moment: datetime) -> str:
-        [kept] = pipeline.run([event(session=NOBODY)], browsing(salt=await salts.of(moment))).events
+        [kept] = pipeline.run(
+            [event(session=NO_ACTOR)], browsing(salt=await salts.of(moment))
+        ).events
         return kept.session_id
 
     salts = Salts(redis)

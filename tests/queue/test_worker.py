@@ -1,6 +1,4 @@
-"""The worker: nothing but a settled outcome takes a job out of the queue, whatever happens on the
-way.
-"""
+"""The worker: only a written outcome takes a job out of the queue."""
 
 import asyncio
 import signal
@@ -15,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from analytics.errors import TransientStoreError
 from analytics.events import Books, Job, pack
-from analytics.queue import Queue, body, keys, worker
+from analytics.queue import Queue, body, scripts, worker
 from analytics.settings import Settings
 from tests import servers
 from tests.queue.kit import (
@@ -61,9 +59,7 @@ class Failing:
 async def test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end(
     error: BaseException, queue: Queue, settings: Settings, ledger: Ledger
 ) -> None:
-    """Seven failures are more than arq's five tries; and to arq an ordinary exception, or a
-    time-out, ends a job.
-    """
+    """arq ends a job after five tries, and at once after an exception or a time-out."""
     ledger.before = Failing(error, times=7)
     sent = events(3)
     await queue.append(sent)
@@ -108,7 +104,7 @@ async def test_a_claim_outlasts_the_time_out_by_ten_seconds(
         await eventually(lambda: bool(ledger.calls))
         assert (
             settings.job_timeout
-            < await redis.pttl(keys.IN_PROGRESS + job_id) / 1000
+            < await redis.pttl(scripts.IN_PROGRESS + job_id) / 1000
             <= settings.job_timeout + 10
         )
         release.set()
@@ -118,11 +114,11 @@ async def test_a_job_whose_claimer_died_is_delivered_again_when_the_claim_ends(
     queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
 ) -> None:
     job_id = await enqueue(redis, events(1))
-    assert await keys.CLAIM.run(redis, "dead", 500, 10, 1000, 100) == [job_id.encode()]
+    assert await scripts.CLAIM.run(redis, "dead", 500, 10, 1000, 100) == [job_id.encode()]
     async with working(settings, ledger):
         while True:
             calls = len(ledger.calls)
-            if await redis.get(keys.IN_PROGRESS + job_id) != b"dead":
+            if await redis.get(scripts.IN_PROGRESS + job_id) != b"dead":
                 break
             assert calls == 0  # read before the claim was, so the claim held at that moment
             await asyncio.sleep(0.01)
@@ -136,7 +132,7 @@ async def test_jobs_in_work_elsewhere_never_hide_the_others(
     """A stock arq worker reads only the first entries of the queue, where the jobs in work stay."""
     for _ in range(700):
         await enqueue(redis, events(1))
-    assert len(await keys.CLAIM.run(redis, "other", 60_000, 1000, 1000, 1)) == 700
+    assert len(await scripts.CLAIM.run(redis, "other", 60_000, 1000, 1000, 1)) == 700
     job_id = await enqueue(redis, events(1))
     async with working(settings, ledger):
         await eventually(lambda: ledger.attempts == {job_id: 1})
@@ -144,12 +140,12 @@ async def test_jobs_in_work_elsewhere_never_hide_the_others(
 
 async def test_a_claim_that_another_holds_by_now_is_not_given_back(redis: Redis) -> None:
     job_id = await enqueue(redis, events(1))
-    await keys.CLAIM.run(redis, "first", 1, 10, 1000, 100)
+    await scripts.CLAIM.run(redis, "first", 1, 10, 1000, 100)
     await asyncio.sleep(0.01)
-    await keys.CLAIM.run(redis, "second", 60_000, 10, 1000, 100)
-    await keys.RELEASE.run(redis, "first", job_id, 0)
-    assert await redis.get(keys.IN_PROGRESS + job_id) == b"second"
-    assert await keys.CLAIM.run(redis, "third", 60_000, 10, 1000, 100) == []
+    await scripts.CLAIM.run(redis, "second", 60_000, 10, 1000, 100)
+    await scripts.RELEASE.run(redis, "first", job_id, 0)
+    assert await redis.get(scripts.IN_PROGRESS + job_id) == b"second"
+    assert await scripts.CLAIM.run(redis, "third", 60_000, 10, 1000, 100) == []
 
 
 BAD_BODIES = {
@@ -186,13 +182,13 @@ async def test_what_cannot_be_run_is_buried_before_it_is_removed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found, reason = BAD_BODIES[name]
-    job_id = await enqueue_body(redis, found, keys.job_id(7))
+    job_id = await enqueue_body(redis, found, scripts.job_id(7))
     bury, tries, held = ledger.bury, Failing(OSError("no database"), times=2), []
 
     async def watched(*arguments: Any) -> None:
         held.append(
-            await redis.exists(keys.JOB + job_id)
-            and await redis.zscore(keys.QUEUE, job_id) is not None
+            await redis.exists(scripts.JOB + job_id)
+            and await redis.zscore(scripts.QUEUE, job_id) is not None
         )
         await tries()
         await bury(*arguments)
@@ -203,14 +199,14 @@ async def test_what_cannot_be_run_is_buried_before_it_is_removed(
     assert held == [True, True, True]
     assert ledger.buried[job_id][:3] == (7, found, reason)
     assert await queue.books() == Books(accepted=7, dead_lettered=7)
-    assert await redis.exists(keys.JOB + job_id) == 0
+    assert await redis.exists(scripts.JOB + job_id) == 0
 
 
 async def test_a_job_without_a_body_is_buried_by_its_id(
     queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
 ) -> None:
     job_id = await enqueue(redis, events(4))
-    await redis.delete(keys.JOB + job_id)
+    await redis.delete(scripts.JOB + job_id)
     async with working(settings, ledger):
         await drained(queue)
     assert ledger.buried[job_id][:3] == (4, b"", "expired")
@@ -221,7 +217,7 @@ async def test_a_job_that_another_settled_after_the_claim_is_not_buried(
     redis: Redis, settings: Settings, ledger: Ledger
 ) -> None:
     job_id = await enqueue(redis, events(4))
-    await keys.SETTLE.run(redis, job_id, 4, 0, 0, "")
+    await scripts.SETTLE.run(redis, job_id, 4, 0, 0, "")
     await worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury).bury(job_id)
     assert not ledger.buried
 
@@ -229,13 +225,13 @@ async def test_a_job_that_another_settled_after_the_claim_is_not_buried(
 async def test_a_commit_that_could_not_be_settled_at_once_is_settled_later(
     queue: Queue, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, failing = keys.SETTLE.run, Failing(RedisConnectionError("gone"), times=3)
+    run, failing = scripts.SETTLE.run, Failing(RedisConnectionError("gone"), times=3)
 
     async def faltering(*arguments: Any) -> Any:
         await failing()
         return await run(*arguments)
 
-    monkeypatch.setattr(keys.SETTLE, "run", faltering)
+    monkeypatch.setattr(scripts.SETTLE, "run", faltering)
     await queue.append(events(3))
     async with working(settings, ledger):
         await drained(queue)
@@ -254,7 +250,7 @@ async def test_a_worker_that_ends_between_commit_and_settling_leaves_exact_books
     sent = events(3)
     job_id = await enqueue(redis, [*sent, sent[0]])
     with monkeypatch.context() as patch:
-        patch.setattr(keys.SETTLE, "run", never)
+        patch.setattr(scripts.SETTLE, "run", never)
         async with working(settings, ledger):
             await eventually(lambda: len(ledger.rows) == 3)
     assert await queue.books() == Books(accepted=4, queued=4)
@@ -266,7 +262,7 @@ async def test_a_worker_that_ends_between_commit_and_settling_leaves_exact_books
 
 async def test_settling_again_changes_nothing(queue: Queue, redis: Redis) -> None:
     job_id = await enqueue(redis, events(4))
-    assert [await keys.SETTLE.run(redis, job_id, 2, 1, 1, "") for _ in range(3)] == [4, 0, 0]
+    assert [await scripts.SETTLE.run(redis, job_id, 2, 1, 1, "") for _ in range(3)] == [4, 0, 0]
     assert await queue.books() == Books(accepted=4, stored=2, duplicate=1, dead_lettered=1)
 
 
@@ -277,7 +273,7 @@ async def test_settling_leaves_nothing_of_a_job_in_redis(
         await queue.append(events(2))
     async with working(settings, ledger):
         await drained(queue)
-    assert await redis.keys("*") == [keys.BOOKS.encode()]
+    assert await redis.keys("*") == [scripts.BOOKS.encode()]
 
 
 async def test_stopping_lets_running_jobs_finish_and_takes_no_more(
@@ -347,13 +343,13 @@ async def test_an_error_while_polling_does_not_end_the_worker(
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run, failing = keys.CLAIM.run, Failing(error, times=3)
+    run, failing = scripts.CLAIM.run, Failing(error, times=3)
 
     async def faltering(*arguments: Any) -> Any:
         await failing()
         return await run(*arguments)
 
-    monkeypatch.setattr(keys.CLAIM, "run", faltering)
+    monkeypatch.setattr(scripts.CLAIM, "run", faltering)
     await queue.append(events(1))
     async with working(settings, ledger) as task:
         await drained(queue)

@@ -44,23 +44,31 @@ def ago(**time: float) -> datetime:
 
 
 async def ask(store: PostgresStore, query: str, *values: object) -> Any:
-    """The first column of the first row, over the store's own connection: TimescaleDB's test server
-    takes no other.
+    """The first column of the first row.
+
+    It is read over the store's own connection: TimescaleDB's test server accepts only one.
     """
     return await store._pool.fetchval(query, *values)
 
 
 async def rows(store: PostgresStore) -> int:
-    """How many raw rows there are; asserts that the daily counts say the same, in all and by type."""
+    """The number of raw rows. Asserts that the daily counts agree, in total and by type."""
     n: int = await ask(store, "SELECT count(*) FROM raw_events")
     counted = """
-        SELECT coalesce(array_agg((project, date, key, value, n) ORDER BY project, date, key, value), '{}')::text FROM (
+        SELECT coalesce(
+            array_agg((project, date, key, value, n) ORDER BY project, date, key, value), '{}'
+        )::text FROM (
             SELECT project, (timestamp AT TIME ZONE 'UTC')::date AS date, key, value, count(*) AS n
-            FROM raw_events, LATERAL (VALUES ('', ''), ('event_type', event_type)) AS dimension (key, value) GROUP BY 1, 2, 3, 4
+            FROM raw_events,
+                LATERAL (VALUES ('', ''), ('event_type', event_type)) AS dimension (key, value)
+            GROUP BY 1, 2, 3, 4
         ) AS counted
     """
     kept = """
-        SELECT coalesce(array_agg((project, date, dimension_key, dimension_value, value) ORDER BY project, date, dimension_key, dimension_value), '{}')::text
+        SELECT coalesce(array_agg(
+            (project, date, dimension_key, dimension_value, value)
+            ORDER BY project, date, dimension_key, dimension_value
+        ), '{}')::text
         FROM daily_metrics WHERE metric_name = 'events'
     """
     assert await ask(store, kept) == await ask(store, counted)

@@ -1,4 +1,4 @@
-"""The compactor outlives whatever a compaction may meet."""
+"""The compactor goes on after any failure of a compaction."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from analytics.stores.upkeep.compactor import Compactor
 async def test_a_compaction_that_fails_is_followed_by_another(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for pause in ("SHORTEST_PAUSE", "LONGEST_PAUSE"):
+    for pause in ("SHORTEST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS"):
         monkeypatch.setattr(compactor, pause, 0.001)
     tries = asyncio.Semaphore(0)
 

@@ -1,4 +1,4 @@
-"""A day's columns: rows come back as they were put in, in order, however they tie."""
+"""Packed days: rows come back as they were packed, in order, ties included."""
 
 import struct
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.derived.instants import HOUR_US, POSTGRES_EPOCH_US, SILENCE_US
-from analytics.derived.packed_day import UNTOLD, Day, Group, Strangers, pack
+from analytics.derived.packed_day import NO_SESSION_HASH, Day, NamedRecords, UnnumberedActor, pack
 from tests.examples import examples
 
 START = int(datetime(2026, 11, 2, tzinfo=UTC).timestamp()) // 3600
@@ -23,7 +23,7 @@ rows = st.lists(
         st.sampled_from([0, 1, 2**31 - 1]),
         st.sampled_from([0, 1, 255, 256, SILENCE_US, SILENCE_US + 256, 24 * HOUR_US - 1]),
         st.integers(0, 9).map(lambda number: number << 124 | number) | st.integers(0, 2**128 - 1),
-        st.sampled_from([UNTOLD, 1, 2, 2**64 - 1]),
+        st.sampled_from([NO_SESSION_HASH, 1, 2, 2**64 - 1]),
         st.sampled_from(["x", "y"]),
     ),
     max_size=30,
@@ -46,7 +46,7 @@ def packed(rows: list[Row]) -> Day:
     return pack(
         START,
         [
-            Group(("e", action, None), len(found), b"".join(found))
+            NamedRecords(("e", action, None), len(found), b"".join(found))
             for action, found in groups.items()
             if found
         ],
@@ -71,8 +71,8 @@ def test_rows_are_in_order_of_person_time_and_id(rows: list[Row]) -> None:
     ordered = sorted(rows, key=lambda row: row[:3])
     assert found == [(person, at, session, action) for person, at, _, session, action in ordered]
     before = [sum(other[1] == row[1] and other[2] < row[2] for other in rows) for row in ordered]
-    assert day.turns_of(slice(None)).tolist() == before
-    assert day.turns_of(np.arange(day.rows)[::2]).tolist() == before[::2]
+    assert day.tie_ranks(slice(None)).tolist() == before
+    assert day.tie_ranks(np.arange(day.rows)[::2]).tolist() == before[::2]
     assert day.rows == len(rows)
 
 
@@ -87,15 +87,15 @@ def test_a_visit_is_one_person_s_in_one_session_and_silence_ends_what_nobody_tel
         goes_on = (
             before is not None
             and (before[0], before[3]) == (row[0], row[3])
-            and (row[3] != UNTOLD or row[1] - before[1] <= SILENCE_US)
+            and (row[3] != NO_SESSION_HASH or row[1] - before[1] <= SILENCE_US)
         )
         expected += [] if goes_on else [at]
     assert day.visit_offsets.tolist() == [*expected, len(rows)]
 
 
 def test_an_actor_without_a_number_is_a_stranger() -> None:
-    with pytest.raises(Strangers):
-        pack(START, [Group(("e", "x", None), 2, record((1, 0, 0, 1, "x")))])
+    with pytest.raises(UnnumberedActor):
+        pack(START, [NamedRecords(("e", "x", None), 2, record((1, 0, 0, 1, "x")))])
 
 
 def test_columns_are_small() -> None:

@@ -1,6 +1,4 @@
-"""Dead letters can be listed, read again, purged; jobs that nobody can read are buried once;
-recorded jobs are swept.
-"""
+"""Dead letters can be listed, decoded and purged; unreadable jobs are buried once."""
 
 import uuid
 from datetime import timedelta

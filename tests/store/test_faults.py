@@ -1,6 +1,4 @@
-"""Poison is told apart from weather: offenders become dead letters at once, everything else waits
-and is stored later.
-"""
+"""A poison event becomes a dead letter at once; on a passing fault everything is stored later."""
 
 import contextlib
 import os
@@ -22,7 +20,7 @@ from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Event, Job, Outcome
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
-from analytics.stores.faults import Verdict, judge
+from analytics.stores.faults import Fault, classify
 from tests.examples import examples
 from tests.servers import PASSWORD
 from tests.store.conftest import a_job, ago, an_event, ask, connected, opened, rows, until
@@ -179,8 +177,15 @@ async def test_a_statement_that_takes_too_long_is_tried_again(migrated_url: str)
         assert (await store.write([a_job(an_event())])).outcomes == [Outcome(stored=1)]
 
 
+CUT_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
 SLOW = """
-CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); RETURN NULL; END $$;
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(20); RETURN NULL; END
+$$;
 CREATE TRIGGER slow AFTER INSERT ON daily_metrics FOR EACH STATEMENT EXECUTE FUNCTION slow()
 """
 
@@ -200,7 +205,8 @@ async def test_a_backend_that_ends_in_mid_write_leaves_nothing_and_the_retry_suc
             group.start_soon(fail)
             await until(
                 lambda: admin.fetchval(
-                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE wait_event = 'PgSleep'"
                 )
             )
             await admin.execute("DROP TRIGGER slow ON daily_metrics")
@@ -229,18 +235,15 @@ async def test_a_read_only_database_is_waited_for(migrated_url: str) -> None:
         name = migrated_url.rpartition("/")[2]
         async with connected(migrated_url) as admin:
             await admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            await admin.execute(CUT_OTHERS)
             for _ in range(2):
                 with pytest.raises(TransientStoreError):
                     await store.write([job])
             await admin.execute(
-                f'SET default_transaction_read_only = off; ALTER DATABASE "{name}" RESET default_transaction_read_only'
+                "SET default_transaction_read_only = off;"
+                f' ALTER DATABASE "{name}" RESET default_transaction_read_only'
             )
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            await admin.execute(CUT_OTHERS)
         with contextlib.suppress(TransientStoreError):
             await store.write([job])
         assert (await store.write([job])).outcomes == [Outcome(stored=1)]
@@ -250,7 +253,8 @@ async def test_too_many_connections_is_waited_for(migrated_url: str) -> None:
     role = f"role_of_{migrated_url.rpartition('/')[2]}"
     async with connected(migrated_url) as admin:
         await admin.execute(
-            f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data, pg_write_all_data"
+            f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'"
+            " IN ROLE pg_read_all_data, pg_write_all_data"
         )
         try:
             async with opened(migrated_url.replace("//postgres:", f"//{role}:")) as store:
@@ -320,15 +324,15 @@ async def test_health_says_what_is_wrong(migrated_url: str) -> None:
     [
         (
             "08000 08006 40001 40P01 53100 53200 53300 55P03 57014 57P01 57P03 25006",
-            Verdict.TRANSIENT,
+            Fault.TRANSIENT,
         ),
-        ("22P05 22021 22003 23502 54000 21000", Verdict.POISON),
-        ("42P01 42703 42501 3D000 XX000 25P02 0A000", Verdict.SCHEMA),
-        ("23505", Verdict.TWIN),
-        ("23514", Verdict.NO_PARTITION),
+        ("22P05 22021 22003 23502 54000 21000", Fault.POISON),
+        ("42P01 42703 42501 3D000 XX000 25P02 0A000", Fault.SCHEMA),
+        ("23505", Fault.TWIN),
+        ("23514", Fault.NO_PARTITION),
     ],
     ids=["transient", "poison", "schema", "twin", "no partition"],
 )
-def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, verdict: Verdict) -> None:
+def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, verdict: Fault) -> None:
     for state in states.split():
-        assert judge(asyncpg.PostgresError.new({"C": state, "M": "no"})) is verdict, state
+        assert classify(asyncpg.PostgresError.new({"C": state, "M": "no"})) is verdict, state

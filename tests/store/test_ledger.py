@@ -1,6 +1,4 @@
-"""The ledger turns without forgetting an id too early, and without a gap through which a repeat
-could slip.
-"""
+"""The ledger forgets no id too early, and no repeat slips through while it turns."""
 
 import random
 import uuid
@@ -88,9 +86,7 @@ async def test_one_id_is_one_event_while_the_ledger_turns_under_load(migrated_ur
 
 
 async def test_the_ledger_waits_for_a_transaction_that_writes_ids(migrated_url: str) -> None:
-    """A transaction that has read whose turn it is may still write there: emptying it then would
-    lose the id.
-    """
+    """A transaction that has read the slot may still write to it; a truncate loses the id."""
     event = an_event()
     outcomes: list[Outcome] = []
     async with (

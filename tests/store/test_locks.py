@@ -1,4 +1,4 @@
-"""A lock that is held beyond a transaction is let go whatever happens to its holder."""
+"""An advisory lock is released whatever happens to its holder."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,10 @@ TURNS = range(60)
 given it back.
 """
 
-HELD = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid WHERE locktype = 'advisory' AND datname = current_database()"
+HELD = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid
+WHERE locktype = 'advisory' AND datname = current_database()
+"""
 
 Hold = Callable[[asyncpg.Connection, int], AbstractAsyncContextManager[object]]
 
@@ -46,9 +49,7 @@ class Interrupted(asyncpg.Connection):  # type: ignore[misc]
 async def held_in_a_pool(
     url: str, hold: Hold, connection_class: type[asyncpg.Connection]
 ) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
-    """Something to do with the lock held, on the one connection of a pool like the store's; at the
-    end nobody must hold it.
-    """
+    """Holds the lock on the one connection of a pool like the store's; free again at the end."""
     pool = asyncpg.create_pool(
         url, ssl=False, min_size=0, max_size=1, reset=_keep, connection_class=connection_class
     )

@@ -1,4 +1,4 @@
-"""Plain PostgreSQL: partitions stand ready, come on demand for any age, and go after the retention."""
+"""Plain PostgreSQL: partitions are made ahead of time and on demand, and dropped when too old."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Rollups say what raw rows say, after every store, compaction, merge, rebuild and crash."""
+"""Rollups equal raw rows after every store, compaction, merge, rebuild and crash."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -9,22 +9,27 @@ import msgspec
 import pytest
 
 from analytics.derived import deltas
-from analytics.derived.cells import ANY, Cell, Place, add_up, unpack
+from analytics.derived.cells import ANY, Cell, RollupKey, add_up, unpack
 from analytics.derived.cells import Row as Packed
 from analytics.derived.deltas import UNCOUNTED, Dimensions
 from analytics.derived.instants import BEGINNING, DAY_SPAN, HOUR_SPAN, day_of
 from analytics.events import Event
 from analytics.stores import PostgresStore
 from analytics.stores.upkeep import compaction, coverage, rebuild
-from analytics.stores.upkeep.verify import Verdict, verify
+from analytics.stores.upkeep.verify import DayReport, verify
 from tests.store.conftest import NOW, a_job, ago, an_event, ask, connected, opened, until
 
 DIMENSIONS = Dimensions(("page", "$os"))
+
+INSERT_WITHOUT_DELTA = """
+INSERT INTO raw_events (session_id, event_type, event_action, timestamp)
+VALUES ('stranger', 'engagement', 'click', $1)
+"""
 FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def some(n: int, dice: random.Random, **changes: Any) -> list[Event]:
-    """Believable events of the last three days, some of them of the same people, pages and hours."""
+    """Plausible events of the last three days; some share people, pages or hours."""
     pages = ["/", "/pricing", "/ü", None, 7, "x" * 256, {"a": 1}]
     return [
         an_event(
@@ -47,7 +52,7 @@ def some(n: int, dice: random.Random, **changes: Any) -> list[Event]:
     ]
 
 
-async def checked(store: PostgresStore, project: str = "default") -> list[Verdict]:
+async def checked(store: PostgresStore, project: str = "default") -> list[DayReport]:
     """What `verify` says of every day; asserts that it finds no difference."""
     async with store._pool.acquire() as connection:
         verdicts = [
@@ -58,32 +63,38 @@ async def checked(store: PostgresStore, project: str = "default") -> list[Verdic
 
 
 async def total(
-    store: PostgresStore, place: Place, project: str = "default"
+    store: PostgresStore, key: RollupKey, project: str = "default"
 ) -> dict[str | None, Cell]:
-    """The sum of the rows of a place, deltas apart."""
-    query = "SELECT counts, people FROM rollups WHERE (project, span, start, key, event_type, event_action) = ($1, $2, $3, $4, $5, $6)"
-    rows = await store._pool.fetch(query, project, *place)
+    """The sum of the rows of a key, without deltas."""
+    query = (
+        "SELECT counts, people FROM rollups WHERE"
+        " (project, span, start, key, event_type, event_action) = ($1, $2, $3, $4, $5, $6)"
+    )
+    rows = await store._pool.fetch(query, project, *key)
     return add_up(unpack(Packed(*row)) for row in rows)
 
 
 def test_a_value_that_all_events_of_a_group_have_is_said_once() -> None:
     pages = ["/", "/", "/a", "x" * 256]
-    for of_group, said in ((pages, [0, 0, 1, UNCOUNTED]), (pages[:2], 0), (pages[3:], UNCOUNTED)):
+    for of_group, positions in (
+        (pages, [0, 0, 1, UNCOUNTED]),
+        (pages[:2], 0),
+        (pages[3:], UNCOUNTED),
+    ):
         events = [
             an_event(timestamp=NOW, metadata=msgspec.json.encode({"page": page}))
             for page in of_group
         ]
-        delta = deltas.unpack(
-            deltas.pack(deltas.of(events, range(len(events)), DIMENSIONS)["default"])
-        )
+        built = deltas.build(events, range(len(events)), DIMENSIONS)["default"]
+        delta = deltas.unpack(deltas.pack(built))
         [group] = delta.groups
-        assert group.values == [said, delta.words.index(None)]
-        assert group.people_of(1) == {delta.words.index(None): group.people}
+        assert group.positions == [positions, delta.values.index(None)]
+        assert group.people_of(1) == {delta.values.index(None): group.people}
         every = [
             person
-            for place, people in group.people_of(0).items()
+            for position, people in group.people_of(0).items()
             for person in people
-            if place != UNCOUNTED
+            if position != UNCOUNTED
         ]
         assert every == [person for person, page in enumerate(of_group) if len(page) < 256]
 
@@ -113,14 +124,16 @@ async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(
     assert await store.compact() == 4
     assert await ask(store, "SELECT count(*) FROM rollup_deltas") == 0
     day = day_of(noon)
-    whole = await total(store, Place(DAY_SPAN, day, ANY, ANY, ANY))
+    whole = await total(store, RollupKey(DAY_SPAN, day, ANY, ANY, ANY))
     assert (whole[None].count, len(whole[None].people)) == (4, 2)
-    first = await total(store, Place(HOUR_SPAN, day + 12, "page", "engagement", "click"))
+    first = await total(store, RollupKey(HOUR_SPAN, day + 12, "page", "engagement", "click"))
     assert {value: (cell.count, len(cell.people)) for value, cell in first.items()} == {
         "/": (2, 1),
         None: (1, 1),
     }
-    assert (await total(store, Place(DAY_SPAN, day, "page", "engagement", "buy")))[None].count == 1
+    assert (await total(store, RollupKey(DAY_SPAN, day, "page", "engagement", "buy")))[
+        None
+    ].count == 1
     assert [verdict.complete for verdict in await checked(store)] == [True]
 
 
@@ -148,7 +161,10 @@ async def test_parts_are_merged_as_they_become_many_and_to_one_when_their_time_i
     for _ in range(compaction.FAN * compaction.FAN):
         await store.write([a_job(*some(2, dice))])
         await store.compact()
-    most = "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM rollups WHERE key = '' GROUP BY span, start, event_type, event_action{}) AS parts"
+    most = (
+        "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM rollups WHERE key = ''"
+        " GROUP BY span, start, event_type, event_action{}) AS parts"
+    )
     assert await ask(store, most.format("")) <= 2 * compaction.FAN
     assert await ask(store, most.format(", level")) < compaction.FAN
     await store.maintain()
@@ -195,7 +211,7 @@ async def test_what_is_poison_or_a_duplicate_is_in_no_rollup(store: PostgresStor
     await store.write([a_job(good)])
     await store.compact()
     day = day_of(NOW)
-    assert (await total(store, Place(DAY_SPAN, day, ANY, ANY, ANY)))[None].count == 1
+    assert (await total(store, RollupKey(DAY_SPAN, day, ANY, ANY, ANY)))[None].count == 1
     await checked(store)
 
 
@@ -241,13 +257,12 @@ async def test_a_row_written_without_a_delta_makes_its_day_incomplete_until_it_i
 ) -> None:
     await store.write([a_job(*some(20, random.Random(4)))])
     await store.compact()
-    insert = "INSERT INTO raw_events (session_id, event_type, event_action, timestamp) VALUES ('stranger', 'engagement', 'click', $1)"
-    await store._pool.execute(insert, NOW)
+    await store._pool.execute(INSERT_WITHOUT_DELTA, NOW)
     today = [verdict for verdict in await checked(store) if not verdict.complete]
     assert [day_of(verdict.day) for verdict in today] == [day_of(NOW)]
     await store.maintain()
     assert all(verdict.complete for verdict in await checked(store))
-    day = Place(DAY_SPAN, day_of(NOW), ANY, ANY, ANY)
+    day = RollupKey(DAY_SPAN, day_of(NOW), ANY, ANY, ANY)
     assert (await total(store, day))[None].count == await ask(
         store,
         "SELECT count(*) FROM raw_events WHERE timestamp >= date_trunc('day', $1, 'UTC')",
@@ -277,7 +292,8 @@ async def test_rows_changed_by_hand_are_read_again(store: PostgresStore, change:
 async def as_before_the_migration(store: PostgresStore) -> None:
     """Rows but no rollups, as revision 0002 finds them."""
     await store._pool.execute(
-        "DELETE FROM rollups; DELETE FROM rollup_deltas; DELETE FROM people; DELETE FROM people_last"
+        "DELETE FROM rollups; DELETE FROM rollup_deltas;"
+        " DELETE FROM people; DELETE FROM people_last"
     )
     await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
 
@@ -306,7 +322,7 @@ async def test_history_is_rebuilt_from_the_newest_day_to_the_oldest_and_goes_on_
     assert all(verdict.complete for verdict in await checked(store))
 
 
-async def test_a_project_that_comes_after_the_migration_counts_as_unknown_until_rebuilds_are_finished(
+async def test_a_project_made_after_the_migration_is_incomplete_until_rebuilds_are_finished(
     store: PostgresStore,
 ) -> None:
     await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
@@ -348,10 +364,9 @@ async def test_a_stray_row_that_commits_during_a_rebuild_stays_marked(migrated_u
         connected(migrated_url) as connection,
     ):
         await store.write([a_job(*some(10, random.Random(12)))])
-        insert = "INSERT INTO raw_events (session_id, event_type, event_action, timestamp) VALUES ('stranger', 'engagement', 'click', $1)"
-        await stranger.execute(insert, NOW)
+        await stranger.execute(INSERT_WITHOUT_DELTA, NOW)
         async with stranger.transaction():
-            await stranger.execute(insert, NOW)
+            await stranger.execute(INSERT_WITHOUT_DELTA, NOW)
             await rebuild.day(connection, "default", day_of(NOW), DIMENSIONS)
         assert not all(verdict.complete for verdict in await checked(store))
         await store.maintain()
@@ -361,7 +376,8 @@ async def test_a_stray_row_that_commits_during_a_rebuild_stays_marked(migrated_u
 @pytest.mark.parametrize(
     "tampering",
     [
-        "UPDATE rollups SET counts = '\\x9291c091cd03e7' WHERE key = '' AND event_type = '' AND span = 1",
+        "UPDATE rollups SET counts = '\\x9291c091cd03e7'"
+        " WHERE key = '' AND event_type = '' AND span = 1",
         "DELETE FROM rollups WHERE key = '' AND event_type = 'engagement'",
         "UPDATE rollups SET event_action = 'other' WHERE event_action = 'click'",
         "UPDATE rollups SET start = start + 24 WHERE span = 24",

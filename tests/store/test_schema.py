@@ -1,4 +1,4 @@
-"""Migrations make what tables.py says, once, however many replicas ask for it."""
+"""Migrations make the tables of tables.py, once, however many replicas migrate at the same time."""
 
 import asyncio
 import subprocess
@@ -20,11 +20,17 @@ from tests.store.conftest import connected
 
 REPOSITORY = Path(__file__).parents[2]
 
+MIGRATE = (
+    "import sys; from analytics.stores import migrate; from analytics.settings import Settings;"
+    " migration = migrate(sys.argv[1], Settings())"
+)
+"""A program for a process of its own, which migrates the database that it is given."""
+
 
 def of_ours(
     thing: object, name: str | None, kind: str, reflected: bool, compare_to: object
 ) -> bool:
-    """Partitions are made as time goes by, and are no table of their own."""
+    """Leaves out partitions, which are made as time goes by and are not in tables.py."""
     return not (kind == "table" and str(name).startswith("raw_events_p"))
 
 
@@ -53,7 +59,7 @@ async def test_migrating_works_in_an_event_loops_thread(database_url: str) -> No
 
 
 async def test_of_four_migrators_one_runs(database_url: str) -> None:
-    program = "import sys; from analytics.stores import migrate; from analytics.settings import Settings; print(migrate(sys.argv[1], Settings()).changed)"
+    program = f"{MIGRATE}; print(migration.changed)"
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable,
@@ -79,10 +85,7 @@ async def test_a_schema_of_a_newer_release_is_left_alone(migrated_url: str) -> N
 
 
 def test_a_schema_at_head_is_found_without_alembic(migrated_url: str) -> None:
-    program = (
-        "import sys; from analytics.stores import migrate; from analytics.settings import Settings; migrate(sys.argv[1], Settings());"
-        "print('alembic' in sys.modules)"
-    )
+    program = f"{MIGRATE}; print('alembic' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program, migrated_url],
         cwd=REPOSITORY,

@@ -1,6 +1,4 @@
-"""Real TimescaleDB: policies follow the settings, old chunks go, settled ones become columns and
-still take late events.
-"""
+"""Real TimescaleDB: policies follow the settings; compressed chunks still take late events."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,7 +11,10 @@ from analytics.stores import PostgresStore
 from analytics.stores.layouts.timescale import POLICIES, SPAN, TimescaleApache
 from tests.store.conftest import a_job, ago, an_event, ask, opened, rows
 
-RUN = "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = $1 AND hypertable_name = 'raw_events'"
+RUN = """
+SELECT job_id FROM timescaledb_information.jobs
+WHERE proc_name = $1 AND hypertable_name = 'raw_events'
+"""
 
 
 @pytest.fixture
@@ -60,7 +61,10 @@ async def test_chunks_to_come_hold_what_the_setting_says(hyper: PostgresStore) -
 
 
 async def test_policies_that_are_right_stay_the_same_jobs(hyper: PostgresStore) -> None:
-    jobs = "SELECT array_agg(job_id ORDER BY job_id) FROM timescaledb_information.jobs WHERE hypertable_name = 'raw_events'"
+    jobs = """
+        SELECT array_agg(job_id ORDER BY job_id) FROM timescaledb_information.jobs
+        WHERE hypertable_name = 'raw_events'
+    """
     before = await ask(hyper, jobs)
     await hyper.maintain()
     assert await ask(hyper, jobs) == before
@@ -84,7 +88,8 @@ async def test_late_events_go_into_columns_and_repeats_of_settled_ones_are_found
     assert (
         await ask(
             hyper,
-            "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'raw_events' AND is_compressed",
+            "SELECT count(*) FROM timescaledb_information.chunks"
+            " WHERE hypertable_name = 'raw_events' AND is_compressed",
         )
         > 0
     )

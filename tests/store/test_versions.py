@@ -1,6 +1,4 @@
-"""Every major version of PostgreSQL that this machine has besides the embedded one: Debian's, from
-the oldest that is supported.
-"""
+"""Every supported major version of PostgreSQL that this machine has, as Debian installs them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +48,8 @@ async def test_an_older_postgresql_stores_once_maintains_and_forgets(older: Post
             assert (
                 await ask(
                     store,
-                    "SELECT sum(value) FROM daily_metrics WHERE metric_name = 'events' AND dimension_key = ''",
+                    "SELECT sum(value) FROM daily_metrics"
+                    " WHERE metric_name = 'events' AND dimension_key = ''",
                 )
                 == 3
             )

@@ -139,9 +139,7 @@ async def test_two_workers_with_the_same_job_commit_it_once(migrated_url: str) -
 
 @pytest.mark.parametrize("common", ["ids", "keys", "days"])
 async def test_overlapping_shuffled_batches_never_deadlock(migrated_url: str, common: str) -> None:
-    """Six at once: what they have in common are ids of the ledger, keys of rows, or only the days
-    that they count for.
-    """
+    """Six writes at once, which share ids of the ledger, keys of rows, or only days."""
     dice = random.Random(7)
     taken: list[Outcome] = []
 

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from analytics.derived.instants import DAY_SPAN
+from analytics.derived.instants import DAY_SPAN, hour_of
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import Query
@@ -46,7 +46,7 @@ def statement(project: str, until: datetime | None) -> Statement:
     stray_is = [stray.project == project]
     if until is not None:
         last = until.astimezone(UTC)
-        hour = int(last.timestamp() // 3600)
+        hour = hour_of(last)
         day_is.append(days.date <= last.date())
         part_is.append(part.start <= hour)
         stray_is.append(stray.start <= hour)

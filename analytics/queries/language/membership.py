@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from analytics.derived.instants import SILENCE_US
-from analytics.events import UNTOLD
+from analytics.events import DERIVED_SESSION_PREFIX
 from analytics.queries.language.filters import Condition
 from analytics.tables import raw_events
 
@@ -40,7 +40,7 @@ DERIVED_LENGTH = 65
 
 ACTOR = func.coalesce(raw_events.c.user_id, raw_events.c.session_id).collate("C")
 _SESSION = raw_events.c.session_id.collate("C")
-_no_session = raw_events.c.session_id.like(f"{UNTOLD}%")
+_no_session = raw_events.c.session_id.like(f"{DERIVED_SESSION_PREFIX}%")
 
 
 def members(

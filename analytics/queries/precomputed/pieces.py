@@ -38,7 +38,7 @@ class Coverage(msgspec.Struct, frozen=True):
 
     def has(self, hour: int) -> bool:
         """Whether rollups are right about an hour."""
-        return hour >= self.since_hour and hour - hour % 24 not in self.strays
+        return hour >= self.since_hour and hour - hour % DAY_SPAN not in self.strays
 
 
 class Block(NamedTuple):
@@ -94,20 +94,20 @@ class Pieces:
             return
         self._add_raw(start, _EPOCH + covered * _HOUR)
         for stray in sorted(self.coverage.strays):
-            if covered < stray + 24 and stray < last:
-                stray_start, stray_end = max(covered, stray), min(last, stray + 24)
+            if covered < stray + DAY_SPAN and stray < last:
+                stray_start, stray_end = max(covered, stray), min(last, stray + DAY_SPAN)
                 self._add_raw(_EPOCH + stray_start * _HOUR, _EPOCH + stray_end * _HOUR)
         self._add_raw(_EPOCH + last * _HOUR, end)
         # There are no rows outside first_hour and last_hour, so no blocks for centuries of nothing.
-        until = min(last, self.coverage.last_hour + 24)
+        until = min(last, self.coverage.last_hour + DAY_SPAN)
         self._add_blocks(bucket, max(covered, self.coverage.first_hour), until)
 
     def _add_blocks(self, bucket: int, hour: int, last: int) -> None:
         """Add each day that lies whole between two hours, and the hours before and after them."""
         while hour < last:
-            until = min(hour - hour % 24 + 24, last)
+            until = min(hour - hour % DAY_SPAN + DAY_SPAN, last)
             if self.coverage.has(hour):
-                if until - hour == 24:
+                if until - hour == DAY_SPAN:
                     self.blocks.append(Block(bucket, DAY_SPAN, range(hour, hour + 1)))
                 else:
                     self._add_hours(bucket, hour, until)

@@ -20,7 +20,7 @@ from pyroaring import BitMap
 
 from analytics.derived import deltas
 from analytics.derived.deltas import UNCOUNTED, Delta
-from analytics.derived.instants import BEGINNING, instant
+from analytics.derived.instants import BEGINNING, DAY_SPAN, instant
 from analytics.queries.database.memory import Entry
 from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.database.sums import Bucket, Sum, Sums
@@ -152,7 +152,7 @@ class Rollup:
         So a range that ends now needs no raw rows for its last hour.
         """
         hour = end.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        if hour == end or hour >= instant(coverage.last_hour + 24):
+        if hour == end or hour >= instant(coverage.last_hour + DAY_SPAN):
             return end
         next_hour = hour + timedelta(hours=1)
         later = await self._snapshot.rows(statements.any_row(project, end, next_hour))
@@ -274,7 +274,7 @@ def _add_delta(sums: Sums, pieces: Pieces, plan: Plan, delta: Delta, people: boo
             places = group.people_of(dimension)
             if UNCOUNTED in places:
                 return False
-            people_of = {delta.words[place]: numbers for place, numbers in places.items()}
+            people_of = {delta.values[place]: numbers for place, numbers in places.items()}
         for value, numbers in people_of.items():
             if plan.passes(value):
                 name = plan.group(group.event_type, group.event_action, value)

@@ -15,7 +15,7 @@ from msgspec import Meta
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from analytics.derived.packed_day import Array, runs
+from analytics.derived.arrays import Array, runs
 from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field

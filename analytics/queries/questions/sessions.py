@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from analytics.derived.packed_day import Array, distinct, runs
+from analytics.derived.arrays import Array, distinct, runs
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import EXACT, Number, Statement, number
 from analytics.queries.language.membership import ACTOR, members

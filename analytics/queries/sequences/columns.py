@@ -12,8 +12,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from analytics.derived.arrays import Array
 from analytics.derived.instants import DAY_US, HOUR_US
-from analytics.derived.packed_day import Array, Day, Name
+from analytics.derived.packed_day import Day, EventName
 from analytics.errors import Unavailable
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
@@ -80,7 +81,7 @@ class Columns:
     def __init__(
         self, days: Iterable[Day], since: datetime, until: datetime, snapshot: Snapshot
     ) -> None:
-        code_of: dict[Name, int] = {}
+        code_of: dict[EventName, int] = {}
         edges_us = epoch_us(since), epoch_us(until)
         filled = [day for day in days if day.rows]
         codes = [[code_of.setdefault(name, len(code_of)) for name in day.names] for day in filled]

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analytics.derived.arrays import Array, distinct, positions_of_runs, runs
 from analytics.derived.instants import SILENCE_US
-from analytics.derived.packed_day import Array, distinct, runs, stretched
 from analytics.queries.sequences.columns import ClippedDay, Columns
 
 NO_SESSION = 0
@@ -122,7 +122,7 @@ class _DayFragments:
         whole = _fragments(bucket, group, first_us, last_us, lengths)
         if not across.any():
             return visits, whole
-        rows = stretched(day.visit_offsets[:-1][across], lengths[across])
+        rows = positions_of_runs(day.visit_offsets[:-1][across], lengths[across])
         visit, cut = self._from_rows(rows, visits[across])
         whole = Fragments(*(column[~across] for column in whole))
         return np.append(visits[~across], visit), _concatenated([whole, cut])

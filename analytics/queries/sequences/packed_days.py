@@ -16,7 +16,15 @@ from sqlalchemy import LargeBinary, Text, and_, any_, func, literal, literal_col
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.derived.instants import DAY_SPAN, instant
-from analytics.derived.packed_day import AS_RECORD, FORMAT, MAX_ROWS, Day, Group, Strangers, pack
+from analytics.derived.packed_day import (
+    FORMAT,
+    MAX_ROWS,
+    RECORD_SQL,
+    Day,
+    NamedRecords,
+    UnnumberedActor,
+    pack,
+)
 from analytics.queries.database.memory import Entry
 from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.language.fields import Field
@@ -111,7 +119,7 @@ class _Loader:
             await self._check_rows(changed)
             days = await self._unchanged(coverage)
             days |= {start: await self._changed(start) for start in changed}
-        except (Strangers, _TooLarge):
+        except (UnnumberedActor, _TooLarge):
             return None
         return [days[start] for start in sorted(days)]
 
@@ -120,10 +128,10 @@ class _Loader:
         range_hours = (self._query.end - self._query.start) / timedelta(hours=1)
         max_hours = pieces.MAX_RAW_SHARE * range_hours
         starts = self._starts()
-        uncovered = range(starts.start, min(starts.stop, coverage.since_hour), 24)
+        uncovered = range(starts.start, min(starts.stop, coverage.since_hour), DAY_SPAN)
         # Every day but the first and the last is whole. This check goes before the sum of hours,
         # because a range of all time has millions of days.
-        if (len(uncovered) - 2) * 24 > max_hours:
+        if (len(uncovered) - 2) * DAY_SPAN > max_hours:
             return None
         changed = sorted({*uncovered, *(start for start in coverage.strays if start in starts)})
         return None if sum(map(self._hours, changed)) > max_hours else changed
@@ -131,12 +139,12 @@ class _Loader:
     def _starts(self, first: int | None = None, last: int | None = None) -> range:
         """The first hours of the days in the range, from `first` to `last` if given."""
         begin, end = (
-            (moment - EPOCH) // timedelta(days=1) * 24
+            (moment - EPOCH) // timedelta(days=1) * DAY_SPAN
             for moment in (self._query.start, self._query.end - MICROSECOND)
         )
         begin = begin if first is None else max(begin, first)
         end = end if last is None else min(end, last)
-        return range(begin, end + 24, 24)
+        return range(begin, end + DAY_SPAN, DAY_SPAN)
 
     def _hours(self, start: int) -> float:
         """How many hours of a day are in the range."""
@@ -145,7 +153,9 @@ class _Loader:
 
     def _clipped(self, start: int) -> tuple[datetime, datetime]:
         """The part of a day that is in the range."""
-        return max(self._query.start, instant(start)), min(self._query.end, instant(start + 24))
+        return max(self._query.start, instant(start)), min(
+            self._query.end, instant(start + DAY_SPAN)
+        )
 
     async def _unchanged(self, coverage: Coverage) -> dict[int, Day]:
         """The days with no pending changes: cached, packed, or from raw rows.
@@ -162,7 +172,7 @@ class _Loader:
         await self._check_rows(missing)
         for start in missing:
             day = await self._from_raw_rows(
-                start, instant(start), instant(start + 24), self._filters
+                start, instant(start), instant(start + DAY_SPAN), self._filters
             )
             days[start] = self._cache(day, parts[start], "raw")
         return days
@@ -225,7 +235,7 @@ class _Loader:
         statement = records(self._query.project, inside, self._by)
         rows = await self._snapshot.rows(statement, linked=False)
         groups = [
-            Group((row.event_type, row.event_action, row.key), row.n, row.records or b"")
+            NamedRecords((row.event_type, row.event_action, row.key), row.n, row.records or b"")
             for row in rows
         ]
         return await asyncio.to_thread(pack, start, groups)
@@ -278,7 +288,7 @@ def records(project: str, conditions: Sequence[Condition], by: Field | None) -> 
     names = (raw_events.c.event_type, raw_events.c.event_action, key)
     rows = raw_events.outerjoin(people, and_(people.c.project == project, people.c.actor == ACTOR))
     gathered = func.string_agg(
-        literal_column(AS_RECORD, LargeBinary), literal(b"", LargeBinary)
+        literal_column(RECORD_SQL, LargeBinary), literal(b"", LargeBinary)
     ).label("records")
     return (
         select(*names, func.count().label("n"), gathered)

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from analytics.derived.packed_day import Array, runs, stretched
+from analytics.derived.arrays import Array, positions_of_runs, runs
 from analytics.queries.sequences.columns import Columns
 from analytics.queries.sequences.fragments import fragments
 
@@ -149,7 +149,7 @@ def _rows_of_fragments(
         places = of_chosen if isinstance(places, slice) else places[of_chosen]
     unit = np.repeat(session[chosen], rows[chosen])
     code = clipped.codes[day.codes[places]]
-    return _Rows(unit, day.times(places), code, day.turns_of(places))
+    return _Rows(unit, day.times(places), code, day.tie_ranks(places))
 
 
 def _concatenated(several: list[_Rows]) -> _Rows:
@@ -194,7 +194,7 @@ class _PeopleRows:
         # person's days after each other; numpy sorts sixteen bits by radix, in linear time.
         narrow = np.uint16 if last - first <= 1 << 16 else np.uint32
         order = np.argsort((rows.unit[firsts] - first).astype(narrow), kind="stable")
-        rows = rows.take(stretched(firsts[order], lengths[order]))
+        rows = rows.take(positions_of_runs(firsts[order], lengths[order]))
         return self._in_order(rows) if self._linked else rows
 
     def _rows_of_day(self, at: int, first: int, last: int) -> _Rows:
@@ -207,14 +207,14 @@ class _PeopleRows:
         if self._linked:
             actors = self._order[at][begin:end]
             lengths = offsets[actors + 1] - offsets[actors]
-            rows = stretched(offsets[actors], lengths)
+            rows = positions_of_runs(offsets[actors], lengths)
         unit, code = np.repeat(persons[begin:end], lengths), day.codes[rows]
         mask = self._included[at][code]
         if not mask.all():  # before instants are computed for rows that do not count
             places = np.flatnonzero(mask)
             unit, code = unit[places], code[places]
             rows = places + rows.start if isinstance(rows, slice) else rows[places]
-        turn = day.turns_of(rows) if self._linked else _NONE
+        turn = day.tie_ranks(rows) if self._linked else _NONE
         included = _Rows(unit, day.times(rows), clipped.codes[code], turn)
         if clipped.whole:
             return included

@@ -15,7 +15,7 @@ from analytics.live import Bus
 from analytics.projects import Keys
 from analytics.queue.reader import Reader
 from analytics.redis import RedisKeys, connect
-from analytics.redis.connection import reaching
+from analytics.redis.connection import raises_unavailable
 from analytics.roles.http.cors import Cors, Origins
 from analytics.roles.http.role import Role
 from analytics.roles.realtime import server_sent, sockets
@@ -30,7 +30,7 @@ ROUTES = (WebSocketRoute("/realtime", sockets.endpoint), EVENTS)
 
 
 async def _check_redis(state: State) -> str:
-    with reaching():
+    with raises_unavailable():
         await state.redis.ping()
     return "ok"
 

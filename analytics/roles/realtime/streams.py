@@ -1,6 +1,6 @@
 """One subscription: a project's events through a filter, or its counters once a second.
 
-Both watch the live bus. What several readers need of the same batch is computed once for all.
+Both watch the live bus. What several readers need of the same delivery is computed once for all.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import public
-from analytics.live import Batch, visitors
+from analytics.live import Delivery, visitors
 from analytics.queries.language.automata import TooCostly
 from analytics.queries.language.filters import Events, Where
 from analytics.queries.language.matching import Test, View, matcher
@@ -69,12 +69,12 @@ class EventStream:
         self._fail = fail
         self._test = compiled("*" if request.event is None else request.event, request.where)
 
-    def stored(self, batch: Batch) -> None:
+    def stored(self, delivery: Delivery) -> None:
         """These events were stored. Never raises, never waits."""
         try:
-            for index in _matches(batch, self._test):
-                self._outbox.offer(self.id, _json(batch, index), batch.before + index + 1)
-            self._outbox.advance(batch.before + len(batch.events))
+            for index in _matches(delivery, self._test):
+                self._outbox.offer(self.id, _json(delivery, index), delivery.before + index + 1)
+            self._outbox.advance(delivery.before + len(delivery.events))
         except TooCostly as error:
             message = f"{error}; this subscription has ended"
             self._fail(self.id, BadRequest(message, code="too_costly", field="where"))
@@ -84,26 +84,26 @@ class EventStream:
         self._outbox.miss(self.id, number, before)
 
 
-def _matches(batch: Batch, test: Test) -> list[int]:
+def _matches(delivery: Delivery, test: Test) -> list[int]:
     """Indexes of the events that pass, found once for all who use the filter. Raises TooCostly."""
 
     def match() -> list[int]:
-        views = _once(batch, "views", lambda: [View(event) for event in batch.events])
+        views = _once(delivery, "views", lambda: [View(event) for event in delivery.events])
         return [index for index, view in enumerate(views) if test(view)]
 
-    return _once(batch, test, match)
+    return _once(delivery, test, match)
 
 
-def _json(batch: Batch, index: int) -> Raw:
+def _json(delivery: Delivery, index: int) -> Raw:
     """One event as JSON, encoded once for all who get it."""
-    return _once(batch, index, lambda: Raw(msgspec.json.encode(public(batch.events[index]))))
+    return _once(delivery, index, lambda: Raw(msgspec.json.encode(public(delivery.events[index]))))
 
 
-def _once(batch: Batch, name: object, compute: Callable[[], T]) -> T:
-    """What `compute` returns, kept with the batch under a name."""
-    if name not in batch.made:
-        batch.made[name] = compute()
-    value: T = batch.made[name]
+def _once(delivery: Delivery, name: object, compute: Callable[[], T]) -> T:
+    """What `compute` returns, kept with the delivery under a name."""
+    if name not in delivery.cache:
+        delivery.cache[name] = compute()
+    value: T = delivery.cache[name]
     return value
 
 
@@ -140,9 +140,9 @@ class CounterStream:
         self._visitors = visitors
         self._types: Counter[str] = Counter()
 
-    def stored(self, batch: Batch) -> None:
+    def stored(self, delivery: Delivery) -> None:
         """These events were stored."""
-        types = _once(batch, "types", lambda: Counter(event.event_type for event in batch.events))
+        types = _once(delivery, "types", lambda: Counter(event.event_type for event in delivery.events))
         self._types.update(types)
 
     def missed(self, number: int, before: int) -> None:

@@ -1,5 +1,7 @@
-"""What an event says of who is whom: the one place that decides which events link, for all
-protocols.
+"""What an event says about identity. This one place decides it for all protocols.
+
+A claim: the event's user says an anonymous id was theirs. An alias: the user says an earlier name
+was theirs.
 """
 
 import re
@@ -13,41 +15,39 @@ import msgspec
 from analytics.events import Event
 
 ALIAS = "alias"
-LONGEST = 255
-"""Characters of an actor; nobody has a longer name."""
+"""The event type whose `$previous_id` is an alias."""
+
+MAX_NAME_CHARACTERS = 255
+"""No actor has a longer name."""
 
 
 class Claim(NamedTuple):
-    """An anonymous id was this user's, when, according to which event."""
+    """An anonymous id was this user's: when the event says so, and the event's id."""
 
-    other: str
-    person: str
+    anonymous_id: str
+    user_id: str
     at: datetime
     event: UUID
 
 
 class Alias(NamedTuple):
-    """Two names of one person; the first is the older one."""
+    """Two names of one person; `previous_id` is the older one."""
 
-    other: str
-    person: str
+    previous_id: str
+    user_id: str
 
 
-class Said(NamedTuple):
-    """What the events of a project say."""
+class Claims(NamedTuple):
+    """What the events of one project say about identity."""
 
     claims: list[Claim]
     aliases: list[Alias]
 
     @property
     def names(self) -> set[str]:
-        """Everybody it is about."""
-        return {
-            name
-            for links in (self.claims, self.aliases)
-            for link in links
-            for name in (link.other, link.person)
-        }
+        """Every name in any claim or alias."""
+        pairs = [*(claim[:2] for claim in self.claims), *self.aliases]
+        return {name for pair in pairs for name in pair}
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -55,35 +55,35 @@ class _Metadata(msgspec.Struct, gc=False):
     previous: Any = msgspec.field(name="$previous_id", default=None)
 
 
-_may_say = re.compile(rb'\$(?:anonymous|previous)_id"|\\u').search
-"""A key may be written with escapes, so whatever has any is decoded."""
+_may_claim = re.compile(rb'\$(?:anonymous|previous)_id"|\\u').search
+"""Whether metadata is worth decoding. A key may be written with escapes, so any escape counts."""
 
 _decoder = msgspec.json.Decoder(_Metadata)
 
 
-def said(events: Sequence[Event]) -> dict[str, Said]:
-    """By project; projects of which nothing is said are left out."""
-    found: dict[str, Said] = {}
+def find_claims(events: Sequence[Event]) -> dict[str, Claims]:
+    """The claims and aliases of each project; projects without any are left out."""
+    projects: dict[str, Claims] = {}
     for event in events:
         user, metadata = event.user_id, event.metadata
-        if user is None or not _may_say(metadata):
+        if user is None or not _may_claim(metadata):
             continue
-        told = _decoder.decode(metadata)
-        anonymous, previous = (
-            _name(told.anonymous, user),
-            _name(told.previous, user) if event.event_type == ALIAS else None,
-        )
+        fields = _decoder.decode(metadata)
+        anonymous = _name(fields.anonymous, user)
+        previous = _name(fields.previous, user) if event.event_type == ALIAS else None
         if anonymous or previous:
-            of_project = found.setdefault(event.project, Said([], []))
+            of_project = projects.setdefault(event.project, Claims([], []))
             if anonymous:
                 of_project.claims.append(Claim(anonymous, user, event.timestamp, event.id))
             if previous:
                 of_project.aliases.append(Alias(previous, user))
-    return found
+    return projects
 
 
 def _name(value: Any, user: str) -> str | None:
-    """The name of an actor other than the user."""
+    """A value of metadata as the name of an actor other than the user; None if it is not one."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST and value != user else None
+    if isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARACTERS and value != user:
+        return value
+    return None

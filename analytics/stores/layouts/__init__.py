@@ -1,5 +1,6 @@
-"""The table layouts of raw_events, and which one a database has: a line and a file for each.
+"""The layouts of raw_events.
 
-`layout.py`     the choice between them
-`native.py`     partitions of plain PostgreSQL       `timescale.py`  chunks of TimescaleDB
+`layout.py`     what differs between layouts, and which one a database has
+`native.py`     partitions of plain PostgreSQL
+`timescale.py`  chunks of TimescaleDB
 """

@@ -1,4 +1,4 @@
-"""The layouts that raw_events can have, and which one a database has: a line and a file for each."""
+"""The layouts that raw_events can have, and which one a database has."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,23 +13,25 @@ from analytics.stores.layouts.timescale import TimescaleApache, TimescaleCommuni
 
 
 class Layout(Protocol):
-    """What differs between the layouts; all else is the same SQL."""
+    """What differs between the layouts; all other SQL is the same."""
 
     name: str
 
     async def make_room(
         self, connection: asyncpg.Connection, timestamps: Sequence[datetime], settings: Settings
     ) -> None:
-        """Make what must be there before rows with these timestamps can be inserted. May run in
-        several processors at once.
+        """Make what must exist before rows with these timestamps can be inserted.
+
+        May run in several processors at once.
         """
 
     async def horizon(self, connection: asyncpg.Connection, settings: Settings) -> datetime | None:
-        """The end of what is too old and about to be dropped; None where nothing is."""
+        """The end of the rows that are about to be dropped for their age; None where none are."""
 
     async def maintain(self, connection: asyncpg.Connection, settings: Settings) -> None:
-        """Bring partitions, chunks and policies to what the settings say; by one processor at a
-        time, outside a transaction.
+        """Bring partitions, chunks and policies in line with the settings.
+
+        Runs in one processor at a time, outside a transaction.
         """
 
 
@@ -48,9 +50,7 @@ FROM pg_class WHERE oid = to_regclass('raw_events')
 
 
 async def detect(connection: asyncpg.Connection) -> Layout:
-    """The layout that raw_events was made in. Raises TransientStoreError when there is no such
-    table yet.
-    """
+    """The layout of raw_events. Raises TransientStoreError when the table does not exist yet."""
     name: str | None = await connection.fetchval(NAME)
     if name is None:
         raise TransientStoreError("the database has no tables yet: run `analytics migrate`")

@@ -1,9 +1,6 @@
-"""Plain PostgreSQL: native range partitions of raw_events, made before they are needed and dropped
-when they are too old.
-"""
+"""Plain PostgreSQL: range partitions of raw_events, made ahead of time and dropped when too old."""
 
-import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -13,8 +10,8 @@ from analytics import metrics
 from analytics.settings import Settings
 from analytics.stores.locks import PARTITIONS
 
-AHEAD = 2
-"""Partitions that stand ready after the current one."""
+PARTITIONS_AHEAD = 2
+"""Partitions that are made before they are needed, after the current one."""
 
 LIST = """
 SELECT child.relname AS name,
@@ -27,25 +24,25 @@ CROSS JOIN LATERAL pg_get_expr(child.relpartbound, child.oid) AS bounds
 WHERE inhparent = 'raw_events'::regclass AND bounds <> 'DEFAULT'
 ORDER BY 2
 """
-"""Without one that somebody drops meanwhile, whose bounds are null, and without a DEFAULT one,
-which has none.
-"""
+"""Without a partition that is being dropped, whose bounds are null, and without a DEFAULT one."""
 
 HAS_DEFAULT = (
     "SELECT partdefid <> 0 FROM pg_partitioned_table WHERE partrelid = 'raw_events'::regclass"
 )
 
-LEFT = """
+DETACHED = """
 SELECT relname FROM pg_class
 WHERE relname LIKE 'raw\\_events\\_p%' AND relkind = 'r' AND NOT relispartition
     AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'raw_events'::regclass)
     AND obj_description(oid, 'pg_class') = 'expired'
 """
+"""Tables that were partitions, are detached, and wait to be dropped."""
 
 
 class Partition(msgspec.Struct, frozen=True):
-    """One partition: its table and its half-open range in UTC; `leaving` when a drop of it was
-    interrupted.
+    """One partition: its table and its half-open range in UTC.
+
+    `leaving` says that detaching it was interrupted.
     """
 
     name: str
@@ -62,28 +59,22 @@ class NativePartitions:
     async def make_room(
         self, connection: asyncpg.Connection, timestamps: Sequence[datetime], settings: Settings
     ) -> None:
-        """Make the partitions that rows with these timestamps need: none where somebody has made a
-        DEFAULT one, which takes them all.
+        """Make the partitions that rows with these timestamps need.
+
+        None where an operator has made a DEFAULT partition, which takes all rows.
         """
-        if await connection.fetchval(HAS_DEFAULT):
-            return
-        async with self._making(connection):
-            there = await partitions(connection)
-            for missing in gaps(there, timestamps, monthly=settings.monthly):
-                await _make(connection, missing)
+        if not await connection.fetchval(HAS_DEFAULT):
+            await self._fill_gaps(connection, timestamps, settings)
 
     async def horizon(self, connection: asyncpg.Connection, settings: Settings) -> datetime | None:
         """The end of the last partition that `maintain` would drop."""
         limit = datetime.now(UTC) - timedelta(days=settings.retention_days)
-        expired = [
-            partition.until
-            for partition in await partitions(connection)
-            if partition.until <= limit
-        ]
-        return max(expired, default=None) if settings.retention_days else None
+        ends = [partition.until for partition in await partitions(connection)]
+        expired = max((end for end in ends if end <= limit), default=None)
+        return expired if settings.retention_days else None
 
     async def maintain(self, connection: asyncpg.Connection, settings: Settings) -> None:
-        """Make partitions ahead of time, drop those that ended before the retention horizon."""
+        """Make partitions ahead of time, and drop those older than RETENTION_DAYS."""
         now = datetime.now(UTC)
         await self._make_ahead(connection, now, settings)
         if settings.retention_days:
@@ -93,18 +84,24 @@ class NativePartitions:
     async def _make_ahead(
         self, connection: asyncpg.Connection, now: datetime, settings: Settings
     ) -> None:
-        wanted = [now]
-        for _ in range(AHEAD):
-            wanted.append(span(wanted[-1], monthly=settings.monthly)[1])
-        async with self._making(connection):
-            there = await partitions(connection)
-            for missing in gaps(there, wanted, monthly=settings.monthly):
-                await _make(connection, missing)
+        starts = [now]
+        for _ in range(PARTITIONS_AHEAD):
+            starts.append(span(starts[-1], monthly=settings.monthly)[1])
+        await self._fill_gaps(connection, starts, settings)
+
+    async def _fill_gaps(
+        self, connection: asyncpg.Connection, timestamps: Sequence[datetime], settings: Settings
+    ) -> None:
+        """Make the missing partitions, in a transaction in which nobody else makes any."""
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", PARTITIONS)
+            existing = await partitions(connection)
+            for partition in gaps(existing, timestamps, monthly=settings.monthly):
+                await _make(connection, partition)
 
     async def _drop_before(self, connection: asyncpg.Connection, horizon: datetime) -> None:
-        for partition in sorted(
-            await partitions(connection), key=lambda partition: not partition.leaving
-        ):
+        existing = await partitions(connection)
+        for partition in sorted(existing, key=lambda partition: not partition.leaving):
             if partition.leaving:
                 await connection.execute(
                     f"ALTER TABLE raw_events DETACH PARTITION {partition.name} FINALIZE"
@@ -114,24 +111,16 @@ class NativePartitions:
                 await connection.execute(
                     f"ALTER TABLE raw_events DETACH PARTITION {partition.name} CONCURRENTLY"
                 )
-        for row in await connection.fetch(LEFT):
+        for row in await connection.fetch(DETACHED):
             await connection.execute(f"DROP TABLE {row['relname']}")
-
-    @contextlib.asynccontextmanager
-    async def _making(self, connection: asyncpg.Connection) -> AsyncIterator[None]:
-        """A transaction of its own in which nobody else makes partitions."""
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", PARTITIONS)
-            yield
 
 
 async def _make(connection: asyncpg.Connection, partition: Partition) -> None:
-    """Make a partition beside the others and attach it, which, unlike PARTITION OF, lets inserts go
-    on.
-    """
-    await connection.execute(f"CREATE TABLE {partition.name} (LIKE raw_events INCLUDING DEFAULTS)")
+    """Make a table and attach it as a partition; unlike PARTITION OF, that lets inserts go on."""
+    name, since, until = partition.name, partition.since.isoformat(), partition.until.isoformat()
+    await connection.execute(f"CREATE TABLE {name} (LIKE raw_events INCLUDING DEFAULTS)")
     await connection.execute(
-        f"ALTER TABLE raw_events ATTACH PARTITION {partition.name} FOR VALUES FROM ('{partition.since.isoformat()}') TO ('{partition.until.isoformat()}')"
+        f"ALTER TABLE raw_events ATTACH PARTITION {name} FOR VALUES FROM ('{since}') TO ('{until}')"
     )
 
 
@@ -150,10 +139,8 @@ async def partitions(connection: asyncpg.Connection) -> list[Partition]:
 
 
 def span(moment: datetime, *, monthly: bool) -> tuple[datetime, datetime]:
-    """The week (from Monday) or month, in UTC, that a partition for `moment` covers when it has no
-    neighbours.
-    """
-    day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    """The week (from Monday) or month, in UTC, of a partition for `moment` without neighbours."""
+    day = _midnight(moment)
     if monthly:
         first = day.replace(day=1)
         return first, (first + timedelta(days=31)).replace(day=1)
@@ -161,34 +148,31 @@ def span(moment: datetime, *, monthly: bool) -> tuple[datetime, datetime]:
     return monday, monday + timedelta(days=7)
 
 
-def ready_until(there: Iterable[Partition], now: datetime) -> datetime:
-    """The end of the partitions that follow one another without a gap from now on; now itself where
-    there is none.
-    """
+def _midnight(moment: datetime) -> datetime:
+    """The beginning of a moment's UTC day."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def ready_until(existing: Iterable[Partition], now: datetime) -> datetime:
+    """Until when partitions cover the time from now on without a gap; now itself without any."""
     until = now
-    for partition in there:
+    for partition in existing:
         if partition.since <= until < partition.until:
             until = partition.until
     return until
 
 
 def gaps(
-    there: Sequence[Partition], timestamps: Iterable[datetime], *, monthly: bool
+    existing: Sequence[Partition], timestamps: Iterable[datetime], *, monthly: bool
 ) -> list[Partition]:
-    """The partitions to be made so that every timestamp has one; none for a timestamp at the end of
-    the calendar.
+    """The partitions to be made so that every timestamp has one.
 
-    Each is clipped to the gap between its neighbours: where weeks and months meet because the
-    setting changed, ranges must not overlap.
+    Each is cut to the gap between its neighbours: weeks and months meet where PARTITION_SPAN has
+    changed, and ranges must not overlap. A timestamp at the end of the calendar gets none.
     """
-    known = list(there)
+    known = list(existing)
     missing = []
-    for day in sorted(
-        {
-            moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            for moment in timestamps
-        }
-    ):
+    for day in sorted({_midnight(moment) for moment in timestamps}):
         if any(partition.since <= day < partition.until for partition in known):
             continue
         try:

@@ -1,5 +1,6 @@
-"""The compactor: takes deltas up soon after they are stored, with a bounded share of one core, in
-one processor at a time.
+"""The compactor decides when to compact: soon after deltas are stored, in one processor at a time.
+
+It uses a bounded share of one core.
 """
 
 import asyncio
@@ -12,22 +13,21 @@ from analytics.errors import TransientStoreError
 
 log = logging.getLogger(__name__)
 
-SHORTEST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
-"""Seconds between two compactions: what is stored in between is read from its deltas."""
+SHORTEST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 10.0
+"""The pause between two compactions; questions read what is stored meanwhile from its deltas."""
 
-ENOUGH = 20_000
-"""Events that are worth a compaction at once; fewer wait, because the next may be added to the same
-rows.
-"""
+ENOUGH_EVENTS = 20_000
+"""So many events are compacted at once; fewer wait for others that go to the same rows."""
 
-REST = 3.0
-"""Times as long as a compaction took, nothing is done after it."""
+REST_FACTOR = 3.0
+"""The pause after a compaction is at least this many times as long as the compaction."""
 
 
 class Compactor:
-    """Calls `compact` (→ events taken up), which is told to do nothing where another processor is
-    at it.
+    """Calls `compact`, which returns how many events it has compacted.
+
+    `compact` does nothing while another processor compacts.
     """
 
     def __init__(self, compact: Callable[[], Awaitable[int]]) -> None:
@@ -36,13 +36,13 @@ class Compactor:
         self._enough = asyncio.Event()
 
     def stored(self, events: int) -> None:
-        """So many events have left deltas."""
+        """Note that so many events have left deltas."""
         self._events += events
-        if self._events >= ENOUGH:
+        if self._events >= ENOUGH_EVENTS:
             self._enough.set()
 
     async def run(self) -> None:
-        """Compact until cancelled; what cannot be done now is done later."""
+        """Compact until cancelled. After a failure the next run does it."""
         while True:
             began = time.monotonic()
             self._events = 0
@@ -52,10 +52,12 @@ class Compactor:
             except TransientStoreError as error:
                 log.warning("rollups are not compacted, which costs speed only: %s", error)
                 taken = 0
-            except Exception:  # whatever it is, the next deltas deserve a try
+            except Exception:  # whatever it is, the compactor goes on
                 log.exception("rollups are not compacted, which costs speed only")
                 taken = 0
-            await asyncio.sleep(max(SHORTEST_PAUSE, REST * (time.monotonic() - began)))
-            if taken < ENOUGH:
+            await asyncio.sleep(
+                max(SHORTEST_PAUSE_SECONDS, REST_FACTOR * (time.monotonic() - began))
+            )
+            if taken < ENOUGH_EVENTS:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._enough.wait(), LONGEST_PAUSE)
+                    await asyncio.wait_for(self._enough.wait(), LONGEST_PAUSE_SECONDS)

@@ -1,9 +1,8 @@
-"""Rebuilding: rollups from raw rows, day by day, while events are stored; a rebuild that was
-interrupted goes on where it was.
+"""Rebuild: rollups made again from raw rows, day by day, while events are stored.
 
 Each day is one transaction: in its snapshot all deltas are compacted and the day's rows replaced.
-What is stored after the snapshot has deltas that are compacted after it, so that nothing is counted
-twice or missed.
+Events stored after the snapshot leave deltas that are compacted later. So nothing is counted twice
+or missed. A rebuild that was interrupted continues where it was.
 """
 
 from collections.abc import AsyncIterator
@@ -12,33 +11,49 @@ from datetime import datetime
 import asyncpg
 
 from analytics.derived.deltas import Dimensions
-from analytics.derived.instants import BEGINNING, day_of, instant
+from analytics.derived.instants import BEGINNING, DAY_SPAN, HOUR_SPAN, day_of, instant
 from analytics.stores.locks import COMPACTION, alone
-from analytics.stores.upkeep import compaction, counting, coverage
-from analytics.stores.upkeep.counting import CHUNK
+from analytics.stores.upkeep import compaction, coverage, recount
 from analytics.stores.writing import people
 
 REBUILT = 20
-"""The level of a part that was rebuilt, above those that compaction merges as they come."""
+"""The level of a rebuilt part, above the levels that compaction reaches by itself."""
 
-TRIES = 5
+ATTEMPTS = 5
+"""How often a day is tried while others change its rows."""
 
-AT_ONCE = 7
-"""Days of a project that are healed in one go."""
+MAX_HEALED_DAYS = 7
+"""Days of a project that one upkeep heals."""
 
-REMOVE = "DELETE FROM rollups WHERE project = $1 AND (span = 1 AND start >= $2 AND start < $2 + 24 OR span = 24 AND start = $2)"
+REMOVE = f"""
+DELETE FROM rollups WHERE project = $1 AND (
+    span = {HOUR_SPAN} AND start >= $2 AND start < $2 + {DAY_SPAN}
+    OR span = {DAY_SPAN} AND start = $2
+)
+"""  # noqa: S608 - only our own constants
 REMOVE_PACKED = "DELETE FROM packed_days WHERE project = $1 AND start = $2"
-REMOVE_STRAYED = "DELETE FROM packed_days USING rollup_strays WHERE packed_days.project = rollup_strays.project AND packed_days.start = rollup_strays.start"
+REMOVE_ALL_STRAY_PACKED = """
+DELETE FROM packed_days USING rollup_strays
+WHERE packed_days.project = rollup_strays.project AND packed_days.start = rollup_strays.start
+"""
 HEAL = "DELETE FROM rollup_strays WHERE project = $1 AND start = $2"
-STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND start >= $2 ORDER BY start DESC"
-STRAYED = "SELECT DISTINCT project FROM rollup_strays"
-LOWER = "INSERT INTO rollup_since VALUES ($1, $2) ON CONFLICT (project) DO UPDATE SET start = excluded.start"
-UNKNOWN = "SELECT count(*) FROM unnest($1::varchar[]) AS name WHERE NOT EXISTS (SELECT FROM rollup_since WHERE project = name AND start <= $2)"
+STRAYS = """
+SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND start >= $2 ORDER BY start DESC
+"""
+STRAY_PROJECTS = "SELECT DISTINCT project FROM rollup_strays"
+LOWER = """
+INSERT INTO rollup_since VALUES ($1, $2)
+ON CONFLICT (project) DO UPDATE SET start = excluded.start
+"""
+INCOMPLETE = """
+SELECT count(*) FROM unnest($1::varchar[]) AS name
+WHERE NOT EXISTS (SELECT FROM rollup_since WHERE project = name AND start <= $2)
+"""
 FINISH = "UPDATE rollup_since SET start = $1 WHERE project = ''"
 
 
-class Strangers(Exception):
-    """Raw rows of people who have no number, because somebody else wrote those rows."""
+class _UnnumberedActor(Exception):
+    """A raw row of an actor without a number, which came after the numbers were given."""
 
 
 async def missing(
@@ -47,13 +62,13 @@ async def missing(
     dimensions: Dimensions,
     since: datetime | None = None,
 ) -> AsyncIterator[int]:
-    """Rebuild what is not complete, from the newest day to the oldest, or to that of `since`; each
-    day as it is done, by its first hour.
+    """Rebuild the days that are not complete, from the newest to the oldest or to that of `since`.
+
+    Yields the first hour of each day when it is done.
     """
     floor = BEGINNING if since is None else day_of(since)
-    for row in await connection.fetch(
-        STRAYS, project, max(floor, await coverage.since(connection, project))
-    ):
+    complete = await coverage.since(connection, project)
+    for row in await connection.fetch(STRAYS, project, max(floor, complete)):
         await day(connection, project, row["start"], dimensions)
         yield row["start"]
     while (done := await day(connection, project, None, dimensions, floor)) is not None:
@@ -61,21 +76,25 @@ async def missing(
 
 
 async def heal(connection: asyncpg.Connection, dimensions: Dimensions) -> None:
-    """Rebuild the newest days that somebody changed without deltas, a few of each project at a
-    time; of all of them no packed rows stay.
+    """Rebuild the newest days whose raw rows were changed without deltas, a few of each project.
+
+    The packed days of all changed days are deleted at once.
     """
-    await connection.execute(REMOVE_STRAYED)
-    for project in await connection.fetch(STRAYED):
-        floor = await coverage.since(connection, project["project"])
-        for row in await connection.fetch(f"{STRAYS} LIMIT {AT_ONCE}", project["project"], floor):
-            await day(connection, project["project"], row["start"], dimensions)
+    await connection.execute(REMOVE_ALL_STRAY_PACKED)
+    for (project,) in await connection.fetch(STRAY_PROJECTS):
+        floor = await coverage.since(connection, project)
+        for row in await connection.fetch(f"{STRAYS} LIMIT {MAX_HEALED_DAYS}", project, floor):
+            await day(connection, project, row["start"], dimensions)
 
 
 async def finish(connection: asyncpg.Connection) -> bool:
-    """Once every project is complete, say so for those to come; whether they all were."""
+    """Once all projects are complete, mark future projects as complete too.
+
+    Returns whether all are.
+    """
     async with alone(connection, COMPACTION), connection.transaction(isolation="repeatable_read"):
         await _compact(connection)
-        if await connection.fetchval(UNKNOWN, await counting.projects(connection), BEGINNING):
+        if await connection.fetchval(INCOMPLETE, await recount.projects(connection), BEGINNING):
             return False
         await connection.execute(FINISH, BEGINNING)
         return True
@@ -88,35 +107,41 @@ async def day(
     dimensions: Dimensions,
     floor: int = BEGINNING,
 ) -> int | None:
-    """Rebuild a day, by default the newest one that is before where rollups are complete; None when
-    there is none from `floor` on.
+    """Rebuild a day; returns its first hour.
+
+    `start` is its first hour. None means the newest day with raw rows before those that are
+    complete; the answer is None when there is no such day from `floor` on. Raises RuntimeError when
+    other transactions change the day's rows again and again.
     """
-    for _ in range(TRIES):
-        await _introduce(connection, project, start)
+    for _ in range(ATTEMPTS):
+        await _number_actors(connection, project, start)
         try:
             async with (
                 alone(connection, COMPACTION),
                 connection.transaction(isolation="repeatable_read"),
             ):
                 return await _day(connection, project, start, dimensions, floor)
-        except (Strangers, asyncpg.SerializationError):
+        except (_UnnumberedActor, asyncpg.SerializationError):
             continue
     raise RuntimeError(f"others keep changing the rows of {project} while they are read")
 
 
-async def _introduce(connection: asyncpg.Connection, project: str, start: int | None) -> None:
-    """Give numbers to people of a day who have none, before the snapshot, which would not see them."""
+async def _number_actors(connection: asyncpg.Connection, project: str, start: int | None) -> None:
+    """Give numbers to the actors of a day who have none, before the snapshot that reads them."""
     if start is None:
-        since = await coverage.since(connection, project)
-        start = (
-            await counting.last_day(connection, project, instant(since))
-            if since > BEGINNING
-            else None
-        )
-    actors = await counting.strangers(connection, project, start) if start is not None else []
-    for at in range(0, len(actors), CHUNK):
+        start = await _newest_incomplete(connection, project)
+    actors = await recount.unnumbered(connection, project, start) if start is not None else []
+    for first in range(0, len(actors), recount.CHUNK_ROWS):
         async with connection.transaction():
-            await people.look_up(connection, project, actors[at : at + CHUNK])
+            await people.look_up(connection, project, actors[first : first + recount.CHUNK_ROWS])
+
+
+async def _newest_incomplete(connection: asyncpg.Connection, project: str) -> int | None:
+    """The newest day with raw rows before those that are complete."""
+    since = await coverage.since(connection, project)
+    if since <= BEGINNING:
+        return None
+    return await recount.last_day(connection, project, instant(since))
 
 
 async def _day(
@@ -126,21 +151,17 @@ async def _day(
     dimensions: Dimensions,
     floor: int,
 ) -> int | None:
+    """`day`, in a snapshot in which all actors have numbers."""
     await _compact(connection)
-    since = await coverage.since(connection, project)
     backwards = start is None
     if start is None:
-        start = (
-            await counting.last_day(connection, project, instant(since))
-            if since > BEGINNING
-            else None
-        )
+        start = await _newest_incomplete(connection, project)
         if start is None or start < floor:
             lowered = BEGINNING if start is None else floor
-            if since > lowered:
+            if await coverage.since(connection, project) > lowered:
                 await connection.execute(LOWER, project, lowered)
             return None
-    cells = await counting.count(connection, project, start, dimensions, _no_stranger)
+    cells = await recount.count(connection, project, start, dimensions, _refuse)
     await connection.execute(REMOVE, project, start)
     await connection.execute(REMOVE_PACKED, project, start)
     await compaction.write(connection, project, compaction.pack_all(cells), level=REBUILT)
@@ -150,8 +171,8 @@ async def _day(
     return start
 
 
-def _no_stranger(actor: str) -> int:
-    raise Strangers
+def _refuse(actor: str) -> int:
+    raise _UnnumberedActor
 
 
 async def _compact(connection: asyncpg.Connection) -> None:

@@ -1,5 +1,6 @@
-"""Verifying: rollups and packed days against raw rows, hour by hour, in one snapshot a day, so that
-events may be stored meanwhile.
+"""Verify: compare rollups and packed days with raw rows, hour by hour.
+
+Each day is read in one snapshot, so events may be stored meanwhile.
 """
 
 import asyncio
@@ -11,32 +12,39 @@ import asyncpg
 import msgspec
 
 from analytics.derived import deltas
-from analytics.derived.cells import ANY, Cell, Cells, Place, Row, add_up, gather, unpack
+from analytics.derived.cells import ANY, Cell, Cells, RollupKey, Row, add_up, gather, unpack
 from analytics.derived.deltas import Dimensions
-from analytics.derived.instants import DAY_SPAN, day_of, instant
-from analytics.stores.upkeep import counting, coverage, packing
+from analytics.derived.instants import DAY_SPAN, HOUR_SPAN, day_of, instant
+from analytics.stores.upkeep import coverage, packer, recount
 
-ROWS = """
+ROWS = f"""
 SELECT span, start, key, event_type, event_action, counts, people FROM rollups
-WHERE project = $1 AND (span = 1 AND start >= $2 AND start < $2 + 24 OR span = 24 AND start = $2)
-"""
+WHERE project = $1 AND (
+    span = {HOUR_SPAN} AND start >= $2 AND start < $2 + {DAY_SPAN}
+    OR span = {DAY_SPAN} AND start = $2
+)
+"""  # noqa: S608 - only our own constants
 WAITING = "SELECT data FROM rollup_deltas WHERE project = $1"
-DAYS = "SELECT DISTINCT start FROM rollups WHERE project = $1 AND span = 24 AND start >= $2 AND start < $3"
+DAYS = f"""
+SELECT DISTINCT start FROM rollups
+WHERE project = $1 AND span = {DAY_SPAN} AND start >= $2 AND start < $3
+"""  # noqa: S608 - only our own constants
 STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1"
 
-STRANGER = 2**32 - 1
+LAST_NUMBER = 2**32 - 1
+"""Actors without a number get numbers from here downwards, which no actor has."""
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Where rollups and raw rows disagree: what each says of a value's events and people."""
+    """A value whose events or people differ: as stored in rollups, as counted from raw rows."""
 
-    place: Place
+    key: RollupKey
     value: str | None
-    kept: str
+    stored: str
     counted: str
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class DayReport(msgspec.Struct, frozen=True):
     """A day: whether rollups answer for it, and if so where they differ from its raw rows."""
 
     day: datetime
@@ -50,82 +58,74 @@ async def verify(
     since: datetime,
     until: datetime,
     dimensions: Dimensions,
-) -> AsyncIterator[Verdict]:
-    """Each day in the range that has raw rows or rollups, oldest first."""
-    found = {day async for day in counting.days(connection, project, since, until)}
-    found |= {
-        row["start"]
-        for row in await connection.fetch(DAYS, project, day_of(since), day_of(until) + 24)
-    }
-    for day in sorted(found):
+) -> AsyncIterator[DayReport]:
+    """A report of each day in a range that has raw rows or rollups, oldest first."""
+    days = {day async for day in recount.days(connection, project, since, until)}
+    rows = await connection.fetch(DAYS, project, day_of(since), day_of(until) + DAY_SPAN)
+    days |= {row["start"] for row in rows}
+    for day in sorted(days):
         yield await _day(connection, project, day, dimensions)
 
 
 async def _day(
     connection: asyncpg.Connection, project: str, day: int, dimensions: Dimensions
-) -> Verdict:
+) -> DayReport:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         strays = {row["start"] for row in await connection.fetch(STRAYS, project)}
         if day < await coverage.since(connection, project) or day in strays:
-            return Verdict(instant(day), False, [])
-        strangers: dict[str, int] = {}
-        counted = await counting.count(
-            connection,
-            project,
-            day,
-            dimensions,
-            lambda actor: strangers.setdefault(actor, STRANGER - len(strangers)),
-        )
-        kept = await _kept(connection, project, day)
-        wrong = await packing.wrong(connection, project, day)
-    packed = (
-        [
-            Difference(
-                Place(DAY_SPAN, day, ANY, ANY, ANY),
-                None,
-                f"{wrong[0].rows} packed rows",
-                f"{wrong[1].rows}, not the same",
-            )
-        ]
-        if wrong
-        else []
-    )
-    return Verdict(instant(day), True, [*_differences(kept, counted), *packed])
+            return DayReport(instant(day), False, [])
+        unnumbered: dict[str, int] = {}
+
+        def number(actor: str) -> int:
+            return unnumbered.setdefault(actor, LAST_NUMBER - len(unnumbered))
+
+        counted = await recount.count(connection, project, day, dimensions, number)
+        stored = await _stored(connection, project, day)
+        wrong = await packer.find_difference(connection, project, day)
+    differences = [*_differences(stored, counted)]
+    if wrong:
+        packed, true = wrong
+        key = RollupKey(DAY_SPAN, day, ANY, ANY, ANY)
+        difference = (f"{packed.rows} packed rows", f"{true.rows}, not the same")
+        differences.append(Difference(key, None, *difference))
+    return DayReport(instant(day), True, differences)
 
 
-async def _kept(connection: asyncpg.Connection, project: str, day: int) -> Cells:
-    """What rollups and waiting deltas add up to."""
+async def _stored(connection: asyncpg.Connection, project: str, day: int) -> Cells:
+    """The sum of a day's rollups and waiting deltas."""
     rows = await connection.fetch(ROWS, project, day)
     waiting = [deltas.unpack(row["data"]) for row in await connection.fetch(WAITING, project)]
 
     def add() -> Cells:
         addends = defaultdict(list)
         for row in rows:
-            addends[Place(*row[:5])].append(unpack(Row(row["counts"], row["people"])))
-        for place, cells in gather(waiting).items():
-            if day <= place.start < day + DAY_SPAN:
-                addends[place].append(cells)
-        return {place: add_up(each) for place, each in addends.items()}
+            addends[RollupKey(*row[:5])].append(unpack(Row(row["counts"], row["people"])))
+        for key, cells in gather(waiting).items():
+            if day <= key.start < day + DAY_SPAN:
+                addends[key].append(cells)
+        return {key: add_up(each) for key, each in addends.items()}
 
     return await asyncio.to_thread(add)
 
 
-def _differences(kept: Cells, counted: Cells) -> Iterator[Difference]:
-    """Of dimensions only what is complete is compared: of the rest, sums tell who reads it that it
-    is not.
+def _differences(stored: Cells, counted: Cells) -> Iterator[Difference]:
+    """Where cells differ.
+
+    A row of a dimension is compared only where it is complete. Questions can tell that one is not:
+    it does not add up to the row without a dimension.
     """
-    for place in sorted({*kept, *counted}):
-        mine, true = kept.get(place, {}), counted.get(place, {})
-        if place.key != ANY and not (
-            _total(mine) == _total(kept.get(place._replace(key=ANY), {})) and true
-        ):
+    for key in sorted({*stored, *counted}):
+        cells, true = stored.get(key, {}), counted.get(key, {})
+        complete = _total(cells) == _total(stored.get(key._replace(key=ANY), {})) and bool(true)
+        if key.key != ANY and not complete:
             continue
-        for value in {**mine, **true}:
-            if mine.get(value) != true.get(value):
-                yield Difference(place, value, _said(mine.get(value)), _said(true.get(value)))
+        for value in {**cells, **true}:
+            if cells.get(value) != true.get(value):
+                shown = _show(cells.get(value)), _show(true.get(value))
+                yield Difference(key, value, *shown)
 
 
-def _said(cell: Cell | None) -> str:
+def _show(cell: Cell | None) -> str:
     return "nothing" if cell is None else repr(cell)
 
 

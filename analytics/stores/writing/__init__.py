@@ -1,7 +1,11 @@
-"""What one storing transaction writes: ledger, rows, dead letters, counts, people and deltas.
+"""What one storing transaction writes.
 
-`transaction.py`   one transaction, step by step     `rows.py`      events as rows
-`ledger.py`        which ids are known               `daily.py`     counts per day
-`recorder.py`      deltas, people and identity       `people.py`    actors as numbers
-`stored_jobs.py`   the outcome of each job           `dead_letters.py`  what could not be stored
+`transaction.py`   the transaction, step by step
+`ledger.py`        which ids of clients are known
+`rows.py`          events as rows of raw_events
+`dead_letters.py`  events that cannot be stored
+`stored_jobs.py`   the outcome of each job
+`recorder.py`      deltas, numbers of people, links
+`people.py`        actors as numbers
+`daily.py`         counts per day
 """

@@ -1,5 +1,6 @@
-"""Dead letters: what could not be stored, kept with its reason and its bytes until an operator
-replays or purges it.
+"""Dead letters: events that cannot be stored, with the reason and their bytes.
+
+They are kept until an operator replays or purges them.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -21,26 +22,32 @@ VALUES ($1, $2, $3, 1, $4, $5, $6, now())
 
 BURY = """
 WITH job AS (
-    INSERT INTO stored_jobs (id, stored, duplicate, dead_lettered, stored_at) VALUES ($1, 0, 0, $2, now()) ON CONFLICT DO NOTHING RETURNING id
+    INSERT INTO stored_jobs (id, stored, duplicate, dead_lettered, stored_at)
+    VALUES ($1, 0, 0, $2, now()) ON CONFLICT DO NOTHING RETURNING id
 )
-INSERT INTO dead_letters (job_id, events, reason, message, payload, created_at) SELECT id, $2, $3, $4, $5, now() FROM job
+INSERT INTO dead_letters (job_id, events, reason, message, payload, created_at)
+SELECT id, $2, $3, $4, $5, now() FROM job
 """
 
 REMOVE = "DELETE FROM dead_letters WHERE number = ANY($1)"
 
-PAGE_OF = f"""
+PAGE = f"""
 SELECT {COLUMNS} FROM dead_letters
 WHERE number > $1 AND ($2::varchar IS NULL OR project = $2) AND ($3::varchar IS NULL OR reason = $3)
 ORDER BY number LIMIT $4
 """  # noqa: S608 - only our own constants
 
-PURGE = "DELETE FROM dead_letters WHERE ($1::bigint[] IS NULL OR number = ANY($1)) AND ($2::timestamptz IS NULL OR created_at < $2)"
+PURGE = """
+DELETE FROM dead_letters WHERE ($1::bigint[] IS NULL OR number = ANY($1))
+    AND ($2::timestamptz IS NULL OR created_at < $2)
+"""
 
-MESSAGE_LENGTH = 1000
+MESSAGE_CHARACTERS = 1000
+JOB_ID_CHARACTERS = 1000
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One row: an event, or a whole job (`events` of them) whose body nobody could read."""
+    """One row: an event, or a whole job of `events` events whose body cannot be read."""
 
     number: int
     project: str | None
@@ -53,7 +60,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     created_at: datetime
 
     def decode(self) -> list[Event] | None:
-        """The events to try again; None where the payload is a job's body as the queue had it."""
+        """The events to replay; None where the payload is the body of an unreadable job."""
         try:
             return unpack(self.payload)
         except msgspec.DecodeError:
@@ -61,34 +68,47 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 def clean(text: str, length: int) -> str:
-    """Text that PostgreSQL takes whatever was in it."""
+    """Text that PostgreSQL accepts: no NUL, no lone surrogate, at most `length` characters."""
     return text.encode("utf-8", "replace").decode().replace("\0", "�")[:length]
 
 
 async def insert(
     connection: asyncpg.Connection, letters: Sequence[tuple[str, Event, BaseException]]
 ) -> None:
-    """Put single events aside: (job id, event, why), in the transaction that stores the rest of the
-    batch.
+    """Make dead letters of single events, in the transaction that stores the rest of their batch.
+
+    Each letter is a job id, an event and the error that the event met.
     """
-    await connection.executemany(
-        INSERT,
-        [
-            (
-                clean(event.project, 64),
-                event.id,
-                clean(job, 1000),
-                reason(error),
-                clean(describe(error), MESSAGE_LENGTH),
-                pack([event]),
-            )
-            for job, event, error in letters
-        ],
+    rows = [
+        (
+            clean(event.project, 64),
+            event.id,
+            clean(job, JOB_ID_CHARACTERS),
+            reason(error),
+            clean(describe(error), MESSAGE_CHARACTERS),
+            pack([event]),
+        )
+        for job, event, error in letters
+    ]
+    await connection.executemany(INSERT, rows)
+
+
+async def bury(
+    connection: asyncpg.Connection, job_id: str, events: int, body: bytes, reason: str, message: str
+) -> None:
+    """Make one dead letter of a whole job that cannot be read. Repeated, it changes nothing."""
+    await connection.execute(
+        BURY,
+        clean(job_id, JOB_ID_CHARACTERS),
+        events,
+        clean(reason, 64),
+        clean(message, MESSAGE_CHARACTERS),
+        body,
     )
 
 
 class DeadLetters:
-    """What an operator can do with them."""
+    """What an operator can do with dead letters: count, read and purge them."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -101,8 +121,9 @@ class DeadLetters:
         return total
 
     async def last(self) -> int:
-        """The highest number there is; who replays all stops there, for what fails again comes back
-        with a higher one.
+        """The highest number now, 0 without any.
+
+        A replay of all stops there: an event that fails again comes back with a higher number.
         """
         number: int = await self._pool.fetchval("SELECT coalesce(max(number), 0) FROM dead_letters")
         return number
@@ -115,11 +136,9 @@ class DeadLetters:
         project: str | None = None,
         reason: str | None = None,
     ) -> list[DeadLetter]:
-        """The dead letters with the next higher numbers, oldest first."""
-        return [
-            DeadLetter(*row)
-            for row in await self._pool.fetch(PAGE_OF, after, project, reason, limit)
-        ]
+        """The next dead letters with numbers above `after`, oldest first."""
+        rows = await self._pool.fetch(PAGE, after, project, reason, limit)
+        return [DeadLetter(*row) for row in rows]
 
     async def all(
         self, *, after: int = 0, project: str | None = None, reason: str | None = None
@@ -133,8 +152,9 @@ class DeadLetters:
     async def purge(
         self, *, numbers: Sequence[int] | None = None, before: datetime | None = None
     ) -> int:
-        """Delete dead letters for good, by number, by age, or, with neither, all of them; how many
-        rows went.
+        """Delete dead letters for good: by number, by age or, with neither, all of them.
+
+        Returns how many rows it deleted.
         """
         status: str = await self._pool.execute(PURGE, numbers, before)
         return int(status.split()[-1])

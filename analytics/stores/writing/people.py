@@ -1,11 +1,12 @@
-"""The dictionary of people: who acts (user_id, else session_id) → a dense number, per project."""
+"""The dictionary of people: each actor (user_id, else session_id) of a project has a number."""
 
 from collections.abc import Collection, Mapping
 
 import asyncpg
 
 LOCK = """
-INSERT INTO people_last AS last (project, number) VALUES ($1, -1) ON CONFLICT (project) DO UPDATE SET number = last.number
+INSERT INTO people_last AS last (project, number) VALUES ($1, -1)
+ON CONFLICT (project) DO UPDATE SET number = last.number
 """
 
 ALLOCATE = """
@@ -14,7 +15,8 @@ WITH known AS (
 ), fresh AS (
     INSERT INTO people (project, actor, number)
     SELECT $1, actor, last.number + row_number() OVER (ORDER BY actor COLLATE "C")
-    FROM unnest($2::varchar[]) AS asked (actor), (SELECT number FROM people_last WHERE project = $1) AS last
+    FROM unnest($2::varchar[]) AS asked (actor),
+        (SELECT number FROM people_last WHERE project = $1) AS last
     WHERE actor NOT IN (SELECT known.actor FROM known)
     RETURNING actor, number
 ), bump AS (
@@ -25,49 +27,56 @@ SELECT actor, number FROM known UNION ALL SELECT actor, number FROM fresh
 
 KNOWN = "SELECT actor, number FROM people WHERE project = $1 AND actor = ANY($2::varchar[])"
 
-Name = tuple[str, str]
-"""A project and an actor in it."""
+MAX_REMEMBERED = 200_000
+"""Actors whose numbers a processor remembers."""
+
+Actor = tuple[str, str]
+"""A project and the name of an actor in it."""
 
 
 async def look_up(
     connection: asyncpg.Connection, project: str, actors: Collection[str]
 ) -> dict[str, int]:
-    """The numbers of actors, given to those who have none yet in the transaction that this runs in.
+    """The numbers of actors. Those without one get the next, in the caller's transaction.
 
-    Two statements where somebody is new: the second takes its snapshot after the row lock, and so
-    sees the numbers that others gave.
+    That takes two statements: the second takes its snapshot after the row lock, and so sees the
+    numbers that other transactions gave.
     """
-    found: dict[str, int] = dict(await connection.fetch(KNOWN, project, list(actors)))
-    missing = [actor for actor in actors if actor not in found]
+    numbers: dict[str, int] = dict(await connection.fetch(KNOWN, project, list(actors)))
+    missing = [actor for actor in actors if actor not in numbers]
     if missing:
         await connection.execute(LOCK, project)
-        found.update(await connection.fetch(ALLOCATE, project, missing))
-    return found
+        numbers.update(await connection.fetch(ALLOCATE, project, missing))
+    return numbers
 
 
 class People:
-    """Numbers that committed transactions have given, remembered up to a bound: of two generations
-    the older is forgotten as a whole.
+    """The numbers of the actors seen most recently, in bounded memory.
+
+    Two generations: when the young one is full it becomes the old one, and the previous old one is
+    forgotten. An `Lru` of this size takes 27 MB where this takes 17, and several times as long.
+
+    Only numbers of committed transactions belong here: a rollback takes a number back.
     """
 
-    def __init__(self, limit: int = 200_000) -> None:
+    def __init__(self, limit: int = MAX_REMEMBERED) -> None:
         self._limit = limit
-        self._young: dict[Name, int] = {}
-        self._old: dict[Name, int] = {}
+        self._young: dict[Actor, int] = {}
+        self._old: dict[Actor, int] = {}
 
-    def known(self, names: Collection[Name]) -> dict[Name, int]:
-        """The numbers that are remembered."""
-        found = {}
-        for name in names:
-            number = self._young.get(name)
-            if number is None and (number := self._old.get(name)) is not None:
-                self._young[name] = number
+    def known(self, actors: Collection[Actor]) -> dict[Actor, int]:
+        """The numbers of those actors that are remembered."""
+        numbers = {}
+        for actor in actors:
+            number = self._young.get(actor)
+            if number is None and (number := self._old.get(actor)) is not None:
+                self._young[actor] = number
             if number is not None:
-                found[name] = number
-        return found
+                numbers[actor] = number
+        return numbers
 
-    def remember(self, numbers: Mapping[Name, int]) -> None:
-        """Numbers whose transaction has committed."""
+    def remember(self, numbers: Mapping[Actor, int]) -> None:
+        """Add numbers whose transaction has committed."""
         self._young.update(numbers)
         if len(self._young) > self._limit // 2:
             self._young, self._old = {}, self._young

@@ -1,6 +1,4 @@
-"""Recording: what a storing transaction does for the rollups and of who is whom, once its rows are
-in.
-"""
+"""Records what rollups and identity need of a transaction's rows: deltas, people, links."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,14 +8,15 @@ import asyncpg
 from analytics.derived import deltas
 from analytics.derived.deltas import Delta, Dimensions
 from analytics.events import Event
-from analytics.stores.identity import linking
-from analytics.stores.identity.claims import said
+from analytics.stores.identity import links
+from analytics.stores.identity.claims import find_claims
 from analytics.stores.writing import people
-from analytics.stores.writing.people import Name, People
+from analytics.stores.writing.people import Actor, People
 
 ANNOUNCE = "SET LOCAL analytics.storing = 'on'"
-"""Tells the trigger on raw_events that this transaction leaves deltas of its rows; without, it
-marks their days as incomplete.
+"""Tells the trigger on raw_events that this transaction leaves deltas of its rows.
+
+Without it, the trigger marks the days of these rows as incomplete.
 """
 
 APPEND = """
@@ -27,53 +26,54 @@ SELECT * FROM unnest($1::varchar[], $2::int[], $3::bytea[])
 
 
 class Recorded(NamedTuple):
-    """The deltas of each project, and the numbers of people that were looked up, to be given to
-    `committed`.
-    """
+    """The deltas of each project, and the numbers to hand to `committed` after the commit."""
 
     deltas: Mapping[str, Delta]
-    people: Mapping[Name, int]
+    people: Mapping[Actor, int]
 
 
 class Recorder:
-    """Leaves deltas; remembers people across transactions."""
+    """Appends deltas and links; remembers the numbers of people across transactions."""
 
     def __init__(self, keys: Sequence[str]) -> None:
+        """`keys` are the keys of metadata that are dimensions."""
         self._dimensions = Dimensions(keys)
         self._people = People()
 
     async def record(self, connection: asyncpg.Connection, events: Sequence[Event]) -> Recorded:
-        """Append the deltas of events that are rows now, and link whom they link."""
-        names = [(event.project, event.actor) for event in events]
-        linked = said(events)
-        everybody = {
-            *names,
-            *((project, name) for project, links in linked.items() for name in links.names),
-        }
-        numbers = self._people.known(everybody)
-        asked: dict[str, list[str]] = {}
-        for project, actor in everybody - numbers.keys():
-            asked.setdefault(project, []).append(actor)
-        looked_up: dict[Name, int] = {}
-        for project, actors in sorted(asked.items()):
-            found = await people.look_up(connection, project, actors)
-            looked_up |= {(project, actor): number for actor, number in found.items()}
-        numbers |= looked_up
-        made = deltas.of(events, [numbers[name] for name in names], self._dimensions)
-        if made:
-            await _append(connection, made)
-        for project, links in sorted(linked.items()):
-            await linking.link(connection, project, links)
-        return Recorded(made, looked_up)
+        """Append the deltas of events that are rows now, and the links that follow from them."""
+        actors = [(event.project, event.actor) for event in events]
+        claims = find_claims(events)
+        named = {(project, name) for project, each in claims.items() for name in each.names}
+        numbers, looked_up = await self._numbers(connection, named.union(actors))
+        built = deltas.build(events, [numbers[actor] for actor in actors], self._dimensions)
+        if built:
+            await _append(connection, built)
+        for project, of_project in sorted(claims.items()):
+            await links.link(connection, project, of_project)
+        return Recorded(built, looked_up)
 
-    def committed(self, numbers: Mapping[Name, int]) -> None:
-        """Their transaction has committed."""
+    async def _numbers(
+        self, connection: asyncpg.Connection, actors: set[Actor]
+    ) -> tuple[dict[Actor, int], dict[Actor, int]]:
+        """The numbers of all actors, and of those that were not remembered."""
+        numbers = self._people.known(actors)
+        unknown: dict[str, list[str]] = {}
+        for project, actor in actors - numbers.keys():
+            unknown.setdefault(project, []).append(actor)
+        looked_up: dict[Actor, int] = {}
+        for project, names in sorted(unknown.items()):
+            given = await people.look_up(connection, project, names)
+            looked_up |= {(project, actor): number for actor, number in given.items()}
+        return numbers | looked_up, looked_up
+
+    def committed(self, numbers: Mapping[Actor, int]) -> None:
+        """Remember numbers whose transaction has committed."""
         self._people.remember(numbers)
 
 
-async def _append(connection: asyncpg.Connection, made: Mapping[str, Delta]) -> None:
-    """Leave the delta of each project for the compaction."""
-    projects, each = zip(*sorted(made.items()), strict=True)
-    await connection.execute(
-        APPEND, projects, list(map(deltas.size, each)), list(map(deltas.pack, each))
-    )
+async def _append(connection: asyncpg.Connection, built: Mapping[str, Delta]) -> None:
+    """Append the delta of each project, for the compaction."""
+    projects, each = zip(*sorted(built.items()), strict=True)
+    sizes, packed = list(map(deltas.count_events, each)), list(map(deltas.pack, each))
+    await connection.execute(APPEND, projects, sizes, packed)

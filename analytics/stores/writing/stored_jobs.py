@@ -1,5 +1,6 @@
-"""The jobs that are committed but perhaps still in the queue, so that a redelivery is answered with
-what became of it.
+"""The outcomes of committed jobs that may still be in the queue.
+
+The queue may deliver a committed job again; it then gets the same outcome and is not stored twice.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,15 +17,18 @@ INSERT INTO stored_jobs (id, stored, duplicate, dead_lettered, stored_at)
 SELECT *, now() FROM unnest($1::text[], $2::int[], $3::int[], $4::int[]) ORDER BY 1
 """
 
-SETTLED = "SELECT id FROM stored_jobs WHERE id > $1 AND stored_at < now() - make_interval(secs => $2) ORDER BY id LIMIT $3"
+OLD = """
+SELECT id FROM stored_jobs WHERE id > $1 AND stored_at < now() - make_interval(secs => $2)
+ORDER BY id LIMIT $3
+"""
 
 DELETE = "DELETE FROM stored_jobs WHERE id = ANY($1)"
 
-PAGE = 1000
+PAGE_JOBS = 1000
 
 
 async def recorded(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[str, Outcome]:
-    """The outcomes of those jobs that are committed already."""
+    """The outcomes of those of some jobs that are committed."""
     return {
         row["id"]: Outcome(row["stored"], row["duplicate"], row["dead_lettered"])
         for row in await connection.fetch(RECORDED, ids)
@@ -32,10 +36,10 @@ async def recorded(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[s
 
 
 async def record(connection: asyncpg.Connection, outcomes: dict[str, Outcome]) -> None:
-    """Write down what became of jobs.
+    """Store the outcomes of jobs.
 
-    Raises asyncpg.UniqueViolationError when another worker, to whom the queue gave the same job,
-    has committed it in the meantime.
+    Raises asyncpg.UniqueViolationError when another worker, which got the same job from the queue,
+    has committed it meanwhile.
     """
     counts = zip(
         *((each.stored, each.duplicate, each.dead_lettered) for each in outcomes.values()),
@@ -49,13 +53,13 @@ async def sweep(
     waiting: Callable[[list[str]], Awaitable[set[str]]],
     settings: Settings,
 ) -> None:
-    """Forget the jobs that the queue no longer holds.
+    """Forget the jobs that the queue no longer holds; `waiting` says which of some it does.
 
-    Only those stored long enough ago that no other worker can still be at work on the same job: two
-    time-outs, or a minute.
+    Only jobs stored long enough ago that no other worker can still be at work on them: the longer
+    of a minute and two JOB_TIMEOUTs.
     """
     age, last = max(60.0, 2.0 * settings.job_timeout), ""
-    while page := [row["id"] for row in await connection.fetch(SETTLED, last, age, PAGE)]:
+    while page := [row["id"] for row in await connection.fetch(OLD, last, age, PAGE_JOBS)]:
         held = await waiting(page)
         await connection.execute(DELETE, [id for id in page if id not in held])
         last = page[-1]

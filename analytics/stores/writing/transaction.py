@@ -1,6 +1,4 @@
-"""One storing transaction: rows, ledger, counts, dead letters and the jobs' outcomes change
-together or not at all.
-"""
+"""One storing transaction: rows, ledger, counts, dead letters and outcomes change all or none."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -11,13 +9,13 @@ import asyncpg
 import msgspec
 
 from analytics.events import Event, Job, Outcome
-from analytics.stores.faults import Verdict, judge
+from analytics.stores.faults import Fault, classify
 from analytics.stores.writing import daily, dead_letters, ledger, rows, stored_jobs
 from analytics.stores.writing.recorder import Recorder
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What became of jobs, in their order, and the events that are rows now and were not before."""
+    """The outcomes of jobs, in their order, and the events that became rows."""
 
     outcomes: list[Outcome]
     stored: list[Event]
@@ -26,39 +24,36 @@ class Written(msgspec.Struct, frozen=True):
 async def store(
     connection: asyncpg.Connection, jobs: Sequence[Job], recorder: Recorder, *, careful: bool
 ) -> Written:
-    """Commit jobs in one transaction; read this list to know what happens to an event.
+    """Commit jobs in one transaction. Read the steps below to know what happens to an event.
 
-    At first no care is taken: a row that is there already or that the database refuses ends the
-    transaction with an error. With `careful`, such events are told apart, under savepoints, and are
-    counted as duplicates and dead letters.
+    The first try takes no care: a row that exists already, or that the database refuses, ends the
+    transaction with an error. With `careful`, savepoints single such events out, and they count as
+    duplicates and dead letters.
 
-    Every step takes its locks in one order, by sorted keys, and the rows that all transactions
-    change come last: no deadlock, short waits.
+    Every step takes its locks in the order of sorted keys, so there is no deadlock. The rows that
+    all transactions change come last, so waits are short.
     """
     async with connection.transaction():
         slot = await ledger.hold_turn(connection)
-        batch = Batch(
-            connection,
-            slot,
-            jobs,
-            await stored_jobs.recorded(connection, [job.id for job in jobs]),
-            careful,
-        )
-        batch.drop_repeated()
-        await batch.drop_remembered()
-        await batch.insert_rows()
-        await batch.bury_poison()
-        await batch.remove_replayed()
-        await batch.record_jobs()
-        recorded = await recorder.record(connection, batch.stored())
+        done = await stored_jobs.recorded(connection, [job.id for job in jobs])
+        storing = Storing(connection, slot, jobs, done, careful)
+        storing.drop_repeated()
+        await storing.drop_remembered()
+        await storing.insert_rows()
+        await storing.bury_poison()
+        await storing.remove_replayed()
+        await storing.record_jobs()
+        recorded = await recorder.record(connection, storing.stored())
         await daily.add(connection, recorded.deltas)
     recorder.committed(recorded.people)
-    return Written([batch.outcomes[job.id] for job in jobs], batch.stored())
+    return Written([storing.outcomes[job.id] for job in jobs], storing.stored())
 
 
-class Batch:
-    """The events of jobs that are not recorded yet, by position; `left` holds the positions that
-    are still on their way to be rows.
+class Storing:
+    """The events of jobs that are not stored yet, by position.
+
+    `left` holds the positions of the events still to be stored. The others are duplicates or
+    poison: events that the database refuses.
     """
 
     def __init__(
@@ -81,7 +76,7 @@ class Batch:
         self.poison: list[tuple[int, BaseException]] = []
 
     def drop_repeated(self) -> None:
-        """Of a client's id that comes more than once in the batch, the first event stays."""
+        """Keep the first event of a client's id that appears more than once in the storing."""
         seen: set[tuple[str, int]] = set()
         repeated = []
         for position, event in enumerate(self.events):
@@ -93,48 +88,49 @@ class Batch:
         self._drop(repeated)
 
     async def drop_remembered(self) -> None:
-        """Events whose ids the ledger holds were stored before, whatever their timestamp; the other
-        ids are written into it.
+        """Drop events whose ids the ledger holds, and write the other ids into it.
+
+        Those events were stored before, perhaps with another timestamp.
         """
         named = [position for position in self.left if self.events[position].named]
         if not named:
             return
-        known = await ledger.known(self.connection, self._names(named))
+        known = await ledger.known(self.connection, self._ids(named))
         if known:
-            self._drop([position for position in named if self._name(position) in known])
-            named = [position for position in named if self._name(position) not in known]
+            self._drop([position for position in named if self._id(position) in known])
+            named = [position for position in named if self._id(position) not in known]
         if named and self.careful:
             await self._attempt(self._remember, named)
         elif named:
-            await ledger.copy(self.connection, self.slot, self._names(named))
+            await ledger.copy(self.connection, self.slot, self._ids(named))
 
     async def _remember(self, positions: list[int]) -> None:
-        fresh = await ledger.insert(self.connection, self.slot, self._names(positions))
-        self._drop([position for position in positions if self._name(position) not in fresh])
+        fresh = await ledger.insert(self.connection, self.slot, self._ids(positions))
+        self._drop([position for position in positions if self._id(position) not in fresh])
 
     async def _forget(self, positions: list[int]) -> None:
-        """Take the ids of dead letters out of the ledger, so that a replay finds them new."""
+        """Remove the ids of dead letters from the ledger, so that a replay finds them new."""
         if positions:
-            await ledger.forget(self.connection, self.slot, self._names(positions))
+            await ledger.forget(self.connection, self.slot, self._ids(positions))
 
     async def insert_rows(self) -> None:
-        """Make rows of what is left, in the order of their partitions; the primary key finds
-        repeats of ids that the ledger does not hold.
+        """Insert the events that are left, in the order of their partitions.
+
+        The primary key finds repeats of ids that the ledger does not hold.
         """
         if not self.left:
             return
-        self.left.sort(key=self._place)
+        self.left.sort(key=self._order)
         if self.careful:
             before = len(self.poison)
             await self._attempt(self._insert, list(self.left))
-            await self._forget(
-                [position for position, _ in self.poison[before:] if self.events[position].named]
-            )
+            refused = [position for position, _ in self.poison[before:]]
+            await self._forget([position for position in refused if self.events[position].named])
         else:
             await rows.copy(self.connection, self.stored())
 
     async def bury_poison(self) -> None:
-        """Put aside what the database refuses, with its reason."""
+        """Make dead letters of the events that the database refuses."""
         if self.poison:
             letters = [
                 (self._job(position).id, self.events[position], error)
@@ -143,15 +139,16 @@ class Batch:
             await dead_letters.insert(self.connection, letters)
 
     async def remove_replayed(self) -> None:
-        """Delete the dead letters that these jobs tried again: each is a row, a duplicate or a new
-        dead letter now.
+        """Delete the dead letters that these jobs replay.
+
+        Each event of them is a row, a duplicate or a new dead letter by now.
         """
         replayed = sorted(number for job in self.jobs for number in job.replays)
         if replayed:
             await self.connection.execute(dead_letters.REMOVE, replayed)
 
     async def record_jobs(self) -> None:
-        """Write down each job's outcome for the case that the queue hands it out again."""
+        """Store each job's outcome, in case the queue delivers the job again."""
         duplicate = Counter(self._index(position) for position in self.duplicates)
         dead = Counter(self._index(position) for position, _ in self.poison)
         fresh = {
@@ -165,7 +162,7 @@ class Batch:
         self.outcomes |= fresh
 
     def stored(self) -> list[Event]:
-        """The events that are left."""
+        """The events that are left: rows, once all steps are done."""
         return [self.events[position] for position in self.left]
 
     async def _insert(self, positions: list[int]) -> None:
@@ -185,14 +182,12 @@ class Batch:
     async def _attempt(
         self, act: Callable[[list[int]], Awaitable[None]], positions: list[int]
     ) -> None:
-        """Do it to all positions at once; halve them on poison until the single offenders are
-        known.
-        """
+        """Do something to all positions at once; on poison, to each half, down to single events."""
         try:
             async with self.connection.transaction():
                 await act(positions)
         except Exception as error:
-            if judge(error) not in (Verdict.POISON, Verdict.NO_PARTITION):
+            if classify(error) not in (Fault.POISON, Fault.NO_PARTITION):
                 raise
             if len(positions) == 1:
                 self.poison.append((positions[0], error))
@@ -203,23 +198,25 @@ class Batch:
                 await self._attempt(act, positions[middle:])
 
     def _drop(self, positions: list[int]) -> None:
-        """Take duplicates out."""
+        """Count positions as duplicates, and take them out of `left`."""
         if positions:
             self.duplicates += positions
             gone = set(positions)
             self.left = [position for position in self.left if position not in gone]
 
-    def _names(self, positions: Sequence[int]) -> list[ledger.Name]:
-        return [self._name(position) for position in positions]
+    def _ids(self, positions: Sequence[int]) -> list[ledger.ClientId]:
+        return [self._id(position) for position in positions]
 
-    def _name(self, position: int) -> ledger.Name:
+    def _id(self, position: int) -> ledger.ClientId:
         return self.events[position].project, self.events[position].id
 
-    def _place(self, position: int) -> tuple[object, ...]:
+    def _order(self, position: int) -> tuple[object, ...]:
+        """The order of rows in which all transactions take their locks."""
         event = self.events[position]
         return (event.timestamp, event.project, event.id.int)
 
     def _index(self, position: int) -> int:
+        """The index in `jobs` of the job that an event belongs to."""
         return bisect_right(self.ends, position)
 
     def _job(self, position: int) -> Job:

@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import LargeBinary, Text, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from analytics.derived.packed_day import Array
+from analytics.derived.arrays import Array
 from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field

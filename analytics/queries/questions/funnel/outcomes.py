@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analytics.derived.packed_day import Array
+from analytics.derived.arrays import Array
 from analytics.queries.questions.funnel.attempts import Matcher
 
 NOT_REACHED = -1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from analytics.derived.packed_day import Array, distinct, runs
+from analytics.derived.arrays import Array, distinct, runs
 from analytics.queries.sequences.sequences import Sequences
 
 NOT_TAKEN = -1

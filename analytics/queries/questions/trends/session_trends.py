@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 from msgspec.structs import replace
 
-from analytics.derived.packed_day import Array, distinct
+from analytics.derived.arrays import Array, distinct
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.questions.trends.lines import (
     OTHER,

@@ -1,73 +1,80 @@
-"""What the queue is called in Redis, and the scripts that are the only ones to change it: each does
-all of its work or none.
+"""The queue's keys in Redis, and the Lua scripts that change them.
+
+Nothing else changes these keys. Each script does all of its work or none, so the books balance at
+any moment.
 """
 
 import hashlib
 import os
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 QUEUE = "analytics:queue"
-"""arq's queue, sorted: job id → when it may next be claimed, in ms. A claimed job stands at the end
-of its claim.
+"""arq's queue, a sorted set: job id → when the job may next be claimed, in ms.
+
+For a claimed job that is the end of its claim.
 """
 
 PENDING = "analytics:pending"
-"""Sorted: job id → when it was appended, in ms. Redis' own clock, and no retry moves it: the
-watermark rests on it.
+"""Sorted set: job id → when the job was appended, in ms by Redis' clock.
+
+No retry changes the time, so the watermark rests on it.
 """
 
 BOOKS = "analytics:books"
 """Hash: the accounts of `events.Books`."""
 
 REPLAYING = "analytics:replaying"
-"""Set: numbers of the dead letters that are on their way again, so that none is counted twice."""
+"""Set: numbers of the dead letters being replayed, so that none is counted twice."""
 
 JOB = "arq:job:"
 RETRY = "arq:retry:"
 IN_PROGRESS = "arq:in-progress:"
-"""arq's own names; a test holds them to arq's."""
+"""Prefixes of arq's own keys; a test compares them with arq's."""
 
 KEYS = (QUEUE, PENDING, BOOKS, REPLAYING)
-"""What every script gets, in this order."""
+"""The keys that every script gets, in this order."""
 
 
 def job_id(events: int) -> str:
-    """A new id: time-ordered, random, and telling how many events the job holds, so that one that
-    cannot be read can still be counted.
+    """A new id, ordered by time, random, and ending with the number of events in the job.
+
+    So a job whose body cannot be read can still be counted.
     """
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}.{events}"
 
 
-def count(job_id: str) -> int:
-    """The events of a job, by its id; 0 for a job that is not ours."""
+def count_events(job_id: str) -> int:
+    """The number of events that a job's id states; 0 for a job that is not ours."""
     tail = job_id.rpartition(".")[2]
     return int(tail) if tail.isdecimal() else 0
 
 
 async def queued(redis: Redis) -> int:
     """Events in the queue, by the books."""
-    found: bytes | None = await redis.hget(BOOKS, "queued")  # type: ignore[misc]  # redis-py types it as if it were not async
-    return int(found or 0)
+    # redis-py types the command as if it were not async
+    events: bytes | None = await redis.hget(BOOKS, "queued")  # type: ignore[misc]
+    return int(events or 0)
 
 
 class Script:
-    """A Lua script over KEYS, sent once and called by its digest."""
+    """A Lua script over KEYS. Redis gets its text once and then only its digest."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     async def run(self, redis: Redis, *arguments: str | bytes | float) -> Any:
+        """What the script returns. Raises RedisError."""
+        execute: Callable[..., Awaitable[Any]] = redis.execute_command
         try:
-            return await redis.execute_command(
-                "EVALSHA", self._digest, len(KEYS), *KEYS, *arguments
-            )  # type: ignore[no-untyped-call]
-        except NoScriptError:  # never called here, or Redis was restarted; nothing has been done
-            return await redis.execute_command("EVAL", self.text, len(KEYS), *KEYS, *arguments)  # type: ignore[no-untyped-call]
+            return await execute("EVALSHA", self._digest, len(KEYS), *KEYS, *arguments)
+        except NoScriptError:  # its first call, or Redis was restarted; nothing has been done
+            return await execute("EVAL", self.text, len(KEYS), *KEYS, *arguments)
 
 
 _NOW = """
@@ -107,19 +114,22 @@ redis.call('HINCRBY', KEYS[3], 'queued', events)
 return events
 """
 )
-"""Append jobs. Arguments: the dead letters they replay, the share of maxmemory that may be used,
-then id, events and body of each job.
+"""Append jobs.
 
-Raises OutOfMemoryError, and nothing is done, when more is used: claims need memory too, and a Redis
-that is full to the brim could not be drained. Returns the events appended, or -1 (and nothing is
-done) when one of the dead letters is on its way already. A job that is in the queue already is left
-as it is. Bodies have no expiry: they go when their job is settled.
+Arguments: the numbers of the dead letters that the jobs replay, the share of maxmemory that may be
+in use, then id, number of events and body of each job.
+
+Returns the number of events appended. Returns -1, and does nothing, when one of the dead letters is
+being replayed already. Raises OutOfMemoryError, and does nothing, when more memory is in use:
+claims need memory too, so a full Redis could not be drained. A job already in the queue is left as
+it is. Bodies have no expiry: SETTLE deletes them.
 """
 
 CLAIM = Script(
     _NOW
     + f"""
-local token, hold, jobs, room, batch = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local token, hold, jobs = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local room, batch = tonumber(ARGV[4]), tonumber(ARGV[5])
 local claimed = {{}}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, jobs)) do
   if room <= 0 then break end
@@ -132,12 +142,13 @@ end
 return claimed
 """
 )
-"""Claim jobs, oldest first. Arguments: the claimer's token, ms that a claim lasts, jobs at most,
-room in events, events that fill a transaction.
+"""Claim jobs, oldest first; returns their ids.
 
-A job counts for no more than a transaction. What is claimed moves behind what waits, so the jobs in
-work, however many processors hold them, never hide the others; and a job whose claimer died comes
-back by itself when its claim ends.
+Arguments: the claimer's token, how long the claim lasts in ms, the most jobs, the most events, and
+how many events fill a transaction (a larger job counts as that many).
+
+A claimed job moves behind the waiting jobs, so jobs in work never hide the others, however many
+processors hold them. A job whose claimer died comes back by itself when its claim ends.
 """
 
 RELEASE = Script(
@@ -152,8 +163,10 @@ for i = 2, #ARGV, 2 do
 end
 """
 )
-"""Give claimed jobs back. Arguments: the claimer's token, then id and ms until the next try of each
-job. A claim that another holds by now is left alone.
+"""Give claimed jobs back.
+
+Arguments: the claimer's token, then id and ms until the next try of each job. A job that another
+processor has claimed since is left alone.
 """
 
 SETTLE = Script(
@@ -177,7 +190,8 @@ redis.call('HINCRBY', KEYS[3], 'queued', -settled)
 return settled
 """
 )
-"""Take jobs out of the queue and write their outcome into the books. Arguments: id, stored,
-duplicate, dead-lettered and replayed dead letters of each job. Returns the events settled; settling
-again changes nothing.
+"""Take jobs out of the queue and write their outcomes into the books.
+
+Arguments, for each job: its id, the counts stored, duplicate and dead-lettered, and the numbers of
+the dead letters it replayed. Returns the number of events settled. Settling again changes nothing.
 """
