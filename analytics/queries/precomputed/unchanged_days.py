@@ -27,7 +27,7 @@ from analytics.queries.precomputed.pieces import Block, Coverage
 from analytics.queries.precomputed.summaries import NumberSpec, Summary
 from analytics.tables import Instant, people, raw_events
 
-MAX_HOURS = 7 * 24
+MAX_HOURS = 7 * DAY_SPAN
 """Hours in one statement, so that none takes too long and each one's result can be cached."""
 
 

@@ -128,7 +128,7 @@ class _Loader:
         range_hours = (self._query.end - self._query.start) / timedelta(hours=1)
         max_hours = pieces.MAX_RAW_SHARE * range_hours
         starts = self._starts()
-        uncovered = range(starts.start, min(starts.stop, coverage.since_hour), DAY_SPAN)
+        uncovered = range(starts.start, min(starts.stop, coverage.since_hour), 24)
         # Every day but the first and the last is whole. This check goes before the sum of hours,
         # because a range of all time has millions of days.
         if (len(uncovered) - 2) * DAY_SPAN > max_hours:
@@ -153,9 +153,8 @@ class _Loader:
 
     def _clipped(self, start: int) -> tuple[datetime, datetime]:
         """The part of a day that is in the range."""
-        return max(self._query.start, instant(start)), min(
-            self._query.end, instant(start + DAY_SPAN)
-        )
+        day_end = instant(start + DAY_SPAN)
+        return max(self._query.start, instant(start)), min(self._query.end, day_end)
 
     async def _unchanged(self, coverage: Coverage) -> dict[int, Day]:
         """The days with no pending changes: cached, packed, or from raw rows.

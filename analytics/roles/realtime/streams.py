@@ -142,7 +142,9 @@ class CounterStream:
 
     def stored(self, delivery: Delivery) -> None:
         """These events were stored."""
-        types = _once(delivery, "types", lambda: Counter(event.event_type for event in delivery.events))
+        types = _once(
+            delivery, "types", lambda: Counter(event.event_type for event in delivery.events)
+        )
         self._types.update(types)
 
     def missed(self, number: int, before: int) -> None:
