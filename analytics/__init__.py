@@ -1,11 +1,10 @@
-"""Self-hosted event analytics. The tour, in reading order, is an event's way:
+"""Self-hosted event analytics. The tour follows an event on its way:
 
-`roles/collector.py`  takes it in: `protocols/` decode it, `pipeline/` steps over it, `queue/` makes
-it durable `roles/processor.py`  takes it on: `queue/` hands it out once, `stores/` commit it,
-`live/` tells who listens
-`roles/api.py`        answers: each file of `queries/` is one question
-`roles/realtime.py`   shows it live
-`server.py` runs the roles of a process; `cli.py` starts it all.
+`roles/collector/`  accepts it: `protocols/` decode, `pipeline/` checks, `queue/` makes durable
+`roles/processor.py`  stores it: `queue/` hands out, `stores/` commit, `live/` publishes
+`roles/api.py`  answers questions about it: `queries/`, one file for each question
+`roles/realtime/`  shows it as it comes
+`server.py`  serves the roles of a process; `cli.py` starts everything
 """
 
 __version__ = "1.0.0"

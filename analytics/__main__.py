@@ -1,4 +1,4 @@
-"""`python -m analytics` is `analytics`."""
+"""`python -m analytics` is the command `analytics`."""
 
 from analytics.cli import main
 

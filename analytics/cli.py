@@ -1,4 +1,4 @@
-"""The command line: a table of commands, and one line on standard error for whatever fails."""
+"""The command line: a table of commands, and one line on standard error for any failure."""
 
 import importlib
 import logging
@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
-    """A command that is imported when it is called: `module:attribute` below analytics.commands,
-    and its line in the help.
-    """
+    """A command of the table; its module is imported only when the command is called."""
 
     target: str
+    """`module:attribute` below analytics.commands."""
     help: str
+    """Its line in `analytics --help`."""
 
 
 COMMANDS = {
@@ -50,11 +50,11 @@ SERVERS = {
     "asyncpg": "PostgreSQL (DATABASE_URL)",
     "sqlalchemy": "PostgreSQL (DATABASE_URL)",
 }
-"""Which server an exception speaks of, by the library that raised it."""
+"""The server that failed, by the library that raised the exception."""
 
 
 class Commands(click.Group):
-    """Imports a command only when it is called, so that `--help` and every other command are quick."""
+    """Imports a command only when it is called: `--help` and the other commands stay quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -62,10 +62,9 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
-        command: click.Command = getattr(
-            importlib.import_module(f"analytics.commands.{module}"), attribute
-        )
+        name, _, attribute = COMMANDS[cmd_name].target.partition(":")
+        module = importlib.import_module(f"analytics.commands.{name}")
+        command: click.Command = getattr(module, attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -76,12 +75,15 @@ class Commands(click.Group):
 @click.group(cls=Commands)
 @click.version_option(__version__, prog_name="analytics", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Self-hosted event analytics. Settings come from the environment; see docs/configuration.md."""
+    """Self-hosted event analytics. Settings come from the environment; see
+    docs/configuration.md.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit: 0, 1 when it failed, 2 for usage and configuration, 130 when
-    interrupted.
+    """Run one command and exit.
+
+    Exit status: 0, or 1 when it failed, 2 for wrong usage or configuration, 130 when interrupted.
     """
     try:
         status = cli.main(arguments, "analytics", standalone_mode=False) or 0
@@ -96,9 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         status = _complain("interrupted", 130)
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # whoever read us has left: nothing more to flush
+        # the reader of our output (`| head`) has left: throw away what is still to be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except Exception as error:
         log.debug("the command failed", exc_info=error)
@@ -110,9 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def explain(error: Exception) -> str | None:
-    """An expected failure in one line; None for one that nobody expects, which deserves its
-    traceback.
-    """
+    """One line for an expected failure; None for a bug, which needs its traceback."""
     if isinstance(error, Unavailable):
         return f"{error.message}; `analytics doctor` tells more"
     if isinstance(error, AnalyticsError):
@@ -122,7 +121,10 @@ def explain(error: Exception) -> str | None:
             return f"{server} failed: {error}; `analytics doctor` tells more"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}; `analytics doctor` tells whether the servers can be reached"
+        return (
+            f"{where}{error.strerror or error}; "
+            "`analytics doctor` tells whether the servers can be reached"
+        )
     return None
 
 

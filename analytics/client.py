@@ -1,8 +1,7 @@
-"""A small client for Python services: events are queued in memory and sent by a thread, again and
-again under the same ids, until the collector has them.
+"""A client for Python services: queues events in memory, sends them from a thread.
 
-It needs nothing but the standard library and imports nothing else of this package, so this file may
-also be copied.
+Events are retried under the same ids until the collector has accepted them. This file needs only
+the standard library and imports nothing else of this package: copy it where you like.
 """
 
 import atexit
@@ -30,28 +29,33 @@ log = logging.getLogger(__name__)
 
 BATCH_EVENTS = 500
 BATCH_BYTES = 512 << 10
-MAX_BACKOFF = 60.0
-NO_SESSION, NO_ACTOR = "$none", "$nobody"
-"""What stands for the session where none is named, but a user is; and where neither is."""
+MAX_BACKOFF_S = 60.0
+NO_SESSION = "$none"
+"""The session_id sent when only a user is named; queries then derive the sessions."""
+NO_ACTOR = "$nobody"
+"""The session_id sent when neither a session nor a user is named."""
 
 Event = dict[str, Any]
 OnDrop = Callable[[list[Event], str], None]
-"""Is told which events will never arrive, and why; called in the sending thread."""
+"""Gets the events that will never arrive, and why. It runs in the sending thread."""
 
 
 def report(events: list[Event], reason: str) -> None:
-    """What becomes of dropped events unless a client is given something else: a line in the log."""
+    """Log how many events were dropped: what a client does without an `on_drop` of its own."""
     log.error("%d events were dropped: %s", len(events), reason)
 
 
 class Client:
-    """Sends events to the collector at `url` with a write key. Any thread may use it, and so may a
-    forked process, which has a queue of its own.
+    """Sends events to the collector at `url`.
 
-    `max_bytes` bounds what waits; when it is reached, new events are refused and the caller is
-    told, never blocked. `interval` is how many seconds an event may wait for others, `timeout` how
-    long one request may take, `exit_seconds` how long the end of the program may be held up by what
-    still waits.
+    Any thread may use it. A forked process may use it too: it starts with an empty queue.
+
+    write_key     API key with the scope `ingest`; without one, events go to the default project
+    interval      seconds that an event waits for others, so that they share a request
+    max_bytes     bytes of events held in memory; above, `capture` returns False and never blocks
+    timeout       seconds that one request may take
+    exit_seconds  seconds that the end of the program may wait for events to be sent
+    on_drop       called with events that will never arrive
     """
 
     def __init__(
@@ -84,17 +88,17 @@ class Client:
         _clients.add(self)
 
     def _reset(self) -> None:
-        """Begin with nothing: at the start, and in a forked process, for what its parent had is its
-        parent's to send.
-        """
+        """Start empty: a new client, or a forked process, whose parent sends its own events."""
         self._changed = threading.Condition()
         self._queue: deque[bytes] = deque()
         self._bytes = 0
-        self._captured = self._settled = self._wanted = 0
-        self._batch = BATCH_EVENTS
+        self._captured = 0  # events ever queued
+        self._done = 0  # of these, the delivered and the dropped
+        self._flush_up_to = 0  # send without waiting until this many are done
+        self._batch_events = BATCH_EVENTS
         self._failures = 0
         self._thread: threading.Thread | None = None
-        self._end: float | None = None
+        self._end: float | None = None  # when closed: the monotonic time to give up at
 
     def capture(
         self,
@@ -107,8 +111,10 @@ class Client:
         timestamp: datetime | None = None,
         id: str | None = None,
     ) -> bool:
-        """Queue one event and say whether there was room. Raises TypeError or ValueError for what
-        JSON cannot express, or a time without a zone.
+        """Queue one event; False when the queue is full or the client is closed.
+
+        Raises TypeError or ValueError for metadata that JSON cannot express, and for a timestamp
+        without a time zone.
         """
         if timestamp is not None and timestamp.tzinfo is None:
             raise ValueError("a timestamp needs a time zone")
@@ -121,31 +127,32 @@ class Client:
             "metadata": dict(metadata or {}),
             "timestamp": timestamp.isoformat() if timestamp else int(time.time() * 1000),
         }
-        text = json.dumps(
-            event, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        ).encode()
+        text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        encoded = text.encode()
         with self._changed:
-            if self._end is not None or self._bytes + len(text) > self.max_bytes:
+            if self._end is not None or self._bytes + len(encoded) > self.max_bytes:
                 return False
-            self._queue.append(text)
-            self._bytes += len(text)
+            self._queue.append(encoded)
+            self._bytes += len(encoded)
             self._captured += 1
             self._start()
             self._changed.notify_all()
         return True
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was captured before is settled, delivered or dropped; False when that
-        takes longer than `timeout` seconds.
+        """Send now, and wait until every event captured so far is delivered or dropped.
+
+        Returns False when that takes longer than `timeout` seconds.
         """
         with self._changed:
-            wanted = self._wanted = self._captured
+            goal = self._flush_up_to = self._captured
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._settled >= wanted, timeout)
+            return self._changed.wait_for(lambda: self._done >= goal, timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Send what waits, for `timeout` seconds at most (`exit_seconds` when absent), then take no
-        more; what is left is dropped, and reported.
+        """Accept no more events, and send what waits for `timeout` seconds (`exit_seconds`).
+
+        Events that are left after that are dropped and given to `on_drop`.
         """
         with self._changed:
             self._end = time.monotonic() + (self.exit_seconds if timeout is None else timeout)
@@ -154,12 +161,12 @@ class Client:
         if thread is not None:
             thread.join(max(self._end - time.monotonic(), 0))
         elif left:
-            self._run()  # no thread can be started any more
+            self._run()  # the interpreter is ending: no thread can be started any more
         with self._changed:
-            late = [json.loads(text) for text in self._queue]
+            unsent = [json.loads(text) for text in self._queue]
             self._queue.clear()
-        if late:
-            self.on_drop(late, "not delivered when the client was closed")
+        if unsent:
+            self.on_drop(unsent, "not delivered when the client was closed")
 
     def __enter__(self) -> "Client":
         return self
@@ -182,100 +189,108 @@ class Client:
             self._thread = thread
 
     def _run(self) -> None:
-        """Batch by batch, in order; one leaves the queue when it is settled."""
+        """The sending thread: one batch after the other, in order."""
         while batch := self._next():
             delay = self._send(batch)
-            with self._changed:
-                if delay is None:
-                    self._failures = 0
-                    for text in batch:
-                        if self._queue:  # `close` may have given them up
-                            self._queue.popleft()
-                            self._bytes -= len(text)
-                    self._settled += len(batch)
-                    self._changed.notify_all()
-                elif delay:
-                    ending = self._end is not None
-                    self._changed.wait_for(lambda: not ending and self._end is not None, delay)  # noqa: B023 - called at once
+            if delay is None:
+                self._remove(batch)
+            elif delay:
+                self._pause(delay)
+
+    def _remove(self, batch: list[bytes]) -> None:
+        """Take a batch that is delivered or dropped off the queue."""
+        with self._changed:
+            self._failures = 0
+            for text in batch:
+                if self._queue:  # `close` may have dropped them meanwhile
+                    self._queue.popleft()
+                    self._bytes -= len(text)
+            self._done += len(batch)
+            self._changed.notify_all()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before a retry; `close` ends the wait, unless the client was closed before."""
+        with self._changed:
+            closed = self._end is not None
+            self._changed.wait_for(lambda: not closed and self._end is not None, seconds)
+
+    def _must_send(self) -> bool:
+        """Whether to send without waiting for more events."""
+        return (
+            len(self._queue) >= self._batch_events
+            or self._flush_up_to > self._done
+            or self._end is not None
+        )
 
     def _next(self) -> list[bytes]:
-        """What to send next, once there is enough of it, or it has waited long enough; nothing when
-        all is over.
-        """
+        """Wait for a batch that is full or due; empty when the client is closed and done."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._end is not None)
-            self._changed.wait_for(
-                lambda: (
-                    len(self._queue) >= self._batch
-                    or self._wanted > self._settled
-                    or self._end is not None
-                ),
-                self.interval,
-            )
+            self._changed.wait_for(self._must_send, self.interval)
             if self._end is not None and time.monotonic() >= self._end:
                 return []
             batch: list[bytes] = []
             size = 0
             for text in self._queue:
                 size += len(text)
-                if len(batch) == self._batch or (batch and size > BATCH_BYTES):
+                if len(batch) == self._batch_events or (batch and size > BATCH_BYTES):
                     break
                 batch.append(text)
             return batch
 
     def _send(self, batch: list[bytes]) -> float | None:
-        """Try once. None when there is nothing more to do for these events, else how many seconds
-        to wait before they are tried again.
+        """Send a batch once.
+
+        Returns None when the batch is finished, else the seconds to wait before a retry.
         """
         body = b'{"sent_at":%d,"events":[%b]}' % (time.time() * 1000, b",".join(batch))
-        request = urllib.request.Request(
-            self.url, gzip.compress(body, 6), self.headers, method="POST"
-        )
+        compressed = gzip.compress(body, 6)
+        # S310: `__init__` takes http and https only
+        request = urllib.request.Request(self.url, compressed, self.headers, method="POST")  # noqa: S310
+        retry_after = None
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
-                status, reply, wait = answer.status, answer.read(), None
+                status, reply = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                status, reply, wait = error.code, _read(error), error.headers.get("retry-after")
+                status, reply = error.code, _read(error)
+                retry_after = error.headers.get("retry-after")
         except (OSError, http.client.HTTPException) as error:
             return self._backoff(None, repr(error))
         if status in (408, 429) or status >= 500:
-            return self._backoff(wait, f"status {status}")
+            return self._backoff(retry_after, f"status {status}")
         if status == 413 and len(batch) > 1:
-            self._batch = len(batch) // 2
+            self._batch_events = len(batch) // 2
             return 0.0
-        self._batch = BATCH_EVENTS
+        self._batch_events = BATCH_EVENTS
         self._report(batch, status, reply)
         return None
 
-    def _backoff(self, asked: str | None, reason: str) -> float:
-        """Twice as long each time, up to a minute, give or take half, and never less than the
-        collector asks for.
-        """
-        own = min(2.0**self._failures, MAX_BACKOFF) * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
+    def _backoff(self, retry_after: str | None, reason: str) -> float:
+        """Seconds to wait: doubled each time up to a minute, ±50 %, at least `retry_after`."""
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
+        seconds = min(2.0**self._failures, MAX_BACKOFF_S) * jitter
         self._failures = min(self._failures + 1, 10)
         log.warning("events are kept and tried again: %s", reason)
-        return max(own, float(asked)) if asked and asked.isdecimal() else own
+        if retry_after and retry_after.isdecimal():
+            return max(seconds, float(retry_after))
+        return seconds
 
     def _report(self, batch: list[bytes], status: int, reply: bytes) -> None:
-        """Tell of events that the collector will never take."""
+        """Give `on_drop` the events that the collector rejected for good."""
         try:
             answer = json.loads(reply)
         except ValueError:
             answer = {}
         answer = answer if isinstance(answer, dict) else {}
-        verdicts = answer.get("rejected") or []
+        rejections = answer.get("rejected") or []
         try:
-            for verdict in verdicts:
-                self.on_drop(
-                    [json.loads(batch[verdict["index"]])],
-                    f"{verdict['code']}: {verdict['message']}",
-                )
-            if status >= 300 and not verdicts:
-                self.on_drop(
-                    [json.loads(text) for text in batch],
-                    f"status {status}: {answer.get('error') or 'no reason given'}",
-                )
+            for rejection in rejections:
+                event = json.loads(batch[rejection["index"]])
+                self.on_drop([event], f"{rejection['code']}: {rejection['message']}")
+            if status >= 300 and not rejections:
+                reason = f"status {status}: {answer.get('error') or 'no reason given'}"
+                self.on_drop([json.loads(text) for text in batch], reason)
         except Exception:
             log.exception("on_drop failed")
 
@@ -288,7 +303,7 @@ def _read(error: urllib.error.HTTPError) -> bytes:
 
 
 def _uuid7() -> UUID:
-    """Ids that begin with the time are stored faster (RFC 9562)."""
+    """A UUID version 7 (RFC 9562): it begins with the time, so it is stored faster."""
     random_bits = secrets.randbits(74)
     return UUID(
         int=int(time.time() * 1000) << 80

@@ -1,4 +1,4 @@
-"""Files → events: verdicts, interruptions, repetitions, and the pace of the queue."""
+"""Files → events: what is rejected, interruptions, repetitions, and the pace of the queue."""
 
 import bz2
 import gzip
@@ -17,16 +17,14 @@ import pytest
 from analytics.errors import CommandError, Unavailable
 from analytics.events import Books, Event, event_id
 from analytics.importing import importer
-from analytics.importing.importer import Importer, Step
-from analytics.importing.position import Keeper, Position, keeper
+from analytics.importing.importer import Importer
+from analytics.importing.input_file import opened
+from analytics.importing.position import Keeper, Position, keeper_of
 from analytics.importing.rejects import Rejects
-from analytics.importing.source import opened
 
 
 class FakeQueue:
-    """Takes events, and does what it is told to: hold so many, refuse, or be interrupted before an
-    append or just after it.
-    """
+    """Keeps events; refuses appends, or is interrupted before or after one, as a test asks."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -57,11 +55,11 @@ class FakeQueue:
 
 class Watch:
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.positions: list[Position] = []
         self.said: list[str] = []
 
-    def step(self, step: Step) -> None:
-        self.steps.append(step)
+    def advance(self, read_bytes: int, position: Position) -> None:
+        self.positions.append(position)
 
     def note(self, text: str) -> None:
         self.said.append(text)
@@ -79,34 +77,34 @@ async def run(
     max_queued: int = 100_000,
 ) -> Position:
     with (
-        opened(str(path)) as source,
+        opened(str(path)) as file,
         Rejects(path.with_name(path.name + ".rejected.ndjson")) as rejects,
     ):
-        kept = keeper(path.parent / "data", source.identity)
-        with kept.alone():
-            start = kept.load() or Position()
+        keeper = keeper_of(path.parent / "data", file.identity)
+        with keeper.alone():
+            start = keeper.load() or Position()
             rejects.resume(start.rejects_size)
             importing = Importer(
                 queue,
                 watch or Watch(),
-                kept,
+                keeper,
                 rejects,
                 project="default",
                 retention_days=retention_days,
                 max_queued=max_queued,
             )
-            return await importing.run(source, kind, start)
+            return await importing.run(file, kind, start)
 
 
 def event(number: int, **extra: Any) -> dict[str, Any]:
-    made = {
+    fields = {
         "session_id": f"s{number}",
         "event_type": "commit",
         "event_action": "push",
         "timestamp": "2024-05-05T10:00:00+02:00",
         **extra,
     }
-    return {name: value for name, value in made.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def ndjson(*events: Any) -> bytes:
@@ -116,8 +114,8 @@ def ndjson(*events: Any) -> bytes:
 
 
 def rejected(path: Path) -> list[dict[str, Any]]:
-    found = path.with_name(path.name + ".rejected.ndjson")
-    return [json.loads(line) for line in found.read_text().splitlines()] if found.exists() else []
+    file = path.with_name(path.name + ".rejected.ndjson")
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress])
@@ -274,7 +272,7 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(
     queue.interrupt_before = queue.interrupt_after = None
     watch = Watch()
     end = await run(path, queue, watch=watch)
-    assert 30 < watch.steps[0].position.accepted < 60
+    assert 30 < watch.positions[0].accepted < 60
     assert (end.accepted, sum(end.rejected.values())) == (85, 15)
     assert len({found.id for found in queue.events}) == 85
     assert len(queue.events) <= 85 + 10
@@ -283,7 +281,7 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(
 
 
 def interrupt_save(at: int) -> Callable[[Keeper, Position], None]:
-    """Keeper.save, but interrupted at its so-many-th call."""
+    """Keeper.save, interrupted at call number `at`, counted from 1."""
     calls = count(1)
     save = Keeper.save
 
@@ -333,8 +331,8 @@ async def test_two_imports_of_one_file_at_once_are_refused(tmp_path: Path) -> No
     path = tmp_path / "events.ndjson"
     path.write_bytes(ndjson(event(1)))
     with (
-        opened(str(path)) as source,
-        keeper(tmp_path / "data", source.identity).alone(),
+        opened(str(path)) as file,
+        keeper_of(tmp_path / "data", file.identity).alone(),
         pytest.raises(CommandError, match="another process"),
     ):
         await run(path, FakeQueue())

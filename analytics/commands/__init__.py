@@ -7,18 +7,18 @@ from analytics.settings import Settings, load
 
 
 def connected() -> Settings:
-    """The settings, with logging set up; in development the servers of a running `analytics run`
-    stand in for URLs that are not set.
+    """The settings, after setting up logging.
+
+    In development, when neither REDIS_URL nor DATABASE_URL is set, they are those of the
+    `analytics run` that runs in DATA_DIR, if any.
     """
     settings = load()
     logs.setup(settings)
     if settings.production or settings.redis_url or settings.database_url:
         return settings
-    found = embedded.running(settings.data_dir)
-    return (
-        settings
-        if found is None
-        else msgspec.structs.replace(
-            settings, redis_url=found.redis_url, database_url=found.database_url
-        )
+    servers = embedded.running(settings.data_dir)
+    if servers is None:
+        return settings
+    return msgspec.structs.replace(
+        settings, redis_url=servers.redis_url, database_url=servers.database_url
     )

@@ -1,4 +1,4 @@
-"""`analytics dead-letters`: look at what could not be stored, try it again, or delete it."""
+"""`analytics dead-letters`: list the events that could not be stored, replay or delete them."""
 
 import asyncio
 import sys
@@ -19,9 +19,11 @@ from analytics.redis import connect
 from analytics.settings import Settings
 from analytics.stores import DeadLetter, DeadLetters, PostgresStore
 
-MESSAGE_SHOWN = 100
+SHOWN_CHARACTERS = 100
+"""Characters of an error message in the list."""
+
 JOB_EVENTS = 1_000
-"""Events of dead letters that are tried again as one job."""
+"""Events of dead letters that are replayed as one job."""
 
 
 @click.group("dead-letters")
@@ -49,21 +51,17 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
         async with _opened(located("DATABASE_URL")) as letters:
             return await letters.page(limit=limit + 1, project=project, reason=reason)
 
-    found = asyncio.run(work())
+    page = asyncio.run(work())
+    letters = page[:limit]
     if json_:
-        as_json([_shown(letter) for letter in found[:limit]])
+        as_json([_document(letter) for letter in letters])
         return
-    if found:
-        columns(
-            ("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE"),
-            [_row(letter) for letter in found[:limit]],
-        )
-    click.echo(
-        "there are more; raise --limit to see them"
-        if len(found) > limit
-        else f"dead letters: {len(found)}",
-        err=True,
-    )
+    if letters:
+        header = ("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE")
+        columns(header, [_row(letter) for letter in letters])
+    more = len(page) > limit
+    count = "there are more; raise --limit to see them" if more else f"dead letters: {len(letters)}"
+    click.echo(count, err=True)
 
 
 @dead_letters.command()
@@ -118,7 +116,7 @@ async def _opened(settings: Settings) -> AsyncIterator[DeadLetters]:
 
 
 async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None) -> None:
-    """Replay these, or all that are there now. Raises CommandError when none of them can be."""
+    """Replay these dead letters, or all of now; raises CommandError when none can be."""
     redis = connect(settings)
     queue = Queue(redis, settings)
     replayed = 0
@@ -128,7 +126,8 @@ async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None
             async for letter in _chosen(letters, numbers, reason):
                 if (events := _events(letter)) is None:
                     click.echo(
-                        f"dead letter {letter.number} stays: this release cannot read the job that it holds ({letter.reason}: {letter.message})",
+                        f"dead letter {letter.number} stays: this release cannot read the job "
+                        f"that it holds ({letter.reason}: {letter.message})",
                         err=True,
                     )
                     continue
@@ -142,35 +141,37 @@ async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None
     if not replayed:
         raise CommandError("no dead letter was put into the queue")
     click.echo(
-        f"events in the queue again: {replayed:,}; those that fail again come back to `analytics dead-letters list`"
+        f"events in the queue again: {replayed:,}; "
+        "those that fail again come back to `analytics dead-letters list`"
     )
 
 
 async def _chosen(
     letters: DeadLetters, numbers: Sequence[int], reason: str | None
 ) -> AsyncIterator[DeadLetter]:
-    """The dead letters that were asked for; of all of them only those that are there now, for what
-    fails again is put behind them.
-    """
+    """The dead letters to replay: by number, or all with this reason."""
     if not numbers:
+        # a replayed event that fails again becomes a new dead letter, with a higher number: stop
+        # at the last number of now, or this would never end
         last = await letters.last()
         async for letter in letters.all(reason=reason):
             if letter.number > last:
                 return
             yield letter
     for number in sorted(set(numbers)):
-        found = await letters.page(after=number - 1, limit=1)
-        if not found or found[0].number != number:
+        page = await letters.page(after=number - 1, limit=1)
+        if not page or page[0].number != number:
             click.echo(f"there is no dead letter {number}", err=True)
-        elif reason in (None, found[0].reason):
-            yield found[0]
+        elif reason in (None, page[0].reason):
+            yield page[0]
 
 
 async def _enqueue(queue: Queue, group: dict[int, list[Event]]) -> int:
-    """Put a group into the queue as one job, or each by itself when some are on their way already;
-    how many events went.
+    """Put a group into the queue as one job; the count of events that went.
+
+    When some of the group are in the queue already, each dead letter goes by itself.
     """
-    events = [event for held in group.values() for event in held]
+    events = [event for part in group.values() for event in part]
     if not events:
         return 0
     if await queue.enqueue_replay(events, list(group)):
@@ -178,34 +179,35 @@ async def _enqueue(queue: Queue, group: dict[int, list[Event]]) -> int:
     if len(group) == 1:
         click.echo(f"dead letter {next(iter(group))} is in the queue already", err=True)
         return 0
-    return sum([await _enqueue(queue, {number: held}) for number, held in group.items()])
+    return sum([await _enqueue(queue, {number: part}) for number, part in group.items()])
 
 
 def _events(letter: DeadLetter) -> list[Event] | None:
-    """The events to try again; of a job that could not be read, those that this release reads in
-    it, perhaps newer than the one that failed.
+    """The events of a dead letter; None when this release cannot read all of them.
+
+    A job that an older release could not read may be readable now.
     """
-    events = letter.decode() or _job(letter.payload)
+    events = letter.decode() or _events_of_job(letter.payload)
     return events if events and len(events) == letter.events else None
 
 
-def _job(payload: bytes) -> list[Event] | None:
+def _events_of_job(job: bytes) -> list[Event] | None:
     try:
-        held = body.read(payload)["a"][0]
+        payload = body.read(job)["a"][0]
     except (ValueError, LookupError, TypeError):
         return None
-    return held.events if isinstance(held, body.Payload) else None
+    return payload.events if isinstance(payload, body.Payload) else None
 
 
 def _row(letter: DeadLetter) -> tuple[str, ...]:
     events = letter.decode()
-    what = (
-        f"{events[0].event_type}:{events[0].event_action}"
-        if events
-        else f"a job, {len(letter.payload):,} bytes"
-    )
+    if events:
+        what = f"{events[0].event_type}:{events[0].event_action}"
+    else:
+        what = f"a job, {len(letter.payload):,} bytes"
     message = " ".join(letter.message.split())
-    shown = message if len(message) <= MESSAGE_SHOWN else message[:MESSAGE_SHOWN] + "…"
+    if len(message) > SHOWN_CHARACTERS:
+        message = message[:SHOWN_CHARACTERS] + "…"
     return (
         str(letter.number),
         instant(letter.created_at, "-"),
@@ -213,22 +215,29 @@ def _row(letter: DeadLetter) -> tuple[str, ...]:
         str(letter.events),
         letter.reason,
         what,
-        shown,
+        message,
     )
 
 
-def _shown(letter: DeadLetter) -> dict[str, object]:
-    """All there is to know, with the event, or with the bytes of the job in base64."""
-    events = letter.decode()
-    known = {
-        "number": letter.number, "project": letter.project, "event_id": letter.event_id, "job_id": letter.job_id, "events": letter.events,
-        "reason": letter.reason, "message": letter.message, "created_at": letter.created_at,
-    }  # fmt: skip
-    return {**known, "event": _legible(events[0])} if events else {**known, "job": letter.payload}
+def _document(letter: DeadLetter) -> dict[str, object]:
+    """A dead letter for `--json`: with its event, or with the bytes of its job in base64."""
+    document = {
+        "number": letter.number,
+        "project": letter.project,
+        "event_id": letter.event_id,
+        "job_id": letter.job_id,
+        "events": letter.events,
+        "reason": letter.reason,
+        "message": letter.message,
+        "created_at": letter.created_at,
+    }
+    if events := letter.decode():
+        return {**document, "event": _readable(events[0])}
+    return {**document, "job": letter.payload}
 
 
-def _legible(event: Event) -> dict[str, object]:
-    """An event with its metadata as JSON, or as text when it is none, which may be why it is here."""
+def _readable(event: Event) -> dict[str, object]:
+    """An event with its metadata as JSON, or as text when it is invalid JSON."""
     try:
         msgspec.json.decode(event.metadata)
         return public(event)

@@ -1,6 +1,4 @@
-"""`analytics doctor`: what is configured, reachable and durable, in plain words, and what to do
-about what is not.
-"""
+"""`analytics doctor`: what is configured, reachable and durable, and how to mend what is not."""
 
 import asyncio
 import urllib.request
@@ -13,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from analytics import embedded, server
-from analytics.commands import connected
+from analytics.commands import address, connected
 from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError
 from analytics.logs import hide_secrets
 from analytics.queue.admission import survey
@@ -31,18 +29,23 @@ COLORS = {GOOD: "green", ODD: "yellow", BAD: "red"}
 VERSIONS = range(15, 19)
 """Major versions of PostgreSQL that are supported."""
 
-KEYS = (
+ACTIVE_KEYS = (
     "SELECT count(*) FROM api_keys WHERE NOT revoked AND (expires_at IS NULL OR expires_at > now())"
 )
-DURABLE = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'"
+NOT_DURABLE = (
+    "SELECT name FROM pg_settings"
+    " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'"
+)
 
 
 class Finding(NamedTuple):
-    """One line: good, odd or bad, of what, and what it is or what to do."""
+    """One line of the report."""
 
     mark: str
+    """GOOD, ODD or BAD."""
     subject: str
     text: str
+    """What the state is, and what to do about it."""
 
 
 @click.command()
@@ -75,70 +78,50 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         elif settings.production:
             yield Finding(BAD, name, f"is not set; set {name} or {name}_FILE")
         else:
-            yield Finding(
-                ODD,
-                name,
-                "is not set; with both URLs unset, `analytics run` starts its own servers",
-            )
-    if found := embedded.running(settings.data_dir):
-        yield Finding(
-            GOOD,
-            "running",
-            f"`analytics run` runs as process {found.pid} with its data in {settings.data_dir}",
-        )
+            text = "is not set; with both URLs unset, `analytics run` starts its own servers"
+            yield Finding(ODD, name, text)
+    if run := embedded.running(settings.data_dir):
+        text = f"`analytics run` runs as process {run.pid} with its data in {settings.data_dir}"
+        yield Finding(GOOD, "running", text)
     keep = f"for {settings.retention_days} days" if settings.retention_days else "for ever"
-    yield Finding(
-        GOOD,
-        "retention",
-        f"raw events are kept {keep} (RETENTION_DAYS), ids for {settings.ledger_days} days (LEDGER_DAYS)",
+    text = (
+        f"raw events are kept {keep} (RETENTION_DAYS), "
+        f"ids for {settings.ledger_days} days (LEDGER_DAYS)"
     )
+    yield Finding(GOOD, "retention", text)
     if settings.production and not settings.api_keys:
-        yield Finding(
-            BAD,
-            "API_KEYS",
-            "is not set, and the api needs it in production; set API_KEYS or API_KEYS_FILE",
-        )
+        text = "is not set, and the api needs it in production; set API_KEYS or API_KEYS_FILE"
+        yield Finding(BAD, "API_KEYS", text)
     if settings.require_write_key:
-        yield Finding(
-            GOOD, "write keys", "events without a write key are refused (REQUIRE_WRITE_KEY)"
-        )
+        text = "events without a write key are refused (REQUIRE_WRITE_KEY)"
     else:
-        yield Finding(
-            GOOD,
-            "write keys",
-            "events without a write key go to the project default (REQUIRE_WRITE_KEY)",
-        )
+        text = "events without a write key go to the project default (REQUIRE_WRITE_KEY)"
+    yield Finding(GOOD, "write keys", text)
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
     redis = connect(settings)
     try:
-        about = await redis.info("server")
-        name = about.get("server_name", "redis")
-        yield Finding(
-            GOOD,
-            "Redis",
-            f"{name.capitalize()} {about.get(f'{name}_version', about['redis_version'])} answers",
-        )
+        info = await redis.info("server")
+        name = info.get("server_name", "redis")
+        number = info.get(f"{name}_version", info["redis_version"])
+        yield Finding(GOOD, "Redis", f"{name.capitalize()} {number} answers")
         async for finding in _durability(redis):
             yield finding
-        waiting = Reader(redis)
-        books, depth = await waiting.books(), await waiting.depth()
-        accounts = f"accepted {books.accepted} = stored {books.stored} + duplicate {books.duplicate} + dead-lettered {books.dead_lettered} + queued {books.queued}"
-        balanced = (
-            books.accepted == books.stored + books.duplicate + books.dead_lettered + books.queued
+        queue = Reader(redis)
+        books, depth = await queue.books(), await queue.depth()
+        text = (
+            f"accepted {books.accepted} = stored {books.stored} + duplicate {books.duplicate} "
+            f"+ dead-lettered {books.dead_lettered} + queued {books.queued}"
         )
-        yield Finding(
-            GOOD if balanced else BAD,
-            "books",
-            f"{accounts}{'' if balanced else ': they do not balance, which is a bug; please report it'}",
-        )
+        if not books.balanced:
+            text += ": they do not balance, which is a bug; please report it"
+        yield Finding(GOOD if books.balanced else BAD, "books", text)
         late = depth.oldest_s > settings.job_timeout * 2
-        yield Finding(
-            ODD if late else GOOD,
-            "queue",
-            f"the oldest event waits for {depth.oldest_s:.0f} s{'; is a processor running?' if late else ''}",
-        )
+        text = f"the oldest event waits for {depth.oldest_s:.0f} s"
+        if late:
+            text += "; is a processor running?"
+        yield Finding(ODD if late else GOOD, "queue", text)
     except (RedisError, OSError, AnalyticsError) as error:
         yield Finding(BAD, "Redis", f"{error}; start it, or correct REDIS_URL")
     finally:
@@ -155,21 +138,17 @@ async def _durability(redis: Redis) -> AsyncIterator[Finding]:
     for warning in warnings:
         yield Finding(ODD, "durability", warning)
     if not warnings:
-        yield Finding(
-            GOOD,
-            "durability",
-            "what Redis acknowledges is on disk (append-only file, fsync always)",
-        )
-    limit = (await redis.info("memory")).get("maxmemory", 0)
-    if limit:
-        yield Finding(GOOD, "memory", f"Redis may use {limit / 2**20:.0f} MiB (maxmemory)")
+        text = "what Redis acknowledges is on disk (append-only file, fsync always)"
+        yield Finding(GOOD, "durability", text)
+    limit_bytes = (await redis.info("memory")).get("maxmemory", 0)
+    if limit_bytes:
+        yield Finding(GOOD, "memory", f"Redis may use {limit_bytes / 2**20:.0f} MiB (maxmemory)")
     else:
-        yield Finding(
-            ODD,
-            "memory",
+        text = (
             "Redis has no memory limit; CONFIG SET maxmemory, so that a long backlog leads to "
-            "503 and not to a killed Redis",
+            "503 and not to a killed Redis"
         )
+        yield Finding(ODD, "memory", text)
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
@@ -189,22 +168,20 @@ async def _replica(settings: Settings, url: str) -> Finding:
             if await connection.fetchval("SELECT pg_is_in_recovery()"):
                 return Finding(GOOD, "replica", "answers, and follows a primary")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        return Finding(
-            BAD, "replica", f"{describe(error)}; start it, or unset DATABASE_REPLICA_URL"
-        )
-    return Finding(
-        BAD,
-        "replica",
+        text = f"{describe(error)}; start it, or unset DATABASE_REPLICA_URL"
+        return Finding(BAD, "replica", text)
+    text = (
         "the server at DATABASE_REPLICA_URL is not a replica, so answers would have no "
-        "watermark; unset it",
+        "watermark; unset it"
     )
+    return Finding(BAD, "replica", text)
 
 
 async def _server(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
-    found = await connection.fetchval("SHOW server_version")
+    number = await connection.fetchval("SHOW server_version")
     known = connection.get_server_version().major in VERSIONS
     hint = "" if known else f"; supported are {VERSIONS[0]} to {VERSIONS[-1]}"
-    yield Finding(GOOD if known else ODD, "PostgreSQL", f"{found} answers{hint}")
+    yield Finding(GOOD if known else ODD, "PostgreSQL", f"{number} answers{hint}")
     extension = await connection.fetchval(
         "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
     )
@@ -213,41 +190,37 @@ async def _server(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
         yield Finding(GOOD, "TimescaleDB", f"{extension}, licence {licence}")
     else:
         yield Finding(GOOD, "TimescaleDB", "is not installed: native partitions are used")
-    for name, _ in await connection.fetch(DURABLE):
-        yield Finding(
-            ODD,
-            "durability",
-            f"PostgreSQL's {name} is off: a crash may lose stored events; ALTER SYSTEM SET {name} = on",
+    for (name,) in await connection.fetch(NOT_DURABLE):
+        text = (
+            f"PostgreSQL's {name} is off: a crash may lose stored events; "
+            f"ALTER SYSTEM SET {name} = on"
         )
+        yield Finding(ODD, "durability", text)
 
 
 async def _schema(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
     at, newest = await version(connection), head()
     if at is None or at < newest:
-        yield Finding(
-            BAD,
-            "tables",
-            f"are at {at or 'nothing'}, this release needs {newest}; run `analytics migrate`",
-        )
+        text = f"are at {at or 'nothing'}, this release needs {newest}; run `analytics migrate`"
+        yield Finding(BAD, "tables", text)
         return
     if at > newest:
-        yield Finding(
-            ODD,
-            "tables",
-            f"are at {at}, newer than this release knows ({newest}); deploy the release that made them",
+        text = (
+            f"are at {at}, newer than this release knows ({newest}); "
+            "deploy the release that made them"
         )
+        yield Finding(ODD, "tables", text)
     try:
         yield Finding(GOOD, "tables", f"are at {at}, layout {(await detect(connection)).name}")
     except TransientStoreError as error:
         yield Finding(BAD, "tables", error.message)
-    keys = await connection.fetchval(KEYS)
-    yield Finding(
-        GOOD,
-        "keys",
+    keys = await connection.fetchval(ACTIVE_KEYS)
+    text = (
         f"{keys} in the database"
         if keys
-        else "none in the database; `analytics keys create` makes one",
+        else "none in the database; `analytics keys create` makes one"
     )
+    yield Finding(GOOD, "keys", text)
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
@@ -257,18 +230,17 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             server.bind(role, settings, port).close()
             yield Finding(GOOD, role, f"port {port} is free")
         except AnalyticsError as error:
-            runs = _answers(settings.host, port)
-            yield Finding(
-                GOOD if runs else BAD, role, f"runs on port {port}" if runs else error.message
-            )
+            if _is_ours(settings.host, port):
+                yield Finding(GOOD, role, f"runs on port {port}")
+            else:
+                yield Finding(BAD, role, error.message)
 
 
-def _answers(host: str, port: int) -> bool:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+def _is_ours(host: str, port: int) -> bool:
+    """Whether one of our roles listens there."""
+    url = f"http://{address.local(host, port)}/health/live"
     try:
-        with urllib.request.urlopen(
-            f"http://{f'[{host}]' if ':' in host else host}:{port}/health/live", timeout=2
-        ) as answer:
+        with urllib.request.urlopen(url, timeout=2) as answer:
             return b'"alive"' in answer.read()
     except (OSError, ValueError):
         return False

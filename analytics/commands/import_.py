@@ -1,8 +1,9 @@
-"""`analytics import`: events from files into the queue, resumable, each counted once."""
+"""`analytics import`: put the events of files into the queue; resumable, each counted once."""
 
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,24 +15,27 @@ from analytics.errors import CommandError
 from analytics.events import DEFAULT_PROJECT
 from analytics.importing.display import Display
 from analytics.importing.importer import FORMATS, Importer
-from analytics.importing.position import Position, keeper
+from analytics.importing.input_file import STDIN, opened
+from analytics.importing.position import Position, keeper_of
 from analytics.importing.rejects import Rejects
-from analytics.importing.source import STDIN, opened
-from analytics.importing.wait import Settlement, settle
+from analytics.importing.wait import ImportResult, wait_until_stored
 from analytics.projects import list_projects
 from analytics.queue import Queue
 from analytics.redis import connect
 from analytics.settings import Settings, load
 
 SHOWN_CODES = 5
+"""Reasons for rejection in the summary of a file, the most frequent first."""
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What was asked for on the command line."""
+    """The options of the command line, except the files."""
 
     project: str
     kind: str | None
+    """The format: "ndjson" or "csv"; None to find out."""
     rejected: Path | None
+    """Where rejected lines go; None for a file beside each."""
     restart: bool
     wait: bool
 
@@ -96,51 +100,50 @@ def import_(
             raise click.UsageError(
                 f"{output} is the file for rejected lines, so it cannot be imported too"
             )
-    asyncio.run(
-        _import(located("REDIS_URL"), files, Options(project, kind, rejected, restart, wait))
-    )
+    options = Options(project, kind, rejected, restart, wait)
+    asyncio.run(_import(located("REDIS_URL"), files, options))
 
 
 def _rejected(path: str) -> Path:
-    """Where the rejected lines of a file go when nothing else is said."""
+    """Where the rejected lines of a file go by default."""
     return Path(f"{'stdin' if path == STDIN else path}.rejected.ndjson")
 
 
 async def _import(settings: Settings, files: Sequence[str], options: Options) -> None:
-    """All files, one after the other, and what became of them. Raises CommandError when one has
-    lines, but no event.
+    """Import all files, one after the other, and print the outcome.
+
+    Raises CommandError when a file has lines but no event.
     """
     await _check_project(settings, options.project)
-    logging.getLogger("analytics.queue").setLevel(
-        logging.ERROR
-    )  # what it would warn of is shown as what we wait for
+    # the queue's warnings repeat what the display shows: why the import waits
+    logging.getLogger("analytics.queue").setLevel(logging.ERROR)
     redis = connect(settings)
     try:
         async with Queue(redis, settings) as queue:
             before = await queue.books()
-            accepted, barren = 0, []
+            accepted, without_events = 0, []
             for path in files:
-                taken, end = await _import_file(queue, settings, path, options)
-                accepted += taken
+                accepted_of_file, end = await _import_file(queue, settings, path, options)
+                accepted += accepted_of_file
                 if end.rejected and not end.accepted:
-                    barren.append(path)
+                    without_events.append(path)
             if options.wait and accepted:
-                click.echo(
-                    _outcome(
-                        await settle(
-                            queue, redis, before, accepted, lambda text: click.echo(text, err=True)
-                        )
-                    )
-                )
-        if barren:
-            raise CommandError(f"no line of {', '.join(barren)} is an event")
+                result = await wait_until_stored(queue, redis, before, accepted, _note)
+                click.echo(_outcome(result))
+        if without_events:
+            raise CommandError(f"no line of {', '.join(without_events)} is an event")
     finally:
         await redis.aclose()
 
 
+def _note(text: str) -> None:
+    click.echo(text, err=True)
+
+
 async def _check_project(settings: Settings, project: str) -> None:
-    """Raise CommandError for a project that is not there, where the database is known: a misspelt
-    name must not hide events.
+    """Raises CommandError for an unknown project: a misspelt name must not hide events.
+
+    Without DATABASE_URL nothing is checked.
     """
     if project == DEFAULT_PROJECT or not settings.database_url:
         return
@@ -154,45 +157,44 @@ async def _check_project(settings: Settings, project: str) -> None:
 async def _import_file(
     queue: Queue, settings: Settings, path: str, options: Options
 ) -> tuple[int, Position]:
-    """One file, and its summary; how many events this run has taken, and where it ended."""
-    began = time.monotonic()
-    with opened(path) as source, Rejects(options.rejected or _rejected(path)) as rejects:
-        kept = keeper(
+    """Import one file and print its summary; the events accepted now, and the end position."""
+    start_s = time.monotonic()
+    with opened(path) as file, Rejects(options.rejected or _rejected(path)) as rejects:
+        keeper = keeper_of(
             settings.data_dir,
-            source.identity,
+            file.identity,
             options.project,
             options.kind,
             settings.retention_days,
             load().redis_url,
         )
-        with kept.alone():
+        with keeper.alone():
             if options.restart:
-                kept.forget()
-            start = kept.load() or Position()
+                keeper.forget()
+            start = keeper.load() or Position()
             rejects.resume(start.rejects_size)
             if start.line:
-                click.echo(
-                    f"{source.name}: resuming after line {start.line:,}, where the last import "
-                    "stopped; --restart starts over",
-                    err=True,
+                _note(
+                    f"{file.name}: resuming after line {start.line:,}, where the last import "
+                    "stopped; --restart starts over"
                 )
-            with Display(source, start.line) as display:
-                limits = {
-                    "retention_days": settings.retention_days,
-                    "max_queued": settings.max_queued_events,
-                }
+            with Display(file, start.line) as display:
                 importer = Importer(
-                    queue, display, kept, rejects, project=options.project, **limits
+                    queue,
+                    display,
+                    keeper,
+                    rejects,
+                    project=options.project,
+                    retention_days=settings.retention_days,
+                    max_queued=settings.max_queued_events,
                 )
                 try:
-                    end = await importer.run(source, options.kind, start)
+                    end = await importer.run(file, options.kind, start)
                 except asyncio.CancelledError:
-                    display.warn(
-                        f"{source.name}: interrupted"
-                        + ("; run the same command to resume" if source.identity else "")
-                    )
+                    hint = "; run the same command to resume" if file.identity else ""
+                    display.warn(f"{file.name}: interrupted{hint}")
                     raise
-    click.echo(_summary(source.name, start, end, time.monotonic() - began, rejects, settings))
+    click.echo(_summary(file.name, start, end, time.monotonic() - start_s, rejects, settings))
     return end.accepted - start.accepted, end
 
 
@@ -202,22 +204,19 @@ def _summary(
     """What was accepted, what was rejected and why, how long it took."""
     if not end.line:
         return f"{name}: empty, nothing to import"
-    accepted, rejected = (
-        end.accepted - start.accepted,
-        sum(end.rejected.values()) - sum(start.rejected.values()),
-    )
+    total = sum(end.rejected.values())
+    accepted = end.accepted - start.accepted
+    rejected = total - sum(start.rejected.values())
+    rate = (accepted + rejected) / max(seconds, 0.001)
     lines = [
-        f"{name}: {accepted:,} accepted, {rejected:,} rejected in {seconds:.1f} s ({(accepted + rejected) / max(seconds, 0.001):,.0f}/s)"
+        f"{name}: {accepted:,} accepted, {rejected:,} rejected in {seconds:.1f} s ({rate:,.0f}/s)"
     ]
     if start.line:
-        lines.append(
-            f"  with those before: {end.accepted:,} accepted, {sum(end.rejected.values()):,} rejected"
-        )
+        lines.append(f"  with those before: {end.accepted:,} accepted, {total:,} rejected")
     if end.rejected:
-        codes = sorted(end.rejected.items(), key=lambda item: -item[1])
-        lines.append(
-            f"  rejected: {', '.join(f'{count:,} {code}' for code, count in codes[:SHOWN_CODES])}; see {rejects.path}"
-        )
+        counts = Counter(end.rejected).most_common(SHOWN_CODES)
+        reasons = ", ".join(f"{count:,} {code}" for code, count in counts)
+        lines.append(f"  rejected: {reasons}; see {rejects.path}")
     if "too_old" in end.rejected and settings.retention_days:
         lines.append(
             f"  RETENTION_DAYS is {settings.retention_days}; to keep events forever, set "
@@ -226,12 +225,15 @@ def _summary(
     return "\n".join(lines)
 
 
-def _outcome(settled: Settlement) -> str:
+def _outcome(result: ImportResult) -> str:
     """What became of the events."""
-    outcome = settled.outcome
+    outcome = result.outcome
     line = f"stored {outcome.stored:,}, duplicates {outcome.duplicate:,}"
     if outcome.dead_lettered:
         line += f", dead letters {outcome.dead_lettered:,} (see `analytics dead-letters list`)"
-    if settled.others:
-        line += f"; {settled.others:,} events that others sent meanwhile, or that were sent twice, are among them"
+    if result.others:
+        line += (
+            f"; {result.others:,} events that others sent meanwhile, "
+            "or that were sent twice, are among them"
+        )
     return line

@@ -1,5 +1,6 @@
-"""`analytics keys`: make, list and revoke keys. A key's text is shown once, when it is made; only
-its digest is kept.
+"""`analytics keys`: make, list and revoke API keys.
+
+A key's text is shown once, when it is made; only its digest is stored.
 """
 
 import asyncio
@@ -20,9 +21,11 @@ from analytics.projects import SCOPES, Key, create_key, list_keys, revoke_key
 from analytics.redis import connect, mirror
 from analytics.settings import Settings
 
+HEADER = ("ID", "KEY", "PROJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "ORIGINS", "NAME")
+
 
 class Expiry(click.ParamType[datetime]):
-    """A span from now, or an ISO date or date-time, UTC unless it says otherwise."""
+    """An option type: a span from now, or an ISO date or date-time (UTC by default)."""
 
     name = "30d|ISO"
 
@@ -31,12 +34,11 @@ class Expiry(click.ParamType[datetime]):
     ) -> datetime:
         now = datetime.now(UTC)
         try:
-            ahead = span(value)
-            moment = datetime.fromisoformat(value) if ahead is None else now + ahead
+            length = span(value)
+            moment = datetime.fromisoformat(value) if length is None else now + length
         except ValueError:
-            self.fail(
-                f"{value!r} is neither a span like 30d nor an ISO date or date-time", param, ctx
-            )
+            message = f"{value!r} is neither a span like 30d nor an ISO date or date-time"
+            self.fail(message, param, ctx)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if moment <= now:
             self.fail(f"{value} is in the past", param, ctx)
@@ -44,20 +46,14 @@ class Expiry(click.ParamType[datetime]):
 
 
 class Origin(click.ParamType[str]):
-    """What a browser sends as Origin: a scheme, a host and perhaps a port."""
+    """An option type: an Origin header of a browser, `scheme://host` or `scheme://host:port`."""
 
     name = "https://HOST"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         parts = urlsplit(value.rstrip("/"))
-        if (
-            not parts.scheme
-            or not parts.netloc
-            or parts.path
-            or parts.query
-            or parts.fragment
-            or parts.username
-        ):
+        more = parts.path or parts.query or parts.fragment or parts.username
+        if more or not parts.scheme or not parts.netloc:
             self.fail(f"{value!r} is not an origin, as in https://example.com", param, ctx)
         return f"{parts.scheme}://{parts.netloc}".lower()
 
@@ -123,13 +119,11 @@ def create(
             token=token,
         )
         if json_:
-            as_json({"key": text, **_shown(key)})
+            as_json({"key": text, **_document(key)})
         else:
             click.echo(text)
-            click.echo(
-                f"key {key.id}: {_described(key)}{'' if token else '; it is shown only now, so keep it'}",
-                err=True,
-            )
+            hint = "" if token else "; it is shown only now, so keep it"
+            click.echo(f"key {key.id}: {_summary(key)}{hint}", err=True)
 
     asyncio.run(_change(located("DATABASE_URL"), change))
 
@@ -143,14 +137,11 @@ def list_(json_: bool) -> None:
         async with register(located("DATABASE_URL")) as engine:
             return await list_keys(engine)
 
-    found = asyncio.run(work())
+    rows = asyncio.run(work())
     if json_:
-        as_json([_shown(key) for key in found])
+        as_json([_document(key) for key in rows])
     else:
-        columns(
-            ("ID", "KEY", "PROJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "ORIGINS", "NAME"),
-            [_row(key) for key in found],
-        )
+        columns(HEADER, [_row(key) for key in rows])
 
 
 @keys.command()
@@ -163,15 +154,17 @@ def revoke(which: str) -> None:
     async def change(engine: AsyncEngine) -> None:
         key = await revoke_key(engine, which)
         click.echo(
-            f"revoked key {key.id}, {key.prefix}…: {_described(key)}; it is refused everywhere within a minute"
+            f"revoked key {key.id}, {key.prefix}…: {_summary(key)}; "
+            "it is refused everywhere within a minute"
         )
 
     asyncio.run(_change(located("DATABASE_URL"), change))
 
 
 async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[None]]) -> None:
-    """Change the register and show what changed; then let the roles without a database know at
-    once. That may fail: the processor repeats it.
+    """Change the register, then mirror it to Redis for the roles without a database.
+
+    When the mirror fails, the processor repeats it.
     """
     async with register(settings) as engine:
         await change(engine)
@@ -199,21 +192,38 @@ def _state(key: Key) -> str:
     return "revoked" if key.revoked else "expired" if key.expired else "active"
 
 
-def _described(key: Key) -> str:
+def _summary(key: Key) -> str:
+    """What a key may do, where, and until when."""
     where = f"project {key.project}" if key.project else "every project"
     until = f", until {instant(key.expires_at, '')}" if key.expires_at else ""
     return f"{', '.join(sorted(key.scopes))} in {where}{until}"
 
 
 def _row(key: Key) -> tuple[str, ...]:
+    """The cells of `keys list`, in the order of HEADER."""
     return (
-        str(key.id), f"{key.prefix}…", key.project or "(every)", ",".join(sorted(key.scopes)), _state(key), instant(key.created_at, "-"),
-        instant(key.expires_at, "never"), ",".join(key.origins) or "any", key.name,
-    )  # fmt: skip
+        str(key.id),
+        f"{key.prefix}…",
+        key.project or "(every)",
+        ",".join(sorted(key.scopes)),
+        _state(key),
+        instant(key.created_at, "-"),
+        instant(key.expires_at, "never"),
+        ",".join(key.origins) or "any",
+        key.name,
+    )
 
 
-def _shown(key: Key) -> dict[str, object]:
+def _document(key: Key) -> dict[str, object]:
+    """A key for `--json`."""
     return {
-        "id": key.id, "prefix": key.prefix, "name": key.name, "project": key.project, "scopes": sorted(key.scopes), "origins": key.origins,
-        "state": _state(key), "created_at": key.created_at, "expires_at": key.expires_at,
-    }  # fmt: skip
+        "id": key.id,
+        "prefix": key.prefix,
+        "name": key.name,
+        "project": key.project,
+        "scopes": sorted(key.scopes),
+        "origins": key.origins,
+        "state": _state(key),
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+    }

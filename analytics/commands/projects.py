@@ -28,7 +28,8 @@ def create(name: str) -> None:
 
     asyncio.run(work())
     click.echo(
-        f"made project {name}; `analytics keys create --project {name} --scope ingest` makes a key to send it events"
+        f"made project {name}; `analytics keys create --project {name} --scope ingest` "
+        "makes a key to send it events"
     )
 
 
@@ -41,10 +42,8 @@ def list_(json_: bool) -> None:
         async with register(located("DATABASE_URL")) as engine:
             return await list_projects(engine)
 
-    found = asyncio.run(work())
+    rows = asyncio.run(work())
     if json_:
-        as_json([{"name": name, "created_at": created_at} for name, created_at in found])
+        as_json([{"name": name, "created_at": created_at} for name, created_at in rows])
     else:
-        columns(
-            ("NAME", "CREATED"), [(name, instant(created_at, "-")) for name, created_at in found]
-        )
+        columns(("NAME", "CREATED"), [(name, instant(created, "-")) for name, created in rows])

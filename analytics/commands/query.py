@@ -1,4 +1,4 @@
-"""`analytics query`: any question of the api, asked over HTTP and shown in the terminal."""
+"""`analytics query`: ask the api a question over HTTP and show the answer in the terminal."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from http.client import HTTPResponse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,10 @@ from analytics.commands.tables import Table, spark, tables
 from analytics.errors import CommandError, ConfigurationError
 from analytics.settings import Settings, load
 
-SECONDS = 60
+if TYPE_CHECKING:
+    from rich.text import Text
+
+TIMEOUT_SECONDS = 60
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -48,11 +51,11 @@ def query(
     """
     settings = load()
     base = (url or f"http://127.0.0.1:{settings.api_port}").rstrip("/")
-    asked = urllib.parse.urlencode(list(_pairs(parameters)))
+    encoded = urllib.parse.urlencode(list(_pairs(parameters)))
     if not base.startswith(("http://", "https://")):
         raise ConfigurationError("--url must begin with http:// or https://", field="--url")
-    where = f"{base}/api/{urllib.parse.quote(question.strip('/'))}?{asked}"
-    with _opened(where, key or key_of(settings), base) as answer:
+    address = f"{base}/api/{urllib.parse.quote(question.strip('/'))}?{encoded}"
+    with _opened(address, key or key_of(settings), base) as answer:
         if answer.headers.get_content_type() != "application/json":
             shutil.copyfileobj(answer, sys.stdout.buffer)
             return
@@ -66,37 +69,41 @@ def query(
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """`--name value` and `--name=value`. Raises UsageError for anything else."""
+    """The parameters in `--name value` and `--name=value`; raises UsageError for other words."""
     rest = iter(words)
     for word in rest:
         name, equals, value = word.partition("=")
         if not name.startswith("--") or name == "--":
             raise click.UsageError(f"{word!r} is not a parameter; write parameters as --name value")
-        found = value if equals else next(rest, None)
-        if found is None:
-            raise click.UsageError(f"{name} has no value")
-        yield name[2:], found
+        if not equals:
+            following = next(rest, None)
+            if following is None:
+                raise click.UsageError(f"{name} has no value")
+            value = following
+        yield name[2:], value
 
 
 def key_of(settings: Settings) -> str:
-    """The key of who gives none. Raises ConfigurationError where there is none to be found."""
+    """The API key to use without --key; raises ConfigurationError when there is none.
+
+    It is the first of API_KEYS, or the key of the `analytics run` that runs here.
+    """
     if settings.api_keys:
         return settings.api_keys[0]
-    kept = settings.data_dir / "key"
-    if embedded.running(settings.data_dir) is not None and kept.exists():
-        return kept.read_text().strip()
+    file = settings.data_dir / "key"
+    if embedded.running(settings.data_dir) is not None and file.exists():
+        return file.read_text().strip()
     raise ConfigurationError(
         "no key: give --key, set API_KEYS, or start `analytics run` here", field="API_KEYS"
     )
 
 
-def _opened(where: str, key: str, base: str) -> HTTPResponse:
-    """The answer, if it is one. Raises CommandError with what the api says, or with where it was
-    sought.
-    """
+def _opened(address: str, key: str, base: str) -> HTTPResponse:
+    """The open answer; raises CommandError when the api refuses or does not answer."""
     try:
-        request = urllib.request.Request(where, headers={"X-API-Key": key})  # noqa: S310 - http or https, looked at before
-        found: HTTPResponse = urllib.request.urlopen(request, timeout=SECONDS)  # noqa: S310
+        # S310: `query` takes http and https only
+        request = urllib.request.Request(address, headers={"X-API-Key": key})  # noqa: S310
+        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
     except urllib.error.HTTPError as error:
         with error:
             try:
@@ -108,64 +115,63 @@ def _opened(where: str, key: str, base: str) -> HTTPResponse:
         raise CommandError(
             f"no api answers at {base}: {getattr(error, 'reason', error)}; start one, or pass --url"
         ) from error
-    return found
+    return response
 
 
-def _csv(found: Sequence[Table]) -> None:
-    for table in found[:1]:
+def _csv(shown: Sequence[Table]) -> None:
+    for table in shown[:1]:
         csv.writer(sys.stdout, lineterminator="\n").writerows([table.columns, *table.rows])
 
 
 def _show(answer: dict[str, Any]) -> None:
-    """Tables for people; what is counted over time has a line of blocks below it."""
+    """Print tables; under a column of numbers over time stands a sparkline."""
     import rich.table
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
-    for found in tables(answer["data"]):
-        shown = rich.table.Table(
-            title=found.title or None,
+    for table in tables(answer["data"]):
+        grid = rich.table.Table(
+            title=table.title or None,
             title_justify="left",
             box=None,
-            show_footer=found.over_time,
+            show_footer=table.over_time,
             header_style="bold",
         )
-        for at, column in enumerate(found.columns):
-            values = [row[at] for row in found.rows]
-            numbers = all(
-                value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-                for value in values
-            ) and any(values)
-            footer = spark(values) if numbers and found.over_time else ""
-            shown.add_column(
+        for index, column in enumerate(table.columns):
+            values = [row[index] for row in table.rows]
+            numbers = any(values) and all(value is None or _is_number(value) for value in values)
+            footer = spark(values) if numbers and table.over_time else ""
+            grid.add_column(
                 Text(column),
                 footer=Text(footer, style="cyan"),
                 justify="right" if numbers else "left",
                 overflow="fold",
             )
-        for row in (*found.rows, *([found.total] if found.total else ())):
-            shown.add_row(
-                *(Text(_cell(value)) for value in row), style="bold" if row is found.total else ""
-            )
-        console.print(shown)
+        for row in table.rows:
+            grid.add_row(*map(_cell, row))
+        if table.total:
+            grid.add_row(*map(_cell, table.total), style="bold")
+        console.print(grid)
     meta = answer["meta"]
-    console.print(
-        f"[dim]{meta['ms']} ms, complete until {meta['watermark'] or 'an unknown time'}[/dim]"
-    )
-    if isinstance(answer["data"], dict) and answer["data"].get("next"):
-        console.print(Text(f"more: --cursor {answer['data']['next']}", style="dim"), soft_wrap=True)
+    watermark = meta["watermark"] or "an unknown time"
+    console.print(f"[dim]{meta['ms']} ms, complete until {watermark}[/dim]")
+    if isinstance(answer["data"], dict) and (cursor := answer["data"].get("next")):
+        console.print(Text(f"more: --cursor {cursor}", style="dim"), soft_wrap=True)
 
 
-def _cell(value: Any) -> str:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> "Text":
+    """A value as people read it; rich's markup in it stays text."""
+    from rich.text import Text
+
     if value is None:
-        return "–"
+        return Text("–")
     if isinstance(value, float):
-        return f"{value:,.2f}"
-    return (
-        f"{value:,}"
-        if isinstance(value, int)
-        else value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False)
-    )
+        return Text(f"{value:,.2f}")
+    if isinstance(value, int):
+        return Text(f"{value:,}")
+    return Text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,6 +1,4 @@
-"""`analytics rebuild` and `analytics verify`: the precomputed layer, from raw rows and against
-them.
-"""
+"""`analytics rebuild` and `analytics verify`: make rollups from raw events, or compare them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -20,9 +18,9 @@ from analytics.stores.connections import connect
 from analytics.stores.upkeep import coverage, rebuild, recount, verify
 from analytics.stores.upkeep.verify import Difference
 
-SHOWN = 10
-"""Differences that are printed."""
+SHOWN_DIFFERENCES = 10
 
+# a margin inside datetime's range: day arithmetic must not overflow
 FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 _day = click.DateTime(["%Y-%m-%d"])
@@ -62,9 +60,7 @@ def verify_command(projects: Sequence[str], since: datetime | None, until: datet
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection whose statements may take as long as they take. Raises CommandError when there
-    are no tables yet.
-    """
+    """A connection without statement time-out; raises CommandError when there are no tables."""
     try:
         async with connect(settings.database(), settings, patient=True) as connection:
             yield connection
@@ -73,39 +69,38 @@ async def _database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
 
 
 def _range(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
-    return since.replace(tzinfo=UTC) if since else FIRST, until.replace(
-        tzinfo=UTC
-    ) if until else LAST
+    """The options --from and --to as instants, with defaults."""
+    start = since.replace(tzinfo=UTC) if since else FIRST
+    return start, until.replace(tzinfo=UTC) if until else LAST
 
 
 async def _rebuild(
     settings: Settings, projects: Sequence[str], since: datetime | None, until: datetime | None
 ) -> None:
     dimensions = Dimensions(settings.rollup_dimensions)
+    start, end = _range(since, until)
+    days = 0
     async with _database(settings) as connection:
-        done = 0
         for project in projects or await recount.projects(connection):
-            async for day in rebuild.missing(
-                connection, project, dimensions, since and _range(since, until)[0]
-            ):
-                done += _told(project, day)
+            # first the days that rollups do not cover yet, back to --from
+            async for day in rebuild.missing(connection, project, dimensions, since and start):
+                _show_day(project, day)
+                days += 1
             if since or until:
+                # then the days of the range that they cover
                 covered = await coverage.since(connection, project)
-                for day in [
-                    day
-                    async for day in recount.days(connection, project, *_range(since, until))
-                    if day >= covered
-                ]:
+                with_events = recount.days(connection, project, start, end)
+                for day in [day async for day in with_events if day >= covered]:
                     await rebuild.day(connection, project, day, dimensions)
-                    done += _told(project, day)
+                    _show_day(project, day)
+                    days += 1
         if not projects and not since and not await rebuild.finish(connection):
             click.echo("a project was created meanwhile; run the command again", err=True)
-    click.echo(f"rebuilt days: {done}")
+    click.echo(f"rebuilt days: {days}")
 
 
-def _told(project: str, day: int) -> int:
+def _show_day(project: str, day: int) -> None:
     click.echo(f"{project} {instant(day):%Y-%m-%d}")
-    return 1
 
 
 async def _verify(
@@ -113,15 +108,15 @@ async def _verify(
 ) -> None:
     checked = incomplete = 0
     differences: list[tuple[str, Difference]] = []
+    dimensions = Dimensions(settings.rollup_dimensions)
+    start, end = _range(since, until)
     async with _database(settings) as connection:
         for project in projects or await recount.projects(connection):
-            async for verdict in verify.verify(
-                connection, project, *_range(since, until), Dimensions(settings.rollup_dimensions)
-            ):
-                checked += verdict.complete
-                incomplete += not verdict.complete
-                differences += [(project, difference) for difference in verdict.differences]
-    for project, difference in differences[:SHOWN]:
+            async for day in verify.verify(connection, project, start, end, dimensions):
+                checked += day.complete
+                incomplete += not day.complete
+                differences += [(project, difference) for difference in day.differences]
+    for project, difference in differences[:SHOWN_DIFFERENCES]:
         click.echo(_line(project, difference))
     if incomplete:
         click.echo(
@@ -131,18 +126,19 @@ async def _verify(
         )
     if differences:
         raise CommandError(
-            f"rollups differ from raw events in {len(differences)} places; `analytics rebuild --from DAY` corrects them"
+            f"rollups differ from raw events in {len(differences)} places; "
+            "`analytics rebuild --from DAY` corrects them"
         )
     click.echo(f"verified days: {checked}")
 
 
 def _line(project: str, difference: Difference) -> str:
+    """One difference: the project, the hour or day, the event, and both counts."""
     place = difference.key
-    when = (
-        f"{instant(place.start):%Y-%m-%d}"
-        if place.span == DAY_SPAN
-        else f"{instant(place.start):%Y-%m-%dT%H}h"
-    )
+    when = instant(place.start).strftime("%Y-%m-%d" if place.span == DAY_SPAN else "%Y-%m-%dT%Hh")
     event = ":".join(name or "*" for name in (place.event_type, place.event_action))
     dimension = f" {place.key}={difference.value!r}" if place.key != ANY else ""
-    return f"{project} {when} {event}{dimension}: rollups say {difference.stored}, raw events {difference.counted}"
+    return (
+        f"{project} {when} {event}{dimension}: "
+        f"rollups say {difference.stored}, raw events {difference.counted}"
+    )

@@ -1,17 +1,15 @@
-"""`analytics run`: the chosen roles in this process; in development with servers of their own
-unless told which to use.
-"""
+"""`analytics run`: the chosen roles in this process, in development with embedded servers."""
 
 import contextlib
 import importlib
 import signal
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 
 import click
 import msgspec
 
 from analytics import __version__, embedded, logs, server
+from analytics.commands import address
 from analytics.errors import ConfigurationError
 from analytics.settings import NEEDS, ROLES, Settings, check, load
 
@@ -24,8 +22,11 @@ ADDRESSES = {
     "processor": "http://{}/health",
 }
 
-SEND = """curl --json '{{"session_id": "s1", "user_id": "ada", "event_type": "engagement", "event_action": "click"}}' http://{}/collect"""
-ASK = """curl -H 'X-API-Key: {}' 'http://{}/api/trends?last=1h&interval=minute'"""
+SEND = (
+    """curl --json '{{"session_id": "s1", "user_id": "ada", """
+    """"event_type": "engagement", "event_action": "click"}}' http://{}/collect"""
+)
+ASK = "curl -H 'X-API-Key: {}' 'http://{}/api/trends?last=1h&interval=minute'"
 
 
 @click.command()
@@ -45,61 +46,59 @@ def run(roles: Sequence[str]) -> None:
     chosen = [role for role in ROLES if role in roles] or list(ROLES)
     settings = load()
     check(settings, chosen)
-    own = not (settings.production or settings.redis_url or settings.database_url)
-    if own:
+    use_embedded = not (settings.production or settings.redis_url or settings.database_url)
+    if use_embedded:
         embedded.refuse_second(settings.data_dir)
     with (
         contextlib.suppress(KeyboardInterrupt),
         _every_signal_interrupts(),
         contextlib.ExitStack() as stack,
     ):
+        # take the ports first: a port in use must fail before servers start and tables migrate
         listeners = {
             role: stack.enter_context(server.bind(role, settings, settings.port_of(role, chosen)))
             for role in chosen
         }
         key = None
-        if own:
-            settings, key = stack.enter_context(_own_servers(settings))
-        _complete(settings, chosen)
+        if use_embedded:
+            settings, key = stack.enter_context(_embedded_servers(settings))
+        _require_servers(settings, chosen)
         logs.setup(settings)
-        # modules in C swallow an interruption while they are read, or take it for a failure of
-        # their own
+        # some C modules swallow an interrupt while they are imported, or fail because of it
         with embedded.uninterrupted():
             modules = {role: importlib.import_module(f"analytics.roles.{role}") for role in chosen}
             apps = {role: module.ROLE.app(settings) for role, module in modules.items()}
-        addresses = {role: _address(listeners[role]) for role in chosen}
-        server.run(
-            server.serve(
-                apps,
-                listeners,
-                settings,
-                ready=None if settings.production else lambda: _show(settings, addresses, key),
-            )
-        )
+        places = {role: address.local(*listeners[role].getsockname()[:2]) for role in chosen}
+        ready = None if settings.production else lambda: _show(settings, places, key)
+        server.run(server.serve(apps, listeners, settings, ready=ready))
 
 
 @contextlib.contextmanager
-def _own_servers(settings: Settings) -> Iterator[tuple[Settings, str]]:
-    """The embedded servers, migrated, and a key that may read everything; both are kept from run to
-    run.
+def _embedded_servers(settings: Settings) -> Iterator[tuple[Settings, str]]:
+    """The settings with the embedded servers, migrated, and an API key that may read everything.
+
+    The data and the key stay in DATA_DIR for the next run.
     """
-    with embedded.servers(settings.data_dir, lambda line: click.echo(f"{line} …")) as found:
+    with embedded.servers(settings.data_dir, lambda line: click.echo(f"{line} …")) as servers:
         key = embedded.kept_secret(settings.data_dir / "key", "ak_r_")
         settings = msgspec.structs.replace(
             settings,
-            redis_url=found.redis_url,
-            database_url=found.database_url,
+            redis_url=servers.redis_url,
+            database_url=servers.database_url,
             api_keys=(*settings.api_keys, key),
         )
         with embedded.uninterrupted():
             from analytics.stores.schema import migrate
 
-        migrate(found.database_url, settings)
+        migrate(servers.database_url, settings)
         yield settings, key
 
 
-def _complete(settings: Settings, roles: Sequence[str]) -> None:
-    """In development, where API_KEYS may be missing, a server may not."""
+def _require_servers(settings: Settings, roles: Sequence[str]) -> None:
+    """Raises ConfigurationError when a role lacks a server's URL.
+
+    `settings.check` asks for it in production only.
+    """
     for role in roles:
         for name in SERVERS:
             if name in NEEDS[role] and not getattr(settings, name.lower()):
@@ -111,35 +110,22 @@ def _complete(settings: Settings, roles: Sequence[str]) -> None:
                 )
 
 
-def _address(listener: socket.socket) -> str:
-    """As a URL spells it; what listens everywhere is shown where this machine finds it."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _show(settings: Settings, addresses: Mapping[str, str], key: str | None) -> None:
-    """The screen that whoever starts it by hand needs: where it is, the key, what to try, how to
-    end it.
-    """
+def _show(settings: Settings, places: Mapping[str, str], key: str | None) -> None:
+    """Print what a developer needs: addresses, the API key, commands to try, how to stop."""
     lines = [f"analytics {__version__} runs; Ctrl-C ends it", ""]
-    lines += [
-        f"  {role:10} {ADDRESSES[role].format(address)}" for role, address in addresses.items()
-    ]
+    lines += [f"  {role:10} {ADDRESSES[role].format(place)}" for role, place in places.items()]
     if key:
         lines += [f"  {'key':10} {key}", f"  {'data':10} {settings.data_dir}"]
-    if "collector" in addresses:
-        lines += ["", "send an event:", f"  {SEND.format(addresses['collector'])}"]
-    if "api" in addresses:
-        lines += ["", "ask for it:", f"  {ASK.format(key or 'KEY', addresses['api'])}"]
+    if "collector" in places:
+        lines += ["", "send an event:", f"  {SEND.format(places['collector'])}"]
+    if "api" in places:
+        lines += ["", "ask for it:", f"  {ASK.format(key or 'KEY', places['api'])}"]
     click.echo("\n".join([*lines, ""]))
 
 
 @contextlib.contextmanager
 def _every_signal_interrupts() -> Iterator[None]:
-    """SIGTERM and a hang-up unwind the stack as Ctrl-C does, so that the embedded servers are
-    stopped whenever we are.
-    """
+    """SIGTERM and SIGHUP act like Ctrl-C: the stack unwinds and stops the embedded servers."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:

@@ -1,6 +1,4 @@
-"""The servers that a command works on: those of the settings, or of an `analytics run` that runs
-here.
-"""
+"""The servers that a command works on: those set, or those that `analytics run` started."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +15,9 @@ UNDEFINED_TABLE = "42P01"
 
 
 def located(*names: str) -> Settings:
-    """The settings with these variables found. Raises ConfigurationError that says what to do when
-    one is not.
+    """The settings, with each variable in `names` set.
+
+    Raises ConfigurationError, which says what to do, when one of them is not set.
     """
     settings = connected()
     for name in names:
@@ -33,7 +32,7 @@ def located(*names: str) -> Settings:
 
 @asynccontextmanager
 async def register(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """The database that keeps projects and keys. Raises CommandError when it has no tables yet."""
+    """The database with projects and API keys; raises CommandError when it has no tables yet."""
     engine = open_engine(settings.database())
     try:
         yield engine

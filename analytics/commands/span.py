@@ -18,7 +18,7 @@ def span(text: str) -> timedelta | None:
 
 
 class Span(click.ParamType[timedelta]):
-    """An option that is a span of time."""
+    """The type of an option that is a span of time."""
 
     name = "30d"
 

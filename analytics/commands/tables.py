@@ -1,27 +1,31 @@
-"""Tables of what the api answers, found by its shape, so that a new question needs nothing here."""
+"""Tables from an answer of the api, by its shape: a new question needs no code here."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-WIDEST = 24
-"""Blocks in one line."""
+MAX_BLOCKS = 24
+"""Blocks in one sparkline."""
 
 
 class Table(NamedTuple):
-    """Cells as JSON has them; `over_time` if each row is a bucket, `total` a last row that is none."""
+    """A table; its cells are JSON values."""
 
     title: str
     columns: list[str]
     rows: list[list[Any]]
     over_time: bool = False
+    """Whether each row is a bucket of time."""
     total: Sequence[Any] = ()
+    """A last row with the totals, or nothing."""
 
 
 def tables(data: Any, title: str = "") -> list[Table]:
-    """The tables in an answer: what stands alone first, then lists side by side, then everything
-    that has a table of its own.
+    """The tables in an answer.
+
+    First single values, then plain lists side by side as columns, then a table for each object and
+    each list of objects.
     """
     if "columns" in data and "rows" in data:
         return [Table(title, data["columns"], data["rows"])]
@@ -35,82 +39,65 @@ def tables(data: Any, title: str = "") -> list[Table]:
     lists = {
         name: value
         for name, value in data.items()
-        if isinstance(value, list) and not any(isinstance(item, dict) for item in value)
+        if isinstance(value, list) and value and not any(isinstance(item, dict) for item in value)
     }
-    lists = {name: value for name, value in lists.items() if value}
-    found = (
-        [Table(title, ["", ""], [[name, value] for name, value in facts.items()])] if facts else []
-    )
+    shown: list[Table] = []
+    if facts:
+        shown.append(Table(title, ["", ""], [[name, value] for name, value in facts.items()]))
     if lists:
-        found.append(
-            Table(
-                title,
-                list(lists),
-                [list(row) for row in zip_longest(*lists.values())],
-                "times" in lists,
-            )
-        )
+        rows = [list(row) for row in zip_longest(*lists.values())]
+        shown.append(Table(title, list(lists), rows, over_time="times" in lists))
     for name, value in data.items():
         below = f"{title} {name}".strip()
         if isinstance(value, dict):
-            found += tables(value, below)
+            shown += tables(value, below)
         elif isinstance(value, list) and value and name not in lists:
-            found += _objects(value, below)
-    return found or [Table(title, ["nothing"], [])]
+            shown += _objects(value, below)
+    return shown or [Table(title, ["nothing"], [])]
 
 
 def _lines(data: dict[str, Any], title: str) -> Table:
-    """Trends: a column for each line, its key for a name."""
-    lines = [
-        (
-            ", ".join("–" if value is None else str(value) for value in line["key"].values())
-            or "value",
-            line,
-        )
-        for line in data["series"]
-    ]
+    """Trends: a column for each series, named by its key."""
+    series = [(_name(line["key"]), line) for line in data["series"]]
     if data["other"]:
-        lines.append(("other", data["other"]))
-    columns = [(name, line["values"], line["total"]) for name, line in lines]
+        series.append(("other", data["other"]))
+    columns = [(name, line["values"], line["total"]) for name, line in series]
     columns += [
-        (f"{name} before", line["previous"], None) for name, line in lines if "previous" in line
+        (f"{name} before", line["previous"], None) for name, line in series if "previous" in line
     ]
-    rows = [
-        list(row) for row in zip(data["times"], *(values for _, values, _ in columns), strict=True)
-    ]
+    rows = zip(data["times"], *(values for _, values, _ in columns), strict=True)
     return Table(
         title,
         ["time", *(name for name, _, _ in columns)],
-        rows,
+        [list(row) for row in rows],
         over_time=True,
         total=["total", *(total for _, _, total in columns)],
     )
 
 
+def _name(key: dict[str, Any]) -> str:
+    values = ("–" if value is None else str(value) for value in key.values())
+    return ", ".join(values) or "value"
+
+
 def _objects(items: Sequence[Any], name: str) -> list[Table]:
-    """A row for each object; what is a list in it is spread over columns, and objects that hold
-    tables are tables.
-    """
-    nested = [
-        item
-        for item in items
-        if any(
-            isinstance(value, list) and value and isinstance(value[0], dict)
-            for value in item.values()
-        )
-    ]
-    if nested:
+    """A row for each object; or, when an object holds lists of objects, tables for each."""
+    if any(_holds_objects(value) for item in items for value in item.values()):
         return [
             table
             for item in items
             for table in tables(
-                {key: value for key, value in item.items() if key != "key"},
+                {field: value for field, value in item.items() if field != "key"},
                 _group(item.get("key", {})),
             )
         ]
-    spread = [_spread(item) for item in items]
-    columns = list(dict.fromkeys(column for item in spread for column in item))
-    return [Table(name, columns, [[item.get(column) for column in columns] for item in spread])]
+    rows = [_spread(item) for item in items]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return [Table(name, columns, [[row.get(column) for column in columns] for row in rows])]
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _group(key: dict[str, Any]) -> str:
@@ -118,26 +105,26 @@ def _group(key: dict[str, Any]) -> str:
 
 
 def _spread(item: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    """The cells of a row: each item of a list gets a column of its own, named by its index."""
+    cells: dict[str, Any] = {}
     for name, value in item.items():
-        found.update(
-            {str(at): one for at, one in enumerate(value)}
-            if isinstance(value, list)
-            else {name: value}
-        )
-    return found
+        if isinstance(value, list):
+            cells.update({str(index): cell for index, cell in enumerate(value)})
+        else:
+            cells[name] = value
+    return cells
 
 
 def spark(values: Sequence[float | None]) -> str:
-    """A line of blocks, as high as the numbers; several beside each other share one where there are
-    too many.
+    """A sparkline: blocks as high as the numbers.
+
+    Of more than MAX_BLOCKS numbers, neighbours share a block, as high as the highest.
     """
-    step = max(-(-len(values) // WIDEST), 1)
+    step = max(-(-len(values) // MAX_BLOCKS), 1)
     numbers = [
         max((abs(value) for value in values[at : at + step] if value is not None), default=0)
         for at in range(0, len(values), step)
     ]
-    most = max(numbers, default=0) or 1
-    return "".join(
-        BLOCKS[min(int(number / most * len(BLOCKS)), len(BLOCKS) - 1)] for number in numbers
-    )
+    highest = max(numbers, default=0) or 1
+    levels = (int(number / highest * len(BLOCKS)) for number in numbers)
+    return "".join(BLOCKS[min(level, len(BLOCKS) - 1)] for level in levels)

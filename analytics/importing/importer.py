@@ -1,29 +1,28 @@
-"""The loop of an import: read a batch of lines, judge them, append the events, write down the
-others, keep the position.
-"""
+"""The loop of an import: read, judge, append events, write rejects, save the position."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from analytics.errors import CommandError, Unavailable
 from analytics.events import Books, Event
 from analytics.importing import judge, lines
+from analytics.importing.input_file import InputFile, damage
 from analytics.importing.lines import Line
 from analytics.importing.position import Keeper, Position
 from analytics.importing.rejects import Rejects
-from analytics.importing.source import Source, damage
 from analytics.importing.table import Table
 
 BATCH_EVENTS = 5_000
 BATCH_BYTES = 4 * 1024 * 1024
-"""What is appended at once: what one job of the queue holds."""
+"""Limits of one append: what one job of the queue holds."""
 
-DEEP = 20_000
-"""Events in the queue over which an import pauses, so that what collectors bring meanwhile is
-stored within about a second.
+MAX_QUEUED_EVENTS = 20_000
+"""An import pauses while more events wait in the queue.
+
+Events that collectors accept meanwhile are then stored within about a second.
 """
 
 ROOM_SECONDS = 0.05
@@ -39,36 +38,27 @@ SUFFIXES = {
 FORMATS = ("ndjson", "csv")
 
 
-class Sink(Protocol):
+class ImportQueue(Protocol):
     """What an import needs of the queue."""
 
     async def append(self, events: list[Event]) -> None:
-        """Returns when they are durable; raises Unavailable while they are refused."""
+        """Returns when the events are durable; raises Unavailable when they are refused."""
 
     async def books(self) -> Books:
-        """What is queued; raises Unavailable."""
+        """The books, with how many events are queued; raises Unavailable."""
 
 
 class Watch(Protocol):
-    """Who is told how it goes."""
+    """Shows how an import goes; `display.Display` is one."""
 
-    def step(self, step: "Step") -> None:
-        """A batch is done."""
+    def advance(self, read_bytes: int, position: Position) -> None:
+        """A batch is done: bytes read of the (compressed) file, and where its lines end."""
 
     def note(self, text: str) -> None:
-        """What holds the import up just now."""
+        """Why the import waits just now."""
 
     def warn(self, text: str) -> None:
-        """What an operator should know of a file."""
-
-
-class Step(NamedTuple):
-    """What there is to tell of an import: bytes read of the file as it is, and how far its lines
-    have come.
-    """
-
-    read: int
-    position: Position
+        """What an operator should know about the file."""
 
 
 class Importer:
@@ -76,7 +66,7 @@ class Importer:
 
     def __init__(
         self,
-        queue: Sink,
+        queue: ImportQueue,
         watch: Watch,
         keeper: Keeper,
         rejects: Rejects,
@@ -91,58 +81,63 @@ class Importer:
         self._rejects = rejects
         self._project = project
         self._retention_days = retention_days
-        self._deep = min(DEEP, max(1, max_queued // 2))
+        self._max_queued = min(MAX_QUEUED_EVENTS, max(1, max_queued // 2))
 
-    async def run(self, source: Source, kind: str | None, start: Position) -> Position:
-        """Import what comes after `start`; returns the end. Raises CommandError, with the position
-        kept, when the file is broken.
+    async def run(self, file: InputFile, kind: str | None, start: Position) -> Position:
+        """Import the lines after `start`; the position of the end.
+
+        Raises CommandError when the file is damaged; its position is then saved.
         """
         position = start
         try:
-            for batch in self._batches(self._read(source, kind, position)):
-                position = await self._take(batch, position)
+            for batch in self._batches(self._read(file, kind, position)):
+                position = await self._import(batch, position)
                 self._keeper.save(position)
-                self._watch.step(Step(source.read, position))
-                await asyncio.sleep(0)  # so that Ctrl-C is heard even where no line is an event
+                self._watch.advance(file.read_bytes, position)
+                # a batch without events awaits nothing: let Ctrl-C cancel here
+                await asyncio.sleep(0)
         except Exception as error:
             if (wrong := damage(error)) is None:
                 raise
             raise CommandError(
-                f"{source.name} is damaged after line {position.line} ({wrong}); the lines before are imported"
+                f"{file.name} is damaged after line {position.line} ({wrong}); "
+                "the lines before are imported"
             ) from error
         self._keeper.forget()
         return position
 
-    def _read(self, source: Source, kind: str | None, position: Position) -> Iterator[Line]:
+    def _read(self, file: InputFile, kind: str | None, position: Position) -> Iterator[Line]:
         """The lines after `position` that are not blank."""
-        if (kind or _format(source)) == "csv":
-            table = Table(source.stream, source.name)
+        if (kind or _format(file)) == "csv":
+            table = Table(file.stream, file.name)
             if table.ignored and position.line == 0:
                 self._watch.warn(
                     f"columns ignored: {', '.join(table.ignored)}; rename them to metadata.NAME "
                     "to keep them"
                 )
-            found = table.rows(position.offset, position.line)
+            rows = table.rows(position.offset, position.line)
         else:
-            if position.offset == 0 and _head(source).startswith(b"["):
+            if position.offset == 0 and _head(file).startswith(b"["):
                 raise CommandError(
-                    f"{source.name} is one JSON list, not an event a line: jq -c '.[]' {source.path} | analytics import -"
+                    f"{file.name} is one JSON list, not an event a line: "
+                    f"jq -c '.[]' {file.path} | analytics import -"
                 )
             if position.offset:
-                source.stream.seek(position.offset)
-            found = lines.read(source.stream, position.offset, position.line)
-        return (line for line in found if line.text or line.flaw)
+                file.stream.seek(position.offset)
+            rows = lines.read(file.stream, position.offset, position.line)
+        return (line for line in rows if line.text or line.flaw)
 
-    def _batches(self, source: Iterator[Line]) -> Iterator[list[Line]]:
-        """Lines in groups that fit one append; the last of them also when the stream breaks, before
-        its error.
+    def _batches(self, rows: Iterator[Line]) -> Iterator[list[Line]]:
+        """Lines in groups that fit one append.
+
+        When the stream breaks, the lines before are yielded first, then its error is raised.
         """
         batch: list[Line] = []
-        size, most = 0, min(BATCH_EVENTS, self._deep)
+        size, most = 0, min(BATCH_EVENTS, self._max_queued)
         try:
-            for line in source:
+            for line in rows:
                 batch.append(line)
-                size += len(line.source)
+                size += len(line.raw)
                 if len(batch) >= most or size >= BATCH_BYTES:
                     yield batch
                     batch, size = [], 0
@@ -154,34 +149,36 @@ class Importer:
         if batch:
             yield batch
 
-    async def _take(self, batch: list[Line], position: Position) -> Position:
+    async def _import(self, batch: list[Line], position: Position) -> Position:
+        """Append the events of a batch, write its rejects; the position after it."""
         chain: list[bytes] = []
         for line in batch:
             chain.append(judge.link(chain[-1] if chain else position.chain, line))
-        judged = judge.judge(batch, chain, datetime.now(UTC), self._project, self._retention_days)
-        if judged.events:
-            await self._room(len(judged.events))
-            await self._append(judged.events)
-        self._rejects.write(judged.rejected)
+        now = datetime.now(UTC)
+        events, rejected = judge.judge(batch, chain, now, self._project, self._retention_days)
+        if events:
+            await self._wait_for_room(len(events))
+            await self._append(events)
+        self._rejects.write(rejected)
+        codes = Counter(flaw.code for _, flaw in rejected)
         return Position(
             offset=batch[-1].end,
             line=batch[-1].last,
             chain=chain[-1],
-            accepted=position.accepted + len(judged.events),
-            rejected=dict(
-                Counter(position.rejected) + Counter(flaw.code for _, flaw in judged.rejected)
-            ),
-            rejects_size=self._rejects.size,
+            accepted=position.accepted + len(events),
+            rejected=dict(Counter(position.rejected) + codes),
+            rejects_size=self._rejects.size_bytes,
         )
 
-    async def _room(self, events: int) -> None:
-        """Wait until the queue is shallow enough."""
+    async def _wait_for_room(self, events: int) -> None:
+        """Wait until the queue has room for this many events below its limit, or is empty."""
         waited, before = 0.0, -1
-        while (queued := await self._queued()) and queued + events > self._deep:
+        while (queued := await self._queued()) and queued + events > self._max_queued:
             waited = waited + ROOM_SECONDS if queued == before else 0.0
             if waited >= STALLED_SECONDS:
                 self._watch.note(
-                    f"{queued} events wait in the queue and none is being stored: does a processor run?"
+                    f"{queued} events wait in the queue and none is being stored: "
+                    "does a processor run?"
                 )
                 waited = 0.0
             before = queued
@@ -195,8 +192,10 @@ class Importer:
                 await self._pause(error)
 
     async def _append(self, events: list[Event]) -> None:
-        """Append, as often as it takes; what an append of which no answer came has queued is a
-        duplicate later, by its ids.
+        """Append, retrying for as long as the queue is unavailable.
+
+        An append whose reply was lost may have queued the events: the retry is then a duplicate,
+        recognized by its ids.
         """
         while True:
             try:
@@ -209,17 +208,16 @@ class Importer:
         await asyncio.sleep(error.retry_after)
 
 
-def _format(source: Source) -> str:
-    """By the name, below that of the compression; else by the first byte."""
-    name = source.path.lower().removesuffix(".gz").removesuffix(".bz2")
+def _format(file: InputFile) -> str:
+    """The format by the file's suffix before `.gz` or `.bz2`, else by its first byte."""
+    name = file.path.lower().removesuffix(".gz").removesuffix(".bz2")
     for suffix, kind in SUFFIXES.items():
         if name.endswith(suffix):
             return kind
-    head = _head(source)
-    return "ndjson" if head[:1] in (b"{", b"[", b"") else "csv"
+    return "ndjson" if _head(file)[:1] in (b"{", b"[", b"") else "csv"
 
 
-def _head(source: Source) -> bytes:
-    """The first bytes, left to be read again."""
-    found: bytes = source.stream.peek(256)  # type: ignore[attr-defined]  # all our streams can
-    return found.removeprefix(lines.BOM).lstrip()
+def _head(file: InputFile) -> bytes:
+    """The first bytes without byte-order mark and blanks; they are not consumed."""
+    head: bytes = file.stream.peek(256)  # type: ignore[attr-defined]  # all our streams can
+    return head.removeprefix(lines.BOM).lstrip()

@@ -1,8 +1,9 @@
-"""Lines → events, by the verdicts of /collect."""
+"""Lines → events, by the rules of /collect."""
 
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,23 +17,21 @@ from analytics.protocols.protocol import Decoded, Rejection
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class Verdicts(msgspec.Struct, frozen=True):
-    """What a batch of lines holds: its events, each under an id that stays the same, and its flawed
-    lines.
-    """
+class Judgement(NamedTuple):
+    """The valid events of a batch of lines, and the lines that were refused."""
 
     events: list[Event]
+    """Each has an id that is the same in every import."""
     rejected: list[tuple[Line, Flaw]]
 
 
 def link(chain: bytes, line: Line) -> bytes:
-    """The digest of all lines up to this one, given the digest up to the one before.
+    """The digest of all lines up to this one, from the digest up to the line before.
 
-    It names an event that has no id, so that the same line of the same file is the same event
-    whenever it is read again: after an interruption, compressed or not, and also when the file has
-    grown since.
+    It becomes the id of an event without one. The same line is then the same event when it is read
+    again: after an interruption, compressed or not, and after the file has grown.
     """
-    return hashlib.sha256(chain + line.source.rstrip(b"\r\n")).digest()
+    return hashlib.sha256(chain + line.raw.rstrip(b"\r\n")).digest()
 
 
 def judge(
@@ -41,8 +40,8 @@ def judge(
     received: datetime,
     project: str,
     retention_days: int,
-) -> Verdicts:
-    """The verdict on each line; `chain` holds the digest of all lines up to each."""
+) -> Judgement:
+    """Judge each line; `chain` has, for each line, the digest of all lines up to it."""
     sound = [index for index, line in enumerate(lines) if line.flaw is None]
     decoded = _decode([lines[index].text for index in sound], received, project, retention_days)
     refused = {
@@ -50,29 +49,27 @@ def judge(
         for rejection in decoded.rejected
     }
     refused |= {index: line.flaw for index, line in enumerate(lines) if line.flaw is not None}
-    kept = (index for index in sound if index not in refused)
+    valid = (index for index in sound if index not in refused)
     events = [
-        _named(event, chain[index]) for index, event in zip(kept, decoded.events, strict=True)
+        _with_id(event, chain[index]) for index, event in zip(valid, decoded.events, strict=True)
     ]
-    return Verdicts(events, [(lines[index], refused[index]) for index in sorted(refused)])
+    return Judgement(events, [(lines[index], refused[index]) for index in sorted(refused)])
 
 
-def _named(event: Event, digest: bytes) -> Event:
-    return (
-        event
-        if event.named
-        else msgspec.structs.replace(event, id=event_id(f"import:{digest.hex()}"), named=True)
-    )
+def _with_id(event: Event, digest: bytes) -> Event:
+    """The event, under an id from `digest` when the file gives it none."""
+    if event.named:
+        return event
+    return msgspec.structs.replace(event, id=event_id(f"import:{digest.hex()}"), named=True)
 
 
 def _decode(texts: list[bytes], received: datetime, project: str, retention_days: int) -> Decoded:
-    """All lines as one body, which is quick; one by one where that body would not be exactly these
-    lines.
-    """
+    """Decode lines: as one body, which is fast, or else one by one."""
     if not texts:
         return Decoded([])
     body = b"[" + b",".join(texts) + b"]"
     try:
+        # `{"a":1},{"b":2}` on one line would become two events: the body must split into the lines
         if [bytes(item) for item in _split(body)] == texts:
             return native.decode(body, received, project=project, retention_days=retention_days)
     except (BadRequest, TooLarge, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -83,11 +80,11 @@ def _decode(texts: list[bytes], received: datetime, project: str, retention_days
 def _one_by_one(
     texts: list[bytes], received: datetime, project: str, retention_days: int
 ) -> Decoded:
-    items, places, rejected = [], [], []
+    items, indexes, rejected = [], [], []
     for index, text in enumerate(texts):
         try:
             items.append(metadata.parse(text.decode()))
-            places.append(index)
+            indexes.append(index)
         except UnicodeDecodeError as error:
             rejected.append(
                 Rejection(index, "not_json", None, f"the line is not UTF-8 (byte {error.start})")
@@ -95,8 +92,8 @@ def _one_by_one(
         except ValueError as error:
             rejected.append(Rejection(index, "not_json", None, f"the line is not JSON: {error}"))
     judged = validate.decode(items, Clock(received, retention_days), project)
-    moved = [
-        Rejection(places[verdict.index], verdict.code, verdict.field, verdict.message)
-        for verdict in judged.rejected
+    invalid = [
+        msgspec.structs.replace(rejection, index=indexes[rejection.index])
+        for rejection in judged.rejected
     ]
-    return Decoded(judged.events, [*rejected, *moved])
+    return Decoded(judged.events, [*rejected, *invalid])

@@ -1,62 +1,59 @@
-"""Bytes → lines: numbered, each with the offset at which the next begins, none of them longer than
-memory is glad to hold.
-"""
+"""Bytes → numbered lines, each with the offset of the next; their length is bounded."""
 
 from collections.abc import Iterator
 from typing import IO
 
 import msgspec
 
-MAX_LINE = 1_048_576
-"""Bytes of a line: what a request to /collect may have."""
+MAX_LINE_BYTES = 1_048_576
+"""The limit of a request to /collect."""
 
 BOM = b"\xef\xbb\xbf"
 
 
 class Flaw(msgspec.Struct, frozen=True):
-    """Why something in a file is no event: the codes of /collect, with `not_json` and `not_csv` for
-    what is not even that.
-    """
+    """Why a line of a file is not an event."""
 
     code: str
+    """A code of /collect, or `not_json`, `not_csv`, `too_long`."""
     field: str | None
     message: str
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """One event of a file, hopefully."""
+    """What should be one event: a line of NDJSON, or the lines of a CSV row."""
 
     number: int
-    """Of its first line in the file, from 1."""
+    """The number of its first line in the file, from 1."""
     last: int
-    """Of its last one; a CSV row may have several."""
+    """The number of its last line."""
     end: int
-    """Where the next begins, in inflated bytes."""
-    source: bytes
-    """As the file has it; only the beginning of one that is too long."""
+    """Where the next begins, in decompressed bytes."""
+    raw: bytes
+    """The bytes in the file; of a line that is too long, only the beginning."""
     text: bytes
-    """The JSON to be judged; none where the line is blank."""
+    """The JSON to judge; empty for a blank line."""
     flaw: Flaw | None = None
 
 
 def read(stream: IO[bytes], offset: int = 0, number: int = 0) -> Iterator[Line]:
-    """All lines from `offset` on, before which there are `number` lines."""
-    while raw := stream.readline(MAX_LINE + 1):
+    """All lines from `offset` on; `number` lines come before it."""
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
-        begun, offset = offset, offset + len(raw)
+        start, offset = offset, offset + len(raw)
         flaw = None
-        if len(raw) > MAX_LINE and not raw.endswith(b"\n"):
+        if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
             offset += _skip(stream)
-            flaw = Flaw("too_long", None, f"the line has more than {MAX_LINE} bytes")
-        if begun == 0:
+            flaw = Flaw("too_long", None, f"the line has more than {MAX_LINE_BYTES} bytes")
+        if start == 0:
             raw = raw.removeprefix(BOM)
         yield Line(number, number, offset, raw, raw.strip(b" \t\r\n"), flaw)
 
 
 def _skip(stream: IO[bytes]) -> int:
-    """Read on to the end of the line; how many bytes that took."""
+    """Read to the end of the line; the count of bytes read."""
     skipped = 0
-    while raw := stream.readline(MAX_LINE):
+    while raw := stream.readline(MAX_LINE_BYTES):
         skipped += len(raw)
         if raw.endswith(b"\n"):
             break

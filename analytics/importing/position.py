@@ -1,7 +1,6 @@
-"""How far an import has come, kept on disk after every acknowledged batch."""
+"""How far an import is: saved on disk after every acknowledged batch."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -9,83 +8,87 @@ from pathlib import Path
 
 import msgspec
 
+from analytics import file_lock
 from analytics.errors import CommandError
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Up to where every line is either durable in the queue or written down as rejected."""
+    """Every line before it is durable in the queue, or written to the file of rejected lines."""
 
     offset: int = 0
-    """In inflated bytes."""
+    """In decompressed bytes."""
     line: int = 0
-    """Lines up to there."""
+    """Lines before it."""
     chain: bytes = b""
-    """Their digest, as `verdicts.link` makes it."""
+    """The digest of these lines, by `judge.link`."""
     accepted: int = 0
+    """Events accepted from these lines."""
     rejected: dict[str, int] = {}
-    """How many, by code."""
+    """Lines rejected, by code."""
     rejects_size: int = 0
     """Bytes of the file of rejected lines."""
 
 
 class Keeper:
-    """The position of one import. One without a file, for what cannot be read again, keeps nothing."""
+    """Saves and loads the position of one import; without a path (a pipe), it does nothing."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the position. Raises CommandError when another process imports the same file now, or
-        DATA_DIR cannot be written.
+        """Hold the lock of this import.
+
+        Raises CommandError when another process imports the same file now, or when DATA_DIR cannot
+        be written.
         """
         if self._path is None:
             yield
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = self._path.with_suffix(".lock").open("w")
+            lock = file_lock.acquire(self._path.with_suffix(".lock"))
         except OSError as error:
             raise CommandError(
                 f"the position cannot be saved in {self._path.parent}: {error.strerror}; set "
                 "DATA_DIR to a writable folder"
             ) from error
+        if lock is None:
+            raise CommandError("another process is importing this file now")
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CommandError("another process is importing this file now") from None
             yield
             if not self._path.exists():
                 Path(lock.name).unlink(missing_ok=True)
 
     def load(self) -> Position | None:
-        """Where an interrupted import stopped; None when there was none, or when its position
-        cannot be read: repeating lines does no harm.
+        """Where an interrupted import stopped; None to start at the beginning.
+
+        A position that cannot be read is no error: importing lines again does no harm.
         """
+        if self._path is None:
+            return None
         try:
-            return (
-                msgspec.json.decode(self._path.read_bytes(), type=Position) if self._path else None
-            )
+            return msgspec.json.decode(self._path.read_bytes(), type=Position)
         except (OSError, msgspec.DecodeError):
             return None
 
     def save(self, position: Position) -> None:
-        """Replace the position in one step."""
+        """Replace the saved position atomically."""
         if self._path:
             fresh = self._path.with_suffix(".new")
             fresh.write_bytes(msgspec.json.encode(position))
             os.replace(fresh, self._path)
 
     def forget(self) -> None:
-        """The import is complete, or begins anew."""
+        """Delete the saved position: the import is complete, or starts again."""
         if self._path:
             self._path.unlink(missing_ok=True)
 
 
-def keeper(data_dir: Path, identity: bytes | None, *circumstances: object) -> Keeper:
-    """The keeper for a file, by what is in it, imported under the same circumstances: into the same
-    project of the same platform, say.
+def keeper_of(data_dir: Path, identity: bytes | None, *circumstances: object) -> Keeper:
+    """The keeper for one file, recognized by its content, and for one set of circumstances.
+
+    `circumstances` are whatever must be equal to resume: the project, the platform, the format.
     """
     if identity is None:
         return Keeper(None)

@@ -1,6 +1,4 @@
-"""The lines that were refused, as NDJSON beside the file: line number, code, field, message and the
-line itself.
-"""
+"""The refused lines as NDJSON: line number, code, field, message and the line itself."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +10,19 @@ import msgspec
 from analytics.errors import CommandError
 from analytics.importing.lines import Flaw, Line
 
-MAX_SHOWN = 10_000
-"""Bytes of a refused line that are written down when it was refused for its length."""
+MAX_SHOWN_BYTES = 10_000
+"""Bytes that are written of a line refused for its length."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Rejects:
-    """The file comes into being with the first refused line."""
+    """The file of refused lines; it is created with the first of them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: BinaryIO | None = None
-        self.size = 0
+        self.size_bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -39,14 +37,12 @@ class Rejects:
             self._file.close()
 
     def resume(self, size: int) -> None:
-        """Forget what an earlier import wrote beyond `size` bytes: those lines will be judged
-        again.
-        """
+        """Cut the file of an earlier import to `size` bytes: later lines are judged again."""
         if size == 0:
             self.path.unlink(missing_ok=True)
         elif self.path.exists():
-            self.size = min(size, self.path.stat().st_size)
-            self._opened().truncate(self.size)
+            self.size_bytes = min(size, self.path.stat().st_size)
+            self._opened().truncate(self.size_bytes)
 
     def write(self, rejected: Sequence[tuple[Line, Flaw]]) -> None:
         """Add lines. Raises CommandError when the file cannot be written."""
@@ -59,9 +55,10 @@ class Rejects:
             file.flush()
         except OSError as error:
             raise CommandError(
-                f"{self.path} cannot be written: {error.strerror}; name another file with --rejected"
+                f"{self.path} cannot be written: {error.strerror}; "
+                "name another file with --rejected"
             ) from error
-        self.size += len(data)
+        self.size_bytes += len(data)
 
     def _opened(self) -> BinaryIO:
         self._file = self._file or self.path.open("ab")
@@ -69,9 +66,9 @@ class Rejects:
 
 
 def _record(line: Line, flaw: Flaw) -> dict[str, object]:
-    shown = (
-        line.source[:MAX_SHOWN] if flaw is line.flaw and flaw.code == "too_long" else line.source
-    )
+    # only a line with a flaw of its own is too long; an event's field may be `too_long` as well
+    too_long = flaw is line.flaw and flaw.code == "too_long"
+    shown = line.raw[:MAX_SHOWN_BYTES] if too_long else line.raw
     text = shown.rstrip(b"\r\n").decode(errors="backslashreplace")
     return {
         "line": line.number,

@@ -1,8 +1,8 @@
-"""CSV rows as lines of JSON, so that they are judged like all others.
+"""CSV rows as lines of JSON, so that they are judged like lines of NDJSON.
 
-The header row names the native fields; `metadata` is a JSON object, `metadata.KEY` one value of it:
-a number, true, false or null as JSON writes them is one, all else is text. An empty cell is an
-absent field.
+The header row names the fields of an event. `metadata` is a JSON object, `metadata.KEY` one value
+of it. In that value a number, true, false or null in JSON's spelling is taken as such; anything
+else is text. An empty cell is an absent field.
 """
 
 import csv
@@ -28,10 +28,10 @@ _raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Table:
-    """A stream of CSV at its beginning; its header is read, and judged, at once."""
+    """A stream of CSV; its header is read at once."""
 
     def __init__(self, stream: IO[bytes], name: str) -> None:
-        """Raises CommandError when the header does not name what an event must have."""
+        """Raises CommandError when the header lacks a required field."""
         self._stream = stream
         self._feed = _Feed(lines.read(stream))
         try:
@@ -45,7 +45,8 @@ class Table:
         self.columns = [column.strip() for column in self.columns]
         if missing := [field for field in REQUIRED if field not in self.columns]:
             raise CommandError(
-                f"{name} has no column {' and no column '.join(missing)}; its header row must name the fields of an event"
+                f"{name} has no column {' and no column '.join(missing)}; "
+                "its header row must name the fields of an event"
             )
         self.ignored = [
             column
@@ -54,13 +55,11 @@ class Table:
         ]
 
     def rows(self, offset: int, number: int) -> Iterator[Line]:
-        """All rows from `offset` on, before which there are `number` lines; from the header's end
-        if there offset is 0.
-        """
+        """All rows from `offset` on (0: after the header); `number` lines come before it."""
         if offset:
             self._stream.seek(offset)
             self._feed = _Feed(lines.read(self._stream, offset, number))
-        csv.field_size_limit(lines.MAX_LINE)
+        csv.field_size_limit(lines.MAX_LINE_BYTES)
         reader = csv.reader(self._feed, delimiter=self._delimiter, strict=True)
         while True:
             self._feed.taken.clear()
@@ -78,31 +77,27 @@ class Table:
                 taken[0].number,
                 taken[-1].last,
                 taken[-1].end,
-                b"".join(line.source for line in taken),
+                b"".join(line.raw for line in taken),
                 text,
                 flaw,
             )
 
     def _json(self, cells: Sequence[str]) -> bytes:
+        """One row as a JSON object; empty for a blank row."""
+        if not cells:
+            return b""
         if len(cells) != len(self.columns):
-            if not cells:
-                return b""
-            raise _Flawed(
-                Flaw(
-                    "not_csv",
-                    None,
-                    f"the row has {len(cells)} cells, the header row {len(self.columns)}",
-                )
-            )
-        given = {column: cell for column, cell in zip(self.columns, cells, strict=True) if cell}
-        event = {column: _value(column, cell) for column, cell in given.items() if column in FIELDS}
-        singles = {
+            message = f"the row has {len(cells)} cells, the header row {len(self.columns)}"
+            raise _Flawed(Flaw("not_csv", None, message))
+        row = {column: cell for column, cell in zip(self.columns, cells, strict=True) if cell}
+        event = {column: _value(column, cell) for column, cell in row.items() if column in FIELDS}
+        values = {
             column.removeprefix(PREFIX): _literal(cell)
-            for column, cell in given.items()
+            for column, cell in row.items()
             if column.startswith(PREFIX)
         }
-        if singles:
-            event["metadata"] = _merged(event.get("metadata"), singles)
+        if values:
+            event["metadata"] = _merged(event.get("metadata"), values)
         return _encode(event)
 
 
@@ -115,28 +110,28 @@ class _Flawed(Exception):
 
 
 class _Feed:
-    """Lines as csv reads them, remembering which it has taken for the current row. Goes on after an
-    error, as no generator would.
+    """Lines for the csv reader; `taken` are those of the current row.
+
+    It can go on after an error; a generator could not.
     """
 
-    def __init__(self, source: Iterator[Line]) -> None:
-        self._source = source
+    def __init__(self, lines_: Iterator[Line]) -> None:
+        self._lines = lines_
         self.taken: list[Line] = []
 
     def __iter__(self) -> "_Feed":
         return self
 
     def __next__(self) -> str:
-        line = next(self._source)
+        line = next(self._lines)
         self.taken.append(line)
         if line.flaw:
             raise _Flawed(line.flaw)
         try:
-            return line.source.decode()
+            return line.raw.decode()
         except UnicodeDecodeError as error:
-            raise _Flawed(
-                Flaw("not_csv", None, f"the line is not UTF-8 (byte {error.start})")
-            ) from error
+            message = f"the line is not UTF-8 (byte {error.start})"
+            raise _Flawed(Flaw("not_csv", None, message)) from error
 
 
 def _value(column: str, cell: str) -> object:
@@ -150,22 +145,20 @@ def _literal(cell: str) -> object:
 
 
 def _parsed(cell: str) -> object:
-    """The JSON in a cell; text that is none stays text, which the judge will find."""
+    """The JSON in a cell; a cell that is not JSON stays text, and is rejected later."""
     try:
         return _raw(cell)
     except msgspec.DecodeError:
         return cell
 
 
-def _merged(whole: object, singles: dict[str, object]) -> object:
-    """The column `metadata` with the values of single columns; left as it is when it is no object."""
-    if whole is None:
-        return singles
+def _merged(metadata: object, values: dict[str, object]) -> object:
+    """The column `metadata`, if it is an object, with the values of the single columns."""
+    if metadata is None:
+        return values
+    if not isinstance(metadata, msgspec.Raw):
+        return metadata
     try:
-        return (
-            msgspec.json.decode(whole, type=dict[str, msgspec.Raw]) | singles
-            if isinstance(whole, msgspec.Raw)
-            else whole
-        )
+        return msgspec.json.decode(metadata, type=dict[str, msgspec.Raw]) | values
     except msgspec.DecodeError:
-        return whole
+        return metadata

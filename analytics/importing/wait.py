@@ -1,4 +1,4 @@
-"""What became of the events of an import: the books after they were settled, less the books before."""
+"""Wait until the events of an import are stored: the books afterwards less the books before."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,20 +15,22 @@ LOOK_SECONDS = 0.2
 STALLED_SECONDS = 10.0
 
 
-class Settlement(msgspec.Struct, frozen=True):
-    """An outcome, and how many of its events were not the import's own: `others` shared the queue
-    with it.
-    """
+class ImportResult(msgspec.Struct, frozen=True):
+    """What became of all events since an import began."""
 
     outcome: Outcome
     others: int
+    """How many of them were not events of the import."""
 
 
-async def settle(
+async def wait_until_stored(
     queue: Queue, redis: Redis, before: Books, accepted: int, note: Callable[[str], None]
-) -> Settlement:
-    """Wait until all that is in the queue now has been settled. `before` are the books from before
-    the `accepted` events were appended.
+) -> ImportResult:
+    """Wait until no event that is in the queue now is left in it.
+
+    before    the books from before the import
+    accepted  the events that the import appended
+    note      called with the reason when the wait is long
     """
     seconds, micros = await redis.time()
     last = datetime.fromtimestamp(seconds + micros / 1e6, UTC)
@@ -45,7 +47,8 @@ async def settle(
         waited = waited + LOOK_SECONDS if books.queued == queued else 0.0
         if waited >= STALLED_SECONDS:
             note(
-                f"{books.queued} events wait in the queue and none is being stored: does a processor run?"
+                f"{books.queued} events wait in the queue and none is being stored: "
+                "does a processor run?"
             )
             waited = 0.0
         queued = books.queued
@@ -55,6 +58,5 @@ async def settle(
         books.duplicate - before.duplicate,
         books.dead_lettered - before.dead_lettered,
     )
-    return Settlement(
-        outcome, max(0, outcome.stored + outcome.duplicate + outcome.dead_lettered - accepted)
-    )
+    events = outcome.stored + outcome.duplicate + outcome.dead_lettered
+    return ImportResult(outcome, max(0, events - accepted))
