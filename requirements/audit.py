@@ -13,22 +13,12 @@ KNOWN = "Found "
 
 
 def main() -> None:
-    """Raises SystemExit: 1 with what is known, 2 when the service could not be asked and so nothing
-    is known.
-    """
+    """Raises SystemExit: 1 with the known advisories, 2 when the service could not be asked."""
     lock = HERE / "dev.txt"  # holds main.txt's pins too, which check.py makes sure of
     command = [
-        sys.executable,
-        "-m",
-        "pip_audit",
-        "--requirement",
-        str(lock),
-        "--require-hashes",
-        "--disable-pip",
-        "--timeout",
-        SECONDS,
-        "--progress-spinner",
-        "off",
+        *(sys.executable, "-m", "pip_audit", "--requirement", str(lock)),
+        *("--require-hashes", "--disable-pip"),
+        *("--timeout", SECONDS, "--progress-spinner", "off"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     sys.stdout.write(done.stdout)
@@ -39,7 +29,8 @@ def main() -> None:
     else:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         sys.stderr.write(
-            f"NOT AUDITED: the advisory service could not be asked, so nothing is known of any package ({reason[:300]})\n"
+            "NOT AUDITED: the advisory service could not be asked, "
+            f"so nothing is known of any package ({reason[:300]})\n"
         )
         raise SystemExit(2)
 

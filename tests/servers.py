@@ -23,7 +23,7 @@ atexit.register(shared.close)
 
 
 class Installed(Postgres):
-    """A PostgreSQL that this machine has, perhaps of an older major version than the embedded one."""
+    """A PostgreSQL installed on this machine, perhaps older than the embedded one."""
 
     initdb_options = ()
 

@@ -216,8 +216,9 @@ def test_what_json_cannot_express_is_the_callers_mistake(wrong: dict[str, Any]) 
 
 
 def test_the_end_of_a_program_sends_what_waits(service: Service, action: str) -> None:
-    program = f"from analytics.client import Client; Client({service.collector.url!r}, {KEY!r}, interval=60).capture({action!r})"
-    keep = f"import analytics.client as c; client = c.Client({service.collector.url!r}, {KEY!r}, interval=60); client.capture({action!r})"
+    made = f"Client({service.collector.url!r}, {KEY!r}, interval=60)"
+    program = f"from analytics.client import Client; {made}.capture({action!r})"
+    keep = f"import analytics.client as c; client = c.{made}; client.capture({action!r})"
     subprocess.run([sys.executable, "-c", keep], cwd=ROOT, check=True, timeout=30)
     assert len(service.events(action)) == 1
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=30)
@@ -248,7 +249,10 @@ assert os.waitpid(child, 0)[1] == 0
 
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
-    program = "import sys, analytics.client; print([n for n in sys.modules if n.partition('.')[0] not in sys.stdlib_module_names])"
+    program = (
+        "import sys, analytics.client; "
+        "print([n for n in sys.modules if n.partition('.')[0] not in sys.stdlib_module_names])"
+    )
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}"],
         capture_output=True,

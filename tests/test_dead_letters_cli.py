@@ -1,4 +1,4 @@
-"""`analytics dead-letters`: what operators see, what they can try again, and what they can delete."""
+"""`analytics dead-letters`: what operators see, replay and delete."""
 
 import json
 import subprocess
@@ -41,7 +41,8 @@ def platform(whole: Platform) -> Platform:
     """
     whole.redis("FLUSHALL")
     whole.sql(
-        "truncate raw_events, event_ledger_0, event_ledger_1, daily_metrics, stored_jobs, dead_letters restart identity"
+        "truncate raw_events, event_ledger_0, event_ledger_1, daily_metrics, stored_jobs,"
+        " dead_letters restart identity"
     )
     whole.sql("alter table raw_events drop constraint if exists no_boom")
     whole.sql("alter table raw_events add constraint no_boom check (event_type <> 'boom')")

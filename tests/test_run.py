@@ -1,4 +1,4 @@
-"""`analytics run` from one command to an answered question, and an end that leaves nothing behind."""
+"""`analytics run`: from one command to an answer, and an end that leaves nothing behind."""
 
 import os
 import re

@@ -51,7 +51,7 @@ def reachable() -> str:
 
 
 class Builder:
-    """Carries out a stage as an account, with the image's folders moved below one of this machine."""
+    """Runs the steps of a stage as an account, with the image's folders below one of ours."""
 
     def __init__(self, folder: Path, *, uid: int | None) -> None:
         self.folder = folder
@@ -100,9 +100,9 @@ class Builder:
             case "COPY":
                 *sources, target = rest.split()
                 for source in self._sources(sources):
-                    self._run(
-                        f"mkdir -p {target} && cp -r {self.context / source}{'/.' if (self.context / source).is_dir() else ''} {target}"
-                    )
+                    path = self.context / source
+                    content = f"{path}/." if path.is_dir() else str(path)
+                    self._run(f"mkdir -p {target} && cp -r {content} {target}")
             case "RUN":
                 self._run(rest.replace("/opt/", f"{self.folder}/opt/"))
             case _:

@@ -19,7 +19,7 @@ HOST = "analytics.example.com"
 
 
 class Front:
-    """nginx before the roles that `upstreams` names: collector, api, realtime → their ports here."""
+    """nginx in front of `upstreams`: collector, api, realtime → their ports here."""
 
     def __init__(
         self,
@@ -60,9 +60,8 @@ class Front:
                 "/etc/ssl/private/": f"{self.folder}/",
             },
         )
-        self._replace(
-            "nginx.conf", {"/tmp/": f"{self.folder}/", "/var/cache/nginx/": f"{self.folder}/"}
-        )
+        folders = ("/tmp/", "/var/cache/nginx/")  # noqa: S108 - as nginx.conf spells them
+        self._replace("nginx.conf", dict.fromkeys(folders, f"{self.folder}/"))
         for role, ports in self.upstreams.items():
             line = re.search(
                 rf"^ *server {role}:\d+( .*;)$",

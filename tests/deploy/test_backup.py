@@ -17,7 +17,10 @@ from tests.faults.platform import wait_for
 from tests.servers import psql
 
 PAGE = (ROOT / "docs/operations/backup.md").read_text()
-TABLES = "select relname from pg_class where relkind in ('r', 'p') and not relispartition and relnamespace = 'public'::regnamespace order by 1"
+TABLES = (
+    "select relname from pg_class where relkind in ('r', 'p') and not relispartition"
+    " and relnamespace = 'public'::regnamespace order by 1"
+)
 SUMS = "select sum(value), min(date), max(date) from daily_metrics"
 ROWS = "select md5(string_agg(e::text, ',' order by e.id)) from raw_events as e"
 

@@ -44,8 +44,12 @@ these, which count what this load does not meet.
 """
 QUIET = ('status=~"5.."', "analytics_store_retries_total", "analytics_realtime_events_missed_total")
 MACROS = {
-    "$__timeFilter(timestamp)": "timestamp BETWEEN now() - interval '1 day' AND now() + interval '1 day'",
-    "$__timeFilter(date::timestamptz)": "date::timestamptz BETWEEN now() - interval '2 days' AND now() + interval '1 day'",
+    "$__timeFilter(timestamp)": (
+        "timestamp BETWEEN now() - interval '1 day' AND now() + interval '1 day'"
+    ),
+    "$__timeFilter(date::timestamptz)": (
+        "date::timestamptz BETWEEN now() - interval '2 days' AND now() + interval '1 day'"
+    ),
     "$project": "default",
 }
 

@@ -187,7 +187,10 @@ def test_a_trusted_proxy_is_believed_as_far_as_it_is_trusted() -> None:
 )
 def test_only_a_websocket_may_leave_http(nginx: Front, asked: str, passed: str | None) -> None:
     for path in ("/realtime", "/collect", "/api/trends"):
-        request = f"GET {path} HTTP/1.1\nHost: {HOST}\nUpgrade: {asked}\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABk\n\n"
+        request = (
+            f"GET {path} HTTP/1.1\nHost: {HOST}\nUpgrade: {asked}\n"
+            "Connection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABk\n\n"
+        )
         answer = raw(nginx, request)
         told = json.loads(answer[answer.index(b"{") :])["headers"]
         assert told.get("Upgrade") == (passed if path == "/realtime" else None)
@@ -256,7 +259,8 @@ def test_without_a_replica_the_answer_is_json_and_says_when_to_come_again() -> N
 def test_a_length_and_chunks_at_once_are_refused(nginx: Front) -> None:
     answer = raw(
         nginx,
-        f"POST /collect HTTP/1.1\nHost: {HOST}\nContent-Length: 3\nTransfer-Encoding: chunked\n\n0\n\n",
+        f"POST /collect HTTP/1.1\nHost: {HOST}\nContent-Length: 3\n"
+        "Transfer-Encoding: chunked\n\n0\n\n",
     )
     assert answer.startswith(b"HTTP/1.1 400"), answer
 

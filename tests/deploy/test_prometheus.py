@@ -14,7 +14,7 @@ def test_every_alert_fires_when_it_should_and_is_silent_otherwise() -> None:
 
 
 def test_the_rules_are_well_formed_as_kubernetes_takes_them(tmp_path: Path) -> None:
-    """docs/operations/kubernetes.md wraps each file into a PrometheusRule with this line of shell."""
+    """The shell of docs/operations/kubernetes.md wraps each file into a PrometheusRule."""
     import yaml
 
     page = (ROOT / "docs/operations/kubernetes.md").read_text()

@@ -55,7 +55,8 @@ def test_an_upgrade_under_load_loses_nothing_and_counts_nothing_twice() -> None:
             begin = "import runpy; runpy.run_module('analytics', run_name='__main__')"
             return (
                 "-c",
-                f"import sys; sys.path[0] = {str(old)!r}; sys.argv = ['analytics', 'run', '--role={role}']; {begin}",
+                f"import sys; sys.path[0] = {str(old)!r}; "
+                f"sys.argv = ['analytics', 'run', '--role={role}']; {begin}",
             )
 
         with Deployed(folder, release=old) as platform:

@@ -207,8 +207,14 @@ def check_books(platform: Platform) -> None:
     assert books["dead_lettered"] == int(
         platform.sql("select coalesce(sum(events), 0) from dead_letters")
     ), books
-    raw = "select project, (timestamp at time zone 'UTC')::date, count(*) from raw_events group by 1, 2 order by 1, 2"
-    rollup = "select project, date, value from daily_metrics where metric_name = 'events' and dimension_key = '' and dimension_value = '' order by 1, 2"
+    raw = (
+        "select project, (timestamp at time zone 'UTC')::date, count(*) from raw_events"
+        " group by 1, 2 order by 1, 2"
+    )
+    rollup = (
+        "select project, date, value from daily_metrics where metric_name = 'events'"
+        " and dimension_key = '' and dimension_value = '' order by 1, 2"
+    )
     assert platform.sql(rollup) == platform.sql(raw)
     days = platform.sql(
         "select count(distinct (project, (timestamp at time zone 'UTC')::date)) from raw_events"

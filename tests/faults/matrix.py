@@ -44,7 +44,7 @@ FAULTS = (
         "a processor is killed in the middle of an insert",
         "kill -9 while a trigger holds the insert",
         (
-            f"{_CRASHES}a_processor_killed_in_the_middle_of_an_insert_rolls_back_and_the_batch_is_stored_by_the_next",
+            f"{_CRASHES}a_processor_killed_inside_an_insert_rolls_back_and_the_next_stores_the_batch",
             _KILLS,
             _MODEL,
         ),
@@ -72,7 +72,7 @@ FAULTS = (
         "the power fails",
         "the test watches Redis' system calls: it writes and syncs before it answers",
         (
-            f"{_REDIS}after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_synced_before_the_answer",
+            f"{_REDIS}after_a_power_cut_everything_acknowledged_is_on_disk",
         ),
     ),
     Fault(
@@ -97,7 +97,7 @@ FAULTS = (
         "Redis may evict keys",
         "CONFIG SET maxmemory-policy, before a start and during a run",
         (
-            f"{_REDIS}a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_the_moment_it_begins_to",
+            f"{_REDIS}a_redis_that_evicts_is_refused_at_the_start_and_as_soon_as_it_begins_to",
         ),
     ),
     Fault(
@@ -263,7 +263,7 @@ FAULTS = (
         "a storm of reconnections",
         "1,000 connections after a kill, with room for 600",
         (
-            f"{_READERS}a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_the_rest_told_when_to_come",
+            f"{_READERS}of_a_thousand_reconnections_the_cap_is_admitted_and_the_rest_told_when_to_retry",
         ),
     ),
     Fault(
@@ -354,7 +354,7 @@ FAULTS = (
         "realtime loses its connection when Redis ends",
         "kill -9 of Redis, with a WebSocket open",
         (
-            f"{_READERS}after_a_restart_of_redis_the_socket_is_told_how_many_events_it_missed_and_hears_the_rest",
+            f"{_READERS}after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed",
         ),
     ),
 )

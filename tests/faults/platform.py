@@ -68,8 +68,9 @@ def stopped(*pids: int) -> Iterator[None]:
 
 
 class Role:
-    """One role as a process. `program` are Python's arguments for another program that runs it,
-    with a fault built in; without it, the role is forked.
+    """One role as a process: forked, or `program`.
+
+    `program` are Python's arguments for a program that runs the role with a fault built in.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ import platform as machine
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -118,7 +119,8 @@ def row(fault: Fault, ran: Sequence[Ran]) -> str:
         )
     ]
     recovery = f"{max(recoveries):.1f} s" if recoveries else ""
-    return f"| {fault.number} | {fault.what} | {fault.done} | {' | '.join(shown)} | {recovery} | {verdict(fault, ran)} |"
+    cells = (fault.number, fault.what, fault.done, *shown, recovery, verdict(fault, ran))
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def whole(ran: Sequence[Ran]) -> bool:
@@ -132,10 +134,11 @@ def page(ran: Sequence[Ran], *, commit: str, when: str, machine: str) -> str:
     """The page. A test that stands for several faults counts once in the totals."""
     figures = [one.figures for one in ran if one.figures]
     held = sum(verdict(fault, ran).startswith("held") for fault in FAULTS)
+    outcomes = Counter(one.outcome for one in ran)
     totals = {
         "faults": f"{held} of {len(FAULTS)} held",
-        "tests": f"{sum(one.outcome == 'passed' for one in ran)} passed, {sum(one.outcome == 'failed' for one in ran)} failed, "
-        f"{sum(one.outcome == 'skipped' for one in ran)} skipped",
+        "tests": f"{outcomes['passed']} passed, {outcomes['failed']} failed, "
+        f"{outcomes['skipped']} skipped",
         "processes killed": f"{sum(one.kills for one in figures):,}",
         "events acknowledged": f"{sum(one.acknowledged for one in figures):,}",
         "lost": f"{sum(one.lost for one in figures):,}",
@@ -193,8 +196,15 @@ def main(arguments: Sequence[str]) -> int:
     status = int(pytest.main([*options, *arguments, *tests], plugins=[recorder]))
     ran = recorder.ran()
     length = "full" if os.environ["PROOF"] else "**short**"
-    when = f"{datetime.now(UTC):%Y-%m-%d}, {length} length, {(time.monotonic() - began) / 60:.1f} minutes with {WORKERS} workers"
-    here = f"{os.cpu_count()} cores, {machine.system()} {machine.machine()}, Python {machine.python_version()}"
+    minutes = (time.monotonic() - began) / 60
+    when = (
+        f"{datetime.now(UTC):%Y-%m-%d}, {length} length, "
+        f"{minutes:.1f} minutes with {WORKERS} workers"
+    )
+    here = (
+        f"{os.cpu_count()} cores, {machine.system()} {machine.machine()}, "
+        f"Python {machine.python_version()}"
+    )
     with open(PAGE, "w") as file:
         file.write(page(ran, commit=ran_on, when=when, machine=here))
     print(f"{PAGE} is written")

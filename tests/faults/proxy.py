@@ -1,4 +1,4 @@
-"""A way to a server that can be slow, cut, or swallow all that is sent: what a network does to us."""
+"""A proxy before a server that can be slow, cut connections, or swallow what is sent."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Realtime with room for as many readers as the argument says: run as a program by the fault tests."""
+"""Realtime with room for as many readers as the argument says; the fault tests run it."""
 
 import sys
 

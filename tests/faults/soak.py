@@ -108,7 +108,10 @@ class Soak:
         for role in self.roles.values():
             self.samples["memory", role.name].append(memory(role.pid))
             self.samples["descriptors", role.name].append(len(os.listdir(f"/proc/{role.pid}/fd")))
-        activity = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+        activity = (
+            "select count(*) from pg_stat_activity"
+            " where backend_type = 'client backend' and pid <> pg_backend_pid()"
+        )
         self.samples["connections", "all"].append(float(self.platform.sql(activity)))
         self.samples["partitions", "raw_events"].append(
             float(
@@ -159,13 +162,13 @@ class Soak:
         for (kind, who), samples in self.samples.items():
             limit = LIMITS[kind]
             before, after, grew = limit.grew(samples)
-            print(
-                f"{'GREW' if grew else 'flat'}  {limit.name}, {who}: {before:.1f}{limit.unit} → {after:.1f}{limit.unit}"
-            )
+            change = f"{before:.1f}{limit.unit} → {after:.1f}{limit.unit}"
+            print(f"{'GREW' if grew else 'flat'}  {limit.name}, {who}: {change}")
             held = held and not grew
         figures = self.platform.figures
         print(
-            f"{figures.acknowledged:,} events acknowledged, {figures.lost} lost, {figures.duplicated} duplicated"
+            f"{figures.acknowledged:,} events acknowledged, "
+            f"{figures.lost} lost, {figures.duplicated} duplicated"
         )
         print(f"{self.asked:,} questions asked, {self.heard:,} messages heard")
         for failure in self.failures[:5]:

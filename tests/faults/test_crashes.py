@@ -15,7 +15,8 @@ from tests.faults.platform import Platform, wait_for
 
 KILLS = often(60, 20)
 SLOW = """
-create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(30); return null; end $$;
+create function slow() returns trigger language plpgsql as
+$$ begin perform pg_sleep(30); return null; end $$;
 create trigger slow before insert on raw_events for each statement execute function slow();
 """
 
@@ -43,7 +44,7 @@ def test_twenty_kills_three_redis_restarts_and_one_of_postgres_lose_and_duplicat
     assert load.answers[202] > KILLS
 
 
-def test_a_processor_killed_in_the_middle_of_an_insert_rolls_back_and_the_batch_is_stored_by_the_next(
+def test_a_processor_killed_inside_an_insert_rolls_back_and_the_next_stores_the_batch(
     platform: Platform,
 ) -> None:
     collector, processor = platform.role("collector"), platform.role("processor")

@@ -14,25 +14,33 @@ from tests.faults.load import event, post
 from tests.faults.platform import API_KEY, Platform, wait_for
 
 TEXTS = """
-insert into raw_events (project, id, session_id, user_id, event_type, event_action, metadata, timestamp, created_at)
-select 'default', gen_random_uuid(), 's' || n, null, 'text', 'sent', jsonb_build_object('text', words.text), now() - interval '1 hour', now()
+insert into raw_events
+  (project, id, session_id, user_id, event_type, event_action, metadata, timestamp, created_at)
+select
+  'default', gen_random_uuid(), 's' || n, null, 'text', 'sent',
+  jsonb_build_object('text', words.text), now() - interval '1 hour', now()
 from generate_series(1, 2000) n,
-lateral (select string_agg(translate(md5((1000 * n + i)::text), '0123456789abcdef', 'abababababababab'), '') as text from generate_series(1, 100) i) words
+lateral (
+  select string_agg(
+    translate(md5((1000 * n + i)::text), '0123456789abcdef', 'abababababababab'), ''
+  ) as text from generate_series(1, 100) i
+) words
 """
 """2,000 rows of 3,200 random letters a and b."""
 
-LONG = "select count(*) from pg_stat_activity where application_name = 'analytics api' and state = 'active' and now() - query_start > interval '0.6 s'"
+LONG = (
+    "select count(*) from pg_stat_activity where application_name = 'analytics api'"
+    " and state = 'active' and now() - query_start > interval '0.6 s'"
+)
 PLACES, WAITING = 3, 20
 
 
 def heavy(number: int) -> str:
-    """One of many questions, each about a pattern that PostgreSQL needs minutes to search these
-    rows for.
-    """
-    path, parameters = [("trends", {}), ("breakdown", {"by": "event_type"}), ("paths", {})][
-        number % 3
-    ]
-    return f"/api/{path}?{urlencode({**parameters, 'where': f'metadata.text.re.[ab]*a[ab]{{20}}c{number}'}, quote_via=quote)}"
+    """A question with a regular expression that PostgreSQL needs minutes to search for."""
+    questions = [("trends", {}), ("breakdown", {"by": "event_type"}), ("paths", {})]
+    path, parameters = questions[number % 3]
+    where = f"metadata.text.re.[ab]*a[ab]{{20}}c{number}"
+    return f"/api/{path}?{urlencode({**parameters, 'where': where}, quote_via=quote)}"
 
 
 def too_slow(answer: httpx2.Response) -> bool:

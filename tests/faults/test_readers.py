@@ -118,7 +118,7 @@ def connections(realtime: Role) -> int:
     )
 
 
-async def test_a_storm_of_a_thousand_reconnections_is_let_in_up_to_the_cap_and_the_rest_told_when_to_come(
+async def test_of_a_thousand_reconnections_the_cap_is_admitted_and_the_rest_told_when_to_retry(
     platform: Platform,
 ) -> None:
     storm, cap = 1_000, 600
@@ -150,7 +150,7 @@ async def opened(realtime: Role) -> ClientConnection:
     return await joining(realtime, ping_interval=None, close_timeout=5)
 
 
-async def test_after_a_restart_of_redis_the_socket_is_told_how_many_events_it_missed_and_hears_the_rest(
+async def test_after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed(
     platform: Platform,
 ) -> None:
     collector, _, realtime = (

@@ -109,7 +109,7 @@ def traced(platform: Platform, port: int, batches: int, to: Path) -> str:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_after_a_power_cut_everything_acknowledged_is_on_the_disk_for_it_is_synced_before_the_answer(
+def test_after_a_power_cut_everything_acknowledged_is_on_disk(
     platform: Platform,
 ) -> None:
     batches = often(300, 60)
@@ -211,7 +211,7 @@ def test_a_full_disk_under_redis_is_a_503_and_everything_acknowledged_is_there_a
 # fault 9
 
 
-def test_a_redis_that_evicts_is_refused_at_the_start_with_the_reason_and_from_the_moment_it_begins_to(
+def test_a_redis_that_evicts_is_refused_at_the_start_and_as_soon_as_it_begins_to(
     platform: Platform,
 ) -> None:
     running = platform.role("collector")

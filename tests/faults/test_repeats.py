@@ -1,4 +1,4 @@
-"""Poison, repeats, overlap, and clocks that are wrong: faults 16 to 19 through the whole platform."""
+"""Poison, repeats, overlap and wrong clocks: faults 16 to 19 through the whole platform."""
 
 import random
 import uuid
@@ -105,7 +105,10 @@ def test_wrong_clocks_of_clients_and_of_redis_make_no_negative_lag(platform: Pla
     assert 0 <= oldest < 3600
     platform.role("processor")
     wait_for(platform.drained, "the queue to drain")
-    off = "select count(*) from raw_events where timestamp > created_at + interval '1 minute' or timestamp < created_at - interval '10 minutes'"
+    off = (
+        "select count(*) from raw_events where timestamp > created_at + interval '1 minute'"
+        " or timestamp < created_at - interval '10 minutes'"
+    )
     assert platform.sql(off) == "0", "a client's clock was believed"
     assert platform.sql("select count(*) from raw_events") == "50"
     check_books(platform)

@@ -58,16 +58,13 @@ class Verdict(NamedTuple):
 
 
 def apply(root: Path, edits: Sequence[Edit]) -> None:
-    """Change files below `root`. Raises LookupError when a text does not stand in its file exactly
-    once.
-    """
+    """Change files below `root`; raises LookupError unless each text is in its file once."""
     for edit in edits:
         path = root / edit.file
         text = path.read_text()
         if text.count(edit.old) != 1:
-            raise LookupError(
-                f"{edit.file} holds {text.count(edit.old)} times, not once: {edit.old.strip().splitlines()[0]!r}"
-            )
+            line = edit.old.strip().splitlines()[0]
+            raise LookupError(f"{edit.file} holds {text.count(edit.old)} times, not once: {line!r}")
         path.write_text(text.replace(edit.old, edit.new))
 
 
@@ -202,9 +199,8 @@ def main(words: Sequence[str]) -> None:
         PAGE.write_text(page(verdicts, commit))
     if survivors := [verdict for verdict in verdicts if not verdict.caught]:
         for verdict in survivors:
-            print(
-                f"\n{verdict.mutation.name}: pytest ended with {verdict.status}\n{verdict.output[-3000:]}"
-            )
+            print(f"\n{verdict.mutation.name}: pytest ended with {verdict.status}")
+            print(verdict.output[-3000:])
         raise SystemExit(f"{len(survivors)} of {len(verdicts)} mutations survived")
     print(f"all {len(verdicts)} mutations were caught")
 

@@ -143,10 +143,10 @@ class Runs:
         )
 
     def found(self, sdk: Sdk, stage: str) -> list[tuple[str, str]]:
-        url = f"{self.api.url}/api/events?project={project(sdk, stage)}&event=*:sdk_test&limit=1000&last=1d"
-        answer = wait_for(
-            lambda: (got := http_get(url))[0] == 200 and got[1], "the api's answer"
-        )  # on a strained machine it may be late
+        query = f"project={project(sdk, stage)}&event=*:sdk_test&limit=1000&last=1d"
+        url = f"{self.api.url}/api/events?{query}"
+        # on a busy machine the answer may be late
+        answer = wait_for(lambda: (got := http_get(url))[0] == 200 and got[1], "the api's answer")
         rows = msgspec.json.decode(answer)["data"]["rows"]
         return [
             (_whole(row["metadata"].get(sdk.number)), str(row["metadata"].get(sdk.plan)))
@@ -155,9 +155,9 @@ class Runs:
 
 
 def _probe(collector: Role) -> int:
-    return http_get(
-        f"{collector.url}/collect.gif?session_id=probe&event_type=probe&event_action=probe&write_key={token(SDKS[0], 'plain')}"
-    )[0]
+    query = "session_id=probe&event_type=probe&event_action=probe"
+    key = token(SDKS[0], "plain")
+    return http_get(f"{collector.url}/collect.gif?{query}&write_key={key}")[0]
 
 
 def _whole(value: Any) -> str:

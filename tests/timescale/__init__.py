@@ -51,8 +51,10 @@ async def empty(url: str) -> None:
             if table.name not in ("ledger_turn", "rollup_since")
         )
         await connection.execute(
-            f"TRUNCATE {names} RESTART IDENTITY; UPDATE ledger_turn SET slot = 0, since = now();"
-            f"DELETE FROM rollup_since WHERE project <> ''; UPDATE rollup_since SET start = -1000000000"
+            f"TRUNCATE {names} RESTART IDENTITY;"
+            "UPDATE ledger_turn SET slot = 0, since = now();"
+            "DELETE FROM rollup_since WHERE project <> '';"
+            "UPDATE rollup_since SET start = -1000000000"
         )
     finally:
         await connection.close()

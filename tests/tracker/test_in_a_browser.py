@@ -17,7 +17,10 @@ from tests.sdks.gate import Gate
 pytestmark = needs_browser
 
 KEY = "shop-pages"
-EARLY = "<script>window.analytics = window.analytics || function () { (analytics.q = analytics.q || []).push(arguments) }</script>"
+EARLY = (
+    "<script>window.analytics = window.analytics || "
+    "function () { (analytics.q = analytics.q || []).push(arguments) }</script>"
+)
 PRIVATE = "Object.defineProperty(Navigator.prototype, '%s', { get: () => %s })"
 
 
@@ -179,8 +182,14 @@ def test_a_download_is_told_and_a_link_within_the_site_is_not(shop: Shop) -> Non
 
 
 def test_events_of_ones_own_come_from_script_and_from_attributes(shop: Shop) -> None:
-    form = '<form data-analytics="subscribe" onsubmit="event.preventDefault()"><button id="send">send</button></form>'
-    button = '<button id="buy" data-analytics="buy" data-analytics-plan="pro" data-analytics-list-price="9"><i>buy</i></button>'
+    form = (
+        '<form data-analytics="subscribe" onsubmit="event.preventDefault()">'
+        '<button id="send">send</button></form>'
+    )
+    button = (
+        '<button id="buy" data-analytics="buy" data-analytics-plan="pro"'
+        ' data-analytics-list-price="9"><i>buy</i></button>'
+    )
     with shop.visit(
         form + button, head=f"{EARLY}<script>analytics('early', {{ n: 1 }})</script>"
     ) as visit:
@@ -201,14 +210,14 @@ def test_events_of_ones_own_come_from_script_and_from_attributes(shop: Shop) -> 
 
 
 def test_web_vitals_are_one_event_of_the_page_that_was_left(shop: Shop) -> None:
-    move = "document.body.prepend(Object.assign(document.createElement('h1'), { textContent: 'Late' }))"
+    late = "Object.assign(document.createElement('h1'), { textContent: 'Late' })"
+    frame = "requestAnimationFrame(() => setTimeout(done, 100))"
+    move = f"setTimeout(() => {{ document.body.prepend({late}); {frame} }}, 700)"
     busy = "const end = performance.now() + 60; while (performance.now() < end);"
     with shop.visit(f'<button onclick="{busy}">work</button>') as visit:
         visit.wait(1)
         visit.page.click("button")
-        visit.page.run(
-            f"new Promise((done) => setTimeout(() => {{ {move}; requestAnimationFrame(() => setTimeout(done, 100)) }}, 700))"
-        )
+        visit.page.run(f"new Promise((done) => {move})")
         visit.page.go(f"{visit.url}/other")
         (vitals,) = visit.wait(1, "$web_vitals")
         visit.wait(2, "view")
@@ -276,15 +285,9 @@ def test_an_outage_is_outlived_by_a_page_that_may_store(shop: Shop) -> None:
         visit.wait(1)
         there, visit.gate.port = visit.gate.port, 9
         visit.page.run("analytics('kept', { n: 1 })")
-        until(
-            lambda: (
-                visit.page.run(
-                    "performance.getEntriesByName(document.scripts[0].src.replace('tracker.js', 'collect')).length"
-                )
-                >= 2
-            ),
-            "a failure",
-        )
+        collect = "document.scripts[0].src.replace('tracker.js', 'collect')"
+        tries = f"performance.getEntriesByName({collect}).length"
+        until(lambda: visit.page.run(tries) >= 2, "a failure")
         visit.quiet()
         visit.page.run("dispatchEvent(new Event('pagehide'))")
         visit.gate.port = there
