@@ -1,5 +1,6 @@
-"""python -m bench [SECTION …] [--short]: measure, print, and write docs/performance.md. `make
-bench` does so for all sections.
+"""Measure the platform, print the tables, and write them into docs/performance.md.
+
+python -m bench [SECTION …] [--short]; `make bench` measures all sections.
 """
 
 import argparse
@@ -13,15 +14,15 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     parser.add_argument("--short", action="store_true", help="all of it in about five minutes")
     parser.add_argument("--dry", action="store_true", help="print only")
-    asked = parser.parse_args()
-    if unknown := set(asked.sections) - SECTIONS.keys():
+    arguments = parser.parse_args()
+    if unknown := set(arguments.sections) - SECTIONS.keys():
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    for name in asked.sections or SECTIONS:
+    for name in arguments.sections or SECTIONS:
         section = SECTIONS[name]
         print(f"\n## {name}: {(section.__doc__ or '').splitlines()[0]}\n", flush=True)
         report = Report(name)
-        section(report, SHORT if asked.short else LONG)
-        if not asked.dry:
+        section(report, SHORT if arguments.short else LONG)
+        if not arguments.dry:
             report.write()
 
 

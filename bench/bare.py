@@ -1,6 +1,4 @@
-"""The limit of a collector: a route that reads the body and says ok, on the same server with the
-same settings.
-"""
+"""The limit of a collector: a bare route on the same server, which reads a body and says ok."""
 
 import sys
 

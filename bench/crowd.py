@@ -1,9 +1,8 @@
-"""A crowd: events of believable shape, the same for the same seed, put straight into the tables
-that the store would have filled.
+"""A crowd: events of a realistic shape, written straight into the tables of the store.
 
-People are skewed, most visits are those of a few. A visit is a session: it has a length, a rhythm
-of its own within that of the day and the week, and pages and actions that follow each other. One
-visit in twenty is nobody's by name, so that its session counts as a person.
+The same seed gives the same events. A few people make most of the visits. A visit is a session: it
+has a length, a time by the rhythm of day and week, and pages and actions that follow each other.
+One visit in twenty has no user_id, so that its session counts as a person.
 """
 
 import asyncio
@@ -44,32 +43,32 @@ PAGES = [f"/p/{page}" for page in range(61)]
 RHYTHM = [2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 9, 8, 8, 8, 8, 8, 8, 8, 9, 9, 8, 6, 4, 3]
 """Visits by hour; at weekends there are fewer."""
 
-VISIT = 8
-"""Events of a visit, on average; a third of the visits are one event."""
+VISIT_EVENTS = 8
+"""The average; a third of the visits are one event."""
 
-BLOCK = 10_000
+BLOCK_ROWS = 10_000
 """Rows of one piece of a COPY."""
 
 WORKERS = 2
 PARTS = 10
-"""Parts in which the last day's rollups lie, as compaction leaves an open one."""
+"""Parts of the last day's rollups: what compaction leaves of a day that is not over."""
 
 INDEXES = """
-SELECT relname AS name, replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') AS definition FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+SELECT relname AS name, replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') AS definition
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE indrelid = 'raw_events'::regclass AND NOT indisprimary
 """
-"""Of a partitioned table they are shown as if its partitions were to have none."""
+"""`ON ONLY` is how an index of a partitioned table is shown; it would leave the partitions out."""
 
 
 class Crowd(msgspec.Struct, frozen=True):
-    """So many events of so many people in so many days, of which the last ends with the hour that
-    `until` is in.
-    """
+    """How many events of how many people in how many days."""
 
     events: int
     people: int
     days: int
     until: datetime
+    """The last day ends with this hour."""
     seed: int = 1
 
     @property
@@ -83,19 +82,16 @@ class Crowd(msgspec.Struct, frozen=True):
 
     def visits(self, start: int) -> int:
         weekday = datetime.fromtimestamp(start * 3600, UTC).weekday()
-        return round(self.events / self.days / VISIT * (0.7 if weekday > 4 else 1.12))
+        return round(self.events / self.days / VISIT_EVENTS * (0.7 if weekday > 4 else 1.12))
 
-    def strangers(self, start: int) -> int:
-        """The number of a day's first visitor without a name; each day has a block of numbers."""
-        return self.people + (start - self.starts[0]) // 24 * (
-            self.events // self.days // VISIT // 8 + 100
-        )
+    def anonymous(self, start: int) -> int:
+        """The number of a day's first visitor without user_id; each day has a block of numbers."""
+        block = self.events // self.days // VISIT_EVENTS // 8 + 100
+        return self.people + (start - self.starts[0]) // 24 * block
 
 
 class Day:
-    """The events of a day's visits, as lines of a COPY and as deltas; those of visits that go on
-    after midnight are the next day's.
-    """
+    """The events of the visits that start on a day, as lines of a COPY and as deltas."""
 
     def __init__(self, crowd: Crowd, start: int, keys: tuple[str, ...]) -> None:
         self._crowd = crowd
@@ -103,73 +99,78 @@ class Day:
         self._dice = random.Random(f"{crowd.seed} {(start - crowd.starts[0]) // 24}")
         self._keys = keys
         self._words = ValueIndex()
-        self.strangers: list[tuple[str, int]] = []
+        self.anonymous: list[tuple[str, int]] = []
+        """The session of each visit without user_id, and its number as a person."""
         self.groups: defaultdict[tuple[int, str, str], tuple[list[int], list[tuple[int, ...]]]] = (
             defaultdict(lambda: ([], []))
         )
 
     def lines(self) -> Iterator[str]:
-        """Each event; `groups` and `strangers` are filled on the way."""
-        crowd, dice, nobody = self._crowd, self._dice, self._crowd.strangers(self._start)
+        """Each event as a line of a COPY; `groups` and `anonymous` are filled on the way."""
+        crowd, dice, first = self._crowd, self._dice, self._crowd.anonymous(self._start)
         end = crowd.until.timestamp()
         for visit, hour in enumerate(dice.choices(range(24), RHYTHM, k=crowd.visits(self._start))):
-            person, session, user = (
-                int(crowd.people * dice.random() ** 2.5),
-                f"{self._start:x}-{visit:x}-{dice.getrandbits(48):012x}",
-                "\\N",
-            )
+            person = int(crowd.people * dice.random() ** 2.5)
+            session = f"{self._start:x}-{visit:x}-{dice.getrandbits(48):012x}"
             if dice.random() < 0.05:
-                number = nobody + len(self.strangers)
-                self.strangers.append((session, number))
+                number, user = first + len(self.anonymous), "\\N"
+                self.anonymous.append((session, number))
             else:
                 number, user = person, f"user-{person}"
             values: dict[str, str | None] = {
-                "$browser": BROWSERS[person % 4], "$os": SYSTEMS[person % 5], "$device": DEVICES[person % 2], "$country": COUNTRIES[person % 15],
-                "$referrer": dice.choice(REFERRERS), "$utm_source": dice.choice(SOURCES),
-            }  # fmt: skip
-            common = (
-                ", ".join(f'"{key}": "{value}"' for key, value in values.items() if value)
-                + f', "plan": "{PLANS[person % 7 % 4]}"'
-            )
+                "$browser": BROWSERS[person % 4],
+                "$os": SYSTEMS[person % 5],
+                "$device": DEVICES[person % 2],
+                "$country": COUNTRIES[person % 15],
+                "$referrer": dice.choice(REFERRERS),
+                "$utm_source": dice.choice(SOURCES),
+            }
+            common = ", ".join(f'"{key}": "{value}"' for key, value in values.items() if value)
+            common += f', "plan": "{PLANS[person % 7 % 4]}"'
             at = (self._start + hour + dice.random()) * 3600
-            length = (
-                1 if dice.random() < 0.35 else 2 + int(dice.expovariate(1 / (1.5 * VISIT - 1.6)))
-            )
+            length = 1
+            if dice.random() >= 0.35:
+                length = 2 + int(dice.expovariate(1 / (1.5 * VISIT_EVENTS - 1.6)))
             for _ in range(length):
                 type_, action = dice.choice(NAMES)
                 page = PAGES[int(60 * dice.random() ** 3)]
                 if at >= end:
                     break
                 spent = f', "amount": {dice.randrange(100, 20000) / 100}' if action == "buy" else ""
-                metadata = f'{{{common}, "$path": "{page}", "page": "{page}", "ms": {int(dice.lognormvariate(6, 0.7))}{spent}}}'
-                who, rows = self.groups[int(at // 3600), type_, action]
-                who.append(number)
+                metadata = (
+                    f'{{{common}, "$path": "{page}", "page": "{page}", '
+                    f'"ms": {int(dice.lognormvariate(6, 0.7))}{spent}}}'
+                )
+                people, rows = self.groups[int(at // 3600), type_, action]
+                people.append(number)
                 values["$path"] = values["page"] = page
                 rows.append(tuple(self._words[values.get(key)] for key in self._keys))
-                id_ = f"{int(at * 1000):012x}7{dice.getrandbits(12):03x}{0x8000 | dice.getrandbits(14):04x}{dice.getrandbits(48):012x}"
+                id_ = (  # a UUID version 7
+                    f"{int(at * 1000):012x}7{dice.getrandbits(12):03x}"
+                    f"{0x8000 | dice.getrandbits(14):04x}{dice.getrandbits(48):012x}"
+                )
                 when = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S.%f}+00"
-                yield f"default\t{id_}\t{session}\t{user}\t{type_}\t{action}\t{metadata}\t{when}\t{when}\n"
+                event = ("default", id_, session, user, type_, action, metadata, when, when)
+                yield "\t".join(event) + "\n"
                 at += dice.expovariate(1 / 45)
 
     def deltas(self, parts: int) -> Iterator[Delta]:
-        """What `lines` has seen, in so many parts."""
+        """The deltas of the events that `lines` gave, in this many parts."""
         for part in range(parts):
             groups = [
                 Group(
                     *name,
-                    who[part::parts],
+                    people[part::parts],
                     [list(column) for column in zip(*rows[part::parts], strict=True)],
                 )
-                for name, (who, rows) in self.groups.items()
-                if len(who) > part
+                for name, (people, rows) in self.groups.items()
+                if len(people) > part
             ]
             yield Delta(self._keys, self._words.values_seen, groups)
 
 
 async def load(url: str, crowd: Crowd) -> None:
-    """Fill a new database: rows by COPY before their indexes are made, rollups as compaction would
-    have made them of the same events' deltas.
-    """
+    """Fill a new database: rows by COPY, then their indexes; rollups as compaction makes them."""
     await asyncio.to_thread(migrate, url, Settings())
     connection = await asyncpg.connect(url)
     layout = await detect(connection)
@@ -188,7 +189,7 @@ async def load(url: str, crowd: Crowd) -> None:
         "people", records=people, columns=("project", "actor", "number")
     )
     await connection.execute(
-        "INSERT INTO people_last VALUES ('default', $1)", crowd.strangers(crowd.last + 24)
+        "INSERT INTO people_last VALUES ('default', $1)", crowd.anonymous(crowd.last + 24)
     )
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
         await asyncio.to_thread(
@@ -223,7 +224,7 @@ async def _days(url: str, crowd: Crowd, starts: range) -> None:
         )
         await connection.copy_records_to_table(
             "people",
-            records=[("default", *stranger) for stranger in day.strangers],
+            records=[("default", *visitor) for visitor in day.anonymous],
             columns=("project", "actor", "number"),
         )
         for delta in day.deltas(PARTS if start == crowd.last else 1):
@@ -240,7 +241,7 @@ async def _blocks(lines: Iterator[str]) -> AsyncIterator[bytes]:
     block: list[str] = []
     for line in lines:
         block.append(line)
-        if len(block) == BLOCK:
+        if len(block) == BLOCK_ROWS:
             yield "".join(block).encode()
             block = []
     yield "".join(block).encode()

@@ -1,12 +1,11 @@
-"""A load client: connections that each send request after request, counting what was acknowledged;
-run as a process of its own.
+"""A load client: connections that send request after request and count acknowledged events.
 
-python -m bench.load PORT --events 100 [--connections 32] [--seconds 8] [--rate 500] [--path
-/collect] [--distinct 64]
+python -m bench.load PORT --events 100 [--connections 32] [--seconds 8] [--rate 500]
+    [--path /collect] [--distinct 64]
 
-Prints one JSON object. Latencies are those of acknowledged requests. At a fixed rate a request's
-time runs from when it was due, not from when a connection was free for it, so that a server that
-stalls cannot hide it.
+It runs as a process of its own and prints one JSON object. Latencies are those of acknowledged
+requests. At a fixed rate, a latency counts from the time the request was due, not from the time a
+connection was free: a server that stalls cannot hide it.
 """
 
 import argparse
@@ -25,7 +24,7 @@ ACTIONS = ("view", "click", "scroll", "purchase", "submit", "login")
 
 
 def event(source: random.Random, at: datetime) -> dict[str, Any]:
-    """An event such as the yardstick's: 5,000 people, 20,000 sessions, 30 names, the last hour."""
+    """An event of the last hour: one of 5,000 people, 20,000 sessions and 30 names."""
     return {
         "session_id": f"s-{source.randint(1, 20_000)}",
         "user_id": f"u-{source.randint(1, 5_000)}",
@@ -46,8 +45,8 @@ def event(source: random.Random, at: datetime) -> dict[str, Any]:
 def native(source: random.Random, events: int) -> bytes:
     """A body for /collect: one event, or a list."""
     at = datetime.now(UTC)
-    made = [event(source, at) for _ in range(events)]
-    return json.dumps(made[0] if events == 1 else made, separators=(",", ":")).encode()
+    batch = [event(source, at) for _ in range(events)]
+    return json.dumps(batch[0] if events == 1 else batch, separators=(",", ":")).encode()
 
 
 def segment(source: random.Random, events: int) -> bytes:
@@ -55,15 +54,15 @@ def segment(source: random.Random, events: int) -> bytes:
     at = datetime.now(UTC)
     batch = []
     for _ in range(events):
-        told = event(source, at)
+        fields = event(source, at)
         batch.append(
             {
                 "type": "track",
-                "event": told["event_action"],
-                "userId": told["user_id"],
+                "event": fields["event_action"],
+                "userId": fields["user_id"],
                 "anonymousId": None,
-                "properties": told["metadata"],
-                "timestamp": told["timestamp"],
+                "properties": fields["metadata"],
+                "timestamp": fields["timestamp"],
                 "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
                 "integrations": {},
                 "messageId": ID_PLACE,
@@ -82,39 +81,42 @@ KINDS: dict[str, tuple[str, Callable[[random.Random, int], bytes]]] = {
 
 
 class Load:
-    """Requests, in turn from a set of bodies, until the time is over."""
+    """Sends requests, in turn from a set of bodies, until the time is over."""
 
     def __init__(
         self, port: int, kind: str, events: int, distinct: int, seed: int, path: str | None = None
     ) -> None:
         source = random.Random(seed)
-        where, make = KINDS[kind]
+        default_path, make = KINDS[kind]
         self.port = port
         self.events = events
-        self.ids = random.Random()  # of no seed: another run of the same bodies brings other events
+        self.ids = random.Random()  # without a seed: another run must bring other events
         self.requests = []
         for _ in range(distinct):
             body = make(source, events)
-            head = f"POST {path or where} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            self.requests.append(head.encode() + body)
+            head = (
+                f"POST {path or default_path} HTTP/1.1",
+                f"Host: 127.0.0.1:{port}",
+                "Content-Type: application/json",
+                f"Content-Length: {len(body)}",
+            )
+            self.requests.append("\r\n".join([*head, "", ""]).encode() + body)
         self.sent = self.acknowledged = self.refused = self.broken = 0
         self.seconds: list[float] = []
 
     def next(self) -> bytes:
-        """A request; where its events bring ids, with ids that no other has."""
+        """The next request; ids in its body are replaced by new ones."""
         request = self.requests[self.sent % len(self.requests)]
         self.sent += 1
         parts = request.split(ID_PLACE.encode())
         if len(parts) == 1:
             return request
-        made = [parts[0]]
+        pieces = [parts[0]]
         for part in parts[1:]:
             text = f"{self.ids.getrandbits(128):032x}"
-            made += (
-                f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}".encode(),
-                part,
-            )
-        return b"".join(made)
+            id_ = f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
+            pieces += (id_.encode(), part)
+        return b"".join(pieces)
 
     async def run(self, connections: int, seconds: float, rate: float | None) -> dict[str, Any]:
         began = time.perf_counter()
@@ -181,9 +183,11 @@ def main() -> None:
     )
     parser.add_argument("--distinct", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    load = Load(asked.port, asked.kind, asked.events, asked.distinct, asked.seed, asked.path)
-    print(json.dumps(uvloop.run(load.run(asked.connections, asked.seconds, asked.rate))))
+    options = parser.parse_args()
+    load = Load(
+        options.port, options.kind, options.events, options.distinct, options.seed, options.path
+    )
+    print(json.dumps(uvloop.run(load.run(options.connections, options.seconds, options.rate))))
 
 
 if __name__ == "__main__":

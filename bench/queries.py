@@ -1,23 +1,23 @@
-"""What every question costs: events of a believable crowd are loaded, and each question is asked
-again and again, cold and warm.
+"""The latency of every question on realistic events, cold and warm.
 
-python -m bench.queries [--events 10000000] [--people 100000] [--days 7,30,90] [--zones
-UTC,Europe/Berlin] [--rounds 21] [--only WORD] [--folder FOLDER] [--no-growth] [--only-kept]
-[--write]
+python -m bench.queries [--events 10000000] [--people 100000] [--days 7,30,90]
+    [--zones UTC,Europe/Berlin] [--rounds 21] [--only WORD] [--folder FOLDER] [--no-growth]
+    [--only-kept] [--write]
 
-Whole answers, from the query string to JSON, without HTTP and without the cache of whole answers.
-*Cold* is an api that has remembered nothing (PostgreSQL and the operating system may have the data
-in memory), asked again where it says so until it has answered; p50 and p95 are of the questions
-after that; what an answer costs that is kept comes last (`bench/kept.py`). The same is done with a
-tenth of the events, for the growth. The folder keeps the server's files, so that the same data can
-be asked by another version; without it they are made anew and thrown away. --write puts the tables
-into docs/performance.md.
+It measures whole answers, from the query string to JSON, without HTTP and without the cache of
+answers. *Cold* is an api that has nothing in memory (PostgreSQL and the operating system may have
+the data); it is asked again for as long as it says that a retry continues. p50 and p95 are of the
+queries after that. Cached answers come last (`bench/cached.py`). A tenth of the events is measured
+too, for the growth. FOLDER keeps the server's files, so that another version can be measured on
+the same data; without it they are made and thrown away. --write puts the tables into
+docs/performance.md.
 """
 
 import argparse
 import asyncio
 import contextlib
 import gc
+import itertools
 import os
 import statistics
 import tempfile
@@ -46,26 +46,26 @@ from analytics.settings import Settings
 from analytics.stores import migrate
 from analytics.stores.upkeep.packer import pack_days
 from analytics.stores.upkeep.verify import verify
+from bench.cached import measure_cached, sentence_of
 from bench.crowd import Crowd, load
-from bench.kept import kept, said
-from bench.questions import ASKED, Asked
+from bench.questions import CASES, Case
 
 KEY = Key(id=1, prefix="ak_r_", project=None, scopes=frozenset({"query"}))
 
 BAR, PRECOMPUTED_BAR = 500, 50
-"""Milliseconds of a p95: of every question, and of those that rollups have."""
+"""The targets for a p95, in milliseconds: every question, and questions that rollups answer."""
 
-SECONDS = 4.0
-"""After so many, a question is asked no more, though at least LEAST times."""
-LEAST = 3
+MAX_SECONDS = 4.0
+"""A query is repeated for this long, and at least MIN_ROUNDS times."""
+MIN_ROUNDS = 3
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 QUERIES, KEPT = "queries", "kept"
-"""Where the tables go, and what is said of kept answers: between such markers."""
+"""The markers in PAGE around the tables, and around the sentence on cached answers."""
 
 
-class StillQueue:
-    """The queue at the seam: nothing waits in it."""
+class EmptyQueue:
+    """A queue in which nothing waits, for `Sources`."""
 
     async def horizon(self) -> Horizon:
         return Horizon(datetime.now(UTC), waiting=False)
@@ -75,14 +75,14 @@ class StillQueue:
 
 
 class Times(NamedTuple):
-    """Of one question at one range in one zone: milliseconds, or why there are none; and what was
-    read.
-    """
+    """The result of one query over one range in one time zone, in milliseconds."""
 
     cold: float
     warm: list[float]
     source: str
+    """What was read: "rollup" or "raw"."""
     refused: str = ""
+    """Why there is no answer."""
 
     @property
     def p50(self) -> float:
@@ -94,10 +94,10 @@ class Times(NamedTuple):
 
 
 async def ask(
-    engine: AsyncEngine, asked: Asked, parameters: Sequence[tuple[str, str]]
+    engine: AsyncEngine, case: Case, parameters: Sequence[tuple[str, str]]
 ) -> tuple[float, Any]:
-    """Milliseconds, and the answer."""
-    path, inside = asked.path, {}
+    """The milliseconds of one query, and its answer."""
+    path, inside = case.path, {}
     for question in QUESTIONS:
         start, brace, rest = question.path.partition("{id:path}")
         if path == question.path or (
@@ -105,58 +105,55 @@ async def ask(
         ):
             inside = {"id": path[len(start) : len(path) - len(rest)]} if brace else {}
             break
-    started = time.perf_counter()
-    found = await answer(
-        question, urlencode(parameters).encode(), inside, KEY, Sources(engine, StillQueue())
-    )  # type: ignore[arg-type]
-    if isinstance(found, Stream):
-        async for _ in found.chunks:
+    sources = Sources(engine, EmptyQueue())  # type: ignore[arg-type]
+    start_s = time.perf_counter()
+    reply = await answer(question, urlencode(parameters).encode(), inside, KEY, sources)
+    if isinstance(reply, Stream):
+        async for _ in reply.chunks:
             break
-        return 1000 * (time.perf_counter() - started), {"meta": {"source": "raw"}}
-    return 1000 * (time.perf_counter() - started), msgspec.json.decode(found.body)
+        return 1000 * (time.perf_counter() - start_s), {"meta": {"source": "raw"}}
+    return 1000 * (time.perf_counter() - start_s), msgspec.json.decode(reply.body)
 
 
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[AsyncEngine]:
-    """An api that remembers nothing, with a connection."""
+    """An api with a connection and nothing in memory."""
     engine = open_engine(Settings(database_url=url))
-    async with open_snapshot(engine, StillQueue()) as read:  # type: ignore[arg-type]
+    async with open_snapshot(engine, EmptyQueue()) as read:  # type: ignore[arg-type]
         await read.rows(select(literal(1)))
     yield engine
     await engine.dispose()
 
 
-def ranged(asked: Asked, days: int, zone: str, until: datetime) -> list[tuple[str, str]]:
-    """The parameters that say of which range, where the question has one."""
-    if asked.path == "/live" or asked.path.startswith("/events/"):
+def range_of(case: Case, days: int, zone: str, until: datetime) -> list[tuple[str, str]]:
+    """The parameters for a range of days; none for a question without a range."""
+    if case.path == "/live" or case.path.startswith("/events/"):
         return []
     return [("last", f"{days - 1}d"), ("to", until.isoformat()), ("tz", zone)]
 
 
-async def timed(
-    url: str, asked: Asked, days: int, zone: str, until: datetime, rounds: int
-) -> Times:
-    parameters = [*ranged(asked, days, zone, until), *asked.parameters]
+async def timed(url: str, case: Case, days: int, zone: str, until: datetime, rounds: int) -> Times:
+    parameters = [*range_of(case, days, zone, until), *case.parameters]
     async with opened(url) as engine:
-        began, warm = time.perf_counter(), list[float]()
+        start_s, warm = time.perf_counter(), list[float]()
         try:
-            found = await insist(engine, asked, parameters)
-            cold, began = 1000 * (time.perf_counter() - began), time.perf_counter()
+            body = await insist(engine, case, parameters)
+            cold, start_s = 1000 * (time.perf_counter() - start_s), time.perf_counter()
             while len(warm) < rounds - 1 and (
-                len(warm) < LEAST or time.perf_counter() - began < SECONDS
+                len(warm) < MIN_ROUNDS or time.perf_counter() - start_s < MAX_SECONDS
             ):
-                ms, found = await ask(engine, asked, parameters)
-                warm.append(ms)
+                milliseconds, body = await ask(engine, case, parameters)
+                warm.append(milliseconds)
         except AnalyticsError as error:
             return Times(0, [], "", str(error))
-    return Times(cold, sorted(warm), found["meta"]["source"])
+    return Times(cold, sorted(warm), body["meta"]["source"])
 
 
-async def insist(engine: AsyncEngine, asked: Asked, parameters: Sequence[tuple[str, str]]) -> Any:
-    """The answer, asked for again as long as that brings it nearer."""
+async def insist(engine: AsyncEngine, case: Case, parameters: Sequence[tuple[str, str]]) -> Any:
+    """The answer; repeats the query for as long as the api says that a retry continues."""
     while True:
         try:
-            return (await ask(engine, asked, parameters))[1]
+            return (await ask(engine, case, parameters))[1]
         except Unavailable as error:
             if "goes on from there" not in str(error):
                 raise
@@ -169,75 +166,67 @@ async def measure(
     zones: Sequence[str],
     until: datetime,
 ) -> dict[tuple[str, int, str], Times]:
+    """The times of all cases in all ranges and zones; printed as they come."""
     gc.freeze()  # as `server.run` does
-    found = {}
+    results = {}
     print(f"{'ms':38}{'days':>5} {'zone':16}{'cold':>9}{'p50':>9}{'p95':>9}")
-    for name, asked in ASKED.items():
-        for zone in zones:
-            for range_ in days:
-                if arguments.only not in name:
-                    continue
-                times = found[name, range_, zone] = await timed(
-                    url, asked, range_, zone, until, arguments.rounds
-                )
-                if times.refused:
-                    print(f"{name:38}{range_:5} {zone:16} {times.refused}", flush=True)
-                else:
-                    bar = PRECOMPUTED_BAR if asked.precomputed else BAR
-                    note = ("" if times.p95 <= bar else " MISSES") + (
-                        ""
-                        if asked.precomputed == (times.source == "rollup")
-                        else f" {times.source}"
-                    )
-                    print(
-                        f"{name:38}{range_:5} {zone:16}{times.cold:9.1f}{times.p50:9.1f}{times.p95:9.1f}{note}",
-                        flush=True,
-                    )
-    return found
+    cases = [(name, case) for name, case in CASES.items() if arguments.only in name]
+    for (name, case), zone, range_ in itertools.product(cases, zones, days):
+        times = await timed(url, case, range_, zone, until, arguments.rounds)
+        results[name, range_, zone] = times
+        print(f"{name:38}{range_:5} {zone:16}{_printed(case, times)}", flush=True)
+    return results
+
+
+def _printed(case: Case, times: Times) -> str:
+    if times.refused:
+        return f" {times.refused}"
+    missed = times.p95 > (PRECOMPUTED_BAR if case.precomputed else BAR)
+    unexpected = case.precomputed != (times.source == "rollup")
+    numbers = f"{times.cold:9.1f}{times.p50:9.1f}{times.p95:9.1f}"
+    return numbers + " MISSES" * missed + f" {times.source}" * unexpected
 
 
 SIZES = """
 SELECT sum(pg_total_relation_size(oid)) FILTER (WHERE relname ~ '^raw_events') AS raw,
-    sum(pg_total_relation_size(oid)) FILTER (WHERE relname ~ '^(rollup|people|packed)') AS rollups, (SELECT count(*) FROM raw_events) AS events
+    sum(pg_total_relation_size(oid)) FILTER (WHERE relname ~ '^(rollup|people|packed)') AS rollups,
+    (SELECT count(*) FROM raw_events) AS events
 FROM pg_class WHERE relkind IN ('r', 'm') AND relnamespace = 'public'::regnamespace
 """
 
 
 async def size(url: str) -> str:
-    """What the disk holds, in words."""
+    """A sentence on the disk space."""
     connection = await asyncpg.connect(url)
     raw, rollups, events = map(int, await connection.fetchrow(SIZES))
     await connection.close()
-    return f"{events:,} events: raw rows with their indexes {raw / 1e9:.2f} GB, the precomputed layer {rollups / 1e9:.2f} GB, {rollups / raw:.0%} of that."
+    return (
+        f"{events:,} events: raw rows with their indexes {raw / 1e9:.2f} GB, "
+        f"the precomputed layer {rollups / 1e9:.2f} GB, {rollups / raw:.0%} of that."
+    )
 
 
 async def check(url: str, day: datetime) -> None:
-    """Raise unless the rollups of a day say what its raw rows say: what is measured must be what
-    the store would have left.
-    """
+    """Raise AssertionError unless the rollups of a day equal its raw rows, as in a real store."""
     connection = await asyncpg.connect(url)
-    async for verdict in verify(
-        connection,
-        "default",
-        day,
-        day + timedelta(hours=1),
-        Dimensions(Settings().rollup_dimensions),
-    ):
-        assert verdict.complete, verdict
-        assert not verdict.differences, verdict
+    dimensions = Dimensions(Settings().rollup_dimensions)
+    async for result in verify(connection, "default", day, day + timedelta(hours=1), dimensions):
+        assert result.complete, result
+        assert not result.differences, result
     await connection.close()
 
 
 def ensure(server: Postgres, crowd: Crowd) -> str:
-    """The URL of a database with this crowd's events; they are made where they are not there yet."""
+    """The URL of a database with the events of this crowd, which are loaded if they are missing."""
     name = f"bench{crowd.events}"
     fresh = server.execute(f"SELECT 1 FROM pg_database WHERE datname = '{name}'") != "1"  # noqa: S608 - a name of ours
     create_database(server, name)
     url = server.url(name)
     if fresh:
-        began = time.perf_counter()
+        start_s = time.perf_counter()
         asyncio.run(load(url, crowd))
-        print(f"{crowd.events:,} events loaded in {time.perf_counter() - began:.0f} s", flush=True)
+        seconds = time.perf_counter() - start_s
+        print(f"{crowd.events:,} events loaded in {seconds:.0f} s", flush=True)
         asyncio.run(check(url, crowd.until - timedelta(days=crowd.days // 2)))
     asyncio.run(pack(url))
     return url
@@ -247,15 +236,13 @@ async def pack(url: str) -> None:
     """Pack the days that are over, as the upkeep of the processor does."""
     await asyncio.to_thread(migrate, url, Settings())
     connection = await asyncpg.connect(url)
-    began = time.perf_counter()
+    start_s = time.perf_counter()
     await pack_days(connection, seconds=float("inf"))
+    seconds = time.perf_counter() - start_s
     days, events = await connection.fetchrow(
         "SELECT count(*), (SELECT count(*) FROM raw_events) FROM packed_days"
     )
-    print(
-        f"{days} days of {events:,} events packed in {time.perf_counter() - began:.1f} s",
-        flush=True,
-    )
+    print(f"{days} days of {events:,} events packed in {seconds:.1f} s", flush=True)
     await connection.close()
 
 
@@ -264,21 +251,26 @@ def newest(url: str) -> datetime:
 
     async def read() -> datetime:
         connection = await asyncpg.connect(url)
-        found: datetime = await connection.fetchval(
+        end: datetime = await connection.fetchval(
             "SELECT date_trunc('hour', max(timestamp)) + INTERVAL '1 hour' FROM raw_events"
         )
         await connection.close()
-        return found
+        return end
 
     return asyncio.run(read())
 
 
-Found = dict[tuple[str, int, str], Times]
+Results = dict[tuple[str, int, str], Times]
+"""By name of the case, days and time zone."""
 
 
-def table(found: Found, small: Found, days: Sequence[int], zones: Sequence[str]) -> Iterator[str]:
-    """Rows of Markdown: a question, and at each range in the first zone cold, p50 and p95; the p95
-    of the longest in the others; the growth.
+def table(
+    results: Results, small: Results, days: Sequence[int], zones: Sequence[str]
+) -> Iterator[str]:
+    """Rows of Markdown, one for each case.
+
+    Cold, p50 and p95 of each range in the first zone; cold and p95 of the longest range in the
+    other zones; the growth.
     """
     longest = days[-1]
     heads = (
@@ -288,38 +280,29 @@ def table(found: Found, small: Found, days: Sequence[int], zones: Sequence[str])
     )
     yield f"| ms | {' | '.join(heads)} |"
     yield f"|---|{'---|' * len(heads)}"
-    for name, asked in ASKED.items():
-        if (name, longest, zones[0]) not in found:
+    columns = [*((range_, zones[0]) for range_ in days), *((longest, zone) for zone in zones[1:])]
+    for name, case in CASES.items():
+        if (name, longest, zones[0]) not in results:
             continue
-        bar = PRECOMPUTED_BAR if asked.precomputed else BAR
+        bar = PRECOMPUTED_BAR if case.precomputed else BAR
         cells = []
-        for range_, zone in [
-            *((range_, zones[0]) for range_ in days),
-            *((longest, zone) for zone in zones[1:]),
-        ]:
-            times = found[name, range_, zone]
-            p95 = (
-                f"**{times.p95:.0f}**"
-                if not times.refused and times.p95 > bar
-                else ""
-                if times.refused
-                else f"{times.p95:.0f}"
-            )
-            middle = f"{times.p50:.0f} · " if not times.refused and zone == zones[0] else ""
-            cells.append(
-                "**refused: too slow**" if times.refused else f"{times.cold:.0f} · {middle}{p95}"
-            )
-        before, after = small.get((name, longest, zones[0])), found[name, longest, zones[0]]
-        growth = (
-            ""
-            if before is None or before.refused or after.refused
-            else f"{after.p50 / before.p50:.1f}"
-        )
-        yield f"| {name}{' ¹' if asked.precomputed else ''} | {' | '.join(cells)} | {growth} |"
+        for range_, zone in columns:
+            times = results[name, range_, zone]
+            if times.refused:
+                cells.append("**refused: too slow**")
+                continue
+            p50 = f"{times.p50:.0f} · " if zone == zones[0] else ""
+            p95 = f"**{times.p95:.0f}**" if times.p95 > bar else f"{times.p95:.0f}"
+            cells.append(f"{times.cold:.0f} · {p50}{p95}")
+        before, after = small.get((name, longest, zones[0])), results[name, longest, zones[0]]
+        growth = ""
+        if before is not None and not before.refused and not after.refused:
+            growth = f"{after.p50 / before.p50:.1f}"
+        yield f"| {name}{' ¹' if case.precomputed else ''} | {' | '.join(cells)} | {growth} |"
 
 
 def write(marker: str, text: str) -> None:
-    """Put it between its markers."""
+    """Put a text into PAGE, between its markers."""
     begin, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
     page = PAGE.read_text()
     head, _, rest = page.partition(begin)
@@ -332,9 +315,9 @@ def folder(name: str | None) -> Iterator[Path]:
     if name:
         yield Path(name)
         return
-    with tempfile.TemporaryDirectory(prefix="analytics-bench-") as made:
-        Path(made).chmod(0o711)
-        yield Path(made)
+    with tempfile.TemporaryDirectory(prefix="analytics-bench-") as temporary:
+        Path(temporary).chmod(0o711)
+        yield Path(temporary)
 
 
 def crowd_of(arguments: argparse.Namespace, days: Sequence[int]) -> Crowd:
@@ -347,7 +330,7 @@ def crowd_of(arguments: argparse.Namespace, days: Sequence[int]) -> Crowd:
 
 
 def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int]) -> str:
-    """Load, ask, and say it in Markdown."""
+    """Load events, measure all cases, and give the results in Markdown."""
     zones = arguments.zones.split(",")
     crowd = crowd_of(arguments, days)
     small = msgspec.structs.replace(crowd, events=crowd.events // 10)
@@ -359,7 +342,7 @@ def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int])
     )
     found = asyncio.run(measure(url, arguments, days, zones, newest(url)))
     missed = sum(
-        not times.refused and times.p95 > (PRECOMPUTED_BAR if ASKED[name].precomputed else BAR)
+        not times.refused and times.p95 > (PRECOMPUTED_BAR if CASES[name].precomputed else BAR)
         for (name, *_), times in found.items()
     )
     refused = sum(bool(times.refused) for times in found.values())
@@ -400,12 +383,14 @@ def main() -> None:
             if not arguments.only_kept:
                 text = report(server, arguments, days)
             url = ensure(server, crowd_of(arguments, days))
-            asked = {
-                name: (one.path, [*ranged(one, days[-1], "UTC", newest(url)), *one.parameters])
-                for name, one in ASKED.items()
+            until = newest(url)
+            queries = {
+                name: (case.path, [*range_of(case, days[-1], "UTC", until), *case.parameters])
+                for name, case in CASES.items()
                 if arguments.only in name
             }
-            sentence = said(asyncio.run(kept(url, path, KEY, asked)), days[-1])
+            cached = asyncio.run(measure_cached(url, path, KEY, queries))
+            sentence = sentence_of(cached, days[-1])
         finally:
             server.stop()
     print(f"\n{text}\n\n{sentence}")

@@ -1,4 +1,4 @@
-"""Tables of what was measured, printed, and written between markers into docs/performance.md."""
+"""Tables of measurements: printed, and written between markers into docs/performance.md."""
 
 import re
 import statistics
@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 class Report:
-    """One section's lines."""
+    """The lines of one section."""
 
     def __init__(self, section: str) -> None:
         self.section = section
@@ -31,27 +31,20 @@ class Report:
         print(text, flush=True)
 
     def write(self) -> None:
-        """Put it in the place of what the last run wrote."""
+        """Replace what the last run wrote; raises SystemExit when the page has no such section."""
         begin, end = f"<!-- bench {self.section} -->", f"<!-- /bench {self.section} -->"
-        text = "\n".join(
-            [
-                begin,
-                *self.lines,
-                "",
-                f"Written by `make bench SECTIONS={self.section}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.",
-                end,
-            ]
-        )
+        when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        signature = f"Written by `make bench SECTIONS={self.section}`, {when}."
+        text = "\n".join([begin, *self.lines, "", signature, end])
         page = PAGE.read_text()
         if begin not in page:
             raise SystemExit(f"{PAGE} has no place for the section {self.section}")
-        PAGE.write_text(
-            re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: text, page, flags=re.DOTALL)
-        )
+        section = f"{re.escape(begin)}.*?{re.escape(end)}"
+        PAGE.write_text(re.sub(section, lambda _: text, page, flags=re.DOTALL))
 
 
 def spread(values: Sequence[float], form: str = ",.0f") -> str:
-    """Median and, in brackets, the least and the most."""
+    """The median and, in brackets, minimum and maximum."""
     return f"{statistics.median(values):{form}} ({min(values):{form}}–{max(values):{form}})"
 
 

@@ -1,5 +1,6 @@
-"""What the precomputed layer costs: events stored per second with and without it, in turns on one
-server, and its share of the disk.
+"""What rollups cost: events stored per second with and without them, and their disk space.
+
+Both kinds of store take turns on one server.
 
 python -m bench.rollups [--events 40000] [--batch 500] [--rounds 5] [--people 100000]
 """
@@ -33,8 +34,8 @@ FROM pg_class WHERE relkind IN ('r', 'm')
 """
 
 
-class Nothing(Recorder):
-    """The store as it was without the layer."""
+class NoRecorder(Recorder):
+    """Records nothing: the store without rollups."""
 
     async def record(
         self, connection: asyncpg.Connection, events: Sequence[Event]
@@ -45,7 +46,7 @@ class Nothing(Recorder):
 def events(n: int, people: int, dice: random.Random) -> list[Event]:
     """Events of the last two minutes: people skewed, three in ten known by name."""
     now = datetime.now(UTC)
-    made = []
+    batch = []
     for _ in range(n):
         person = int(people * dice.random() ** 2.5)
         page = f"/p/{int(60 * dice.random() ** 3)}"
@@ -61,7 +62,7 @@ def events(n: int, people: int, dice: random.Random) -> list[Event]:
         }
         at = now - timedelta(seconds=dice.random() * 120)
         user = f"user-{person}" if person % 10 < 3 else None
-        made.append(
+        batch.append(
             Event(
                 "default",
                 uuid.uuid4(),
@@ -74,11 +75,11 @@ def events(n: int, people: int, dice: random.Random) -> list[Event]:
                 named=True,
             )
         )
-    return made
+    return batch
 
 
-async def stored(store: PostgresStore, batches: Sequence[Job], concurrency: int) -> float:
-    """Events a second, with as many transactions open at once as a processor has."""
+async def rate_of(store: PostgresStore, batches: Sequence[Job], concurrency: int) -> float:
+    """Events stored per second, with as many transactions at once as a processor has."""
     waiting = list(reversed(batches))
 
     async def work() -> None:
@@ -95,18 +96,18 @@ async def stored(store: PostgresStore, batches: Sequence[Job], concurrency: int)
 async def measure(url: str, arguments: argparse.Namespace) -> None:
     settings = Settings(database_url=url)
     with_, without = await PostgresStore.open(settings), await PostgresStore.open(settings)
-    without._recorder = Nothing(())
+    without._recorder = NoRecorder(())
     dice = random.Random(1)
     rates: dict[str, list[float]] = {"with": [], "without": []}
     compaction = asyncio.create_task(with_.compactor.run())
     for turn in range(2 * arguments.rounds + 2):
         name, store = (("with", with_), ("without", without))[turn % 2]
-        made = events(arguments.events, arguments.people, dice)
+        batch = events(arguments.events, arguments.people, dice)
         jobs = [
-            Job(f"{uuid.uuid4().hex}.{arguments.batch}", made[at : at + arguments.batch])
-            for at in range(0, len(made), arguments.batch)
+            Job(f"{uuid.uuid4().hex}.{arguments.batch}", batch[at : at + arguments.batch])
+            for at in range(0, len(batch), arguments.batch)
         ]
-        rate = await stored(store, jobs, settings.concurrency)
+        rate = await rate_of(store, jobs, settings.concurrency)
         if turn > 1:
             rates[name].append(rate)
             print(f"{name:8} {rate:9,.0f} events/s", flush=True)

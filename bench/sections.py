@@ -1,5 +1,6 @@
-"""What is measured, a function a section: each prints its table, holds itself to its bars, and
-checks that nothing acknowledged was lost.
+"""The sections of the benchmark, one function each.
+
+Each prints its table, compares it with its targets, and checks that no acknowledged event was lost.
 """
 
 import asyncio
@@ -35,12 +36,15 @@ from bench.stand import DATABASE, KEY, Role, Stand, cpu_seconds, load, stand
 
 
 class Effort(NamedTuple):
-    """How long it is measured."""
+    """How much is measured."""
 
     rounds: int
     seconds: float
+    """Of each round."""
     starts: int
+    """Of `analytics run`."""
     sockets: int
+    """Connections to realtime."""
 
 
 SHORT = Effort(rounds=2, seconds=2.5, starts=2, sockets=1000)
@@ -48,12 +52,15 @@ LONG = Effort(rounds=5, seconds=8, starts=5, sockets=1000)
 
 
 class Lost(SystemExit):
-    """Acknowledged events that are not there."""
+    """Acknowledged events were not stored, or the books do not balance."""
 
 
 @contextmanager
 def nothing_lost(at: Stand, counted: list[int]) -> Iterator[None]:
-    """Whatever was acknowledged within is stored at the end, and the books balance."""
+    """Check at the end that all acknowledged events (`counted`) are stored and the books balance.
+
+    Raises Lost.
+    """
     before = at.rows()
     yield
     at.drained()
@@ -84,9 +91,7 @@ def bare(at: Stand) -> Role:
 
 
 def mirror_keys(at: Stand) -> None:
-    """Let a processor put the keys where collectors look for them; before that nobody's key can be
-    checked.
-    """
+    """Run a processor until it has mirrored the keys: collectors cannot check keys before."""
     processor = at.start("processor")
     while not at.redis("EXISTS", key_mirror.SYNCED):
         time.sleep(0.05)
@@ -94,8 +99,9 @@ def mirror_keys(at: Stand) -> None:
 
 
 def collector(report: Report, effort: Effort) -> None:
-    """Requests a second against a bare route on the same server, in turns; no processor runs
-    meanwhile, so that the rest of the machine is free.
+    """Requests per second against a bare route on the same server, in turns.
+
+    No processor runs meanwhile, so that the rest of the machine is free.
     """
     report.head(
         "a request holds",
@@ -150,7 +156,7 @@ def collector(report: Report, effort: Effort) -> None:
 
 
 def store(report: Report, effort: Effort) -> None:
-    """Rows a second through the store against plain COPY into the same indexed table, in turns."""
+    """Rows per second through the store against COPY into the same indexed table, in turns."""
     report.head(
         "events in a transaction",
         "store, rows/s",
@@ -205,10 +211,10 @@ async def _store(at: Stand, report: Report, effort: Effort) -> None:
         for turn in range(effort.rounds + 2):
             for place, way in enumerate(ways):
                 batches = made(batch, max(batch, total))
-                began = time.perf_counter()
+                start_s = time.perf_counter()
                 await way(batches)
                 if turn:
-                    rates[place].append(sum(map(len, batches)) / (time.perf_counter() - began))
+                    rates[place].append(sum(map(len, batches)) / (time.perf_counter() - start_s))
         ratio, with_ids = (_ratio(rates[place], rates[1]) for place in (0, 2))
         report.row(
             f"{batch:,}",
@@ -222,18 +228,16 @@ async def _store(at: Stand, report: Report, effort: Effort) -> None:
 
 
 def _peak(at: Stand, port: int, events: int, effort: Effort, taken: list[int]) -> float:
-    """Requests a second that land: until the queue is empty again."""
-    began = time.perf_counter()
-    found = load(port, events=events, seconds=effort.seconds, distinct=64 if events > 10 else 512)
+    """Requests per second until their events are stored and the queue is empty again."""
+    start_s = time.perf_counter()
+    result = load(port, events=events, seconds=effort.seconds, distinct=64 if events > 10 else 512)
     at.drained()
-    taken.append(found["events"])
-    return float(found["requests"]) / (time.perf_counter() - began)
+    taken.append(result["events"])
+    return float(result["requests"]) / (time.perf_counter() - start_s)
 
 
 def journey(report: Report, effort: Effort) -> None:
-    """All of an event's way: landed a second and what it costs each process; then, at half that
-    rate, how long everybody waits.
-    """
+    """The whole way of an event: the peak rate, its CPU cost, and latencies at half that rate."""
     report.head(
         "events a request",
         "landed/s",
@@ -311,9 +315,7 @@ def journey(report: Report, effort: Effort) -> None:
 async def _waits(
     roles: dict[str, Role], events: int, effort: Effort, taken: list[int]
 ) -> tuple[list[float], list[float]]:
-    """Seconds from an acknowledgement to the first answer that counts the event, and to the event
-    on a WebSocket.
-    """
+    """Seconds from acknowledgements to the first answers with the events, and to a WebSocket."""
     answered, shown = [], []
     end = time.perf_counter() + 2 * effort.seconds + 2
     async with connect(
@@ -336,19 +338,19 @@ async def _waits(
             ).encode()
             await asyncio.to_thread(_post, roles["collector"].port, body)
             taken.append(1)
-            began = time.perf_counter()
-            heard = asyncio.create_task(_hear(socket, began))
+            start_s = time.perf_counter()
+            message = asyncio.create_task(_next_message(socket, start_s))
             while not await asyncio.to_thread(_stored, roles["api"].port, event_id):
                 pass
-            answered.append(time.perf_counter() - began)
-            shown.append(await heard)
+            answered.append(time.perf_counter() - start_s)
+            shown.append(await message)
     return answered, shown
 
 
-async def _hear(socket: ClientConnection, began: float) -> float:
-    """Seconds until the socket has a message."""
+async def _next_message(socket: ClientConnection, start_s: float) -> float:
+    """Seconds from `start_s` until the socket gets a message."""
     await socket.recv()
-    return time.perf_counter() - began
+    return time.perf_counter() - start_s
 
 
 def _post(port: int, body: bytes) -> None:
@@ -367,9 +369,7 @@ def _stored(port: int, event_id: str) -> bool:
 
 
 def fanout(report: Report, effort: Effort) -> None:
-    """One event to a thousand WebSockets: from its acknowledgement until the median and the last of
-    them have it.
-    """
+    """One event to a thousand WebSockets: from acknowledgement to the median and the last."""
     report.head("WebSockets", "events", "median socket", "last socket", "memory of realtime")
     with stand() as at:
         roles = {name: at.start(name) for name in ("collector", "processor", "realtime")}
@@ -401,8 +401,8 @@ async def _fan(roles: dict[str, Role], effort: Effort) -> tuple[list[float], lis
             {"session_id": "probe", "event_type": "probe", "event_action": "probe"}
         ).encode()
         await asyncio.to_thread(_post, roles["collector"].port, body)
-        began = time.perf_counter()
-        times = await asyncio.gather(*(_hear(socket, began) for socket in sockets))
+        start_s = time.perf_counter()
+        times = await asyncio.gather(*(_next_message(socket, start_s) for socket in sockets))
         heard.append(statistics.median(times))
         last.append(max(times))
     await asyncio.gather(*(socket.close() for socket in sockets))
@@ -410,7 +410,7 @@ async def _fan(roles: dict[str, Role], effort: Effort) -> tuple[list[float], lis
 
 
 def memory(report: Report, effort: Effort) -> None:
-    """Proportional set size of each role as a process of its own, started and after a load."""
+    """Proportional set size of each role as a process, after its start and after a load."""
     report.head("role", "started", "after a load")
     with stand() as at:
         roles = [at.start(name) for name in ("collector", "processor", "api", "realtime")]
@@ -443,16 +443,23 @@ NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
-  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  access_log off;
+  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
   client_body_buffer_size 1m;
   upstream collectors {{ {servers} keepalive 64; }}
-  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://collectors; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://collectors; proxy_http_version 1.1; proxy_set_header Connection "";
+    }}
+  }}
 }}
 """
 
 
 def scaling(report: Report, effort: Effort) -> None:
-    """Two collectors and two processors behind nginx against one of each behind nginx, in turns."""
+    """Two collectors and two processors behind nginx against one of each, in turns."""
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if nginx is None:
         report.say("nginx is not installed here, so replicas were not measured.")

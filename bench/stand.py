@@ -1,4 +1,4 @@
-"""What the benchmarks share: servers, roles as processes of their own, load, CPU time, and tables."""
+"""What the benchmarks share: servers, roles as processes, load, and CPU time."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ KEY = "bench"
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and all its descendants, those that ended included."""
+    """CPU time of a process and all its descendants, including ended ones."""
     pids, total = [pid], 0
     while pids:
         pid = pids.pop()
@@ -78,9 +78,7 @@ class Role:
 
 
 class Stand:
-    """A PostgreSQL and a Valkey of our own in a temporary folder, and the roles that are started on
-    them.
-    """
+    """A PostgreSQL and a Valkey in a temporary folder, and roles that are started on them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -137,13 +135,8 @@ class Stand:
     def sql(self, statement: str) -> str:
         psql = [
             self.postgres.program("psql"),
-            "-XqAt",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-d",
-            self.postgres.url(DATABASE),
-            "-c",
-            statement,
+            *("-XqAt", "-v", "ON_ERROR_STOP=1"),
+            *("-d", self.postgres.url(DATABASE), "-c", statement),
         ]
         return subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -163,21 +156,21 @@ class Stand:
 def stand() -> Iterator[Stand]:
     folder = Path(tempfile.mkdtemp(prefix="analytics-bench-"))
     folder.chmod(0o711)
-    made = Stand(folder)
+    servers = Stand(folder)
     try:
-        made.postgres.start()
-        made.valkey.start()
-        made.fresh()
-        yield made
+        servers.postgres.start()
+        servers.valkey.start()
+        servers.fresh()
+        yield servers
     finally:
-        made.stop(*made.roles)
-        made.valkey.stop()
-        made.postgres.stop()
+        servers.stop(*servers.roles)
+        servers.valkey.stop()
+        servers.postgres.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def load(port: int, **options: Any) -> dict[str, Any]:
-    """Run the load client to its end; what it counted."""
+    """Run the load client until it ends; its result."""
     words = [
         word
         for name, value in options.items()
@@ -190,5 +183,5 @@ def load(port: int, **options: Any) -> dict[str, Any]:
         text=True,
         check=True,
     )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result

@@ -1,11 +1,10 @@
-"""`analytics run` as a whole: seconds to the first accepted event, idle memory, and acknowledged →
-answered, → WebSocket.
+"""`analytics run` as a whole: start time, idle memory, latency to an answer and to a WebSocket.
 
     .venv/bin/python bench/startup.py [--rounds 5] [--events 50]
 
-Needs no server: it starts the platform in a temporary folder, as a user would, and ends it. Memory
-is the proportional set size (shared pages divided among those who share them) of the process and of
-all its children, 10 s after the last request.
+It needs no server: it starts the platform in a temporary folder, as a user would, and stops it.
+The start ends with the first accepted event. Memory is the proportional set size (each process
+counts its part of shared pages) of the process and all its children, 10 s after the last request.
 """
 
 import argparse
@@ -144,7 +143,7 @@ async def watched(running: Run, events: int) -> list[float]:
 
 
 def starts(rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of starts on a data folder that is there, and the idle memory after each."""
+    """Seconds of each start on an existing data folder, and the idle memory after it (MB)."""
     folder = Path(tempfile.mkdtemp(prefix="analytics-bench-"))
     folder.chmod(0o711)
     again, memory = [], []
@@ -164,9 +163,8 @@ def starts(rounds: int) -> tuple[list[float], list[float]]:
 def row(name: str, values: list[float], unit: str, scale: float = 1.0) -> None:
     ordered = sorted(value * scale for value in values)
     worst = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-    print(
-        f"| {name} | {statistics.median(ordered):.1f} {unit} | {worst:.1f} {unit} | {len(ordered)} |"
-    )
+    middle = statistics.median(ordered)
+    print(f"| {name} | {middle:.1f} {unit} | {worst:.1f} {unit} | {len(ordered)} |")
 
 
 def main() -> None:

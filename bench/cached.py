@@ -1,8 +1,7 @@
-"""What an answer costs that was given before: each question whose answers are kept is asked once,
-and then again and again.
+"""The latency of cached answers: each question with cached answers is repeated many times.
 
-Whole answers, with a Valkey that holds them; that nothing has changed since is asked of PostgreSQL
-each time. It is a part of `bench.queries`.
+Valkey holds the whole answers; each request asks PostgreSQL whether anything has changed since. It
+is a part of `bench.queries`.
 """
 
 import statistics
@@ -26,45 +25,46 @@ from analytics.settings import Settings
 ROUNDS = 51
 
 
-async def kept(
-    url: str, folder: Path, key: Key, asked: Mapping[str, tuple[str, Sequence[tuple[str, str]]]]
+async def measure_cached(
+    url: str, folder: Path, key: Key, queries: Mapping[str, tuple[str, Sequence[tuple[str, str]]]]
 ) -> dict[str, list[float]]:
-    """Milliseconds, sorted, of each name of `asked` (path below /api and parameters); without those
-    that are not kept or take too long to be made.
+    """Sorted milliseconds of each query (path below /api, and parameters) by name.
+
+    Questions without cached answers are left out, and queries that are refused as too slow.
     """
-    found: dict[str, list[float]] = {}
+    milliseconds: dict[str, list[float]] = {}
     server = Valkey(folder / "valkey", password="bench")
     server.start()
     settings = Settings(database_url=url, redis_url=server.url)
     engine, redis = open_engine(settings), connect(settings)
     try:
         sources = Sources(engine, Reader(redis), cache=AnswerCache(redis))
-        for name, (path, parameters) in asked.items():
+        for name, (path, parameters) in queries.items():
             question = next((question for question in QUESTIONS if question.path == path), None)
             if question is None or not question.cacheable:
                 continue
             times, hits, query = list[float](), 0, urlencode(parameters).encode()
             for _ in range(ROUNDS + 1):
-                began = time.perf_counter()
+                start_s = time.perf_counter()
                 try:
                     reply = await answer(question, query, {}, key, sources)
                 except AnalyticsError:
                     break
-                times.append(1000 * (time.perf_counter() - began))
+                times.append(1000 * (time.perf_counter() - start_s))
                 if isinstance(reply, Reply):
-                    hits += msgspec.json.decode(reply.body)["meta"]["cached"]
+                    hits += bool(msgspec.json.decode(reply.body)["meta"]["cached"])
             if len(times) > ROUNDS:
-                assert hits == ROUNDS, f"{name}: {hits} of {ROUNDS} answers were kept ones"
-                found[name] = sorted(times[1:])
+                assert hits == ROUNDS, f"{name}: {hits} of {ROUNDS} answers were cached"
+                milliseconds[name] = sorted(times[1:])
     finally:
         await redis.aclose()
         await engine.dispose()
         server.kill()
-    return found
+    return milliseconds
 
 
-def said(found: Mapping[str, Sequence[float]], days: int) -> str:
-    """In a sentence, for the page."""
+def sentence_of(found: Mapping[str, Sequence[float]], days: int) -> str:
+    """The result for docs/performance.md."""
     middle = sorted((statistics.median(times), name) for name, times in found.items())
     worst = max((times[int(0.95 * len(times))], name) for name, times in found.items())
     return (
