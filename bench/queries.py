@@ -347,7 +347,8 @@ def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int])
     )
     refused = sum(bool(times.refused) for times in found.values())
     lines = [
-        f"`make bench-queries` on {datetime.now(UTC):%Y-%m-%d}, load {os.getloadavg()[0]:.1f} at its end. {asyncio.run(size(url))}",
+        f"`make bench-queries` on {datetime.now(UTC):%Y-%m-%d}, "
+        f"load {os.getloadavg()[0]:.1f} at its end. {asyncio.run(size(url))}",
         f"The p95 is over the target ({BAR} ms; {PRECOMPUTED_BAR} ms for precomputed questions, "
         f"¹) in {missed} of {len(found)} cases. "
         f"Refused because they took too long: {refused}.",

@@ -71,9 +71,7 @@ FAULTS = (
         6,
         "the power fails",
         "the test watches Redis' system calls: it writes and syncs before it answers",
-        (
-            f"{_REDIS}after_a_power_cut_everything_acknowledged_is_on_disk",
-        ),
+        (f"{_REDIS}after_a_power_cut_everything_acknowledged_is_on_disk",),
     ),
     Fault(
         7,
@@ -96,9 +94,7 @@ FAULTS = (
         9,
         "Redis may evict keys",
         "CONFIG SET maxmemory-policy, before a start and during a run",
-        (
-            f"{_REDIS}a_redis_that_evicts_is_refused_at_the_start_and_as_soon_as_it_begins_to",
-        ),
+        (f"{_REDIS}a_redis_that_evicts_is_refused_at_the_start_and_as_soon_as_it_begins_to",),
     ),
     Fault(
         10,
@@ -353,9 +349,7 @@ FAULTS = (
         42,
         "realtime loses its connection when Redis ends",
         "kill -9 of Redis, with a WebSocket open",
-        (
-            f"{_READERS}after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed",
-        ),
+        (f"{_READERS}after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed",),
     ),
 )
 """Numbers as in the design; 1 to 42, none left out."""

@@ -21,17 +21,21 @@ WORKERS = os.environ.get("WORKERS", "2")
 
 HEAD = """# Proof
 
-`make proof` wrote this page, and nothing here is written by hand. It starts real servers and real roles, causes the faults below, and counts the events.
+`make proof` wrote this page, and nothing here is written by hand. It starts real servers and real
+roles, causes the faults below, and counts the events.
 
 - **acknowledged**: events for which the collector answered 2xx.
-- **lost**: acknowledged events that are neither stored nor a dead letter after the queue has drained.
+- **lost**: acknowledged events that are neither stored nor a dead letter after the queue has
+  drained.
 - **duplicated**: rows beyond the first of an id.
-- **recovery**: the longest time from the end of a fault until events were acknowledged and stored again. Tests ran side by side, so this is an upper bound.
+- **recovery**: the longest time from the end of a fault until events were acknowledged and stored
+  again. Tests ran side by side, so this is an upper bound.
 
 In every row with figures the books balanced, and the rollups equalled the raw events.
 Rows without figures are about refusals and answers: nothing is acknowledged there.
 
-The same tests, shorter, run at every change (`make test`); [tests/faults/matrix.py](../tests/faults/matrix.py) lists them.
+The same tests, shorter, run at every change (`make test`);
+[tests/faults/matrix.py](../tests/faults/matrix.py) lists them.
 """
 
 

@@ -157,14 +157,20 @@ def unmutated(mutations: Sequence[Mutation]) -> None:
     print(f"unmutated, {output.strip().splitlines()[-1].strip()}", flush=True)
 
 
+HEAD = """# Mutations: is each safeguard held by a test?
+
+A test suite proves little unless it fails when something is wrong. `make mutations` checks this.
+It breaks one safeguard after the other on a copy of the tree, and runs the few tests that must
+notice. `tests/mutations/table.py` has the exact edits. Without a mutation, all of these tests
+"""
+
+
 def page(verdicts: Sequence[Verdict], commit: str) -> str:
     """The table for the docs."""
+    caught = sum(verdict.caught for verdict in verdicts)
     lines = [
-        "# Mutations: is each safeguard held by a test?",
-        "",
-        "A test suite proves little unless it fails when something is wrong. `make mutations` checks this. It breaks one safeguard after the other on",
-        "a copy of the tree, and runs the few tests that must notice. `tests/mutations/table.py` has the exact edits. Without a mutation, all of these",
-        f"tests pass. Commit {commit}: {len(verdicts)} mutations, {sum(verdict.caught for verdict in verdicts)} caught.",
+        *HEAD.splitlines(),
+        f"pass. Commit {commit}: {len(verdicts)} mutations, {caught} caught.",
         "",
         "| what is broken | promise that no longer holds | caught by |",
         "|---|---|---|",

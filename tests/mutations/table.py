@@ -245,7 +245,10 @@ MUTATIONS = (
         "        except (RedisError, OSError) as error:\n"
         "            log.warning(\n"
         '                "jobs in work',
-        '        try:\n            self._again.clear()\n        except (RedisError, OSError) as error:\n            log.warning("jobs in work',
+        "        try:\n"
+        "            self._again.clear()\n"
+        "        except (RedisError, OSError) as error:\n"
+        '            log.warning("jobs in work',
         "tests/queue/test_worker.py::test_what_does_not_finish_in_time_is_given_back_at_once",
     ),
     mutation(
@@ -268,8 +271,11 @@ MUTATIONS = (
         "remove the job from the queue before the commit",
         "nothing acknowledged is lost",
         "analytics/queue/gather.py",
-        "                outcomes = await self._store(jobs)\n                await self._settle(jobs, outcomes)\n",
-        "                await self._settle(jobs, [Outcome(stored=len(job.events)) for job in jobs])\n                await self._store(jobs)\n",
+        "                outcomes = await self._store(jobs)\n"
+        "                await self._settle(jobs, outcomes)\n",
+        "                await self._settle(jobs, [Outcome(stored=len(job.events)) for job in "
+        "jobs])\n"
+        "                await self._store(jobs)\n",
         "tests/queue/test_gather.py::test_a_transient_failure_sends_every_job_of_the_transaction_back",
     ),
     mutation(
@@ -342,7 +348,9 @@ MUTATIONS = (
         "one id is one event, for LEDGER_DAYS at least",
         "analytics/stores/writing/ledger.py",
         "UNION ALL\nSELECT project, id FROM event_ledger_1 WHERE id = ANY($1::uuid[])\n",
-        "UNION ALL\nSELECT project, id FROM event_ledger_1 WHERE id = ANY($1::uuid[]) AND (SELECT slot FROM ledger_turn) = 1\n",
+        "UNION ALL\n"
+        "SELECT project, id FROM event_ledger_1 WHERE id = ANY($1::uuid[]) AND (SELECT slot FROM "
+        "ledger_turn) = 1\n",
         "tests/store/test_ledger.py",
     ),
     mutation(
@@ -416,8 +424,11 @@ MUTATIONS = (
         "no bisection: one unstorable event fails its whole batch",
         "valid events are stored",
         "analytics/stores/writing/transaction.py",
-        "            if len(positions) == 1:\n                self.poison.append((positions[0], error))\n                self.left.remove(positions[0])\n",
-        "            if positions:\n                self.poison += [(each, error) for each in positions]\n"
+        "            if len(positions) == 1:\n"
+        "                self.poison.append((positions[0], error))\n"
+        "                self.left.remove(positions[0])\n",
+        "            if positions:\n"
+        "                self.poison += [(each, error) for each in positions]\n"
         "                self.left = [each for each in self.left if each not in positions]\n",
         "tests/store/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter",
     ),
@@ -559,7 +570,8 @@ MUTATIONS = (
         "data never crosses tenants",
         "analytics/queries/answers/cache.py",
         "msgspec.json.encode([version, path, scope, parameters], ",
-        'msgspec.json.encode([version, path, {k: v for k, v in parameters.items() if k != "project"}], ',
+        "msgspec.json.encode([version, path, {k: v for k, v in parameters.items() if k != "
+        '"project"}], ',
         "tests/queries/test_kept.py::test_an_answer_is_never_another_tenants",
     ),
     mutation(
@@ -664,8 +676,10 @@ MUTATIONS = (
         "publish before the commit",
         "only committed events are shown",
         "analytics/roles/processor.py",
-        "        written = await self.store.write(jobs)\n        await live.publish(self.redis, written.stored)\n",
-        "        await live.publish(self.redis, [event for job in jobs for event in job.events])\n        written = await self.store.write(jobs)\n",
+        "        written = await self.store.write(jobs)\n"
+        "        await live.publish(self.redis, written.stored)\n",
+        "        await live.publish(self.redis, [event for job in jobs for event in job.events])\n"
+        "        written = await self.store.write(jobs)\n",
         "tests/test_processor.py::test_only_what_is_committed_is_shown",
     ),
     mutation(
@@ -716,7 +730,8 @@ MUTATIONS = (
         "answers are honest",
         "analytics/queue/scripts.py",
         "    redis.call('ZADD', KEYS[1], 'XX', now + ARGV[i + 1], ARGV[i])\n",
-        "    redis.call('ZADD', KEYS[1], 'XX', now + ARGV[i + 1], ARGV[i])\n    redis.call('ZADD', KEYS[2], 'XX', now + ARGV[i + 1], ARGV[i])\n",
+        "    redis.call('ZADD', KEYS[1], 'XX', now + ARGV[i + 1], ARGV[i])\n"
+        "    redis.call('ZADD', KEYS[2], 'XX', now + ARGV[i + 1], ARGV[i])\n",
         "tests/queue/test_reader.py::test_retries_do_not_move_the_watermark",
     ),
     mutation(

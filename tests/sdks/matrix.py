@@ -5,21 +5,32 @@ from collections.abc import Mapping
 from tests.sdks.runs import FORGOTTEN, MOST, OUTAGE_SECONDS, STAGES, Run
 from tests.sdks.sdks import EVENTS, SDKS, Sdk
 
+_COLUMNS = (
+    "library",
+    "version",
+    "found",
+    "told 400: requests",
+    "kept in an outage",
+    "storm: requests",
+    "storm: doubled",
+)
 _HEAD = f"""# The matrix
 
-`make sdk-matrix` writes this page; do not edit it. It runs the published libraries against a collector, a processor and an api. Each library is its own process
-with its default settings, and has its own token; keys were required. Each sent {EVENTS} events in each of four runs.
+`make sdk-matrix` writes this page; do not edit it. It runs the published libraries against a
+collector, a processor and an api. Each library is its own process with its default settings, and
+has its own token; keys were required. Each sent {EVENTS} events in each of four runs.
 
 - **found**: how many of the events the api then had, each once and with its properties.
-- **told 400**: the events were made unreadable on their way, so the collector refused them for good. The column shows the number of requests in all. Some
-  libraries add events of their own.
-- **kept in an outage**: for {OUTAGE_SECONDS:g} seconds from the first request on, the collector answered 503, because Redis was over its limit.
+- **told 400**: the events were made unreadable on their way, so the collector refused them for
+  good. The column shows the number of requests in all. Some libraries add events of their own.
+- **kept in an outage**: for {OUTAGE_SECONDS:g} seconds from the first request on, the collector
+  answered 503, because Redis was over its limit.
   The column says whether the events arrived afterwards, each once.
 - **storm**: the collector took the first {FORGOTTEN} requests, but the library got 503.
   The columns show the number of requests in all, and how many events were doubled.
 
-| library | version | found | told 400: requests | kept in an outage | storm: requests | storm: doubled |
-|---|---|---|---|---|---|---|
+| {" | ".join(_COLUMNS)} |
+{"|---" * len(_COLUMNS)}|
 """
 
 
