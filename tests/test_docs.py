@@ -12,12 +12,13 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from analytics import metrics, pipeline
-from analytics.cli import cli
+from analytics.cli import COMMANDS, cli
 from analytics.embedded import free_port
 from analytics.queries import QUESTIONS, Question
 from analytics.roles.http import errors as http
@@ -101,52 +102,83 @@ def test_every_question_stands_in_the_docs(question: Question) -> None:
     assert f"`/api{path}`" in (ROOT / "docs" / "asking.md").read_text()
 
 
-def test_the_architecture_names_every_part_of_the_package_and_its_layers() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text()
-    house = page.partition("## The house")[2].partition("## ")[0]
-    rows = [line.split("|")[1] for line in house.splitlines() if line.startswith("| `")]
-    named = {
-        name.removeprefix("analytics/") for row in rows for name in re.findall(r"`([^`]+)`", row)
-    }
-    package = ROOT / "analytics"
-    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
-    files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
-    assert named == {*folders, *files, "alembic/"}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    contract = project["tool"]["importlinter"]["contracts"][0]
-    assert contract["containers"] == ["analytics"]
-    assert re.findall(r"^```\n(.*?)^```", house, re.MULTILINE | re.DOTALL) == [
-        "\n".join(contract["layers"]) + "\n"
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+PACKAGE = ROOT / "analytics"
+
+
+def parts_of(folder: Path) -> set[str]:
+    """The files and folders of a package, as docs write them: `name.py`, `name/`."""
+    files = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    return files | {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+
+
+def layers_of(contract: dict[str, Any]) -> set[str]:
+    """The modules of a contract of import-linter."""
+    return {name for layer in contract["layers"] for name in layer.split(" | ")}
+
+
+CONTRACTS: dict[str, dict[str, Any]] = {
+    contract["name"]: contract
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
     ]
-    assert {part for layer in contract["layers"] for part in layer.split(" | ")} == {
-        name.removesuffix("/").removesuffix(".py") for name in named
-    } - {
-        "__main__",
-        "alembic",
+    if contract["type"] == "layers"
+}
+
+
+def test_the_architecture_names_every_part_of_the_package() -> None:
+    house = ARCHITECTURE.partition("## The house")[2].partition("## ")[0]
+    rows = [line.split("|")[1] for line in house.splitlines() if line.startswith("| `")]
+    names = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert {name.removeprefix("analytics/") for name in names} == {*parts_of(PACKAGE), "alembic/"}
+
+
+def test_the_architecture_shows_all_layers_that_are_checked() -> None:
+    shown = re.findall(
+        r"^`analytics/([\w/]*)`:\n\n```\n(.*?)^```", ARCHITECTURE, re.MULTILINE | re.DOTALL
+    )
+    assert dict(shown) == {
+        "" if name == "layers" else f"{name}/": "".join(f"{line}\n" for line in contract["layers"])
+        for name, contract in CONTRACTS.items()
     }
 
 
-TOURS = [
-    path
-    for path in sorted((ROOT / "analytics").rglob("__init__.py"))
-    if ".py`" in path.read_text() and path.parent != ROOT / "analytics"
-]
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
+def test_every_part_of_a_layered_package_has_a_layer(contract: dict[str, Any]) -> None:
+    [container] = contract["containers"]
+    parts = parts_of(ROOT / container.replace(".", "/")) - {"__main__.py"}
+    assert layers_of(contract) == {part.removesuffix("/").removesuffix(".py") for part in parts}
 
 
-@pytest.mark.parametrize("tour", TOURS, ids=lambda path: path.parent.name)
-def test_the_tour_of_a_package_leaves_no_file_out(tour: Path) -> None:
-    """A file stands in the docstring, or is one of those that the package itself lists: a protocol,
-    a question.
+PACKAGES = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_the_tour_of_a_package_leaves_nothing_out(package: Path) -> None:
+    """The docstring names every file and folder, or the package lists it: a protocol, a question."""
+    tree = ast.parse((package / "__init__.py").read_text())
+    named = set(re.findall(r"`(\w+(?:\.py|/))`", ast.get_docstring(tree) or ""))
+    parts = parts_of(package)
+    assert named <= parts
+    listed = listed_in(package)
+    hidden = {part for part in parts if part.removesuffix("/").removesuffix(".py") not in listed}
+    assert hidden <= named
+
+
+def listed_in(package: Path) -> set[str]:
+    """The parts of a package that a list in code names, so that its tour need not.
+
+    These are the imports of the package itself, the questions of the api (in `queries`), and the
+    commands of the command line.
     """
-    tree = ast.parse(tour.read_text())
-    named = set(re.findall(r"`(\w+)\.py`", ast.get_docstring(tree) or ""))
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    listed = {(node.module or "").rpartition(".")[2] for node in imports} | {
-        alias.name for node in imports for alias in node.names
-    }
-    files = {path.stem for path in tour.parent.glob("*.py")} - {"__init__"}
-    assert named <= files
-    assert files <= named | listed
+    text = (package / "__init__.py").read_text()
+    if package.name == "questions":
+        text = (package.parent / "__init__.py").read_text()
+    imports = [node for node in ast.parse(text).body if isinstance(node, ast.ImportFrom)]
+    modules = {part for node in imports for part in (node.module or "").split(".")}
+    names = {alias.name for node in imports for alias in node.names}
+    commands_ = {entry.target.partition(":")[0] for entry in COMMANDS.values()}
+    return modules | names | (commands_ if package.name == "commands" else set())
 
 
 def test_every_verdict_of_the_collector_stands_in_the_docs() -> None:

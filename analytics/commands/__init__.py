@@ -1,4 +1,9 @@
-"""The commands of `analytics`, one a file; the table in cli.py lists them."""
+"""The commands of `analytics`, one a file; the table in cli.py lists them. What they share:
+
+`servers.py`  the servers that a command works on   `span.py`     spans of time, such as 30d
+`output.py`   columns and JSON                      `tables.py`   tables from an answer of the api
+`address.py`  where this machine reaches a role
+"""
 
 import msgspec
 
