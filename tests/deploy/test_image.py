@@ -10,6 +10,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,10 @@ def test_the_result_is_as_small_as_the_docs_say(built: Builder) -> None:
     )
 
 
+def is_healthy(url: str) -> bool:
+    return http_get(url)[0] == 200
+
+
 def test_the_result_migrates_and_serves_from_a_read_only_tree(built: Builder) -> None:
     program = built.folder / "opt/analytics/bin/analytics"
     with tempfile.TemporaryDirectory(prefix="analytics-servers-") as name:
@@ -166,10 +171,8 @@ def test_the_result_migrates_and_serves_from_a_read_only_tree(built: Builder) ->
                     )
                     running.append((role, port, process))
                 for role, port, _ in running:
-                    wait_for(
-                        lambda port=port: http_get(f"http://127.0.0.1:{port}/health")[0] == 200,
-                        f"a healthy {role}",
-                    )  # type: ignore[misc]
+                    health = f"http://127.0.0.1:{port}/health"
+                    wait_for(partial(is_healthy, health), f"a healthy {role}")
                     check = healthcheck()
                     assert (
                         subprocess.run(
