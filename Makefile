@@ -33,7 +33,7 @@ test: $(VENV)/.dev $(MODULES) ## run the tests (PYTEST_ARGS=... to choose, WORKE
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 oracle: $(VENV)/.dev $(MODULES) ## run the property tests on new random examples, TIMES=20 as many as usual
-	EXAMPLES=$(TIMES) $(BIN)/python -m pytest -n $(WORKERS) tests/queries tests/test_careful.py tests/protocols/test_hostile.py tests/hostile/test_fuzz.py tests/store/test_faults.py $(PYTEST_ARGS)
+	EXAMPLES=$(TIMES) $(BIN)/python -m pytest -n $(WORKERS) tests/queries tests/protocols/test_validate.py tests/protocols/test_hostile.py tests/hostile/test_fuzz.py tests/stores/test_faults.py $(PYTEST_ARGS)
 
 mutations: $(VENV)/.dev ## break each safeguard once and see which test fails; writes docs/mutations.md
 	$(BIN)/python -m tests.mutations.run

@@ -2,7 +2,7 @@
 whole package forks for each call.
 
 For tests that need a command or a role running. How a process starts from nothing is for
-tests/test_run.py and tests/test_cli.py, which start their own.
+tests/commands/test_run.py and tests/test_cli.py, which start their own.
 """
 
 import contextlib

@@ -51,7 +51,9 @@ MUTATIONS = (
                 "        _.add_done_callback(lambda done: done.cancelled() or done.exception())\n",
             ),
         ),
-        ("tests/test_collector.py::test_when_the_queue_is_out_of_reach_nothing_is_accepted",),
+        (
+            "tests/roles/collector/test_collector.py::test_when_the_queue_is_out_of_reach_nothing_is_accepted",
+        ),
     ),
     mutation(
         "answer the client before Redis has answered",
@@ -210,7 +212,7 @@ MUTATIONS = (
         "analytics/roles/processor.py",
         "        if not stop.is_set():  # a processor",
         "        if stop.is_set():  # a processor",
-        "tests/test_processor.py::test_a_worker_that_ends_by_a_bug_ends_the_process_with_it",
+        "tests/roles/test_processor.py::test_a_worker_that_ends_by_a_bug_ends_the_process_with_it",
     ),
     mutation(
         "arq handles the stop signals",
@@ -282,7 +284,9 @@ MUTATIONS = (
         "one bad job fails all jobs of its transaction",
         "a faulty job fails alone",
         "analytics/queue/gather.py",
-        "            if len(taken) == 1:\n                _resolve(taken, error)\n            else:",
+        "            if len(taken) == 1:\n"
+        "                _resolve(taken, error)\n"
+        "            else:",
         "            _resolve(taken, error)\n            if not taken:",
         "tests/queue/test_gather.py::test_one_bad_job_fails_alone_and_holds_up_nobody",
     ),
@@ -325,7 +329,7 @@ MUTATIONS = (
         "analytics/stores/writing/transaction.py",
         "        await storing.drop_remembered()\n",
         "",
-        "tests/store/test_write.py::test_a_retry_with_another_timestamp_is_one_event[plain]",
+        "tests/stores/writing/test_transaction.py::test_a_retry_with_another_timestamp_is_one_event[plain]",
     ),
     mutation(
         "repeats inside a batch are not detected",
@@ -333,7 +337,7 @@ MUTATIONS = (
         "analytics/stores/writing/transaction.py",
         "        storing.drop_repeated()\n",
         "",
-        "tests/store/test_write.py::test_a_retry_in_the_same_transaction_is_counted_for_its_own_job[plain]",
+        "tests/stores/writing/test_transaction.py::test_a_retry_in_the_same_transaction_is_counted_for_its_own_job[plain]",
     ),
     mutation(
         "the ledger ignores the project of an id",
@@ -341,7 +345,7 @@ MUTATIONS = (
         "analytics/stores/writing/transaction.py",
         "        return self.events[position].project, self.events[position].id\n",
         '        return "default", self.events[position].id\n',
-        "tests/store/test_write.py::test_the_same_id_in_two_projects_is_two_events[plain]",
+        "tests/stores/writing/test_transaction.py::test_the_same_id_in_two_projects_is_two_events[plain]",
     ),
     mutation(
         "the ledger forgets an id when it first changes tables",
@@ -351,7 +355,7 @@ MUTATIONS = (
         "UNION ALL\n"
         "SELECT project, id FROM event_ledger_1 WHERE id = ANY($1::uuid[]) AND (SELECT slot FROM "
         "ledger_turn) = 1\n",
-        "tests/store/test_ledger.py",
+        "tests/stores/writing/test_ledger.py",
     ),
     mutation(
         "a row that already exists counts as stored",
@@ -359,7 +363,7 @@ MUTATIONS = (
         "analytics/stores/writing/transaction.py",
         "        self._drop(known)\n\n    async def _attempt",
         "        self._drop([])\n\n    async def _attempt",
-        "tests/store/test_write.py::test_an_import_repeated_after_the_ledgers_window_changes_nothing[plain]",
+        "tests/stores/writing/test_transaction.py::test_an_import_repeated_after_the_ledgers_window_changes_nothing[plain]",
     ),
     mutation(
         "the namespace for ids changes",
@@ -367,7 +371,7 @@ MUTATIONS = (
         "analytics/events.py",
         "8f0ff4a5-6ad7-5f5c-9c0e-5d7a4c1b2e90",
         "8f0ff4a5-6ad7-5f5c-9c0e-5d7a4c1b2e91",
-        "tests/test_native.py::test_one_id_is_one_event_in_any_case",
+        "tests/protocols/test_native.py::test_one_id_is_one_event_in_any_case",
     ),
     mutation(
         "each statement commits separately",
@@ -375,7 +379,7 @@ MUTATIONS = (
         "analytics/stores/writing/transaction.py",
         "    async with connection.transaction():\n        slot",
         "    if connection:\n        slot",
-        "tests/store/test_write.py::test_a_transaction_that_fails_leaves_nothing",
+        "tests/stores/writing/test_transaction.py::test_a_transaction_that_fails_leaves_nothing",
     ),
     mutation(
         "a job that is delivered again after its commit is stored again",
@@ -383,7 +387,7 @@ MUTATIONS = (
         "analytics/stores/writing/transaction.py",
         "await stored_jobs.recorded(connection, [job.id for job in jobs])",
         "{}",
-        "tests/store/test_write.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
+        "tests/stores/writing/test_transaction.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
     ),
     mutation(
         "outcomes of jobs are not recorded",
@@ -391,8 +395,8 @@ MUTATIONS = (
         "analytics/stores/writing/transaction.py",
         "        await storing.record_jobs()\n",
         "        storing.outcomes |= {job.id: Outcome(len(job.events)) for job in storing.jobs}\n",
-        "tests/store/test_write.py::test_a_redelivery_of_events_without_ids_is_one_event[plain]",
-        "tests/store/test_write.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
+        "tests/stores/writing/test_transaction.py::test_a_redelivery_of_events_without_ids_is_one_event[plain]",
+        "tests/stores/writing/test_transaction.py::test_a_redelivered_job_gets_its_recorded_outcome[plain]",
     ),
     mutation(
         "counts are updated unsorted",
@@ -400,7 +404,7 @@ MUTATIONS = (
         "analytics/stores/writing/daily.py",
         "ORDER BY project, date, dimension_key, dimension_value\n",
         "ORDER BY random()\n",
-        "tests/store/test_write.py::test_overlapping_shuffled_batches_never_deadlock[days]",
+        "tests/stores/writing/test_transaction.py::test_overlapping_shuffled_batches_never_deadlock[days]",
     ),
     Mutation(
         "ids enter the ledger unsorted",
@@ -417,7 +421,9 @@ MUTATIONS = (
                 "    records = list({(id_, project) for project, id_ in ids})\n",
             ),
         ),
-        ("tests/store/test_write.py::test_overlapping_shuffled_batches_never_deadlock[ids]",),
+        (
+            "tests/stores/writing/test_transaction.py::test_overlapping_shuffled_batches_never_deadlock[ids]",
+        ),
     ),
     # poison
     mutation(
@@ -430,7 +436,7 @@ MUTATIONS = (
         "            if positions:\n"
         "                self.poison += [(each, error) for each in positions]\n"
         "                self.left = [each for each in self.left if each not in positions]\n",
-        "tests/store/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter",
+        "tests/stores/test_faults.py::test_one_poison_event_in_500_is_one_dead_letter",
     ),
     mutation(
         "an unknown schema makes dead letters (SQLSTATE 42)",
@@ -438,7 +444,7 @@ MUTATIONS = (
         "analytics/stores/faults.py",
         'POISON = ("22", "23", "54", "21")',
         'POISON = ("22", "23", "54", "21", "42")',
-        "tests/store/test_faults.py::test_a_schema_that_is_not_ours_alerts_and_never_dead_letters",
+        "tests/stores/test_faults.py::test_a_schema_that_is_not_ours_alerts_and_never_dead_letters",
     ),
     mutation(
         "a full disk makes dead letters (SQLSTATE 53)",
@@ -446,7 +452,7 @@ MUTATIONS = (
         "analytics/stores/faults.py",
         'POISON = ("22", "23", "54", "21")',
         'POISON = ("22", "23", "54", "21", "53")',
-        "tests/store/test_faults.py::test_what_an_error_means_is_decided_by_its_sqlstate",
+        "tests/stores/test_faults.py::test_what_an_error_means_is_decided_by_its_sqlstate",
     ),
     mutation(
         "a temporarily read-only database counts as a wrong schema (SQLSTATE 25006)",
@@ -454,7 +460,7 @@ MUTATIONS = (
         "analytics/stores/faults.py",
         'READ_ONLY = "25006"',
         'READ_ONLY = "25000"',
-        "tests/store/test_faults.py::test_what_an_error_means_is_decided_by_its_sqlstate",
+        "tests/stores/test_faults.py::test_what_an_error_means_is_decided_by_its_sqlstate",
     ),
     mutation(
         "the id of a dead letter stays in the ledger",
@@ -463,7 +469,7 @@ MUTATIONS = (
         "            await self._forget([position for position in refused if "
         "self.events[position].named])\n",
         "            await self._forget([])\n",
-        "tests/store/test_faults.py::test_the_id_of_a_dead_letter_is_free_for_its_replay[plain]",
+        "tests/stores/test_faults.py::test_the_id_of_a_dead_letter_is_free_for_its_replay[plain]",
     ),
     # bad input is named
     Mutation(
@@ -477,7 +483,9 @@ MUTATIONS = (
                 "    if depth > 900:\n",
             ),
         ),
-        ("tests/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",),
+        (
+            "tests/protocols/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",
+        ),
     ),
     mutation(
         "NUL characters are accepted",
@@ -485,8 +493,8 @@ MUTATIONS = (
         "analytics/protocols/metadata.py",
         '_UNFIT = re.compile("[\\x00\\ud800-\\udfff]")',
         '_UNFIT = re.compile("[\\ud800-\\udfff]")',
-        "tests/test_native.py::test_a_fault_is_named_with_its_field",
-        "tests/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",
+        "tests/protocols/test_native.py::test_a_fault_is_named_with_its_field",
+        "tests/protocols/test_metadata.py::test_metadata_that_cannot_be_stored_is_refused_by_name",
     ),
     mutation(
         "a timestamp far in the future becomes now",
@@ -494,7 +502,7 @@ MUTATIONS = (
         "analytics/protocols/clock.py",
         "        if moment > self.latest:\n            raise self._late()\n",
         "        if moment > self.latest:\n            return self.received\n",
-        "tests/test_clock.py::test_a_timestamp_that_cannot_be_kept_is_refused_never_clamped",
+        "tests/protocols/test_clock.py::test_a_timestamp_that_cannot_be_kept_is_refused_never_clamped",
     ),
     mutation(
         "no limit on a decompressed body",
@@ -502,7 +510,7 @@ MUTATIONS = (
         "analytics/roles/collector/inflate.py",
         "    text = stream.decompress(data, MAX_INFLATED_BYTES + 1)\n",
         "    text = stream.decompress(data)\n",
-        "tests/test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body[gzip]",
+        "tests/roles/collector/test_inflate.py::test_a_bomb_costs_no_more_memory_than_the_largest_body[gzip]",
     ),
     mutation(
         "a request may have both Content-Length and Transfer-Encoding",
@@ -510,7 +518,7 @@ MUTATIONS = (
         "analytics/roles/http/shield.py",
         'if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:',
         "if scope is None:",
-        "tests/test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
+        "tests/roles/http/test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
     ),
     mutation(
         "a body may take forever",
@@ -518,7 +526,7 @@ MUTATIONS = (
         "analytics/roles/collector/body.py",
         "        async with asyncio.timeout(BODY_SECONDS):\n",
         "        async with asyncio.timeout(None):\n",
-        "tests/test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
+        "tests/roles/collector/test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
     ),
     # keys, tenants, readers
     Mutation(
@@ -531,7 +539,9 @@ MUTATIONS = (
                 'return token.encode("utf-8", "surrogatepass")',
             ),
         ),
-        ("tests/test_projects.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",),
+        (
+            "tests/projects/test_projects.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",
+        ),
     ),
     mutation(
         "scopes of keys are not checked",
@@ -539,7 +549,7 @@ MUTATIONS = (
         "analytics/projects/key.py",
         '    if scope not in key.scopes and "admin" not in key.scopes:\n',
         "    if not key.scopes:\n",
-        "tests/test_projects.py::test_a_key_opens_its_project_for_its_scopes_and_origins_only",
+        "tests/projects/test_projects.py::test_a_key_opens_its_project_for_its_scopes_and_origins_only",
     ),
     mutation(
         "a key works for every project",
@@ -572,7 +582,7 @@ MUTATIONS = (
         "msgspec.json.encode([version, path, scope, parameters], ",
         "msgspec.json.encode([version, path, {k: v for k, v in parameters.items() if k != "
         '"project"}], ',
-        "tests/queries/test_kept.py::test_an_answer_is_never_another_tenants",
+        "tests/queries/answers/test_cache.py::test_an_answer_is_never_another_tenants",
     ),
     mutation(
         "realtime shows every project to every client",
@@ -581,7 +591,7 @@ MUTATIONS = (
         'authorize(key, "realtime", request.project)',
         'request.project or "default"',
         "tests/security/test_tenants.py::test_no_stream_of_another_tenant_is_opened",
-        "tests/test_realtime.py::test_two_tenants_never_see_each_other",
+        "tests/roles/realtime/test_realtime.py::test_two_tenants_never_see_each_other",
     ),
     mutation(
         "a revoked key works for an hour",
@@ -597,7 +607,7 @@ MUTATIONS = (
         "analytics/projects/key_cache.py",
         "            if known is None:\n                raise\n            return known.key\n",
         "            raise\n",
-        "tests/test_projects.py::test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request",
+        "tests/projects/test_projects.py::test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request",
     ),
     mutation(
         "X-Real-IP is trusted from any address",
@@ -605,7 +615,7 @@ MUTATIONS = (
         "analytics/roles/http/real_client.py",
         "        return any(address in network for network in self.trusted)\n",
         "        return address is not None\n",
-        "tests/test_peers.py::test_only_a_trusted_proxy_is_believed",
+        "tests/roles/http/test_real_client.py::test_only_a_trusted_proxy_is_believed",
     ),
     mutation(
         "a foreign page may use realtime",
@@ -613,7 +623,7 @@ MUTATIONS = (
         "analytics/roles/realtime/admission.py",
         '        if origin is not None and origin.encode("latin-1") not in self._origins:\n',
         "        if origin is None and not headers:\n",
-        "tests/test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake",
+        "tests/roles/realtime/test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake",
     ),
     mutation(
         "rate limits do not count requests",
@@ -621,7 +631,7 @@ MUTATIONS = (
         "analytics/roles/collector/limits.py",
         "        if wait_s > _ROUNDING_S:\n",
         "        if wait_s > 1e9:\n",
-        "tests/test_collector.py::test_too_many_requests_are_429_for_their_sender_only",
+        "tests/roles/collector/test_collector.py::test_too_many_requests_are_429_for_their_sender_only",
     ),
     mutation(
         "logs are written without redaction",
@@ -637,7 +647,7 @@ MUTATIONS = (
         "analytics/roles/api.py",
         'endpoint = _NAMES.get(scope.get("endpoint", None), "other")',
         'endpoint = scope["path"].removeprefix(PREFIX)',
-        "tests/test_api.py::test_queries_are_counted_by_declared_endpoint_and_status",
+        "tests/roles/test_api.py::test_queries_are_counted_by_declared_endpoint_and_status",
     ),
     mutation(
         "every event type gets its own label",
@@ -661,7 +671,7 @@ MUTATIONS = (
         "analytics/redis/key_mirror.py",
         "        if key is None and not synced:\n",
         "        if key is None and synced is None:\n",
-        "tests/test_projects.py::test_without_a_mirror_nothing_is_said_of_a_key",
+        "tests/projects/test_projects.py::test_without_a_mirror_nothing_is_said_of_a_key",
     ),
     mutation(
         "a realtime client continues with a revoked key",
@@ -669,7 +679,7 @@ MUTATIONS = (
         "analytics/roles/realtime/admission.py",
         "            except Unauthorized as error:\n                return error\n",
         "            except Unauthorized:\n                continue\n",
-        "tests/test_realtime.py::test_a_key_revoked_while_connected_ends_the_connection",
+        "tests/roles/realtime/test_realtime.py::test_a_key_revoked_while_connected_ends_the_connection",
     ),
     # the live stream
     mutation(
@@ -680,7 +690,7 @@ MUTATIONS = (
         "        await live.publish(self.redis, written.stored)\n",
         "        await live.publish(self.redis, [event for job in jobs for event in job.events])\n"
         "        written = await self.store.write(jobs)\n",
-        "tests/test_processor.py::test_only_what_is_committed_is_shown",
+        "tests/roles/test_processor.py::test_only_what_is_committed_is_shown",
     ),
     mutation(
         "realtime still sends to a client that has left",
@@ -688,7 +698,7 @@ MUTATIONS = (
         "analytics/live/bus.py",
         "            if watcher in channel.watchers:",
         "            if channel.watchers is not None:",
-        "tests/test_live.py::test_who_leaves_while_others_are_told_hears_nothing_more",
+        "tests/live/test_live.py::test_who_leaves_while_others_are_told_hears_nothing_more",
     ),
     mutation(
         "no limit on messages that wait for a slow client",
@@ -696,7 +706,7 @@ MUTATIONS = (
         "analytics/roles/realtime/outbox.py",
         "        return len(self._waiting) >= MAX_MESSAGES or self._bytes >= MAX_BYTES\n",
         "        return len(self._waiting) < 0\n",
-        "tests/test_realtime.py::test_events_without_room_are_skipped_and_told_as_a_gap",
+        "tests/roles/realtime/test_realtime.py::test_events_without_room_are_skipped_and_told_as_a_gap",
     ),
     mutation(
         "clients do not learn that realtime missed events",
@@ -704,7 +714,7 @@ MUTATIONS = (
         "analytics/live/bus.py",
         "        if channel.total is not None and first != channel.total:\n",
         "        if channel.total is None:\n",
-        "tests/test_live.py::test_a_gap_is_told_without_waiting_for_the_next_event",
+        "tests/live/test_live.py::test_a_gap_is_told_without_waiting_for_the_next_event",
     ),
     # honest answers
     mutation(
@@ -714,7 +724,7 @@ MUTATIONS = (
         "            data = await question.answer(query, snapshot)\n",
         "            data = await question.answer(query, snapshot)\n"
         "            request = request._replace(horizon=await _horizon(sources))\n",
-        "tests/test_api.py::test_the_watermark_is_read_before_the_snapshot",
+        "tests/roles/test_api.py::test_the_watermark_is_read_before_the_snapshot",
     ),
     mutation(
         "a cached answer is used without checking for changes",
@@ -722,8 +732,8 @@ MUTATIONS = (
         "analytics/queries/answers/cache.py",
         "        if cached is not None and await holds(cached):\n",
         "        if cached is not None:\n",
-        "tests/queries/test_kept.py::test_what_was_answered_is_given_again_until_an_event_comes_late",
-        "tests/queries/test_kept.py::test_rows_that_somebody_removes_are_gone_from_the_next_answer",
+        "tests/queries/answers/test_cache.py::test_what_was_answered_is_given_again_until_an_event_comes_late",
+        "tests/queries/answers/test_cache.py::test_rows_that_somebody_removes_are_gone_from_the_next_answer",
     ),
     mutation(
         "a retry moves the watermark",
@@ -740,6 +750,6 @@ MUTATIONS = (
         "analytics/queries/database/memory.py",
         "        if entry is None or people > entry.people:\n",
         "        if entry is None:\n",
-        "tests/queries/test_rolled.py::test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs",
+        "tests/queries/precomputed/test_rollup_questions.py::test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs",
     ),
 )

@@ -1,0 +1,266 @@
+"""`analytics import` through the real roles, to the numbers that the api answers with."""
+
+import gzip
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests import forking
+from tests.faults.platform import Platform, wait_for
+from tests.importing.test_importer import event, ndjson, rejected
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    with tempfile.TemporaryDirectory(prefix="analytics-import-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with Platform(folder, RETENTION_DAYS="0", DATA_DIR=str(folder / "data")) as running:
+            running.role("processor")
+            yield running
+
+
+def command(
+    platform: Platform, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return forking.run("import", *arguments, env={**platform.environment, **environment})
+
+
+ZONES = ("Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland", "UTC")
+
+
+def history(seed: int, events: int = 300) -> list[dict[str, Any]]:
+    """Commits of four years by a dozen people in several zones, many of them around midnight and
+    around the changes of the clocks.
+    """
+    dice = random.Random(seed)
+    changes = [
+        datetime(year, month, day, tzinfo=UTC)
+        for year, month, day in (
+            (2021, 3, 28),
+            (2021, 11, 7),
+            (2022, 10, 30),
+            (2024, 3, 10),
+            (2023, 12, 31),
+        )
+    ]
+    history = []
+    for _ in range(events):
+        base = (
+            dice.choice(changes)
+            if dice.random() < 0.5
+            else datetime(2021, 1, 1, tzinfo=UTC) + timedelta(days=dice.randrange(1_400))
+        )
+        moment = (base + timedelta(seconds=dice.randrange(-90_000, 90_000))).astimezone(
+            ZoneInfo(dice.choice(ZONES))
+        )
+        person = f"p{dice.randrange(12)}"
+        commit = {
+            "id": f"{dice.getrandbits(160):040x}",
+            "session_id": f"{person}-{moment:%Y-%m-%d}",
+            "event_type": "commit",
+            "event_action": dice.choice(("src", "test", "docs")),
+            "timestamp": moment.isoformat(),
+            "metadata": {
+                "repo": dice.choice(("kernel", "shell", "editor")),
+                "files": dice.randrange(9),
+            },
+        }
+        history.append(commit | ({"user_id": person} if dice.random() < 0.8 else {}))
+    return history
+
+
+def bucket(moment: datetime, interval: str) -> datetime:
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (
+        midnight.replace(day=1)
+        if interval == "month"
+        else midnight - timedelta(days=midnight.weekday())
+    )
+
+
+def counted(
+    events: list[dict[str, Any]], zone: str, interval: str, by: str | None, users: bool
+) -> dict[Any, int]:
+    """The independent count: {(bucket's local start, group): events or people}."""
+    found = defaultdict(list)
+    for one in events:
+        local = datetime.fromisoformat(one["timestamp"]).astimezone(ZoneInfo(zone))
+        found[
+            bucket(local, interval).replace(tzinfo=None), one["metadata"][by] if by else None
+        ].append(one.get("user_id", one["session_id"]))
+    return {key: len(set(actors)) if users else len(actors) for key, actors in found.items()}
+
+
+def answered(
+    platform: Platform, zone: str, interval: str, by: str | None, users: bool
+) -> dict[Any, int]:
+    (api,) = (role for role in platform.roles if role.name == "api")
+    asked = {
+        "from": "2020-12-01",
+        "to": "2025-01-01",
+        "tz": zone,
+        "interval": interval,
+        "project": "history",
+        "limit": "100",
+    }
+    asked |= {"by": f"metadata.{by}"} if by else {}
+    asked |= {"measure": "users"} if users else {}
+    data = platform.get(api, f"/api/trends?{urlencode(sorted(asked.items()))}")["data"]
+    times = [datetime.fromisoformat(time).replace(tzinfo=None) for time in data["times"]]
+    return {
+        (time, series["key"].get(f"metadata.{by}")): value
+        for series in data["series"]
+        for time, value in zip(times, series["values"], strict=True)
+        if value
+    }
+
+
+def test_answers_equal_an_independent_count_and_repeated_and_shuffled_imports_change_nothing(
+    platform: Platform, tmp_path: Path
+) -> None:
+    platform.role("api")
+    platform.sql("insert into projects values ('history', now())")
+    events = history(seed=2)
+    path, shuffled, table = (
+        tmp_path / "history.ndjson.gz",
+        tmp_path / "shuffled.ndjson",
+        tmp_path / "history.csv",
+    )
+    path.write_bytes(gzip.compress(ndjson(*events)))
+    shuffled.write_bytes(ndjson(*random.Random(3).sample(events, len(events))))
+    fields = ("id", "session_id", "user_id", "event_type", "event_action", "timestamp")
+    rows = [
+        ",".join(
+            [
+                *(one.get(field, "") for field in fields),
+                one["metadata"]["repo"],
+                str(one["metadata"]["files"]),
+            ]
+        )
+        for one in events
+    ]
+    table.write_text("\n".join([",".join([*fields, "metadata.repo", "metadata.files"]), *rows]))
+    for file, outcome in (
+        (path, "stored 300, duplicates 0"),
+        (path, "stored 0, duplicates 300"),
+        (shuffled, "stored 0, duplicates 300"),
+        (table, "stored 0, duplicates 300"),
+    ):
+        done = command(platform, str(file), "--project", "history")
+        assert done.returncode == 0, done.stderr
+        assert outcome in done.stdout
+        for zone in ZONES:
+            for interval, by, users in (
+                ("month", None, False),
+                ("month", "repo", False),
+                ("week", None, True),
+            ):
+                assert answered(platform, zone, interval, by, users) == counted(
+                    events, zone, interval, by, users
+                ), (file, zone, interval)
+
+
+def test_an_interrupted_command_ends_with_130_and_the_same_command_completes_it(
+    platform: Platform, tmp_path: Path
+) -> None:
+    (processor,) = (role for role in platform.roles if role.name == "processor")
+    processor.end(signal.SIGTERM)
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(*(event(n, session_id="interrupted") for n in range(1_000)), b"oops"))
+    program = [sys.executable, "-m", "analytics", "import", str(path)]
+    before = platform.books()
+    small = {**platform.environment, "MAX_QUEUED_EVENTS": "200"}
+    with subprocess.Popen(
+        program, env=small, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            wait_for(lambda: platform.books()["queued"] == 100, "a full queue")
+            wait_for(
+                lambda: list(Path(platform.environment["DATA_DIR"]).glob("imports/*.json")),
+                "the position of what is queued",
+            )
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130, errors
+    assert "run the same command to resume" in errors
+    assert "Traceback" not in errors
+    processor.start()
+    done = command(platform, str(path), MAX_QUEUED_EVENTS="200")
+    assert done.returncode == 0, done.stderr
+    assert "resuming after line 100" in done.stderr
+    assert "900 accepted, 1 rejected" in done.stdout
+    assert "1,000 accepted, 1 rejected" in done.stdout
+    assert (
+        platform.sql("select count(*) from raw_events where session_id = 'interrupted'") == "1000"
+    )
+    assert platform.books()["duplicate"] == before["duplicate"]
+
+
+def test_the_summary_says_how_old_events_can_be_kept(platform: Platform, tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1)))
+    done = command(platform, str(path), RETENTION_DAYS="90")
+    assert done.returncode == 1
+    assert "RETENTION_DAYS=0" in done.stdout
+    assert rejected(path)[0]["code"] == "too_old"
+    assert command(platform, str(path)).returncode == 0
+    assert not rejected(path)
+
+
+def test_a_project_that_is_not_there_is_refused(platform: Platform, tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1)))
+    done = command(platform, str(path), "--project", "historia")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "analytics projects create historia" in done.stderr
+
+
+def test_standard_input_is_imported_too(platform: Platform, tmp_path: Path) -> None:
+    words = ("import", "-", "--rejected", str(tmp_path / "rejected"))
+    data = ndjson(event(1, session_id="piped"))
+    for _ in range(2):
+        done = forking.run(*words, env=platform.environment, input=data)
+        assert done.returncode == 0, done.stderr
+    assert platform.sql("select count(*) from raw_events where session_id = 'piped'") == "1"
+
+
+def test_a_file_that_would_be_overwritten_is_not_imported(
+    platform: Platform, tmp_path: Path
+) -> None:
+    path, left = tmp_path / "events.ndjson", tmp_path / "events.ndjson.rejected.ndjson"
+    for file in (path, left):
+        file.write_bytes(ndjson(event(1)))
+    for arguments in ((str(path), "--rejected", str(path)), (str(path), str(left))):
+        done = command(platform, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "is the file for rejected lines" in done.stderr
+        assert path.read_bytes() == left.read_bytes() == ndjson(event(1))
+
+
+def test_a_queue_out_of_reach_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1)))
+    program = [sys.executable, "-m", "analytics", "import", str(path)]
+    env = {
+        "PATH": os.environ["PATH"],
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "DATA_DIR": str(tmp_path),
+    }
+    done = subprocess.run(program, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1

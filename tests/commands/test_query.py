@@ -1,0 +1,241 @@
+"""`analytics query` as a shell runs it, against a running api; and the tables that it finds in
+answers.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics import embedded
+from analytics.commands.query import key_of
+from analytics.commands.tables import Table, spark, tables
+from analytics.embedded import Postgres, Valkey
+from analytics.errors import ConfigurationError
+from analytics.queries import QUESTIONS
+from analytics.settings import Settings
+from tests import forking
+from tests.queries.answers.test_openapi import KEY, running_api
+
+DAYS = ("--last", "90d")
+
+
+@pytest.fixture(scope="module")
+def environment(
+    postgres_server: Postgres,
+    migrated_database: str,
+    valkey_server: Valkey,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, str]]:
+    """An api with the events of the docs' examples, found as a shell would find it."""
+    folder = tmp_path_factory.mktemp("query")
+    with running_api(postgres_server, migrated_database, valkey_server, folder) as url:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "HOME", "PYTHONPATH")
+        }
+        yield {
+            **kept,
+            "API_PORT": url.rpartition(":")[2],
+            "API_KEYS": f"{KEY},other",
+            "DATA_DIR": str(folder),
+            "COLUMNS": "150",
+        }
+
+
+def query(
+    environment: dict[str, str], *words: str, status: int = 0, **more: str
+) -> "subprocess.CompletedProcess[str]":
+    done = forking.run("query", *words, env={**environment, **more})
+    assert done.returncode == status, done
+    return done
+
+
+def test_an_answer_is_a_table_with_a_line_of_blocks_below_what_is_counted_over_time(
+    environment: dict[str, str],
+) -> None:
+    shown = query(
+        environment, "trends", "--event=page", "--by", "metadata.path", *DAYS, "--limit", "1"
+    ).stdout
+    header, *_ = shown.splitlines()
+    assert header.split() == ["time", "/pricing", "other"] or header.split() == [
+        "time",
+        "/",
+        "other",
+    ]
+    assert "total" in shown
+    assert "█" in shown
+    assert "complete until" in shown
+
+
+ONE = "events/00000000-0000-4000-8000-000000000009"
+ASKED: list[tuple[str, ...]] = [
+    (
+        "trends",
+        "--series",
+        "count@page",
+        "--series",
+        "users@account",
+        "--formula",
+        "B/A*100",
+        *DAYS,
+    ),
+    (
+        "breakdown",
+        "--by",
+        "event_type",
+        "--measure",
+        "count,avg:metadata.amount",
+        "--sort",
+        "-count",
+        *DAYS,
+    ),
+    ("funnel", "--step", "account", "--step", "order", "--by", "metadata.plan", *DAYS),
+    ("retention", *DAYS),
+    ("paths", *DAYS),
+    ("sessions", *DAYS),
+    ("lifecycle", *DAYS),
+    ("stickiness", "--interval", "week", *DAYS),
+    ("users", *DAYS),
+    ("users/ada", *DAYS),
+    ("users/ada/timeline", "--limit", "1", *DAYS),
+    ("events", "--where", "user_id.set", "--where", "metadata.path.set", *DAYS),
+    (ONE,),
+    ("live",),
+    ("schema", *DAYS),
+]
+
+
+@pytest.mark.parametrize("words", ASKED, ids=lambda words: words[0])
+def test_every_question_can_be_shown(environment: dict[str, str], words: tuple[str, ...]) -> None:
+    shown = query(environment, *words).stdout
+    assert len(shown.splitlines()) > 2
+    assert len([*csv.reader(io.StringIO(query(environment, *words, "--csv").stdout))]) > 1
+    assert json.loads(query(environment, *words, "--json").stdout)["data"]
+
+
+def test_no_question_is_forgotten_above() -> None:
+    patterns = [
+        re.compile(re.sub(r"\{.*?\}", "[^/]+", question.path[1:]))
+        for question in QUESTIONS
+        if not question.streamed
+    ]
+    assert all(any(pattern.fullmatch(words[0]) for words in ASKED) for pattern in patterns)
+    assert len(ASKED) == len(patterns)
+
+
+def test_json_is_the_answer_as_it_came(environment: dict[str, str]) -> None:
+    answer = json.loads(
+        query(environment, "breakdown", "--by", "event_type", *DAYS, "--json").stdout
+    )
+    assert answer["data"]["rows"][0] == ["page", 10]
+    assert answer["query"]["by"] == "event_type"
+
+
+def test_csv_is_the_table(environment: dict[str, str]) -> None:
+    printed = query(environment, "breakdown", "--by", "event_type", *DAYS, "--csv").stdout
+    assert list(csv.reader(io.StringIO(printed))) == [
+        ["event_type", "count"],
+        ["page", "10"],
+        ["account", "3"],
+        ["order", "2"],
+    ]
+
+
+def test_what_is_no_json_is_passed_on(environment: dict[str, str]) -> None:
+    printed = query(environment, "export", "--format", "csv", *DAYS).stdout
+    assert len(list(csv.DictReader(io.StringIO(printed)))) == 15
+
+
+def test_more_pages_are_hinted_at(environment: dict[str, str]) -> None:
+    hint = query(environment, "users", "--limit", "1", *DAYS).stdout.splitlines()[-1]
+    cursor = hint.partition("--cursor ")[2]
+    assert (
+        "more:"
+        not in query(environment, "users", "--limit", "50", *DAYS, "--cursor", cursor).stdout
+    )
+
+
+def test_a_failure_is_one_line_that_says_why(environment: dict[str, str]) -> None:
+    for words, more, status, why in [
+        (("trends", "--nope", "1"), {}, 1, "no parameter 'nope'"),
+        (("nope",), {}, 1, "there is nothing at this address"),
+        (("trends",), {"API_KEYS": "wrong"}, 1, "key"),
+        (("trends",), {"API_KEYS": ""}, 2, "--key"),
+        (("trends", "--url", "http://127.0.0.1:1"), {}, 1, "no api answers at http://127.0.0.1:1"),
+        (("trends", "--url", "file:///etc"), {}, 2, "--url"),
+        (("trends", "event"), {}, 2, "'event' is not a parameter"),
+        (("trends", "--event"), {}, 2, "--event has no value"),
+    ]:
+        done = query(environment, *words, status=status, **more)
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+        assert why in done.stderr, done.stderr
+
+
+def test_the_key_of_an_analytics_run_here_serves_where_no_other_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    (tmp_path / "key").write_text("ak_r_kept")
+    with pytest.raises(ConfigurationError):
+        key_of(settings)
+    monkeypatch.setattr(
+        embedded, "running", lambda _: embedded.Running(1, "redis://", "postgresql://")
+    )
+    assert key_of(settings) == "ak_r_kept"
+    assert key_of(Settings(data_dir=tmp_path, api_keys=("first", "second"))) == "first"
+
+
+SHAPES: list[tuple[Any, list[Table]]] = [
+    (
+        {"columns": ["a", "n"], "rows": [["x", 1]], "total_rows": 1},
+        [Table("", ["a", "n"], [["x", 1]])],
+    ),
+    (
+        {"times": ["t"], "new": [1], "dormant": [-1]},
+        [Table("", ["times", "new", "dormant"], [["t", 1, -1]], over_time=True)],
+    ),
+    (
+        {"rows": [{"id": "u", "n": 1}, {"id": "v"}], "next": None},
+        [Table("rows", ["id", "n"], [["u", 1], ["v", None]])],
+    ),
+    (
+        {"cohorts": [{"start": "d", "counts": [2, 1]}]},
+        [Table("cohorts", ["start", "0", "1"], [["d", 2, 1]])],
+    ),
+    (
+        {"visitors": 2, "per_minute": [0, 1]},
+        [Table("", ["", ""], [["visitors", 2]]), Table("", ["per_minute"], [[0], [1]])],
+    ),
+    (
+        {
+            "times": ["t"],
+            "series": [{"key": {"metadata.k": None}, "values": [1], "total": 2, "previous": [0]}],
+            "other": None,
+        },
+        [Table("", ["time", "–", "– before"], [["t", 1, 0]], True, ["total", 2, None])],
+    ),
+    ({"groups": [{"key": {"k": "x"}, "steps": [{"n": 1}]}]}, [Table("k: x steps", ["n"], [[1]])]),
+    ({"rows": [], "next": None}, [Table("", ["nothing"], [])]),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), SHAPES)
+def test_tables_are_found_by_the_shape_of_an_answer(data: Any, expected: list[Table]) -> None:
+    assert tables(data) == expected
+
+
+def test_a_line_of_blocks_is_as_high_as_its_numbers() -> None:
+    assert spark([0, 1, 2, None, 4]) == "▁▃▅▁█"
+    assert spark([]) == ""
+    assert spark([-2, 0]) == "█▁"
+    assert len(spark(list(range(1000)))) <= 24

@@ -1,0 +1,79 @@
+"""Dead letters can be listed, decoded and purged; unreadable jobs are buried once."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from analytics.events import Outcome
+from analytics.stores import PostgresStore
+from tests.stores.conftest import NOW, a_job, an_event, ask
+
+
+async def fill(store: PostgresStore, n: int, **changes: Any) -> None:
+    await store.write(
+        [a_job(*(an_event(metadata=b'{"a":"\\u0000"}', **changes) for _ in range(n)))]
+    )
+
+
+async def test_a_page_begins_after_the_last_one(store: PostgresStore) -> None:
+    await fill(store, 5)
+    first = await store.dead_letters.page(limit=3)
+    second = await store.dead_letters.page(limit=3, after=first[-1].number)
+    assert [letter.number for letter in first + second] == [
+        letter.number async for letter in store.dead_letters.all()
+    ]
+    assert len(first) == 3
+    assert len(second) == 2
+
+
+async def test_dead_letters_are_found_by_project_and_reason(store: PostgresStore) -> None:
+    await fill(store, 1)
+    await fill(store, 2, project="other")
+    assert len(await store.dead_letters.page(project="other")) == 2
+    assert len(await store.dead_letters.page(reason="untranslatable_character")) == 3
+    assert await store.dead_letters.page(project="other", reason="unknown") == []
+
+
+async def test_purging_takes_the_numbers_or_the_age_asked_for(store: PostgresStore) -> None:
+    await fill(store, 4)
+    one, *_ = await store.dead_letters.page()
+    assert await store.dead_letters.purge(numbers=[one.number]) == 1
+    assert await store.dead_letters.purge(before=NOW - timedelta(days=1)) == 0
+    assert await store.dead_letters.purge() == 3
+    assert await store.dead_letters.count() == 0
+
+
+async def test_a_job_that_nobody_can_read_is_buried_once(store: PostgresStore) -> None:
+    for _ in range(2):
+        await store.bury("job.7", 7, b"\x00\xff", "bad\0body", "it is \0 not msgpack")
+    (letter,) = await store.dead_letters.page()
+    assert (letter.job_id, letter.events, letter.reason, letter.payload) == (
+        "job.7",
+        7,
+        "bad�body",
+        b"\x00\xff",
+    )
+    assert letter.decode() is None
+    assert await store.dead_letters.count() == 7
+    recorded = await store.write([a_job(an_event(), id="job.7")])
+    assert recorded.outcomes == [Outcome(dead_lettered=7)]
+
+
+async def test_the_sweep_forgets_old_jobs_that_the_queue_no_longer_holds(
+    store: PostgresStore,
+) -> None:
+    held, gone, fresh = (a_job(an_event(), id=f"{uuid.uuid4().hex}.1") for _ in range(3))
+    await store.write([held, gone])
+    await ask(store, "UPDATE stored_jobs SET stored_at = stored_at - INTERVAL '2 minutes'")
+    await store.write([fresh])
+    asked: list[str] = []
+
+    async def waiting(ids: list[str]) -> set[str]:
+        asked.extend(ids)
+        return {held.id}
+
+    await store.sweep(waiting)
+    assert sorted(asked) == sorted([held.id, gone.id])
+    assert await ask(store, "SELECT array_agg(id ORDER BY id) FROM stored_jobs") == sorted(
+        [held.id, fresh.id]
+    )
