@@ -24,7 +24,7 @@ from analytics.queries.precomputed.distribution import PAIR, Distribution, Sorte
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.precomputed.summaries import average
 from analytics.queries.questions import breakdown
-from analytics.queries.questions.trends import precomputed_lines, source
+from analytics.queries.questions.trends import precomputed_lines, trends
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.examples import examples
@@ -83,7 +83,7 @@ def raw_rows_alone() -> Iterator[None]:
 def nothing_but_summaries() -> Iterator[None]:
     """Raw rows are not asked for the answer."""
     with (
-        patch.object(source, "RawLines", side_effect=AssertionError),
+        patch.object(trends, "RawLines", side_effect=AssertionError),
         patch.object(breakdown, "table", side_effect=AssertionError),
     ):
         yield
