@@ -282,7 +282,9 @@ MUTATIONS = (
         "one bad job fails all jobs of its transaction",
         "a faulty job fails alone",
         "analytics/queue/gather.py",
-        "            if len(taken) == 1:\n                _resolve(taken, error)\n            else:",
+        "            if len(taken) == 1:\n"
+        "                _resolve(taken, error)\n"
+        "            else:",
         "            _resolve(taken, error)\n            if not taken:",
         "tests/queue/test_gather.py::test_one_bad_job_fails_alone_and_holds_up_nobody",
     ),
