@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,8 +23,7 @@ from analytics.embedded import Postgres, create_database
 from analytics.events import Event, Job
 from analytics.settings import Settings
 from analytics.stores import PostgresStore, migrate
-from analytics.stores.writing.people import Actor
-from analytics.stores.writing.recorder import Recorder
+from analytics.stores.writing.recorder import Recorded, Recorder
 from bench.crowd import BROWSERS, COUNTRIES, DEVICES, NAMES, SYSTEMS
 
 SIZES = """
@@ -37,10 +36,8 @@ FROM pg_class WHERE relkind IN ('r', 'm')
 class NoRecorder(Recorder):
     """Records nothing: the store without rollups."""
 
-    async def record(
-        self, connection: asyncpg.Connection, events: Sequence[Event]
-    ) -> Mapping[Actor, int]:
-        return {}
+    async def record(self, connection: asyncpg.Connection, events: Sequence[Event]) -> Recorded:
+        return Recorded({}, {})
 
 
 def events(n: int, people: int, dice: random.Random) -> list[Event]:

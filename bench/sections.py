@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from analytics.embedded import free_port
@@ -196,11 +197,7 @@ async def _store(at: Stand, report: Report, effort: Effort) -> None:
 
     async def named(batches: list[list[Event]]) -> None:
         fresh = [
-            [
-                Event(*[getattr(event, name) for name in Event.__struct_fields__[:-1]], named=True)
-                for event in events
-            ]
-            for events in batches
+            [msgspec.structs.replace(event, named=True) for event in events] for events in batches
         ]
         await stored(fresh)
 
