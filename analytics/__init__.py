@@ -1,6 +1,7 @@
 """Self-hosted event analytics. The tour follows an event on its way:
 
-`roles/collector/`  accepts it: `protocols/` decode, `pipeline/` checks, `queue/` makes durable
+`roles/collector/`  accepts it: `protocols/` decode and check, `pipeline/` adds facts and drops,
+                    `queue/` makes it durable
 `roles/processor.py`  stores it: `queue/` hands out, `stores/` commit, `live/` publishes
 `roles/api.py`  answers questions about it: `queries/`, one file for each question
 `roles/realtime/`  shows it as it comes

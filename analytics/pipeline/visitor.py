@@ -1,4 +1,4 @@
-"""Visitors without cookies: one session for a day, which nobody can link to the next day's."""
+"""Visitors without cookies: one actor for a day, which nobody can link to the next day's."""
 
 import hashlib
 from ipaddress import IPv6Address, ip_address

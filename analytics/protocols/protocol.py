@@ -109,7 +109,7 @@ class Protocol(msgspec.Struct, frozen=True):
     read: Callable[[Incoming], Draft]
     """Parses a request. Raises BadRequest when nothing in it is usable, TooLarge for too much."""
     accept: Callable[[Incoming, Decoded, Sequence[Event]], Reply]
-    """Request, its events, those that were stored → the reply.
+    """Request, its events, those that are durable in the queue now → the reply.
 
     Called once the events are durable in the queue, and also when no event was valid.
     """

@@ -1,4 +1,4 @@
-"""What API.md says trends and events are, said again in plain Python; it shares no code with the
+"""What the docs say trends and events are, said again in plain Python; it shares no code with the
 package.
 
 Buckets come from walking the time line and watching the local clock, not from computing where they

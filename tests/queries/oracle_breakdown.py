@@ -1,4 +1,4 @@
-"""What API.md says a breakdown is: rows put into groups one by one, and groups put in order by
+"""What the docs say a breakdown is: rows put into groups one by one, and groups put in order by
 comparing them.
 """
 

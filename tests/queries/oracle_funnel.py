@@ -1,4 +1,4 @@
-"""What API.md says a funnel is: every way to match rows to steps is tried."""
+"""What the docs say a funnel is: every way to match rows to steps is tried."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

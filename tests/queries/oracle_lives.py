@@ -1,4 +1,4 @@
-"""What API.md says lifecycle and stickiness are, person by person and bucket by bucket."""
+"""What the docs say lifecycle and stickiness are, person by person and bucket by bucket."""
 
 from collections.abc import Iterable
 from datetime import datetime

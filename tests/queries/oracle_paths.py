@@ -1,4 +1,4 @@
-"""What API.md says paths are, one unit after the other."""
+"""What the docs say paths are, one unit after the other."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What API.md says retention is, in sets of actors and periods found by walking the time line."""
+"""What the docs say retention is, in sets of actors and periods found by walking the time line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

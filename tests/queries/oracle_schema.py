@@ -1,4 +1,4 @@
-"""What API.md says a schema is: types, actions and keys that were seen, counted one by one."""
+"""What the docs say a schema is: types, actions and keys that were seen, counted one by one."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What API.md says sessions are, one after the other."""
+"""What the docs say sessions are, one after the other."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

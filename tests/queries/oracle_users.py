@@ -1,4 +1,4 @@
-"""What API.md says users are: who was seen, when, and in how many events and sessions."""
+"""What the docs say users are: who was seen, when, and in how many events and sessions."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,7 @@
 """Puts sessions together from fragments of their rows.
 
-A fragment is a stretch of the rows of one person in one session, in one bucket and one group,
-whatever rows lie between them. A session is one fragment or several. Packed days know where
+A fragment is the rows of one visit that share bucket and group; rows that were filtered out do not
+split it. A session is one fragment or several. Packed days know where
 visits begin and end (a visit is a stretch of one day's rows of one person in one session), so rows
 are looked at only where a visit is not one fragment.
 
@@ -18,7 +18,7 @@ from analytics.derived.arrays import Array, distinct, positions_of_runs, runs
 from analytics.derived.instants import SILENCE_US
 from analytics.queries.sequences.columns import ClippedDay, Columns
 
-NO_SESSION = 0
+UNNAMED = 0
 """The number of the session of rows whose sender named none, until gaps decide."""
 
 
@@ -65,7 +65,7 @@ def fragments(
         )
 
     every = _concatenated(columns.each(of_day, range(len(columns.days))))
-    unnamed = np.flatnonzero(every.session == NO_SESSION)
+    unnamed = np.flatnonzero(every.session == UNNAMED)
     every.session[unnamed] = named + _sessions_by_gap(
         every.person[unnamed], every.first_us[unnamed], every.last_us[unnamed]
     )
@@ -75,7 +75,7 @@ def fragments(
 def session_numbers(hashes: Sequence[Array]) -> tuple[list[Array], int]:
     """Numbers for the named sessions of each day, and the last number used.
 
-    `hashes` are each day's sessions, ascending and distinct. Each day's result has NO_SESSION
+    `hashes` are each day's sessions, ascending and distinct. Each day's result has UNNAMED
     first, then their numbers. A session gets the same number on all days: those of several days
     come first, and all others are counted on day by day. That sorts all hashes once, but looks up
     only the few sessions that cross midnight.
@@ -85,7 +85,7 @@ def session_numbers(hashes: Sequence[Array]) -> tuple[list[Array], int]:
     by_day, last = [], len(shared)
     for sessions in hashes:
         numbers = np.arange(last, last + len(sessions) + 1, dtype=np.int32)
-        numbers[0] = NO_SESSION
+        numbers[0] = UNNAMED
         if len(shared):
             places = np.minimum(np.searchsorted(shared, sessions), len(shared) - 1)
             numbers[1:] = np.where(shared[places] == sessions, places + 1, numbers[1:])
@@ -137,9 +137,9 @@ class _DayFragments:
         group = np.zeros(len(rows), np.int64)
         if self._group_of is not None:
             group = self._group_of[clipped.codes[day.codes[rows]]]
-        # Without the rows left out, a gap within a visit may be too long. It ends the session,
-        # unless the sender named it.
-        gap = (np.diff(at) > SILENCE_US) & (day.visits[visit[1:]] == NO_SESSION)
+        # Filtering out rows can open a gap of more than 30 minutes inside a visit. It ends the
+        # session, unless the sender named it.
+        gap = (np.diff(at) > SILENCE_US) & (day.visits[visit[1:]] == UNNAMED)
         gaps_before = np.append(0, np.cumsum(gap))[: len(rows)]
         firsts = runs(visit, bucket, group, gaps_before)
         lengths = np.diff(np.append(firsts, len(rows)))

@@ -124,7 +124,7 @@ class _Loader:
         return [days[start] for start in sorted(days)]
 
     def _changed_days(self, coverage: Coverage) -> list[int] | None:
-        """The days whose raw rows parts do not identify; None if they are too many."""
+        """The days with changes that their rollup parts do not show yet; None if too many."""
         range_hours = (self._query.end - self._query.start) / timedelta(hours=1)
         max_hours = pieces.MAX_RAW_SHARE * range_hours
         starts = self._starts()

@@ -1,4 +1,4 @@
-"""Breakdown: against the oracle over random streams, and the sentences of API.md one by one."""
+"""Breakdown: against the oracle over random streams, and the docs sentence by sentence."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Funnels: against the oracle over random rows, and the sentences of API.md one by one."""
+"""Funnels: against the oracle over random rows, and the docs sentence by sentence."""
 
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction

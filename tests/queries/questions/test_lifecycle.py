@@ -1,4 +1,4 @@
-"""Lifecycle: against the oracle over random streams, and the sentences of API.md one by one."""
+"""Lifecycle: against the oracle over random streams, and the docs sentence by sentence."""
 
 from dataclasses import replace
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The exact meanings of API.md for trends, one by one."""
+"""The exact meanings in the docs for trends, one by one."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Paths: against the oracle over random rows, and the sentences of API.md one by one."""
+"""Paths: against the oracle over random rows, and the docs sentence by sentence."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Retention: against the oracle over random rows, and the sentences of API.md one by one.
+"""Retention: against the oracle over random rows, and the docs sentence by sentence.
 
 The rows are around days on which clocks change.
 """

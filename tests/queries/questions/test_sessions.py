@@ -1,4 +1,4 @@
-"""Sessions: against the oracle over random streams, and the sentences of API.md one by one."""
+"""Sessions: against the oracle over random streams, and the docs sentence by sentence."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

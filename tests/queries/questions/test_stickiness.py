@@ -1,4 +1,4 @@
-"""Stickiness: against the oracle over random streams, and the sentences of API.md one by one."""
+"""Stickiness: against the oracle over random streams, and the docs sentence by sentence."""
 
 from collections import Counter
 from typing import Any

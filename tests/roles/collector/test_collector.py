@@ -1,4 +1,4 @@
-"""The collector: every reply in API.md, with a test's sink and with the queue in Valkey."""
+"""The collector: every reply in the docs, with a test's sink and with the queue in Valkey."""
 
 import asyncio
 import gzip
