@@ -1,6 +1,6 @@
 """The units of time: whole hours since 1970 for rollups, microseconds for packed days.
 
-No other module writes 3600, 86400 or 24 for an hour or a day: they import these names.
+What keeps derived data imports these names for the length of an hour or a day.
 """
 
 from datetime import UTC, datetime

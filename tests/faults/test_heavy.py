@@ -18,7 +18,7 @@ insert into raw_events
   (project, id, session_id, user_id, event_type, event_action, metadata, timestamp, created_at)
 select
   'default', gen_random_uuid(), 's' || n, null, 'text', 'sent',
-  jsonb_build_object('text', words.text), now() - interval '1 hour', now()
+  jsonb_build_object('text', words.text), now(), now()
 from generate_series(1, 2000) n,
 lateral (
   select string_agg(

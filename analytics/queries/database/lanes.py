@@ -15,7 +15,6 @@ however slowly their clients read.
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from weakref import WeakSet
@@ -23,6 +22,7 @@ from weakref import WeakSet
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.errors import Unavailable
+from analytics.lru import Lru
 from analytics.queries.database.snapshot import CONNECTIONS, open_engine, share_memory
 from analytics.settings import Settings
 
@@ -70,8 +70,8 @@ class Lanes:
         share_memory(self.light, self.heavy)
         self._places = asyncio.Semaphore(HEAVY_PLACES)
         self._waiting = 0
-        self._heavy_names: OrderedDict[Hashable, None] = OrderedDict()
-        self._heavy_shapes: dict[Hashable, float] = {}
+        self._heavy_names: Lru[Hashable, bool] = Lru(MAX_REMEMBERED)
+        self._heavy_shapes: Lru[Hashable, float] = Lru(MAX_REMEMBERED)
         self._streams: WeakSet[_Token] = WeakSet()
 
     def attempts(self, name: Hashable, shape: Hashable) -> Iterator[Attempt]:
@@ -106,7 +106,7 @@ class Lanes:
             started = time.monotonic()
             yield self.heavy
         if time.monotonic() - started < LIGHT_SECONDS:
-            self._heavy_names.pop(name, None)
+            self._heavy_names.drop(name)
 
     def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The same chunks, as one more stream.
@@ -155,16 +155,12 @@ class Lanes:
             self._places.release()
 
     def _was_heavy(self, shape: Hashable) -> bool:
-        since = self._heavy_shapes.get(shape, -SHAPE_SECONDS)
-        return time.monotonic() - since < SHAPE_SECONDS
+        since = self._heavy_shapes.get(shape)
+        return since is not None and time.monotonic() - since < SHAPE_SECONDS
 
     def _remember(self, name: Hashable, shape: Hashable) -> None:
-        self._heavy_names[name] = None
-        if len(self._heavy_names) > MAX_REMEMBERED:
-            self._heavy_names.popitem(last=False)
-        if len(self._heavy_shapes) > MAX_REMEMBERED:
-            self._heavy_shapes.clear()
-        self._heavy_shapes[shape] = time.monotonic()
+        self._heavy_names.put(name, True)
+        self._heavy_shapes.put(shape, time.monotonic())
 
 
 def _busy() -> Unavailable:

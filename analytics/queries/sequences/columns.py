@@ -92,7 +92,7 @@ class Columns:
         ]
         self.names = list(code_of)
         self.links = snapshot.links
-        self._look_at_the_time = snapshot.check_time
+        self._check_time = snapshot.check_time
 
     async def work(self, compute: Callable[[], Result]) -> Result:
         """Compute something of the columns in a thread.
@@ -116,7 +116,7 @@ class Columns:
         def timely(item: Item) -> Result:
             if self._abandoned:
                 raise Unavailable("nobody waits for the answer any more", code="too_slow")
-            self._look_at_the_time()
+            self._check_time()
             return function(item)
 
         results: list[Result] = []

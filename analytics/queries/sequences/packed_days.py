@@ -128,7 +128,7 @@ class _Loader:
         range_hours = (self._query.end - self._query.start) / timedelta(hours=1)
         max_hours = pieces.MAX_RAW_SHARE * range_hours
         starts = self._starts()
-        uncovered = range(starts.start, min(starts.stop, coverage.since_hour), 24)
+        uncovered = range(starts.start, min(starts.stop, coverage.since_hour), DAY_SPAN)
         # Every day but the first and the last is whole. This check goes before the sum of hours,
         # because a range of all time has millions of days.
         if (len(uncovered) - 2) * DAY_SPAN > max_hours:

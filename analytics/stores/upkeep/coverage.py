@@ -26,7 +26,8 @@ async def since(connection: asyncpg.Connection, project: str) -> int:
 async def forget(connection: asyncpg.Connection, horizon: datetime) -> None:
     """Delete derived data of all days that begin before `horizon`.
 
-    The raw rows before it are about to be dropped. Until then, only raw rows answer for that time.
+    The raw rows before it are about to be dropped. From now on only raw rows answer for that time:
+    those that are left of the day that `horizon` is in, too.
     The caller holds the lock COMPACTION.
     """
     start = day_of(horizon)

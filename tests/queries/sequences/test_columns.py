@@ -180,7 +180,7 @@ async def test_a_small_question_is_not_queued_behind_all_chunks_of_a_large_one()
         done.append("few")
 
     one, other = (object.__new__(columns.Columns) for _ in range(2))
-    one._look_at_the_time = other._look_at_the_time = lambda: None
+    one._check_time = other._check_time = lambda: None
     many = asyncio.create_task(asyncio.to_thread(one.each, of_many, range(50)))
     assert await asyncio.to_thread(begun.wait, 60)
     few = asyncio.create_task(asyncio.to_thread(other.each, of_few, [0]))
@@ -199,7 +199,7 @@ async def test_a_cancelled_question_stops_after_the_chunk_at_work() -> None:
         done.append(number)
 
     of = object.__new__(columns.Columns)
-    of._look_at_the_time = lambda: None
+    of._check_time = lambda: None
     asking = asyncio.create_task(of.work(lambda: of.each(piece, range(50))))
     assert await asyncio.to_thread(begun.wait, 60)
     asking.cancel()
