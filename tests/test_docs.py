@@ -23,6 +23,7 @@ from analytics.embedded import free_port
 from analytics.queries import QUESTIONS, Question
 from analytics.roles.http import errors as http
 from analytics.settings import SECRETS, SETTINGS, Setting
+from tests import prose
 from tests.faults.platform import http_get, wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -250,6 +251,12 @@ def test_links_lead_somewhere_and_json_is_json(page: Path) -> None:
     for block in blocks(page, "json"):
         for line in [block] if block.count("\n{") == 0 else block.splitlines():
             json.loads(line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_sentence_is_too_long_to_be_read_once(page: Path) -> None:
+    long = [each.text for each in prose.sentences(page.read_text()) if each.words > prose.MAX_WORDS]
+    assert long == []
 
 
 @pytest.fixture(scope="module")
