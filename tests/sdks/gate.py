@@ -3,6 +3,8 @@ try a library's patience.
 """
 
 import http.client
+import select
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,6 +51,8 @@ class Gate:
         self.last: float | None = None
         self.heard: list[int] = []
         """What the library heard of its events, in order."""
+        self.left = 0
+        """Answers that the library did not wait for."""
         self.sent: list[bytes] = []
         """The bodies in which it sent them, in order."""
         gate = self
@@ -65,6 +69,8 @@ class Gate:
                 status, headers, reply = gate.forward(
                     self.command, self.path, body, dict(self.headers.items())
                 )
+                with gate.lock:
+                    gate.left += _left(self.connection)
                 self.send_response_only(status)
                 for name, value in headers:
                     self.send_header(name, value)
@@ -164,3 +170,9 @@ class Gate:
     ) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+def _left(connection: socket.socket) -> bool:
+    """Whether the other side has closed a connection on which it said nothing more."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and not connection.recv(1, socket.MSG_PEEK)

@@ -45,10 +45,10 @@ def _row(sdk: Sdk, results: Mapping[tuple[str, str], Run], notes: list[Sdk]) -> 
     plain, refused, outage, storm = (results[stage, sdk.name] for stage in STAGES)
     mark = f" ({notes.index(sdk) + 1})" if sdk in notes else ""
     kept = {EVENTS: "yes", 0: "no"}.get(
-        len(set(outage.found)), f"{len(set(outage.found))} of {EVENTS}"
+        len(set(outage.events)), f"{len(set(outage.events))} of {EVENTS}"
     )
     doubled = str(storm.repeated) if sdk.named else f"{storm.repeated} (it sends no ids)"
-    found = f"{len(plain.found)} of {EVENTS}"
+    found = f"{len(plain.events)} of {EVENTS}"
     tries = str(len(refused.heard)) if len(refused.heard) <= MOST else "no end"
     cells = (*named(sdk), found, tries, kept + mark, str(len(storm.heard)), doubled)
     return f"| {' | '.join(cells)} |\n"

@@ -29,7 +29,7 @@ def results() -> Iterator[Results]:
 @every
 def test_every_event_sent_is_found_once_with_its_properties(sdk: Sdk, results: Results) -> None:
     run = results["plain", sdk.name]
-    assert sorted(run.found) == [(str(n), PLAN) for n in range(EVENTS)], run
+    assert sorted(run.events) == [(str(n), PLAN) for n in range(EVENTS)], run
     assert all(status in (200, 202, 204) for status in run.heard), run
 
 
