@@ -15,7 +15,7 @@ import msgspec
 from analytics.embedded import Valkey
 from analytics.errors import AnalyticsError
 from analytics.projects import Key
-from analytics.queries import QUESTIONS, Reply, Sources, answer
+from analytics.queries import QUESTIONS, EncodedAnswer, Sources, answer
 from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.database.snapshot import open_engine
 from analytics.queue.reader import Reader
@@ -51,7 +51,7 @@ async def measure_cached(
                 except AnalyticsError:
                     break
                 times.append(1000 * (time.perf_counter() - start_s))
-                if isinstance(reply, Reply):
+                if isinstance(reply, EncodedAnswer):
                     hits += bool(msgspec.json.decode(reply.body)["meta"]["cached"])
             if len(times) > ROUNDS:
                 assert hits == ROUNDS, f"{name}: {hits} of {ROUNDS} answers were cached"

@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 
 from analytics.derived.cells import gather
-from analytics.derived.deltas import Delta, Group, ValueIndex
+from analytics.derived.deltas import Delta, EventGroup, ValueIndex
 from analytics.derived.instants import BEGINNING, day_of
 from analytics.settings import Settings
 from analytics.stores import migrate
@@ -158,7 +158,7 @@ class Day:
         """The deltas of the events that `lines` gave, in this many parts."""
         for part in range(parts):
             groups = [
-                Group(
+                EventGroup(
                     *name,
                     people[part::parts],
                     [list(column) for column in zip(*rows[part::parts], strict=True)],

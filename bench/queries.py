@@ -39,7 +39,7 @@ from analytics.embedded import Postgres, create_database
 from analytics.errors import AnalyticsError, Unavailable
 from analytics.events import Event
 from analytics.projects import Key
-from analytics.queries import QUESTIONS, Sources, Stream, answer
+from analytics.queries import QUESTIONS, Sources, StreamedFile, answer
 from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Horizon
 from analytics.settings import Settings
@@ -108,7 +108,7 @@ async def ask(
     sources = Sources(engine, EmptyQueue())  # type: ignore[arg-type]
     start_s = time.perf_counter()
     reply = await answer(question, urlencode(parameters).encode(), inside, KEY, sources)
-    if isinstance(reply, Stream):
+    if isinstance(reply, StreamedFile):
         async for _ in reply.chunks:
             break
         return 1000 * (time.perf_counter() - start_s), {"meta": {"source": "raw"}}

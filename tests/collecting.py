@@ -11,7 +11,7 @@ import httpx2
 from analytics import metrics
 from analytics.errors import Unavailable
 from analytics.events import Event
-from analytics.projects import Key, Keys, digest
+from analytics.projects import Key, KeyCache, digest
 from analytics.roles.collector import collector
 from analytics.roles.collector.intake import Intake
 from analytics.settings import Settings
@@ -108,7 +108,7 @@ async def running(address: str = "192.0.2.1", **settings: Any) -> AsyncIterator[
 
     @asynccontextmanager
     async def intake(config: Settings) -> AsyncIterator[Intake]:
-        yield Intake(sink, Keys(table, ("api-key",)), salts, config)
+        yield Intake(sink, KeyCache(table, ("api-key",)), salts, config)
 
     app = collector.role(intake).app(Settings(**settings))
     async with (

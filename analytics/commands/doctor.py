@@ -14,7 +14,7 @@ from analytics import embedded, server
 from analytics.commands import address, connected
 from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError
 from analytics.logs import hide_secrets
-from analytics.queue.admission import survey
+from analytics.queue.backpressure import survey
 from analytics.queue.reader import Reader
 from analytics.redis import connect
 from analytics.settings import ROLES, Settings

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics import embedded
-from analytics.commands.tables import Table, spark, tables
+from analytics.commands.tables import PrintedTable, spark, tables
 from analytics.errors import CommandError, ConfigurationError
 from analytics.settings import Settings, load
 
@@ -118,7 +118,7 @@ def _opened(address: str, key: str, base: str) -> HTTPResponse:
     return response
 
 
-def _csv(shown: Sequence[Table]) -> None:
+def _csv(shown: Sequence[PrintedTable]) -> None:
     for table in shown[:1]:
         csv.writer(sys.stdout, lineterminator="\n").writerows([table.columns, *table.rows])
 

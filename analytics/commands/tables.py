@@ -9,7 +9,7 @@ MAX_BLOCKS = 24
 """Blocks in one sparkline."""
 
 
-class Table(NamedTuple):
+class PrintedTable(NamedTuple):
     """A table; its cells are JSON values."""
 
     title: str
@@ -21,14 +21,14 @@ class Table(NamedTuple):
     """A last row with the totals, or nothing."""
 
 
-def tables(data: Any, title: str = "") -> list[Table]:
+def tables(data: Any, title: str = "") -> list[PrintedTable]:
     """The tables in an answer.
 
     First single values, then plain lists side by side as columns, then a table for each object and
     each list of objects.
     """
     if "columns" in data and "rows" in data:
-        return [Table(title, data["columns"], data["rows"])]
+        return [PrintedTable(title, data["columns"], data["rows"])]
     if "times" in data and "series" in data:
         return [_lines(data, title)]
     facts = {
@@ -41,22 +41,24 @@ def tables(data: Any, title: str = "") -> list[Table]:
         for name, value in data.items()
         if isinstance(value, list) and value and not any(isinstance(item, dict) for item in value)
     }
-    shown: list[Table] = []
+    shown: list[PrintedTable] = []
     if facts:
-        shown.append(Table(title, ["", ""], [[name, value] for name, value in facts.items()]))
+        shown.append(
+            PrintedTable(title, ["", ""], [[name, value] for name, value in facts.items()])
+        )
     if lists:
         rows = [list(row) for row in zip_longest(*lists.values())]
-        shown.append(Table(title, list(lists), rows, over_time="times" in lists))
+        shown.append(PrintedTable(title, list(lists), rows, over_time="times" in lists))
     for name, value in data.items():
         below = f"{title} {name}".strip()
         if isinstance(value, dict):
             shown += tables(value, below)
         elif isinstance(value, list) and value and name not in lists:
             shown += _objects(value, below)
-    return shown or [Table(title, ["nothing"], [])]
+    return shown or [PrintedTable(title, ["nothing"], [])]
 
 
-def _lines(data: dict[str, Any], title: str) -> Table:
+def _lines(data: dict[str, Any], title: str) -> PrintedTable:
     """Trends: a column for each series, named by its key."""
     series = [(_name(line["key"]), line) for line in data["series"]]
     if data["other"]:
@@ -66,7 +68,7 @@ def _lines(data: dict[str, Any], title: str) -> Table:
         (f"{name} before", line["previous"], None) for name, line in series if "previous" in line
     ]
     rows = zip(data["times"], *(values for _, values, _ in columns), strict=True)
-    return Table(
+    return PrintedTable(
         title,
         ["time", *(name for name, _, _ in columns)],
         [list(row) for row in rows],
@@ -80,7 +82,7 @@ def _name(key: dict[str, Any]) -> str:
     return ", ".join(values) or "value"
 
 
-def _objects(items: Sequence[Any], name: str) -> list[Table]:
+def _objects(items: Sequence[Any], name: str) -> list[PrintedTable]:
     """A row for each object; or, when an object holds lists of objects, tables for each."""
     if any(_holds_objects(value) for item in items for value in item.values()):
         return [
@@ -93,7 +95,7 @@ def _objects(items: Sequence[Any], name: str) -> list[Table]:
         ]
     rows = [_spread(item) for item in items]
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    return [Table(name, columns, [[row.get(column) for column in columns] for row in rows])]
+    return [PrintedTable(name, columns, [[row.get(column) for column in columns] for row in rows])]
 
 
 def _holds_objects(value: Any) -> bool:

@@ -21,7 +21,7 @@ ANY = ""
 MAX_VALUES = 5000
 """Values of a dimension in one row. A row with more is left out; the sums then show the gap."""
 
-MAX_NAMES = 300
+MAX_EXACT_NAMES = 300
 """Pairs of type and action up to which each pair has rows by dimension.
 
 With more pairs, only the rows over all types and actions have dimensions.
@@ -93,7 +93,7 @@ def gather(deltas: Iterable[Delta]) -> Cells:
     exactly = _count(deltas)
     by_type = _widen(exactly, lambda key: key._replace(event_action=ANY))
     overall = _widen(by_type, lambda key: key._replace(event_type=ANY))
-    if len({(key.event_type, key.event_action) for key in exactly}) > MAX_NAMES:
+    if len({(key.event_type, key.event_action) for key in exactly}) > MAX_EXACT_NAMES:
         exactly, by_type = _totals(exactly), _totals(by_type)
     hours = exactly | by_type | overall
     days = _widen(hours, lambda key: key._replace(span=DAY_SPAN, start=_day_start(key)))

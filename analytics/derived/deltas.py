@@ -24,7 +24,7 @@ NOT_TEXT = b""
 """Stands for a value of metadata that is not text."""
 
 
-class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class EventGroup(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Events of one hour and one name: who acted, and the values of their dimensions.
 
     `hour` counts since 1970 in UTC. `positions` holds, for each dimension, the position of each
@@ -56,7 +56,7 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     keys: Sequence[str]
     values: Sequence[str | None]
-    groups: list[Group]
+    groups: list[EventGroup]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -139,7 +139,7 @@ def build(
         index = indexes.setdefault(project, ValueIndex())
         delta = built.setdefault(project, Delta(dimensions.keys, index.values_seen, []))
         positions = [index.positions(column) for column in zip(*rows, strict=True)]
-        delta.groups.append(Group(hour, type_, action, people, positions))
+        delta.groups.append(EventGroup(hour, type_, action, people, positions))
     return built
 
 

@@ -109,7 +109,7 @@ class Day(msgspec.Struct, frozen=True, dict=True):
         return len(self.codes)
 
     @cached_property
-    def size(self) -> int:
+    def size_bytes(self) -> int:
         """The memory it takes, roughly, in bytes."""
         columns = sum(column.nbytes for column in self.columns)
         return _OVERHEAD_BYTES + _NAME_BYTES * len(self.names) + columns

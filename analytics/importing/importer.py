@@ -13,7 +13,7 @@ from analytics.importing.input_file import InputFile, damage
 from analytics.importing.lines import Line
 from analytics.importing.position import Keeper, Position
 from analytics.importing.rejects import Rejects
-from analytics.importing.table import Table
+from analytics.importing.table import CsvTable
 
 BATCH_EVENTS = 5_000
 BATCH_BYTES = 4 * 1024 * 1024
@@ -109,7 +109,7 @@ class Importer:
     def _read(self, file: InputFile, kind: str | None, position: Position) -> Iterator[Line]:
         """The lines after `position` that are not blank."""
         if (kind or _format(file)) == "csv":
-            table = Table(file.stream, file.name)
+            table = CsvTable(file.stream, file.name)
             if table.ignored and position.line == 0:
                 self._watch.warn(
                     f"columns ignored: {', '.join(table.ignored)}; rename them to metadata.NAME "

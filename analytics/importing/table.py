@@ -27,7 +27,7 @@ _encode = msgspec.json.Encoder().encode
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-class Table:
+class CsvTable:
     """A stream of CSV; its header is read at once."""
 
     def __init__(self, stream: IO[bytes], name: str) -> None:

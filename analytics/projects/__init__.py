@@ -6,7 +6,7 @@
 """
 
 from analytics.projects.key import SCOPES, Key, authorize, digest
-from analytics.projects.key_cache import Keys, KeyTable
+from analytics.projects.key_cache import KeyCache, KeyTable
 from analytics.projects.register import (
     DatabaseKeys,
     create_key,
@@ -22,8 +22,8 @@ __all__ = [
     "SCOPES",
     "DatabaseKeys",
     "Key",
+    "KeyCache",
     "KeyTable",
-    "Keys",
     "authorize",
     "create_key",
     "create_project",

@@ -38,7 +38,7 @@ class _Lookup(NamedTuple):
     until: float
 
 
-class Keys:
+class KeyCache:
     """Tokens → keys, cached. A key once found goes on working through an outage, however long."""
 
     def __init__(self, table: KeyTable, static: Sequence[str] = ()) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from analytics.protocols.protocol import Fault
+from analytics.protocols.protocol import EventError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAWN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -46,8 +46,8 @@ def timestamp(value: Any, field: str = "timestamp") -> Timestamp:
         raise _bad(field) from error
 
 
-def _bad(field: str) -> Fault:
-    return Fault(
+def _bad(field: str) -> EventError:
+    return EventError(
         "bad_timestamp",
         field,
         f"{field} must be RFC 3339 with an offset, or whole milliseconds since 1970",
@@ -114,15 +114,15 @@ class Clock:
             raise self._late()
         return moment
 
-    def _early(self) -> Fault:
-        return Fault(
+    def _early(self) -> EventError:
+        return EventError(
             "too_old",
             "timestamp",
             f"timestamp is before {self.earliest:%Y-%m-%d}, the oldest day that is kept",
         )
 
-    def _late(self) -> Fault:
-        return Fault("in_the_future", "timestamp", "timestamp is more than 24 hours ahead")
+    def _late(self) -> EventError:
+        return EventError("in_the_future", "timestamp", "timestamp is more than 24 hours ahead")
 
 
 def _after(value: Timestamp) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from analytics.errors import BadRequest
 from analytics.events import event_id
 from analytics.protocols import bodies, metadata, universal
-from analytics.protocols.protocol import Draft, Fault, Incoming, Protocol
+from analytics.protocols.protocol import Draft, EventError, Incoming, Protocol
 from analytics.protocols.translate import Translation, Translator, item, joined, rest
 
 _TYPE = b"application/cloudevents"
@@ -55,7 +55,7 @@ def translate(value: Any) -> Translation:
     id_, source = event.get("id"), event.get("source")
     if not isinstance(id_, str) or not isinstance(source, str):
         field = "id" if isinstance(source, str) else "source"
-        raise Fault("missing", field, "a CloudEvent has an id and a source")
+        raise EventError("missing", field, "a CloudEvent has an id and a source")
     whole_id = f"{source} {id_}"
     storable = len(whole_id) <= _MAX_ID or metadata.unfit(whole_id)
     user = event.get("userid") or event.get("authid")

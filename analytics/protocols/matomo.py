@@ -12,7 +12,7 @@ import msgspec
 from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.pixel import GIF
-from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
+from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     Names,
     Translation,
@@ -79,7 +79,7 @@ def translate(value: Any) -> Translation:
     """One action."""
     action = item(value)
     if not action.get("idsite"):
-        raise Fault("missing", "idsite", "idsite is missing")
+        raise EventError("missing", "idsite", "idsite is missing")
     kind = next((name for name in _KINDS if action.get(name)), None)
     name, properties = _KINDS[kind] if kind else ("view", {})
     return Translation(

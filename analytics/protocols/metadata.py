@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from analytics.protocols.protocol import Fault
+from analytics.protocols.protocol import EventError
 
 MAX_DEPTH = 32
 """Levels of objects and lists; metadata itself is the first."""
@@ -87,14 +87,14 @@ def parse(text: str) -> Any:
 def check(metadata: Any) -> None:
     """Raises Fault, for `metadata` or `metadata.KEY`, if what `parse` read cannot be stored."""
     if not isinstance(metadata, dict):
-        raise Fault("wrong_type", "metadata", "metadata must be an object")
+        raise EventError("wrong_type", "metadata", "metadata must be an object")
     for key, value in metadata.items():
         if _UNFIT.search(key):
             message = "a key of metadata has a NUL or a lone surrogate"
-            raise Fault("bad_character", "metadata", message)
+            raise EventError("bad_character", "metadata", message)
         if problem := _problem(value, 2):
             field = f"metadata.{key[:_SHOWN_KEY]}"
-            raise Fault(problem.code, field, f"this value {problem.problem}")
+            raise EventError(problem.code, field, f"this value {problem.problem}")
 
 
 def unfit(text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from analytics.errors import AnalyticsError
 from analytics.events import Event
 from analytics.protocols import bodies, universal
-from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
+from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     UTM,
     Names,
@@ -145,7 +145,7 @@ def _update(update: dict[str, Any]) -> Translation:
     operation = next((name for name in _OPERATIONS if name in update), None)
     if operation is None:
         message = "this is neither an event nor an update of a profile or a group"
-        raise Fault("missing", "event", message)
+        raise EventError("missing", "event", message)
     person = update.get("$distinct_id")
     return Translation(
         type="group" if "$group_id" in update else "identify",

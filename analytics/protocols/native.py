@@ -22,7 +22,7 @@ from analytics.protocols.protocol import (
     MAX_REQUEST_EVENTS,
     Decoded,
     Draft,
-    Fault,
+    EventError,
     Incoming,
     Protocol,
     Rejection,
@@ -98,7 +98,7 @@ _UNPROVEN = (
     RecursionError,
     OverflowError,
     TypeError,
-    Fault,
+    EventError,
 )
 """What typed decoding raises when it cannot prove that the whole body is valid."""
 
@@ -156,11 +156,11 @@ def _events(items: list[_Item], clock: Clock, project: str) -> list[Event]:
 def _metadata(text: bytes) -> bytes:
     if text[:1] != b"{":
         if text != b"null":
-            raise Fault("wrong_type", "metadata", "metadata must be an object")
+            raise EventError("wrong_type", "metadata", "metadata must be an object")
         return b"{}"
     brackets = text.count(b"{") + text.count(b"[") if len(text) > 2 * metadata.MAX_DEPTH else 0
     if brackets > metadata.MAX_DEPTH and metadata.too_deep(text):
-        raise Fault("too_deep", "metadata", "metadata nests too deep")
+        raise EventError("too_deep", "metadata", "metadata nests too deep")
     return text
 
 

@@ -15,7 +15,7 @@ from analytics.events import Event
 from analytics.protocols import metadata, validate
 from analytics.protocols.clock import Clock, timestamp
 from analytics.protocols.native import refuse, refuse_all
-from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
+from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
 
 GIF = bytes.fromhex(
     "474946383961 01000100 80 00 00 000000 000000"  # GIF89a, 1 x 1, two colours
@@ -32,7 +32,7 @@ def read(incoming: Incoming) -> Draft:
     try:
         sent_at = timestamp(fields["sent_at"], "sent_at") if "sent_at" in fields else None
         clock = Clock(incoming.received, incoming.retention_days, sent_at)
-    except Fault as fault:
+    except EventError as fault:
         raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
     return Draft(fields.get("write_key", incoming.key), partial(validate.decode, [fields], clock))
 

@@ -16,7 +16,7 @@ from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import Event
 from analytics.protocols import bodies, metadata, universal
 from analytics.protocols.clock import instant, timestamp
-from analytics.protocols.protocol import Decoded, Draft, Fault, Incoming, Protocol, Reply
+from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     UTM,
     Names,
@@ -71,7 +71,7 @@ _OWN = ("distinct_id", "$session_id")
 """Properties that become fields of the event."""
 
 
-class Envelope(NamedTuple):
+class SharedFields(NamedTuple):
     """What a request says about all its events."""
 
     key: str | None
@@ -99,7 +99,7 @@ def read(incoming: Incoming) -> Draft:
     )
     key = common_key or _key(items[0])
     context = {"$historical_migration": whole.get("historical_migration") or None}
-    envelope = Envelope(key, common_key is None, sent_at or incoming.received, context)
+    envelope = SharedFields(key, common_key is None, sent_at or incoming.received, context)
     translator = Translator(incoming, key, sent_at)
     return Draft(key, partial(translator.decode, items, partial(translate, envelope)))
 
@@ -117,7 +117,7 @@ def read_v1(incoming: Incoming) -> Draft:
         "$lib": library,
         "$lib_version": version,
     }
-    envelope = Envelope(incoming.key, False, sent_at, context)
+    envelope = SharedFields(incoming.key, False, sent_at, context)
     translator = Translator(incoming, incoming.key, sent_at)
     return Draft(incoming.key, partial(translator.decode, items, partial(translate, envelope)))
 
@@ -140,7 +140,7 @@ def _key(event: Any) -> str | None:
     )
 
 
-def translate(envelope: Envelope, value: Any) -> Translation:
+def translate(envelope: SharedFields, value: Any) -> Translation:
     """One event of a request."""
     event = item(value)
     given = event.get("properties")
@@ -188,7 +188,7 @@ def _time(event: dict[str, Any], sent_at: Any) -> Any:
         return event.get("timestamp")
     try:
         return instant(timestamp(moment(sent_at))) - timedelta(milliseconds=float(offset))
-    except (Fault, ArithmeticError):
+    except (EventError, ArithmeticError):
         return None
 
 

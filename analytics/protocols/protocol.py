@@ -50,7 +50,7 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
             return None
 
 
-class Fault(Exception):
+class EventError(Exception):
     """What is wrong with one event.
 
     `code` is for programs, `message` for people. `field` is where; None means the whole event.

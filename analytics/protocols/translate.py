@@ -22,7 +22,7 @@ from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR, NO_SESSION, is_uu
 from analytics.protocols import metadata, validate
 from analytics.protocols.clock import EPOCH, Clock, timestamp
 from analytics.protocols.ids import uuid7s
-from analytics.protocols.protocol import Decoded, Fault, Incoming, Rejection
+from analytics.protocols.protocol import Decoded, EventError, Incoming, Rejection
 from analytics.protocols.validate import LIMITS
 
 MAX_TIME_DIGITS = 30
@@ -76,14 +76,14 @@ class Translator:
                 clock = self._clock(translation.sent_at)
                 fields = _fields(translation, clock)
                 events.append(validate.event(fields, clock, project, next(ids)))
-            except Fault as fault:
+            except EventError as fault:
                 rejected.append(Rejection(index, fault.code, fault.field, fault.message))
         return Decoded(events, rejected)
 
     def _check_key(self, key: str | None) -> None:
         """Raises Fault for a key in an event that is not the request's."""
         if key is not None and key != self.key:
-            raise Fault(
+            raise EventError(
                 "other_key",
                 None,
                 "all events of a request must have the same key; this one differs from the first",
@@ -102,7 +102,7 @@ class Translator:
             try:
                 sent = None if cache_key is None else timestamp(moment(cache_key), "sent_at")
                 clock = Clock(received, retention_days, sent)
-            except Fault:
+            except EventError:
                 clock = Clock(received, retention_days)
             self._clocks[cache_key] = clock
         return self._clocks[cache_key]
@@ -227,5 +227,5 @@ def kind_of(name: Any, kinds: Mapping[str, tuple[str, str]]) -> tuple[str, Any]:
 def item(value: Any) -> dict[str, Any]:
     """An item that is an object. Raises Fault for anything else."""
     if not isinstance(value, dict):
-        raise Fault("wrong_type", None, "an event must be an object")
+        raise EventError("wrong_type", None, "an event must be an object")
     return value

@@ -23,7 +23,7 @@ from analytics.protocols.protocol import (
     MAX_REQUEST_EVENTS,
     Decoded,
     Draft,
-    Fault,
+    EventError,
     Incoming,
     Rejection,
     empty_batch,
@@ -33,7 +33,7 @@ LIMITS = {"session_id": 64, "event_type": 100, "event_action": 255, "user_id": 2
 """Field → the most code points that it may have; the least is 1."""
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class ParsedBody(msgspec.Struct, frozen=True):
     """A body taken apart, its events not yet checked."""
 
     events: list[Any]
@@ -54,7 +54,7 @@ def draft(incoming: Incoming) -> Draft:
         raise TooLarge(f"a request may hold {MAX_REQUEST_EVENTS} events")
     try:
         clock = Clock(incoming.received, incoming.retention_days, envelope.sent_at)
-    except Fault as fault:
+    except EventError as fault:
         raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
     return Draft(envelope.write_key, partial(decode, envelope.events, clock))
 
@@ -67,7 +67,7 @@ def decode(items: Iterable[Any], clock: Clock, project: str) -> Decoded:
     for index, item in enumerate(items):
         try:
             events.append(event(item, clock, project, next(ids)))
-        except Fault as fault:
+        except EventError as fault:
             rejected.append(Rejection(index, fault.code, fault.field, fault.message))
     return Decoded(events, rejected)
 
@@ -82,13 +82,13 @@ def parse(body: bytes) -> Any:
         raise BadRequest(f"the body is not JSON: {error}", code="not_json") from error
 
 
-def _envelope(body: Any) -> Envelope:
+def _envelope(body: Any) -> ParsedBody:
     """A body may be a list of events, an object with `events`, or one event.
 
     An object may also have write_key and sent_at. Raises BadRequest.
     """
     if isinstance(body, list):
-        return Envelope(body)
+        return ParsedBody(body)
     if not isinstance(body, dict):
         raise BadRequest(
             "the body must be an event, a list of events, or an object with `events`",
@@ -101,15 +101,15 @@ def _envelope(body: Any) -> Envelope:
     if key is not None and not isinstance(key, str):
         raise BadRequest("write_key must be a string", code="wrong_type", field="write_key")
     try:
-        return Envelope(events, key, None if sent_at is None else timestamp(sent_at, "sent_at"))
-    except Fault as fault:
+        return ParsedBody(events, key, None if sent_at is None else timestamp(sent_at, "sent_at"))
+    except EventError as fault:
         raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
 
 
 def event(item: Any, clock: Clock, project: str, new_id: UUID) -> Event:
     """One event; `new_id` is its id if the sender gave none. Raises Fault."""
     if not isinstance(item, dict):
-        raise Fault("wrong_type", None, "an event must be an object")
+        raise EventError("wrong_type", None, "an event must be an object")
     session_id = _required(item, "session_id")
     event_type = _required(item, "event_type")
     event_action = _required(item, "event_action")
@@ -141,7 +141,7 @@ def _moment(item: dict[str, Any], clock: Clock) -> datetime:
 def _required(item: dict[str, Any], field: str) -> str:
     value = _optional(item, field)
     if value is None:
-        raise Fault("missing", field, f"{field} is missing")
+        raise EventError("missing", field, f"{field} is missing")
     return value
 
 
@@ -150,20 +150,20 @@ def _optional(item: dict[str, Any], field: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Fault("wrong_type", field, f"{field} must be a string")
+        raise EventError("wrong_type", field, f"{field} must be a string")
     if not value:
-        raise Fault("too_short", field, f"{field} is empty")
+        raise EventError("too_short", field, f"{field} is empty")
     if len(value) > LIMITS[field]:
-        raise Fault(
+        raise EventError(
             "too_long", field, f"{field} has {len(value)} characters, {LIMITS[field]} are allowed"
         )
     if metadata.unfit(value):
-        raise Fault("bad_character", field, f"{field} has a NUL or a lone surrogate")
+        raise EventError("bad_character", field, f"{field} has a NUL or a lone surrogate")
     return value
 
 
 def _id(item: dict[str, Any]) -> str | None:
     """Any string but the empty one may be an id; anything else is a `bad_id`."""
     if item.get("id") is not None and (not isinstance(item["id"], str) or not item["id"]):
-        raise Fault("bad_id", "id", "id must be a UUID or any other string")
+        raise EventError("bad_id", "id", "id must be a UUID or any other string")
     return _optional(item, "id")

@@ -9,8 +9,8 @@
 `language/`     query strings, filters, fields, measures, intervals
 """
 
-from analytics.queries.answers.answer import Reply, Sources, answer
-from analytics.queries.question import Question, Stream
+from analytics.queries.answers.answer import EncodedAnswer, Sources, answer
+from analytics.queries.question import Question, StreamedFile
 from analytics.queries.questions import breakdown, live, paths, schema, sessions, users
 from analytics.queries.questions.activity import lifecycle, stickiness
 from analytics.queries.questions.events import events
@@ -38,4 +38,4 @@ QUESTIONS = (
     schema.QUESTION,
 )
 
-__all__ = ["QUESTIONS", "Question", "Reply", "Sources", "Stream", "answer"]
+__all__ = ["QUESTIONS", "EncodedAnswer", "Question", "Sources", "StreamedFile", "answer"]

@@ -10,7 +10,7 @@ from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.query import Query
 
 
-class Stream(msgspec.Struct, frozen=True):
+class StreamedFile(msgspec.Struct, frozen=True):
     """A file that is sent while it is read, in place of an envelope with data."""
 
     media_type: str

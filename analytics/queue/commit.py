@@ -16,7 +16,7 @@ from analytics import metrics
 from analytics.errors import Unavailable
 from analytics.events import Event, pack
 from analytics.queue import body, scripts
-from analytics.queue.admission import Admission, survey
+from analytics.queue.backpressure import Backpressure, survey
 from analytics.queue.reader import Reader
 from analytics.redis.connection import raises_unavailable
 from analytics.settings import Settings
@@ -39,7 +39,7 @@ Where Redis answers faster, many small jobs would cost the processors more than 
 """
 
 EVENT_OVERHEAD_BYTES = 200
-"""The size of an event without its metadata, roughly."""
+"""The size_bytes of an event without its metadata, roughly."""
 
 CLOSE_SECONDS = 10.0
 
@@ -48,7 +48,7 @@ class _Waiter(NamedTuple):
     """One append. `result` is None once its events are durable, else the reason they are not."""
 
     events: Sequence[Event]
-    size: int
+    size_bytes: int
     result: asyncio.Future[Exception | None]
 
 
@@ -60,7 +60,7 @@ class Queue(Reader):
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         super().__init__(redis)
-        self._admission = Admission(redis, settings)
+        self._backpressure = Backpressure(redis, settings)
         self._memory_share = settings.max_redis_memory
         self._waiting: deque[_Waiter] = deque()
         self._waiting_events = 0
@@ -75,10 +75,10 @@ class Queue(Reader):
         While Redis does not answer yet, the queue refuses events and goes on trying. Raises
         ConfigurationError when Redis may evict the queue.
         """
-        await self._admission.look()
+        await self._backpressure.look()
         self._open = True
         self._tasks = [
-            asyncio.create_task(self._admission.watch(), name="admission"),
+            asyncio.create_task(self._backpressure.watch(), name="backpressure"),
             asyncio.create_task(self._flush_all(), name="group commit"),
         ]
         return self
@@ -105,21 +105,23 @@ class Queue(Reader):
         """
         if not events:
             return
-        self._admission.check()
+        self._backpressure.check()
         if not self._open:
             raise Unavailable("the queue is closed", code="queue_closed")
-        size = sum(len(event.metadata) for event in events) + EVENT_OVERHEAD_BYTES * len(events)
+        size_bytes = sum(len(event.metadata) for event in events) + EVENT_OVERHEAD_BYTES * len(
+            events
+        )
         if self._waiting and (
             self._waiting_events + len(events) > MAX_WAITING_EVENTS
-            or self._waiting_bytes + size > MAX_WAITING_BYTES
+            or self._waiting_bytes + size_bytes > MAX_WAITING_BYTES
         ):
             raise Unavailable(
                 "the queue is slow: too many events wait to be written", code="queue_slow"
             )
-        waiter = _Waiter(events, size, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(events, size_bytes, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         self._waiting_events += len(events)
-        self._waiting_bytes += size
+        self._waiting_bytes += size_bytes
         self._wake.set()
         failure = await waiter.result
         if isinstance(failure, Unavailable):
@@ -172,19 +174,20 @@ class Queue(Reader):
     def _take(self) -> list[_Waiter]:
         """The oldest waiting appends, as many as fit a job; cancelled requests are left out."""
         taken: list[_Waiter] = []
-        events = size = 0
+        events = size_bytes = 0
         while self._waiting:
             first = self._waiting[0]
             if taken and (
-                events + len(first.events) > MAX_JOB_EVENTS or size + first.size > MAX_JOB_BYTES
+                events + len(first.events) > MAX_JOB_EVENTS
+                or size_bytes + first.size_bytes > MAX_JOB_BYTES
             ):
                 break
             self._waiting.popleft()
             self._waiting_events -= len(first.events)
-            self._waiting_bytes -= first.size
+            self._waiting_bytes -= first.size_bytes
             if not first.result.cancelled():
                 taken.append(first)
-                events, size = events + len(first.events), size + first.size
+                events, size_bytes = events + len(first.events), size_bytes + first.size_bytes
         return taken
 
     async def _flush(self, taken: Sequence[_Waiter]) -> None:
@@ -205,7 +208,7 @@ class Queue(Reader):
         except Unavailable as error:
             log.warning("%d events could not be queued: %r", len(events), error.__cause__)
             if error.code == "queue_full":
-                self._admission.refuse(error)
+                self._backpressure.refuse(error)
             failure = error
         except Exception as error:  # a bug of ours: those who wait must still be answered
             log.exception("%d events could not be queued", len(events))

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics import metrics
 from analytics.errors import Unavailable
-from analytics.projects import DatabaseKeys, Key, Keys, authorize
-from analytics.queries import QUESTIONS, Question, Reply, Sources, Stream, answer
+from analytics.projects import DatabaseKeys, Key, KeyCache, authorize
+from analytics.queries import QUESTIONS, EncodedAnswer, Question, Sources, StreamedFile, answer
 from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.answers.openapi import document
 from analytics.queries.answers.slots import CALL_SECONDS
@@ -45,7 +45,7 @@ def _route(question: Question) -> Route:
         fresh = "no-cache" in headers.get("cache-control", "").lower()
         query, path = request.scope["query_string"], request.path_params
         reply = await answer(question, query, path, key, state.sources, fresh=fresh)
-        return _file(reply) if isinstance(reply, Stream) else _response(reply, headers)
+        return _file(reply) if isinstance(reply, StreamedFile) else _response(reply, headers)
 
     route = Route(PREFIX + question.path, endpoint, name=question.path.replace(":path", ""))
     # DOTALL because an id may hold a line break
@@ -53,7 +53,7 @@ def _route(question: Question) -> Route:
     return route
 
 
-def _response(reply: Reply, headers: Mapping[str, str]) -> Response:
+def _response(reply: EncodedAnswer, headers: Mapping[str, str]) -> Response:
     """The answer, or 304 if the client has it."""
     etag, max_age = f'"{reply.etag}"', reply.max_age
     about = {
@@ -69,7 +69,7 @@ def _response(reply: Reply, headers: Mapping[str, str]) -> Response:
     return Response(reply.body, headers=about, media_type=MEDIA_TYPE)
 
 
-def _file(stream: Stream) -> Response:
+def _file(stream: StreamedFile) -> Response:
     about = {"Content-Disposition": f'attachment; filename="{stream.filename}"'}
     if stream.watermark is not None:
         about["X-Watermark"] = stream.watermark.isoformat()
@@ -137,7 +137,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     primary = open_engine(config) if config.database_replica_url else None
     replica = Replica(primary, lanes.light, queue) if primary else None
     app.state.sources = Sources(lanes.light, queue, replica, lanes, cache)
-    app.state.keys = Keys(DatabaseKeys(primary or lanes.light), config.api_keys)
+    app.state.keys = KeyCache(DatabaseKeys(primary or lanes.light), config.api_keys)
     try:
         yield
     finally:

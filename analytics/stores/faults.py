@@ -12,7 +12,7 @@ from analytics.errors import TransientStoreError
 log = logging.getLogger(__name__)
 
 
-class Fault(Enum):
+class FaultKind(Enum):
     """The kinds of errors that call for different actions."""
 
     TRANSIENT = "transient"
@@ -46,30 +46,30 @@ ENCODING = (ValueError, OverflowError)
 """What asyncpg raises for a value that does not fit the column's type."""
 
 
-def classify(error: BaseException) -> Fault:
+def classify(error: BaseException) -> FaultKind:
     """The kind of an error, by its SQLSTATE, else by the type of exception."""
     if isinstance(error, asyncpg.InvalidCachedStatementError):
-        return Fault.STALE
+        return FaultKind.STALE
     if isinstance(error, asyncpg.PostgresError):
         return _classify_state(error)
     if isinstance(error, ENCODING):
-        return Fault.POISON
+        return FaultKind.POISON
     if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError)):
-        return Fault.TRANSIENT
-    return Fault.SCHEMA
+        return FaultKind.TRANSIENT
+    return FaultKind.SCHEMA
 
 
-def _classify_state(error: asyncpg.PostgresError) -> Fault:
+def _classify_state(error: asyncpg.PostgresError) -> FaultKind:
     state = error.sqlstate or ""
     if state == UNIQUE:
-        return Fault.TWIN
+        return FaultKind.TWIN
     if state == CHECK and not error.constraint_name:
-        return Fault.NO_PARTITION
+        return FaultKind.NO_PARTITION
     if state[:2] in POISON:
-        return Fault.POISON
+        return FaultKind.POISON
     if state[:2] in TRANSIENT or state == READ_ONLY:
-        return Fault.TRANSIENT
-    return Fault.SCHEMA
+        return FaultKind.TRANSIENT
+    return FaultKind.SCHEMA
 
 
 def transient(error: BaseException) -> TransientStoreError:
@@ -79,7 +79,7 @@ def transient(error: BaseException) -> TransientStoreError:
     """
     state = (error.sqlstate or "")[:2] if isinstance(error, asyncpg.PostgresError) else "connection"
     metrics.store_retries.inc({"class": state})
-    if classify(error) is not Fault.TRANSIENT:
+    if classify(error) is not FaultKind.TRANSIENT:
         # what the server says needs no traceback of ours
         trace = None if isinstance(error, asyncpg.PostgresError) else error
         log.error(

@@ -14,7 +14,7 @@ from analytics.events import Job
 from analytics.settings import Settings
 from analytics.stores import schema
 from analytics.stores.connections import ACQUIRE, TRANSACTION, open_pool
-from analytics.stores.faults import Fault, classify, describe, transient
+from analytics.stores.faults import FaultKind, classify, describe, transient
 from analytics.stores.layouts.layout import Layout, detect
 from analytics.stores.locks import COMPACTION, UPKEEP, alone, try_alone
 from analytics.stores.upkeep import compaction, coverage, packer, rebuild
@@ -97,11 +97,14 @@ class PostgresStore:
                     )
             except Exception as error:
                 fault = classify(error)
-                if fault is Fault.NO_PARTITION and not roomy:
+                if fault is FaultKind.NO_PARTITION and not roomy:
                     roomy = True
-                elif fault in (Fault.NO_PARTITION, Fault.POISON, Fault.TWIN) and not careful:
+                elif (
+                    fault in (FaultKind.NO_PARTITION, FaultKind.POISON, FaultKind.TWIN)
+                    and not careful
+                ):
                     roomy = careful = True
-                elif fault not in (Fault.STALE, Fault.TWIN) or attempt == ATTEMPTS:
+                elif fault not in (FaultKind.STALE, FaultKind.TWIN) or attempt == ATTEMPTS:
                     raise transient(error) from error
         raise AssertionError
 

@@ -15,7 +15,7 @@ from redis.asyncio import Redis as AsyncRedis
 from analytics import cli
 from analytics.embedded import Valkey
 from analytics.errors import Unauthorized
-from analytics.projects import Keys
+from analytics.projects import KeyCache
 from analytics.redis import RedisKeys
 from tests import forking
 
@@ -53,15 +53,15 @@ def analytics(migrated_url: str, valkey_server: Valkey, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-async def keys(valkey_server: Valkey) -> AsyncIterator[Keys]:
+async def keys(valkey_server: Valkey) -> AsyncIterator[KeyCache]:
     """The keys as a role without a database knows them."""
     redis = AsyncRedis.from_url(valkey_server.url)
-    yield Keys(RedisKeys(redis))
+    yield KeyCache(RedisKeys(redis))
     await redis.aclose()
 
 
 async def test_a_made_key_is_printed_alone_and_works_at_once_for_roles_without_a_database(
-    analytics: Run, keys: Keys
+    analytics: Run, keys: KeyCache
 ) -> None:
     analytics("projects", "create", "shop")
     done = analytics(
@@ -93,7 +93,7 @@ async def test_a_made_key_is_printed_alone_and_works_at_once_for_roles_without_a
 
 
 async def test_another_products_token_becomes_a_key_that_may_only_write(
-    analytics: Run, keys: Keys
+    analytics: Run, keys: KeyCache
 ) -> None:
     analytics("projects", "create", "shop")
     make = ("keys", "create", "--project", "shop", "--token", "phc_abc", "--scope")
@@ -111,7 +111,7 @@ async def test_another_products_token_becomes_a_key_that_may_only_write(
 
 
 async def test_a_revoked_key_is_refused_at_once_by_who_has_not_seen_it(
-    analytics: Run, keys: Keys
+    analytics: Run, keys: KeyCache
 ) -> None:
     token = analytics("keys", "create", "--scope", "query", "--scope", "realtime").stdout.strip()
     assert "revoked key 1" in analytics("keys", "revoke", token[:12]).stdout

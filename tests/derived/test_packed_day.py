@@ -104,4 +104,4 @@ def test_columns_are_small() -> None:
         (number // 50, number * 1_000_003 % (24 * HOUR_US), number, 1 + number // 50, "x")
         for number in range(20_000)
     ]
-    assert packed(rows).size / len(rows) < 10
+    assert packed(rows).size_bytes / len(rows) < 10

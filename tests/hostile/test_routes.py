@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from analytics import metrics
 from analytics.events import Job, pack
-from analytics.projects import Keys
+from analytics.projects import KeyCache
 from analytics.protocols import PROTOCOLS
 from analytics.queries import QUESTIONS, Question
 from analytics.queries.language.parameters import parameters
@@ -88,7 +88,7 @@ async def collecting() -> AsyncIterator[tuple[Starlette, MemorySink]]:
 
     @asynccontextmanager
     async def intake(config: Settings) -> AsyncIterator[Intake]:
-        yield Intake(sink, Keys(Table(), (KEY,)), MemorySalts(), config)
+        yield Intake(sink, KeyCache(Table(), (KEY,)), MemorySalts(), config)
 
     app = collector.role(intake).app(Settings(tracker_paths=("/js/script.js", "/other")))
     async with app.router.lifespan_context(app):

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from analytics import projects, tables
 from analytics.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
-from analytics.projects import DatabaseKeys, Key, Keys, authorize, key_cache
+from analytics.projects import DatabaseKeys, Key, KeyCache, authorize, key_cache
 from analytics.redis import RedisKeys, key_mirror, mirror
 
 
@@ -117,7 +117,7 @@ async def test_a_created_key_is_found_in_the_database_with_all_that_was_said_of_
         expires_at=expires,
         name="web",
     )
-    found = await Keys(DatabaseKeys(engine)).find(token)
+    found = await KeyCache(DatabaseKeys(engine)).find(token)
     assert found == key
     assert (found.project, found.origins, found.expires_at, found.name) == (
         "shop",
@@ -137,7 +137,7 @@ async def test_a_mirrored_key_is_found_in_redis_just_as_in_the_database(
         expires_at=datetime.now(UTC) + timedelta(days=1),
     )
     assert await mirror(engine, redis) == 1
-    assert await Keys(RedisKeys(redis)).find(token) == key
+    assert await KeyCache(RedisKeys(redis)).find(token) == key
 
 
 async def test_a_key_absent_from_a_written_mirror_is_unknown(
@@ -145,12 +145,12 @@ async def test_a_key_absent_from_a_written_mirror_is_unknown(
 ) -> None:
     await mirror(engine, redis)
     with pytest.raises(Unauthorized):
-        await Keys(RedisKeys(redis)).find("ak_w_nobody")
+        await KeyCache(RedisKeys(redis)).find("ak_w_nobody")
 
 
 async def test_without_a_mirror_nothing_is_said_of_a_key(redis: Redis) -> None:
     with pytest.raises(Unavailable):
-        await Keys(RedisKeys(redis)).find("ak_w_somebody")
+        await KeyCache(RedisKeys(redis)).find("ak_w_somebody")
 
 
 async def test_a_mirror_that_cannot_be_read_is_an_outage_and_no_verdict(
@@ -159,7 +159,7 @@ async def test_a_mirror_that_cannot_be_read_is_an_outage_and_no_verdict(
     await mirror(engine, redis)
     await redis.hset(key_mirror.KEYS, projects.digest("ak_w_x").hex(), "\x01garbage")  # type: ignore[misc]
     with pytest.raises(Unavailable):
-        await Keys(RedisKeys(redis)).find("ak_w_x")
+        await KeyCache(RedisKeys(redis)).find("ak_w_x")
 
 
 @pytest.mark.parametrize("source", ["redis", "database"])
@@ -168,7 +168,7 @@ async def test_a_source_that_does_not_answer_makes_unknown_keys_unavailable_neve
 ) -> None:
     dead = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
     client = Redis(host="127.0.0.1", port=1)
-    keys = Keys(RedisKeys(client) if source == "redis" else DatabaseKeys(dead))
+    keys = KeyCache(RedisKeys(client) if source == "redis" else DatabaseKeys(dead))
     for _ in range(2):
         with pytest.raises(Unavailable):
             await keys.find("ak_w_somebody")
@@ -179,7 +179,7 @@ async def test_a_source_that_does_not_answer_makes_unknown_keys_unavailable_neve
 async def test_a_database_without_tables_makes_keys_unavailable(database_url: str) -> None:
     engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"))
     with pytest.raises(Unavailable):
-        await Keys(DatabaseKeys(engine)).find("ak_w_somebody")
+        await KeyCache(DatabaseKeys(engine)).find("ak_w_somebody")
     await engine.dispose()
 
 
@@ -188,7 +188,7 @@ async def test_a_revoked_key_is_refused_after_the_next_mirroring(
 ) -> None:
     token, _ = await projects.create_key(engine, scopes=["ingest"], project=None)
     await mirror(engine, redis)
-    keys = Keys(RedisKeys(redis))
+    keys = KeyCache(RedisKeys(redis))
     await keys.find(token)
     await projects.revoke_key(engine, token[:9])
     await mirror(engine, redis)
@@ -199,7 +199,7 @@ async def test_a_revoked_key_is_refused_after_the_next_mirroring(
 
 async def test_a_verdict_is_asked_for_once_while_it_is_fresh(clock: Clock) -> None:
     shelf = Shelf(("good", a_key()))
-    keys = Keys(shelf)
+    keys = KeyCache(shelf)
     for _ in range(3):
         await keys.find("good")
     assert shelf.asked == 1
@@ -212,7 +212,7 @@ async def test_an_unknown_key_is_asked_for_again_sooner_so_that_a_new_key_works_
     clock: Clock,
 ) -> None:
     shelf = Shelf()
-    keys = Keys(shelf)
+    keys = KeyCache(shelf)
     for _ in range(3):
         with pytest.raises(Unauthorized):
             await keys.find("new")
@@ -226,7 +226,7 @@ async def test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_
     clock: Clock,
 ) -> None:
     shelf = Shelf(("good", a_key()))
-    keys = Keys(shelf)
+    keys = KeyCache(shelf)
     await keys.find("good")
     shelf.out = True
     clock.now += 3600
@@ -244,7 +244,7 @@ async def test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_
 
 async def test_an_old_refusal_is_not_repeated_during_an_outage(clock: Clock) -> None:
     shelf = Shelf()
-    keys = Keys(shelf)
+    keys = KeyCache(shelf)
     with pytest.raises(Unauthorized):
         await keys.find("new")
     shelf.out = True
@@ -258,7 +258,7 @@ async def test_a_flood_of_guesses_neither_grows_the_cache_nor_pushes_out_real_ke
 ) -> None:
     monkeypatch.setattr(key_cache, "MAX_KEYS", 10)
     shelf = Shelf(("good", a_key()))
-    keys = Keys(shelf)
+    keys = KeyCache(shelf)
     await keys.find("good")
     for number in range(100):
         with pytest.raises(Unauthorized):
@@ -281,7 +281,7 @@ async def test_a_key_expires_at_its_time_even_while_its_verdict_is_cached(
 
     monkeypatch.setattr("analytics.projects.key.datetime", Calendar)
     shelf = Shelf(("brief", a_key(expires_at=instant + timedelta(seconds=0.3))))
-    keys = Keys(shelf)
+    keys = KeyCache(shelf)
     await keys.find("brief")
     instant += timedelta(seconds=0.35)
     with pytest.raises(Unauthorized, match="expired"):
@@ -291,7 +291,7 @@ async def test_a_key_expires_at_its_time_even_while_its_verdict_is_cached(
 
 async def test_a_static_key_reads_every_project_without_asking_anyone() -> None:
     shelf = Shelf()
-    key = await Keys(shelf, ["from-the-environment"]).find("from-the-environment")
+    key = await KeyCache(shelf, ["from-the-environment"]).find("from-the-environment")
     assert authorize(key, "query", "shop") == "shop"
     assert authorize(key, "realtime") == "default"
     with pytest.raises(Forbidden):

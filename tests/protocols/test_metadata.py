@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analytics.events import Event
 from analytics.protocols import metadata, native
-from analytics.protocols.protocol import Decoded, Fault
+from analytics.protocols.protocol import Decoded, EventError
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
@@ -188,7 +188,7 @@ def test_no_number_that_the_careful_way_refuses_is_passed_over(
         ):
             try:
                 metadata.check(metadata.parse(text))
-            except Fault:
+            except EventError:
                 assert metadata.suspicious(text.encode()), text
 
 

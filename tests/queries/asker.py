@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.events import Event
 from analytics.projects import Key
-from analytics.queries import QUESTIONS, Question, Reply, Sources, answer
+from analytics.queries import QUESTIONS, EncodedAnswer, Question, Sources, answer
 from analytics.queue.reader import Horizon
 from tests.queries.oracle import Row
 from tests.queries.streams import exact
@@ -81,6 +81,6 @@ class Asker:
         """The answer as it is sent."""
         sources = Sources(self.engine, StillQueue())  # type: ignore[arg-type]
         found = await answer(question, query, inside, key, sources)
-        if isinstance(found, Reply):
+        if isinstance(found, EncodedAnswer):
             return found.body
         return b"".join([chunk async for chunk in found.chunks])

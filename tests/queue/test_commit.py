@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from analytics.errors import Unavailable
 from analytics.events import Books, Event, pack
-from analytics.queue import Queue, admission, body, commit, scripts
+from analytics.queue import Queue, backpressure, body, commit, scripts
 from analytics.settings import Settings
 from tests import servers
 from tests.queue.kit import client, config, event, events, eventually, taken
@@ -216,7 +216,7 @@ async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event
 async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recovers(
     server_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(backpressure, "POLL_SECONDS", 0.02)
     with servers.valkey(server_folder / "frozen") as server:
         settings = config(server.url)
         async with client(settings, timeout=0.3) as redis, Queue(redis, settings) as queue:
@@ -228,7 +228,7 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recove
                         await queue.append(events(1))
                 assert failure.value.code == "queue_unreachable"
                 # once the watcher has looked, an append is refused without waiting for Redis
-                await eventually(lambda: queue._admission._refusal is not None)
+                await eventually(lambda: queue._backpressure._refusal is not None)
                 async with asyncio.timeout(0.2):
                     with pytest.raises(Unavailable):
                         await queue.append(events(1))

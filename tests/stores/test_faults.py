@@ -20,7 +20,7 @@ from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Event, Job, Outcome
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
-from analytics.stores.faults import Fault, classify
+from analytics.stores.faults import FaultKind, classify
 from tests.examples import examples
 from tests.servers import PASSWORD
 from tests.stores.conftest import a_job, ago, an_event, ask, connected, opened, rows, until
@@ -324,15 +324,15 @@ async def test_health_says_what_is_wrong(migrated_url: str) -> None:
     [
         (
             "08000 08006 40001 40P01 53100 53200 53300 55P03 57014 57P01 57P03 25006",
-            Fault.TRANSIENT,
+            FaultKind.TRANSIENT,
         ),
-        ("22P05 22021 22003 23502 54000 21000", Fault.POISON),
-        ("42P01 42703 42501 3D000 XX000 25P02 0A000", Fault.SCHEMA),
-        ("23505", Fault.TWIN),
-        ("23514", Fault.NO_PARTITION),
+        ("22P05 22021 22003 23502 54000 21000", FaultKind.POISON),
+        ("42P01 42703 42501 3D000 XX000 25P02 0A000", FaultKind.SCHEMA),
+        ("23505", FaultKind.TWIN),
+        ("23514", FaultKind.NO_PARTITION),
     ],
     ids=["transient", "poison", "schema", "twin", "no partition"],
 )
-def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, verdict: Fault) -> None:
+def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, verdict: FaultKind) -> None:
     for state in states.split():
         assert classify(asyncpg.PostgresError.new({"C": state, "M": "no"})) is verdict, state

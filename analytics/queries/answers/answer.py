@@ -25,7 +25,7 @@ from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import Snapshot, open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.language.query import Query
-from analytics.queries.question import Question, Stream
+from analytics.queries.question import Question, StreamedFile
 from analytics.queue.reader import Horizon, Reader
 
 WATERMARK_SECONDS = 1.0
@@ -61,7 +61,7 @@ class Sources(NamedTuple):
     """None: every answer is made anew."""
 
 
-class Reply(NamedTuple):
+class EncodedAnswer(NamedTuple):
     """An answer as it is sent, with what HTTP caches need to know."""
 
     body: bytes
@@ -98,7 +98,7 @@ async def answer(
     sources: Sources,
     *,
     fresh: bool = False,
-) -> Reply | Stream:
+) -> EncodedAnswer | StreamedFile:
     """Read the query, check the key's project, take the answer from the cache or make it.
 
     `path` has the parameters inside the path. `fresh`: do not take it from the cache. Raises
@@ -163,18 +163,18 @@ def _answer(request: _Request, snapshot: Snapshot, data: bytes, state: bytes) ->
     )
 
 
-async def _stream(request: _Request) -> Stream:
+async def _stream(request: _Request) -> StreamedFile:
     """What a streamed question sends; it takes turns with other streams."""
     query, sources, watermark = request.query, request.sources, request.watermark
     engine = sources.lanes.slices if sources.lanes else sources.engine
     async with open_snapshot(engine, sources.queue, watermark, query.project) as snapshot:
         await snapshot.check(query.patterns)
-        stream: Stream = await request.question.answer(query, snapshot)
+        stream: StreamedFile = await request.question.answer(query, snapshot)
     chunks = sources.lanes.stream(stream.chunks) if sources.lanes else stream.chunks
     return replace(stream, watermark=watermark, chunks=chunks)
 
 
-def _reply(request: _Request, made: Answer, *, cached: bool) -> Reply:
+def _reply(request: _Request, made: Answer, *, cached: bool) -> EncodedAnswer:
     """The answer in its envelope."""
     meta = {
         "source": made.source,
@@ -188,7 +188,7 @@ def _reply(request: _Request, made: Answer, *, cached: bool) -> Reply:
     if request.question.cacheable:
         old = _is_old(request, made.watermark)
         max_age = OLD_MAX_AGE_SECONDS if old else RECENT_MAX_AGE_SECONDS
-    return Reply(_encoder.encode(envelope), made.etag, max_age)
+    return EncodedAnswer(_encoder.encode(envelope), made.etag, max_age)
 
 
 async def _holds(request: _Request, cached: Answer) -> bool:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 PREFIX = "analytics:answer:"
 
 SLOTS = 1024
-MAX_BYTES = 64_000
+MAX_SLOT_BYTES = 64_000
 """Compressed; a larger answer is not cached. With SLOTS: 64 MB at most, whatever is asked."""
 
 MAX_RAW_BYTES = 4_000_000
@@ -89,7 +89,7 @@ class Slots:
         if answer.watermark is None or seconds < 1 or too_large:
             return
         packed = await asyncio.to_thread(zlib.compress, _encoder.encode(answer), 1)
-        if len(packed) > MAX_BYTES:
+        if len(packed) > MAX_SLOT_BYTES:
             return
         try:
             async with asyncio.timeout(CALL_SECONDS):

@@ -27,7 +27,7 @@ _table = identity_links.c
 _ACTOR = func.coalesce(raw_events.c.user_id, raw_events.c.session_id)
 
 
-class Links:
+class IdentityLinks:
     """The identity links of a project in one version: from an actor's number to its person's.
 
     Version 0: there are none, and never were any.
@@ -41,7 +41,7 @@ class Links:
     def __len__(self) -> int:
         return len(self._persons)
 
-    def changed(self, version: int, rows: Collection[tuple[int, int]]) -> "Links":
+    def changed(self, version: int, rows: Collection[tuple[int, int]]) -> "IdentityLinks":
         """The links of a later version, by the rows that changed since: (number, person's number).
 
         A number that is its own person's is no longer linked.
@@ -50,7 +50,7 @@ class Links:
         for number, person in rows:
             if number == person:
                 persons.pop(number, None)
-        return Links(version, persons)
+        return IdentityLinks(version, persons)
 
     def united(self, people: BitMap) -> BitMap:
         """The set with one number for each person; the same set if nobody in it is linked."""
@@ -77,7 +77,7 @@ class Links:
         return linked[order], persons[order]
 
 
-NO_LINKS = Links()
+NO_LINKS = IdentityLinks()
 
 MAX_LINKS = 2_000_000
 """Links that are cached, of all projects together; 100,000 take some 15 MB."""
@@ -91,11 +91,11 @@ class LinkCache:
 
     def __init__(self, limit: int = MAX_LINKS) -> None:
         self._limit = limit
-        self._links: OrderedDict[str, Links] = OrderedDict()
+        self._links: OrderedDict[str, IdentityLinks] = OrderedDict()
 
     async def links(
         self, project: str, rows: Callable[[Statement], Awaitable[Sequence[Any]]]
-    ) -> Links:
+    ) -> IdentityLinks:
         """The links as the snapshot has them whose `rows` this is; only changes are read."""
         current = await rows(version(project))
         if not current:

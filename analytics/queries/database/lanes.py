@@ -41,7 +41,7 @@ MAX_WAITING = 20
 """Queries that wait for a heavy place; more are refused."""
 
 PLACE_WAIT_SECONDS = 10.0
-MAX_REMEMBERED = 10_000
+MAX_REMEMBERED_QUERIES = 10_000
 """Heavy queries, and shapes, that are remembered."""
 
 SHAPE_SECONDS = 60.0
@@ -70,8 +70,8 @@ class Lanes:
         share_memory(self.light, self.heavy)
         self._places = asyncio.Semaphore(HEAVY_PLACES)
         self._waiting = 0
-        self._heavy_names: Lru[Hashable, bool] = Lru(MAX_REMEMBERED)
-        self._heavy_shapes: Lru[Hashable, float] = Lru(MAX_REMEMBERED)
+        self._heavy_names: Lru[Hashable, bool] = Lru(MAX_REMEMBERED_QUERIES)
+        self._heavy_shapes: Lru[Hashable, float] = Lru(MAX_REMEMBERED_QUERIES)
         self._streams: WeakSet[_Token] = WeakSet()
 
     def attempts(self, name: Hashable, shape: Hashable) -> Iterator[Attempt]:

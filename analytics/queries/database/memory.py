@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from analytics.queries.database.sums import Sum
 
-MAX_BYTES = 256_000_000
+MAX_MEMORY_BYTES = 256_000_000
 MEMORY_PARTS = 4
-"""Memory takes MAX_BYTES, roughly; or a quarter of what the process may have, if that is less."""
+"""Memory takes MAX_MEMORY_BYTES, roughly, but at most a quarter of what the process may have."""
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -29,7 +29,7 @@ Name = tuple[str, str, str | None]
 Cells = dict[Name, Sum]
 
 
-class Entry(NamedTuple):
+class MemoryEntry(NamedTuple):
     """What is known by one key."""
 
     cells: Any
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     """
     people: bool
     """Whether sets of people were read too."""
-    bytes: int
+    size_bytes: int
     """Roughly."""
 
 
@@ -48,19 +48,19 @@ def allowance(limit: Path = CGROUP_LIMIT) -> int:
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     with contextlib.suppress(OSError, ValueError):  # there is no limit, or it says `max`
         limits.append(int(limit.read_text()))
-    return min(MAX_BYTES, min(limits) // MEMORY_PARTS)
+    return min(MAX_MEMORY_BYTES, min(limits) // MEMORY_PARTS)
 
 
 class Memory:
     """Entries by key; the least recently used are forgotten first."""
 
-    def __init__(self, limit: int | None = None) -> None:
-        """`limit`: in bytes; None: the allowance."""
-        self.limit = allowance() if limit is None else limit
-        self.bytes = 0
-        self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        """`limit_bytes` None: the allowance."""
+        self.limit_bytes = allowance() if limit_bytes is None else limit_bytes
+        self.used_bytes = 0
+        self._entries: OrderedDict[Hashable, MemoryEntry] = OrderedDict()
 
-    def find(self, key: Hashable, *, people: bool) -> Entry | None:
+    def find(self, key: Hashable, *, people: bool) -> MemoryEntry | None:
         """The entry of a key; None too if people are asked for and were not read."""
         entry = self._entries.get(key)
         if entry is None or people > entry.people:
@@ -68,11 +68,11 @@ class Memory:
         self._entries.move_to_end(key)
         return entry
 
-    def keep(self, key: Hashable, entry: Entry) -> None:
+    def keep(self, key: Hashable, entry: MemoryEntry) -> None:
         """Remember an entry; one without people does not replace one with them."""
         if old := self._entries.pop(key, None):
-            self.bytes -= old.bytes
+            self.used_bytes -= old.size_bytes
         self._entries[key] = max(entry, old or entry, key=lambda each: each.people)
-        self.bytes += self._entries[key].bytes
-        while self.bytes > self.limit:
-            self.bytes -= self._entries.popitem(last=False)[1].bytes
+        self.used_bytes += self._entries[key].size_bytes
+        while self.used_bytes > self.limit_bytes:
+            self.used_bytes -= self._entries.popitem(last=False)[1].size_bytes

@@ -22,7 +22,7 @@ CATCH_UP_SECONDS = 0.25
 """How long a query waits for the replica to catch up with the primary."""
 
 POLL_SECONDS = 0.01
-MAX_REMEMBERED = 1_000
+MAX_POSITIONS = 1_000
 
 _START: ColumnElement[Any] = literal_column("'0/0'::pg_lsn")
 
@@ -38,7 +38,7 @@ REPLAYED = select(
 class WalPosition(NamedTuple):
     """A position in the primary's WAL, in bytes, and what the primary had stored there."""
 
-    bytes: int
+    offset_bytes: int
     horizon: Horizon
 
 
@@ -49,7 +49,7 @@ class Replica:
         self._primary = primary
         self._replica = replica
         self._queue = queue
-        self._positions: deque[WalPosition] = deque(maxlen=MAX_REMEMBERED)
+        self._positions: deque[WalPosition] = deque(maxlen=MAX_POSITIONS)
 
     async def horizon(self, horizon: Horizon | None) -> Horizon | None:
         """Up to when a snapshot of the replica taken after this is complete; None: unknown.
@@ -62,14 +62,16 @@ class Replica:
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while True:
             replayed = await self._read(self._replica, REPLAYED)
-            reached = [position for position in self._positions if position.bytes <= replayed]
+            reached = [
+                position for position in self._positions if position.offset_bytes <= replayed
+            ]
             if len(reached) == len(self._positions) or time.monotonic() > deadline:
                 break
             await asyncio.sleep(POLL_SECONDS)
         if not reached:
             return None
         latest = reached[-1].horizon
-        behind = newest is None or newest.bytes > replayed
+        behind = newest is None or newest.offset_bytes > replayed
         return Horizon(latest.watermark, waiting=latest.waiting or behind)
 
     async def _position(self, horizon: Horizon) -> WalPosition | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pyroaring import BitMap
 
-from analytics.queries.database.identity import NO_LINKS, Links
+from analytics.queries.database.identity import NO_LINKS, IdentityLinks
 
 
 class Sum:
@@ -83,7 +83,7 @@ class Sums:
     Identity links are applied here, to all of them at once.
     """
 
-    def __init__(self, buckets: int, links: Links = NO_LINKS) -> None:
+    def __init__(self, buckets: int, links: IdentityLinks = NO_LINKS) -> None:
         self._links = links
         self._addends: list[defaultdict[str | None, list[Sum]]] = [
             defaultdict(list) for _ in range(buckets)

@@ -118,7 +118,7 @@ class Several(msgspec.Struct, frozen=True):
         return values
 
 
-class Keys(msgspec.Struct, frozen=True):
+class MetadataKeys(msgspec.Struct, frozen=True):
     """The top-level keys of metadata; a row counts once for each of its keys."""
 
     text: str = "keys of metadata"
@@ -129,5 +129,5 @@ class Keys(msgspec.Struct, frozen=True):
         return func.jsonb_object_keys(raw_events.c.metadata)
 
 
-By = Field | Several | Keys
+By = Field | Several | MetadataKeys
 """What rows may be grouped by."""

@@ -24,7 +24,7 @@ _BACK_REFERENCE = re.compile(r"(?:[^\\]|\\[^1-9])*\\[1-9]", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 
 
-class Events(msgspec.Struct, frozen=True):
+class EventFilter(msgspec.Struct, frozen=True):
     """`TYPE[:ACTION]`; of several, separated by commas, any may match; `*` matches any name.
 
     In `pairs` None stands for `*`.
@@ -36,7 +36,7 @@ class Events(msgspec.Struct, frozen=True):
     pairs: tuple[tuple[str | None, str | None], ...]
 
     @classmethod
-    def read(cls, text: str) -> "Events":
+    def read(cls, text: str) -> "EventFilter":
         """Raises ValueError for an empty name, or more than two names in one part."""
         return cls(text, tuple(cls._pair(part) for part in text.split(",")))
 
@@ -65,10 +65,10 @@ class Events(msgspec.Struct, frozen=True):
         return any((t is None or t == type_) and (a is None or a == action) for t, a in self.pairs)
 
 
-ANY_EVENT = Events("*", ((None, None),))
+ANY_EVENT = EventFilter("*", ((None, None),))
 
 
-def both(one: Events, other: Events) -> Events | None:
+def both(one: EventFilter, other: EventFilter) -> EventFilter | None:
     """The intersection where it is trivial. None: not expressible, maybe not empty."""
     if other.everything or one.pairs == other.pairs:
         return one

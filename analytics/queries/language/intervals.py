@@ -35,7 +35,7 @@ class Interval(msgspec.Struct, frozen=True):
         raise NotImplementedError
 
 
-class Clock(Interval, frozen=True):
+class ClockInterval(Interval, frozen=True):
     """Steps of the local clock.
 
     A change of the offset from UTC begins a bucket: an hour that clocks repeat is two buckets.
@@ -91,8 +91,8 @@ DAY = Calendar("day", lambda day: day, 1)
 INTERVALS: dict[str, Interval] = {
     interval.text: interval
     for interval in (
-        Clock("minute", timedelta(minutes=1)),
-        Clock("hour", timedelta(hours=1)),
+        ClockInterval("minute", timedelta(minutes=1)),
+        ClockInterval("hour", timedelta(hours=1)),
         DAY,
         Calendar("week", lambda day: day - timedelta(days=day.weekday()), 7),
         Calendar("month", lambda day: day.replace(day=1), 31),

@@ -14,7 +14,7 @@ import msgspec
 from analytics.events import Event
 from analytics.queries.language.automata import Pattern
 from analytics.queries.language.fields import Field
-from analytics.queries.language.filters import Events, Where
+from analytics.queries.language.filters import EventFilter, Where
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder()
@@ -46,7 +46,7 @@ class View:
 Test = Callable[[View], bool]
 
 
-def matcher(events: Events, where: Sequence[Where]) -> Test:
+def matcher(events: EventFilter, where: Sequence[Where]) -> Test:
     """One test for `event` and all of `where`.
 
     Raises ValueError for a pattern that `patterns.py` cannot read. The test may raise TooCostly.

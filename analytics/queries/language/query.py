@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from analytics.errors import BadRequest
 from analytics.queries.language import intervals, times
-from analytics.queries.language.filters import ANY_EVENT, Condition, Events, Where
+from analytics.queries.language.filters import ANY_EVENT, Condition, EventFilter, Where
 from analytics.queries.language.intervals import DAY, MAX_BUCKETS, Interval, edges_before
 from analytics.queries.language.times import LAST_30_DAYS, UTC_ZONE, Last
 from analytics.tables import raw_events
@@ -97,7 +97,7 @@ def _outline(value: Any) -> Any:
             return tuple(map(_outline, value))
         case Where():
             return value.field.text, value.operator
-        case Events():
+        case EventFilter():
             return value.everything
         case datetime() | ZoneInfo() | Last() | int():
             return None
@@ -181,7 +181,7 @@ class RangeQuery(Query, frozen=True, kw_only=True):
 class FilteredQuery(RangeQuery, frozen=True, kw_only=True):
     """A query about the events in the range that pass `event` and every `where`."""
 
-    event: Events = ANY_EVENT
+    event: EventFilter = ANY_EVENT
     where: tuple[Where, ...] = ()
 
     @property

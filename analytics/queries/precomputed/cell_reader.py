@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from analytics.derived.cells import unpack_counts, unpack_people
-from analytics.queries.database.memory import OVERHEAD_BYTES, Entry, Name
+from analytics.queries.database.memory import OVERHEAD_BYTES, MemoryEntry, Name
 from analytics.queries.database.sums import Sum
 from analytics.queries.precomputed.pieces import Block
 from analytics.queries.precomputed.plan import Plan
@@ -33,7 +33,7 @@ def cache_keys(
 
 def read_cells(
     blocks: Sequence[Block], plan: Plan, rows: Iterable[Any], people: bool
-) -> dict[Block, Entry]:
+) -> dict[Block, MemoryEntry]:
     """The cells of each block, from rows of `statements.rollup_rows`."""
     readers = {block: _CellReader(plan, people) for block in blocks}
     reader_of = {(block.span, start): readers[block] for block in blocks for start in block.starts}
@@ -56,7 +56,7 @@ class _CellReader:
         self._bitmaps: defaultdict[Name, list[bytes]] = defaultdict(list)
         self._missing = 0
         """Events without a dimension less those with one; 0 at the end if all were counted."""
-        self._size = OVERHEAD_BYTES
+        self._size_bytes = OVERHEAD_BYTES
 
     def add(
         self, key: str, type_: str, action: str, packed_counts: bytes, packed_people: bytes | None
@@ -71,14 +71,14 @@ class _CellReader:
         if self._people and packed_people is not None:
             for value, bitmap in zip(values, unpack_people(packed_people), strict=True):
                 self._bitmaps[type_, action, value].append(bitmap)
-            self._size += len(packed_people)
+            self._size_bytes += len(packed_people)
 
-    def cells(self) -> Entry:
+    def cells(self) -> MemoryEntry:
         """The sums; None in place of them if the dimension is incomplete."""
         if self._missing:
-            return Entry(None, True, OVERHEAD_BYTES)
-        size = self._size + OVERHEAD_BYTES * len(self._counts)
+            return MemoryEntry(None, True, OVERHEAD_BYTES)
+        size_bytes = self._size_bytes + OVERHEAD_BYTES * len(self._counts)
         sums = {
             name: Sum(count, self._bitmaps.get(name, ())) for name, count in self._counts.items()
         }
-        return Entry(sums, self._people, size)
+        return MemoryEntry(sums, self._people, size_bytes)

@@ -39,7 +39,7 @@ class SortedRun:
         """How many numbers are no greater than each. None without repeats: it is index + 1."""
 
     @property
-    def size(self) -> int:
+    def size_bytes(self) -> int:
         """Bytes of the arrays."""
         return self.numbers.nbytes + (0 if self.up_to is None else self.up_to.nbytes)
 
@@ -80,9 +80,9 @@ class Distribution:
         return [number for run in self.runs for number in run.numbers.tolist()]
 
     @property
-    def size(self) -> int:
+    def size_bytes(self) -> int:
         """Bytes, roughly."""
-        return sum(RUN_OVERHEAD_BYTES + run.size for run in self.runs)
+        return sum(RUN_OVERHEAD_BYTES + run.size_bytes for run in self.runs)
 
     def measure(self, name: str) -> float | None:
         """A percentile by its measure's name (`p95`); None without numbers.

@@ -11,7 +11,7 @@ from sqlalchemy import Text, and_, false, literal, or_, true
 from analytics.derived.cells import ANY
 from analytics.events import Event
 from analytics.queries.language.fields import By, Field, Several
-from analytics.queries.language.filters import ANY_EVENT, Condition, Events
+from analytics.queries.language.filters import ANY_EVENT, Condition, EventFilter
 from analytics.queries.language.matching import View, matcher
 from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed.summaries import NumberSpec
@@ -130,7 +130,7 @@ def _group(by: By | None) -> GroupOfCell:
     return _GROUPS[by.column] if isinstance(by, Field) else lambda type_, action, value: None
 
 
-def _rows_of(events: Events, grain: str | None) -> Condition:
+def _rows_of(events: EventFilter, grain: str | None) -> Condition:
     """The rows of `rollups` that add up to some events, each event in exactly one of them.
 
     Each event is in three rows: of its type and action, of its type, and of any event. The

@@ -21,7 +21,7 @@ from pyroaring import BitMap
 from analytics.derived import deltas
 from analytics.derived.deltas import UNCOUNTED, Delta
 from analytics.derived.instants import BEGINNING, DAY_SPAN, instant
-from analytics.queries.database.memory import Entry
+from analytics.queries.database.memory import MemoryEntry
 from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.database.sums import Bucket, Sum, Sums
 from analytics.queries.language.fields import By
@@ -173,10 +173,10 @@ class Rollup:
         None if a dimension is incomplete, or if they are more than the cache may hold.
         """
         memory, project = self._snapshot.memory, query.project
-        limit = memory.limit if plan.numbers else math.inf
+        limit = memory.limit_bytes if plan.numbers else math.inf
         parts = await self._snapshot.rows(statements.parts(project, blocks)) if blocks else ()
         keys = cache_keys(project, blocks, plan, parts)
-        cells: dict[Block, Entry] = {}
+        cells: dict[Block, MemoryEntry] = {}
         for block, key in keys.items():
             if cached := memory.find(key, people=people):
                 cells[block] = cached
@@ -194,7 +194,7 @@ class Rollup:
 
     async def _read_rollups(
         self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool
-    ) -> dict[Block, Entry]:
+    ) -> dict[Block, MemoryEntry]:
         """The cells of blocks from `rollups`."""
         statement = statements.rollup_rows(query.project, blocks, plan, people)
         rows = await self._snapshot.rows(statement)
@@ -202,7 +202,7 @@ class Rollup:
 
     async def _count_raw(
         self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool
-    ) -> dict[Block, Entry]:
+    ) -> dict[Block, MemoryEntry]:
         """The cells of a run of blocks, counted from raw rows.
 
         Actors are not replaced by persons: who is one person may change, cached cells may not.
@@ -227,10 +227,10 @@ class Rollup:
             sums.add(bucket - 1, group, Sum(count, people))
 
 
-def _usable(cells: Collection[Entry], limit_bytes: float) -> bool:
+def _usable(cells: Collection[MemoryEntry], limit_bytes: float) -> bool:
     """Whether all cells are there, and small enough to be held at once."""
     complete = all(each.cells is not None for each in cells)
-    return complete and sum(each.bytes for each in cells) <= limit_bytes
+    return complete and sum(each.size_bytes for each in cells) <= limit_bytes
 
 
 def _summaries(

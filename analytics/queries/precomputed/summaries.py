@@ -64,7 +64,7 @@ class NumberSpec(msgspec.Struct, frozen=True):
 class Aggregate(msgspec.Struct, frozen=True):
     """How many numbers, their sum and their extremes."""
 
-    size: ClassVar = 150
+    size_bytes: ClassVar = 150
     """Bytes, roughly."""
 
     count: int

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from analytics.derived.cells import ANY, MAX_VALUES
 from analytics.derived.deltas import Delta
 from analytics.derived.instants import DAY_SPAN, instant
-from analytics.queries.database.memory import OVERHEAD_BYTES, Entry, Name
+from analytics.queries.database.memory import OVERHEAD_BYTES, MemoryEntry, Name
 from analytics.queries.database.sums import Sum, numbers
 from analytics.queries.language.fields import By
 from analytics.queries.language.measures import Statement
@@ -113,14 +113,14 @@ def _rows(
 
 def count_cells(
     blocks: Sequence[Block], rows: Iterable[Any], with_people: bool
-) -> dict[Block, Entry]:
+) -> dict[Block, MemoryEntry]:
     """The cells of each block, from rows of `counts`.
 
     None in place of cells that must not be used: where a block has more than MAX_VALUES groups, or
     an actor without a number. PostgreSQL then answers from raw rows.
     """
     cells: list[dict[Name, Sum] | None] = [{} for _ in blocks]
-    sizes = [OVERHEAD_BYTES for _ in blocks]
+    sizes_bytes = [OVERHEAD_BYTES for _ in blocks]
     for row in rows:
         at = row.block - 1
         groups = cells[at]
@@ -130,22 +130,22 @@ def count_cells(
         people_ = BitMap(numbers(row.numbers)) if with_people else ()
         groups[ANY, ANY, row.key] = Sum(int(row.count), people_)
         # Numbers take four bytes each here, and some two in a bitmap.
-        sizes[at] += OVERHEAD_BYTES + len(row.numbers or b"") // 2
+        sizes_bytes[at] += OVERHEAD_BYTES + len(row.numbers or b"") // 2
     return {
-        block: Entry(groups, with_people or groups is None, size)
-        for block, groups, size in zip(blocks, cells, sizes, strict=True)
+        block: MemoryEntry(groups, with_people or groups is None, size_bytes)
+        for block, groups, size_bytes in zip(blocks, cells, sizes_bytes, strict=True)
     }
 
 
 def summary_cells(
     blocks: Sequence[Block], rows: Iterable[Any], numbers: NumberSpec
-) -> dict[Block, Entry]:
+) -> dict[Block, MemoryEntry]:
     """The cells of each block, from rows of `number_summaries`.
 
     None in place of cells where a block has more than MAX_VALUES groups or too many numbers.
     """
     cells: list[dict[Name, Summary] | None] = [{} for _ in blocks]
-    sizes = [OVERHEAD_BYTES for _ in blocks]
+    sizes_bytes = [OVERHEAD_BYTES for _ in blocks]
     for block, key, *values in rows:
         at = block - 1
         groups, summary = cells[at], summaries.read(numbers, *values)
@@ -153,8 +153,8 @@ def summary_cells(
             cells[at] = None
             continue
         groups[ANY, ANY, key] = summary
-        sizes[at] += OVERHEAD_BYTES + summary.size
+        sizes_bytes[at] += OVERHEAD_BYTES + summary.size_bytes
     return {
-        block: Entry(groups, True, OVERHEAD_BYTES if groups is None else size)
-        for block, groups, size in zip(blocks, cells, sizes, strict=True)
+        block: MemoryEntry(groups, True, OVERHEAD_BYTES if groups is None else size_bytes)
+        for block, groups, size_bytes in zip(blocks, cells, sizes_bytes, strict=True)
     }

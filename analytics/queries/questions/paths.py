@@ -19,7 +19,7 @@ from analytics.derived.arrays import Array, runs
 from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
-from analytics.queries.language.filters import Events
+from analytics.queries.language.filters import EventFilter
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import Unit, members
 from analytics.queries.language.query import FilteredQuery, Limit
@@ -39,8 +39,8 @@ class Paths(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/paths`."""
 
     by: Field = ACTION
-    begins: Events | None = msgspec.field(default=None, name="start")
-    ends: Events | None = msgspec.field(default=None, name="end")
+    begins: EventFilter | None = msgspec.field(default=None, name="start")
+    ends: EventFilter | None = msgspec.field(default=None, name="end")
     depth: Annotated[int, Meta(ge=1, le=100)] = 5
     limit: Limit = 10
     unit: Unit = "user"

@@ -6,7 +6,7 @@ from typing import TypedDict
 from sqlalchemy import func, select
 
 from analytics.queries.database.snapshot import Snapshot
-from analytics.queries.language.fields import By, Field, Keys, Several
+from analytics.queries.language.fields import By, Field, MetadataKeys, Several
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed.rollup import Rollup
@@ -17,7 +17,7 @@ MAX_ITEMS = 1000
 
 TYPE = Field.read("event_type")
 EVENT = Several((TYPE, Field.read("event_action")))
-KEYS = Keys()
+KEYS = MetadataKeys()
 
 
 class Type(TypedDict):

@@ -18,7 +18,7 @@ from analytics.derived.packed_day import Day, EventName
 from analytics.errors import Unavailable
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
-from analytics.queries.language.filters import Events
+from analytics.queries.language.filters import EventFilter
 
 NAME_FIELDS = {"event_type": 0, "event_action": 1}
 """Fields that are part of every name, with their places in it."""
@@ -139,7 +139,7 @@ class Columns:
         place = -1 if field is None else NAME_FIELDS.get(field.column, -1)
         return [name[place] for name in self.names]
 
-    def matching(self, events: Events) -> Array:
+    def matching(self, events: EventFilter) -> Array:
         """Whether rows of each name match: a boolean for each code."""
         return np.array([events.match(type_, action) for type_, action, _ in self.names], bool)
 

@@ -25,7 +25,7 @@ from analytics.derived.packed_day import (
     UnnumberedActor,
     pack,
 )
-from analytics.queries.database.memory import Entry
+from analytics.queries.database.memory import MemoryEntry
 from analytics.queries.database.snapshot import Snapshot, check_progress
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Condition
@@ -44,7 +44,7 @@ ROW_BYTES = 150
 VISIT_BYTES = 100
 """Memory that a visit takes while sessions are put together."""
 
-MAX_NAMES = 5000
+MAX_DAY_NAMES = 5000
 """Names of a day's rows. With more (by user, say), PostgreSQL is quicker."""
 
 DAYS_AT_ONCE = 16
@@ -100,7 +100,7 @@ class _Loader:
         self._began = time.monotonic()
         self._size_bytes = 0
         self._visit_bytes = visit_bytes
-        self._max_rows = min(MAX_ROWS, snapshot.memory.limit // ROW_BYTES)
+        self._max_rows = min(MAX_ROWS, snapshot.memory.limit_bytes // ROW_BYTES)
         self._rollup = Rollup(snapshot)
 
     async def days(self) -> list[Day] | None:
@@ -254,14 +254,14 @@ class _Loader:
 
     def _cache(self, day: Day, parts: Parts, source: str) -> Day:
         """Cache a day, with its source: an answer says `raw` or `rollup` from the cache too."""
-        entry = Entry((parts, source, day), False, day.size)
+        entry = MemoryEntry((parts, source, day), False, day.size_bytes)
         self._snapshot.memory.keep(self._key(day.start), entry)
         return self._accept(day, source)
 
     def _accept(self, day: Day, source: str) -> Day:
         """Count a day towards the limit. Raises _TooLarge where that is exceeded."""
-        self._size_bytes += day.size + self._visit_bytes * len(day.visits)
-        if len(day.names) > MAX_NAMES or self._size_bytes > self._snapshot.memory.limit:
+        self._size_bytes += day.size_bytes + self._visit_bytes * len(day.visits)
+        if len(day.names) > MAX_DAY_NAMES or self._size_bytes > self._snapshot.memory.limit_bytes:
             raise _TooLarge
         self._snapshot.sources.add(source)
         return day

@@ -20,13 +20,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from analytics import metrics, pipeline
 from analytics.errors import AnalyticsError, ConfigurationError, TooLarge
-from analytics.projects import Keys
+from analytics.projects import KeyCache
 from analytics.protocols import NATIVE, PROTOCOLS, Decoded, Incoming, Protocol, Reply
 from analytics.queue import Queue
 from analytics.redis import RedisKeys, Salts, connect
 from analytics.roles.collector.body import beside, inflated, read
 from analytics.roles.collector.intake import Intake
-from analytics.roles.collector.script import Script
+from analytics.roles.collector.script import TrackerScript
 from analytics.roles.http.cors import Cors, Headers, Origins
 from analytics.roles.http.errors import error_headers, status_of
 from analytics.roles.http.health import OPERATOR_PATHS, check_queue
@@ -173,7 +173,7 @@ def _tracker_routes(paths: Sequence[str], others: Sequence[Route]) -> Iterator[R
     A path in `.js` serves the script; any other path takes the script's events. Raises
     ConfigurationError for a path in use.
     """
-    script = Script(SCRIPT)
+    script = TrackerScript(SCRIPT)
     yield _route(TRACKER_PATH, script, "GET", "HEAD")
     for path in paths:
         if path in (TRACKER_PATH, *OPERATOR_PATHS) or any(
@@ -216,7 +216,7 @@ async def redis_intake(settings: Settings) -> AsyncIterator[Intake]:
     redis = connect(settings)
     try:
         async with Queue(redis, settings) as queue:
-            keys = Keys(RedisKeys(redis), settings.api_keys)
+            keys = KeyCache(RedisKeys(redis), settings.api_keys)
             yield Intake(queue, keys, Salts(redis), settings)
     finally:
         await redis.aclose()

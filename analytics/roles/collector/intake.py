@@ -7,7 +7,7 @@ from typing import Protocol
 from analytics import pipeline
 from analytics.errors import Unauthorized, UnknownKey
 from analytics.events import DEFAULT_PROJECT, Event
-from analytics.projects import Keys, authorize
+from analytics.projects import KeyCache, authorize
 from analytics.roles.collector.geoip import open_countries
 from analytics.roles.collector.limits import Limits
 from analytics.roles.http.cors import Origins, foreign_origin
@@ -43,7 +43,7 @@ class Intake:
     Raises ConfigurationError when GEOIP_FILE cannot be read.
     """
 
-    def __init__(self, sink: Sink, keys: Keys, salts: SaltSource, settings: Settings) -> None:
+    def __init__(self, sink: Sink, keys: KeyCache, salts: SaltSource, settings: Settings) -> None:
         self.sink = sink
         self.salts = salts
         self.rules = rules_of(settings)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from analytics.errors import RateLimited
 
-MAX_NAMES = 10_000
+MAX_BUCKETS = 10_000
 BURST_SECONDS = 1.0
 """A sender may use at once what it left unused for this long."""
 
@@ -36,5 +36,5 @@ class Limits:
             self._full_at[name] = full_at - self._cost_s  # a refused request costs nothing
             raise RateLimited("too many requests", retry_after=math.ceil(wait_s))
         self._full_at[name] = full_at
-        if len(self._full_at) > MAX_NAMES:  # forget the name that was silent longest
+        if len(self._full_at) > MAX_BUCKETS:  # forget the name that was silent longest
             del self._full_at[next(iter(self._full_at))]

@@ -17,7 +17,7 @@ HEADERS = {
 }
 
 
-class Script:
+class TrackerScript:
     """One script as an ASGI app, for GET and HEAD."""
 
     def __init__(self, source: bytes) -> None:

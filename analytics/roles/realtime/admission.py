@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, State
 
 from analytics import metrics
 from analytics.errors import Forbidden, Unauthorized, Unavailable
-from analytics.projects import Key, Keys, authorize
+from analytics.projects import Key, KeyCache, authorize
 from analytics.roles.http.cors import Origins
 from analytics.roles.http.credentials import token_of
 from analytics.roles.realtime.subscriptions import Hub
@@ -50,7 +50,7 @@ def between(least: int, most: int) -> int:
 class Admission:
     """Admits readers to this process, and says when they must leave."""
 
-    def __init__(self, state: State, keys: Keys, hub: Hub) -> None:
+    def __init__(self, state: State, keys: KeyCache, hub: Hub) -> None:
         self.hub = hub
         self._state = state
         self._keys = keys

@@ -15,7 +15,7 @@ MAX_BYTES = 1 << 20
 TAKE_MESSAGES = 50
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class QueuedMessage(msgspec.Struct, frozen=True, gc=False):
     """A message that waits, and the project's position by then."""
 
     message: Message | None
@@ -46,8 +46,8 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Entry] = deque()
-        self._bytes = 0
+        self._waiting: deque[QueuedMessage] = deque()
+        self._size_bytes = 0
         self._gaps: dict[str, _Gap] = {}
         self._position: int | None = None
         self._filled = asyncio.Event()
@@ -56,7 +56,7 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        return len(self._waiting) >= MAX_MESSAGES or self._bytes >= MAX_BYTES
+        return len(self._waiting) >= MAX_MESSAGES or self._size_bytes >= MAX_BYTES
 
     @property
     def position(self) -> int | None:
@@ -69,9 +69,9 @@ class Outbox:
 
     def put(self, message: Message | None, position: int | None = None) -> None:
         """Add a message (or a heartbeat), whether there is room or not."""
-        entry = Entry(message, position)
+        entry = QueuedMessage(message, position)
         self._waiting.append(entry)
-        self._bytes += entry.size_bytes
+        self._size_bytes += entry.size_bytes
         self._filled.set()
         if self.full:
             self._room.clear()
@@ -99,21 +99,21 @@ class Outbox:
         self._waiting = deque(
             entry for entry in self._waiting if entry.message is None or entry.message.id != id_
         )
-        self._bytes = sum(entry.size_bytes for entry in self._waiting)
+        self._size_bytes = sum(entry.size_bytes for entry in self._waiting)
         self._room.set()
 
     async def room(self) -> None:
         """Wait until the outbox is not full."""
         await self._room.wait()
 
-    async def take(self) -> list[Entry]:
+    async def take(self) -> list[QueuedMessage]:
         """Wait for messages, and take up to TAKE_MESSAGES of them."""
         await self._filled.wait()
         if not self._waiting:
             for id_ in tuple(self._gaps):
                 self._put_gap(id_)
         entries = [self._waiting.popleft() for _ in range(min(TAKE_MESSAGES, len(self._waiting)))]
-        self._bytes -= sum(entry.size_bytes for entry in entries)
+        self._size_bytes -= sum(entry.size_bytes for entry in entries)
         if not self._waiting and not self._gaps:
             self._filled.clear()
         if not self.full:

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from analytics.live import Bus
-from analytics.projects import Keys
+from analytics.projects import KeyCache
 from analytics.queue.reader import Reader
 from analytics.redis import RedisKeys, connect
 from analytics.redis.connection import raises_unavailable
@@ -40,7 +40,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     redis = app.state.redis = connect(settings)
     app.state.queue = Reader(redis)
-    keys = Keys(RedisKeys(redis), settings.api_keys)
+    keys = KeyCache(RedisKeys(redis), settings.api_keys)
     try:
         async with Bus(redis) as bus:
             app.state.admission = Admission(app.state, keys, Hub(redis, bus))

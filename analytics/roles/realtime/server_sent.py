@@ -13,7 +13,7 @@ from analytics.errors import BadRequest
 from analytics.roles.http.credentials import needed_token
 from analytics.roles.realtime.admission import Admission, between, first_of
 from analytics.roles.realtime.messages import encode, failure
-from analytics.roles.realtime.outbox import Entry, Outbox
+from analytics.roles.realtime.outbox import Outbox, QueuedMessage
 from analytics.roles.realtime.requests import SubscribeRequest
 from analytics.roles.realtime.sockets import CLOSE_SECONDS, SEND_SECONDS, count_sent
 from analytics.roles.realtime.subscriptions import Subscriptions
@@ -33,7 +33,7 @@ HEADERS = (
 )
 
 
-def frame(entry: Entry) -> str:
+def frame(entry: QueuedMessage) -> str:
     """A message as one event of the stream.
 
     It has the project's position (for `Last-Event-ID`), the type, and the JSON of the WebSocket
@@ -102,12 +102,12 @@ class EventStreams:
                 last = _position(headers.get("last-event-id", ""))
                 if last is not None and last < position:
                     outbox.miss(STREAM, position - last, position)
-                await Stream(admission, outbox, token, receive, send).run()
+                await EventStream(admission, outbox, token, receive, send).run()
             finally:
                 subscriptions.clear()
 
 
-class Stream:
+class EventStream:
     """One stream, from its first line to its last."""
 
     def __init__(

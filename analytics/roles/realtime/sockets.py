@@ -15,7 +15,7 @@ from analytics.roles.http.credentials import token_of
 from analytics.roles.http.errors import error_response
 from analytics.roles.realtime.admission import Admission, first_of
 from analytics.roles.realtime.messages import Message, encode, failure
-from analytics.roles.realtime.outbox import Entry, Outbox
+from analytics.roles.realtime.outbox import Outbox, QueuedMessage
 from analytics.roles.realtime.requests import (
     NOT_A_REQUEST,
     AuthRequest,
@@ -161,7 +161,7 @@ class Connection:
                 await self._socket.close(*reason)
 
 
-def count_sent(entries: Iterable[Entry]) -> None:
+def count_sent(entries: Iterable[QueuedMessage]) -> None:
     """Count sent messages for the metrics."""
     for kind, number in Counter(entry.kind for entry in entries).items():
         metrics.realtime_sent.add({"type": kind}, number)

@@ -18,7 +18,7 @@ from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import public
 from analytics.live import Delivery, visitors
 from analytics.queries.language.automata import TooCostly
-from analytics.queries.language.filters import Events, Where
+from analytics.queries.language.filters import EventFilter, Where
 from analytics.queries.language.matching import Test, View, matcher
 from analytics.roles.realtime.messages import CountersMessage
 from analytics.roles.realtime.outbox import Outbox
@@ -44,7 +44,7 @@ def compiled(event: str, where: tuple[str, ...]) -> Test:
     """
     field = "event"
     try:
-        events = Events.read(event)
+        events = EventFilter.read(event)
         field = "where"
         return matcher(events, [Where.read(text) for text in where])
     except ValueError as error:

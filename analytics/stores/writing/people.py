@@ -27,7 +27,7 @@ SELECT actor, number FROM known UNION ALL SELECT actor, number FROM fresh
 
 KNOWN = "SELECT actor, number FROM people WHERE project = $1 AND actor = ANY($2::varchar[])"
 
-MAX_REMEMBERED = 200_000
+MAX_KNOWN_PEOPLE = 200_000
 """Actors whose numbers a processor remembers."""
 
 Actor = tuple[str, str]
@@ -59,7 +59,7 @@ class People:
     Only numbers of committed transactions belong here: a rollback takes a number back.
     """
 
-    def __init__(self, limit: int = MAX_REMEMBERED) -> None:
+    def __init__(self, limit: int = MAX_KNOWN_PEOPLE) -> None:
         self._limit = limit
         self._young: dict[Actor, int] = {}
         self._old: dict[Actor, int] = {}

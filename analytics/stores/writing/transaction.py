@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from analytics.events import Event, Job, Outcome
-from analytics.stores.faults import Fault, classify
+from analytics.stores.faults import FaultKind, classify
 from analytics.stores.writing import daily, dead_letters, ledger, rows, stored_jobs
 from analytics.stores.writing.recorder import Recorder
 
@@ -187,7 +187,7 @@ class Storing:
             async with self.connection.transaction():
                 await act(positions)
         except Exception as error:
-            if classify(error) not in (Fault.POISON, Fault.NO_PARTITION):
+            if classify(error) not in (FaultKind.POISON, FaultKind.NO_PARTITION):
                 raise
             if len(positions) == 1:
                 self.poison.append((positions[0], error))

@@ -22,7 +22,7 @@ from analytics.derived.deltas import Dimensions
 from analytics.events import Event, Job
 from analytics.queries import Question
 from analytics.queries.answers.cache import name_of
-from analytics.queries.answers.slots import MAX_BYTES, PREFIX, Answer, Slots
+from analytics.queries.answers.slots import MAX_SLOT_BYTES, PREFIX, Answer, Slots
 from analytics.queries.questions.retention import retention
 from analytics.queries.questions.trends import trends
 from analytics.roles import api
@@ -273,7 +273,7 @@ async def test_nothing_large_is_cached_nor_anything_while_redis_is_rather_full(
             partial=False,
         )
 
-    await Slots(redis).keep(made(os.urandom(MAX_BYTES).hex()))
+    await Slots(redis).keep(made(os.urandom(MAX_SLOT_BYTES).hex()))
     await Slots(redis).keep(made("of nobody knows when", watermark=None))
     assert await redis.keys(f"{PREFIX}*") == []
     small = made("small")

@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 from analytics.events import Job
 from analytics.queries.answers.fingerprint import fingerprint
-from analytics.queries.database.identity import LinkCache, Links
+from analytics.queries.database.identity import IdentityLinks, LinkCache
 from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.questions.trends.trends import Trends
@@ -319,7 +319,7 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
     cache = LinkCache()
     sent: list[str] = []
 
-    async def rows_of_snapshot(version: int, changes: list[Any]) -> Links:
+    async def rows_of_snapshot(version: int, changes: list[Any]) -> IdentityLinks:
         async def rows(statement: Any) -> list[Any]:
             sent.append(str(statement))
             return (

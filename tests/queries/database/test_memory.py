@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analytics.queries.database import memory
-from analytics.queries.database.memory import Entry, Memory, allowance
+from analytics.queries.database.memory import Memory, MemoryEntry, allowance
 
 GB = 1_000_000_000
 
@@ -14,9 +14,9 @@ GB = 1_000_000_000
     ("says", "expected"),
     [
         ("512000000\n", 128_000_000),
-        (f"{8 * GB}\n", memory.MAX_BYTES),
-        ("max\n", memory.MAX_BYTES),
-        (None, memory.MAX_BYTES),
+        (f"{8 * GB}\n", memory.MAX_MEMORY_BYTES),
+        ("max\n", memory.MAX_MEMORY_BYTES),
+        (None, memory.MAX_MEMORY_BYTES),
     ],
 )
 def test_a_container_s_limit_counts(
@@ -39,10 +39,10 @@ def test_a_small_machine_s_memory_counts(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_least_recently_used_is_forgotten_first() -> None:
-    remembered = Memory(limit=30)
+    remembered = Memory(limit_bytes=30)
     for key in ("a", "b", "c"):
-        remembered.keep(key, Entry(key, False, 10))
+        remembered.keep(key, MemoryEntry(key, False, 10))
     assert remembered.find("a", people=False)
-    remembered.keep("d", Entry("d", False, 15))
+    remembered.keep("d", MemoryEntry("d", False, 15))
     assert [key for key in "abcd" if remembered.find(key, people=False)] == ["a", "d"]
-    assert remembered.bytes == 25
+    assert remembered.used_bytes == 25

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from analytics.commands.doctor import BAD, GOOD, _replica
 from analytics.embedded import Postgres, create_database
 from analytics.errors import Unavailable
-from analytics.queries import QUESTIONS, Reply, Sources, answer
+from analytics.queries import QUESTIONS, EncodedAnswer, Sources, answer
 from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import open_engine
@@ -109,7 +109,7 @@ class Pair:
         queue = cast(Reader, self.queue)
         sources = Sources(self.engines[1], queue, self.replica, cache=self.cache)
         reply = await answer(TRENDS, DAY, {}, EVERYTHING, sources)
-        found = msgspec.json.decode(cast(Reply, reply).body)
+        found = msgspec.json.decode(cast(EncodedAnswer, reply).body)
         self.cached = found["meta"]["cached"]
         watermark = found["meta"]["watermark"]
         return (

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from analytics.events import Event
-from analytics.queries.language.filters import Events, Where
+from analytics.queries.language.filters import EventFilter, Where
 from analytics.queries.language.matching import View, matcher
 from analytics.tables import metadata, raw_events
 
@@ -106,14 +106,14 @@ def raw_json(document: bytes) -> object:
 @pytest.mark.parametrize("text", WHERE)
 async def test_where_means_the_same_in_sql_and_in_memory(rows: AsyncConnection, text: str) -> None:
     where = Where.read(text)
-    test = matcher(Events.read("*"), [where])
+    test = matcher(EventFilter.read("*"), [where])
     in_sql = {row.id for row in await rows.execute(select(raw_events.c.id).where(where.condition))}
     assert {event.id for event in EXAMPLES if test(View(event))} == in_sql
 
 
 @pytest.mark.parametrize("text", EVENTS)
 async def test_event_means_the_same_in_sql_and_in_memory(rows: AsyncConnection, text: str) -> None:
-    events = Events.read(text)
+    events = EventFilter.read(text)
     test = matcher(events, [])
     in_sql = {row.id for row in await rows.execute(select(raw_events.c.id).where(events.condition))}
     assert {event.id for event in EXAMPLES if test(View(event))} == in_sql
@@ -131,7 +131,7 @@ def test_the_examples_tell_the_filters_apart() -> None:
         "metadata.plan.eq.-0",
     }
     for text in WHERE:
-        test = matcher(Events.read("*"), [Where.read(text)])
+        test = matcher(EventFilter.read("*"), [Where.read(text)])
         taken = sum(test(View(event)) for event in EXAMPLES)
         assert (0 < taken < len(EXAMPLES)) != (text in always), (text, taken)
 
@@ -140,8 +140,8 @@ def test_all_conditions_must_hold() -> None:
     event = next(
         event for event in EXAMPLES if event.event_type == "page" and event.user_id == "u1"
     )
-    assert matcher(Events.read("page"), [Where.read("user_id.eq.u1")])(View(event))
+    assert matcher(EventFilter.read("page"), [Where.read("user_id.eq.u1")])(View(event))
     assert not matcher(
-        Events.read("page"), [Where.read("user_id.eq.u1"), Where.read("user_id.eq.u2")]
+        EventFilter.read("page"), [Where.read("user_id.eq.u1"), Where.read("user_id.eq.u2")]
     )(View(event))
-    assert not matcher(Events.read("other"), [Where.read("user_id.eq.u1")])(View(event))
+    assert not matcher(EventFilter.read("other"), [Where.read("user_id.eq.u1")])(View(event))

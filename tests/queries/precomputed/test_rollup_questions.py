@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries.database.memory import Cells, Entry, Memory
+from analytics.queries.database.memory import Cells, Memory, MemoryEntry
 from analytics.queries.database.sums import Sum
 from analytics.queries.precomputed import pieces
 from analytics.queries.questions.trends import trends
@@ -434,22 +434,22 @@ async def test_no_two_parts_ever_have_the_same_number(filled: Storer) -> None:
 
 
 def test_memory_forgets_what_was_not_asked_for_longest() -> None:
-    memory = Memory(limit=100)
+    memory = Memory(limit_bytes=100)
     cells: Cells = {("", "", None): Sum(1, ())}
     for key in "abc":
-        memory.keep(key, Entry(cells, True, 40))
+        memory.keep(key, MemoryEntry(cells, True, 40))
         memory.find("a", people=True)
     assert [bool(memory.find(key, people=True)) for key in "abc"] == [True, False, True]
-    assert memory.bytes == 80
+    assert memory.used_bytes == 80
 
 
 def test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs() -> None:
     memory = Memory()
     cells: Cells = {("", "", None): Sum(1, ())}
-    memory.keep("a", Entry(cells, False, 10))
+    memory.keep("a", MemoryEntry(cells, False, 10))
     assert memory.find("a", people=False)
     assert memory.find("a", people=True) is None
-    memory.keep("a", Entry(cells, True, 20))
-    memory.keep("a", Entry(cells, False, 10))
+    memory.keep("a", MemoryEntry(cells, True, 20))
+    memory.keep("a", MemoryEntry(cells, False, 10))
     assert memory.find("a", people=True)
-    assert memory.bytes == 20
+    assert memory.used_bytes == 20

@@ -613,8 +613,8 @@ def test_only_numbers_that_may_be_the_percentile_are_looked_at() -> None:
 
 
 def test_a_run_takes_no_more_than_it_needs() -> None:
-    assert run([float(number) for number in range(1000)]).size == 8000
-    assert run([1.0, 2.0] * 1000).size == 2 * 8 + 2 * 2
+    assert run([float(number) for number in range(1000)]).size_bytes == 8000
+    assert run([1.0, 2.0] * 1000).size_bytes == 2 * 8 + 2 * 2
 
 
 decimals = st.decimals(

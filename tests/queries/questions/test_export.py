@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from analytics.embedded import Valkey
 from analytics.errors import BadRequest
-from analytics.queries import QUESTIONS, Sources, Stream, answer
+from analytics.queries import QUESTIONS, Sources, StreamedFile, answer
 from analytics.queries.questions.export import export
 from analytics.roles import api
 from analytics.settings import Settings
@@ -170,9 +170,9 @@ async def test_without_pyarrow_parquet_is_refused_in_words(
     assert "analytics[parquet]" in caught.value.message
 
 
-async def stream(asker: Asker, query: bytes) -> Stream:
+async def stream(asker: Asker, query: bytes) -> StreamedFile:
     found = await answer(QUESTION, query, {}, EVERYTHING, Sources(asker.engine, StillQueue()))  # type: ignore[arg-type]
-    assert isinstance(found, Stream)
+    assert isinstance(found, StreamedFile)
     return found
 
 

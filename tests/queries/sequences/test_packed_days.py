@@ -234,7 +234,7 @@ async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(
     assert read.call_count == 0
     monkeypatch.undo()
     await filled.tend()
-    monkeypatch.setattr(packed_days, "MAX_NAMES", 1)
+    monkeypatch.setattr(packed_days, "MAX_DAY_NAMES", 1)
     assert await n(filled) == [7, 7]
     assert (await filled.ask("/funnel", *RANGE, *STEPS))["meta"]["source"] == "raw"
     assert len(await packed(filled)) == 14
@@ -356,7 +356,7 @@ async def test_an_answer_for_which_packed_days_would_not_do_says_raw(filled: Sto
 async def test_an_answer_of_more_days_than_can_be_held_says_raw(
     filled: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = max(day.size for day in (await packed(filled)).values())
+    size = max(day.size_bytes for day in (await packed(filled)).values())
     monkeypatch.setattr(snapshots._memories[filled.engine], "limit", 2 * size)
     for path, parameters_ in (("/funnel", STEPS), ("/paths", ()), ("/sessions", ())):
         assert (await filled.ask(path, *RANGE, *parameters_))["meta"]["source"] == "raw", path

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from analytics.derived.arrays import Array
 from analytics.derived.instants import DAY_US, SILENCE_US
 from analytics.derived.packed_day import NO_SESSION_HASH, Day, NamedRecords, pack
-from analytics.queries.database.identity import Links
+from analytics.queries.database.identity import IdentityLinks
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.sequences import sequences
 from analytics.queries.sequences.columns import Columns
@@ -92,7 +92,7 @@ def packed(rows: list[Row]) -> list[Day]:
 
 
 def columns(rows: list[Row], links: dict[int, int], since: int, until: int) -> Columns:
-    read = SimpleNamespace(links=Links(1 if links else 0, links), check_time=lambda: None)
+    read = SimpleNamespace(links=IdentityLinks(1 if links else 0, links), check_time=lambda: None)
     begin = datetime.fromtimestamp(START * 3600, UTC)
     return Columns(
         packed(rows),

@@ -14,7 +14,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from analytics.embedded import free_port
-from analytics.projects import Keys
+from analytics.projects import KeyCache
 from analytics.roles.collector import collector
 from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
 from analytics.roles.collector.intake import Intake
@@ -28,7 +28,7 @@ async def listening() -> AsyncIterator[tuple[int, MemorySink]]:
 
     @asynccontextmanager
     async def intake(config: Settings) -> AsyncIterator[Intake]:
-        yield Intake(sink, Keys(Table()), MemorySalts(), config)
+        yield Intake(sink, KeyCache(Table()), MemorySalts(), config)
 
     config = Config()
     port = free_port()

@@ -65,7 +65,7 @@ def test_zero_is_no_limit() -> None:
 def test_names_without_number_take_bounded_memory_and_the_busy_stay_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "MAX_NAMES", 100)
+    monkeypatch.setattr(limits, "MAX_BUCKETS", 100)
     clock = Clock()
     bucket = Limits(1, now=clock)
     bucket.take("busy")

@@ -14,7 +14,7 @@ from analytics.roles.realtime.messages import (
     encode,
     failure,
 )
-from analytics.roles.realtime.outbox import Entry
+from analytics.roles.realtime.outbox import QueuedMessage
 from analytics.roles.realtime.server_sent import frame
 
 EVENT = Raw(b'{"id":1,"metadata":{"name":"\xc3\xbc"}}')
@@ -45,13 +45,13 @@ def test_an_event_of_the_stream_has_the_same_without_the_id(message: Message, fi
     rest = f",{fields}" if fields else ""
     data = f'{{"type":"{message.kind}"{rest}}}'
     lines = f"event: {message.kind}\ndata: {data}\n\n"
-    assert frame(Entry(message)) == lines
-    assert frame(Entry(message, 12)) == f"id: 12\n{lines}"
+    assert frame(QueuedMessage(message)) == lines
+    assert frame(QueuedMessage(message, 12)) == f"id: 12\n{lines}"
 
 
 def test_a_heartbeat_is_a_comment_that_may_tell_the_position() -> None:
-    assert frame(Entry(None)) == ":\n\n"
-    assert frame(Entry(None, 12)) == ":\nid: 12\n\n"
+    assert frame(QueuedMessage(None)) == ":\n\n"
+    assert frame(QueuedMessage(None, 12)) == ":\nid: 12\n\n"
 
 
 def test_an_error_of_the_whole_connection_has_no_id() -> None:

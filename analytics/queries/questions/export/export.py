@@ -19,7 +19,7 @@ from analytics.queries.database.snapshot import Snapshot, Snapshots
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery
-from analytics.queries.question import Question, Stream
+from analytics.queries.question import Question, StreamedFile
 from analytics.queries.questions.cursors import ExportCursor
 from analytics.queries.questions.events.events import event_of, stored
 from analytics.queries.questions.export.formats import FORMATS, Format
@@ -130,10 +130,10 @@ def _encoded(format: Format, rows: Sequence[Any]) -> bytes:
     return format.batch([event_of(row) for row in rows])
 
 
-async def answer(query: Export, snapshot: Snapshot) -> Stream:
+async def answer(query: Export, snapshot: Snapshot) -> StreamedFile:
     """All events in the range that pass the filters, as a file."""
     format = FORMATS[query.format](query.cursor is not None)
-    return Stream(
+    return StreamedFile(
         format.media_type, f"events.{query.format}", chunks(query, format, snapshot.another)
     )
 

@@ -19,7 +19,7 @@ from analytics.derived.arrays import Array
 from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
-from analytics.queries.language.filters import Events
+from analytics.queries.language.filters import EventFilter
 from analytics.queries.language.measures import Number, Statement, number
 from analytics.queries.language.membership import Unit, members
 from analytics.queries.language.query import FilteredQuery, Limit
@@ -46,7 +46,7 @@ FORTNIGHT = Duration.read("14d")
 class Funnel(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/funnel`."""
 
-    steps: tuple[Events, ...] = msgspec.field(name="step")
+    steps: tuple[EventFilter, ...] = msgspec.field(name="step")
     window: Duration = FORTNIGHT
     order: Literal["ordered", "strict", "any"] = "ordered"
     unit: Unit = "user"

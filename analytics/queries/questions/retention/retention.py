@@ -21,7 +21,7 @@ from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.database.sums import Bucket, people
 from analytics.queries.language import intervals
-from analytics.queries.language.filters import ANY_EVENT, Events, both
+from analytics.queries.language.filters import ANY_EVENT, EventFilter, both
 from analytics.queries.language.intervals import INTERVALS
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
@@ -46,8 +46,8 @@ EARLIER = 0
 class Retention(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/retention`."""
 
-    starting: Events = msgspec.field(default=ANY_EVENT, name="start")
-    returning: Events = msgspec.field(default=ANY_EVENT, name="return")
+    starting: EventFilter = msgspec.field(default=ANY_EVENT, name="start")
+    returning: EventFilter = msgspec.field(default=ANY_EVENT, name="return")
     mode: Literal["first", "recurring"] = "first"
     bound: Literal["on", "after"] = "on"
     period: Literal["day", "week", "month"] = "day"

@@ -14,7 +14,7 @@ from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language import intervals, times
 from analytics.queries.language.fields import Field
-from analytics.queries.language.filters import Events
+from analytics.queries.language.filters import EventFilter
 from analytics.queries.language.formula import Formula
 from analytics.queries.language.intervals import DAY, MAX_BUCKETS, Interval, edges_before
 from analytics.queries.language.measures import COUNT, Measure, Number, number
@@ -54,7 +54,7 @@ class Series(msgspec.Struct, frozen=True):
 
     text: str
     measure: Measure
-    event: Events
+    event: EventFilter
 
     @classmethod
     def read(cls, text: str) -> "Series":
@@ -62,7 +62,7 @@ class Series(msgspec.Struct, frozen=True):
         parts = text.split("@")
         if len(parts) != 2:
             raise ValueError("it is MEASURE@EVENT; an @ inside a name is written %40")
-        return cls(text, Measure.read(parts[0]), Events.read(parts[1]))
+        return cls(text, Measure.read(parts[0]), EventFilter.read(parts[1]))
 
 
 class Trends(FilteredQuery, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 
 
-class Admission:
+class Backpressure:
     """Looks at Redis once a second, so that an append need not.
 
     `_refusal` is the reason to refuse events, None while they are accepted.

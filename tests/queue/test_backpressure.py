@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError
 from analytics import metrics
 from analytics.embedded import Valkey
 from analytics.errors import ConfigurationError, Unavailable
-from analytics.queue import Queue, admission
+from analytics.queue import Queue, backpressure
 from analytics.settings import Settings
 from tests import servers
 from tests.queue.kit import Ledger, client, config, drained, event, events, taken, working
@@ -22,14 +22,14 @@ from tests.queue.kit import Ledger, client, config, drained, event, events, take
 
 @pytest.fixture(autouse=True)
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(backpressure, "POLL_SECONDS", 0.02)
 
 
 @pytest.fixture
 async def own(server_folder: Path) -> AsyncIterator[Valkey]:
     """A Valkey whose configuration the test may change."""
     with servers.valkey(
-        server_folder / f"admission-{uuid.uuid4().hex[:8]}", maxmemory="20mb"
+        server_folder / f"backpressure-{uuid.uuid4().hex[:8]}", maxmemory="20mb"
     ) as server:
         yield server
 
@@ -87,7 +87,7 @@ async def test_a_burst_between_two_looks_leaves_room_for_those_who_drain(
     own: Valkey, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A claim needs memory: a Redis that collectors fill to the brim would never be drained."""
-    monkeypatch.setattr(admission, "POLL_SECONDS", 60)
+    monkeypatch.setattr(backpressure, "POLL_SECONDS", 60)
     settings = config(own.url)
     async with client(settings) as redis, Queue(redis, settings) as queue:
         assert (await refusal(queue)).code == "queue_full"
@@ -101,7 +101,7 @@ async def test_a_burst_between_two_looks_leaves_room_for_those_who_drain(
 async def test_a_redis_that_is_full_all_the_same_answers_unavailable_and_keeps_nothing(
     own: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "POLL_SECONDS", 60)
+    monkeypatch.setattr(backpressure, "POLL_SECONDS", 60)
     settings = config(own.url)
     async with client(settings) as redis, Queue(redis, settings) as queue:
         await queue.append(events(5))
