@@ -63,12 +63,12 @@ async def measure_cached(
     return milliseconds
 
 
-def sentence_of(found: Mapping[str, Sequence[float]], days: int) -> str:
+def sentence_of(milliseconds: Mapping[str, Sequence[float]], days: int) -> str:
     """The result for docs/performance.md."""
-    middle = sorted((statistics.median(times), name) for name, times in found.items())
-    worst = max((times[int(0.95 * len(times))], name) for name, times in found.items())
+    middle = sorted((statistics.median(times), name) for name, times in milliseconds.items())
+    worst = max((times[int(0.95 * len(times))], name) for name, times in milliseconds.items())
     return (
-        f"Each of {len(found)} questions over {days} days was repeated {ROUNDS} times while "
+        f"Each of {len(milliseconds)} questions over {days} days was repeated {ROUNDS} times while "
         "nothing changed. "
         f"The p50 is {middle[0][0]:.1f} ms ({middle[0][1]}) to {middle[-1][0]:.1f} ms "
         f"({middle[-1][1]}). The p95 is at most {worst[0]:.1f} ms ({worst[1]})."

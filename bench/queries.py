@@ -340,21 +340,21 @@ def report(server: Postgres, arguments: argparse.Namespace, days: Sequence[int])
         if small_url
         else {}
     )
-    found = asyncio.run(measure(url, arguments, days, zones, newest(url)))
+    results = asyncio.run(measure(url, arguments, days, zones, newest(url)))
     missed = sum(
         not times.refused and times.p95 > (PRECOMPUTED_BAR if CASES[name].precomputed else BAR)
-        for (name, *_), times in found.items()
+        for (name, *_), times in results.items()
     )
-    refused = sum(bool(times.refused) for times in found.values())
+    refused = sum(bool(times.refused) for times in results.values())
     lines = [
         f"`make bench-queries` on {datetime.now(UTC):%Y-%m-%d}, "
         f"load {os.getloadavg()[0]:.1f} at its end. {asyncio.run(size(url))}",
         f"The p95 is over the target ({BAR} ms; {PRECOMPUTED_BAR} ms for precomputed questions, "
-        f"¹) in {missed} of {len(found)} cases. "
+        f"¹) in {missed} of {len(results)} cases. "
         f"Refused because they took too long: {refused}.",
         f"Growth is the p50 at {days[-1]} days, divided by the p50 with a tenth of the events.",
         "",
-        *table(found, few, days, zones),
+        *table(results, few, days, zones),
     ]
     return "\n".join(lines)
 

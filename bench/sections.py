@@ -130,15 +130,15 @@ def collector(report: Report, effort: Effort) -> None:
             costs: dict[Role, list[float]] = {ours: [], limit: []}
             for _, role in itertools.product(range(effort.rounds), rates):
                 used = cpu_seconds(role.pid)
-                found = load(
+                result = load(
                     role.port, kind=kind, events=events, distinct=distinct, seconds=effort.seconds
                 )
-                if not found["requests"]:
+                if not result["requests"]:
                     raise SystemExit(f"the {role.name} refused every request")
-                rates[role].append(found["requests"] / found["seconds"])
-                costs[role].append((cpu_seconds(role.pid) - used) / found["requests"])
+                rates[role].append(result["requests"] / result["seconds"])
+                costs[role].append((cpu_seconds(role.pid) - used) / result["requests"])
                 if role is ours:
-                    taken.append(found["events"])
+                    taken.append(result["events"])
             ratio, by_cpu = _ratio(rates[ours], rates[limit]), _ratio(costs[limit], costs[ours])
             bar = met(ratio, 0.6) if (kind, events) == ("native", 1) else ""
             report.row(
@@ -291,11 +291,11 @@ def journey(report: Report, effort: Effort) -> None:
                 time.sleep(1)
                 answers, sockets = asyncio.run(_waits(roles, 20 * effort.rounds, effort, taken))
                 out, _ = background.communicate()
-                found = json.loads(out)
-                taken.append(found["events"])
+                result = json.loads(out)
+                taken.append(result["events"])
                 what = "1 event a request" if events == 1 else f"{events} events a request"
                 for name, waits, bar in (
-                    (f"/collect, {what}", found["latency_s"], 0.1),
+                    (f"/collect, {what}", result["latency_s"], 0.1),
                     (f"acknowledged → answered, {what}", answers, 2.0),
                     (f"acknowledged → WebSocket, {what}", sockets, 1.0),
                 ):
@@ -374,7 +374,7 @@ def fanout(report: Report, effort: Effort) -> None:
         report.row(
             f"{effort.sockets:,}",
             str(len(last)),
-            *(milliseconds(found)[0] for found in (heard, last)),
+            *(milliseconds(times)[0] for times in (heard, last)),
             f"{startup.memory_mb(roles['realtime'].pid):.0f} MB",
         )
 

@@ -26,7 +26,7 @@ def npm() -> str:
 
 
 def _find(name: str, path: str) -> str:
-    found = shutil.which(name, path=path)
-    if found is None:
+    program = shutil.which(name, path=path)
+    if program is None:
         raise FileNotFoundError(f"{name} is not here; make test brings it")
-    return found
+    return program

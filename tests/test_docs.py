@@ -54,9 +54,9 @@ def commands(
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            assert found is not None
-            yield from commands(found, (*path, name))
+            subcommand = command.get_command(context, name)
+            assert subcommand is not None
+            yield from commands(subcommand, (*path, name))
     else:
         yield path, command
 
@@ -301,7 +301,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 def shell(script: str, running: dict[str, str]) -> str:
     """What a block of shell prints, with the docs' ports replaced by the real ones."""
-    script = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{running[found[1]]}", script)
+    script = re.sub(r"127\.0\.0\.1:(\d+)", lambda match: f"127.0.0.1:{running[match[1]]}", script)
     env = {**os.environ, "KEY": running["KEY"]}
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

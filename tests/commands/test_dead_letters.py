@@ -90,8 +90,8 @@ def run(platform: Platform, *arguments: str, status: int = 0) -> subprocess.Comp
 
 
 def listed(platform: Platform, *arguments: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(run(platform, "list", "--json", *arguments).stdout)
-    return found
+    letters: list[dict[str, Any]] = json.loads(run(platform, "list", "--json", *arguments).stdout)
+    return letters
 
 
 def left(platform: Platform) -> list[str]:

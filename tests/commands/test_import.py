@@ -95,13 +95,13 @@ def counted(
     events: list[dict[str, Any]], zone: str, interval: str, by: str | None, users: bool
 ) -> dict[Any, int]:
     """The independent count: {(bucket's local start, group): events or people}."""
-    found = defaultdict(list)
+    groups = defaultdict(list)
     for one in events:
         local = datetime.fromisoformat(one["timestamp"]).astimezone(ZoneInfo(zone))
-        found[
+        groups[
             bucket(local, interval).replace(tzinfo=None), one["metadata"][by] if by else None
         ].append(one.get("user_id", one["session_id"]))
-    return {key: len(set(actors)) if users else len(actors) for key, actors in found.items()}
+    return {key: len(set(actors)) if users else len(actors) for key, actors in groups.items()}
 
 
 def answered(

@@ -20,15 +20,15 @@ def instructions(stage: str) -> list[tuple[str, str]]:
     """The instructions of a stage as (word, rest), with continued lines joined."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\\\n", " ", text).splitlines()
-    found: list[tuple[str, str]] = []
+    steps: list[tuple[str, str]] = []
     current = ""
     for line in filter(str.strip, lines):
         word, _, rest = line.strip().partition(" ")
         if word == "FROM":
             current = rest.rpartition(" ")[2]
         elif current == stage:
-            found.append((word, rest.strip()))
-    return found
+            steps.append((word, rest.strip()))
+    return steps
 
 
 def let_in() -> list[str]:

@@ -22,12 +22,12 @@ def find(name: str) -> str:
     it fails unless it was told to do with what is here.
     """
     path = TOOLS / "bin" / name
-    found = (
+    program = (
         str(path) if path.exists() else shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     )
-    if found is None:
+    if program is None:
         missing(name)
-    return str(found)
+    return str(program)
 
 
 def missing(name: str) -> None:

@@ -53,13 +53,13 @@ def manifests(folder: str) -> tuple[dict[str, Any], ...]:
 
 
 def manifest(folder: str, kind: str, name: str) -> dict[str, Any]:
-    found = [
+    documents = [
         each
         for each in manifests(folder)
         if each["kind"] == kind and each["metadata"]["name"] == name
     ]
-    assert len(found) == 1, f"{len(found)} of {kind} {name} in k8s/{folder}"
-    return found[0]
+    assert len(documents) == 1, f"{len(documents)} of {kind} {name} in k8s/{folder}"
+    return documents[0]
 
 
 def container(folder: str, kind: str, name: str) -> dict[str, Any]:
@@ -77,15 +77,15 @@ def dashboard(name: str) -> dict[str, Any]:
 
 def queries() -> list[tuple[str, str, str]]:
     """Every query of every dashboard: (where, kind, text), the kind being promql or sql."""
-    found = []
+    triples = []
     for name in DASHBOARDS:
         for panel in dashboard(name)["panels"]:
             for target in panel["targets"]:
                 kind = "sql" if "rawSql" in target else "promql"
-                found.append(
+                triples.append(
                     (f"{name}: {panel['title']}", kind, target.get("rawSql") or target["expr"])
                 )
-    return found
+    return triples
 
 
 def alerts() -> dict[str, dict[str, Any]]:

@@ -27,9 +27,9 @@ ROWS = "select md5(string_agg(e::text, ',' order by e.id)) from raw_events as e"
 
 def steps(name: str) -> str:
     """The block of shell that begins with a comment of this name."""
-    found = re.search(rf"```bash\n# {name}\n(.*?)```", PAGE, re.DOTALL)
-    assert found, name
-    return found[1]
+    match = re.search(rf"```bash\n# {name}\n(.*?)```", PAGE, re.DOTALL)
+    assert match, name
+    return match[1]
 
 
 def shell(name: str, platform: Deployed, **more: str) -> str:

@@ -12,8 +12,8 @@ ROLES = ("collector", "processor", "api", "realtime")
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    found: dict[str, Any] = compose_resolved(**GIVEN)["services"]
-    return found
+    by_name: dict[str, Any] = compose_resolved(**GIVEN)["services"]
+    return by_name
 
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if name != "GRAFANA_PASSWORD"])

@@ -123,12 +123,12 @@ def test_the_collector_scales_as_the_guide_says() -> None:
 
 def config_map() -> dict[str, str]:
     """What all pods of ours are given."""
-    [found] = [
+    [document] = [
         each
         for each in shipped.manifests("base")
         if each["kind"] == "ConfigMap" and each["metadata"]["name"].startswith("analytics-settings")
     ]
-    data: dict[str, str] = found["data"]
+    data: dict[str, str] = document["data"]
     return data
 
 

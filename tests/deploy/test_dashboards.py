@@ -218,11 +218,11 @@ def test_every_panel_has_data(prometheus: Prometheus, where: str, kind: str, que
     expanded = query.replace("$__rate_interval", "10s")
     if not any(name in query for name in QUIET):
         expanded = expanded.replace(NOTHING, "")
-    found = prometheus.get(
+    result = prometheus.get(
         "query_range", query=expanded, start=str(now - 10), end=str(now), step="1"
     )["result"]
-    assert found, f"{where}: {kind} {expanded}"
-    values = [float(value) for series in found for _, value in series["values"]]
+    assert result, f"{where}: {kind} {expanded}"
+    values = [float(value) for series in result for _, value in series["values"]]
     assert not all(math.isnan(value) for value in values), f"{where}: nothing but NaN"
 
 
@@ -237,7 +237,7 @@ def test_every_panel_of_events_has_data_for_who_may_only_read(
     for macro, sql in MACROS.items():
         query = query.replace(macro, sql)
     assert "$" not in query, f"{where}: a macro that this test does not know"
-    found = run(
+    output = run(
         loaded.postgres.program("psql"),
         "-XqAt",
         "-d",
@@ -245,7 +245,7 @@ def test_every_panel_of_events_has_data_for_who_may_only_read(
         "-c",
         query,
     )
-    assert found.strip(), f"{where}: {kind}"
+    assert output.strip(), f"{where}: {kind}"
 
 
 def test_the_business_numbers_are_the_events_numbers(loaded: Deployed) -> None:

@@ -22,8 +22,8 @@ def test_an_event_goes_in_and_its_answer_comes_out(deployed: Deployed) -> None:
     with deployed.front.client(KEY) as client:
         assert send(client, batch)["accepted"] == 3
         wait_for(deployed.drained, "an empty queue")
-        found = client.get(f"/api/events/{batch[0]['id']}").json()["data"]
-        assert found["status"] == "stored"
+        data = client.get(f"/api/events/{batch[0]['id']}").json()["data"]
+        assert data["status"] == "stored"
         answer = client.get("/api/trends?last=1h&interval=minute&event=front-door").json()
         assert answer["data"]["series"][0]["total"] == 3
 

@@ -36,11 +36,11 @@ def test_the_base_is_pinned_by_digest_and_the_same_for_both_stages() -> None:
 
 
 def test_the_image_runs_as_nobody_in_particular_and_says_what_it_is() -> None:
-    found = instructions("image")
-    assert ("USER", "10001:10001") in found
-    assert ("ENTRYPOINT", '["analytics"]') in found
-    assert any(word == "HEALTHCHECK" and "/health" in rest for word, rest in found)
-    labels = next(rest for word, rest in found if word == "LABEL")
+    steps = instructions("image")
+    assert ("USER", "10001:10001") in steps
+    assert ("ENTRYPOINT", '["analytics"]') in steps
+    assert any(word == "HEALTHCHECK" and "/health" in rest for word, rest in steps)
+    labels = next(rest for word, rest in steps if word == "LABEL")
     assert {"title", "version", "revision", "base.name"} <= set(
         re.findall(r"org\.opencontainers\.image\.([a-z.]+)=", labels)
     )

@@ -46,9 +46,9 @@ def packed(rows: list[Row]) -> Day:
     return pack(
         START,
         [
-            NamedRecords(("e", action, None), len(found), b"".join(found))
-            for action, found in groups.items()
-            if found
+            NamedRecords(("e", action, None), len(records), b"".join(records))
+            for action, records in groups.items()
+            if records
         ],
     )
 
@@ -59,7 +59,7 @@ def test_rows_are_in_order_of_person_time_and_id(rows: list[Row]) -> None:
     day = Day.decode(packed(rows).encode())
     persons = np.repeat(day.persons, np.diff(day.offsets)).tolist()
     sessions = day.sessions[np.repeat(day.visits, np.diff(day.visit_offsets))].tolist()
-    found = list(
+    decoded_rows = list(
         zip(
             persons,
             (day.times(slice(None)) - BEGIN).tolist(),
@@ -69,7 +69,9 @@ def test_rows_are_in_order_of_person_time_and_id(rows: list[Row]) -> None:
         )
     )
     ordered = sorted(rows, key=lambda row: row[:3])
-    assert found == [(person, at, session, action) for person, at, _, session, action in ordered]
+    assert decoded_rows == [
+        (person, at, session, action) for person, at, _, session, action in ordered
+    ]
     before = [sum(other[1] == row[1] and other[2] < row[2] for other in rows) for row in ordered]
     assert day.tie_ranks(slice(None)).tolist() == before
     assert day.tie_ranks(np.arange(day.rows)[::2]).tolist() == before[::2]

@@ -37,16 +37,16 @@ def folder() -> Iterator[Path]:
         yield Path(name) / "data"
 
 
-def _sql(found: embedded.Running, statement: str) -> str:
+def _sql(running: embedded.Running, statement: str) -> str:
     return psql(
-        embedded.Postgres(Path("/"), password="").program("psql"), found.database_url, statement
+        embedded.Postgres(Path("/"), password="").program("psql"), running.database_url, statement
     )
 
 
-def _redis(found: embedded.Running, *words: str) -> Any:
+def _redis(running: embedded.Running, *words: str) -> Any:
     from redis import Redis
 
-    with Redis.from_url(found.redis_url, decode_responses=True) as client:
+    with Redis.from_url(running.redis_url, decode_responses=True) as client:
         return client.execute_command(*words)
 
 
@@ -72,40 +72,40 @@ def _hold(
 
 
 def test_data_is_kept_from_run_to_run(folder: Path) -> None:
-    with embedded.servers(folder) as found:
-        _sql(found, "create table kept as select 42 as n")
-        _redis(found, "SET", "kept", "42")
-    with embedded.servers(folder) as found:
-        assert _sql(found, "select n from kept") == "42"
-        assert _redis(found, "GET", "kept") == "42"
+    with embedded.servers(folder) as running:
+        _sql(running, "create table kept as select 42 as n")
+        _redis(running, "SET", "kept", "42")
+    with embedded.servers(folder) as running:
+        assert _sql(running, "select n from kept") == "42"
+        assert _redis(running, "GET", "kept") == "42"
 
 
 def test_valkey_never_evicts_and_syncs_every_write(folder: Path) -> None:
-    with embedded.servers(folder) as found:
+    with embedded.servers(folder) as running:
         for name, value in {
             "appendonly": "yes",
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
         }.items():
-            assert _redis(found, "CONFIG", "GET", name)[1] == value
-        assert int(_redis(found, "CONFIG", "GET", "maxmemory")[1]) > 0
+            assert _redis(running, "CONFIG", "GET", name)[1] == value
+        assert int(_redis(running, "CONFIG", "GET", "maxmemory")[1]) > 0
 
 
 def test_a_second_start_is_refused_and_names_the_first(folder: Path) -> None:
-    with embedded.servers(folder) as found:
+    with embedded.servers(folder) as running:
         with (
             pytest.raises(CommandError, match=rf"already runs here \(process {os.getpid()}\)"),
             embedded.servers(folder),
         ):
             pass
-        assert embedded.running(folder) == found
-        assert _redis(found, "PING")
+        assert embedded.running(folder) == running
+        assert _redis(running, "PING")
     assert embedded.running(folder) is None
 
 
 def test_servers_that_outlived_a_killed_parent_are_ended_and_replaced(folder: Path) -> None:
-    process, found = _hold(folder)
-    _redis(found, "SET", "kept", "42")
+    process, running = _hold(folder)
+    _redis(running, "SET", "kept", "42")
     orphans = [
         int((folder / record).read_text().split()[0])
         for record in ("valkey/valkey.pid", "postgres/data/postmaster.pid")
@@ -151,20 +151,20 @@ def test_backends_that_outlived_their_server_do_not_keep_its_successor_from_star
 
 
 def test_records_that_a_crash_left_empty_keep_neither_server_from_starting(folder: Path) -> None:
-    with embedded.servers(folder) as found:
-        _sql(found, "create table kept as select 42 as n")
+    with embedded.servers(folder) as running:
+        _sql(running, "create table kept as select 42 as n")
     for record in ("valkey/valkey.pid", "postgres/data/postmaster.pid"):
         (folder / record).write_text("")
-    with embedded.servers(folder) as found:
-        assert _sql(found, "select n from kept") == "42"
+    with embedded.servers(folder) as running:
+        assert _sql(running, "select n from kept") == "42"
 
 
 def test_a_database_that_was_only_half_made_is_made_again(folder: Path) -> None:
     half = folder / "postgres" / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    with embedded.servers(folder) as found:
-        assert _sql(found, "select 1") == "1"
+    with embedded.servers(folder) as running:
+        assert _sql(running, "select 1") == "1"
 
 
 def test_secrets_stand_neither_in_the_process_list_nor_in_files_that_others_can_read(
@@ -216,8 +216,8 @@ def test_an_ordinary_user_may_run_them(folder: Path) -> None:
     )
     if python is None:
         pytest.skip("no interpreter of this version that the user nobody may run")
-    process, found = _hold(folder, python, env=environment, **identity)
-    assert _sql(found, "select 1") == "1"
+    process, running = _hold(folder, python, env=environment, **identity)
+    assert _sql(running, "select 1") == "1"
     assert (folder / "secret").stat().st_uid == nobody.pw_uid
     process.send_signal(signal.SIGINT)
     assert (process.wait(30), process.communicate()[1]) == (0, "")
@@ -254,8 +254,8 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
 
 
 def test_a_folder_may_have_spaces_and_an_apostrophe_in_its_name(folder: Path) -> None:
-    with embedded.servers(folder / "my data's") as found:
-        assert (_sql(found, "select 1"), _redis(found, "SET", "a", "b")) == ("1", True)
+    with embedded.servers(folder / "my data's") as running:
+        assert (_sql(running, "select 1"), _redis(running, "SET", "a", "b")) == ("1", True)
 
 
 def test_ctrl_c_is_held_back_while_servers_start_or_stop() -> None:
@@ -283,10 +283,14 @@ def test_the_wheels_are_found_without_importing_them() -> None:
 
 
 def _program() -> None:
-    with embedded.servers(Path(sys.argv[1])) as found:
+    with embedded.servers(Path(sys.argv[1])) as running:
         print(
             json.dumps(
-                {"pid": found.pid, "redis_url": found.redis_url, "database_url": found.database_url}
+                {
+                    "pid": running.pid,
+                    "redis_url": running.redis_url,
+                    "database_url": running.database_url,
+                }
             ),
             flush=True,
         )

@@ -78,8 +78,8 @@ class Recorder:
 
     def ran(self) -> list[Ran]:
         return [
-            Ran(test, *found, self.seconds[test], self.figures.get(test))
-            for test, found in self.outcomes.items()
+            Ran(test, *ending, self.seconds[test], self.figures.get(test))
+            for test, ending in self.outcomes.items()
         ]
 
 
@@ -92,7 +92,7 @@ def of(fault: Fault, ran: Sequence[Ran]) -> list[Ran]:
     ]
 
 
-def verdict(fault: Fault, ran: Sequence[Ran]) -> str:
+def result(fault: Fault, ran: Sequence[Ran]) -> str:
     runs = of(fault, ran)
     missing = [
         test
@@ -123,13 +123,13 @@ def row(fault: Fault, ran: Sequence[Ran]) -> str:
         )
     ]
     recovery = f"{max(recoveries):.1f} s" if recoveries else ""
-    cells = (fault.number, fault.what, fault.done, *shown, recovery, verdict(fault, ran))
+    cells = (fault.number, fault.what, fault.done, *shown, recovery, result(fault, ran))
     return f"| {' | '.join(map(str, cells))} |"
 
 
 def whole(ran: Sequence[Ran]) -> bool:
     """Whether every fault held."""
-    return all(verdict(fault, ran).startswith("held") for fault in FAULTS) and all(
+    return all(result(fault, ran).startswith("held") for fault in FAULTS) and all(
         one.outcome != "failed" for one in ran
     )
 
@@ -137,7 +137,7 @@ def whole(ran: Sequence[Ran]) -> bool:
 def page(ran: Sequence[Ran], *, commit: str, when: str, machine: str) -> str:
     """The page. A test that stands for several faults counts once in the totals."""
     figures = [one.figures for one in ran if one.figures]
-    held = sum(verdict(fault, ran).startswith("held") for fault in FAULTS)
+    held = sum(result(fault, ran).startswith("held") for fault in FAULTS)
     outcomes = Counter(one.outcome for one in ran)
     totals = {
         "faults": f"{held} of {len(FAULTS)} held",

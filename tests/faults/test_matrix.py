@@ -21,7 +21,7 @@ CLIENTS = {"client.py", "doctor.py", "query.py"}
 def functions(file: str) -> set[str]:
     """The names of the tests in a file below tests/, methods by their class."""
     tree = ast.parse((ROOT / "tests" / file).read_text())
-    found = {
+    defined = {
         node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assigned = {
@@ -31,7 +31,7 @@ def functions(file: str) -> set[str]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    return found | assigned
+    return defined | assigned
 
 
 def test_all_42_faults_are_there() -> None:

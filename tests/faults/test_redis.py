@@ -53,13 +53,13 @@ class Call(NamedTuple):
 
 def calls(trace: str) -> Iterator[Call]:
     for line in trace.splitlines():
-        if found := re.match(
+        if match := re.match(
             r"(?:\[?\w* ?\d+\]? +)?(write|writev|sendto|fsync|fdatasync)\(\d+<(.*?)>", line
         ):
             assert "<unfinished" not in line, (
                 "the server writes in several threads: their order cannot be told"
             )
-            yield Call(found[1], found[2], line)
+            yield Call(match[1], match[2], line)
 
 
 def answers_before_the_disk(trace: str) -> list[str]:

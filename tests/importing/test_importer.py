@@ -274,7 +274,7 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(
     end = await run(path, queue, watch=watch)
     assert 30 < watch.positions[0].accepted < 60
     assert (end.accepted, sum(end.rejected.values())) == (85, 15)
-    assert len({found.id for found in queue.events}) == 85
+    assert len({queued.id for queued in queue.events}) == 85
     assert len(queue.events) <= 85 + 10
     assert len({line["line"] for line in rejected(path)}) == len(rejected(path)) == 15
     assert not list((tmp_path / "data" / "imports").iterdir())
@@ -306,8 +306,8 @@ async def test_an_event_without_id_is_the_same_event_in_every_later_import(tmp_p
     for path in (plain, packed, grown, other):
         queue = FakeQueue()
         await run(path, queue)
-        assert all(found.named for found in queue.events)
-        ids[path] = [found.id for found in queue.events]
+        assert all(queued.named for queued in queue.events)
+        ids[path] = [queued.id for queued in queue.events]
     assert len(set(ids[plain])) == 3
     assert ids[plain] == ids[packed] == ids[grown][:3]
     assert not set(ids[plain]) & set(ids[other])

@@ -50,7 +50,7 @@ async def test_each_bad_csv_row_is_named_and_the_others_are_taken(tmp_path: Path
     )
     queue = FakeQueue()
     await run(path, queue)
-    assert [found.session_id for found in queue.events] == ["s0", "s1", "s2", "s3"]
+    assert [queued.session_id for queued in queue.events] == ["s0", "s1", "s2", "s3"]
     assert [(line["line"], line["code"]) for line in rejected(path)] == [
         (3, "not_csv"),
         (5, "not_csv"),

@@ -41,7 +41,7 @@ proves nothing.
 """
 
 
-class Verdict(NamedTuple):
+class Trial(NamedTuple):
     """What became of a mutation: pytest's exit status, the tests that failed, what was printed, and
     how long it took.
     """
@@ -92,7 +92,7 @@ def run(folder: Path, tests: Sequence[str]) -> tuple[int | None, str]:
     not its own proves nothing.
     """
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
-    found = subprocess.run(
+    probe = subprocess.run(
         [sys.executable, "-c", "import analytics; print(analytics.__file__)"],
         cwd=folder,
         env=env,
@@ -100,8 +100,8 @@ def run(folder: Path, tests: Sequence[str]) -> tuple[int | None, str]:
         text=True,
         check=True,
     )
-    if not found.stdout.startswith(str(folder)):
-        raise RuntimeError(f"the tests would run {found.stdout.strip()}, not the copy in {folder}")
+    if not probe.stdout.startswith(str(folder)):
+        raise RuntimeError(f"the tests would run {probe.stdout.strip()}, not the copy in {folder}")
     command = [
         sys.executable,
         "-m",
@@ -128,7 +128,7 @@ def run(folder: Path, tests: Sequence[str]) -> tuple[int | None, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def judge(mutation: Mutation) -> Verdict:
+def judge(mutation: Mutation) -> Trial:
     """Apply it to a fresh copy, and see who notices."""
     began = time.monotonic()
     with copied() as folder:
@@ -139,12 +139,12 @@ def judge(mutation: Mutation) -> Verdict:
             re.sub(r"\[.*", "", name) for name in re.findall(r"^FAILED (\S+)", output, re.MULTILINE)
         )
     )
-    verdict = Verdict(mutation, status, failed, output, time.monotonic() - began)
+    trial = Trial(mutation, status, failed, output, time.monotonic() - began)
     print(
-        f"{'caught  ' if verdict.caught else 'SURVIVED'} {verdict.seconds:5.1f} s  {mutation.name}",
+        f"{'caught  ' if trial.caught else 'SURVIVED'} {trial.seconds:5.1f} s  {mutation.name}",
         flush=True,
     )
-    return verdict
+    return trial
 
 
 def unmutated(mutations: Sequence[Mutation]) -> None:
@@ -165,23 +165,23 @@ notice. `tests/mutations/table.py` has the exact edits. Without a mutation, all 
 """
 
 
-def page(verdicts: Sequence[Verdict], commit: str) -> str:
+def page(trials: Sequence[Trial], commit: str) -> str:
     """The table for the docs."""
-    caught = sum(verdict.caught for verdict in verdicts)
+    caught = sum(trial.caught for trial in trials)
     lines = [
         *HEAD.splitlines(),
-        f"pass. Commit {commit}: {len(verdicts)} mutations, {caught} caught.",
+        f"pass. Commit {commit}: {len(trials)} mutations, {caught} caught.",
         "",
         "| what is broken | promise that no longer holds | caught by |",
         "|---|---|---|",
     ]
-    for verdict in verdicts:
+    for trial in trials:
         tests = (
-            "<br>".join(f"`{test.removeprefix('tests/')}`" for test in verdict.failed)
-            if verdict.caught
+            "<br>".join(f"`{test.removeprefix('tests/')}`" for test in trial.failed)
+            if trial.caught
             else "**nobody**"
         )
-        lines.append(f"| {verdict.mutation.name} | {verdict.mutation.promise} | {tests} |")
+        lines.append(f"| {trial.mutation.name} | {trial.mutation.promise} | {tests} |")
     return "\n".join(lines) + "\n"
 
 
@@ -193,7 +193,7 @@ def main(words: Sequence[str]) -> None:
     ]
     unmutated(chosen)
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        verdicts = list(threads.map(judge, chosen))
+        trials = list(threads.map(judge, chosen))
     if not words:
         commit = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"],
@@ -202,13 +202,13 @@ def main(words: Sequence[str]) -> None:
             text=True,
             check=True,
         ).stdout.strip()
-        PAGE.write_text(page(verdicts, commit))
-    if survivors := [verdict for verdict in verdicts if not verdict.caught]:
-        for verdict in survivors:
-            print(f"\n{verdict.mutation.name}: pytest ended with {verdict.status}")
-            print(verdict.output[-3000:])
-        raise SystemExit(f"{len(survivors)} of {len(verdicts)} mutations survived")
-    print(f"all {len(verdicts)} mutations were caught")
+        PAGE.write_text(page(trials, commit))
+    if survivors := [trial for trial in trials if not trial.caught]:
+        for trial in survivors:
+            print(f"\n{trial.mutation.name}: pytest ended with {trial.status}")
+            print(trial.output[-3000:])
+        raise SystemExit(f"{len(survivors)} of {len(trials)} mutations survived")
+    print(f"all {len(trials)} mutations were caught")
 
 
 if __name__ == "__main__":

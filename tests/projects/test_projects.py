@@ -117,9 +117,9 @@ async def test_a_created_key_is_found_in_the_database_with_all_that_was_said_of_
         expires_at=expires,
         name="web",
     )
-    found = await KeyCache(DatabaseKeys(engine)).find(token)
-    assert found == key
-    assert (found.project, found.origins, found.expires_at, found.name) == (
+    cached_key = await KeyCache(DatabaseKeys(engine)).find(token)
+    assert cached_key == key
+    assert (cached_key.project, cached_key.origins, cached_key.expires_at, cached_key.name) == (
         "shop",
         ("https://shop.example",),
         expires,

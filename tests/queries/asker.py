@@ -80,7 +80,7 @@ class Asker:
     ) -> bytes:
         """The answer as it is sent."""
         sources = Sources(self.engine, StillQueue())  # type: ignore[arg-type]
-        found = await answer(question, query, inside, key, sources)
-        if isinstance(found, EncodedAnswer):
-            return found.body
-        return b"".join([chunk async for chunk in found.chunks])
+        reply = await answer(question, query, inside, key, sources)
+        if isinstance(reply, EncodedAnswer):
+            return reply.body
+        return b"".join([chunk async for chunk in reply.chunks])

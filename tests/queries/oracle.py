@@ -176,27 +176,27 @@ def in_sessions(rows: Iterable[Row]) -> list[Row]:
     to which one leads from another in 30 minutes or less.
     """
     rows = list(rows)
-    found = [
+    with_session = [
         replace(row, session=("told", row.session_id))
         for row in rows
         if not row.session_id.startswith("$")
     ]
-    untold = [row for row in rows if row.session_id.startswith("$")]
-    while untold:
-        mine, before = [untold[0]], 0
+    without_session = [row for row in rows if row.session_id.startswith("$")]
+    while without_session:
+        mine, before = [without_session[0]], 0
         while len(mine) > before:
             before = len(mine)
             mine = [
                 row
-                for row in untold
+                for row in without_session
                 if any(
                     row.actor == other.actor and abs(row.timestamp - other.timestamp) <= SILENCE
                     for other in mine
                 )
             ]
-        found += [replace(row, session=("made", untold[0].id)) for row in mine]
-        untold = [row for row in untold if row not in mine]
-    return found
+        with_session += [replace(row, session=("made", without_session[0].id)) for row in mine]
+        without_session = [row for row in without_session if row not in mine]
+    return with_session
 
 
 # measures
@@ -294,13 +294,15 @@ def trends(rows: Iterable[Row], asked: Trend) -> dict[str, Any]:
     def item(belongs: Callable[[Row], bool]) -> dict[str, Any]:
         mine = [row for row in in_range if belongs(row)]
         rolled = [row for row in rows if belongs(row) and row.timestamp < asked.end]
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             "values": line(before, before + width, mine if asked.rolling == 1 else rolled),
             "total": of(mine),
         }
         if asked.compare:
-            found["previous"] = line(before - width, before, [row for row in rows if belongs(row)])
-        return found
+            figures["previous"] = line(
+                before - width, before, [row for row in rows if belongs(row)]
+            )
+        return figures
 
     times = edges[before:-1]
     if asked.by is None:
@@ -337,7 +339,7 @@ def events(
     where: tuple[Condition, ...],
 ) -> list[UUID]:
     """Ids, newest first."""
-    found = [
+    chosen = [
         row
         for row in rows
         if start <= row.timestamp < end
@@ -345,7 +347,7 @@ def events(
         and all(condition.holds(row) for condition in where)
     ]
     return [
-        row.id for row in sorted(found, key=lambda row: (row.timestamp, row.id.int), reverse=True)
+        row.id for row in sorted(chosen, key=lambda row: (row.timestamp, row.id.int), reverse=True)
     ]
 
 

@@ -54,7 +54,7 @@ def steps(
 ) -> list[tuple[int, Fraction | None, Fraction | None, Fraction | None]]:
     """n, rate, step_rate, median_s of each step."""
     n = [sum(len(rows) > step for rows in attempts) for step in range(len(asked.steps))]
-    found = []
+    figures = []
     for step in range(len(n)):
         rates = (
             [Fraction(n[step], of) if of else None for of in (n[0], n[step - 1])]
@@ -69,8 +69,8 @@ def steps(
                 if len(rows) > step
             ]
             median = percentile([Fraction(int(gap), 10**6) for gap in gaps], Fraction(1, 2))
-        found.append((n[step], *rates, median))
-    return found
+        figures.append((n[step], *rates, median))
+    return figures
 
 
 def funnel(rows: Iterable[Row], asked: Funnel) -> dict[str, Any]:
@@ -81,11 +81,11 @@ def funnel(rows: Iterable[Row], asked: Funnel) -> dict[str, Any]:
     for row in sorted(passing, key=lambda row: (row.timestamp, row.id.int)):
         if asked.start <= row.timestamp < asked.end:
             units.setdefault(row.actor if asked.unit == "user" else row.session, []).append(row)
-    attempts = [found for mine in units.values() if (found := attempt(mine, asked))]
+    attempts = [taken for mine in units.values() if (taken := attempt(mine, asked))]
     groups: dict[str | None, list[list[Row]]] = {}
     if asked.by is not None:
-        for found in attempts:
-            groups.setdefault(found[0].text(asked.by), []).append(found)
+        for taken in attempts:
+            groups.setdefault(taken[0].text(asked.by), []).append(taken)
     order = sorted(
         groups,
         key=lambda key: (

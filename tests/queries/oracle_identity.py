@@ -55,14 +55,14 @@ def persons(rows: Iterable[Row]) -> dict[str, str]:
         for anonymous, user in claimed.items()
         if anonymous not in claimed.values()
     }
-    found = {}
+    person_of = {}
     for name in everybody:
         group, before = {name}, set[str]()
         while group != before:
             before = set(group)
             group |= {one for pair in pairs if group & {*pair} for one in pair}
         older, newer = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
-        found[name] = min(
+        person_of[name] = min(
             group - older or group & newer, key=lambda one: [ord(character) for character in one]
         )
-    return found
+    return person_of

@@ -14,7 +14,7 @@ def lifecycle(
     """Of rows that pass the filters; `times` as instants."""
     edges = buckets(start, end, interval, zone, 1)
     rows = [row for row in rows if row.timestamp < end]
-    found: dict[str, Any] = {
+    lives: dict[str, Any] = {
         "times": edges[1:-1],
         "new": [],
         "returning": [],
@@ -37,8 +37,8 @@ def lifecycle(
             if before and not now:
                 counts["dormant"] -= 1
         for name, count in counts.items():
-            found[name].append(count)
-    return found
+            lives[name].append(count)
+    return lives
 
 
 def stickiness(

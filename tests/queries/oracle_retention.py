@@ -55,7 +55,7 @@ def retention(rows: Iterable[Row], asked: Retention, watermark: datetime) -> lis
         (row for row in rows if is_event(row, asked.starting)), key=lambda row: row.timestamp
     )
     returns = [row for row in rows if is_event(row, asked.returning)]
-    found = []
+    cohorts = []
     for cohort in range(overlapping):
         members = set()
         for row in starts:
@@ -72,5 +72,5 @@ def retention(rows: Iterable[Row], asked: Retention, watermark: datetime) -> lis
             until = asked.end if asked.bound == "after" else edges[later + 1]
             back = {row.actor for row in returns if edges[later] <= row.timestamp < until}
             counts.append(None if edges[later] > watermark else len(members & back))
-        found.append(Cohort(edges[cohort].astimezone(asked.zone).date(), counts))
-    return found
+        cohorts.append(Cohort(edges[cohort].astimezone(asked.zone).date(), counts))
+    return cohorts

@@ -21,14 +21,14 @@ def schema(rows: Iterable[Row]) -> dict[str, list[dict[str, Any]]]:
     return {
         kind: [
             {**dict(zip(names, values, strict=True)), "count": count}
-            for values, count in _sorted(found)
+            for values, count in _sorted(items)
         ]
-        for kind, (names, found) in kinds.items()
+        for kind, (names, items) in kinds.items()
     }
 
 
-def _sorted(found: Iterable[tuple[str, ...]]) -> list[tuple[tuple[str, ...], int]]:
+def _sorted(items: Iterable[tuple[str, ...]]) -> list[tuple[tuple[str, ...], int]]:
     return sorted(
-        Counter(found).items(),
+        Counter(items).items(),
         key=lambda pair: (-pair[1], [[ord(character) for character in value] for value in pair[0]]),
     )

@@ -39,11 +39,11 @@ def sessions(
     """Of rows that pass the filters; `series` as a list of the buckets' figures, each with its
     `time`.
     """
-    found: dict[Any, list[Row]] = {}
+    by_session: dict[Any, list[Row]] = {}
     for row in in_sessions(rows):
         if start <= row.timestamp < end:
-            found.setdefault(row.session, []).append(row)
-    every = list(found.values())
+            by_session.setdefault(row.session, []).append(row)
+    every = list(by_session.values())
     edges = buckets(start, end, interval, zone, 0)
     series = []
     for edge, following in pairwise(edges):

@@ -9,10 +9,10 @@ from tests.queries.oracle import Row, in_sessions
 def users(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """The users of rows that pass the filters: last seen first, then by id in code-point order."""
     rows = in_sessions(rows)
-    found: list[dict[str, Any]] = []
+    people: list[dict[str, Any]] = []
     for actor in {row.actor for row in rows}:
         mine = [row for row in rows if row.actor == actor]
-        found.append(
+        people.append(
             {
                 "id": actor,
                 "user_id": actor if any(row.user_id is not None for row in mine) else None,
@@ -22,8 +22,8 @@ def users(rows: Iterable[Row]) -> list[dict[str, Any]]:
                 "sessions": len({row.session for row in mine}),
             }
         )
-    found.sort(key=lambda user: [ord(character) for character in user["id"]])
-    return sorted(found, key=lambda user: user["last_seen"], reverse=True)
+    people.sort(key=lambda user: [ord(character) for character in user["id"]])
+    return sorted(people, key=lambda user: user["last_seen"], reverse=True)
 
 
 def timeline(rows: Iterable[Row], actor: str) -> list[Row]:

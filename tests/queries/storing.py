@@ -133,11 +133,11 @@ def batches(draw: st.DrawFn, rows: list[Row]) -> Batches:
             for one in rows
         ]
     sizes = draw(st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=6))
-    found = []
+    parts = []
     for size, compact in sizes:
-        found.append((rows[:size], compact))
+        parts.append((rows[:size], compact))
         rows = rows[size:]
-    return [*found, (rows, False)]
+    return [*parts, (rows, False)]
 
 
 def rows_of(batches: Batches) -> list[Row]:

@@ -76,8 +76,10 @@ class Ledger:
             self.outcomes[job.id] = Outcome(stored=len(new), duplicate=len(job.events) - len(new))
         return self.outcomes[job.id]
 
-    async def bury(self, job_id: str, count: int, found: bytes, reason: str, message: str) -> None:
-        self.buried[job_id] = (count, found, reason, message)
+    async def bury(
+        self, job_id: str, count: int, job_body: bytes, reason: str, message: str
+    ) -> None:
+        self.buried[job_id] = (count, job_body, reason, message)
 
 
 @contextlib.asynccontextmanager
@@ -110,8 +112,8 @@ async def working(
 async def eventually(condition: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            found = condition()
-            if found if isinstance(found, bool) else await found:
+            answer = condition()
+            if answer if isinstance(answer, bool) else await answer:
                 return
             await asyncio.sleep(0.01)
 
@@ -140,8 +142,8 @@ async def enqueue(redis: Redis, events: Sequence[Event], job_id: str | None = No
     )
 
 
-async def enqueue_body(redis: Redis, found: bytes, job_id: str) -> str:
-    await scripts.ENQUEUE.run(redis, "", 1, job_id, scripts.count_events(job_id), found)
+async def enqueue_body(redis: Redis, job_body: bytes, job_id: str) -> str:
+    await scripts.ENQUEUE.run(redis, "", 1, job_id, scripts.count_events(job_id), job_body)
     return job_id
 
 

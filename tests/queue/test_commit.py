@@ -102,8 +102,8 @@ async def test_a_cancelled_append_disturbs_no_other_and_is_left_out_if_it_can_be
         gone.cancel()
     await asyncio.sleep(0)
     gate.set()
-    verdicts = await asyncio.gather(*flushing, *waiting, return_exceptions=True)
-    assert [verdict is None for verdict in verdicts] == [False, True] * 16
+    results = await asyncio.gather(*flushing, *waiting, return_exceptions=True)
+    assert [result is None for result in results] == [False, True] * 16
     assert sum(map(len, await queued(redis))) == 2 + 15
 
 
@@ -111,12 +111,12 @@ async def test_more_than_may_wait_is_refused_at_once(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "MAX_WAITING_EVENTS", 100)
-    verdicts = await asyncio.gather(
+    results = await asyncio.gather(
         *(queue.append(events(40)) for _ in range(10)), return_exceptions=True
     )
-    refused = [verdict for verdict in verdicts if verdict is not None]
+    refused = [result for result in results if result is not None]
     assert len(refused) == 8
-    assert {getattr(verdict, "code", None) for verdict in refused} == {"queue_slow"}
+    assert {getattr(result, "code", None) for result in refused} == {"queue_slow"}
     assert (await queue.books()).accepted == 80
 
 
@@ -151,8 +151,8 @@ async def test_closing_is_bounded_and_tells_who_waits(
         await under_way.wait()
         second = asyncio.create_task(queue.append(events(1)))
         await asyncio.sleep(0)
-    verdicts = await asyncio.gather(first, second, return_exceptions=True)
-    assert [type(verdict) for verdict in verdicts] == [Unavailable, Unavailable]
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable, Unavailable]
 
 
 async def test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append(

@@ -181,8 +181,8 @@ async def test_what_cannot_be_run_is_buried_before_it_is_removed(
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found, reason = BAD_BODIES[name]
-    job_id = await enqueue_body(redis, found, scripts.job_id(7))
+    job_body, reason = BAD_BODIES[name]
+    job_id = await enqueue_body(redis, job_body, scripts.job_id(7))
     bury, tries, held = ledger.bury, Failing(OSError("no database"), times=2), []
 
     async def watched(*arguments: Any) -> None:
@@ -197,7 +197,7 @@ async def test_what_cannot_be_run_is_buried_before_it_is_removed(
     async with working(settings, ledger):
         await drained(queue)
     assert held == [True, True, True]
-    assert ledger.buried[job_id][:3] == (7, found, reason)
+    assert ledger.buried[job_id][:3] == (7, job_body, reason)
     assert await queue.books() == Books(accepted=7, dead_lettered=7)
     assert await redis.exists(scripts.JOB + job_id) == 0
 
@@ -418,5 +418,5 @@ async def test_signals_are_left_to_who_started_the_worker(
 
 
 def test_a_body_for_another_function_keeps_its_arguments() -> None:
-    found = msgspec.msgpack.encode({"t": None, "f": "other", "a": [1], "k": {"x": 2}, "et": 1})
-    assert body.read(found) == {"t": None, "f": "other", "a": [1], "k": {"x": 2}, "et": 1}
+    encoded = msgspec.msgpack.encode({"t": None, "f": "other", "a": [1], "k": {"x": 2}, "et": 1})
+    assert body.read(encoded) == {"t": None, "f": "other", "a": [1], "k": {"x": 2}, "et": 1}

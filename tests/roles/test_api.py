@@ -61,8 +61,8 @@ async def client(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture
 async def http(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    async with client(config) as found:
-        yield found
+    async with client(config) as caller:
+        yield caller
 
 
 def event(project: str = "default", id_: Any = None, **fields: Any) -> Event:

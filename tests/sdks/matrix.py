@@ -48,9 +48,9 @@ def _row(sdk: Sdk, results: Mapping[tuple[str, str], Run], notes: list[Sdk]) -> 
         len(set(outage.events)), f"{len(set(outage.events))} of {EVENTS}"
     )
     doubled = str(storm.repeated) if sdk.named else f"{storm.repeated} (it sends no ids)"
-    found = f"{len(plain.events)} of {EVENTS}"
+    arrivals = f"{len(plain.events)} of {EVENTS}"
     tries = str(len(refused.heard)) if len(refused.heard) <= MOST else "no end"
-    cells = (*named(sdk), found, tries, kept + mark, str(len(storm.heard)), doubled)
+    cells = (*named(sdk), arrivals, tries, kept + mark, str(len(storm.heard)), doubled)
     return f"| {' | '.join(cells)} |\n"
 
 

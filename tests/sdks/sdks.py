@@ -59,13 +59,13 @@ class Sdk(msgspec.Struct, frozen=True):
                 self.package
             ]
             return version
-        found = re.search(
+        match = re.search(
             rf"^{re.escape(self.package)}==(\S+)",
             (HERE / "requirements.txt").read_text(),
             re.MULTILINE,
         )
-        assert found, self.package
-        return found[1]
+        assert match, self.package
+        return match[1]
 
     @property
     def page(self) -> bool:

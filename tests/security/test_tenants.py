@@ -145,8 +145,8 @@ async def test_numbers_are_of_the_tenant_who_asks(tenants: Tenants) -> None:
         )
         assert sum((await tenants.ask(project, "/live")).json["data"]["per_minute"]) == events
         assert (await tenants.ask(project, "/export", b"format=ndjson")).body.count(b"\n") == events
-        found = (await tenants.ask(project, "/events/order%201")).json["data"]["event"]
-        assert found["metadata"]["secret"] == f"secret-of-{project}"
+        event = (await tenants.ask(project, "/events/order%201")).json["data"]["event"]
+        assert event["metadata"]["secret"] == f"secret-of-{project}"
 
 
 async def test_a_cursor_of_one_tenant_shows_another_only_his_own(tenants: Tenants) -> None:

@@ -320,7 +320,7 @@ async def test_health_says_what_is_wrong(migrated_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "verdict"),
+    ("states", "kind"),
     [
         (
             "08000 08006 40001 40P01 53100 53200 53300 55P03 57014 57P01 57P03 25006",
@@ -333,6 +333,6 @@ async def test_health_says_what_is_wrong(migrated_url: str) -> None:
     ],
     ids=["transient", "poison", "schema", "twin", "no partition"],
 )
-def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, verdict: FaultKind) -> None:
+def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, kind: FaultKind) -> None:
     for state in states.split():
-        assert classify(asyncpg.PostgresError.new({"C": state, "M": "no"})) is verdict, state
+        assert classify(asyncpg.PostgresError.new({"C": state, "M": "no"})) is kind, state

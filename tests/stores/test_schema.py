@@ -43,9 +43,9 @@ async def test_the_migrated_schema_is_what_tables_says(store_url: str) -> None:
 
     engine = create_async_engine(make_url(store_url).set(drivername="postgresql+asyncpg"))
     async with engine.connect() as connection:
-        found = await connection.run_sync(differences)
+        changes = await connection.run_sync(differences)
     await engine.dispose()
-    assert found == []
+    assert changes == []
 
 
 def test_an_empty_database_is_brought_to_head_once(database_url: str) -> None:

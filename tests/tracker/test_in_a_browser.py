@@ -89,9 +89,9 @@ class Visit(msgspec.Struct):
         """Exactly so many events, once nothing is on its way."""
         until(lambda: len(self.events(action)) >= count, f"{count} of {action}")
         until(self.shop.platform.drained, "the queue to drain")
-        found = self.events(action)
-        assert len(found) == count, [(row["event_action"], row["metadata"]) for row in found]
-        return found
+        rows = self.events(action)
+        assert len(rows) == count, [(row["event_action"], row["metadata"]) for row in rows]
+        return rows
 
     def sent(self) -> list[dict[str, Any]]:
         """Every event in every request, repeats included."""
@@ -318,11 +318,11 @@ def test_what_a_page_left_in_doubt_is_sent_by_the_next_one_under_the_same_id(sho
 
         until(together, "the next page")
         visit.gate.forgotten = 0
-        (found,) = visit.wait(1, "doubtful")
+        (row,) = visit.wait(1, "doubtful")
         tries = [event for event in visit.sent() if event["event_action"] == "doubtful"]
         assert len(tries) >= 2
         assert {(event["id"], event["timestamp"], event["session_id"]) for event in tries} == {
-            (found["id"], tries[0]["timestamp"], found["session_id"])
+            (row["id"], tries[0]["timestamp"], row["session_id"])
         }
 
 

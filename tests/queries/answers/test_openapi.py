@@ -75,20 +75,20 @@ async def test_it_is_there_without_a_key_and_without_servers() -> None:
 def test_every_parameter_of_every_question_is_in_it_with_a_description_and_no_other(
     question: Question,
 ) -> None:
-    found = {parameter["name"]: parameter for parameter in operation(question)["parameters"]}
-    assert set(found) == set(parameters.parameters(question.query))
-    for name, parameter in found.items():
+    by_name = {parameter["name"]: parameter for parameter in operation(question)["parameters"]}
+    assert set(by_name) == set(parameters.parameters(question.query))
+    for name, parameter in by_name.items():
         schema = parameter["schema"]
         assert "description" in parameter or "enum" in schema or schema["type"] == "integer", name
 
 
 @each_question
 def test_it_says_what_is_answered(question: Question) -> None:
-    found = operation(question)["responses"]["200"]["content"]
-    assert list(found) == list(question.media_types)
+    contents = operation(question)["responses"]["200"]["content"]
+    assert list(contents) == list(question.media_types)
     for schema in (
         content["schema"]
-        for content in found.values()
+        for content in contents.values()
         if question.media_types == ("application/json",)
     ):
         assert schema["properties"]["data"].keys() & {"$ref", "additionalProperties"}
@@ -142,15 +142,15 @@ async def test_the_headers_that_it_names_are_sent(migrated_url: str, redis_url: 
     ):
         for path in ("/api/trends", "/api/events", "/api/export"):
             responses = DOCUMENT["paths"][path]["get"]["responses"]
-            found = {
+            answers = {
                 "200": await http.get(path, headers={"X-API-Key": KEY}),
                 "401": await http.get(path),
             }
-            if etag := found["200"].headers.get("etag"):
-                found["304"] = await http.get(
+            if etag := answers["200"].headers.get("etag"):
+                answers["304"] = await http.get(
                     path, headers={"X-API-Key": KEY, "If-None-Match": etag}
                 )
-            for status, answer in found.items():
+            for status, answer in answers.items():
                 assert str(answer.status_code) == status
                 assert {name.lower() for name in responses[status]["headers"]} <= {*answer.headers}
 
@@ -236,9 +236,9 @@ def test_whatever_is_asked_there_is_no_500_and_no_answer_that_it_does_not_forese
         "off",
     ]
     script = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
-    found = subprocess.run(
+    process = subprocess.run(
         [*script, *words, *bounds], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    print(found.stdout)
-    assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
-    assert f"Tested: {len(QUESTIONS)}" in re.sub(r" +", " ", found.stdout)
+    print(process.stdout)
+    assert process.returncode == 0, process.stdout[-6000:] + process.stderr[-2000:]
+    assert f"Tested: {len(QUESTIONS)}" in re.sub(r" +", " ", process.stdout)

@@ -67,7 +67,7 @@ NAMES = st.sampled_from(["s", "t", "u", "v", "é", "w", ""])
 @st.composite
 def telling(draw: st.DrawFn, rows: list[Row]) -> list[Row]:
     """The same rows, some of which say who is whom."""
-    found = []
+    new_rows = []
     for each in rows:
         metadata = dict(each.metadata)
         if draw(st.sampled_from([True, False, False])):
@@ -75,8 +75,8 @@ def telling(draw: st.DrawFn, rows: list[Row]) -> list[Row]:
         type_ = draw(st.sampled_from([each.event_type, each.event_type, each.event_type, "alias"]))
         if type_ == "alias":
             metadata["$previous_id"] = draw(NAMES)
-        found.append(replace(each, metadata=metadata, event_type=type_))
-    return found
+        new_rows.append(replace(each, metadata=metadata, event_type=type_))
+    return new_rows
 
 
 @st.composite
@@ -111,10 +111,10 @@ async def test_all_that_is_said_of_people_is_said_of_persons(
     shape = (asked.start, asked.end, asked.interval, asked.zone)
 
     answer = await storer.ask("/lifecycle", *parameters, ("interval", asked.interval))
-    found = answer["data"] | {
+    lifecycle = answer["data"] | {
         "times": [datetime.fromisoformat(time) for time in answer["data"]["times"]]
     }
-    assert found == oracle_lives.lifecycle(rows, *shape)
+    assert lifecycle == oracle_lives.lifecycle(rows, *shape)
     answer = await storer.ask("/stickiness", *parameters, ("interval", asked.interval))
     assert answer["data"] == oracle_lives.stickiness(rows, *shape)
     answer = await storer.ask("/sessions", *parameters, ("interval", asked.interval))
@@ -180,11 +180,11 @@ async def test_persons_come_back(
     asked = replace(asked, where=()) if plain else asked
     await store(storer, rows)
     answer = await storer.ask("/retention", *test_retention.written(asked))
-    found = [
+    cohorts = [
         oracle_retention.Cohort(date.fromisoformat(one["start"]), one["counts"])
         for one in answer["data"]["cohorts"]
     ]
-    assert found == oracle_retention.retention(owned(rows_of(rows)), asked, WATERMARK)
+    assert cohorts == oracle_retention.retention(owned(rows_of(rows)), asked, WATERMARK)
     assert answer["meta"]["source"] == "rollup" or asked.where
 
 
@@ -235,8 +235,8 @@ async def test_who_logs_in_is_one_person_before_and_after_and_on_the_next_visit(
     assert await users(storer) == 2
     await storer.write([row("2026-11-04", None, "cookie")])
     assert await users(storer) == 2
-    (found,) = (await storer.ask(ONE, *DAYS, id="cookie"))["data"]["rows"]
-    assert (found["id"], found["user_id"], found["events"]) == ("ada", "ada", 3)
+    (user,) = (await storer.ask(ONE, *DAYS, id="cookie"))["data"]["rows"]
+    assert (user["id"], user["user_id"], user["events"]) == ("ada", "ada", 3)
 
 
 async def test_a_shared_session_links_nobody(storer: Storer) -> None:

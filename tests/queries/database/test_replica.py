@@ -109,13 +109,13 @@ class Pair:
         queue = cast(Reader, self.queue)
         sources = Sources(self.engines[1], queue, self.replica, cache=self.cache)
         reply = await answer(TRENDS, DAY, {}, EVERYTHING, sources)
-        found = msgspec.json.decode(cast(EncodedAnswer, reply).body)
-        self.cached = found["meta"]["cached"]
-        watermark = found["meta"]["watermark"]
+        envelope = msgspec.json.decode(cast(EncodedAnswer, reply).body)
+        self.cached = envelope["meta"]["cached"]
+        watermark = envelope["meta"]["watermark"]
         return (
-            found["data"]["series"][0]["total"],
+            envelope["data"]["series"][0]["total"],
             watermark and datetime.fromisoformat(watermark),
-            found["meta"]["partial"],
+            envelope["meta"]["partial"],
         )
 
     async def caught_up(self) -> tuple[int, datetime | None, bool]:
@@ -123,8 +123,8 @@ class Pair:
         question waits for it a little.
         """
         for _ in range(200):
-            if (found := await self.ask())[1] == self.queue.now:
-                return found
+            if (reading := await self.ask())[1] == self.queue.now:
+                return reading
         raise AssertionError("the replica never caught up")
 
 
@@ -189,11 +189,11 @@ async def test_a_server_that_is_no_replica_is_promised_nothing_and_found_by_the_
     postgres_server: Postgres, migrated_url: str
 ) -> None:
     engine = open_engine(Settings(), migrated_url)
-    found = await Replica(engine, engine, cast(Reader, MovingQueue())).horizon(
+    horizon = await Replica(engine, engine, cast(Reader, MovingQueue())).horizon(
         Horizon(NOON, waiting=False)
     )
     await engine.dispose()
-    assert found is None
+    assert horizon is None
     assert (await _replica(Settings(), migrated_url)).mark == BAD
 
 

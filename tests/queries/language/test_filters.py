@@ -128,13 +128,13 @@ async def test_several_fields_as_one_are_written_alike_by_the_database_and_here(
     )
     field = Several((Field.read("metadata.k"), Field.read("event_type")))
     async with asker.engine.connect() as connection:
-        found = {
+        texts = {
             key
             for (key,) in await connection.execute(
                 select(field.value).where(raw_events.c.project == "default")
             )
         }
-    assert found == {Several.joined([value, "e"]) for value in (text, None, "")}
-    assert sorted(map(Several.split, found), key=str) == sorted(
+    assert texts == {Several.joined([value, "e"]) for value in (text, None, "")}
+    assert sorted(map(Several.split, texts), key=str) == sorted(
         [[text, "e"], [None, "e"], ["", "e"]], key=str
     )

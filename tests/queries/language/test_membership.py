@@ -37,7 +37,7 @@ def minutes(*at: float) -> list[timedelta]:
 
 async def sessions(asker: Asker, *parameters: tuple[str, str]) -> int:
     """How many there are, as every question that counts them says."""
-    found = (await asker.ask("/sessions", *DAYS, *parameters))["data"]["sessions"]
+    count = (await asker.ask("/sessions", *DAYS, *parameters))["data"]["sessions"]
     trend = (await one(asker, ("measure", "sessions"), *parameters))["total"]
     table = (
         await asker.ask(
@@ -49,8 +49,8 @@ async def sessions(asker: Asker, *parameters: tuple[str, str]) -> int:
             "/funnel", *DAYS, ("step", "*"), ("step", "never"), ("unit", "session"), *parameters
         )
     )["data"]["steps"][0]["n"]
-    assert [trend, sum(row[2] for row in table), funnel] == [found] * 3
-    return int(found)
+    assert [trend, sum(row[2] for row in table), funnel] == [count] * 3
+    return int(count)
 
 
 async def test_thirty_minutes_of_silence_do_not_end_a_session_and_a_tick_more_does(
@@ -135,12 +135,12 @@ async def test_one_that_began_before_the_range_is_in_it_what_is_left_of_it(asker
             row("2026-11-02T00:30", "ada", "$none"),
         ]
     )
-    found = (await asker.ask("/sessions", *DAYS))["data"]
+    data = (await asker.ask("/sessions", *DAYS))["data"]
     assert (
-        found["sessions"],
-        found["bounce_rate"],
-        found["avg_s"],
-        found["series"]["sessions"],
+        data["sessions"],
+        data["bounce_rate"],
+        data["avg_s"],
+        data["series"]["sessions"],
     ) == (1, 0, 1200, [1, 0, 0])
 
 

@@ -72,10 +72,10 @@ async def test_stored_events_are_counted_as_a_plain_count_says(
 
 
 async def source(storer: Storer, *parameters: tuple[str, str]) -> str:
-    found: str = (
+    name: str = (
         await storer.ask("/trends", ("from", "2026-10-01"), ("to", "2026-10-31"), *parameters)
     )["meta"]["source"]
-    return found
+    return name
 
 
 def metadata(day: int) -> dict[str, Any]:

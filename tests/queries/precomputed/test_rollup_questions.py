@@ -81,10 +81,10 @@ async def test_lifecycles_of_rollups_are_what_looking_at_each_person_says(
         "/lifecycle",
         [*written_filters(asked), ("interval", asked.interval)],
     )
-    found = answer["data"] | {
+    data = answer["data"] | {
         "times": [datetime.fromisoformat(time) for time in answer["data"]["times"]]
     }
-    assert found == oracle_lives.lifecycle(
+    assert data == oracle_lives.lifecycle(
         passing(rows_of(batches), asked), asked.start, asked.end, asked.interval, asked.zone
     )
     assert answer["meta"]["source"] == "rollup" or (asked.where and not all_text(batches))
@@ -149,11 +149,11 @@ async def test_retention_of_rollups_is_what_sets_of_people_say(
     answer = await stored_and_asked(
         storer, batches, tended, "/retention", test_retention.written(asked)
     )
-    found = [
+    answer_cohorts = [
         oracle_retention.Cohort(date.fromisoformat(one["start"]), one["counts"])
         for one in answer["data"]["cohorts"]
     ]
-    assert found == oracle_retention.retention(rows_of(batches), asked, WATERMARK)
+    assert answer_cohorts == oracle_retention.retention(rows_of(batches), asked, WATERMARK)
     assert answer["meta"]["source"] == "rollup" or (asked.where and not all_text(batches))
 
 
@@ -354,10 +354,10 @@ async def test_equal_groups_of_a_breakdown_are_in_code_point_order_and_the_missi
 
 async def active(storer: Storer, *parameters: tuple[str, str]) -> list[int]:
     """Events a day, in a zone whose days are put together from hours."""
-    found: list[int] = (await storer.ask("/trends", *WEEK, ("tz", "Asia/Tokyo"), *parameters))[
+    values: list[int] = (await storer.ask("/trends", *WEEK, ("tz", "Asia/Tokyo"), *parameters))[
         "data"
     ]["series"][0]["values"]
-    return found
+    return values
 
 
 async def test_what_is_remembered_is_not_read_again(filled: Storer) -> None:
@@ -414,8 +414,8 @@ async def test_what_is_remembered_of_one_question_does_not_answer_another(filled
 async def test_no_two_parts_ever_have_the_same_number(filled: Storer) -> None:
     async def numbers() -> set[int]:
         return {
-            found["part"]
-            for found in await filled.connection.fetch(
+            record["part"]
+            for record in await filled.connection.fetch(
                 "select distinct part from rollups where span = 24"
             )
         }

@@ -122,10 +122,10 @@ async def stored(
 def numbered(draw: st.DrawFn, asked: Trend, numbers: Sequence[Any]) -> Batches:
     """Events around the range of a question, most of which have a number."""
     values = st.sampled_from([*numbers, *numbers, *OTHERS])
-    found = draw(batches(draw(streams(asked, draw(few_or_many)))))
+    parts = draw(batches(draw(streams(asked, draw(few_or_many)))))
     return [
         ([replace(one, metadata={**one.metadata, "n": draw(values)}) for one in rows], compact)
-        for rows, compact in found
+        for rows, compact in parts
     ]
 
 
@@ -253,7 +253,7 @@ async def test_any_numbers_are_measured_as_the_database_measures_them(
     storer: Storer, name: str, numbers: Sequence[Any]
 ) -> None:
     await hold(storer, [row(a_day(at), n=number) for at, number in enumerate(numbers)])
-    found = await asked_both_ways(
+    data = await asked_both_ways(
         storer,
         "/trends",
         [*WEEK, ("measure", f"{name}:metadata.n"), ("rolling", "3"), ("compare", "previous")],
@@ -262,7 +262,7 @@ async def test_any_numbers_are_measured_as_the_database_measures_them(
         name, N, [row(a_day(at), n=number) for at, number in enumerate(numbers)]
     )
     if not any(number in LONG for number in numbers) or name in ("sum", "avg", "min", "max"):
-        assert equal(found["series"][0]["total"], expected)
+        assert equal(data["series"][0]["total"], expected)
 
 
 async def test_a_bucket_without_numbers_is_zero_for_a_sum_and_null_for_all_else(
@@ -286,16 +286,16 @@ async def test_groups_without_numbers_come_last_and_equal_ones_in_code_point_ord
 ) -> None:
     values = {"b": 2, "a": 2, None: 3, "": "none", "z": -1}
     await hold(storer, [row(a_day(at), k=key, n=n) for at, (key, n) in enumerate(values.items())])
-    found = await asked_both_ways(
+    data = await asked_both_ways(
         storer, "/trends", [*WEEK, ("measure", f"{name}:metadata.n"), ("by", "metadata.k")]
     )
-    assert [line["key"]["metadata.k"] for line in found["series"]] == [None, "a", "b", "z", ""]
-    found = await asked_both_ways(
+    assert [line["key"]["metadata.k"] for line in data["series"]] == [None, "a", "b", "z", ""]
+    data = await asked_both_ways(
         storer,
         "/trends",
         [*WEEK, ("measure", f"{name}:metadata.n"), ("by", "metadata.k"), ("limit", "2")],
     )
-    assert found["other"]["total"] == {"avg": 0.5, "p50": 0.5}[name]
+    assert data["other"]["total"] == {"avg": 0.5, "p50": 0.5}[name]
 
 
 async def test_a_breakdown_has_every_measure_of_every_group(storer: Storer) -> None:
@@ -310,12 +310,12 @@ async def test_a_breakdown_has_every_measure_of_every_group(storer: Storer) -> N
         "users",
         *(f"{name}:metadata.n" for name in ("sum", "avg", "min", "max", "p90")),
     ]
-    found = await asked_both_ways(
+    data = await asked_both_ways(
         storer,
         "/breakdown",
         [*WEEK, ("by", "metadata.k"), ("measure", ",".join(measures)), ("sort", "metadata.k")],
     )
-    assert found["rows"] == [
+    assert data["rows"] == [
         ["a", 5, 6, 3, 30, 5, 0, 10, 9],
         ["b", 6, 6, 3, 36, 6, 1, 11, 10],
         ["c", None, 1, 1, 0, None, None, None, None],
@@ -336,7 +336,7 @@ async def test_a_local_day_has_the_numbers_of_all_its_hours(
     )
     until = (first + timedelta(hours=hours)).isoformat()
     for name, value in {"sum": sum(range(hours)), "max": hours - 1, "p50": (hours - 1) / 2}.items():
-        found = await asked_both_ways(
+        data = await asked_both_ways(
             storer,
             "/trends",
             [
@@ -346,7 +346,7 @@ async def test_a_local_day_has_the_numbers_of_all_its_hours(
                 ("measure", f"{name}:metadata.n"),
             ],
         )
-        assert found["series"][0]["values"] == [value]
+        assert data["series"][0]["values"] == [value]
 
 
 async def test_a_formula_of_remembered_numbers_is_that_of_raw_ones(storer: Storer) -> None:
@@ -357,8 +357,8 @@ async def test_a_formula_of_remembered_numbers_is_that_of_raw_ones(storer: Store
         ("series", "count@*"),
         ("formula", "A/C+B"),
     ]
-    found = await asked_both_ways(storer, "/trends", [*WEEK, *series, ("compare", "previous")])
-    assert found["series"][3]["total"] == pytest.approx(90 / 20 + 17.1)
+    data = await asked_both_ways(storer, "/trends", [*WEEK, *series, ("compare", "previous")])
+    assert data["series"][3]["total"] == pytest.approx(90 / 20 + 17.1)
 
 
 # memory
@@ -457,8 +457,8 @@ async def test_more_groups_than_can_be_kept_are_left_to_the_database(
     by_group = [*WEEK, ("measure", "sum:metadata.n"), ("by", "metadata.k")]
     with nothing_but_summaries(), pytest.raises(AssertionError):
         await filled.ask("/trends", *by_group)
-    found = await filled.ask("/trends", *by_group)
-    assert sum(line["total"] for line in found["data"]["series"]) == 57
+    answer = await filled.ask("/trends", *by_group)
+    assert sum(line["total"] for line in answer["data"]["series"]) == 57
 
 
 async def test_more_numbers_than_can_be_kept_are_left_to_the_database_and_read_for_nothing_no_more(
@@ -475,8 +475,8 @@ async def test_more_numbers_than_can_be_kept_are_left_to_the_database_and_read_f
     for by in ([], [("by", "metadata.k")]):
         with nothing_but_summaries(), pytest.raises(AssertionError):
             await total(filled, "p50", *by)
-    found = await filled.ask("/trends", *WEEK, ("measure", "p50:metadata.n"), ("by", "metadata.k"))
-    assert found["data"]["series"][0]["total"] == 1000
+    answer = await filled.ask("/trends", *WEEK, ("measure", "p50:metadata.n"), ("by", "metadata.k"))
+    assert answer["data"]["series"][0]["total"] == 1000
 
 
 async def test_too_many_numbers_in_parts_of_hours_are_left_to_the_database(
@@ -486,8 +486,8 @@ async def test_too_many_numbers_in_parts_of_hours_are_left_to_the_database(
     await filled.store.compact()
     until = ("to", "2026-10-05T12:45")
     monkeypatch.setattr(summaries, "MAX_NUMBERS", 3)
-    found = await filled.ask("/trends", WEEK[0], until, ("measure", "p50:metadata.n"))
-    assert found["data"]["series"][0]["total"] == 15
+    answer = await filled.ask("/trends", WEEK[0], until, ("measure", "p50:metadata.n"))
+    assert answer["data"]["series"][0]["total"] == 15
 
 
 async def test_no_more_numbers_are_held_than_can_be_remembered(
@@ -594,10 +594,10 @@ async def test_percentiles_of_runs_are_those_of_all_numbers(
 ) -> None:
     with patch.object(distribution, "SORTED_AT_ONCE", 1000 if few else 0):
         parts = [Distribution([run(numbers)]) for numbers in runs]
-        found = Distribution.combined(parts).measure(name)
+        value = Distribution.combined(parts).measure(name)
     percentile = f"percentile_cont(0.{name[1:]}) within group (order by number)"
     sql = f"select {percentile} from unnest($1::float8[]) number"
-    assert found == await storer.connection.fetchval(
+    assert value == await storer.connection.fetchval(
         sql, [number for numbers in runs for number in numbers]
     )
 
@@ -607,8 +607,8 @@ def test_only_numbers_that_may_be_the_percentile_are_looked_at() -> None:
     many = [[dice.gauss(0, 1) for _ in range(2000)] for _ in range(20)]
     runs = [run(numbers) for numbers in many]
     with patch.object(np, "concatenate", wraps=np.concatenate) as sorted_:
-        found = Distribution(runs).measure("p95")
-    assert found == pytest.approx(np.percentile(np.array(many), 95))
+        value = Distribution(runs).measure("p95")
+    assert value == pytest.approx(np.percentile(np.array(many), 95))
     assert sum(map(len, sorted_.call_args_list[0].args[0])) < 4000
 
 
@@ -649,7 +649,7 @@ async def test_an_average_is_rounded_where_the_database_rounds_it(
         "select avg(number), sum(number) from unnest($1::numeric[]) number", numbers
     )
     assert added(numbers) == total
-    found = average(total, len(numbers))
-    assert (found, found.as_tuple().exponent) == (expected, expected.as_tuple().exponent) or (
-        found == expected and expected == expected.to_integral_value()
+    mean = average(total, len(numbers))
+    assert (mean, mean.as_tuple().exponent) == (expected, expected.as_tuple().exponent) or (
+        mean == expected and expected == expected.to_integral_value()
     )

@@ -54,8 +54,8 @@ def cases(draw: st.DrawFn) -> tuple[int, int, Rows]:
 @given(order=st.sampled_from(["ordered", "strict", "any"]), case=cases())
 def test_an_attempt_is_what_trying_every_way_finds(order: str, case: tuple[int, int, Rows]) -> None:
     steps, window, rows = case
-    found, expected = matched(order, steps, window, rows), reference(order, steps, window, rows)
-    assert found == expected if order != "any" else len(found) == len(expected)
+    attempt, expected = matched(order, steps, window, rows), reference(order, steps, window, rows)
+    assert attempt == expected if order != "any" else len(attempt) == len(expected)
 
 
 @pytest.mark.parametrize("order", list(MATCHERS))

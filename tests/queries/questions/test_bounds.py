@@ -40,9 +40,9 @@ async def refused(asker: Asker, path: str, *asked: tuple[str, str], **inside: An
 async def test_there_are_so_many_buckets_and_no_more(asker: Asker, path: str) -> None:
     await asker.hold([row("2026-11-02")])
     back = path == "/lifecycle"  # it looks one bucket back
-    found = (await asker.ask(path, *minutes(MAX_BUCKETS - back)))["data"]
+    data = (await asker.ask(path, *minutes(MAX_BUCKETS - back)))["data"]
     assert (
-        len(found.get("times") or found.get("buckets") or found["series"]["times"])
+        len(data.get("times") or data.get("buckets") or data["series"]["times"])
         == MAX_BUCKETS - back
     )
     error = await refused(asker, path, *minutes(MAX_BUCKETS + 1 - back))

@@ -60,16 +60,16 @@ async def test_breakdowns_are_what_a_plain_count_says(
 ) -> None:
     written, asked, rows = case
     await asker.hold(rows)
-    found = (await asker.ask("/breakdown", *written))["data"]
+    data = (await asker.ask("/breakdown", *written))["data"]
     expected, total = oracle_breakdown.breakdown(rows, asked)
     fields = len(asked.by)
-    assert found["columns"] == [
+    assert data["columns"] == [
         *map(written_field, asked.by),
         *map(written_measure, asked.measures),
     ]
-    assert found["total_rows"] == total
-    assert [got[:fields] for got in found["rows"]] == [want[:fields] for want in expected]
-    for got, want in zip(found["rows"], expected, strict=True):
+    assert data["total_rows"] == total
+    assert [got[:fields] for got in data["rows"]] == [want[:fields] for want in expected]
+    for got, want in zip(data["rows"], expected, strict=True):
         assert all(map(equal, got[fields:], want[fields:])), (got, want)
 
 
@@ -159,7 +159,7 @@ async def test_ties_come_in_code_point_order_of_all_fields_and_the_missing_value
     ]
     await asker.hold([row("2026-11-02", k=first, l=second) for first, second in keys])
     rows = (await ask(asker, ("by", "metadata.k,metadata.l")))["rows"]
-    assert [tuple(found[:2]) for found in rows] == [
+    assert [tuple(cells[:2]) for cells in rows] == [
         ("Z", "x"),
         ("a", "z"),
         ("a", "é"),

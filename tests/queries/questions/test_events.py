@@ -31,18 +31,18 @@ async def test_pages_hold_every_row_once_newest_first(
 ) -> None:
     asked, rows, limit = case
     await asker.hold(rows)
-    found: list[UUID] = []
+    ids: list[UUID] = []
     cursor: list[tuple[str, str]] = []
     while True:
         page = (
             await asker.ask("/events", *written_filters(asked), ("limit", str(limit)), *cursor)
         )["data"]
-        found += [UUID(event["id"]) for event in page["rows"]]
+        ids += [UUID(event["id"]) for event in page["rows"]]
         if page["next"] is None:
             break
         assert len(page["rows"]) == limit
         cursor = [("cursor", page["next"])]
-    assert found == oracle.events(rows, asked.start, asked.end, asked.pairs, asked.where)
+    assert ids == oracle.events(rows, asked.start, asked.end, asked.pairs, asked.where)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 8])
@@ -51,13 +51,13 @@ async def test_rows_of_one_instant_are_divided_between_pages_by_their_ids(
 ) -> None:
     rows = [row("2026-11-02T10:00:00.000001") for _ in range(8)]
     await asker.hold(sorted(rows, key=lambda row: row.id.int % 3))
-    found: list[str] = []
+    ids: list[str] = []
     cursor: list[tuple[str, str]] = []
-    while not found or cursor:
+    while not ids or cursor:
         page = (await asker.ask("/events", *DAYS, ("limit", str(limit)), *cursor))["data"]
-        found += [event["id"] for event in page["rows"]]
+        ids += [event["id"] for event in page["rows"]]
         cursor = [("cursor", page["next"])] if page["next"] else []
-    assert found == [str(row.id) for row in reversed(rows)]
+    assert ids == [str(row.id) for row in reversed(rows)]
 
 
 async def test_a_row_is_shown_as_it_was_sent(asker: Asker) -> None:
@@ -115,10 +115,10 @@ async def test_a_stored_event_is_found_by_either_form_of_its_id(asker: Asker) ->
     named, plain = row("2026-11-02"), row("2026-11-02")
     await asker.hold([Row(event_id("order/42"), named.timestamp, "s", None, "e", "a", {}), plain])
     for id_, stored in (("order/42", event_id("order/42")), (str(plain.id).upper(), plain.id)):
-        found = await status(asker, id_)
-        assert found["status"] == "stored"
-        assert isinstance(found["event"], dict)
-        assert found["event"]["id"] == str(stored)
+        data = await status(asker, id_)
+        assert data["status"] == "stored"
+        assert isinstance(data["event"], dict)
+        assert data["event"]["id"] == str(stored)
 
 
 async def test_an_event_that_nobody_sent_is_unknown(asker: Asker) -> None:
@@ -135,8 +135,8 @@ async def test_a_dead_letter_says_why_until_it_is_stored_after_all(asker: Asker)
         " values ('default', $1, 'j', 1, 'numeric', 'too large', '', now())",
         dead.id,
     )
-    found = await status(asker, str(dead.id))
-    assert (found["status"], found["reason"], found["message"]) == (
+    data = await status(asker, str(dead.id))
+    assert (data["status"], data["reason"], data["message"]) == (
         "dead_lettered",
         "numeric",
         "too large",

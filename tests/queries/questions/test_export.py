@@ -171,9 +171,9 @@ async def test_without_pyarrow_parquet_is_refused_in_words(
 
 
 async def stream(asker: Asker, query: bytes) -> StreamedFile:
-    found = await answer(QUESTION, query, {}, EVERYTHING, Sources(asker.engine, StillQueue()))  # type: ignore[arg-type]
-    assert isinstance(found, StreamedFile)
-    return found
+    reply = await answer(QUESTION, query, {}, EVERYTHING, Sources(asker.engine, StillQueue()))  # type: ignore[arg-type]
+    assert isinstance(reply, StreamedFile)
+    return reply
 
 
 async def test_no_connection_is_held_while_a_client_reads_and_no_slice_is_long(
@@ -184,10 +184,10 @@ async def test_no_connection_is_held_while_a_client_reads_and_no_slice_is_long(
         [row((first + timedelta(seconds=at)).isoformat(), k=str(at)) for at in range(10)]
     )
     with slices(SLICE_ROWS=3):
-        found = await stream(asker, b"from=2026-11-02&to=2026-11-05")
-        assert found.watermark == WATERMARK
+        file = await stream(asker, b"from=2026-11-02&to=2026-11-05")
+        assert file.watermark == WATERMARK
         lengths = []
-        async for chunk in found.chunks:
+        async for chunk in file.chunks:
             lengths.append(len(lines(chunk)))
             assert asker.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     assert lengths == [0, 3, 3, 3, 1, 0]
@@ -201,10 +201,10 @@ async def test_memory_does_not_grow_with_what_is_exported(asker: Asker, format: 
     )
     peaks, parquet = [], pyarrow.default_memory_pool()
     with slices(SLICE_ROWS=100):
-        found = await stream(asker, f"from=2026-11-02&to=2026-11-05&format={format}".encode())
+        file = await stream(asker, f"from=2026-11-02&to=2026-11-05&format={format}".encode())
         tracemalloc.start()
         try:
-            async for _ in found.chunks:
+            async for _ in file.chunks:
                 peaks.append(tracemalloc.get_traced_memory()[1] + parquet.bytes_allocated())
                 tracemalloc.reset_peak()
         finally:
@@ -228,8 +228,8 @@ async def test_what_was_stored_when_it_began_is_in_it_and_what_comes_behind_does
     sent = [row(f"2026-11-02T10:00:0{at}") for at in range(4)]
     await asker.hold(sent)
     with slices(SLICE_ROWS=2):
-        found = await stream(asker, b"from=2026-11-02&to=2026-11-05")
-        body, chunks = b"", found.chunks
+        file = await stream(asker, b"from=2026-11-02&to=2026-11-05")
+        body, chunks = b"", file.chunks
         async for chunk in chunks:
             body += chunk
             if len(lines(body)) == 2:
@@ -258,18 +258,21 @@ async def client(migrated_url: str, redis_url: str) -> AsyncIterator[httpx2.Asyn
     )
     async with (
         app.router.lifespan_context(app),
-        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as found,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as caller,
     ):
-        yield found
+        yield caller
 
 
 async def test_over_http_it_is_a_file_with_a_watermark_and_errors_are_json(
     client: httpx2.AsyncClient,
 ) -> None:
-    found = await client.get("/api/export?format=csv", headers={"X-API-Key": "k"})
-    assert (found.status_code, found.headers["content-type"]) == (200, "text/csv; charset=utf-8")
-    assert found.headers["content-disposition"] == 'attachment; filename="events.csv"'
-    assert datetime.fromisoformat(found.headers["x-watermark"]).tzinfo is not None
+    response = await client.get("/api/export?format=csv", headers={"X-API-Key": "k"})
+    assert (response.status_code, response.headers["content-type"]) == (
+        200,
+        "text/csv; charset=utf-8",
+    )
+    assert response.headers["content-disposition"] == 'attachment; filename="events.csv"'
+    assert datetime.fromisoformat(response.headers["x-watermark"]).tzinfo is not None
     refused = await client.get("/api/export?format=xml", headers={"X-API-Key": "k"})
     assert (refused.status_code, refused.json()["error"]["field"]) == (400, "format")
     assert (await client.get("/api/export")).status_code == 401

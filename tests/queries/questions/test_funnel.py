@@ -59,8 +59,8 @@ def cases(draw: st.DrawFn) -> tuple[Funnel, list[Row]]:
     return asked, draw(journeys.rows(instants, most=16))
 
 
-def step(found: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(found[name] for name in ("n", "rate", "step_rate", "median_s"))
+def step(item: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(item[name] for name in ("n", "rate", "step_rate", "median_s"))
 
 
 def plain(
@@ -78,7 +78,7 @@ async def test_a_funnel_is_what_trying_every_way_says(
     await asker.hold(rows)
     answer = (await asker.ask("/funnel", *written(asked)))["data"]
     expected = oracle_funnel.funnel(rows, asked)
-    assert [found["event"] for found in answer["steps"]] == [
+    assert [item["event"] for item in answer["steps"]] == [
         written_pairs(step) for step in asked.steps
     ]
     assert list(map(step, answer["steps"])) == plain(expected["steps"])
@@ -98,8 +98,8 @@ async def ask(asker: Asker, *parameters: tuple[str, str]) -> Any:
 async def n(asker: Asker, steps: str, *parameters: tuple[str, str]) -> list[int]:
     """How many units take each of the steps, which are given as one word each."""
     return [
-        found["n"]
-        for found in (await ask(asker, *(("step", step) for step in steps.split()), *parameters))[
+        item["n"]
+        for item in (await ask(asker, *(("step", step) for step in steps.split()), *parameters))[
             "steps"
         ]
     ]
@@ -195,7 +195,7 @@ async def test_a_row_that_a_filter_or_the_range_leaves_out_does_not_lie_between(
         ("step", "a"),
         ("step", "b"),
     ]
-    assert [found["n"] for found in (await asker.ask("/funnel", *outside))["data"]["steps"]] == [
+    assert [item["n"] for item in (await asker.ask("/funnel", *outside))["data"]["steps"]] == [
         0,
         0,
     ]
@@ -231,7 +231,7 @@ async def test_a_unit_is_an_actor_or_a_session(asker: Asker) -> None:
 async def test_rates_are_of_the_first_step_and_of_the_one_before(asker: Asker) -> None:
     await asker.hold([*walk("a b c", "u"), *walk("a b", "v"), *walk("a", "w"), *walk("a", "z")])
     steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
-    assert [(found["rate"], found["step_rate"]) for found in steps] == [
+    assert [(item["rate"], item["step_rate"]) for item in steps] == [
         (1, 1),
         (0.5, 0.5),
         (0.25, 0.5),
@@ -241,14 +241,14 @@ async def test_rates_are_of_the_first_step_and_of_the_one_before(asker: Asker) -
 async def test_a_step_that_nobody_took_has_no_rate_after_it(asker: Asker) -> None:
     await asker.hold([])
     steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
-    assert [step(found) for found in steps] == [
+    assert [step(item) for item in steps] == [
         (0, 1, 1, None),
         (0, None, None, None),
         (0, None, None, None),
     ]
     await asker.hold(walk("a"))
     steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
-    assert [step(found) for found in steps] == [
+    assert [step(item) for item in steps] == [
         (1, 1, 1, None),
         (0, 0, 0, None),
         (0, 0, None, None),
@@ -258,13 +258,13 @@ async def test_a_step_that_nobody_took_has_no_rate_after_it(asker: Asker) -> Non
 async def test_the_median_is_of_the_earliest_attempt_that_reaches_the_depth(asker: Asker) -> None:
     await asker.hold([*walk("a - - a - b a b", "u"), *walk("a b", "v"), *walk("a", "w")])
     times = [
-        found["median_s"]
-        for found in (await ask(asker, ("step", "a"), ("step", "b"), ("window", "4h")))["steps"]
+        item["median_s"]
+        for item in (await ask(asker, ("step", "a"), ("step", "b"), ("window", "4h")))["steps"]
     ]
     assert times == [None, 1.5 * 3600]
     assert [
-        found["median_s"]
-        for found in (await ask(asker, ("step", "a"), ("step", "b"), ("order", "any")))["steps"]
+        item["median_s"]
+        for item in (await ask(asker, ("step", "a"), ("step", "b"), ("order", "any")))["steps"]
     ] == [None, None]
 
 
@@ -275,7 +275,7 @@ async def test_of_attempts_that_get_equally_far_but_not_to_the_end_the_earliest_
     steps = (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c"), ("window", "2h")))[
         "steps"
     ]
-    assert [(found["n"], found["median_s"]) for found in steps] == [(1, None), (1, 3600), (0, None)]
+    assert [(item["n"], item["median_s"]) for item in steps] == [(1, None), (1, 3600), (0, None)]
     strict = await ask(
         asker, ("step", "a"), ("step", "b"), ("step", "c"), ("window", "2h"), ("order", "strict")
     )
@@ -287,8 +287,8 @@ async def test_the_median_of_a_step_counts_units_that_did_not_take_the_next(
 ) -> None:
     await asker.hold([*walk("a b c", "u"), *walk("a - - b", "v")])
     assert [
-        found["median_s"]
-        for found in (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
+        item["median_s"]
+        for item in (await ask(asker, ("step", "a"), ("step", "b"), ("step", "c")))["steps"]
     ] == [None, 2 * 3600, 3600]
 
 
@@ -301,7 +301,7 @@ async def test_a_group_is_what_the_first_row_of_the_attempt_holds(asker: Asker) 
     groups = (
         await ask(asker, ("step", "a"), ("step", "b"), ("by", "metadata.k"), ("window", "2h"))
     )["groups"]
-    assert [(group["key"], [found["n"] for found in group["steps"]]) for group in groups] == [
+    assert [(group["key"], [item["n"] for item in group["steps"]]) for group in groups] == [
         ({"metadata.k": "late"}, [1, 1])
     ]
     groups = (await ask(asker, ("step", "a"), ("step", "b"), ("by", "metadata.k")))["groups"]

@@ -35,11 +35,11 @@ async def test_lifecycles_are_what_looking_at_each_person_says(
 ) -> None:
     asked, rows = case
     await asker.hold(rows)
-    found = (await asker.ask("/lifecycle", *written_filters(asked), ("interval", asked.interval)))[
+    data = (await asker.ask("/lifecycle", *written_filters(asked), ("interval", asked.interval)))[
         "data"
     ]
-    found["times"] = [datetime.fromisoformat(time) for time in found["times"]]
-    assert found == oracle_lives.lifecycle(
+    data["times"] = [datetime.fromisoformat(time) for time in data["times"]]
+    assert data == oracle_lives.lifecycle(
         passing(rows, asked), asked.start, asked.end, asked.interval, asked.zone
     )
 

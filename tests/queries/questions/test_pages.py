@@ -102,11 +102,11 @@ async def test_an_example_is_answered_as_it_stands_on_its_page(
     await asker.hold(held(example.request))
     answer = await asked(asker, example.request)
     if example.language == "json" and "\n{" not in example.answer:
-        found, expected = [answer], [example.answer]
+        lines, expected = [answer], [example.answer]
     else:
-        found, expected = answer.splitlines(), example.answer.splitlines()
-    assert len(found) == len(expected)
-    for got, want in zip(found, expected, strict=True):
+        lines, expected = answer.splitlines(), example.answer.splitlines()
+    assert len(lines) == len(expected)
+    for got, want in zip(lines, expected, strict=True):
         if example.language == "json":
             assert shown(json.loads(got), json.loads(want)) == json.loads(want)
         else:

@@ -119,13 +119,13 @@ async def test_processors_that_link_and_store_at_once_agree_with_one_who_reads_i
     }
 
     mine = owned(rows)
-    found = (await storer.ask("/sessions", *RANGE))["data"]
+    data = (await storer.ask("/sessions", *RANGE))["data"]
     expected = oracle_sessions.sessions(mine, START, END, "day", ZoneInfo("UTC"))
     for name in ("sessions", "users", "bounce_rate", "avg_s", "median_s"):
-        assert equal(found[name], expected[name])
+        assert equal(data[name], expected[name])
         assert all(
             equal(got, bucket[name])
-            for got, bucket in zip(found["series"][name], expected["series"], strict=True)
+            for got, bucket in zip(data["series"][name], expected["series"], strict=True)
         )
     said = {
         user["id"]: (user["events"], user["sessions"])

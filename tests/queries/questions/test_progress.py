@@ -37,13 +37,13 @@ def sequences(units: list[Unit]) -> tuple[Sequences, np.ndarray]:
 
 def alone(units: list[Unit], order: str, steps: int, window: int) -> list[list[int]]:
     """The places of each unit's attempt, among all rows."""
-    match, found, before = attempts.MATCHERS[order](steps, window), [], 0
+    match, by_unit, before = attempts.MATCHERS[order](steps, window), [], 0
     for unit in units:
         places = match("".join(chr(MARK + mask) for _, mask in unit), [at for at, _ in unit])
         if places:
-            found.append([place + before for place in places])
+            by_unit.append([place + before for place in places])
         before += len(unit)
-    return found
+    return by_unit
 
 
 def taken(columns: list[np.ndarray]) -> list[list[int]]:
@@ -77,7 +77,7 @@ def test_all_units_get_as_far_as_each_by_itself(
 def test_in_any_order_too(units: list[Unit], steps: int, window: int) -> None:
     units = of_steps(units, steps)
     rows, marks = sequences(units)
-    found = taken(progress.TRACKERS["any"](rows, marks, steps, window))
-    assert [len(places) for places in found] == [
+    by_unit = taken(progress.TRACKERS["any"](rows, marks, steps, window))
+    assert [len(places) for places in by_unit] == [
         len(places) for places in alone(units, "any", steps, window)
     ]

@@ -72,11 +72,11 @@ async def test_retention_is_what_sets_of_people_say(
 ) -> None:
     asked, rows = case
     await asker.hold(rows)
-    found = (await asker.ask("/retention", *written(asked)))["data"]["cohorts"]
+    cohorts = (await asker.ask("/retention", *written(asked)))["data"]["cohorts"]
     assert [
-        oracle_retention.Cohort(date.fromisoformat(one["start"]), one["counts"]) for one in found
+        oracle_retention.Cohort(date.fromisoformat(one["start"]), one["counts"]) for one in cohorts
     ] == oracle_retention.retention(rows, asked, WATERMARK)
-    assert [one["size"] for one in found] == [one["counts"][0] for one in found]
+    assert [one["size"] for one in cohorts] == [one["counts"][0] for one in cohorts]
 
 
 # the sentences

@@ -61,10 +61,10 @@ async def test_filters_say_what_is_looked_at(asker: Asker) -> None:
             row("2026-11-02", event="f:b", n=1),
         ]
     )
-    found = (await asker.ask("/schema", *DAYS, ("event", "f"), ("where", "metadata.n.unset")))[
+    data = (await asker.ask("/schema", *DAYS, ("event", "f"), ("where", "metadata.n.unset")))[
         "data"
     ]
-    assert found == {
+    assert data == {
         "event_types": [{"event_type": "f", "count": 1}],
         "event_actions": [{"event_type": "f", "event_action": "a", "count": 1}],
         "metadata_keys": [{"key": "n", "count": 1}],
@@ -85,7 +85,7 @@ async def test_each_list_has_its_largest_only(
             for name in ("a", "ab", "abc", "ab")
         ]
     )
-    found = (await asker.ask("/schema", *DAYS))["data"]
-    assert [each["event_type"] for each in found["event_types"]] == ["ab", "a"]
-    assert [each["event_action"] for each in found["event_actions"]] == ["ab", "a"]
-    assert [each["key"] for each in found["metadata_keys"]] == ["a", "b"]
+    data = (await asker.ask("/schema", *DAYS))["data"]
+    assert [each["event_type"] for each in data["event_types"]] == ["ab", "a"]
+    assert [each["event_action"] for each in data["event_actions"]] == ["ab", "a"]
+    assert [each["key"] for each in data["metadata_keys"]] == ["a", "b"]

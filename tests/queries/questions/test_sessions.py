@@ -42,15 +42,15 @@ async def test_sessions_are_what_looking_at_each_says(
 ) -> None:
     asked, rows = case
     await asker.hold(rows)
-    found = (await asker.ask("/sessions", *written_filters(asked), ("interval", asked.interval)))[
+    data = (await asker.ask("/sessions", *written_filters(asked), ("interval", asked.interval)))[
         "data"
     ]
     expected = oracle_sessions.sessions(
         passing(rows, asked), asked.start, asked.end, asked.interval, asked.zone
     )
-    series, wanted = found.pop("series"), expected.pop("series")
-    assert [*found] == [*expected]
-    assert all(equal(found[name], expected[name]) for name in expected)
+    series, wanted = data.pop("series"), expected.pop("series")
+    assert [*data] == [*expected]
+    assert all(equal(data[name], expected[name]) for name in expected)
     assert [datetime.fromisoformat(time) for time in series["times"]] == [
         bucket["time"] for bucket in wanted
     ]
@@ -214,5 +214,5 @@ async def test_packed_days_and_raw_rows_say_the_same_average_to_the_last_digit(
         for first, more in zip(firsts, lasted, strict=True)
     ]
     await asker.hold([*firsts, *lasts])
-    found = (await asker.ask("/sessions", *DAYS))["data"]
-    assert _stats(np.array(lasted), np.zeros(7, bool), 1).avg_s == found["avg_s"]
+    data = (await asker.ask("/sessions", *DAYS))["data"]
+    assert _stats(np.array(lasted), np.zeros(7, bool), 1).avg_s == data["avg_s"]

@@ -188,11 +188,11 @@ class Recorder:
         """There is always some left."""
 
     async def batches(self, statement: Statement, size: int) -> AsyncIterator[Sequence[Any]]:
-        async def found(*batches: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
+        async def stream(*batches: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
             for batch in batches:
                 yield batch
 
-        return found(await self.rows(statement))
+        return stream(await self.rows(statement))
 
 
 class Group(tuple[Any, ...]):

@@ -25,10 +25,10 @@ async def test_stickiness_is_what_counting_the_buckets_of_each_person_says(
 ) -> None:
     asked, rows = case
     await asker.hold(rows)
-    found = (await asker.ask("/stickiness", *written_filters(asked), ("interval", asked.interval)))[
+    data = (await asker.ask("/stickiness", *written_filters(asked), ("interval", asked.interval)))[
         "data"
     ]
-    assert found == oracle_lives.stickiness(
+    assert data == oracle_lives.stickiness(
         passing(rows, asked), asked.start, asked.end, asked.interval, asked.zone
     )
 

@@ -18,19 +18,19 @@ from tests.queries.streams import questions, streams, written, written_field
 several = examples(100)
 
 
-def equal(found: Any, expected: Fraction | None) -> bool:
+def equal(got: Any, expected: Fraction | None) -> bool:
     """Whole numbers to the last digit, others to what a double holds; small ones are lost in sums
     of doubles.
     """
-    if expected is None or found is None or (isinstance(found, int) and expected.denominator == 1):
-        return bool(found == expected)
-    return bool(Fraction(found) == pytest.approx(expected, rel=1e-12, abs=1e-12))
+    if expected is None or got is None or (isinstance(got, int) and expected.denominator == 1):
+        return bool(got == expected)
+    return bool(Fraction(got) == pytest.approx(expected, rel=1e-12, abs=1e-12))
 
 
-def assert_line(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert {*found} - {"key"} == {*expected}
+def assert_line(item: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert {*item} - {"key"} == {*expected}
     for name, want in expected.items():
-        got, want = (found[name], want) if isinstance(want, list) else ([found[name]], [want])
+        got, want = (item[name], want) if isinstance(want, list) else ([item[name]], [want])
         assert len(got) == len(want)
         assert all(map(equal, got, want)), (name, got, [oracle.simple(value) for value in want])
 
@@ -41,8 +41,8 @@ def assert_same(answer: dict[str, Any], expected: dict[str, Any], asked: Trend) 
     assert [item["key"] for item in answer["series"]] == [
         {by: key} if by else {} for key, _ in expected["series"]
     ]
-    for found, (_, line) in zip(answer["series"], expected["series"], strict=True):
-        assert_line(found, line)
+    for item, (_, line) in zip(answer["series"], expected["series"], strict=True):
+        assert_line(item, line)
     assert (answer["other"] is None) == (expected["other"] is None)
     if expected["other"] is not None:
         assert_line(answer["other"], expected["other"])

@@ -34,15 +34,15 @@ async def pages(
     asker: Asker, path: str, *parameters: tuple[str, str], limit: int, **inside: Any
 ) -> list[Any]:
     """The rows of all pages."""
-    found: list[Any] = []
+    rows: list[Any] = []
     cursor: list[tuple[str, str]] = []
     while True:
         page = (await asker.ask(path, *parameters, ("limit", str(limit)), *cursor, **inside))[
             "data"
         ]
-        found += page["rows"]
+        rows += page["rows"]
         if page["next"] is None:
-            return found
+            return rows
         assert len(page["rows"]) == limit
         cursor = [("cursor", page["next"])]
 
@@ -64,8 +64,8 @@ async def test_pages_hold_everybody_once_last_seen_first(
     there = [row for row in passing(rows, asked) if asked.start <= row.timestamp < asked.end]
     expected = oracle_users.users(there)
     with short_strides(stride):
-        found = await pages(asker, LIST, *written_filters(asked), limit=limit)
-    assert [read(user) for user in found] == expected
+        people = await pages(asker, LIST, *written_filters(asked), limit=limit)
+    assert [read(user) for user in people] == expected
     for user in expected[:2]:
         data = (await asker.ask(ONE, *written_filters(asked), id=user["id"]))["data"]
         assert ([read(one) for one in data["rows"]], data["next"]) == ([user], None)

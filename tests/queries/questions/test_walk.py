@@ -33,16 +33,16 @@ Parameters = list[tuple[str, str]]
 
 async def pages(asker: Asker, parameters: Parameters, limit: int) -> list[UUID]:
     """The ids on all pages, each of which but the last is full."""
-    found: list[UUID] = []
+    row_ids: list[UUID] = []
     cursor: Parameters = []
-    while not found or cursor:
+    while not row_ids or cursor:
         page = (await asker.ask("/events", *parameters, ("limit", str(limit)), *cursor))["data"]
-        found += [UUID(shown["id"]) for shown in page["rows"]]
+        row_ids += [UUID(shown["id"]) for shown in page["rows"]]
         if page["next"] is None:
             break
         assert len(page["rows"]) == limit
         cursor = [("cursor", page["next"])]
-    return found
+    return row_ids
 
 
 @st.composite
@@ -302,20 +302,20 @@ instants = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.
 def test_windows_are_the_whole_range_cut_at_midnights(start: datetime, length: timedelta) -> None:
     end = min(start, datetime(9990, 1, 1, tzinfo=UTC)) + length
     start = end - length
-    found = [*windows(start, end)]
-    edges = [edge for window in reversed(found) for edge in window[:-1]] + [end] * bool(found)
+    parts = [*windows(start, end)]
+    edges = [edge for window in reversed(parts) for edge in window[:-1]] + [end] * bool(parts)
     assert edges == sorted({*edges})
     assert edges[:1] + edges[-1:] == ([start, end] if start < end else [])
     assert all(edge.time() == datetime.min.time() for edge in edges[1:-1])
-    for window in found[1 : len(WINDOW_DAYS) + 1]:
+    for window in parts[1 : len(WINDOW_DAYS) + 1]:
         assert all(until - since <= timedelta(days=1) for since, until in pairwise(window))
-    if found:
-        assert end - found[0][0] >= min(NEWEST, length)
-        assert end - found[0][0] <= NEWEST + timedelta(days=1)
-    assert len(found) <= len(WINDOW_DAYS) + 2
+    if parts:
+        assert end - parts[0][0] >= min(NEWEST, length)
+        assert end - parts[0][0] <= NEWEST + timedelta(days=1)
+    assert len(parts) <= len(WINDOW_DAYS) + 2
 
 
 def test_ranges_of_any_length_have_few_windows() -> None:
-    found = [*windows(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))]
-    assert len(found) == len(WINDOW_DAYS) + 2
-    assert max(map(len, found)) <= max(WINDOW_DAYS) + 1
+    parts = [*windows(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))]
+    assert len(parts) == len(WINDOW_DAYS) + 2
+    assert max(map(len, parts)) <= max(WINDOW_DAYS) + 1

@@ -126,7 +126,7 @@ async def test_sessions_are_what_looking_at_each_says(
     storer: Storer, case: tuple[Trend, Batches, State]
 ) -> None:
     asked, stored, state = case
-    found = (
+    data = (
         await store(
             storer,
             stored,
@@ -138,8 +138,8 @@ async def test_sessions_are_what_looking_at_each_says(
     )["data"]
     rows = test_sessions.passing(owned(rows_of(stored)), asked)
     expected = oracle_sessions.sessions(rows, asked.start, asked.end, asked.interval, asked.zone)
-    series, wanted = found.pop("series"), expected.pop("series")
-    assert all(equal(found[name], expected[name]) for name in expected)
+    series, wanted = data.pop("series"), expected.pop("series")
+    assert all(equal(data[name], expected[name]) for name in expected)
     for name in expected:
         assert all(
             equal(got, bucket[name]) for got, bucket in zip(series[name], wanted, strict=True)

@@ -61,8 +61,8 @@ def read() -> Iterator[Mock]:
 
 async def n(storer: Storer, *parameters: tuple[str, str]) -> list[int]:
     return [
-        found["n"]
-        for found in (await storer.ask("/funnel", *RANGE, *STEPS, *parameters))["data"]["steps"]
+        item["n"]
+        for item in (await storer.ask("/funnel", *RANGE, *STEPS, *parameters))["data"]["steps"]
     ]
 
 
@@ -70,7 +70,7 @@ async def packed(storer: Storer) -> dict[str, Day]:
     rows = await storer.connection.fetch(
         "select to_timestamp(start * 3600) as day, data from packed_days"
     )
-    return {f"{found['day']:%m-%d}": Day.decode(found["data"]) for found in rows}
+    return {f"{record['day']:%m-%d}": Day.decode(record["data"]) for record in rows}
 
 
 async def test_days_that_are_over_are_packed_and_asked_for_without_a_look_at_raw_rows(
@@ -78,7 +78,7 @@ async def test_days_that_are_over_are_packed_and_asked_for_without_a_look_at_raw
 ) -> None:
     assert len(await packed(filled)) == 14
     answer = await filled.ask("/funnel", *RANGE, *STEPS)
-    assert [found["n"] for found in answer["data"]["steps"]] == [7, 7]
+    assert [item["n"] for item in answer["data"]["steps"]] == [7, 7]
     assert answer["meta"]["source"] == "rollup"
     assert read.call_count == 0
 
@@ -278,9 +278,9 @@ async def test_both_statements_make_the_same_of_a_day(filled: Storer) -> None:
             project="default",
         )
         read.memory = Memory()
-        found = await packed_days.load(asked, read)
-    assert found is not None
-    assert [at.day.encode() for at in found.days if at.day.start == before.start] == [
+        columns = await packed_days.load(asked, read)
+    assert columns is not None
+    assert [at.day.encode() for at in columns.days if at.day.start == before.start] == [
         before.encode()
     ]
 
@@ -305,8 +305,8 @@ async def test_a_derived_session_goes_on_over_midnight_until_a_gap_is_too_long(
     await storer.write([row(f"2026-10-06T23:5{minute}", "u", "named", "e:b") for minute in (0, 1)])
     await storer.store.compact()
     await storer.tend()
-    found = (await storer.ask("/sessions", *RANGE))["data"]
-    assert (found["sessions"], found["users"]) == (sessions + 1, 1)
+    data = (await storer.ask("/sessions", *RANGE))["data"]
+    assert (data["sessions"], data["users"]) == (sessions + 1, 1)
     assert (
         sum(
             (await storer.ask("/trends", *RANGE, ("measure", "sessions")))["data"]["series"][0][
@@ -321,7 +321,7 @@ async def test_a_derived_session_goes_on_over_midnight_until_a_gap_is_too_long(
 async def verified(storer: Storer) -> list[str]:
     """What is wrong, by day."""
     async with storer.store._pool.acquire() as connection:
-        verdicts = verify(
+        reports = verify(
             connection,
             "default",
             datetime(2026, 10, 1, tzinfo=UTC),
@@ -329,9 +329,9 @@ async def verified(storer: Storer) -> list[str]:
             Dimensions(DIMENSIONS),
         )
         return [
-            f"{verdict.day:%m-%d} {wrong.stored} {wrong.counted}"
-            async for verdict in verdicts
-            for wrong in verdict.differences
+            f"{report.day:%m-%d} {wrong.stored} {wrong.counted}"
+            async for report in reports
+            for wrong in report.differences
         ]
 
 
@@ -370,7 +370,7 @@ async def test_of_all_time_only_days_that_may_be_unknown_are_looked_at(filled: S
         side_effect=lambda self, hour: hour >= self.since_hour,
     ) as has:
         answer = await filled.ask("/funnel", ("from", "0001-01-01"), ("to", "9999-12-31"), *STEPS)
-    assert [found["n"] for found in answer["data"]["steps"]] == [14, 14]
+    assert [item["n"] for item in answer["data"]["steps"]] == [14, 14]
     assert has.call_count < 100
 
 
@@ -383,8 +383,8 @@ async def test_the_newest_days_of_all_projects_are_packed_first(filled: Storer) 
     async with filled.store._pool.acquire() as connection:
         await packer.pack_days(connection, seconds=-1)
     assert [
-        found["project"]
-        for found in await filled.connection.fetch("select project from packed_days")
+        record["project"]
+        for record in await filled.connection.fetch("select project from packed_days")
     ] == ["default"]
 
 
@@ -413,12 +413,12 @@ async def test_what_is_gone_while_it_is_packed_is_not_kept(filled: Storer) -> No
     async def late(
         connection: asyncpg.Connection, project: str, start: int, part: int
     ) -> Sequence[NamedRecords] | None:
-        found = await groups(connection, project, start, part)
+        records = await groups(connection, project, start, part)
         if start == HOUR_OF_LAST:
             await filled.connection.execute("delete from raw_events where user_id = 'u14'")
             async with filled.store._pool.acquire() as other:
                 await rebuild.day(other, project, start, Dimensions(DIMENSIONS))
-        return found
+        return records
 
     with patch.object(packer, "read_groups", late):
         await filled.tend()

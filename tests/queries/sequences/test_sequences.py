@@ -62,7 +62,7 @@ rows_ = st.lists(
     unique_by=lambda row: row[2],
 )
 links_ = st.dictionaries(st.integers(0, 3), st.integers(0, 3), max_size=2).map(
-    lambda found: {other: who for other, who in found.items() if who not in found}
+    lambda links: {other: who for other, who in links.items() if who not in links}
 )
 ranges = st.tuples(
     st.sampled_from([0, 1, DAY_US]), st.sampled_from([DAY_US, 2 * DAY_US, 2 * DAY_US + 1])
@@ -102,14 +102,14 @@ def columns(rows: list[Row], links: dict[int, int], since: int, until: int) -> C
     )
 
 
-def shown(found: Columns, pieces: list[Sequences]) -> list[list[tuple[int, str]]]:
+def shown(table: Columns, pieces: list[Sequences]) -> list[list[tuple[int, str]]]:
     """The rows of each unit; a unit that is in pieces shows."""
     units = []
     for piece in pieces:
         for first, end in pairwise([*piece.firsts, len(piece.unit)]):
             units.append(
                 [
-                    (int(at) - BEGIN, found.names[code][1])
+                    (int(at) - BEGIN, table.names[code][1])
                     for at, code in zip(piece.at[first:end], piece.code[first:end], strict=True)
                 ]
             )
@@ -143,10 +143,10 @@ Case = tuple[list[Row], dict[int, int], tuple[int, int], set[str]]
 def counted(case: Case) -> tuple[Columns, Array, list[Row]]:
     """The columns, the names that are wanted, and the rows that count."""
     rows, links, (since, until), wanted = case
-    found = columns(rows, links, since, until)
+    table = columns(rows, links, since, until)
     return (
-        found,
-        np.array([name[1] in wanted for name in found.names], bool),
+        table,
+        np.array([name[1] in wanted for name in table.names], bool),
         [row for row in rows if since <= row[1] < until and row[4] in wanted],
     )
 
@@ -154,10 +154,10 @@ def counted(case: Case) -> tuple[Columns, Array, list[Row]]:
 @examples(1000)
 @given(case=cases, bits=st.sampled_from([1, 20]))
 def test_rows_of_people_are_in_order(case: Case, bits: int) -> None:
-    found, wanted, rows = counted(case)
+    table, wanted, rows = counted(case)
     with patch.object(sequences, "CHUNK_ROWS", 3), patch.object(sequences, "HISTOGRAM_BITS", bits):
-        pieces = by_person(found, wanted, lambda rows: rows)
-    assert shown(found, pieces) == sorted(
+        pieces = by_person(table, wanted, lambda rows: rows)
+    assert shown(table, pieces) == sorted(
         [(row[1], row[4]) for row in of] for of in of_people(rows, case[1]).values()
     )
 
@@ -165,10 +165,10 @@ def test_rows_of_people_are_in_order(case: Case, bits: int) -> None:
 @examples(1000)
 @given(case=cases, most=st.sampled_from([3, 1_000]))
 def test_rows_of_sessions_are_in_order(case: Case, most: int) -> None:
-    found, wanted, rows = counted(case)
+    table, wanted, rows = counted(case)
     with patch.object(sequences, "CHUNK_ROWS", most):
-        pieces = by_session(found, wanted, lambda rows: rows)
-    assert shown(found, pieces) == sorted(
+        pieces = by_session(table, wanted, lambda rows: rows)
+    assert shown(table, pieces) == sorted(
         [(row[1], row[4]) for row in of] for of in of_sessions(rows, case[1]).values()
     )
 
@@ -176,10 +176,10 @@ def test_rows_of_sessions_are_in_order(case: Case, most: int) -> None:
 @examples(1000)
 @given(case=cases, edges=st.lists(st.sampled_from(SOME), min_size=1, unique=True).map(sorted))
 def test_fragments_are_parts_of_sessions(case: Case, edges: list[int]) -> None:
-    found, wanted, rows = counted(case)
-    group = np.array([ord(name[1]) for name in found.names], np.int64)
+    table, wanted, rows = counted(case)
+    group = np.array([ord(name[1]) for name in table.names], np.int64)
     for groups in (None, group):
-        of = fragments(found, wanted, np.array(edges, np.int64) + BEGIN, groups)
+        of = fragments(table, wanted, np.array(edges, np.int64) + BEGIN, groups)
         numbers: dict[int, Any] = {}
         for fragment in zip(*of, strict=True):
             _, number, person, bucket, group_, _, _, many = map(int, fragment)
@@ -213,16 +213,16 @@ def test_who_acts_under_another_number_meanwhile_is_not_silent() -> None:
     """
     first = [(0, hour * SILENCE_US, hour + 1, NO_SESSION_HASH, "x") for hour in range(4)]
     second = [(1, at, 100 + at, NO_SESSION_HASH, "y") for at in (1, 3 * SILENCE_US + 1)]
-    found, wanted, rows = counted(([*first, *second], {1: 0}, (0, DAY_US), {"x", "y"}))
-    assert [len(unit) for unit in shown(found, by_session(found, wanted, lambda rows: rows))] == [
+    table, wanted, rows = counted(([*first, *second], {1: 0}, (0, DAY_US), {"x", "y"}))
+    assert [len(unit) for unit in shown(table, by_session(table, wanted, lambda rows: rows))] == [
         len(rows)
     ]
 
 
 def test_people_of_large_numbers_are_found_in_few_looks() -> None:
     rows: list[Row] = [(person, 0, person, 1, "x") for person in (2**31 - 1, 0, 2**31 - 2, 5)]
-    found, wanted, _ = counted((rows, {}, (0, DAY_US), {"x"}))
-    pieces = by_person(found, wanted, lambda rows: rows)
+    table, wanted, _ = counted((rows, {}, (0, DAY_US), {"x"}))
+    pieces = by_person(table, wanted, lambda rows: rows)
     assert [piece.unit.tolist() for piece in pieces] == [[0, 5, 2**31 - 2, 2**31 - 1]]
 
 

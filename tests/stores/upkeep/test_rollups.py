@@ -55,11 +55,9 @@ def some(n: int, dice: random.Random, **changes: Any) -> list[Event]:
 async def checked(store: PostgresStore, project: str = "default") -> list[DayReport]:
     """What `verify` says of every day; asserts that it finds no difference."""
     async with store._pool.acquire() as connection:
-        verdicts = [
-            verdict async for verdict in verify(connection, project, FIRST, LAST, DIMENSIONS)
-        ]
-    assert [difference for verdict in verdicts for difference in verdict.differences] == []
-    return verdicts
+        reports = [report async for report in verify(connection, project, FIRST, LAST, DIMENSIONS)]
+    assert [difference for report in reports for difference in report.differences] == []
+    return reports
 
 
 async def total(
@@ -134,7 +132,7 @@ async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(
     assert (await total(store, RollupKey(DAY_SPAN, day, "page", "engagement", "buy")))[
         None
     ].count == 1
-    assert [verdict.complete for verdict in await checked(store)] == [True]
+    assert [report.complete for report in await checked(store)] == [True]
 
 
 async def test_rollups_and_deltas_say_what_raw_rows_say_at_every_moment(
@@ -149,7 +147,7 @@ async def test_rollups_and_deltas_say_what_raw_rows_say_at_every_moment(
         if turn % 3:
             await store.compact()
         if turn % 5 == 0:
-            assert all(verdict.complete for verdict in await checked(store))
+            assert all(report.complete for report in await checked(store))
     await store.maintain()
     await checked(store)
 
@@ -258,10 +256,10 @@ async def test_a_row_written_without_a_delta_makes_its_day_incomplete_until_it_i
     await store.write([a_job(*some(20, random.Random(4)))])
     await store.compact()
     await store._pool.execute(INSERT_WITHOUT_DELTA, NOW)
-    today = [verdict for verdict in await checked(store) if not verdict.complete]
-    assert [day_of(verdict.day) for verdict in today] == [day_of(NOW)]
+    today = [report for report in await checked(store) if not report.complete]
+    assert [day_of(report.day) for report in today] == [day_of(NOW)]
     await store.maintain()
-    assert all(verdict.complete for verdict in await checked(store))
+    assert all(report.complete for report in await checked(store))
     day = RollupKey(DAY_SPAN, day_of(NOW), ANY, ANY, ANY)
     assert (await total(store, day))[None].count == await ask(
         store,
@@ -281,9 +279,9 @@ async def test_rows_changed_by_hand_are_read_again(store: PostgresStore, change:
     await store.write([a_job(*some(50, random.Random(5)))])
     await store.compact()
     await store._pool.execute(change)
-    assert not all(verdict.complete for verdict in await checked(store))
+    assert not all(report.complete for report in await checked(store))
     await store.maintain()
-    assert all(verdict.complete for verdict in await checked(store))
+    assert all(report.complete for report in await checked(store))
 
 
 # rebuild and verify
@@ -304,22 +302,22 @@ async def test_history_is_rebuilt_from_the_newest_day_to_the_oldest_and_goes_on_
     await store.write([a_job(*some(60, random.Random(6)))])
     await as_before_the_migration(store)
     store._recorder.__init__(("page", "$os"))  # type: ignore[misc]
-    assert not any(verdict.complete for verdict in await checked(store))
+    assert not any(report.complete for report in await checked(store))
     async with store._pool.acquire() as connection:
         first = await anext(rebuild.missing(connection, "default", DIMENSIONS))
         assert first == day_of(NOW)
-    assert [verdict.complete for verdict in await checked(store)][-1]
+    assert [report.complete for report in await checked(store)][-1]
     await store.write([a_job(*some(10, random.Random(7)))])
     async with store._pool.acquire() as connection:
         rest = [day async for day in rebuild.missing(connection, "default", DIMENSIONS)]
         assert rest == sorted(rest, reverse=True)
         assert first not in rest
         assert await rebuild.finish(connection)
-    assert all(verdict.complete for verdict in await checked(store))
+    assert all(report.complete for report in await checked(store))
     assert await coverage.since(store._pool, "any other") == BEGINNING
     await store.write([a_job(*some(10, random.Random(8)))])
     await store.compact()
-    assert all(verdict.complete for verdict in await checked(store))
+    assert all(report.complete for report in await checked(store))
 
 
 async def test_a_project_made_after_the_migration_is_incomplete_until_rebuilds_are_finished(
@@ -328,12 +326,12 @@ async def test_a_project_made_after_the_migration_is_incomplete_until_rebuilds_a
     await store._pool.execute("UPDATE rollup_since SET start = $1", day_of(NOW) + 48)
     await store.write([a_job(*some(10, random.Random(9), project="new"))])
     await store.compact()
-    assert not any(verdict.complete for verdict in await checked(store, "new"))
+    assert not any(report.complete for report in await checked(store, "new"))
     async with store._pool.acquire() as connection:
         assert not await rebuild.finish(connection)
         [day async for day in rebuild.missing(connection, "new", DIMENSIONS)]
         assert await rebuild.finish(connection)
-    assert all(verdict.complete for verdict in await checked(store, "new"))
+    assert all(report.complete for report in await checked(store, "new"))
 
 
 async def test_events_are_stored_while_a_rebuild_runs(migrated_url: str) -> None:
@@ -368,9 +366,9 @@ async def test_a_stray_row_that_commits_during_a_rebuild_stays_marked(migrated_u
         async with stranger.transaction():
             await stranger.execute(INSERT_WITHOUT_DELTA, NOW)
             await rebuild.day(connection, "default", day_of(NOW), DIMENSIONS)
-        assert not all(verdict.complete for verdict in await checked(store))
+        assert not all(report.complete for report in await checked(store))
         await store.maintain()
-        assert all(verdict.complete for verdict in await checked(store))
+        assert all(report.complete for report in await checked(store))
 
 
 @pytest.mark.parametrize(
@@ -398,7 +396,7 @@ async def test_rollups_go_before_the_raw_rows_they_were_made_from(migrated_url: 
     async with opened(migrated_url, retention_days=90) as store:
         await store.write([a_job(an_event(timestamp=old), an_event())])
         await store.compact()
-        assert [verdict.complete for verdict in await checked(store)] == [True, True]
+        assert [report.complete for report in await checked(store)] == [True, True]
         await store.maintain()
         assert await ask(store, "SELECT count(*) FROM raw_events") == 1
         assert (
@@ -408,4 +406,4 @@ async def test_rollups_go_before_the_raw_rows_they_were_made_from(migrated_url: 
         assert await coverage.since(store._pool, "default") > day_of(old)
         await store.write([a_job(an_event(timestamp=old))])
         await store.compact()
-        assert [verdict.complete for verdict in await checked(store)] == [False, True]
+        assert [report.complete for report in await checked(store)] == [False, True]
