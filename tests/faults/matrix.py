@@ -257,7 +257,7 @@ FAULTS = (
         "one client of 200",
         (
             f"{_READERS}a_reader_that_does_not_read_is_closed_with_1013_and_199_others_hear_everything",
-            "roles/realtime/test_realtime.py::test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_nothing",
+            "roles/realtime/test_sockets.py::test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_nothing",
         ),
     ),
     Fault(
@@ -273,7 +273,7 @@ FAULTS = (
         "a foreign origin",
         "a handshake and a preflight with Origin",
         (
-            "roles/realtime/test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake",
+            "roles/realtime/test_admission.py::test_a_foreign_origin_is_refused_at_the_handshake",
             "roles/http/test_cors.py::test_a_foreign_preflight_is_refused",
         ),
     ),

@@ -591,7 +591,7 @@ MUTATIONS = (
         'authorize(key, "realtime", request.project)',
         'request.project or "default"',
         "tests/security/test_tenants.py::test_no_stream_of_another_tenant_is_opened",
-        "tests/roles/realtime/test_realtime.py::test_two_tenants_never_see_each_other",
+        "tests/roles/realtime/test_subscriptions.py::test_two_tenants_never_see_each_other",
     ),
     mutation(
         "a revoked key works for an hour",
@@ -623,7 +623,7 @@ MUTATIONS = (
         "analytics/roles/realtime/admission.py",
         '        if origin is not None and origin.encode("latin-1") not in self._origins:\n',
         "        if origin is None and not headers:\n",
-        "tests/roles/realtime/test_realtime.py::test_a_foreign_origin_is_refused_at_the_handshake",
+        "tests/roles/realtime/test_admission.py::test_a_foreign_origin_is_refused_at_the_handshake",
     ),
     mutation(
         "rate limits do not count requests",
@@ -679,7 +679,7 @@ MUTATIONS = (
         "analytics/roles/realtime/admission.py",
         "            except Unauthorized as error:\n                return error\n",
         "            except Unauthorized:\n                continue\n",
-        "tests/roles/realtime/test_realtime.py::test_a_key_revoked_while_connected_ends_the_connection",
+        "tests/roles/realtime/test_admission.py::test_a_key_revoked_while_connected_ends_the_connection",
     ),
     # the live stream
     mutation(
@@ -706,7 +706,7 @@ MUTATIONS = (
         "analytics/roles/realtime/outbox.py",
         "        return len(self._waiting) >= MAX_MESSAGES or self._size_bytes >= MAX_BYTES\n",
         "        return len(self._waiting) < 0\n",
-        "tests/roles/realtime/test_realtime.py::test_events_without_room_are_skipped_and_told_as_a_gap",
+        "tests/roles/realtime/test_outbox.py::test_events_without_room_are_skipped_and_told_as_a_gap",
     ),
     mutation(
         "clients do not learn that realtime missed events",

@@ -1,0 +1,79 @@
+"""Who is admitted as a reader: by origin, by key, while there is room, and until when."""
+
+import asyncio
+import json
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from analytics import metrics
+from analytics.projects import key_cache
+from analytics.roles.realtime import admission
+from tests.roles.realtime.platform import (
+    KEYS,
+    Platform,
+    closed,
+    send,
+    serving,
+    set_key,
+    subscribed,
+)
+
+
+async def test_a_foreign_origin_is_refused_at_the_handshake(redis_url: str) -> None:
+    async with serving(redis_url, cors_origins=("https://a.example",)) as platform:
+        with pytest.raises(InvalidStatus) as refusal:
+            await platform.socket(origin="https://b.example")
+        assert refusal.value.response.status_code == 403
+        assert json.loads(refusal.value.response.body or b"")["error"]["code"] == "foreign_origin"
+        async with platform.socket(origin="https://a.example") as reader:
+            await subscribed(reader)
+        async with platform.socket() as reader:  # no browser: no origin
+            await subscribed(reader)
+        async with platform.http() as client:
+            answer = await client.get(
+                "/realtime/events",
+                headers={"X-API-Key": "ak_r_shop", "Origin": "https://b.example"},
+            )
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "foreign_origin")
+
+
+async def test_a_key_made_for_one_origin_is_refused_from_another(platform: Platform) -> None:
+    with pytest.raises(InvalidStatus) as refusal:
+        await platform.socket("ak_r_page", origin="https://b.example")
+    assert refusal.value.response.status_code == 403
+    async with platform.socket(None, origin="https://b.example") as reader:
+        await send(reader, type="auth", key="ak_r_page")
+        assert await closed(reader) == 4401
+    async with platform.socket("ak_r_page", origin="https://a.example") as reader:
+        await subscribed(reader)
+
+
+async def test_beyond_the_cap_connections_are_refused_with_a_time_to_come_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "MAX_CONNECTIONS", 2)
+    async with platform.socket(), platform.socket():
+        with pytest.raises(InvalidStatus) as refusal:
+            await platform.socket()
+        assert refusal.value.response.status_code == 503
+        assert int(refusal.value.response.headers["Retry-After"]) >= 1
+    async with asyncio.timeout(20):
+        while metrics.realtime_connections.get({"transport": "websocket"}):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    async with platform.socket() as reader:
+        await subscribed(reader)
+
+
+async def test_a_key_revoked_while_connected_ends_the_connection(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (
+        admission.RECHECK_SECONDS + key_cache.FRESH_SECONDS + 30 <= 60
+    )  # the mirror is written every 30 s
+    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0.1)
+    async with platform.socket() as reader:
+        await subscribed(reader)
+        await set_key(platform.redis, "ak_r_shop", **KEYS["ak_r_shop"] | {"revoked": True})
+        assert await closed(reader) == 4401

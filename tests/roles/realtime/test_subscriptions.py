@@ -1,0 +1,40 @@
+"""A reader's subscriptions: to which projects, how many, and their end."""
+
+from tests.roles.realtime.platform import Platform, make_events, receive, send, subscribed
+
+
+async def test_a_key_of_the_settings_may_watch_every_project(platform: Platform) -> None:
+    async with platform.socket("static-key") as reader:
+        await subscribed(reader, "a", project="shop")
+        await subscribed(reader, "b", project="other")
+
+
+async def test_two_tenants_never_see_each_other(platform: Platform) -> None:
+    async with platform.socket("ak_r_shop") as shop, platform.socket("ak_r_other") as other:
+        await subscribed(shop)
+        await subscribed(other)
+        for _ in range(20):
+            await platform.stored([*make_events(1, "shop"), *make_events(1, "other")])
+        assert [(await receive(shop))["event"]["project"] for _ in range(20)] == ["shop"] * 20
+        assert [(await receive(other))["event"]["project"] for _ in range(20)] == ["other"] * 20
+        await send(shop, type="subscribe", id="x", channel="events", project="other")
+        assert (await receive(shop))["code"] == "other_project"
+
+
+async def test_after_unsubscribing_nothing_more_comes(platform: Platform) -> None:
+    async with platform.socket() as reader:
+        await subscribed(reader, "a")
+        await subscribed(reader, "b")
+        await send(reader, type="unsubscribe", id="a")
+        await subscribed(reader, "c")  # answered in order, so the unsubscription has been seen
+        await platform.stored(make_events(1))
+        assert {(await receive(reader))["id"] for _ in range(2)} == {"b", "c"}
+        await subscribed(reader, "a")  # the id is free again
+
+
+async def test_subscriptions_of_a_connection_are_bounded(platform: Platform) -> None:
+    async with platform.socket() as reader:
+        for number in range(20):
+            await subscribed(reader, str(number))
+        await send(reader, type="subscribe", id="more", channel="events")
+        assert (await receive(reader))["code"] == "too_many_subscriptions"
