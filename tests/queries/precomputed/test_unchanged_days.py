@@ -1,6 +1,6 @@
-"""Cached counts of raw rows: random filters against the oracle while events come; and limits."""
+"""Cached counts and numbers of raw rows: against the oracle while events come; and limits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 from analytics.errors import Unavailable
-from analytics.queries.precomputed import unchanged_days
+from analytics.queries.precomputed import summaries, unchanged_days
 from analytics.queries.precomputed.pieces import Block, Coverage
 from tests.examples import examples
 from tests.queries import oracle
 from tests.queries.oracle import Trend
+from tests.queries.precomputed.numbers import WEEK, nothing_but_summaries, total_of
 from tests.queries.questions.test_trends import assert_same
 from tests.queries.simple import row
 from tests.queries.storing import Batches, Storer, batches, rows_of
 from tests.queries.streams import questions, streams, written
 
-WEEK = (("from", "2026-10-05"), ("to", "2026-10-12"), ("where", "metadata.n.gte.1"))
+FILTERED = (*WEEK, ("where", "metadata.n.gte.1"))
 USERS = ("measure", "users")
 
 
@@ -77,7 +78,7 @@ def counted() -> Iterator[Mock]:
 
 
 async def total(storer: Storer, *parameters: tuple[str, str]) -> Any:
-    return (await storer.ask("/trends", *WEEK, *parameters))["data"]["series"][0]["total"]
+    return (await storer.ask("/trends", *FILTERED, *parameters))["data"]["series"][0]["total"]
 
 
 @pytest.mark.parametrize("measure", ["count", "users"])
@@ -177,3 +178,113 @@ def test_days_that_deltas_touch_are_not_covered() -> None:
     delta = Mock(groups=[Mock(hour=24 * 3 + 5), Mock(hour=24 * 4)])
     coverage = Coverage(0, frozenset({24}), 2, 0, 240)
     assert unchanged_days.without_pending(coverage, [delta]).strays == {24, 72, 96}
+
+
+# numbers
+
+
+number_summaries = unchanged_days.number_summaries
+
+
+@pytest.fixture
+def summarized() -> Iterator[Mock]:
+    """Statements that summarize numbers of unchanged days."""
+    with patch.object(unchanged_days, "number_summaries", wraps=number_summaries) as summarized:
+        yield summarized
+
+
+@pytest.mark.parametrize("names", [("sum", "avg", "min", "max"), ("p50", "p90", "p95", "p99")])
+async def test_numbers_of_a_day_are_read_once_for_all_measures_of_a_kind(
+    fortnight: Storer, summarized: Mock, names: Sequence[str]
+) -> None:
+    for name in [*names, *names]:
+        await total_of(fortnight, name)
+    assert summarized.call_count == 1
+
+
+async def test_different_fields_and_filters_are_remembered_apart(
+    fortnight: Storer, summarized: Mock
+) -> None:
+    await fortnight.write([row("2026-10-06T12:30", "u9", n=100, m=1000)])
+    await fortnight.store.compact()
+    for _ in range(2):
+        assert (
+            await total_of(fortnight, "sum"),
+            await total_of(fortnight, "max"),
+            await total_of(fortnight, "p50"),
+        ) == (156, 100, 8.5)
+        assert await total_of(fortnight, "sum", ("where", "user_id.eq.u9")) == 100
+        answer = await fortnight.ask("/trends", *WEEK, ("measure", "sum:metadata.m"))
+        assert answer["data"]["series"][0]["total"] == 1000
+    assert summarized.call_count == 4
+
+
+@pytest.mark.parametrize("name", ["sum", "p99"])
+@pytest.mark.parametrize("compacted", [True, False])
+async def test_a_number_that_comes_late_counts(
+    fortnight: Storer, name: str, compacted: bool
+) -> None:
+    await total_of(fortnight, name)
+    await fortnight.write([row("2026-10-07T03:00", "late", n=1000)])
+    if compacted:
+        await fortnight.store.compact()
+    assert await total_of(fortnight, name) == pytest.approx(
+        {"sum": 56 + 1000, "p99": 11 + 0.93 * 989}[name]
+    )
+
+
+@pytest.mark.parametrize("name", ["sum", "p50"])
+@pytest.mark.parametrize("tended", [True, False])
+async def test_an_erased_number_does_not_count(fortnight: Storer, name: str, tended: bool) -> None:
+    before = await total_of(fortnight, name)
+    await fortnight.connection.execute(
+        "delete from raw_events where timestamp = '2026-10-11T12:30Z'"
+    )
+    if tended:
+        await fortnight.tend()
+    assert (before, await total_of(fortnight, name)) == {"sum": (56, 45), "p50": (8, 7.5)}[name]
+
+
+async def test_identity_does_not_change_sums_of_numbers(
+    fortnight: Storer, summarized: Mock
+) -> None:
+    before = await total_of(fortnight, "sum")
+    await fortnight.write(
+        [row("2026-10-20T12:30", "u1", event="identify:identify", **{"$anonymous_id": "s"})]
+    )
+    await fortnight.store.compact()
+    assert await total_of(fortnight, "sum") == before
+    assert summarized.call_count == 1
+
+
+async def test_more_groups_than_can_be_kept_are_left_to_the_database(
+    fortnight: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fortnight.write([row("2026-10-07T12:30", k="other", n=1)])
+    await fortnight.store.compact()
+    monkeypatch.setattr(unchanged_days, "MAX_VALUES", 1)
+    by_group = [*WEEK, ("measure", "sum:metadata.n"), ("by", "metadata.k")]
+    with nothing_but_summaries(), pytest.raises(AssertionError):
+        await fortnight.ask("/trends", *by_group)
+    answer = await fortnight.ask("/trends", *by_group)
+    assert sum(line["total"] for line in answer["data"]["series"]) == 57
+
+
+async def test_more_numbers_than_can_be_kept_are_left_to_the_database_and_read_for_nothing_no_more(
+    fortnight: Storer, summarized: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fortnight.write(
+        [row("2026-10-07T03:00", k="other", n=1000), row("2026-10-07T03:00:01", n=1000)]
+    )
+    await fortnight.store.compact()
+    monkeypatch.setattr(unchanged_days, "MAX_HOURS", 24)
+    monkeypatch.setattr(summaries, "MAX_NUMBERS", 1)
+    assert [await total_of(fortnight, "p50") for _ in range(2)] == [9, 9]
+    assert summarized.call_count == 3
+    for by in ([], [("by", "metadata.k")]):
+        with nothing_but_summaries(), pytest.raises(AssertionError):
+            await total_of(fortnight, "p50", *by)
+    answer = await fortnight.ask(
+        "/trends", *WEEK, ("measure", "p50:metadata.n"), ("by", "metadata.k")
+    )
+    assert answer["data"]["series"][0]["total"] == 1000
