@@ -142,9 +142,10 @@ class Load:
                 if begun >= end:
                     break
             else:
-                begun = next(due, None)
-                if begun is None:
+                moment = next(due, None)
+                if moment is None:
                     break
+                begun = moment
                 await asyncio.sleep(begun - time.perf_counter())
             request = self.next()
             try:
