@@ -68,10 +68,7 @@ def _end_what_is_shared() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
-    """A folder that the servers' account can enter (pytest's own are closed to others)."""
-    with tempfile.TemporaryDirectory(prefix="analytics-test-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with servers.temporary_folder("test") as folder:
         yield folder
 
 

@@ -5,13 +5,11 @@ import json
 import random
 import subprocess
 import sys
-import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ import pytest
 from analytics.client import Client, Event
 from tests.faults.platform import ROOT, Platform, Role, http_get, wait_for
 from tests.sdks.gate import Gate
+from tests.servers import temporary_folder
 
 KEY = "service-key"
 
@@ -50,11 +49,11 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with tempfile.TemporaryDirectory(prefix="analytics-client-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Platform(folder, REQUIRE_WRITE_KEY="true") as platform:
-            yield Service(platform)
+    with (
+        temporary_folder("client") as folder,
+        Platform(folder, REQUIRE_WRITE_KEY="true") as platform,
+    ):
+        yield Service(platform)
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,20 +16,21 @@ from analytics.events import Event, pack
 from analytics.queue import body, scripts
 from tests import forking
 from tests.faults.platform import Platform, wait_for
+from tests.servers import temporary_folder
 
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")
 def whole() -> Iterator[Platform]:
-    with tempfile.TemporaryDirectory(prefix="analytics-dead-letters-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Platform(
+    with (
+        temporary_folder("dead-letters") as folder,
+        Platform(
             folder, RETENTION_DAYS="0", DATA_DIR=str(folder / "data"), JOB_TIMEOUT="30"
-        ) as running:
-            running.role("processor")
-            yield running
+        ) as running,
+    ):
+        running.role("processor")
+        yield running
 
 
 @pytest.fixture

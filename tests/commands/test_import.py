@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,16 +19,17 @@ import pytest
 from tests import forking
 from tests.faults.platform import Platform, wait_for
 from tests.importing.test_importer import event, ndjson, rejected
+from tests.servers import temporary_folder
 
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[Platform]:
-    with tempfile.TemporaryDirectory(prefix="analytics-import-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Platform(folder, RETENTION_DAYS="0", DATA_DIR=str(folder / "data")) as running:
-            running.role("processor")
-            yield running
+    with (
+        temporary_folder("import") as folder,
+        Platform(folder, RETENTION_DAYS="0", DATA_DIR=str(folder / "data")) as running,
+    ):
+        running.role("processor")
+        yield running
 
 
 def command(

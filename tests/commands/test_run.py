@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import pytest
 
 from analytics.embedded import free_port
 from analytics.settings import ROLES
+from tests.servers import temporary_folder
 
 
 class Run:
@@ -69,9 +69,8 @@ class Run:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A data folder below one that the servers' account can enter."""
-    with tempfile.TemporaryDirectory(prefix="analytics-test-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name) / "data"
+    with temporary_folder("test") as folder:
+        yield folder / "data"
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ something of everything.
 
 import contextlib
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -19,6 +17,7 @@ from tests.deploy.front import Front
 from tests.deploy.listener import Listener
 from tests.deploy.programs import find
 from tests.faults.platform import API_KEY, wait_for
+from tests.servers import temporary_folder
 
 KEY = {"X-API-Key": API_KEY}
 
@@ -41,28 +40,25 @@ collect_ignore = (
 @pytest.fixture(scope="session")
 def deployed() -> Iterator[Deployed]:
     find("nginx")
-    with tempfile.TemporaryDirectory(prefix="analytics-deploy-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Deployed(folder) as platform:
-            for role in (
-                "collector",
-                "collector",
-                "processor",
-                "api",
-                "api",
-                "realtime",
-                "realtime",
-            ):
-                platform.role(role, wait=False)
-            for started in platform.roles:
-                started.wait_until_healthy()
-            (folder / "nginx").mkdir(mode=0o711)
-            with Front(
-                folder / "nginx",
-                {role: platform.ports(role) for role in ("collector", "api", "realtime")},
-            ) as platform.front:
-                yield platform
+    with temporary_folder("deploy") as folder, Deployed(folder) as platform:
+        for role in (
+            "collector",
+            "collector",
+            "processor",
+            "api",
+            "api",
+            "realtime",
+            "realtime",
+        ):
+            platform.role(role, wait=False)
+        for started in platform.roles:
+            started.wait_until_healthy()
+        (folder / "nginx").mkdir(mode=0o711)
+        with Front(
+            folder / "nginx",
+            {role: platform.ports(role) for role in ("collector", "api", "realtime")},
+        ) as platform.front:
+            yield platform
 
 
 def events(n: int, **more: object) -> list[dict[str, object]]:

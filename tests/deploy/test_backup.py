@@ -4,7 +4,6 @@ equal counts.
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from tests.deploy.deployed import OWNER, READER, Deployed
 from tests.deploy.programs import ROOT, run
 from tests.faults.load import Load
 from tests.faults.platform import wait_for
-from tests.servers import psql
+from tests.servers import psql, temporary_folder
 
 PAGE = (ROOT / "docs/operations/backup.md").read_text()
 TABLES = (
@@ -54,9 +53,7 @@ def contents(platform: Deployed) -> dict[str, str]:
 
 
 def test_a_backup_is_taken_under_load_and_restored_to_the_last_row() -> None:
-    with tempfile.TemporaryDirectory(prefix="analytics-backup-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with temporary_folder("backup") as folder:
         backup = folder / "backup.dump"
         with Deployed(folder) as platform:
             collector, processor = platform.role("collector"), platform.role("processor")

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tests.deploy.deployed import Deployed
 from tests.deploy.programs import ROOT, find, run
 from tests.faults.load import Load, audit
 from tests.faults.platform import wait_for
+from tests.servers import temporary_folder
 
 VERSIONS = "alembic/versions"
 NEEDED = "analytics/roles/collector/collector.py"
@@ -42,9 +42,7 @@ def release_before() -> str:
 
 
 def test_an_upgrade_under_load_loses_nothing_and_counts_nothing_twice() -> None:
-    with tempfile.TemporaryDirectory(prefix="analytics-upgrade-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with temporary_folder("upgrade") as folder:
         old = folder / "old"
         with tarfile.open(
             fileobj=io.BytesIO(git("archive", release_before(), "analytics", "alembic"))
@@ -88,29 +86,24 @@ def test_tables_of_an_older_schema_are_migrated_under_load_and_nothing_is_lost(o
     """The roles are there before the tables that they need: what comes meanwhile waits in the
     queue, and is stored beside what was there.
     """
-    with tempfile.TemporaryDirectory(prefix="analytics-upgrade-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Deployed(folder) as platform:
-            processor = platform.role("processor")
-            with Load(platform.role("collector")) as load:
-                load.wait_for_more(200)
-                wait_for(lambda: platform.books()["stored"] > 100, "stored events")
-                assert processor.end(signal.SIGTERM) == 0, processor.tail()
-                run(sys.executable, "-m", "alembic", "downgrade", older, env=platform.environment)
-                before = platform.books()["stored"]
-                processor.start(wait=False)
-                load.wait_for_more(200)
-                assert (revision(platform), platform.books()["stored"]) == (older, before)
-                platform.migrate()
-                wait_for(
-                    lambda: platform.books()["stored"] > before, "events stored in the new tables"
-                )
-                load.wait_for_more(100)
-            assert revision(platform) == REVISIONS[-1]
-            wait_for(platform.drained, "an empty queue")
-            platform.run("rebuild")  # what an older release stored has no rollups
-            audit(platform, load)
+    with temporary_folder("upgrade") as folder, Deployed(folder) as platform:
+        processor = platform.role("processor")
+        with Load(platform.role("collector")) as load:
+            load.wait_for_more(200)
+            wait_for(lambda: platform.books()["stored"] > 100, "stored events")
+            assert processor.end(signal.SIGTERM) == 0, processor.tail()
+            run(sys.executable, "-m", "alembic", "downgrade", older, env=platform.environment)
+            before = platform.books()["stored"]
+            processor.start(wait=False)
+            load.wait_for_more(200)
+            assert (revision(platform), platform.books()["stored"]) == (older, before)
+            platform.migrate()
+            wait_for(lambda: platform.books()["stored"] > before, "events stored in the new tables")
+            load.wait_for_more(100)
+        assert revision(platform) == REVISIONS[-1]
+        wait_for(platform.drained, "an empty queue")
+        platform.run("rebuild")  # what an older release stored has no rollups
+        audit(platform, load)
 
 
 def revision(platform: Deployed) -> str:

@@ -12,7 +12,6 @@ import site
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ import pytest
 from analytics import embedded
 from analytics.embedded.server import first_number, uninterrupted
 from analytics.errors import CommandError
-from tests.servers import psql
+from tests.servers import psql, temporary_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,9 +31,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A data folder below one that the servers' account can enter."""
-    with tempfile.TemporaryDirectory(prefix="analytics-test-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name) / "data"
+    with temporary_folder("test") as folder:
+        yield folder / "data"
 
 
 def _sql(running: embedded.Running, statement: str) -> str:

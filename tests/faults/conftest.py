@@ -1,14 +1,13 @@
 """A fresh platform for each fault; what it measured goes into the proof."""
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.faults.platform import Platform
+from tests.servers import temporary_folder
 
 MakePlatform = Callable[..., Platform]
 
@@ -19,8 +18,7 @@ def make_platform(request: pytest.FixtureRequest) -> Iterator[MakePlatform]:
     ended after the test.
     """
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="analytics-fault-")))
-        folder.chmod(0o711)
+        folder = stack.enter_context(temporary_folder("fault"))
 
         def make(**environment: str) -> Platform:
             made = Platform(folder, **environment)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -23,7 +22,7 @@ from analytics.settings import Settings
 from analytics.stores import migrate
 from tests import forking
 from tests.faults.figures import Figures
-from tests.servers import PASSWORD, postgres, psql, shared
+from tests.servers import PASSWORD, postgres, psql, shared, temporary_folder
 
 API_KEY = "fault-tests"
 START_SECONDS = 40.0
@@ -148,8 +147,7 @@ def template() -> Path:
     """PostgreSQL's data folder with the migrated database `analytics`, made once for all platforms
     of this process: to copy it takes a tenth of the time.
     """
-    folder = Path(shared.enter_context(tempfile.TemporaryDirectory(prefix="analytics-template-")))
-    folder.chmod(0o711)
+    folder = shared.enter_context(temporary_folder("template"))
     with postgres(folder / "postgres") as server:
         create_database(server, "analytics")
         migrate(server.url("analytics"), Settings())

@@ -2,9 +2,7 @@
 sdk-matrix`).
 """
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +10,7 @@ from tests.faults.platform import ROOT, Platform
 from tests.sdks.matrix import written
 from tests.sdks.runs import MOST, Run, Runs
 from tests.sdks.sdks import EVENTS, PLAN, SDKS, Sdk
+from tests.servers import temporary_folder
 
 Results = dict[tuple[str, str], Run]
 every = pytest.mark.parametrize("sdk", SDKS, ids=[sdk.name for sdk in SDKS])
@@ -19,11 +18,8 @@ every = pytest.mark.parametrize("sdk", SDKS, ids=[sdk.name for sdk in SDKS])
 
 @pytest.fixture(scope="module")
 def results() -> Iterator[Results]:
-    with tempfile.TemporaryDirectory(prefix="analytics-sdks-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Platform(folder, REQUIRE_WRITE_KEY="true") as platform:
-            yield Runs(platform).all()
+    with temporary_folder("sdks") as folder, Platform(folder, REQUIRE_WRITE_KEY="true") as platform:
+        yield Runs(platform).all()
 
 
 @every

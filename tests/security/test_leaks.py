@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import json
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.faults.platform import Platform, http_get
 from tests.hostile.wire import exchange
+from tests.servers import temporary_folder
 
 KEY = "ak_w_CanaryKey" + "Zq7" * 12
 TOKEN = "canarytoken0badc0ffee0"
@@ -53,13 +52,13 @@ REQUESTS = (
 @pytest.fixture(scope="module", params=["production", "development"])
 def leaky(request: pytest.FixtureRequest) -> Iterator[Platform]:
     """Every role in its own process, with all logs on."""
-    with tempfile.TemporaryDirectory(prefix="analytics-leaks-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Platform(folder, ENVIRONMENT=request.param, LOG_LEVEL="debug") as platform:
-            for role in ("collector", "processor", "api", "realtime"):
-                platform.role(role)
-            yield platform
+    with (
+        temporary_folder("leaks") as folder,
+        Platform(folder, ENVIRONMENT=request.param, LOG_LEVEL="debug") as platform,
+    ):
+        for role in ("collector", "processor", "api", "realtime"):
+            platform.role(role)
+        yield platform
 
 
 async def attack(platform: Platform) -> list[bytes]:

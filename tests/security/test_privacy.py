@@ -5,11 +5,9 @@ They are in no queue, no row, no log, and no file of a server.
 
 import json
 import re
-import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -17,6 +15,7 @@ import pytest
 from analytics.embedded import Postgres, Valkey
 from analytics.redis.salts import SALT
 from tests.faults.platform import Platform, Role, http_get, wait_for
+from tests.servers import temporary_folder
 
 ADDRESSES = ("203.0.113.77", "2001:db8:77:1::9")
 AGENT = (
@@ -143,11 +142,11 @@ class Left(msgspec.Struct):
 
 @pytest.fixture(scope="module")
 def left() -> Iterator[Left]:
-    with tempfile.TemporaryDirectory(prefix="analytics-privacy-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Platform(folder, LOG_LEVEL="debug", TRUSTED_PROXIES="127.0.0.1/32") as platform:
-            yield _left(platform)
+    with (
+        temporary_folder("privacy") as folder,
+        Platform(folder, LOG_LEVEL="debug", TRUSTED_PROXIES="127.0.0.1/32") as platform,
+    ):
+        yield _left(platform)
 
 
 def _left(platform: Platform) -> Left:

@@ -1,10 +1,8 @@
 """The tracker in a real Chromium, through to an answer of the api."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +11,7 @@ import pytest
 from tests.browser import Browser, Page, chromium, needs_browser, site, until
 from tests.faults.platform import Platform, Role
 from tests.sdks.gate import Gate
+from tests.servers import temporary_folder
 
 pytestmark = needs_browser
 
@@ -104,11 +103,12 @@ class Visit(msgspec.Struct):
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
-    with tempfile.TemporaryDirectory(prefix="analytics-tracker-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Platform(folder, TRACKER_PATHS="/js/app.js,/js/in") as platform, chromium() as browser:
-            yield Shop(platform, browser)
+    with (
+        temporary_folder("tracker") as folder,
+        Platform(folder, TRACKER_PATHS="/js/app.js,/js/in") as platform,
+        chromium() as browser,
+    ):
+        yield Shop(platform, browser)
 
 
 def test_a_page_view_says_what_was_viewed_and_leaves_nothing_in_the_browser(shop: Shop) -> None:

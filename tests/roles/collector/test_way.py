@@ -1,10 +1,8 @@
 """An event's whole way: sent once, it is on a socket, in an answer, a rollup and the books."""
 
 import asyncio
-import tempfile
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,17 +10,15 @@ from websockets.asyncio.client import connect
 
 from tests.faults.load import check_books, event, post
 from tests.faults.platform import API_KEY, Platform, Role, http_get, wait_for
+from tests.servers import temporary_folder
 
 PATIENCE = 20.0
 
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[Platform]:
-    with tempfile.TemporaryDirectory(prefix="analytics-way-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with Platform(folder) as running:
-            yield running
+    with temporary_folder("way") as folder, Platform(folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
