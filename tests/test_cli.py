@@ -12,7 +12,7 @@ import click
 import pytest
 
 from analytics import __version__, cli
-from analytics.embedded import Valkey, free_port
+from analytics.embedded import free_port
 
 NOWHERE = {
     "REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
@@ -146,12 +146,6 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "file" / "below") in line
 
 
-def test_migrate_without_a_database_says_what_to_set(tmp_path: Path) -> None:
-    line = complaint(analytics("migrate", DATA_DIR=str(tmp_path)), 2)
-    assert "DATABASE_URL is not set" in line
-    assert "set DATABASE_URL, or start one" in line
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -173,56 +167,6 @@ def test_a_server_out_of_reach_is_one_line_that_says_what_to_do(
     assert "`analytics doctor`" in complaint(done, 1)
 
 
-def test_migrate_says_what_it_did(database_url: str) -> None:
-    first, second = (
-        analytics("migrate", DATABASE_URL=database_url, REDIS_URL=NOWHERE["REDIS_URL"])
-        for _ in range(2)
-    )
-    assert (first.returncode, second.returncode, first.stderr + second.stderr) == (0, 0, "")
-    assert first.stdout.startswith("migrated from an empty database to ")
-    assert second.stdout.startswith("nothing to do: the tables are at ")
-
-
-def test_the_doctor_finds_a_sound_platform_sound(
-    database_url: str, valkey_server: Valkey, tmp_path: Path
-) -> None:
-    environment = {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": valkey_server.url,
-        "DATA_DIR": str(tmp_path),
-        **_ports(),
-    }
-    sick = analytics("doctor", **environment)
-    assert sick.returncode == 1
-    assert re.search(r"^✗ tables .*analytics migrate", sick.stdout, re.MULTILINE)
-    analytics("migrate", **environment)
-    sound = analytics("doctor", **environment)
-    assert (sound.returncode, sound.stderr) == (0, "")
-    assert "✗" not in sound.stdout
-    for subject in (
-        "Redis",
-        "eviction",
-        "durability",
-        "books",
-        "PostgreSQL",
-        "tables",
-        "keys",
-        "retention",
-    ):
-        assert re.search(rf"^[✓!] {subject} ", sound.stdout, re.MULTILINE), subject
-    assert "test-password" not in sound.stdout
-
-
-def test_the_doctor_names_what_cannot_be_reached_and_hides_passwords() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = str(other.getsockname()[1])
-        done = analytics("doctor", **NOWHERE, **{**_ports(), "API_PORT": port})
-    assert done.returncode == 1
-    for subject in ("Redis", "PostgreSQL", "api"):
-        assert re.search(rf"^✗ {subject} ", done.stdout, re.MULTILINE), subject
-    assert "hunter2" not in done.stdout + done.stderr
-
-
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError
@@ -232,9 +176,3 @@ def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch
     )
     with pytest.raises(ZeroDivisionError):
         cli.main(["migrate"])
-
-
-def _ports() -> dict[str, str]:
-    return {
-        f"{role}_PORT": str(free_port()) for role in ("COLLECTOR", "API", "REALTIME", "PROCESSOR")
-    }

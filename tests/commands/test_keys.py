@@ -1,15 +1,11 @@
-"""`analytics projects` and `analytics keys` as a shell runs them, on real servers."""
+"""`analytics keys` as a shell runs it, on real servers."""
 
 import json
-import os
 import re
-import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from analytics import cli
@@ -17,39 +13,9 @@ from analytics.embedded import Valkey
 from analytics.errors import Unauthorized
 from analytics.projects import KeyCache
 from analytics.redis import RedisKeys
-from tests import forking
+from tests.commands.shell import Run, complaint
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 TOKEN = re.compile(r"ak_[wra]_[\w-]{43}")
-
-
-def command(environment: dict[str, str]) -> Run:
-    kept = {
-        name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")
-    }
-
-    def run(*arguments: str, status: int = 0, **more: str) -> "subprocess.CompletedProcess[str]":
-        done = forking.run(*arguments, env={**kept, **environment, **more})
-        assert done.returncode == status, done
-        return done
-
-    return run
-
-
-def complaint(done: "subprocess.CompletedProcess[str]") -> str:
-    """The one line that a failure leaves."""
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
-    return done.stderr
-
-
-@pytest.fixture
-def analytics(migrated_url: str, valkey_server: Valkey, tmp_path: Path) -> Run:
-    with Redis.from_url(valkey_server.url) as redis:
-        redis.flushall()
-    return command(
-        {"DATABASE_URL": migrated_url, "REDIS_URL": valkey_server.url, "DATA_DIR": str(tmp_path)}
-    )
 
 
 @pytest.fixture
@@ -158,15 +124,6 @@ def test_a_key_as_json_holds_its_text(analytics: Run) -> None:
     assert (made["project"], made["scopes"], made["expires_at"]) == ("default", ["admin"], None)
 
 
-def test_projects_are_made_once_and_listed(analytics: Run) -> None:
-    assert "made project shop" in analytics("projects", "create", "shop").stdout
-    assert "already" in analytics("projects", "create", "shop", status=1).stderr
-    assert "shop" in analytics("projects", "list").stdout
-    assert "shop" in [
-        project["name"] for project in json.loads(analytics("projects", "list", "--json").stdout)
-    ]
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -200,21 +157,6 @@ def test_what_is_not_there_is_one_line_and_exit_status_1(analytics: Run) -> None
     assert "name the key by its id" in complaint(analytics("keys", "revoke", "", status=1))
     assert "revoked key 1" in analytics("keys", "revoke", token).stdout
     assert "letters" in complaint(analytics("projects", "create", "a b", status=1))
-
-
-@pytest.mark.parametrize(
-    "arguments", [["keys", "list"], ["projects", "list"], ["keys", "create", "--scope", "ingest"]]
-)
-def test_without_servers_the_one_line_says_what_to_do(arguments: list[str], tmp_path: Path) -> None:
-    line = complaint(command({"DATA_DIR": str(tmp_path)})(*arguments, status=2))
-    assert "DATABASE_URL" in line
-    assert "analytics run" in line
-
-
-def test_without_tables_the_one_line_says_what_to_do(database_url: str, tmp_path: Path) -> None:
-    assert "analytics migrate" in complaint(
-        command({"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)})("keys", "list", status=1)
-    )
 
 
 def test_with_redis_away_the_key_is_made_and_shown_all_the_same(analytics: Run) -> None:

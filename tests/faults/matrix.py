@@ -225,7 +225,7 @@ FAULTS = (
         "slowloris",
         "a body drop by drop",
         (
-            "roles/collector/test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
+            "roles/collector/test_body.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
         ),
     ),
     Fault(
@@ -233,7 +233,7 @@ FAULTS = (
         "a length and chunks together, or two lengths",
         "over a raw socket",
         (
-            "roles/http/test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
+            "roles/http/test_shield.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
         ),
     ),
     Fault(
@@ -291,7 +291,7 @@ FAULTS = (
         "the time that looking up a key takes",
         "only the digest of a key is stored and looked up",
         (
-            "projects/test_projects.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",
+            "projects/test_register.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",
         ),
     ),
     Fault(

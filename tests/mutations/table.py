@@ -304,7 +304,7 @@ MUTATIONS = (
         "analytics/queue/scripts.py",
         "  if redis.call('GET', lock) == ARGV[1] then\n",
         "  if redis.call('GET', lock) ~= '' then\n",
-        "tests/queue/test_worker.py::test_a_claim_that_another_holds_by_now_is_not_given_back",
+        "tests/queue/test_scripts.py::test_a_claim_that_another_holds_by_now_is_not_given_back",
     ),
     mutation(
         "finishing a job twice counts it twice",
@@ -312,7 +312,7 @@ MUTATIONS = (
         "analytics/queue/scripts.py",
         "  if redis.call('ZREM', KEYS[1], id) == 1 then\n",
         "  if redis.call('ZREM', KEYS[1], id) >= 0 then\n",
-        "tests/queue/test_worker.py::test_settling_again_changes_nothing",
+        "tests/queue/test_scripts.py::test_settling_again_changes_nothing",
     ),
     mutation(
         "a dead letter may be queued twice at once",
@@ -518,7 +518,7 @@ MUTATIONS = (
         "analytics/roles/http/shield.py",
         'if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:',
         "if scope is None:",
-        "tests/roles/http/test_http.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
+        "tests/roles/http/test_shield.py::test_a_request_of_two_lengths_is_refused_and_its_connection_closed",
     ),
     mutation(
         "a body may take forever",
@@ -526,7 +526,7 @@ MUTATIONS = (
         "analytics/roles/collector/body.py",
         "        async with asyncio.timeout(BODY_SECONDS):\n",
         "        async with asyncio.timeout(None):\n",
-        "tests/roles/collector/test_collector.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
+        "tests/roles/collector/test_body.py::test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops",
     ),
     # keys, tenants, readers
     Mutation(
@@ -540,7 +540,7 @@ MUTATIONS = (
             ),
         ),
         (
-            "tests/projects/test_projects.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",
+            "tests/projects/test_register.py::test_only_the_digest_and_a_short_beginning_of_a_key_are_stored",
         ),
     ),
     mutation(
@@ -549,7 +549,7 @@ MUTATIONS = (
         "analytics/projects/key.py",
         '    if scope not in key.scopes and "admin" not in key.scopes:\n',
         "    if not key.scopes:\n",
-        "tests/projects/test_projects.py::test_a_key_opens_its_project_for_its_scopes_and_origins_only",
+        "tests/projects/test_key.py::test_a_key_opens_its_project_for_its_scopes_and_origins_only",
     ),
     mutation(
         "a key works for every project",
@@ -607,7 +607,7 @@ MUTATIONS = (
         "analytics/projects/key_cache.py",
         "            if known is None:\n                raise\n            return known.key\n",
         "            raise\n",
-        "tests/projects/test_projects.py::test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request",
+        "tests/projects/test_key_cache.py::test_known_keys_work_through_an_outage_and_the_source_is_not_asked_at_every_request",
     ),
     mutation(
         "X-Real-IP is trusted from any address",
@@ -671,7 +671,7 @@ MUTATIONS = (
         "analytics/redis/key_mirror.py",
         "        if key is None and not synced:\n",
         "        if key is None and synced is None:\n",
-        "tests/projects/test_projects.py::test_without_a_mirror_nothing_is_said_of_a_key",
+        "tests/redis/test_key_mirror.py::test_without_a_mirror_nothing_is_said_of_a_key",
     ),
     mutation(
         "a realtime client continues with a revoked key",
@@ -698,7 +698,7 @@ MUTATIONS = (
         "analytics/live/bus.py",
         "            if watcher in channel.watchers:",
         "            if channel.watchers is not None:",
-        "tests/live/test_live.py::test_who_leaves_while_others_are_told_hears_nothing_more",
+        "tests/live/test_bus.py::test_who_leaves_while_others_are_told_hears_nothing_more",
     ),
     mutation(
         "no limit on messages that wait for a slow client",
@@ -714,7 +714,7 @@ MUTATIONS = (
         "analytics/live/bus.py",
         "        if channel.total is not None and first != channel.total:\n",
         "        if channel.total is None:\n",
-        "tests/live/test_live.py::test_a_gap_is_told_without_waiting_for_the_next_event",
+        "tests/live/test_bus.py::test_a_gap_is_told_without_waiting_for_the_next_event",
     ),
     # honest answers
     mutation(

@@ -1,7 +1,7 @@
 """The native protocol: what is a valid event, and how faults are named."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,6 @@ import pytest
 from analytics.errors import BadRequest, TooLarge
 from analytics.events import Event, event_id
 from analytics.protocols import native, validate
-from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import Decoded
 from tests.bodies import GOOD, NOW, UUID_TEXT, decode, event, fault_of, incoming
 
@@ -200,19 +199,6 @@ def test_one_id_is_one_event_in_any_case() -> None:
     assert event(id="order-17").id == UUID("49c0c14b-8781-5f72-877d-c3ec6840d3cf"), (
         "the namespace is fixed for ever"
     )
-
-
-def test_new_ids_are_uuid7_in_order() -> None:
-    ids = [event.id for event in decode([GOOD] * 1000).events]
-    assert ids == sorted(set(ids))
-    assert {id.version for id in ids} == {7}
-    assert {id.variant for id in ids} == {"specified in RFC 4122"}
-    assert ids[0].int >> 80 == int(NOW.timestamp() * 1000)
-    assert max(uuid7s(100, NOW)) < min(uuid7s(100, NOW + timedelta(milliseconds=1)))
-    assert len({id for _ in range(5_000) for id in uuid7s(1, NOW)}) == 5_000, (
-        "more than twelve bits tell collectors of one millisecond apart"
-    )
-    assert uuid7s(0, NOW) == []
 
 
 def test_a_key_is_found_in_the_body_then_in_either_header() -> None:

@@ -166,13 +166,6 @@ async def test_a_mistake_of_ours_reaches_those_it_concerns_and_no_later_append(
     assert (await queue.books()).accepted == 1
 
 
-async def test_the_same_job_enqueued_again_changes_nothing(queue: Queue, redis: Redis) -> None:
-    arguments = ("", 1, scripts.job_id(3), 3, body.write(pack(events(3))))
-    assert [await scripts.ENQUEUE.run(redis, *arguments) for _ in range(3)] == [3, 0, 0]
-    assert await queue.books() == Books(accepted=3, queued=3)
-    assert (await queue.depth()).jobs == 1
-
-
 async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event(
     server_folder: Path,
 ) -> None:

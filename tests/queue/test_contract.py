@@ -73,23 +73,6 @@ async def test_a_body_never_expires(redis: Redis) -> None:
     assert await redis.pttl(scripts.JOB + job_id) == -1
 
 
-def test_a_job_id_tells_its_events_and_a_foreign_one_none() -> None:
-    assert scripts.count_events(scripts.job_id(4711)) == 4711
-    assert [scripts.count_events(foreign) for foreign in ("", "abc", "abc.", "abc.-3", "12")] == [
-        0,
-        0,
-        0,
-        0,
-        12,
-    ]
-
-
-def test_job_ids_sort_by_time_and_never_repeat() -> None:
-    ids = [scripts.job_id(1) for _ in range(1000)]
-    assert len(set(ids)) == 1000
-    assert [one[:12] for one in ids] == sorted(one[:12] for one in ids)
-
-
 def test_one_file_knows_arq() -> None:
     package = Path(__file__).parents[2] / "analytics"
     knowing = {

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from analytics.errors import TransientStoreError
 from analytics.events import Books, Job, pack
-from analytics.queue import Queue, body, scripts, worker
+from analytics.queue import Queue, scripts, worker
 from analytics.settings import Settings
 from tests import servers
 from tests.queue.kit import (
@@ -138,16 +138,6 @@ async def test_jobs_in_work_elsewhere_never_hide_the_others(
         await eventually(lambda: ledger.attempts == {job_id: 1})
 
 
-async def test_a_claim_that_another_holds_by_now_is_not_given_back(redis: Redis) -> None:
-    job_id = await enqueue(redis, events(1))
-    await scripts.CLAIM.run(redis, "first", 1, 10, 1000, 100)
-    await asyncio.sleep(0.01)
-    await scripts.CLAIM.run(redis, "second", 60_000, 10, 1000, 100)
-    await scripts.RELEASE.run(redis, "first", job_id, 0)
-    assert await redis.get(scripts.IN_PROGRESS + job_id) == b"second"
-    assert await scripts.CLAIM.run(redis, "third", 60_000, 10, 1000, 100) == []
-
-
 BAD_BODIES = {
     "unknown function": (
         msgspec.msgpack.encode({"t": None, "f": "store_v2", "a": [b"x"], "k": {}, "et": 1}),
@@ -258,12 +248,6 @@ async def test_a_worker_that_ends_between_commit_and_settling_leaves_exact_books
         await drained(queue)
     assert ledger.attempts == {job_id: 2}
     assert await queue.books() == Books(accepted=4, stored=3, duplicate=1)
-
-
-async def test_settling_again_changes_nothing(queue: Queue, redis: Redis) -> None:
-    job_id = await enqueue(redis, events(4))
-    assert [await scripts.SETTLE.run(redis, job_id, 2, 1, 1, "") for _ in range(3)] == [4, 0, 0]
-    assert await queue.books() == Books(accepted=4, stored=2, duplicate=1, dead_lettered=1)
 
 
 async def test_settling_leaves_nothing_of_a_job_in_redis(
@@ -415,8 +399,3 @@ async def test_signals_are_left_to_who_started_the_worker(
         settings.job_timeout,
     )
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_a_body_for_another_function_keeps_its_arguments() -> None:
-    encoded = msgspec.msgpack.encode({"t": None, "f": "other", "a": [1], "k": {"x": 2}, "et": 1})
-    assert body.read(encoded) == {"t": None, "f": "other", "a": [1], "k": {"x": 2}, "et": 1}

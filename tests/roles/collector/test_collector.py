@@ -20,7 +20,7 @@ from analytics.errors import Unavailable
 from analytics.projects import digest
 from analytics.queue import Queue
 from analytics.redis.key_mirror import KEYS, SYNCED
-from analytics.roles.collector import body, collector
+from analytics.roles.collector import collector
 from analytics.roles.collector.inflate import MAX_INFLATED_BYTES
 from analytics.roles.collector.limits import Limits
 from analytics.settings import Settings
@@ -155,19 +155,6 @@ async def test_a_large_batch_does_not_hold_up_the_others(client: Client) -> None
         answers += 1
     assert large.result().json()["accepted"] == 100_000
     assert answers > 2
-
-
-async def test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(body, "BODY_SECONDS", 0.2)
-
-    async def drops() -> AsyncIterator[bytes]:
-        for _ in range(100):
-            yield b" "
-            await asyncio.sleep(0.02)
-
-    assert error_of(await client.post("/collect", content=drops())) == (408, "slow_body")
 
 
 async def test_the_pixel_takes_an_event_and_answers_with_an_image(client: Client) -> None:

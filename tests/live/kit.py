@@ -1,0 +1,51 @@
+"""Shared by the tests of live events: events, a watcher, a client of Redis."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+
+from analytics.events import Event
+from analytics.live import Delivery
+
+
+def some(number: int, project: str = "shop", **changes: object) -> list[Event]:
+    now = datetime.now(UTC)
+    fields = {
+        "project": project,
+        "session_id": "s",
+        "user_id": None,
+        "event_type": "engagement",
+        "event_action": "click",
+        "metadata": b"{}",
+        "timestamp": now,
+        "created_at": now,
+    }
+    return [Event(**(fields | {"id": uuid.uuid4()} | changes)) for _ in range(number)]  # type: ignore[arg-type]
+
+
+class Ear:
+    """A watcher that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[Event] = []
+        self.gaps: list[int] = []
+
+    def stored(self, delivery: Delivery) -> None:
+        self.heard.extend(delivery.events)
+
+    def missed(self, number: int, before: int) -> None:
+        self.gaps.append(number)
+
+
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def client(url: str, seconds: float = 60) -> Redis:
+    made: Redis = Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds)
+    return made

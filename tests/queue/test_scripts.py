@@ -1,0 +1,49 @@
+"""The scripts: each does all of its work or none, and once."""
+
+import asyncio
+
+from redis.asyncio import Redis
+
+from analytics.events import Books, pack
+from analytics.queue import Queue, body, scripts
+from tests.queue.kit import enqueue, events
+
+
+def test_a_job_id_tells_its_events_and_a_foreign_one_none() -> None:
+    assert scripts.count_events(scripts.job_id(4711)) == 4711
+    assert [scripts.count_events(foreign) for foreign in ("", "abc", "abc.", "abc.-3", "12")] == [
+        0,
+        0,
+        0,
+        0,
+        12,
+    ]
+
+
+def test_job_ids_sort_by_time_and_never_repeat() -> None:
+    ids = [scripts.job_id(1) for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert [one[:12] for one in ids] == sorted(one[:12] for one in ids)
+
+
+async def test_the_same_job_enqueued_again_changes_nothing(queue: Queue, redis: Redis) -> None:
+    arguments = ("", 1, scripts.job_id(3), 3, body.write(pack(events(3))))
+    assert [await scripts.ENQUEUE.run(redis, *arguments) for _ in range(3)] == [3, 0, 0]
+    assert await queue.books() == Books(accepted=3, queued=3)
+    assert (await queue.depth()).jobs == 1
+
+
+async def test_a_claim_that_another_holds_by_now_is_not_given_back(redis: Redis) -> None:
+    job_id = await enqueue(redis, events(1))
+    await scripts.CLAIM.run(redis, "first", 1, 10, 1000, 100)
+    await asyncio.sleep(0.01)
+    await scripts.CLAIM.run(redis, "second", 60_000, 10, 1000, 100)
+    await scripts.RELEASE.run(redis, "first", job_id, 0)
+    assert await redis.get(scripts.IN_PROGRESS + job_id) == b"second"
+    assert await scripts.CLAIM.run(redis, "third", 60_000, 10, 1000, 100) == []
+
+
+async def test_settling_again_changes_nothing(queue: Queue, redis: Redis) -> None:
+    job_id = await enqueue(redis, events(4))
+    assert [await scripts.SETTLE.run(redis, job_id, 2, 1, 1, "") for _ in range(3)] == [4, 0, 0]
+    assert await queue.books() == Books(accepted=4, stored=2, duplicate=1, dead_lettered=1)

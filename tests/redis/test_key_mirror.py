@@ -1,0 +1,62 @@
+"""The mirror of keys in Redis: what is in it, what is not, and what cannot be read."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from analytics import projects
+from analytics.errors import Unauthorized, Unavailable
+from analytics.projects import KeyCache
+from analytics.redis import RedisKeys, key_mirror, mirror
+from tests.projects.kit import Clock
+
+
+async def test_a_mirrored_key_is_found_in_redis_just_as_in_the_database(
+    engine: AsyncEngine, redis: Redis
+) -> None:
+    token, key = await projects.create_key(
+        engine,
+        scopes=["ingest"],
+        project="default",
+        expires_at=datetime.now(UTC) + timedelta(days=1),
+    )
+    assert await mirror(engine, redis) == 1
+    assert await KeyCache(RedisKeys(redis)).find(token) == key
+
+
+async def test_a_key_absent_from_a_written_mirror_is_unknown(
+    engine: AsyncEngine, redis: Redis
+) -> None:
+    await mirror(engine, redis)
+    with pytest.raises(Unauthorized):
+        await KeyCache(RedisKeys(redis)).find("ak_w_nobody")
+
+
+async def test_without_a_mirror_nothing_is_said_of_a_key(redis: Redis) -> None:
+    with pytest.raises(Unavailable):
+        await KeyCache(RedisKeys(redis)).find("ak_w_somebody")
+
+
+async def test_a_mirror_that_cannot_be_read_is_an_outage_and_no_verdict(
+    engine: AsyncEngine, redis: Redis
+) -> None:
+    await mirror(engine, redis)
+    await redis.hset(key_mirror.KEYS, projects.digest("ak_w_x").hex(), "\x01garbage")  # type: ignore[misc]
+    with pytest.raises(Unavailable):
+        await KeyCache(RedisKeys(redis)).find("ak_w_x")
+
+
+async def test_a_revoked_key_is_refused_after_the_next_mirroring(
+    engine: AsyncEngine, redis: Redis, clock: Clock
+) -> None:
+    token, _ = await projects.create_key(engine, scopes=["ingest"], project=None)
+    await mirror(engine, redis)
+    keys = KeyCache(RedisKeys(redis))
+    await keys.find(token)
+    await projects.revoke_key(engine, token[:9])
+    await mirror(engine, redis)
+    clock.now += 30  # and the mirror itself is at most 30 s old: a minute in all
+    with pytest.raises(Unauthorized, match="revoked"):
+        await keys.find(token)
