@@ -79,7 +79,7 @@ MUTATIONS = (
         "the queue accepts events even when it is full",
         "a full queue can still be drained",
         "analytics/queue/commit.py",
-        "        self._admission.check()\n",
+        "        self._backpressure.check()\n",
         "",
         "tests/queue/test_backpressure.py::test_the_queue_refuses_below_maxmemory_and_drains",
         "tests/queue/test_backpressure.py::test_the_queue_refuses_over_its_cap_of_events",
