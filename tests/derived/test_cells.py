@@ -1,0 +1,82 @@
+"""Cells: each event counts in its hour and day, under its own and wider names; rows are addends."""
+
+import pytest
+from pyroaring import BitMap
+
+from analytics.derived import cells
+from analytics.derived.cells import ANY, Cell, RollupKey, add_up, gather, pack, unpack
+from analytics.derived.deltas import UNCOUNTED, Delta, EventGroup
+from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
+
+DAY = 24 * 20_000
+
+
+def cell(count: int, *people: int) -> Cell:
+    return Cell(count, BitMap(people))
+
+
+def delta(*groups: EventGroup) -> Delta:
+    return Delta(["page"], [None, "/", "/b"], list(groups))
+
+
+def test_an_event_counts_in_its_hour_and_its_day_under_three_names() -> None:
+    event = EventGroup(DAY + 7, "t", "a", [4], [1])
+    keys = {
+        RollupKey(span, start, key, *name): {"/" if key else None: cell(1, 4)}
+        for span, start in ((HOUR_SPAN, DAY + 7), (DAY_SPAN, DAY))
+        for key in (ANY, "page")
+        for name in (("t", "a"), ("t", ANY), (ANY, ANY))
+    }
+    assert gather([delta(event)]) == keys
+
+
+def test_groups_of_several_deltas_add_up_and_a_person_is_one_person() -> None:
+    found = gather(
+        [
+            delta(EventGroup(DAY, "t", "a", [4, 4, 5], [[1, 2, UNCOUNTED]])),
+            delta(EventGroup(DAY + 23, "t", "b", [4], [0])),
+        ]
+    )
+    assert found[RollupKey(DAY_SPAN, DAY, ANY, ANY, ANY)] == {None: cell(4, 4, 5)}
+    assert found[RollupKey(DAY_SPAN, DAY, "page", "t", ANY)] == {
+        None: cell(1, 4),
+        "/": cell(1, 4),
+        "/b": cell(1, 4),
+    }
+
+
+def test_a_row_of_too_many_values_is_left_out_and_the_others_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events = delta(
+        EventGroup(DAY, "t", "a", [1, 2], [[1, 2]]), EventGroup(DAY + 1, "t", "a", [3], [0])
+    )
+    for most, pages in ((3, {HOUR_SPAN, DAY_SPAN}), (2, {HOUR_SPAN}), (1, {HOUR_SPAN})):
+        monkeypatch.setattr(cells, "MAX_VALUES", most)
+        found = gather([events])
+        assert {key.span for key in found if key.key == "page"} == pages
+        assert found[RollupKey(DAY_SPAN, DAY, ANY, "t", "a")] == {None: cell(3, 1, 2, 3)}
+
+
+def test_with_too_many_names_only_rows_over_all_names_have_dimensions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events = delta(EventGroup(DAY, "t", "a", [1], [1]), EventGroup(DAY, "t", "b", [1], [1]))
+    for most, types in ((2, {"t", ANY}), (1, {ANY})):
+        monkeypatch.setattr(cells, "MAX_EXACT_NAMES", most)
+        found = gather([events])
+        assert {key.event_type for key in found if key.key == "page"} == types
+        assert found[RollupKey(HOUR_SPAN, DAY, ANY, "t", "b")] == {None: cell(1, 1)}
+
+
+def test_cells_come_back_from_a_row() -> None:
+    values = {None: cell(3, 0, 2**32 - 1), "": cell(1, 7), "/ü": cell(2**40, 7)}
+    assert unpack(pack(values)) == values
+    assert unpack(pack({})) == {}
+
+
+def test_adding_rows_up_changes_none_of_them() -> None:
+    first, second = {"a": cell(1, 1), "b": cell(1, 2)}, {"a": cell(2, 1, 3)}
+    assert add_up([first, second]) == {"a": cell(3, 1, 3), "b": cell(1, 2)}
+    assert (first["a"], second["a"]) == (cell(1, 1), cell(2, 1, 3))
+    assert add_up([]) == {}
