@@ -14,7 +14,7 @@ ID = UUID("0193f0aa-6ad7-5f5c-9c0e-5d7a4c1b2e90")
 
 
 def event(**changes: Any) -> Event:
-    fields = {
+    fields: dict[str, Any] = {
         "project": "shop",
         "id": ID,
         "session_id": "s",
@@ -66,7 +66,9 @@ def test_what_a_newer_release_appends_is_passed_over() -> None:
     assert unpack(msgspec.msgpack.encode(newer)) == [event()]
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", pack([event()])[:-1], msgspec.msgpack.encode([[1]])])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc1", pack([event()])[:-1], msgspec.msgpack.encode([[1]])]
+)
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         unpack(data)

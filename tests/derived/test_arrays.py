@@ -22,7 +22,8 @@ def test_positions_are_those_of_each_run_in_turn(pairs: list[tuple[int, int]]) -
     firsts, lengths = np.array(pairs, np.uint32).reshape(-1, 2).T
     positions = positions_of_runs(firsts, lengths)
     expected = [first + step for first, length in pairs for step in range(length)]
-    assert (positions.tolist(), positions.dtype) == (expected, np.int64)
+    assert positions.tolist() == expected
+    assert positions.dtype == np.dtype(np.int64)
 
 
 @examples(100)

@@ -76,7 +76,8 @@ def test_cells_come_back_from_a_row() -> None:
 
 
 def test_adding_rows_up_changes_none_of_them() -> None:
-    first, second = {"a": cell(1, 1), "b": cell(1, 2)}, {"a": cell(2, 1, 3)}
+    first: dict[str | None, Cell] = {"a": cell(1, 1), "b": cell(1, 2)}
+    second: dict[str | None, Cell] = {"a": cell(2, 1, 3)}
     assert add_up([first, second]) == {"a": cell(3, 1, 3), "b": cell(1, 2)}
     assert (first["a"], second["a"]) == (cell(1, 1), cell(2, 1, 3))
     assert add_up([]) == {}

@@ -63,7 +63,11 @@ def test_a_value_of_255_characters_has_a_position_and_a_longer_one_has_none() ->
 
 def test_a_column_of_one_value_is_one_position() -> None:
     index = ValueIndex()
-    assert (index.positions(["a", "a"]), index.positions(["b"]), index.positions(["a"])) == (0, 1, 0)
+    assert (index.positions(["a", "a"]), index.positions(["b"]), index.positions(["a"])) == (
+        0,
+        1,
+        0,
+    )
     assert index.positions([NOT_TEXT, NOT_TEXT]) == UNCOUNTED
 
 

@@ -13,7 +13,10 @@ MICROSECOND = timedelta(microseconds=1)
 def test_an_hour_ends_with_its_last_microsecond() -> None:
     hour = hour_of(MIDNIGHT)
     assert instant(hour) == MIDNIGHT
-    assert (hour_of(MIDNIGHT - MICROSECOND), day_of(MIDNIGHT - MICROSECOND)) == (hour - 1, hour - 24)
+    assert (hour_of(MIDNIGHT - MICROSECOND), day_of(MIDNIGHT - MICROSECOND)) == (
+        hour - 1,
+        hour - 24,
+    )
     assert (hour_of(MIDNIGHT + timedelta(hours=1) - MICROSECOND), day_of(MIDNIGHT)) == (hour, hour)
 
 

@@ -1,10 +1,15 @@
 """Bodies: how long one may take, and how large one may be."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import gzip
+import threading
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
 
+from analytics.errors import TooLarge
 from analytics.roles.collector import body
 from tests.collecting import Client, error_of, running
 
@@ -26,3 +31,69 @@ async def test_a_body_that_comes_drop_by_drop_is_cut_off_though_it_never_stops(
             await asyncio.sleep(0.02)
 
     assert error_of(await client.post("/collect", content=drops())) == (408, "slow_body")
+
+
+def receiver(*parts: bytes | None) -> Receive:
+    """What a server hands on: parts of a body; None when the sender has left."""
+    left = list(parts)
+
+    async def receive() -> Message:
+        part = left.pop(0)
+        if part is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": part, "more_body": bool(left)}
+
+    return receive
+
+
+async def test_a_body_may_be_as_large_as_its_limit_in_any_number_of_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(body, "MAX_COMPRESSED_BYTES", 4)
+    assert await body.read(receiver(b"ab", b"", b"cd")) == b"abcd"
+    assert await body.read(receiver(b"")) == b""
+    with pytest.raises(TooLarge, match="4 bytes"):
+        await body.read(receiver(b"ab", b"cd", b"e"))
+
+
+async def test_a_body_too_large_is_read_on_so_that_the_sender_hears_of_it_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(body, "MAX_COMPRESSED_BYTES", 4)
+    monkeypatch.setattr(body, "DISCARDED_BYTES", 20)
+    for parts, left in ((4, 0), (10, 5)):
+        sent = [b"12345"] * parts
+
+        async def receive(sent: list[bytes] = sent) -> Message:
+            return {"type": "http.request", "body": sent.pop(), "more_body": bool(sent)}
+
+        with pytest.raises(TooLarge):
+            await body.read(receive)
+        assert len(sent) == left
+
+
+async def test_a_sender_who_leaves_has_sent_no_body() -> None:
+    with pytest.raises(ClientDisconnect):
+        await body.read(receiver(b"ab", None))
+
+
+async def test_only_what_is_large_is_worked_on_in_a_thread() -> None:
+    here = threading.get_ident()
+    assert await body.beside(body.THREAD_BYTES, threading.get_ident) == here
+    assert await body.beside(body.THREAD_BYTES + 1, threading.get_ident) != here
+
+
+async def test_a_small_body_that_is_compressed_counts_as_what_it_may_become(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+
+    async def beside(size: int, function: Callable[..., bytes], *arguments: bytes) -> bytes:
+        sizes.append(size)
+        return function(*arguments)
+
+    monkeypatch.setattr(body, "beside", beside)
+    packed = gzip.compress(b"[]")
+    assert await body.inflated(packed, {b"content-encoding": b"gzip"}) == b"[]"
+    assert await body.inflated(b"[]", {}) == b"[]"
+    assert sizes == [len(packed) * 16, 0]

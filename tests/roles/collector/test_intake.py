@@ -1,11 +1,16 @@
-"""Write keys at the collector: who may send, and into which project."""
+"""Admission at the collector: who may send, how much, and into which project."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.collecting import GOOD, Client, error_of, running
+from analytics.errors import Forbidden, RateLimited, Unauthorized
+from analytics.projects import KeyCache
+from analytics.roles.collector.intake import Intake
+from analytics.roles.collector.limits import Limits
+from analytics.settings import Settings
+from tests.collecting import GOOD, Client, MemorySalts, MemorySink, Table, error_of, running
 
 
 @pytest.fixture
@@ -67,3 +72,59 @@ async def test_a_key_that_cannot_be_checked_now_is_503_not_401(client: Client) -
     assert error_of(answer) == (503, "unavailable")
     assert int(answer.headers["retry-after"]) >= 1
     assert (await client.send_events(GOOD)).status_code == 202
+
+
+PAGE = b"https://page.example"
+
+
+def intake(**settings: Any) -> Intake:
+    return Intake(MemorySink(), KeyCache(Table()), MemorySalts(), Settings(**settings))
+
+
+async def test_a_token_of_another_product_that_is_unknown_here_counts_as_no_key() -> None:
+    admit = intake().admit
+    assert await admit("phc_unknown", None, "192.0.2.1", foreign=True) == "default"
+    assert await admit("ak_w_shop", None, "192.0.2.1", foreign=True) == "shop"
+    for token, foreign in (
+        ("phc_unknown", False),  # our own protocol has no other product's tokens
+        ("ak_w_unknown", True),
+        ("ak_w_old", True),
+        ("ak_w_late", True),
+    ):
+        with pytest.raises(Unauthorized):
+            await admit(token, None, "192.0.2.1", foreign=foreign)
+
+
+async def test_where_a_key_is_required_another_products_token_is_none() -> None:
+    strict = intake(require_write_key=True)
+    with pytest.raises(Unauthorized):
+        await strict.admit("phc_unknown", None, "192.0.2.1", foreign=True)
+
+
+async def test_a_key_is_used_on_pages_of_its_own_origins_and_on_servers() -> None:
+    admit = intake().admit
+    assert await admit("ak_w_page", PAGE, "192.0.2.1") == "page"
+    assert await admit("ak_w_page", None, "192.0.2.1") == "page"
+    with pytest.raises(Forbidden) as refusal:
+        await admit("ak_w_page", b"https://other.example", "192.0.2.1")
+    assert refusal.value.code == "foreign_origin"
+
+
+async def test_a_page_that_may_not_send_is_refused_before_its_key_is_looked_up() -> None:
+    closed = intake(cors_origins=("https://shop.example",))
+    with pytest.raises(Forbidden):
+        await closed.admit("phc_unknown", PAGE, "192.0.2.1")
+    assert await closed.admit(None, b"https://shop.example", "192.0.2.1") == "default"
+
+
+async def test_a_key_has_one_limit_and_guesses_count_for_the_address() -> None:
+    one = intake()
+    one.limits = Limits(1, now=lambda: 0.0)
+    assert await one.admit("ak_w_shop", None, "192.0.2.1") == "shop"
+    with pytest.raises(RateLimited):
+        await one.admit("ak_w_shop", None, "192.0.2.2")
+    with pytest.raises(Unauthorized):
+        await one.admit("guess", None, "192.0.2.1")
+    with pytest.raises(RateLimited):
+        await one.admit(None, None, "192.0.2.1")
+    assert await one.admit(None, None, "192.0.2.2") == "default"

@@ -4,7 +4,7 @@ import pytest
 from starlette.routing import Route
 
 from analytics import errors
-from analytics.roles.http.errors import STATUS
+from analytics.roles.http.errors import STATUS, error_body, status_of
 from tests.roles.http.kit import client, raising
 
 
@@ -41,3 +41,9 @@ async def test_what_the_router_refuses_is_json_too(
     async with client() as http:
         answer = await http.request(method, path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_an_error_without_a_status_has_that_of_its_kind_or_500() -> None:
+    assert status_of(errors.UnknownKey("x")) == 401
+    assert status_of(errors.CommandError("x")) == 500
+    assert error_body(errors.UnknownKey("x")) == {"code": "unauthorized", "message": "x"}
