@@ -1,12 +1,11 @@
 """Dead letters can be listed, decoded and purged; unreadable jobs are buried once."""
 
-import uuid
 from datetime import timedelta
 from typing import Any
 
 from analytics.events import Outcome
 from analytics.stores import PostgresStore
-from tests.stores.conftest import NOW, a_job, an_event, ask
+from tests.stores.conftest import NOW, a_job, an_event
 
 
 async def fill(store: PostgresStore, n: int, **changes: Any) -> None:
@@ -57,23 +56,3 @@ async def test_a_job_that_nobody_can_read_is_buried_once(store: PostgresStore) -
     assert await store.dead_letters.count() == 7
     recorded = await store.write([a_job(an_event(), id="job.7")])
     assert recorded.outcomes == [Outcome(dead_lettered=7)]
-
-
-async def test_the_sweep_forgets_old_jobs_that_the_queue_no_longer_holds(
-    store: PostgresStore,
-) -> None:
-    held, gone, fresh = (a_job(an_event(), id=f"{uuid.uuid4().hex}.1") for _ in range(3))
-    await store.write([held, gone])
-    await ask(store, "UPDATE stored_jobs SET stored_at = stored_at - INTERVAL '2 minutes'")
-    await store.write([fresh])
-    asked: list[str] = []
-
-    async def waiting(ids: list[str]) -> set[str]:
-        asked.extend(ids)
-        return {held.id}
-
-    await store.sweep(waiting)
-    assert sorted(asked) == sorted([held.id, gone.id])
-    assert await ask(store, "SELECT array_agg(id ORDER BY id) FROM stored_jobs") == sorted(
-        [held.id, fresh.id]
-    )

@@ -1,0 +1,105 @@
+"""Compaction moves deltas into rollups and merges their parts; several at once lose nothing."""
+
+import random
+from datetime import timedelta
+
+import anyio
+import msgspec
+
+from analytics.derived.cells import ANY, RollupKey
+from analytics.derived.instants import DAY_SPAN, HOUR_SPAN, day_of
+from analytics.stores import PostgresStore
+from analytics.stores.upkeep import compaction
+from tests.stores.conftest import NOW, a_job, an_event, ask, opened, until
+from tests.stores.upkeep.test_rollups import checked, some, total
+
+
+async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(
+    store: PostgresStore,
+) -> None:
+    noon = NOW.replace(hour=12) - timedelta(days=1)
+    pages = ["/", "/", None]
+    events = [
+        an_event(timestamp=noon, user_id=user, metadata=msgspec.json.encode({"page": page}))
+        for user, page in zip("aab", pages, strict=True)
+    ]
+    await store.write(
+        [
+            a_job(*events),
+            a_job(
+                an_event(
+                    timestamp=noon + timedelta(hours=1),
+                    user_id="b",
+                    event_action="buy",
+                    metadata=b"{}",
+                )
+            ),
+        ]
+    )
+    assert await store.compact() == 4
+    assert await ask(store, "SELECT count(*) FROM rollup_deltas") == 0
+    day = day_of(noon)
+    whole = await total(store, RollupKey(DAY_SPAN, day, ANY, ANY, ANY))
+    assert (whole[None].count, len(whole[None].people)) == (4, 2)
+    first = await total(store, RollupKey(HOUR_SPAN, day + 12, "page", "engagement", "click"))
+    assert {value: (cell.count, len(cell.people)) for value, cell in first.items()} == {
+        "/": (2, 1),
+        None: (1, 1),
+    }
+    assert (await total(store, RollupKey(DAY_SPAN, day, "page", "engagement", "buy")))[
+        None
+    ].count == 1
+    assert [report.complete for report in await checked(store)] == [True]
+
+
+async def test_parts_are_merged_as_they_become_many_and_to_one_when_their_time_is_over(
+    store: PostgresStore,
+) -> None:
+    dice = random.Random(2)
+    for _ in range(compaction.FAN * compaction.FAN):
+        await store.write([a_job(*some(2, dice))])
+        await store.compact()
+    most = (
+        "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM rollups WHERE key = ''"
+        " GROUP BY span, start, event_type, event_action{}) AS parts"
+    )
+    assert await ask(store, most.format("")) <= 2 * compaction.FAN
+    assert await ask(store, most.format(", level")) < compaction.FAN
+    await store.maintain()
+    settled = " HAVING start + span < extract(epoch FROM now()) / 3600 - 1"
+    assert await ask(store, most.format(settled)) == 1
+    await checked(store)
+
+
+async def test_stores_and_compactions_at_once_lose_and_repeat_nothing(migrated_url: str) -> None:
+    async with opened(migrated_url) as one, opened(migrated_url) as two:
+
+        async def write(store: PostgresStore, seed: int) -> None:
+            dice = random.Random(seed)
+            for _ in range(15):
+                await store.write([a_job(*some(20, dice))])
+
+        async def compact(store: PostgresStore) -> None:
+            while True:
+                await store.compact()
+                await checked(store)
+
+        async with anyio.create_task_group() as compacting:
+            compacting.start_soon(compact, one)
+            compacting.start_soon(compact, two)
+            async with anyio.create_task_group() as writing:
+                for seed in range(4):
+                    writing.start_soon(write, (one, two)[seed % 2], seed)
+            compacting.cancel_scope.cancel()
+
+        async def drained() -> bool:
+            """A compaction that was cancelled holds its lock until its session has ended."""
+            await one.compact()
+            return bool(await ask(one, "SELECT count(*) = 0 FROM rollup_deltas"))
+
+        await until(drained)
+        await checked(one)
+        numbers = (
+            "SELECT count(*) = count(DISTINCT number) AND max(number) + 1 = count(*) FROM people"
+        )
+        assert await ask(one, numbers)
