@@ -750,6 +750,6 @@ MUTATIONS = (
         "analytics/queries/database/memory.py",
         "        if entry is None or people > entry.people:\n",
         "        if entry is None:\n",
-        "tests/queries/precomputed/test_rollup_questions.py::test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs",
+        "tests/queries/database/test_memory.py::test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs",
     ),
 )

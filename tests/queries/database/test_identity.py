@@ -37,10 +37,12 @@ from tests.queries.oracle_funnel import Funnel
 from tests.queries.oracle_identity import owned, persons
 from tests.queries.oracle_paths import Paths
 from tests.queries.oracle_retention import Retention
-from tests.queries.questions import test_funnel, test_paths, test_retention
+from tests.queries.questions import test_paths
+from tests.queries.questions.funnel import test_funnel
+from tests.queries.questions.retention import test_retention
 from tests.queries.questions.test_sessions import passing
-from tests.queries.questions.test_trends import assert_same, equal
 from tests.queries.questions.test_users import LIST, ONE, TIMELINE, pages, read
+from tests.queries.questions.trends.test_trends import assert_same, equal
 from tests.queries.simple import DAYS, one, row
 from tests.queries.storing import Batches, Storer, batches, event, rows_of
 from tests.queries.streams import questions, streams, written, written_field, written_filters

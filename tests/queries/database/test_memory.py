@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from analytics.queries.database import memory
-from analytics.queries.database.memory import Memory, MemoryEntry, allowance
+from analytics.queries.database.memory import Cells, Memory, MemoryEntry, allowance
+from analytics.queries.database.sums import Sum
 
 GB = 1_000_000_000
 
@@ -46,3 +47,25 @@ def test_the_least_recently_used_is_forgotten_first() -> None:
     remembered.keep("d", MemoryEntry("d", False, 15))
     assert [key for key in "abcd" if remembered.find(key, people=False)] == ["a", "d"]
     assert remembered.used_bytes == 25
+
+
+def test_memory_forgets_what_was_not_asked_for_longest() -> None:
+    memory = Memory(limit_bytes=100)
+    cells: Cells = {("", "", None): Sum(1, ())}
+    for key in "abc":
+        memory.keep(key, MemoryEntry(cells, True, 40))
+        memory.find("a", people=True)
+    assert [bool(memory.find(key, people=True)) for key in "abc"] == [True, False, True]
+    assert memory.used_bytes == 80
+
+
+def test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs() -> None:
+    memory = Memory()
+    cells: Cells = {("", "", None): Sum(1, ())}
+    memory.keep("a", MemoryEntry(cells, False, 10))
+    assert memory.find("a", people=False)
+    assert memory.find("a", people=True) is None
+    memory.keep("a", MemoryEntry(cells, True, 20))
+    memory.keep("a", MemoryEntry(cells, False, 10))
+    assert memory.find("a", people=True)
+    assert memory.used_bytes == 20

@@ -9,7 +9,6 @@ from analytics.projects import Key
 from tests.queries.asker import Asker
 
 NONSENSE = [
-    ("/trends", "nope=1", "nope"),
     ("/trends", "From=2026-01-01", "From"),
     ("/trends", "id=1", "id"),
     ("/events", "measure=count", "measure"),
@@ -52,8 +51,6 @@ NONSENSE = [
     ),
     ("/trends", "interval=day&compare=previous&from=1990-01-01&to=2010-01-01", "interval"),
     ("/trends", "from=0001-01-02&to=0001-01-04&compare=previous", "from"),
-    ("/trends", "limit=0", "limit"),
-    ("/trends", "limit=1001", "limit"),
     ("/trends", "limit=99999999999999999999", "limit"),
     ("/trends", "limit=ten", "limit"),
     ("/trends", "limit=1.0", "limit"),
@@ -74,7 +71,6 @@ NONSENSE = [
     ("/trends", "by=metadata", "by"),
     ("/trends", "by=event_type.x", "by"),
     ("/trends", "by=a,b", "by"),
-    ("/trends", "by=metadata" + ".a" * 33, "by"),
     ("/trends", "measure=total", "measure"),
     ("/trends", "measure=sum", "measure"),
     ("/trends", "measure=sum:", "measure"),
@@ -99,7 +95,6 @@ NONSENSE = [
     ("/trends", "where=metadata.a.gt.Infinity", "where"),
     ("/trends", "where=metadata.a.gt.1_0", "where"),
     ("/trends", "where=metadata.a.gt.1e999999999", "where"),
-    ("/trends", "where=metadata.a.re." + "a" * 201, "where"),
     ("/trends", "where=metadata.a.re.(a)%5C1", "where"),
     ("/trends", "where=metadata.a.re.%5C%5C(a)%5C1", "where"),
     ("/trends", "where=event_type.eq.a&where=event_type.eq.%2500", "where"),
@@ -107,7 +102,6 @@ NONSENSE = [
     ("/trends", "series=count@", "series"),
     ("/trends", "series=nope@a", "series"),
     ("/trends", "series=count@a@b", "series"),
-    ("/trends", "&".join(["series=count@a"] * 27), "series"),
     ("/trends", "series=count@a&event=b", "event"),
     ("/trends", "series=count@a&measure=users", "measure"),
     ("/trends", "series=count@a&by=event_type", "by"),
@@ -122,7 +116,6 @@ NONSENSE = [
     ("/trends", "series=count@a&formula=A 1", "formula"),
     ("/trends", "series=count@a&formula=" + "(" * 150 + "A", "formula"),
     ("/trends", "series=count@a&formula=" + "-" * 199 + "A", None),
-    ("/events", "limit=1001", "limit"),
     ("/events", "cursor=abc", "cursor"),
     ("/events", "cursor=", "cursor"),
     ("/events", "cursor=f_______________________________", "cursor"),

@@ -21,7 +21,7 @@ from tests.examples import examples
 from tests.queries import oracle
 from tests.queries.asker import Asker
 from tests.queries.oracle import Trend
-from tests.queries.questions.test_trends import assert_same
+from tests.queries.questions.trends.test_trends import assert_same
 from tests.queries.simple import row
 from tests.queries.storing import (
     DIMENSIONS,

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.queries.database.memory import Cells, Memory, MemoryEntry
-from analytics.queries.database.sums import Sum
 from analytics.queries.precomputed import pieces
 from analytics.queries.questions.trends import trends
 from analytics.queries.questions.trends.precomputed_lines import CountLines
@@ -22,7 +20,7 @@ from tests.queries.asker import WATERMARK
 from tests.queries.oracle import Trend
 from tests.queries.oracle_breakdown import Breakdown
 from tests.queries.oracle_retention import Retention, periods
-from tests.queries.questions import test_retention
+from tests.queries.questions.retention import test_retention
 from tests.queries.questions.test_sessions import passing
 from tests.queries.simple import row
 from tests.queries.storing import (
@@ -431,25 +429,3 @@ async def test_no_two_parts_ever_have_the_same_number(filled: Storer) -> None:
         assert added
         assert rebuilt
         seen |= added | rebuilt
-
-
-def test_memory_forgets_what_was_not_asked_for_longest() -> None:
-    memory = Memory(limit_bytes=100)
-    cells: Cells = {("", "", None): Sum(1, ())}
-    for key in "abc":
-        memory.keep(key, MemoryEntry(cells, True, 40))
-        memory.find("a", people=True)
-    assert [bool(memory.find(key, people=True)) for key in "abc"] == [True, False, True]
-    assert memory.used_bytes == 80
-
-
-def test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs() -> None:
-    memory = Memory()
-    cells: Cells = {("", "", None): Sum(1, ())}
-    memory.keep("a", MemoryEntry(cells, False, 10))
-    assert memory.find("a", people=False)
-    assert memory.find("a", people=True) is None
-    memory.keep("a", MemoryEntry(cells, True, 20))
-    memory.keep("a", MemoryEntry(cells, False, 10))
-    assert memory.find("a", people=True)
-    assert memory.used_bytes == 20

@@ -38,7 +38,7 @@ from tests.queries.precomputed.numbers import (
     nothing_but_summaries,
     total_of,
 )
-from tests.queries.questions.test_trends import assert_same, equal
+from tests.queries.questions.trends.test_trends import assert_same, equal
 from tests.queries.simple import row
 from tests.queries.storing import DIMENSIONS, Batches, Storer, batches, event, few_or_many, rows_of
 from tests.queries.streams import (

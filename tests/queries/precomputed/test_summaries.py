@@ -16,7 +16,7 @@ from analytics.queries.precomputed.summaries import average
 from tests.examples import examples
 from tests.queries import oracle
 from tests.queries.precomputed.numbers import LONG, NAMES, WEEK, N, asked_both_ways, hold
-from tests.queries.questions.test_trends import equal
+from tests.queries.questions.trends.test_trends import equal
 from tests.queries.simple import row
 from tests.queries.storing import Storer
 

@@ -18,7 +18,7 @@ from tests.examples import examples
 from tests.queries import oracle
 from tests.queries.oracle import Trend
 from tests.queries.precomputed.numbers import WEEK, nothing_but_summaries, total_of
-from tests.queries.questions.test_trends import assert_same
+from tests.queries.questions.trends.test_trends import assert_same
 from tests.queries.simple import row
 from tests.queries.storing import Batches, Storer, batches, rows_of
 from tests.queries.streams import questions, streams, written

@@ -105,14 +105,15 @@ LIMITED = [
 
 
 @pytest.mark.parametrize("path", LIMITED)
-async def test_a_limit_is_a_thousand_at_most(asker: Asker, path: str) -> None:
+async def test_a_limit_is_one_at_least_and_a_thousand_at_most(asker: Asker, path: str) -> None:
     await asker.hold([])
     asked = NEEDED.get(path, [])
     inside: dict[str, Any] = {"id": "u"} if "{id" in path else {}
     answer = await asker.ask(path, *asked, ("limit", "1000"), **inside)
     assert answer["query"]["limit"] == 1000
-    error = await refused(asker, path, *asked, ("limit", "1001"), **inside)
-    assert (error.code, error.field, "1,000" in error.message) == ("bad_parameter", "limit", True)
+    for limit, bound in ("0", "1"), ("1001", "1,000"):
+        error = await refused(asker, path, *asked, ("limit", limit), **inside)
+        assert (error.code, error.field, bound in error.message) == ("bad_parameter", "limit", True)
 
 
 MANY = [

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import BadRequest
 from tests.queries import oracle_breakdown
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row
 from tests.queries.oracle_breakdown import Breakdown
-from tests.queries.questions.test_trends import equal, several
+from tests.queries.questions.trends.test_trends import equal, several
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import (
     measures,
@@ -231,30 +230,3 @@ async def test_sort_is_repeated_resolved(asker: Asker) -> None:
         "-users",
         10,
     )
-
-
-NONSENSE = [
-    ("", "by"),
-    ("by=", "by"),
-    ("by=event_type,", "by"),
-    ("by=event_type,event_action,user_id,session_id", "by"),
-    ("by=timestamp", "by"),
-    ("by=event_type&by=user_id", "by"),
-    ("by=event_type&measure=", "measure"),
-    ("by=event_type&measure=count,", "measure"),
-    ("by=event_type&measure=count,nope", "measure"),
-    ("by=event_type&measure=" + ",".join(["count"] * 11), "measure"),
-    ("by=event_type&sort=users", "sort"),
-    ("by=event_type&sort=--count", "sort"),
-    ("by=event_type&sort=", "sort"),
-    ("by=event_type&interval=day", "interval"),
-    ("by=event_type&limit=1001", "limit"),
-    ("by=event_type&cursor=x", "cursor"),
-]
-
-
-@pytest.mark.parametrize(("query", "field"), NONSENSE)
-async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        await asker.ask_raw("/breakdown", query.encode())
-    assert caught.value.field == field

@@ -3,11 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import BadRequest
 from tests.examples import examples
 from tests.queries import journeys, oracle_paths
 from tests.queries.asker import Asker
@@ -210,26 +208,3 @@ async def test_what_was_not_asked_is_said(asker: Asker) -> None:
         "unit": "user",
     }
     assert {name: query[name] for name in shown} == shown
-
-
-NONSENSE = [
-    ("start=a&end=b", "end"),
-    ("start=", "start"),
-    ("end=a:b:c", "end"),
-    ("by=timestamp", "by"),
-    ("depth=0", "depth"),
-    ("depth=101", "depth"),
-    ("depth=two", "depth"),
-    ("limit=0", "limit"),
-    ("limit=1001", "limit"),
-    ("unit=device", "unit"),
-    ("measure=count", "measure"),
-    ("start=a&start=b", "start"),
-]
-
-
-@pytest.mark.parametrize(("query", "field"), NONSENSE)
-async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        await asker.ask_raw("/paths", query.encode())
-    assert caught.value.field == field

@@ -20,8 +20,8 @@ from analytics.stores import PostgresStore
 from tests.queries import oracle_sessions, oracle_users
 from tests.queries.oracle import Row
 from tests.queries.oracle_identity import owned, persons
-from tests.queries.questions.test_trends import equal
 from tests.queries.questions.test_users import LIST, pages
+from tests.queries.questions.trends.test_trends import equal
 from tests.queries.simple import row
 from tests.queries.storing import Storer, event
 from tests.stores.conftest import until

@@ -13,7 +13,7 @@ from tests.queries.oracle import Row, Trend
 from tests.queries.precomputed.test_rollup_questions import several as few
 from tests.queries.precomputed.test_rollup_questions import stored_and_asked
 from tests.queries.questions.test_sessions import filtered, passing
-from tests.queries.questions.test_trends import several
+from tests.queries.questions.trends.test_trends import several
 from tests.queries.simple import DAYS, row
 from tests.queries.storing import Batches, Storer, batches, few_or_many, rows_of
 from tests.queries.streams import streams, written_filters

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import BadRequest
 from analytics.queries.questions.sessions import _stats
 from tests.queries import oracle_sessions
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend, is_event
-from tests.queries.questions.test_trends import equal, several
+from tests.queries.questions.trends.test_trends import equal, several
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import questions, streams, written_filters
 
@@ -175,23 +174,6 @@ async def test_another_projects_sessions_are_not_counted(asker: Asker) -> None:
     await asker.hold([row("2026-11-02")], project="shop")
     assert (await ask(asker))["sessions"] == 0
     assert (await ask(asker, ("project", "shop")))["sessions"] == 1
-
-
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        ("interval=year", "interval"),
-        ("interval=minute", "interval"),
-        ("by=event_type", "by"),
-        ("limit=1", "limit"),
-        ("measure=count", "measure"),
-        ("from=0001-01-01&tz=Asia/Tokyo", "from"),
-    ],
-)
-async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        await asker.ask_raw("/sessions", query.encode())
-    assert caught.value.field == field
 
 
 def test_the_average_of_many_long_sessions_is_exact() -> None:

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import BadRequest
 from analytics.queries.questions import users
 from tests.queries import oracle_users
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
 from tests.queries.questions.test_sessions import filtered, passing
-from tests.queries.questions.test_trends import several
+from tests.queries.questions.trends.test_trends import several
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import written_filters
 
@@ -163,26 +162,3 @@ async def test_a_timeline_shows_events_as_they_were_sent(asker: Asker) -> None:
         "view",
         {"page": "/é"},
     )
-
-
-NONSENSE = [
-    (LIST, "limit=1001", "limit"),
-    (LIST, "cursor=abc", "cursor"),
-    (LIST, "cursor=", "cursor"),
-    (LIST, "cursor=AAAAAAAAAAAA_w==", "cursor"),
-    (LIST, "cursor=AAAAAAAAAAAA", "cursor"),
-    (LIST, "cursor=f_________8=", "cursor"),
-    (LIST, "interval=day", "interval"),
-    (LIST, "id=u", "id"),
-    (ONE, "id=u", "id"),
-    (ONE, "limit=1", "limit"),
-    (TIMELINE, "cursor=abc", "cursor"),
-]
-
-
-@pytest.mark.parametrize(("path", "query", "field"), NONSENSE)
-async def test_nonsense_is_named(asker: Asker, path: str, query: str, field: str) -> None:
-    inside: Any = {} if path == LIST else {"id": "u"}
-    with pytest.raises(BadRequest) as caught:
-        await asker.ask_raw(path, query.encode(), **inside)
-    assert caught.value.field == field

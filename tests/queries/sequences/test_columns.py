@@ -28,9 +28,10 @@ from tests.queries.oracle import Row, Trend
 from tests.queries.oracle_funnel import Funnel
 from tests.queries.oracle_identity import owned
 from tests.queries.oracle_paths import Paths
-from tests.queries.questions import test_funnel, test_paths, test_sessions
-from tests.queries.questions.test_funnel import plain, step
-from tests.queries.questions.test_trends import assert_same, equal
+from tests.queries.questions import test_paths, test_sessions
+from tests.queries.questions.funnel import test_funnel
+from tests.queries.questions.funnel.test_funnel import plain, step
+from tests.queries.questions.trends.test_trends import assert_same, equal
 from tests.queries.storing import Batches, Storer, batches, rows_of
 from tests.queries.streams import questions, streams, written, written_filters
 

@@ -11,9 +11,9 @@ from analytics.queries.questions.activity.stickiness import times_active
 from tests.queries import oracle_lives
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
-from tests.queries.questions.test_lifecycle import filtered
+from tests.queries.questions.activity.test_lifecycle import filtered
 from tests.queries.questions.test_sessions import passing
-from tests.queries.questions.test_trends import several
+from tests.queries.questions.trends.test_trends import several
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import written_filters
 

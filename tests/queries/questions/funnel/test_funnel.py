@@ -4,11 +4,9 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import BadRequest
 from tests.examples import examples
 from tests.queries import journeys, oracle_funnel
 from tests.queries.asker import Asker
@@ -330,36 +328,6 @@ async def test_ten_steps_that_each_match_what_the_others_do(asker: Asker) -> Non
     await asker.hold(walk("a a a a a a a a a a"))
     for order in ("ordered", "strict", "any"):
         assert await n(asker, "a * a a a a a a * a", ("order", order)) == [1] * 10
-
-
-NONSENSE = [
-    ("", "step"),
-    ("step=a", "step"),
-    ("&".join(["step=a"] * 11), "step"),
-    ("step=a&step=", "step"),
-    ("step=a&step=b:c:d", "step"),
-    ("step=a&step=b&window=14", "window"),
-    ("step=a&step=b&window=0d", "window"),
-    ("step=a&step=b&window=-1d", "window"),
-    ("step=a&step=b&window=1M", "window"),
-    ("step=a&step=b&window=", "window"),
-    ("step=a&step=b&window=1d&window=1d", "window"),
-    ("step=a&step=b&order=loose", "order"),
-    ("step=a&step=b&unit=device", "unit"),
-    ("step=a&step=b&order=any&by=event_type", "by"),
-    ("step=a&step=b&by=nothing", "by"),
-    ("step=a&step=b&limit=0", "limit"),
-    ("step=a&step=b&limit=1001", "limit"),
-    ("step=a&step=b&interval=day", "interval"),
-    ("step=a&step=b&where=metadata.a.gt.b", "where"),
-]
-
-
-@pytest.mark.parametrize(("query", "field"), NONSENSE)
-async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        await asker.ask_raw("/funnel", query.encode())
-    assert caught.value.field == field
 
 
 async def test_a_window_may_be_longer_than_any_range(asker: Asker) -> None:

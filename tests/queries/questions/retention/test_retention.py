@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import BadRequest
+from analytics.queries.questions.retention.retention import Retention as RetentionQuery
 from tests.examples import examples
 from tests.queries import journeys, oracle_retention
 from tests.queries.asker import WATERMARK, Asker
@@ -296,26 +296,10 @@ async def test_another_projects_people_are_not_counted(asker: Asker) -> None:
     assert (await ask(asker, ("project", "shop")))["2026-11-02"] == [1, 0, 0]
 
 
-NONSENSE = [
-    ("start=", "start"),
-    ("return=a:b:c", "return"),
-    ("mode=second", "mode"),
-    ("bound=before", "bound"),
-    ("period=hour", "period"),
-    ("period=minute", "period"),
-    ("interval=day", "interval"),
-    ("periods=0", "periods"),
-    ("periods=1001", "periods"),
-    ("periods=x", "periods"),
-    ("from=1990-01-01&to=2026-01-01", "period"),
-    ("from=2020-01-01&to=2026-01-01&periods=1000", "periods"),
-    ("from=9999-12-01&to=9999-12-30&periods=9", "periods"),
-    ("start=a&start=b", "start"),
-]
-
-
-@pytest.mark.parametrize(("query", "field"), NONSENSE)
-async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        await asker.ask_raw("/retention", query.encode())
-    assert caught.value.field == field
+def test_a_retention_whose_last_period_is_not_over_is_recent() -> None:
+    now = datetime.now(UTC)
+    query = RetentionQuery(
+        project="p", start=now - timedelta(days=3), end=now - timedelta(days=2), periods=7
+    )
+    assert query.until is not None
+    assert query.until > now

@@ -4,16 +4,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import BadRequest
 from tests.queries import oracle_lives
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
 from tests.queries.questions.test_sessions import passing
-from tests.queries.questions.test_trends import several
+from tests.queries.questions.trends.test_trends import several
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import questions, streams, written_filters
 
@@ -179,28 +177,3 @@ async def test_another_projects_people_are_not_counted(asker: Asker) -> None:
     await asker.hold([row("2026-11-02", "u")], project="shop")
     assert (await ask(asker))["new"] == [0, 0, 0]
     assert (await ask(asker, ("project", "shop")))["new"] == [1, 0, 0]
-
-
-NONSENSE = [
-    ("interval=year", "interval"),
-    ("interval=minute", "interval"),
-    ("by=event_type", "by"),
-    ("limit=1", "limit"),
-    ("event=", "event"),
-]
-
-
-@pytest.mark.parametrize("path", ["/lifecycle", "/stickiness"])
-@pytest.mark.parametrize(("query", "field"), NONSENSE)
-async def test_nonsense_is_named(asker: Asker, path: str, query: str, field: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        await asker.ask_raw(path, query.encode())
-    assert caught.value.field == field
-
-
-async def test_the_bucket_before_the_first_counts_for_the_limit(asker: Asker) -> None:
-    range_ = (("from", "2020-01-01"), ("to", "2020-01-08T15:20"), ("interval", "minute"))
-    assert len((await asker.ask("/stickiness", *range_))["data"]["buckets"]) == 11_000
-    with pytest.raises(BadRequest) as caught:
-        await asker.ask("/lifecycle", *range_)
-    assert caught.value.field == "interval"

@@ -1,10 +1,7 @@
 """Export: every event once, oldest first, in each format; cut anywhere and resumed."""
 
-import csv
 import http.client
-import io
 import json
-import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -23,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.embedded import Valkey
-from analytics.errors import BadRequest
 from analytics.queries import QUESTIONS, Sources, StreamedFile, answer
 from analytics.queries.questions.export import export
 from analytics.roles import api
@@ -33,7 +29,7 @@ from tests.queries.answers.test_openapi import KEY, serving
 from tests.queries.asker import EVERYTHING, WATERMARK, Asker, StillQueue
 from tests.queries.oracle import Row, Trend
 from tests.queries.questions.test_sessions import filtered
-from tests.queries.questions.test_trends import several
+from tests.queries.questions.trends.test_trends import several
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import written_filters
 
@@ -98,76 +94,6 @@ async def test_a_line_is_an_event_as_it_is_listed(asker: Asker) -> None:
     )
     (line,) = lines(await exported(asker, *DAYS))
     assert [line] == (await asker.ask("/events", *DAYS))["data"]["rows"]
-
-
-async def test_csv_has_a_header_unless_it_goes_on(asker: Asker) -> None:
-    await asker.hold(
-        [
-            row("2026-11-02T10:00", "u", k='a "quoted", long\nvalue'),
-            row("2026-11-03T10:00", None, "é,s"),
-        ]
-    )
-    whole = await exported(asker, *DAYS, ("format", "csv"))
-    first, second = csv.DictReader(io.StringIO(whole.decode(), newline=""))
-    assert [*first] == [
-        "id",
-        "project",
-        "session_id",
-        "user_id",
-        "event_type",
-        "event_action",
-        "metadata",
-        "timestamp",
-        "created_at",
-    ]
-    assert (json.loads(first["metadata"]), first["user_id"], first["timestamp"]) == (
-        {"k": 'a "quoted", long\nvalue'},
-        "u",
-        "2026-11-02T10:00:00Z",
-    )
-    assert (second["session_id"], second["user_id"]) == ("é,s", "")
-    rest = await exported(asker, *DAYS, ("format", "csv"), after(first))
-    assert whole.endswith(rest)
-    assert len(list(csv.reader(io.StringIO(rest.decode(), newline="")))) == 1
-
-
-async def test_parquet_holds_the_same_events(asker: Asker) -> None:
-    sent = [
-        row("2026-11-02T10:00:00.123456", "u", k="é"),
-        row("2026-11-03T10:00"),
-        row("2026-11-04T10:00", "v"),
-    ]
-    await asker.hold(sent)
-    with slices(SLICE_ROWS=2):
-        table = pyarrow.parquet.read_table(
-            io.BytesIO(await exported(asker, *DAYS, ("format", "parquet")))
-        )
-    assert table.column("id").to_pylist() == [str(row.id) for row in sent]
-    assert table.column("timestamp").to_pylist() == [row.timestamp for row in sent]
-    assert table.column("user_id").to_pylist() == ["u", None, "v"]
-    assert json.loads(table.column("metadata").to_pylist()[0]) == {"k": "é"}
-
-
-async def test_an_export_of_nothing_is_still_a_file(asker: Asker) -> None:
-    await asker.hold([])
-    assert await exported(asker, *DAYS) == b""
-    assert len((await exported(asker, *DAYS, ("format", "csv"))).splitlines()) == 1
-    assert (
-        pyarrow.parquet.read_table(
-            io.BytesIO(await exported(asker, *DAYS, ("format", "parquet")))
-        ).num_rows
-        == 0
-    )
-
-
-async def test_without_pyarrow_parquet_is_refused_in_words(
-    asker: Asker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(BadRequest) as caught:
-        await exported(asker, ("format", "parquet"))
-    assert (caught.value.code, caught.value.field) == ("not_installed", "format")
-    assert "analytics[parquet]" in caught.value.message
 
 
 async def stream(asker: Asker, query: bytes) -> StreamedFile:
@@ -276,29 +202,6 @@ async def test_over_http_it_is_a_file_with_a_watermark_and_errors_are_json(
     refused = await client.get("/api/export?format=xml", headers={"X-API-Key": "k"})
     assert (refused.status_code, refused.json()["error"]["field"]) == (400, "format")
     assert (await client.get("/api/export")).status_code == 401
-
-
-NONSENSE = [
-    ("format=xml", "format"),
-    ("limit=5", "limit"),
-    ("cursor=", "cursor"),
-    ("cursor=2026-11-02", "cursor"),
-    ("cursor=2026-11-02T00:00:00Z", "cursor"),
-    ("cursor=2026-11-02T00:00:00,00000000-0000-4000-8000-000000000001", "cursor"),
-    ("cursor=2026-11-02T00:00:00Z,x", "cursor"),
-    (
-        "cursor=2026-11-09T00:00:00Z,00000000-0000-4000-8000-000000000001&from=2026-11-02&to=2026-11-05",
-        "cursor",
-    ),
-    ("where=metadata.a.re.(", "where"),
-]
-
-
-@pytest.mark.parametrize(("query", "field"), NONSENSE)
-async def test_nonsense_is_named(asker: Asker, query: str, field: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        await asker.body(QUESTION, query.encode(), {})
-    assert caught.value.field == field
 
 
 MANY = """

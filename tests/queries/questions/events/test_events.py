@@ -12,7 +12,7 @@ from analytics.tables import dead_letters
 from tests.queries import oracle
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
-from tests.queries.questions.test_trends import several
+from tests.queries.questions.trends.test_trends import several
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import questions, streams, written_filters
 
