@@ -3,88 +3,20 @@ process for all who ask at the same time.
 """
 
 import asyncio
-import json
-import os
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import httpx2
-import msgspec
 import pytest
-from redis.asyncio import Redis
-from starlette.applications import Starlette
 
 from analytics import projects
-from analytics.derived.deltas import Dimensions
-from analytics.events import Event, Job
 from analytics.queries import Question
-from analytics.queries.answers.cache import name_of
-from analytics.queries.answers.slots import MAX_SLOT_BYTES, PREFIX, Answer, Slots
-from analytics.queries.questions.retention import retention
+from analytics.queries.answers.slots import Answer, Slots
 from analytics.queries.questions.trends import trends
 from analytics.roles import api
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
-from analytics.stores.upkeep import rebuild
-
-KEY = "ak_r_static"
-
-
-def trends_of(*days: int) -> str:
-    """A question about the time between so many days ago."""
-    return "/api/trends?from={:%Y-%m-%d}&to={:%Y-%m-%d}".format(
-        *(datetime.now(UTC) - timedelta(days=ago) for ago in days)
-    )
-
-
-OLD = trends_of(12, 4)
-
-
-@pytest.fixture
-def config(migrated_url: str, redis_url: str) -> Settings:
-    return Settings(
-        environment="test", database_url=migrated_url, redis_url=redis_url, api_keys=(KEY,)
-    )
-
-
-@pytest.fixture
-async def store(config: Settings) -> AsyncIterator[PostgresStore]:
-    store = await PostgresStore.open(config)
-    yield store
-    await store.close()
-
-
-def client(app: Starlette) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app), base_url="http://api", headers={"X-API-Key": KEY}
-    )
-
-
-@pytest.fixture
-async def http(config: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    app = api.ROLE.app(config)
-    async with app.router.lifespan_context(app), client(app) as http:
-        yield http
-
-
-async def put(
-    store: PostgresStore, project: str = "default", days: int = 6, action: str = "a"
-) -> None:
-    """An event of so many days ago, stored as the processor does it."""
-    now = datetime.now(UTC)
-    event = Event(project, uuid4(), "s", "u", "e", action, b"{}", now - timedelta(days=days), now)
-    await store.write([Job(f"{uuid4().hex}.1", [event])])
-
-
-def total(answer: httpx2.Response) -> Any:
-    return answer.json()["data"]["series"][0]["total"]
-
-
-def cached(answer: httpx2.Response) -> Any:
-    return answer.json()["meta"]["cached"]
+from tests.queries.answers.cached import OLD, cached, client, put, total
 
 
 async def test_what_was_answered_is_given_again_until_an_event_comes_late(
@@ -113,33 +45,6 @@ async def test_rows_that_somebody_removes_are_gone_from_the_next_answer(
     assert total(await http.get(OLD)) == 0
 
 
-async def test_what_retention_drops_is_gone_from_the_next_answer(
-    http: httpx2.AsyncClient, store: PostgresStore, config: Settings
-) -> None:
-    await put(store, days=30)
-    older = trends_of(33, 25)
-    assert [
-        (total(answer), cached(answer)) for answer in [await http.get(older) for _ in range(2)]
-    ] == [(1, False), (1, True)]
-    keeper = await PostgresStore.open(msgspec.structs.replace(config, retention_days=8))
-    await keeper.maintain()
-    await keeper.close()
-    assert total(await http.get(older)) == 0
-
-
-async def test_an_answer_is_made_anew_after_a_rebuild(
-    http: httpx2.AsyncClient, store: PostgresStore, config: Settings
-) -> None:
-    await put(store)
-    assert [cached(await http.get(OLD)) for _ in range(2)] == [False, True]
-    connection = await asyncpg.connect(config.database())
-    day = int((datetime.now(UTC) - timedelta(days=6)).timestamp()) // 86400 * 24
-    await rebuild.day(connection, "default", day, Dimensions(()))
-    await connection.close()
-    again = await http.get(OLD)
-    assert (cached(again), total(again)) == (False, 1)
-
-
 async def test_an_answer_is_never_another_tenants(
     http: httpx2.AsyncClient, store: PostgresStore, config: Settings
 ) -> None:
@@ -162,29 +67,6 @@ async def test_an_answer_is_never_another_tenants(
         assert (
             await http.get(f"{OLD}&project=shop", headers={"X-API-Key": tokens[1]})
         ).status_code == 403
-
-
-async def test_etag_and_304(http: httpx2.AsyncClient, store: PostgresStore) -> None:
-    await put(store)
-    first = await http.get(OLD)
-    assert first.headers["cache-control"] == "private, max-age=300"
-    assert first.headers["vary"] == "Authorization, X-API-Key, Origin", (
-        "whose answer it is decides who may be given it"
-    )
-    for tags in (first.headers["etag"], f'"x", W/{first.headers["etag"]}'):
-        again = await http.get(OLD, headers={"If-None-Match": tags})
-        assert (again.status_code, again.content, again.headers["etag"]) == (
-            304,
-            b"",
-            first.headers["etag"],
-        )
-    assert (await http.get(OLD, headers={"If-None-Match": '"x"'})).status_code == 200
-    assert (await http.get("/api/trends?last=7d")).headers["cache-control"] == "private, max-age=2"
-    events = await http.get("/api/events")
-    assert (events.headers["cache-control"], "etag" in events.headers) == (
-        "private, no-cache",
-        True,
-    )
 
 
 async def test_no_cache_asks_anew(http: httpx2.AsyncClient) -> None:
@@ -244,55 +126,3 @@ async def test_who_leaves_early_leaves_the_others_their_answer(
     gate.set()
     assert (await second).status_code == 200
     assert first.cancelled()
-
-
-async def test_without_redis_it_still_answers(config: Settings) -> None:
-    assert await Slots(Redis.from_url("redis://127.0.0.1:1/0")).find(b"x" * 32) is None
-    lonely = msgspec.structs.replace(config, redis_url="redis://127.0.0.1:1/0")
-    app = api.ROLE.app(lonely)
-    async with app.router.lifespan_context(app), client(app) as http:
-        assert (await http.get(OLD)).status_code == 200
-
-
-async def test_nothing_large_is_cached_nor_anything_while_redis_is_rather_full(
-    redis_url: str,
-) -> None:
-    redis = Redis.from_url(redis_url)
-    now = datetime.now(UTC)
-
-    def made(data: str, watermark: datetime | None = now) -> Answer:
-        return Answer(
-            name=name_of(1, "/x", None, data),
-            fingerprint=b"",
-            until=now.timestamp() + 60,
-            etag="e",
-            data=json.dumps(data).encode(),
-            query=b"{}",
-            source="raw",
-            watermark=watermark,
-            partial=False,
-        )
-
-    await Slots(redis).keep(made(os.urandom(MAX_SLOT_BYTES).hex()))
-    await Slots(redis).keep(made("of nobody knows when", watermark=None))
-    assert await redis.keys(f"{PREFIX}*") == []
-    small = made("small")
-    await redis.config_set("maxmemory", int((await redis.info("memory"))["used_memory"] * 1.5))
-    try:
-        await Slots(redis).keep(small)
-        assert await redis.keys(f"{PREFIX}*") == []
-    finally:
-        await redis.config_set("maxmemory", 0)
-    await Slots(redis).keep(small)
-    assert await Slots(redis).find(small.name) == small
-    assert 0 < await redis.ttl((await redis.keys(f"{PREFIX}*"))[0]) <= 60
-    await redis.aclose()
-
-
-def test_a_retention_whose_last_period_is_not_over_is_recent() -> None:
-    now = datetime.now(UTC)
-    query = retention.Retention(
-        project="p", start=now - timedelta(days=3), end=now - timedelta(days=2), periods=7
-    )
-    assert query.until is not None
-    assert query.until > now
