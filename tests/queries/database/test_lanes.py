@@ -5,7 +5,6 @@ turns. On real servers: tests/faults/test_heavy.py.
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import httpx2
@@ -14,12 +13,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.errors import Unavailable
-from analytics.queries import QUESTIONS
 from analytics.queries.database import lanes
 from analytics.queries.database import snapshot as snapshots
 from analytics.queries.database.lanes import Lanes
 from analytics.queries.database.snapshot import open_snapshot
-from analytics.queries.language import parameters
 from analytics.roles import api
 from analytics.settings import Settings
 from tests.queries.asker import StillQueue
@@ -155,37 +152,6 @@ async def test_all_statements_of_a_question_together_are_cut_off_too(
         await run(pools, "a", "x", ask)
     assert (caught.value.code, "0.05 s" in caught.value.message) == ("too_slow", True)
     await pools.dispose()
-
-
-SHAPES = [
-    ("/trends", "last=30d&event=a", "last=29d&event=b&tz=Europe/Berlin&limit=3", True),
-    ("/trends", "last=30d", "last=90d", False),
-    ("/trends", "where=metadata.a.re.x", "where=metadata.a.re.y", True),
-    ("/trends", "where=metadata.a.re.x", "where=metadata.a.eq.x", False),
-    ("/trends", "where=metadata.a.eq.x", "where=metadata.b.eq.x", False),
-    ("/trends", "where=metadata.a.eq.x", "", False),
-    ("/trends", "by=event_type", "by=metadata.a", False),
-    ("/trends", "measure=users", "measure=p99:metadata.a", False),
-    ("/trends", "project=a", "project=b", False),
-    ("/funnel", "step=a&step=b", "step=c&step=d", True),
-    ("/funnel", "step=a&step=b", "step=a&step=b&step=c", False),
-    ("/funnel", "step=a&step=b", "step=a&step=b&order=strict", False),
-]
-
-
-@pytest.mark.parametrize(("path", "one", "other", "alike"), SHAPES)
-def test_questions_of_one_shape_differ_in_values_only(
-    path: str, one: str, other: str, alike: bool
-) -> None:
-    kind = next(question.query for question in QUESTIONS if question.path == path)
-    shapes = [
-        parameters.read(
-            kind, query.encode(), {}, now=datetime(2026, 11, 23, tzinfo=UTC), project="p"
-        ).shape
-        for query in (one, other)
-    ]
-    assert (shapes[0] == shapes[1]) is alike
-    assert len({*shapes}) == 2 - alike
 
 
 # streams

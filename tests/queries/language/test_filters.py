@@ -3,11 +3,8 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from analytics.errors import BadRequest
-from analytics.queries.language.fields import Field, Several
-from analytics.tables import raw_events
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row
 from tests.queries.simple import one, row, trends
@@ -116,25 +113,3 @@ async def test_a_pattern_that_postgresql_refuses_is_named_even_when_there_are_no
     with pytest.raises(BadRequest, match="PostgreSQL refuses the pattern") as caught:
         await trends(asker, ("where", f"metadata.k.re.{pattern}"))
     assert caught.value.field == "where"
-
-
-async def test_several_fields_as_one_are_written_alike_by_the_database_and_here(
-    asker: Asker,
-) -> None:
-    """What rollups say and what raw rows say are added up by this text."""
-    text = "".join(map(chr, range(1, 0x250))) + '\u2028\u2029\ufeff\uffff😀\x7f\\"/'
-    await asker.hold(
-        [row("2026-11-02", k=text), row("2026-11-02", k=None), row("2026-11-02", k="")]
-    )
-    field = Several((Field.read("metadata.k"), Field.read("event_type")))
-    async with asker.engine.connect() as connection:
-        texts = {
-            key
-            for (key,) in await connection.execute(
-                select(field.value).where(raw_events.c.project == "default")
-            )
-        }
-    assert texts == {Several.joined([value, "e"]) for value in (text, None, "")}
-    assert sorted(map(Several.split, texts), key=str) == sorted(
-        [[text, "e"], [None, "e"], ["", "e"]], key=str
-    )

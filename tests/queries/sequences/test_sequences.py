@@ -20,7 +20,6 @@ from analytics.queries.database.identity import IdentityLinks
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.sequences import sequences
 from analytics.queries.sequences.columns import Columns
-from analytics.queries.sequences.fragments import fragments
 from analytics.queries.sequences.sequences import Sequences, by_person, by_session
 from tests.derived.test_packed_day import BEGIN, START
 from tests.derived.test_packed_day import record as record_of_day
@@ -171,40 +170,6 @@ def test_rows_of_sessions_are_in_order(case: Case, most: int) -> None:
     assert shown(table, pieces) == sorted(
         [(row[1], row[4]) for row in of] for of in of_sessions(rows, case[1]).values()
     )
-
-
-@examples(1000)
-@given(case=cases, edges=st.lists(st.sampled_from(SOME), min_size=1, unique=True).map(sorted))
-def test_fragments_are_parts_of_sessions(case: Case, edges: list[int]) -> None:
-    table, wanted, rows = counted(case)
-    group = np.array([ord(name[1]) for name in table.names], np.int64)
-    for groups in (None, group):
-        of = fragments(table, wanted, np.array(edges, np.int64) + BEGIN, groups)
-        numbers: dict[int, Any] = {}
-        for fragment in zip(*of, strict=True):
-            _, number, person, bucket, group_, _, _, many = map(int, fragment)
-            mine = numbers.setdefault(number, {})
-            mine[person, bucket, group_] = mine.get((person, bucket, group_), 0) + many
-        expected = []
-        for session in of_sessions(rows, case[1]).values():
-            mine = {}
-            for row in session:
-                bucket = sum(edge <= row[1] for edge in edges)
-                key = (
-                    case[1].get(row[0], row[0]),
-                    bucket,
-                    ord(row[4]) if groups is not None else 0,
-                )
-                mine[key] = mine.get(key, 0) + 1
-            expected.append(mine)
-        assert sorted(map(sorted, (one.items() for one in numbers.values()))) == sorted(
-            map(sorted, (one.items() for one in expected))
-        )
-        assert sum(of.rows) == len(rows)
-        assert not rows or {
-            column.itemsize
-            for column in (of.day, of.session, of.person, of.bucket, of.group, of.rows)
-        } == {4}
 
 
 def test_who_acts_under_another_number_meanwhile_is_not_silent() -> None:

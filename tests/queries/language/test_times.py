@@ -1,0 +1,99 @@
+"""Instants and durations: what is written, and what it means where clocks change."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from analytics.queries.language.times import (
+    Duration,
+    Last,
+    first_instant,
+    moment,
+    shown,
+    transition,
+    zone,
+)
+
+BERLIN, HAVANA, SAO_PAULO, TORONTO = map(
+    ZoneInfo, ("Europe/Berlin", "America/Havana", "America/Sao_Paulo", "America/Toronto")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-11-02", "2026-11-01T23:00Z"),
+        ("2026-11-02T10:00", "2026-11-02T09:00Z"),
+        ("2026-11-02t10:00:00,5z", "2026-11-02T10:00:00.5Z"),
+        ("2026-11-02 10:00 0530", "2026-11-02T04:30Z"),
+        ("2026-10-25T02:30", "2026-10-25T00:30Z"),
+        ("2026-03-29T02:30", "2026-03-29T01:30Z"),
+    ],
+)
+def test_a_moment_without_an_offset_is_local(text: str, instant: str) -> None:
+    assert moment(text)(BERLIN) == datetime.fromisoformat(instant)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "20261102", "2026-11", "2026-02-30", "2026-11-02T24:01", "2026-11-02T10:00+99:00"]
+)
+def test_what_is_no_date_is_no_moment(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        moment(text)
+
+
+@pytest.mark.parametrize("name", ["europe/berlin", "localtime", "Factory", "../UTC", "", "Mars"])
+def test_only_a_name_of_iana_is_a_zone(name: str) -> None:
+    assert zone("Europe/Berlin") is BERLIN
+    with pytest.raises(ValueError, match="no time zone is called"):
+        zone(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1s", 1), ("90m", 5400), ("24h", 86_400), ("1d", 86_400), ("2w", 1_209_600)],
+)
+def test_a_duration_is_a_number_of_seconds(text: str, seconds: int) -> None:
+    assert Duration.read(text) == Duration(text, seconds)
+
+
+@pytest.mark.parametrize("text", ["", "0s", "1", "s", "1.5h", "-1d", "1y", "1M", "1 d"])
+def test_what_is_no_positive_whole_number_and_a_unit_is_no_duration(text: str) -> None:
+    for kind in (Duration, Last):
+        with pytest.raises(ValueError, match="it is a number and a unit"):
+            kind.read(text)
+
+
+def test_the_last_days_go_back_to_local_midnight_and_the_last_hours_are_exact() -> None:
+    now = datetime(2026, 10, 26, 9, 30, tzinfo=UTC)
+    assert Last.read("1d").before(now, BERLIN) == datetime(2026, 10, 24, 22, tzinfo=UTC)
+    assert Last.read("24h").before(now, BERLIN) == now - timedelta(hours=24)
+    with pytest.raises(OverflowError):
+        Last.read("999999w").before(now, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("day", "where", "begins"),
+    [
+        (date(2026, 11, 2), BERLIN, "2026-11-01T23:00Z"),
+        (date(2018, 11, 4), SAO_PAULO, "2018-11-04T03:00Z"),
+        (date(1919, 3, 31), TORONTO, "1919-03-31T04:30Z"),
+        (date(2026, 11, 1), HAVANA, "2026-11-01T04:00Z"),
+    ],
+    ids=["midnight", "no midnight", "none nor the half hour before", "two midnights"],
+)
+def test_a_day_begins_at_its_first_instant(day: date, where: ZoneInfo, begins: str) -> None:
+    assert first_instant(day, where) == datetime.fromisoformat(begins)
+
+
+def test_a_transition_is_the_first_second_with_another_offset() -> None:
+    change = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    for before, after in [(5, 5), (1, 86_400), (0.5, 0), (0.5, 0.5)]:
+        since, until = (timedelta(seconds=seconds) for seconds in (before, after))
+        assert transition(change - since, change + until, BERLIN) == change
+
+
+def test_an_instant_is_shown_with_its_offset_or_in_utc_if_that_has_seconds() -> None:
+    assert shown(datetime(2026, 7, 1, tzinfo=UTC), BERLIN) == "2026-07-01T02:00:00+02:00"
+    assert shown(datetime(1890, 1, 1, tzinfo=UTC), BERLIN) == "1890-01-01T00:00:00+00:00"
