@@ -23,6 +23,7 @@ CHANGES = [
     ("Australia/Lord_Howe", datetime(2026, 4, 4, 15, tzinfo=UTC)),
     ("America/Sao_Paulo", datetime(2018, 11, 4, 3, tzinfo=UTC)),
     ("America/Havana", datetime(2026, 11, 1, 5, tzinfo=UTC)),
+    ("America/St_Johns", datetime(2010, 11, 7, 2, 31, tzinfo=UTC)),
     ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)),
     ("America/Toronto", datetime(1919, 3, 31, 4, 30, tzinfo=UTC)),
 ]

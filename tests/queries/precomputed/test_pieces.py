@@ -83,7 +83,7 @@ def test_hours_that_follow_each_other_over_midnight_are_one_block_and_two_bucket
 @pytest.mark.parametrize(("raw_hours", "mostly"), [(12, False), (12.25, True)])
 def test_a_quarter_of_a_range_may_be_raw_and_no_more(raw_hours: float, mostly: bool) -> None:
     coverage = Coverage(24, frozenset(), 0, 0, DAYS * 24)
-    assert Pieces(hours(24 - raw_hours, 72 - raw_hours), coverage).mostly_raw is mostly
+    assert Pieces(hours(24 - raw_hours, 60), coverage).mostly_raw is mostly
 
 
 def test_of_all_time_only_what_holds_events_is_looked_at() -> None:
