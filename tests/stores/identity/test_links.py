@@ -44,6 +44,16 @@ async def test_the_earliest_claim_counts_and_aliases_join_in_any_order(
     assert persons == {"device": "ada", "phone": "ada", "eve": "ada"}
 
 
+async def test_who_loses_a_device_to_an_earlier_claim_is_a_person_alone_again(
+    plain_store: PostgresStore,
+) -> None:
+    await plain_store.write([a_job(saying("abe", event_type="alias", previous_id="device"))])
+    await plain_store.write([a_job(saying("ben", 2, anonymous_id="device"))])
+    assert (await links(plain_store))["ben"] == "abe"
+    await plain_store.write([a_job(saying("ada", 3, anonymous_id="device"))])
+    assert await links(plain_store) == {"device": "abe", "ada": "abe", "abe": "abe", "ben": "ben"}
+
+
 async def test_of_claims_at_one_instant_that_of_the_smaller_event_id_counts(
     plain_store: PostgresStore,
 ) -> None:
