@@ -186,7 +186,7 @@ def test_every_verdict_of_the_collector_stands_in_the_docs() -> None:
     used = {
         code
         for source in (ROOT / "analytics" / "protocols").glob("*.py")
-        for code in re.findall(r'Fault\(\s*"(\w+)"', source.read_text())
+        for code in re.findall(r'EventError\(\s*"(\w+)"', source.read_text())
     }
     assert used
     page = (ROOT / "docs" / "collecting.md").read_text()
