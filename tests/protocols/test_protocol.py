@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from analytics.errors import TooLarge
+from analytics.protocols import protocol
 from tests.bodies import incoming
 
 
@@ -46,3 +48,12 @@ def test_the_name_is_the_part_before_the_colon(login: bytes, name: str | None) -
 @pytest.mark.parametrize("header", ["", "Basic", "Basic a", "Bearer a2V5Og==", "Basic ü"])
 def test_a_header_without_a_login_names_nobody(header: str) -> None:
     assert incoming(b"", authorization=header).username is None
+
+
+def test_a_text_may_hold_so_many_objects_and_lists_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_CONTAINERS", 3)
+    protocol.bound_containers(b"[{},[]]")
+    with pytest.raises(TooLarge):
+        protocol.bound_containers(b"[{},[],{}]")
