@@ -11,6 +11,7 @@ from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.limits import Limits
 from analytics.settings import Settings
 from tests.collecting import GOOD, Client, MemorySalts, MemorySink, Table, error_of, running
+from tests.projects.kit import Shelf, a_key
 
 
 @pytest.fixture
@@ -93,6 +94,14 @@ async def test_a_token_of_another_product_that_is_unknown_here_counts_as_no_key(
     ):
         with pytest.raises(Unauthorized):
             await admit(token, None, "192.0.2.1", foreign=foreign)
+
+
+async def test_a_token_of_another_product_that_was_revoked_here_is_refused() -> None:
+    token = "phc_revoked"
+    shelf = Shelf((token, a_key(revoked=True)))
+    closed = Intake(MemorySink(), KeyCache(shelf), MemorySalts(), Settings())
+    with pytest.raises(Unauthorized, match="revoked"):
+        await closed.admit(token, None, "192.0.2.1", foreign=True)
 
 
 async def test_where_a_key_is_required_another_products_token_is_none() -> None:

@@ -85,6 +85,7 @@ def test_anything_else_is_no_request(text: bytes) -> None:
         ('{"id":7}', None),
         ("{}", None),
         ("[" * 100_000, None),
+        ('{"more":' + "[" * 100_000, None),
         (b'{"id":"\xff"}', None),
         ("no JSON", None),
     ],
