@@ -164,7 +164,7 @@ async def test_no_more_numbers_are_held_than_can_be_remembered(
     fortnight: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = _memories[fortnight.engine]
-    monkeypatch.setattr(memory, "limit", 1000)
+    monkeypatch.setattr(memory, "limit_bytes", 1000)
     assert await total_of(fortnight, "p50") == 8
     monkeypatch.undo()
     with nothing_but_summaries():
