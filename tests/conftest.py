@@ -44,7 +44,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The last line of `make oracle`: how much was tried."""
+    """The last line, unless examples were left out: how many were tried."""
     counts = [
         int(str(value))
         for report in terminalreporter.getreports("passed")

@@ -88,21 +88,28 @@ def valkey(folder: Path, **options: str) -> Iterator[Valkey]:
 
 @contextlib.contextmanager
 def database(server: Postgres, template: str | None = None) -> Iterator[str]:
-    """The URL of a new database, empty or a copy of `template`, dropped afterwards."""
+    """The URL of a new database, empty or a copy of `template`; dropped when the next is made."""
     name = f"t_{uuid.uuid4().hex[:12]}"
     # PostgreSQL's default, wal_log, takes five times as long: it reads and logs every page
     create = f'create database "{name}" template "{template or "template1"}" strategy file_copy'
-    psql(server.program("psql"), server.url(), create)
+    left = _left.setdefault(server.url(), [])
+    drops = [f'drop database "{left.pop()}" with (force)' for _ in range(len(left))]
+    psql(server.program("psql"), server.url(), *drops, create)
     try:
         yield server.url(name)
     finally:
-        psql(server.program("psql"), server.url(), f'drop database "{name}" with (force)')
+        left.append(name)
 
 
-def psql(program: str, url: str, sql: str) -> str:
-    """Run one statement and return what psql prints, unaligned."""
+_left: dict[str, list[str]] = {}
+"""By server, databases that no test needs any more: one psql drops them and makes the next."""
+
+
+def psql(program: str, url: str, *statements: str) -> str:
+    """Run statements, each in a transaction of its own, and return what psql prints, unaligned."""
+    commands = [word for statement in statements for word in ("-c", statement)]
     done = subprocess.run(
-        [program, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql],
+        [program, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", url, *commands],
         capture_output=True,
         text=True,
         check=True,

@@ -28,7 +28,7 @@ from analytics.queries.language import parameters
 from analytics.roles import api
 from analytics.settings import Settings
 from tests import servers
-from tests.examples import TIMES
+from tests.examples import RANDOM, share
 from tests.faults.platform import http_get, wait_for
 from tests.queries.asker import Asker
 from tests.queries.questions.test_pages import rows
@@ -212,6 +212,7 @@ def running(
         yield url
 
 
+@pytest.mark.hypothesis
 def test_whatever_is_asked_there_is_no_500_and_no_answer_that_it_does_not_foresee(
     running: str, tmp_path: Path
 ) -> None:
@@ -225,10 +226,10 @@ def test_whatever_is_asked_there_is_no_500_and_no_answer_that_it_does_not_forese
         "--phases",
         "examples,coverage,fuzzing",
     ]
-    same = [] if TIMES else ["--seed", "1"]
+    same = [] if RANDOM else ["--seed", "1"]
     bounds = [
         "--max-examples",
-        str(5 * max(TIMES, 1)),
+        str(share(5)),
         *same,
         "--continue-on-failure",
         "--no-color",
