@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.events import Event
 from analytics.protocols import metadata, native
 from analytics.protocols.protocol import Decoded, EventError
+from tests.examples import examples
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
@@ -149,7 +150,7 @@ def test_a_hidden_nul_does_not_ride_along_under_a_duplicate_key() -> None:
     assert stored('{"a":"\\u0000","a":1}') == b'{"a":1}'
 
 
-@settings(deadline=None)
+@examples(300)
 @given(JSON)
 def test_depth_is_what_a_walk_would_find(value: Any) -> None:
     def depth(part: Any) -> int:
@@ -166,7 +167,7 @@ def test_depth_is_what_a_walk_would_find(value: Any) -> None:
         )
 
 
-@settings(deadline=None)
+@examples(300)
 @given(
     st.integers(0, 10**30),
     st.text("0123456789", max_size=120),
@@ -192,7 +193,7 @@ def test_no_number_that_the_careful_way_refuses_is_passed_over(
                 assert metadata.suspicious(text.encode()), text
 
 
-@settings(deadline=None)
+@examples(300)
 @given(JSON)
 def test_what_is_stored_equals_what_was_sent(value: Any) -> None:
     text = json.dumps({"a": value})

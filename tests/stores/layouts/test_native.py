@@ -15,6 +15,7 @@ from analytics.events import Outcome
 from analytics.settings import Settings
 from analytics.stores import PostgresStore, migrate
 from analytics.stores.layouts.native import Partition, gaps, partitions, ready_until
+from tests.examples import examples
 from tests.stores.conftest import NOW, a_job, ago, an_event, ask, connected, opened, rows
 
 DAY = timedelta(days=1)
@@ -187,6 +188,7 @@ def test_what_stands_ready_ends_at_the_first_gap() -> None:
     assert ready_until(weeks[1:], NOW) == NOW
 
 
+@examples(300)
 @given(
     st.lists(
         st.tuples(st.lists(st.integers(0, 5000), max_size=12), st.sampled_from([0, 30, 366, 367])),

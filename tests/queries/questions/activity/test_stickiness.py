@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from analytics.queries.questions.activity.stickiness import times_active
+from tests.examples import examples
 from tests.queries import oracle_lives
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
@@ -33,6 +34,7 @@ async def test_stickiness_is_what_counting_the_buckets_of_each_person_says(
     )
 
 
+@examples(300)
 @given(st.lists(st.sets(st.integers(0, 2**32 - 1) | st.integers(0, 20), max_size=20), max_size=40))
 def test_times_active_counts_sets_one_by_one(sets: list[set[int]]) -> None:
     times = Counter(member for one in sets for member in one)
