@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from analytics.errors import AnalyticsError, BadRequest, TooLarge, UnsupportedEncoding
 from analytics.roles.collector.inflate import MAX_INFLATED_BYTES, inflate
+from tests.examples import examples
 
 
 def unsized_zstd(data: bytes) -> bytes:
