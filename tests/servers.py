@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analytics.embedded import Postgres, Valkey
+from analytics.queries.database.memory import CGROUP_LIMIT
 
 PASSWORD = "test-password"
 
@@ -54,9 +55,15 @@ def temporary_folder(name: str) -> Iterator[Path]:
 
 def _memory() -> Path | None:
     """Where files are kept in memory, if there is room; None: the usual place."""
-    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    roomy = MEMORY.is_dir() and min(shutil.disk_usage(MEMORY).free, available) > MEMORY_BYTES
-    return MEMORY if roomy and os.access(MEMORY, os.W_OK) else None
+    if not os.access(MEMORY, os.W_OK):
+        return None
+    free = [shutil.disk_usage(MEMORY).free]
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            free.append(int(line.split()[1]) * 1024)
+    with contextlib.suppress(OSError, ValueError):  # there is no limit, or it says `max`
+        free.append(int(CGROUP_LIMIT.read_text()))
+    return MEMORY if min(free) > MEMORY_BYTES else None
 
 
 @contextlib.contextmanager
