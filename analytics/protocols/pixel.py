@@ -32,8 +32,8 @@ def read(incoming: Incoming) -> Draft:
     try:
         sent_at = timestamp(fields["sent_at"], "sent_at") if "sent_at" in fields else None
         clock = Clock(incoming.received, incoming.retention_days, sent_at)
-    except EventError as fault:
-        raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
+    except EventError as error:
+        raise BadRequest(error.message, code=error.code, field=error.field) from error
     return Draft(fields.get("write_key", incoming.key), partial(validate.decode, [fields], clock))
 
 

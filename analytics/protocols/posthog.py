@@ -99,9 +99,9 @@ def read(incoming: Incoming) -> Draft:
     )
     key = common_key or _key(items[0])
     context = {"$historical_migration": whole.get("historical_migration") or None}
-    envelope = SharedFields(key, common_key is None, sent_at or incoming.received, context)
+    shared = SharedFields(key, common_key is None, sent_at or incoming.received, context)
     translator = Translator(incoming, key, sent_at)
-    return Draft(key, partial(translator.decode, items, partial(translate, envelope)))
+    return Draft(key, partial(translator.decode, items, partial(translate, shared)))
 
 
 def read_v1(incoming: Incoming) -> Draft:
@@ -117,9 +117,9 @@ def read_v1(incoming: Incoming) -> Draft:
         "$lib": library,
         "$lib_version": version,
     }
-    envelope = SharedFields(incoming.key, False, sent_at, context)
+    shared = SharedFields(incoming.key, False, sent_at, context)
     translator = Translator(incoming, incoming.key, sent_at)
-    return Draft(incoming.key, partial(translator.decode, items, partial(translate, envelope)))
+    return Draft(incoming.key, partial(translator.decode, items, partial(translate, shared)))
 
 
 def _header(incoming: Incoming, name: bytes) -> str:
@@ -140,14 +140,14 @@ def _key(event: Any) -> str | None:
     )
 
 
-def translate(envelope: SharedFields, value: Any) -> Translation:
+def translate(shared: SharedFields, value: Any) -> Translation:
     """One event of a request."""
     event = item(value)
     given = event.get("properties")
     properties = {
         name: value
         for name, value in bodies.mapping(given).items()
-        if name not in ("token", "api_key") or value != envelope.key
+        if name not in ("token", "api_key") or value != shared.key
     }
     name, alias = event.get("event"), properties.get("alias")
     kind, action = kind_of(name, _KINDS)
@@ -170,14 +170,14 @@ def translate(envelope: SharedFields, value: Any) -> Translation:
         context=joined(
             rest(event, _USED),
             {
-                **envelope.context,
+                **shared.context,
                 **context,
                 "$previous_id": previous,
                 "$options": event.get("options"),
             },
         ),
-        time=_time(event, envelope.sent_at),
-        key=_key(event) if envelope.key_in_event else None,
+        time=_time(event, shared.sent_at),
+        key=_key(event) if shared.key_in_event else None,
     )
 
 

@@ -76,8 +76,8 @@ class Translator:
                 clock = self._clock(translation.sent_at)
                 fields = _fields(translation, clock)
                 events.append(validate.event(fields, clock, project, next(ids)))
-            except EventError as fault:
-                rejected.append(Rejection(index, fault.code, fault.field, fault.message))
+            except EventError as error:
+                rejected.append(Rejection(index, error.code, error.field, error.message))
         return Decoded(events, rejected)
 
     def _check_key(self, key: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The specification of a valid event. Each event is checked by itself, and its first fault named.
+"""The specification of a valid event. Each event is checked by itself, and its first error named.
 
 Slower than the typed decoding of `native.py`, which must agree with this file. Every protocol but
 the native one goes this way. Other fields than those below are ignored. Null means absent. Text is
@@ -47,16 +47,16 @@ def draft(incoming: Incoming) -> Draft:
     Raises BadRequest when it is not JSON, not a batch, or an empty one; TooLarge for too many
     events.
     """
-    envelope = _envelope(parse(incoming.body))
-    if not envelope.events:
+    body = _parsed(parse(incoming.body))
+    if not body.events:
         raise empty_batch()
-    if len(envelope.events) > MAX_REQUEST_EVENTS:
+    if len(body.events) > MAX_REQUEST_EVENTS:
         raise TooLarge(f"a request may hold {MAX_REQUEST_EVENTS} events")
     try:
-        clock = Clock(incoming.received, incoming.retention_days, envelope.sent_at)
-    except EventError as fault:
-        raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
-    return Draft(envelope.write_key, partial(decode, envelope.events, clock))
+        clock = Clock(incoming.received, incoming.retention_days, body.sent_at)
+    except EventError as error:
+        raise BadRequest(error.message, code=error.code, field=error.field) from error
+    return Draft(body.write_key, partial(decode, body.events, clock))
 
 
 def decode(items: Iterable[Any], clock: Clock, project: str) -> Decoded:
@@ -67,8 +67,8 @@ def decode(items: Iterable[Any], clock: Clock, project: str) -> Decoded:
     for index, item in enumerate(items):
         try:
             events.append(event(item, clock, project, next(ids)))
-        except EventError as fault:
-            rejected.append(Rejection(index, fault.code, fault.field, fault.message))
+        except EventError as error:
+            rejected.append(Rejection(index, error.code, error.field, error.message))
     return Decoded(events, rejected)
 
 
@@ -82,7 +82,7 @@ def parse(body: bytes) -> Any:
         raise BadRequest(f"the body is not JSON: {error}", code="not_json") from error
 
 
-def _envelope(body: Any) -> ParsedBody:
+def _parsed(body: Any) -> ParsedBody:
     """A body may be a list of events, an object with `events`, or one event.
 
     An object may also have write_key and sent_at. Raises BadRequest.
@@ -102,8 +102,8 @@ def _envelope(body: Any) -> ParsedBody:
         raise BadRequest("write_key must be a string", code="wrong_type", field="write_key")
     try:
         return ParsedBody(events, key, None if sent_at is None else timestamp(sent_at, "sent_at"))
-    except EventError as fault:
-        raise BadRequest(fault.message, code=fault.code, field=fault.field) from fault
+    except EventError as error:
+        raise BadRequest(error.message, code=error.code, field=error.field) from error
 
 
 def event(item: Any, clock: Clock, project: str, new_id: UUID) -> Event:

@@ -2,13 +2,13 @@
 
 The collector appends jobs by group commit; the processor takes them with arq's worker.
 
-`scripts.py`    the queue's keys in Redis, and the Lua scripts that change them
-`commit.py`     group commit: the events of many requests become one job
-`body.py`       the bytes of a job
-`backpressure.py`  whether the queue accepts events, and why not
-`reader.py`     depth, books, watermark
-`worker.py`     claim, store and settle jobs; the only file that knows arq
-`gather.py`     many jobs in one transaction
+`scripts.py`        the queue's keys in Redis, and the Lua scripts that change them
+`commit.py`         group commit: the events of many requests become one job
+`body.py`           the bytes of a job
+`backpressure.py`   whether the queue accepts events, and why not
+`reader.py`         depth, books, watermark
+`worker.py`         claim, store and settle jobs; the only file that knows arq
+`gather.py`         many jobs in one transaction
 """
 
 from analytics.queue.commit import Queue

@@ -39,7 +39,7 @@ Where Redis answers faster, many small jobs would cost the processors more than 
 """
 
 EVENT_OVERHEAD_BYTES = 200
-"""The size_bytes of an event without its metadata, roughly."""
+"""What an event takes without its metadata, roughly."""
 
 CLOSE_SECONDS = 10.0
 

@@ -11,7 +11,7 @@ from analytics.events import Event
 from analytics.live import Delivery
 
 
-def some(number: int, project: str = "shop", **changes: object) -> list[Event]:
+def make_events(number: int, project: str = "shop", **changes: object) -> list[Event]:
     now = datetime.now(UTC)
     fields = {
         "project": project,

@@ -12,7 +12,7 @@ from analytics.embedded import Valkey
 from analytics.errors import Unavailable
 from analytics.live import Bus, Delivery, publish
 from analytics.live import bus as bus_module
-from tests.live.kit import Ear, client, some, until
+from tests.live.kit import Ear, client, make_events, until
 
 
 async def test_who_watches_hears_every_event_in_order_and_nothing_of_other_projects(
@@ -20,18 +20,18 @@ async def test_who_watches_hears_every_event_in_order_and_nothing_of_other_proje
 ) -> None:
     ear = Ear()
     await bus.watch("shop", ear)
-    events = some(3)
-    await publish(redis, [events[0], *some(1, "other"), *events[1:]])
+    events = make_events(3)
+    await publish(redis, [events[0], *make_events(1, "other"), *events[1:]])
     await until(lambda: len(ear.heard) == 3)
     assert ear.heard == events
     assert ear.gaps == []
 
 
 async def test_events_stored_before_the_first_watcher_are_no_gap(redis: Redis, bus: Bus) -> None:
-    await publish(redis, some(5))
+    await publish(redis, make_events(5))
     ear = Ear()
     await bus.watch("shop", ear)
-    await publish(redis, some(2))
+    await publish(redis, make_events(2))
     await until(lambda: len(ear.heard) == 2)
     assert ear.gaps == []
 
@@ -43,7 +43,7 @@ async def test_leaving_and_coming_back_while_events_flow_is_no_gap_and_no_noise(
 
     async def flow() -> None:
         while not stop:
-            await publish(redis, some(3))
+            await publish(redis, make_events(3))
 
     flowing = asyncio.create_task(flow())
     for _ in range(20):
@@ -78,7 +78,7 @@ async def test_only_watched_projects_are_subscribed_to(redis: Redis, bus: Bus) -
     await bus.watch("shop", second)
     assert (await redis.pubsub_numsub("analytics:live:shop"))[0][1] == 1
     bus.unwatch("shop", first)
-    await publish(redis, some(1))
+    await publish(redis, make_events(1))
     await until(lambda: second.heard)
     assert not first.heard
     bus.unwatch("shop", second)
@@ -101,7 +101,7 @@ async def test_who_leaves_while_others_are_told_hears_nothing_more(
 
     for ear in (First(), second, last):
         await bus.watch("shop", ear)
-    await publish(redis, some(1))
+    await publish(redis, make_events(1))
     await until(lambda: last.heard)
     assert not second.heard
 
@@ -113,18 +113,18 @@ async def test_after_a_restart_of_redis_the_gap_is_exact_and_events_flow_again(
     async with Bus(redis) as bus:
         ear = Ear()
         await bus.watch("shop", ear)
-        await publish(redis, some(4))
+        await publish(redis, make_events(4))
         await until(lambda: len(ear.heard) == 4)
         own_valkey.kill()
-        await publish(redis, some(11))  # stored while Redis was away
+        await publish(redis, make_events(11))  # stored while Redis was away
         own_valkey.start()
         while True:  # one that comes while the bus is still on its way back
             with suppress(Exception):
                 await redis.ping()
                 break
-        await publish(redis, some(6))
+        await publish(redis, make_events(6))
         await until(lambda: sum(ear.gaps) + len(ear.heard) == 21)
-        await publish(redis, some(2))
+        await publish(redis, make_events(2))
         await until(lambda: len(ear.heard) >= 6)
         assert sum(ear.gaps) + len(ear.heard) == 23
         assert sum(ear.gaps) >= 11
@@ -137,7 +137,7 @@ async def test_a_gap_is_told_without_waiting_for_the_next_event(own_valkey: Valk
         ear = Ear()
         await bus.watch("shop", ear)
         await redis.client_kill_filter(_type="pubsub")
-        await publish(redis, some(9))  # before the bus tries again
+        await publish(redis, make_events(9))  # before the bus tries again
         await until(lambda: ear.gaps)
         assert (ear.gaps, ear.heard) == ([9], [])
     await redis.aclose()
@@ -148,10 +148,10 @@ async def test_a_count_that_was_lost_with_redis_starts_anew(own_valkey: Valkey) 
     async with Bus(redis) as bus:
         ear = Ear()
         await bus.watch("shop", ear)
-        await publish(redis, some(50))
+        await publish(redis, make_events(50))
         await until(lambda: len(ear.heard) == 50)
         await redis.flushall()
-        await publish(redis, some(2))
+        await publish(redis, make_events(2))
         await until(lambda: len(ear.heard) == 52)
         assert ear.gaps == []
     await redis.aclose()
@@ -167,10 +167,10 @@ async def test_a_connection_that_died_without_a_word_is_noticed(
         await bus.watch("shop", ear)
         os.kill(own_valkey.pid, signal.SIGSTOP)
         await until(lambda: not bus._channels["shop"].confirmed.is_set())
-        await publish(redis, some(3))
+        await publish(redis, make_events(3))
         os.kill(own_valkey.pid, signal.SIGCONT)
         await until(lambda: bus._channels["shop"].confirmed.is_set())
-        await publish(redis, some(1))
+        await publish(redis, make_events(1))
         await until(lambda: len(ear.heard) == 1 or sum(ear.gaps) > 3)
         assert sum(ear.gaps) + len(ear.heard) == 4
     await redis.aclose()
@@ -195,7 +195,7 @@ async def test_watching_while_redis_is_away_is_refused_and_leaves_nothing_behind
         with pytest.raises(Unavailable):
             await bus.watch("shop", Ear())
         assert not bus._channels
-    await publish(redis, some(1))
+    await publish(redis, make_events(1))
     await redis.aclose()
 
 

@@ -120,7 +120,7 @@ async def answer(
         metrics.answers.inc({"cache": "hit" if cached else "miss"})
     else:
         made, cached = await _make(request), False
-    return _reply(request, made, cached=cached)
+    return _encoded(request, made, cached=cached)
 
 
 async def _make(request: _Request) -> Answer:
@@ -174,7 +174,7 @@ async def _stream(request: _Request) -> StreamedFile:
     return replace(stream, watermark=watermark, chunks=chunks)
 
 
-def _reply(request: _Request, made: Answer, *, cached: bool) -> EncodedAnswer:
+def _encoded(request: _Request, made: Answer, *, cached: bool) -> EncodedAnswer:
     """The answer in its envelope."""
     meta = {
         "source": made.source,

@@ -3,10 +3,8 @@
 import asyncio
 import json
 import signal
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -37,21 +35,6 @@ KEYS: dict[str, dict[str, Any]] = {
     "ak_w_shop": {"project": "shop", "scopes": frozenset({"ingest"})},
     "ak_r_revoked": {"project": "shop", "scopes": frozenset({"realtime"}), "revoked": True},
 }
-
-
-def make_events(number: int, project: str = "shop", **changes: object) -> list[Event]:
-    now = datetime.now(UTC)
-    fields = {
-        "project": project,
-        "session_id": "s",
-        "user_id": None,
-        "event_type": "engagement",
-        "event_action": "click",
-        "metadata": b"{}",
-        "timestamp": now,
-        "created_at": now,
-    }
-    return [Event(**(fields | {"id": uuid.uuid4()} | changes)) for _ in range(number)]  # type: ignore[arg-type]
 
 
 class Platform:

@@ -3,7 +3,8 @@
 import pytest
 
 from analytics.roles.realtime import outbox
-from tests.roles.realtime.platform import Platform, make_events, receive, subscribed
+from tests.live.kit import make_events
+from tests.roles.realtime.platform import Platform, receive, subscribed
 
 
 async def test_events_without_room_are_skipped_and_told_as_a_gap(

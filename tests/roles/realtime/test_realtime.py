@@ -7,10 +7,10 @@ from typing import Any
 
 from analytics.embedded import Valkey
 from analytics.roles.realtime import admission
+from tests.live.kit import make_events
 from tests.roles.realtime.platform import (
     Platform,
     closed,
-    make_events,
     receive,
     serving,
     stream,

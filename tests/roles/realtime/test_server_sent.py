@@ -7,10 +7,10 @@ import pytest
 
 from analytics.projects import key_cache
 from analytics.roles.realtime import admission, server_sent
+from tests.live.kit import make_events
 from tests.roles.realtime.platform import (
     KEYS,
     Platform,
-    make_events,
     set_key,
     stream,
 )

@@ -10,10 +10,10 @@ import pytest
 
 from analytics.redis import key_mirror
 from analytics.roles.realtime import sockets
+from tests.live.kit import make_events
 from tests.roles.realtime.platform import (
     Platform,
     closed,
-    make_events,
     receive,
     send,
     subscribed,

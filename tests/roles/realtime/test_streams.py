@@ -5,9 +5,9 @@ import random
 import time
 from datetime import datetime
 
+from tests.live.kit import make_events
 from tests.roles.realtime.platform import (
     Platform,
-    make_events,
     receive,
     subscribed,
 )

@@ -1,6 +1,7 @@
 """A reader's subscriptions: to which projects, how many, and their end."""
 
-from tests.roles.realtime.platform import Platform, make_events, receive, send, subscribed
+from tests.live.kit import make_events
+from tests.roles.realtime.platform import Platform, receive, send, subscribed
 
 
 async def test_a_key_of_the_settings_may_watch_every_project(platform: Platform) -> None:
