@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analytics.embedded import Postgres, Valkey
-from analytics.queries.database.memory import CGROUP_LIMIT
 
 PASSWORD = "test-password"
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 MEMORY_BYTES = 4 << 30
 """Free memory from which on servers keep their files there. Each new database is 400 files, and a
 disk takes five times as long for them.
