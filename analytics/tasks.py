@@ -1,10 +1,45 @@
-"""Cancel tasks reliably."""
+"""Run and cancel tasks reliably: `asyncio.timeout` may take a cancellation for its own."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+import signal
+import threading
+from collections.abc import Coroutine, Iterable
+from types import FrameType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 REPEAT_SECONDS = 1.0
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end, as `asyncio.run` does, but no Ctrl-C is lost.
+
+    `asyncio.run` cancels the work in the middle of a step. A time-out that begins and ends in that
+    step takes the cancellation for its own (until Python 3.13), and the work goes on. So the loop
+    cancels it between two steps. A second Ctrl-C ends at once a step that does not return. Raises
+    KeyboardInterrupt after either.
+    """
+
+    if not _interruptible():
+        return asyncio.run(work)
+
+    async def main() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            signal.signal(number, signal.default_int_handler)
+            loop.call_soon_threadsafe(task.cancel)
+
+        signal.signal(signal.SIGINT, interrupt)
+        return await task
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -18,3 +53,11 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=REPEAT_SECONDS)
+
+
+def _interruptible() -> bool:
+    """Whether `asyncio.run` listens for Ctrl-C: in the main thread, unless it is ignored."""
+    return (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )

@@ -1,6 +1,12 @@
-"""Tasks end, even those that lose a cancellation."""
+"""Tasks end, even those that lose a cancellation, and a command's work by Ctrl-C."""
 
 import asyncio
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -33,3 +39,98 @@ async def test_a_task_that_loses_its_first_cancellation_ends_all_the_same(
 
 async def test_nothing_to_end_is_no_error() -> None:
     await tasks.end([])
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Ctrl-C as it is at a terminal; pytest's own handler comes back afterwards."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_work_is_run_to_its_end(listening: None) -> None:
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    assert tasks.run(work()) == "done"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_just_before_a_time_out_is_not_lost(listening: None) -> None:
+    async def work() -> str:
+        press_ctrl_c()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.sleep(60)
+        await asyncio.sleep(0)
+        return "went on"
+
+    with pytest.raises(KeyboardInterrupt):
+        tasks.run(work())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_work_cleans_up_when_it_is_interrupted(listening: None) -> None:
+    steps = []
+
+    async def work() -> None:
+        try:
+            press_ctrl_c()
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            steps.append("cleaned up")
+
+    with pytest.raises(KeyboardInterrupt):
+        tasks.run(work())
+    assert steps == ["cleaned up"]
+
+
+def test_a_second_ctrl_c_ends_a_step_that_does_not_return(listening: None) -> None:
+    ended = threading.Event()
+
+    def press_twice() -> None:
+        for _ in range(2):
+            time.sleep(0.1)
+            press_ctrl_c()
+        ended.wait(60)
+
+    async def work() -> str:
+        time.sleep(60)  # noqa: ASYNC251 - as a read of standard input does
+        return "slept"
+
+    hand = threading.Thread(target=press_twice)
+    hand.start()
+    with pytest.raises(KeyboardInterrupt):
+        tasks.run(work())
+    ended.set()
+    hand.join()
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored(listening: None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    async def work() -> str:
+        press_ctrl_c()
+        await asyncio.sleep(0)
+        return "done"
+
+    assert tasks.run(work()) == "done"
+
+
+def test_work_in_another_thread_listens_to_no_signal(listening: None) -> None:
+    answers = []
+
+    async def work() -> None:
+        answers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=lambda: tasks.run(work()))
+    thread.start()
+    thread.join()
+    assert answers == [signal.default_int_handler]

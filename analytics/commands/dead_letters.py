@@ -1,6 +1,5 @@
 """`analytics dead-letters`: list the events that could not be stored, replay or delete them."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import msgspec
 
+from analytics import tasks
 from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located
 from analytics.commands.span import Span
@@ -51,7 +51,7 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
         async with _opened(located("DATABASE_URL")) as letters:
             return await letters.page(limit=limit + 1, project=project, reason=reason)
 
-    page = asyncio.run(work())
+    page = tasks.run(work())
     letters = page[:limit]
     if json_:
         as_json([_document(letter) for letter in letters])
@@ -74,7 +74,7 @@ def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
     """
     if bool(numbers) == (all_ or (reason is not None and not numbers)):
         raise click.UsageError("name the NUMBERs to replay, or --all, or a --reason")
-    asyncio.run(_replay(located("DATABASE_URL", "REDIS_URL"), numbers, reason))
+    tasks.run(_replay(located("DATABASE_URL", "REDIS_URL"), numbers, reason))
 
 
 @dead_letters.command()
@@ -103,7 +103,7 @@ def purge(numbers: Sequence[int], all_: bool, age: timedelta | None, yes: bool) 
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask for confirmation; pass --yes")
     if yes or click.confirm(f"Delete {what}{' of that age' if age else ''} for good?"):
-        click.echo(f"dead letters deleted: {asyncio.run(work()):,}")
+        click.echo(f"dead letters deleted: {tasks.run(work()):,}")
 
 
 @asynccontextmanager

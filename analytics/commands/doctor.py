@@ -1,6 +1,5 @@
 """`analytics doctor`: what is configured, reachable and durable, and how to mend what is not."""
 
-import asyncio
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
@@ -10,7 +9,7 @@ import click
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from analytics import embedded, server
+from analytics import embedded, server, tasks
 from analytics.commands import address, connected
 from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError
 from analytics.logs import hide_secrets
@@ -52,7 +51,7 @@ class Finding(NamedTuple):
 def doctor() -> None:
     """Check what is configured, reachable and durable. Exit status 1 if something is broken."""
     settings = connected()
-    findings = asyncio.run(_examine(settings))
+    findings = tasks.run(_examine(settings))
     for mark, subject, text in findings:
         click.echo(f"{click.style(mark, COLORS[mark])} {subject:12} {hide_secrets(text)}")
     if any(finding.mark == BAD for finding in findings):

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from analytics import tasks
 from analytics.commands.servers import located, register
 from analytics.errors import CommandError
 from analytics.events import DEFAULT_PROJECT
@@ -101,7 +102,7 @@ def import_(
                 f"{output} is the file for rejected lines, so it cannot be imported too"
             )
     options = Options(project, kind, rejected, restart, wait)
-    asyncio.run(_import(located("REDIS_URL"), files, options))
+    tasks.run(_import(located("REDIS_URL"), files, options))
 
 
 def _rejected(path: str) -> Path:

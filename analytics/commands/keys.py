@@ -3,7 +3,6 @@
 A key's text is shown once, when it is made; only its digest is stored.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from analytics import tasks
 from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located, register
 from analytics.commands.span import span
@@ -125,7 +125,7 @@ def create(
             hint = "" if token else "; it is shown only now, so keep it"
             click.echo(f"key {key.id}: {_summary(key)}{hint}", err=True)
 
-    asyncio.run(_change(located("DATABASE_URL"), change))
+    tasks.run(_change(located("DATABASE_URL"), change))
 
 
 @keys.command("list")
@@ -137,7 +137,7 @@ def list_(json_: bool) -> None:
         async with register(located("DATABASE_URL")) as engine:
             return await list_keys(engine)
 
-    rows = asyncio.run(work())
+    rows = tasks.run(work())
     if json_:
         as_json([_document(key) for key in rows])
     else:
@@ -158,7 +158,7 @@ def revoke(which: str) -> None:
             "it is refused everywhere within a minute"
         )
 
-    asyncio.run(_change(located("DATABASE_URL"), change))
+    tasks.run(_change(located("DATABASE_URL"), change))
 
 
 async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[None]]) -> None:

@@ -1,10 +1,10 @@
 """`analytics projects`: make and list the projects, each a tenant of its own."""
 
-import asyncio
 from datetime import datetime
 
 import click
 
+from analytics import tasks
 from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located, register
 from analytics.errors import CommandError
@@ -26,7 +26,7 @@ def create(name: str) -> None:
             if not await create_project(engine, name):
                 raise CommandError(f"there is a project {name} already")
 
-    asyncio.run(work())
+    tasks.run(work())
     click.echo(
         f"made project {name}; `analytics keys create --project {name} --scope ingest` "
         "makes a key to send it events"
@@ -42,7 +42,7 @@ def list_(json_: bool) -> None:
         async with register(located("DATABASE_URL")) as engine:
             return await list_projects(engine)
 
-    rows = asyncio.run(work())
+    rows = tasks.run(work())
     if json_:
         as_json([{"name": name, "created_at": created_at} for name, created_at in rows])
     else:

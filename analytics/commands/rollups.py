@@ -1,6 +1,5 @@
 """`analytics rebuild` and `analytics verify`: make rollups from raw events, or compare them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 import asyncpg
 import click
 
+from analytics import tasks
 from analytics.commands.servers import located
 from analytics.derived.cells import ANY
 from analytics.derived.deltas import Dimensions
@@ -44,7 +44,7 @@ def rebuild_command(
     With --from or --to, also every day of that range. Events may be stored and questions asked
     meanwhile. An interrupted run resumes where it stopped.
     """
-    asyncio.run(_rebuild(located("DATABASE_URL"), projects, since, until))
+    tasks.run(_rebuild(located("DATABASE_URL"), projects, since, until))
 
 
 @click.command("verify")
@@ -55,7 +55,7 @@ def verify_command(projects: Sequence[str], since: datetime | None, until: datet
     """Compare rollups with raw events, hour by hour. If they differ, print the first differences
     and exit with status 1.
     """
-    asyncio.run(_verify(located("DATABASE_URL"), projects, since, until))
+    tasks.run(_verify(located("DATABASE_URL"), projects, since, until))
 
 
 @asynccontextmanager

@@ -125,11 +125,14 @@ def _show(settings: Settings, places: Mapping[str, str], key: str | None) -> Non
 
 @contextlib.contextmanager
 def _every_signal_interrupts() -> Iterator[None]:
-    """SIGTERM and SIGHUP act like Ctrl-C: the stack unwinds and stops the embedded servers."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    """SIGTERM and SIGHUP act like Ctrl-C: the stack unwinds and stops the embedded servers.
+
+    Afterwards nothing is left to interrupt: a signal does not spoil the exit status.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)

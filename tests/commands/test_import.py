@@ -17,9 +17,19 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests import forking
-from tests.faults.platform import Platform, wait_for
+from tests.faults.platform import Platform, Role, wait_for
 from tests.importing.test_importer import event, ndjson, rejected
 from tests.servers import temporary_folder
+
+
+@pytest.fixture
+def without_processor(platform: Platform) -> Iterator[Role]:
+    """The platform's processor, ended; it runs again after the test, whatever came of it."""
+    (processor,) = (role for role in platform.roles if role.name == "processor")
+    processor.end(signal.SIGTERM)
+    yield processor
+    if processor.process is None:
+        processor.start()
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +184,8 @@ def test_answers_equal_an_independent_count_and_repeated_and_shuffled_imports_ch
 
 
 def test_an_interrupted_command_ends_with_130_and_the_same_command_completes_it(
-    platform: Platform, tmp_path: Path
+    platform: Platform, without_processor: Role, tmp_path: Path
 ) -> None:
-    (processor,) = (role for role in platform.roles if role.name == "processor")
-    processor.end(signal.SIGTERM)
     path = tmp_path / "events.ndjson"
     path.write_bytes(ndjson(*(event(n, session_id="interrupted") for n in range(1_000)), b"oops"))
     program = [sys.executable, "-m", "analytics", "import", str(path)]
@@ -199,7 +207,7 @@ def test_an_interrupted_command_ends_with_130_and_the_same_command_completes_it(
     assert process.returncode == 130, errors
     assert "run the same command to resume" in errors
     assert "Traceback" not in errors
-    processor.start()
+    without_processor.start()
     done = command(platform, str(path), MAX_QUEUED_EVENTS="200")
     assert done.returncode == 0, done.stderr
     assert "resuming after line 100" in done.stderr
