@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 3
+WORKERS ?= 4
 SECTIONS ?=
 TIMES ?= 20
 MINUTES ?= 2
@@ -29,7 +29,7 @@ help: ## list the targets
 run: $(VENV)/.main ## start the platform with its own PostgreSQL and Valkey; Ctrl-C ends it
 	@$(BIN)/analytics run
 
-test: $(VENV)/.dev $(MODULES) ## run the tests (PYTEST_ARGS=... to choose, WORKERS=3, POSTGRES_BIN=... for another PostgreSQL)
+test: $(VENV)/.dev $(MODULES) ## run the tests (PYTEST_ARGS=... to choose, WORKERS=4, POSTGRES_BIN=... for another PostgreSQL)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 oracle: $(VENV)/.dev $(MODULES) ## run the property tests on new random examples, TIMES=20 as many as CI
