@@ -15,3 +15,10 @@ def facts(metadata: dict[str, Any] | bytes, context: Context) -> dict[str, Any]:
     [passed] = pipeline.run([event(metadata)], context).events
     known: dict[str, Any] = json.loads(passed.metadata)
     return known
+
+
+def assert_puts(metadata: dict[str, Any], context: Context, expected: dict[str, Any]) -> None:
+    """The steps leave these facts; None means that there is none."""
+    known = facts(metadata, context)
+    left = {key: known.get(key) for key in expected}
+    assert left == expected, f"{left}, not {expected}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.cases import Cases, facts
+from tests.pipeline.cases import Cases, assert_puts
 from tests.visits import IPHONE, SERVER, browsing
 
 CASES: Cases = {
@@ -26,6 +26,4 @@ CASES: Cases = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_puts(name: str) -> None:
-    metadata, context, expected = CASES[name]
-    known = facts(metadata, context)
-    assert {key: known.get(key) for key in expected} == expected
+    assert_puts(*CASES[name])

@@ -7,7 +7,7 @@ import pytest
 from analytics import pipeline
 from analytics.pipeline import Context, Rules
 from tests.collecting import GOOD, running
-from tests.pipeline.cases import Cases, facts
+from tests.pipeline.cases import Cases, assert_puts
 from tests.visits import CHROME, GOOGLEBOT, SERVER, browsing, event
 
 CASES: Cases = {
@@ -26,9 +26,7 @@ CASES: Cases = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_puts(name: str) -> None:
-    metadata, context, expected = CASES[name]
-    known = facts(metadata, context)
-    assert {key: known.get(key) for key in expected} == expected
+    assert_puts(*CASES[name])
 
 
 @pytest.mark.parametrize(

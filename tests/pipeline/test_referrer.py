@@ -3,7 +3,7 @@
 import pytest
 
 from analytics.pipeline.referrer import source
-from tests.pipeline.cases import Cases, facts
+from tests.pipeline.cases import Cases, assert_puts
 from tests.visits import SERVER
 
 CASES: Cases = {
@@ -27,9 +27,7 @@ CASES: Cases = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_puts(name: str) -> None:
-    metadata, context, expected = CASES[name]
-    known = facts(metadata, context)
-    assert {key: known.get(key) for key in expected} == expected
+    assert_puts(*CASES[name])
 
 
 def test_sources_have_names_for_their_subdomains_only() -> None:

@@ -84,6 +84,21 @@ class Storer(Asker):
                 [Job(f"{random.getrandbits(64):x}.{len(rows)}", [event(one) for one in rows])]
             )
 
+    async def write_while_asked(
+        self, batches: Batches, tended: bool, path: str, parameters: Sequence[tuple[str, str]]
+    ) -> None:
+        """Nothing but these batches; the question is put after each, so that much of what is
+        remembered is out of date.
+        """
+        await self.empty()
+        for rows, compact in batches:
+            await self.write(rows)
+            if compact:
+                await self.store.compact()
+            await self.ask(path, *parameters)
+        if tended:
+            await self.tend()
+
     async def tend(self) -> None:
         """Merge the parts of hours and days that are over, and rebuild changed days."""
         async with self.store._pool.acquire() as connection:

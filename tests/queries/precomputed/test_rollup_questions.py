@@ -46,17 +46,7 @@ pytestmark = pytest.mark.usefixtures("rather_precomputed")
 async def stored_and_asked(
     storer: Storer, batches: Batches, tended: bool, path: str, parameters: Parameters
 ) -> Any:
-    """The answer once all is stored; it is asked for again and again meanwhile, so that much of
-    what is remembered is out of date.
-    """
-    await storer.empty()
-    for rows, compact in batches:
-        await storer.write(rows)
-        if compact:
-            await storer.store.compact()
-            await storer.ask(path, *parameters)
-    if tended:
-        await storer.tend()
+    await storer.write_while_asked(batches, tended, path, parameters)
     return await storer.ask(path, *parameters)
 
 

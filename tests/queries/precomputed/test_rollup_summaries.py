@@ -54,22 +54,6 @@ from tests.queries.streams import (
 pytestmark = pytest.mark.usefixtures("rather_precomputed")
 
 
-async def stored(
-    storer: Storer, batches: Batches, tended: bool, path: str, parameters: Parameters
-) -> None:
-    """All rows, in their batches; the question is put meanwhile, so that much of what is remembered
-    is out of date.
-    """
-    await storer.empty()
-    for rows, compact in batches:
-        await storer.write(rows)
-        if compact:
-            await storer.store.compact()
-        await storer.ask(path, *parameters)
-    if tended:
-        await storer.tend()
-
-
 @st.composite
 def numbered(draw: st.DrawFn, asked: Trend, numbers: Sequence[Any]) -> Batches:
     """Events around the range of a question, most of which have a number."""
@@ -97,7 +81,7 @@ async def test_trends_of_remembered_numbers_are_what_a_plain_look_says(
     storer: Storer, case: tuple[Trend, Batches, bool]
 ) -> None:
     asked, batches, tended = case
-    await stored(storer, batches, tended, "/trends", written(asked))
+    await storer.write_while_asked(batches, tended, "/trends", written(asked))
     assert_same(
         await asked_both_ways(storer, "/trends", written(asked)),
         oracle.trends(rows_of(batches), asked),
@@ -111,7 +95,7 @@ async def test_trends_of_huge_and_tiny_numbers_are_what_the_database_says(
     storer: Storer, case: tuple[Trend, Batches, bool]
 ) -> None:
     asked, batches, tended = case
-    await stored(storer, batches, tended, "/trends", written(asked))
+    await storer.write_while_asked(batches, tended, "/trends", written(asked))
     await asked_both_ways(storer, "/trends", written(asked))
 
 
@@ -150,7 +134,7 @@ async def test_breakdowns_of_remembered_numbers_are_what_a_plain_look_says(
     storer: Storer, case: tuple[Parameters, Breakdown, Batches, bool]
 ) -> None:
     parameters, asked, batches, tended = case
-    await stored(storer, batches, tended, "/breakdown", parameters)
+    await storer.write_while_asked(batches, tended, "/breakdown", parameters)
     answer = await asked_both_ways(storer, "/breakdown", parameters)
     expected, total = oracle_breakdown.breakdown(rows_of(batches), asked)
     fields = len(asked.by)
