@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -46,6 +47,28 @@ def test_every_command_of_the_table_exists_and_has_help() -> None:
         assert isinstance(command, click.Command)
         assert command.help
         assert entry.help.endswith(".")
+
+
+def _leaves(command: click.Command) -> Iterator[click.Command]:
+    """The commands below a group, or the command itself."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            child = command.get_command(click.Context(command), name)
+            assert child is not None
+            yield from _leaves(child)
+    else:
+        yield command
+
+
+def test_help_shows_a_form_of_each_value_as_it_can_be_typed() -> None:
+    named = (click.STRING, click.INT, click.FLOAT)  # TEXT and INTEGER say enough
+    for command in _leaves(cli.cli):
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.is_flag:
+                plain = option.type in named or isinstance(
+                    option.type, click.Choice | click.Path | click.IntRange
+                )
+                assert plain or option.metavar, (command.name, option.name)
 
 
 def test_help_lists_the_commands_without_importing_them() -> None:

@@ -84,6 +84,7 @@ def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
     "--older-than",
     "age",
     type=Span(),
+    metavar="30d",
     help="Only dead letters at least this old; without a NUMBER, all of them.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

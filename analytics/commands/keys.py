@@ -27,7 +27,7 @@ HEADER = ("ID", "KEY", "PROJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "ORIG
 class Expiry(click.ParamType[datetime]):
     """An option type: a span from now, or an ISO date or date-time (UTC by default)."""
 
-    name = "30d|ISO"
+    name = "expiry"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -48,7 +48,7 @@ class Expiry(click.ParamType[datetime]):
 class Origin(click.ParamType[str]):
     """An option type: an Origin header of a browser, `scheme://host` or `scheme://host:port`."""
 
-    name = "https://HOST"
+    name = "origin"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         parts = urlsplit(value.rstrip("/"))
@@ -81,9 +81,15 @@ def keys() -> None:
     "origins",
     multiple=True,
     type=Origin(),
+    metavar="https://HOST",
     help="Origin whose pages may use the key; repeatable. Without it, any.",
 )
-@click.option("--expires", type=Expiry(), help="When the key expires.  [default: never]")
+@click.option(
+    "--expires",
+    type=Expiry(),
+    metavar="30d|DATE",
+    help="When the key expires: after a span, or at an ISO date or date-time.  [default: never]",
+)
 @click.option("--name", default="", help="A name to recognise the key by.")
 @click.option(
     "--token",

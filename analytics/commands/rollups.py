@@ -27,8 +27,16 @@ _day = click.DateTime(["%Y-%m-%d"])
 _projects = click.option(
     "--project", "projects", multiple=True, help="Only this project; repeatable."
 )
-_since = click.option("--from", "since", type=_day, help="From this UTC day on.")
-_until = click.option("--to", "until", type=_day, help="Up to this UTC day, which is not included.")
+_since = click.option(
+    "--from", "since", type=_day, metavar="YYYY-MM-DD", help="From this UTC day on."
+)
+_until = click.option(
+    "--to",
+    "until",
+    type=_day,
+    metavar="YYYY-MM-DD",
+    help="Up to this UTC day, which is not included.",
+)
 
 
 @click.command("rebuild")

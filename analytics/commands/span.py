@@ -20,7 +20,7 @@ def span(text: str) -> timedelta | None:
 class Span(click.ParamType[timedelta]):
     """The type of an option that is a span of time."""
 
-    name = "30d"
+    name = "span"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
