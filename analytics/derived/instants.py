@@ -3,7 +3,11 @@
 What keeps derived data imports these names for the length of an hour or a day.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+"""The finest step of time that PostgreSQL and Python keep."""
 
 HOUR_SPAN, DAY_SPAN = 1, 24
 """The two values of the column `span` in `rollups`: how many hours a row covers."""
@@ -11,10 +15,11 @@ HOUR_SPAN, DAY_SPAN = 1, 24
 HOUR_SECONDS = 3600
 DAY_SECONDS = DAY_SPAN * HOUR_SECONDS
 
-HOUR_US = HOUR_SECONDS * 1_000_000
-DAY_US = DAY_SECONDS * 1_000_000
+SECOND_US = 1_000_000
+HOUR_US = HOUR_SECONDS * SECOND_US
+DAY_US = DAY_SECONDS * SECOND_US
 
-SILENCE_US = 30 * 60_000_000
+SILENCE_US = 30 * 60 * SECOND_US
 """A derived session ends after a gap longer than this; a gap of exactly this long does not end it.
 """
 

@@ -19,7 +19,7 @@ BATCH_EVENTS = 5_000
 BATCH_BYTES = 4 * 1024 * 1024
 """Limits of one append: what one job of the queue holds."""
 
-MAX_QUEUED_EVENTS = 20_000
+PAUSE_QUEUED_EVENTS = 20_000
 """An import pauses while more events wait in the queue.
 
 Events that collectors accept meanwhile are then stored within about a second.
@@ -81,7 +81,7 @@ class Importer:
         self._rejects = rejects
         self._project = project
         self._retention_days = retention_days
-        self._max_queued = min(MAX_QUEUED_EVENTS, max(1, max_queued // 2))
+        self._max_queued = min(PAUSE_QUEUED_EVENTS, max(1, max_queued // 2))
 
     async def run(self, file: InputFile, kind: str | None, start: Position) -> Position:
         """Import the lines after `start`; the position of the end.

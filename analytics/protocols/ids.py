@@ -1,12 +1,13 @@
 """Ids for events without one: UUIDv7, so that the store has them in order of arrival."""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from analytics.protocols.clock import EPOCH
+
 _decoder = msgspec.msgpack.Decoder(list[UUID])
 
 
@@ -16,7 +17,7 @@ def uuid7s(count: int, at: datetime) -> list[UUID]:
     By method 2 of RFC 9562, section 6.2, with 73 random bits. They are written as one msgpack
     array and decoded in C, six times as fast as calling UUID for each.
     """
-    elapsed = at - _EPOCH
+    elapsed = at - EPOCH
     milliseconds = elapsed.days * 86_400_000 + elapsed.seconds * 1000 + elapsed.microseconds // 1000
     noise = secrets.randbits(73)
     # version 7 and the first 12 random bits; then the variant and the other 61

@@ -86,7 +86,8 @@ MAX_LINKS = 2_000_000
 class LinkCache:
     """The newest links of each project; every snapshot is asked which version it has.
 
-    Above the limit, the project is forgotten whose links were read longest ago.
+    Above the limit, the project is forgotten whose links were read longest ago. What counts is the
+    number of links, not of projects, so this is no `Lru`.
     """
 
     def __init__(self, limit: int = MAX_LINKS) -> None:

@@ -52,7 +52,10 @@ def allowance(limit: Path = CGROUP_LIMIT) -> int:
 
 
 class Memory:
-    """Entries by key; the least recently used are forgotten first."""
+    """Entries by key; the least recently used are forgotten first.
+
+    What counts is bytes, not entries, so this is no `Lru`.
+    """
 
     def __init__(self, limit_bytes: int | None = None) -> None:
         """`limit_bytes` None: the allowance."""

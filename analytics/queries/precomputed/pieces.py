@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
+from analytics.derived.instants import DAY_SPAN, EPOCH, HOUR_SPAN
 
 MAX_RAW_SHARE = 0.25
 """Share of the hours that may come from raw rows. With more, one pass over all is better."""
@@ -16,7 +16,6 @@ MAX_RAW_SHARE = 0.25
 FIRST_EVENT = datetime(1, 1, 1, tzinfo=UTC)
 """As a first edge: the bucket starts with the first event ever."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 
 
@@ -65,8 +64,8 @@ class Pieces:
         self.blocks: list[Block] = []
         self.raw_ranges: list[tuple[datetime, datetime]] = []
         # In whole hours: a bucket's first rounded up (by negating twice), its last rounded down.
-        self._first_hours = [-((_EPOCH - edge) // _HOUR) for edge in edges]
-        self._last_hours = [(edge - _EPOCH) // _HOUR for edge in edges[1:]]
+        self._first_hours = [-((EPOCH - edge) // _HOUR) for edge in edges]
+        self._last_hours = [(edge - EPOCH) // _HOUR for edge in edges[1:]]
         for bucket, (start, end) in enumerate(pairwise(edges)):
             self._cut(bucket, start, end)
         raw_hours = sum((end - start) / _HOUR for start, end in self.raw_ranges)
@@ -77,7 +76,7 @@ class Pieces:
         """Where the range begins, for its length: with FIRST_EVENT, where events may begin."""
         if self.edges[0] > FIRST_EVENT:
             return self.edges[0]
-        first_rollup = _EPOCH + self.coverage.first_hour * _HOUR
+        first_rollup = EPOCH + self.coverage.first_hour * _HOUR
         return min(self.edges[1], self.coverage.earliest or self.edges[1], first_rollup)
 
     def _cut(self, bucket: int, start: datetime, end: datetime) -> None:
@@ -92,12 +91,12 @@ class Pieces:
         if covered >= last:
             self._add_raw(start, end)
             return
-        self._add_raw(start, _EPOCH + covered * _HOUR)
+        self._add_raw(start, EPOCH + covered * _HOUR)
         for stray in sorted(self.coverage.strays):
             if covered < stray + DAY_SPAN and stray < last:
                 stray_start, stray_end = max(covered, stray), min(last, stray + DAY_SPAN)
-                self._add_raw(_EPOCH + stray_start * _HOUR, _EPOCH + stray_end * _HOUR)
-        self._add_raw(_EPOCH + last * _HOUR, end)
+                self._add_raw(EPOCH + stray_start * _HOUR, EPOCH + stray_end * _HOUR)
+        self._add_raw(EPOCH + last * _HOUR, end)
         # There are no rows outside first_hour and last_hour, so no blocks for centuries of nothing.
         until = min(last, self.coverage.last_hour + DAY_SPAN)
         self._add_blocks(bucket, max(covered, self.coverage.first_hour), until)

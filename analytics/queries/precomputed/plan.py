@@ -1,7 +1,6 @@
 """Chooses the rows of `rollups` that answer a query, or raw rows counted into the same shape."""
 
 from collections.abc import Callable, Hashable
-from datetime import UTC, datetime
 from functools import cache
 from uuid import UUID
 
@@ -9,6 +8,7 @@ import msgspec
 from sqlalchemy import Text, and_, false, literal, or_, true
 
 from analytics.derived.cells import ANY
+from analytics.derived.instants import EPOCH
 from analytics.events import Event
 from analytics.queries.language.fields import By, Field, Several
 from analytics.queries.language.filters import ANY_EVENT, Condition, EventFilter
@@ -31,7 +31,6 @@ _GROUPS: dict[str, GroupOfCell] = {
 """By column of a field to group by. The first column used decides how fine rows must be."""
 
 _NIL = UUID(int=0)
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -120,7 +119,7 @@ def _value_test(query: FilteredQuery, key: str) -> Callable[[str | None], bool]:
 
 def _event_with(metadata: dict[str, str | None]) -> Event:
     """An event of which only metadata is known."""
-    return Event("", _NIL, "", None, "", "", msgspec.json.encode(metadata), _LONG_AGO, _LONG_AGO)
+    return Event("", _NIL, "", None, "", "", msgspec.json.encode(metadata), EPOCH, EPOCH)
 
 
 def _group(by: By | None) -> GroupOfCell:

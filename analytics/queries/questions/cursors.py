@@ -7,14 +7,14 @@ that was shown, so a page costs the same however far back it is, and new rows do
 import base64
 import struct
 from abc import abstractmethod
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import ClassVar, Generic, Self, TypeVar
 from uuid import UUID
 
 import msgspec
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from analytics.derived.instants import EPOCH, MICROSECOND
+
 _INSTANT = struct.Struct(">q")
 
 Id = TypeVar("Id")
@@ -42,7 +42,7 @@ class Cursor(msgspec.Struct, Generic[Id], frozen=True):
         """Raises ValueError for a text that `after` did not make."""
         try:
             data = base64.b64decode(text, altchars=b"-_", validate=True)
-            timestamp = _EPOCH + _INSTANT.unpack_from(data)[0] * _MICROSECOND
+            timestamp = EPOCH + _INSTANT.unpack_from(data)[0] * MICROSECOND
             return cls(text, timestamp, cls.id_of(data[_INSTANT.size :]))
         except (ValueError, OverflowError, struct.error) as error:
             raise ValueError(
@@ -52,7 +52,7 @@ class Cursor(msgspec.Struct, Generic[Id], frozen=True):
     @classmethod
     def after(cls, timestamp: datetime, id_: Id) -> Self:
         """The place after a row."""
-        data = _INSTANT.pack((timestamp - _EPOCH) // _MICROSECOND) + cls.bytes_of(id_)
+        data = _INSTANT.pack((timestamp - EPOCH) // MICROSECOND) + cls.bytes_of(id_)
         return cls(base64.urlsafe_b64encode(data).decode(), timestamp, id_)
 
 

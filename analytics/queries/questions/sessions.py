@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.derived.arrays import Array, distinct, runs
+from analytics.derived.instants import SECOND_US
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import EXACT, Number, Statement, number
 from analytics.queries.language.membership import ACTOR, members
@@ -37,7 +38,6 @@ from analytics.tables import Instant, raw_events
 WHOLE_RANGE = None
 """In place of a bucket: the whole range."""
 
-SECOND_US = 1_000_000
 
 PERSON_BITS = 32
 

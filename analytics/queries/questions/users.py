@@ -5,7 +5,7 @@ the range. The people on it are then described through the indexes on users and 
 """
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec import Meta
 from sqlalchemy import Text, and_, any_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from analytics.derived.instants import EPOCH, MICROSECOND
 from analytics.queries.database import identity
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.filters import Condition
@@ -27,8 +28,6 @@ from analytics.tables import raw_events
 STRIDE_ROWS = 5_000
 """Rows of the first step back in time. Each further step takes twice as many."""
 
-_MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Id = Annotated[
     str, Meta(max_length=255, description="A user_id, or the session_id of an unknown visitor")
@@ -169,7 +168,7 @@ async def _walk(query: Users, snapshot: Snapshot) -> list[tuple[datetime, str]]:
     """
     cursor, limit = query.cursor, query.limit
     # People of one microsecond may be on both sides of a cursor, so it is read again.
-    end = min(query.end, cursor.timestamp + _MICROSECOND) if cursor else query.end
+    end = min(query.end, cursor.timestamp + MICROSECOND) if cursor else query.end
     upper, rows = end, STRIDE_ROWS
     known: set[str] = set()
     people: list[tuple[datetime, str]] = []
@@ -192,7 +191,7 @@ async def _walk(query: Users, snapshot: Snapshot) -> list[tuple[datetime, str]]:
             for id_, last in fresh.items()
             if cursor is None or last < cursor.timestamp or id_ > cursor.id
         ]
-        people += sorted(places, key=lambda place: (_EPOCH - place[0], place[1]))
+        people += sorted(places, key=lambda place: (EPOCH - place[0], place[1]))
         upper, rows = lower, 2 * rows
     return people[: limit + 1]
 

@@ -7,13 +7,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from analytics.derived.arrays import Array
-from analytics.derived.instants import DAY_US, HOUR_US
+from analytics.derived.instants import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from analytics.derived.packed_day import Day, EventName
 from analytics.errors import Unavailable
 from analytics.queries.database.snapshot import Snapshot
@@ -30,9 +30,6 @@ THREADS = 2
 _workers = ThreadPoolExecutor(THREADS, "questions")
 _threads = ThreadPoolExecutor(THREADS, "columns")
 """Shared by all questions, so that they never take more of the machine."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 
 class ClippedDay(NamedTuple):

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import LargeBinary, Text, and_, any_, func, literal, literal_column, null, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from analytics.derived.instants import DAY_SPAN, instant
+from analytics.derived.instants import DAY_SPAN, EPOCH, MICROSECOND, instant
 from analytics.derived.packed_day import (
     FORMAT,
     MAX_ROWS,
@@ -35,7 +35,7 @@ from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed import pieces, statements, unchanged_days
 from analytics.queries.precomputed.pieces import Block, Coverage
 from analytics.queries.precomputed.rollup import MAX_PENDING_EVENTS, Rollup
-from analytics.queries.sequences.columns import EPOCH, MICROSECOND, NAME_FIELDS, Columns
+from analytics.queries.sequences.columns import NAME_FIELDS, Columns
 from analytics.tables import daily_metrics, packed_days, people, raw_events
 
 ROW_BYTES = 150

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from analytics.derived.instants import EPOCH
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery
@@ -26,7 +27,6 @@ WINDOW_DAYS = (8, 64, 512)
 """Length of each window before that. What is older than all of them is one window."""
 
 _DAY = timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TIMESTAMPS = NumberSpec(TimestampField(), needs_all=True)
 EXACT_YEARS = range(1700, 2250)
@@ -138,5 +138,5 @@ async def _instants(
         for day in days:
             for summary in day.values():
                 if isinstance(summary, Distribution):
-                    instants += [_EPOCH + timedelta(microseconds=us) for us in summary.numbers]
+                    instants += [EPOCH + timedelta(microseconds=us) for us in summary.numbers]
     return instants

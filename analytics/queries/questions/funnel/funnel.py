@@ -16,6 +16,7 @@ from sqlalchemy import LargeBinary, Text, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from analytics.derived.arrays import Array
+from analytics.derived.instants import SECOND_US
 from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
@@ -38,7 +39,6 @@ MIN_STEPS = 2
 UNITS_AT_ONCE = 1000
 """Units in memory at a time."""
 
-SECOND_US = 1_000_000
 
 FORTNIGHT = Duration.read("14d")
 
