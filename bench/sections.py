@@ -120,10 +120,11 @@ def collector(report: Report, effort: Effort) -> None:
     )
     with stand() as at:
         mirror_keys(at)
+        # nobody drains it meanwhile
         limit, ours = (
             bare(at),
             at.start("collector", MAX_QUEUED_EVENTS="100000000"),
-        )  # nobody drains it meanwhile
+        )
         taken: list[int] = []
         for name, kind, events, distinct in kinds:
             rates: dict[Role, list[float]] = {ours: [], limit: []}

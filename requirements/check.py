@@ -111,5 +111,5 @@ def write() -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         write()
-    elif found := "; ".join(faults()):
-        raise SystemExit(f"{found}; run `make lock`")
+    elif problems := "; ".join(faults()):
+        raise SystemExit(f"{problems}; run `make lock`")

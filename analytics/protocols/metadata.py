@@ -146,4 +146,5 @@ def _constant(text: str) -> Unfit:
     return Unfit("wrong_type", f"is {text}, which is no JSON")
 
 
+# of the decoders, json's alone lets us read numbers ourselves: others lose digits of long ones
 _loads = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_constant).decode

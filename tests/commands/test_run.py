@@ -186,9 +186,8 @@ def test_a_signal_while_it_starts_leaves_no_server_behind(
     run = start("--role=collector")
     time.sleep(pause)
     status = run.end(signal.SIGTERM)
-    assert status in (0, -signal.SIGTERM), (
-        run.text()
-    )  # before it has read its own name, it ends as any program does
+    # before it has read its own name, it ends as any program does
+    assert status in (0, -signal.SIGTERM), run.text()
     assert "Traceback" not in run.text()
     assert not [pid for pid in Path("/proc").glob("[0-9]*") if _works_in(pid, folder)]
 

@@ -85,9 +85,8 @@ class Builder:
         if self.uid is not None:
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, self.uid, self.uid, follow_symlinks=False)
-        self._run(
-            f"{reachable()} -m venv {self.folder}/base"
-        )  # stands for the base image's python, which has pip
+        # stands for the base image's python, which has pip
+        self._run(f"{reachable()} -m venv {self.folder}/base")
         for word, rest in instructions("build"):
             self._carry_out(word, rest)
 

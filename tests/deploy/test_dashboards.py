@@ -174,11 +174,12 @@ def prometheus(loaded: Deployed) -> Iterator[Prometheus]:
             end = time.monotonic() + 15
             while time.monotonic() < end:  # rates need change between scrapes
                 send(client, [*events(5), {"session_id": "s"}])
+                # these are dropped
                 client.post(
                     "/collect",
                     json=events(1),
                     headers={"Origin": "https://example.org", "Sec-GPC": "1"},
-                )  # dropped
+                )
                 client.get("/api/events")
                 client.get(
                     f"/api/trends?last=1h&interval=minute&limit={int(time.monotonic()) % 100 + 1}"

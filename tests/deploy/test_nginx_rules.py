@@ -126,9 +126,8 @@ def test_what_is_not_named_does_not_exist(nginx: Front, path: str) -> None:
 
 def test_a_body_of_one_megabyte_passes_and_a_byte_more_does_not(nginx: Front) -> None:
     with nginx.client() as client:
-        assert (
-            client.post("/collect", content=b"x" * 1_048_576).status_code == 501
-        )  # the recorder's word for a POST
+        # 501 is the recorder's word for a POST
+        assert client.post("/collect", content=b"x" * 1_048_576).status_code == 501
         answer = client.post("/collect", content=b"x" * 1_048_577)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 

@@ -31,14 +31,14 @@ def test_an_event_counts_in_its_hour_and_its_day_under_three_names() -> None:
 
 
 def test_groups_of_several_deltas_add_up_and_a_person_is_one_person() -> None:
-    found = gather(
+    counts = gather(
         [
             delta(EventGroup(DAY, "t", "a", [4, 4, 5], [[1, 2, UNCOUNTED]])),
             delta(EventGroup(DAY + 23, "t", "b", [4], [0])),
         ]
     )
-    assert found[RollupKey(DAY_SPAN, DAY, ANY, ANY, ANY)] == {None: cell(4, 4, 5)}
-    assert found[RollupKey(DAY_SPAN, DAY, "page", "t", ANY)] == {
+    assert counts[RollupKey(DAY_SPAN, DAY, ANY, ANY, ANY)] == {None: cell(4, 4, 5)}
+    assert counts[RollupKey(DAY_SPAN, DAY, "page", "t", ANY)] == {
         None: cell(1, 4),
         "/": cell(1, 4),
         "/b": cell(1, 4),
@@ -53,9 +53,9 @@ def test_a_row_of_too_many_values_is_left_out_and_the_others_are_not(
     )
     for most, pages in ((3, {HOUR_SPAN, DAY_SPAN}), (2, {HOUR_SPAN}), (1, {HOUR_SPAN})):
         monkeypatch.setattr(cells, "MAX_VALUES", most)
-        found = gather([events])
-        assert {key.span for key in found if key.key == "page"} == pages
-        assert found[RollupKey(DAY_SPAN, DAY, ANY, "t", "a")] == {None: cell(3, 1, 2, 3)}
+        counts = gather([events])
+        assert {key.span for key in counts if key.key == "page"} == pages
+        assert counts[RollupKey(DAY_SPAN, DAY, ANY, "t", "a")] == {None: cell(3, 1, 2, 3)}
 
 
 def test_with_too_many_names_only_rows_over_all_names_have_dimensions(
@@ -64,9 +64,9 @@ def test_with_too_many_names_only_rows_over_all_names_have_dimensions(
     events = delta(EventGroup(DAY, "t", "a", [1], [1]), EventGroup(DAY, "t", "b", [1], [1]))
     for most, types in ((2, {"t", ANY}), (1, {ANY})):
         monkeypatch.setattr(cells, "MAX_EXACT_NAMES", most)
-        found = gather([events])
-        assert {key.event_type for key in found if key.key == "page"} == types
-        assert found[RollupKey(HOUR_SPAN, DAY, ANY, "t", "b")] == {None: cell(1, 1)}
+        counts = gather([events])
+        assert {key.event_type for key in counts if key.key == "page"} == types
+        assert counts[RollupKey(HOUR_SPAN, DAY, ANY, "t", "b")] == {None: cell(1, 1)}
 
 
 def test_cells_come_back_from_a_row() -> None:

@@ -193,9 +193,8 @@ def test_the_day_of_25_hours_is_one_bucket_from_the_collector_to_the_answer(
             platform.role("processor"),
             platform.role("api"),
         )
-        midnight = datetime(
-            2025, 10, 25, 22, tzinfo=UTC
-        )  # in Berlin, where the day that follows has 25 hours
+        # in Berlin, where the day that follows has 25 hours
+        midnight = datetime(2025, 10, 25, 22, tzinfo=UTC)
         send(
             collector.port,
             [

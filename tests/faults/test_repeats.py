@@ -93,9 +93,8 @@ def test_wrong_clocks_of_clients_and_of_redis_make_no_negative_lag(platform: Pla
         )
         assert answer.status == 202, answer
     job, appended = platform.redis("ZRANGE", scripts.PENDING, 0, 0, "WITHSCORES")
-    platform.redis(
-        "ZADD", scripts.PENDING, "XX", int(float(appended)) + 3_600_000, job
-    )  # as if Redis' clock had gone back an hour since
+    # as if Redis' clock had gone back an hour since
+    platform.redis("ZADD", scripts.PENDING, "XX", int(float(appended)) + 3_600_000, job)
     text = http_get(f"{collector.url}/metrics")[1].decode()
     (oldest,) = [
         float(line.split()[-1])

@@ -34,12 +34,10 @@ def test_replicas_are_replaced_one_by_one_under_load_and_jobs_of_both_versions_r
     with Load(*collectors) as load:
         load.wait_for_more(200)
         for old in (*processors, *collectors):
-            smuggle(
-                platform, b"", 10, job=body.write(pack(some(10)))
-            )  # events only, as the first release wrote it
-            smuggle(
-                platform, b"", 10, job=body.write(pack(some(10)), [2**40])
-            )  # events and the dead letters that they replay
+            # events only, as the first release wrote it
+            smuggle(platform, b"", 10, job=body.write(pack(some(10))))
+            # events and the dead letters that they replay
+            smuggle(platform, b"", 10, job=body.write(pack(some(10)), [2**40]))
             smuggle(platform, b"", 7, job=future)
             new = platform.role(old.name)
             if old.name == "collector":

@@ -324,9 +324,8 @@ async def _headers_and_methods(role: str, app: Starlette) -> list[str]:
                     ),
                 ]
                 body = json.dumps(EVENT).encode() if method == "POST" else b""
-                expected = (
-                    ours and method != "HEAD" and not header.startswith(b"ce-")
-                )  # which makes it a CloudEvent
+                # a header of that kind makes it a CloudEvent
+                expected = ours and method != "HEAD" and not header.startswith(b"ce-")
                 wrong = fault(
                     await ask(app, method, fill(path), headers=headers, body=body), ours=expected
                 )

@@ -63,9 +63,8 @@ async def listening(
             task.cancel()
 
     monkeypatch.setattr(server, "_on_signal", on_stop)
-    monkeypatch.setattr(
-        server, "DRAIN_SECONDS", 2
-    )  # for connections that are still open at the end
+    # for connections that are still open at the end
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 2)
     task = asyncio.create_task(
         server.serve(
             {role: app(config) for role, app in APPS.items()}, listeners, config, ready=ready.set

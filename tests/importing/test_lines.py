@@ -10,16 +10,14 @@ from analytics.importing.lines import read
 
 def test_a_line_has_its_number_and_the_offset_where_the_next_begins() -> None:
     data = b"\xef\xbb\xbf {} \r\n\n\xef\xbb\xbf[]"
-    found = list(read(io.BytesIO(data)))
-    assert [(line.number, line.last, line.end) for line in found] == [
+    rows = list(read(io.BytesIO(data)))
+    assert [(line.number, line.last, line.end) for line in rows] == [
         (1, 1, 9),
         (2, 2, 10),
         (3, 3, 15),
     ]
-    assert [line.text for line in found] == [b"{}", b"", b"\xef\xbb\xbf[]"], (
-        "one mark, at the start"
-    )
-    assert [line.raw for line in found] == [b" {} \r\n", b"\n", b"\xef\xbb\xbf[]"]
+    assert [line.text for line in rows] == [b"{}", b"", b"\xef\xbb\xbf[]"], "one mark, at the start"
+    assert [line.raw for line in rows] == [b" {} \r\n", b"\n", b"\xef\xbb\xbf[]"]
     assert list(read(io.BytesIO())) == []
 
 

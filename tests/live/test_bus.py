@@ -90,9 +90,8 @@ async def test_only_watched_projects_are_subscribed_to(redis: Redis, bus: Bus) -
 async def test_who_leaves_while_others_are_told_hears_nothing_more(
     redis: Redis, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        bus_module, "SLICE_SECONDS", -1.0
-    )  # others have their turn after each watcher
+    # others have their turn after each watcher
+    monkeypatch.setattr(bus_module, "SLICE_SECONDS", -1.0)
     second, last = Ear(), Ear()
 
     class First(Ear):

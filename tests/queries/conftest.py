@@ -73,9 +73,10 @@ async def asker(request: pytest.FixtureRequest) -> AsyncIterator[Asker]:
         await timescale.empty(url)
         engine = open_engine(Settings(database_url=url), connections=1)
         asker = Asker(OneConnection(engine), engine)
+        # so that most questions are about several chunks
         await asker.connection.execute(
             "select set_chunk_time_interval('raw_events', interval '20 days')"
-        )  # most questions are about several
+        )
         yield asker
         await asker.connection.execute(
             "select set_chunk_time_interval('raw_events', interval '7 days')"

@@ -68,9 +68,8 @@ class Storer(Asker):
 
     async def empty(self) -> None:
         """No rows, no rollups and no identity links; people keep their numbers."""
-        await self.connection.execute(
-            "".join(f"delete from {name};" for name in (*ROWS, *LINKS))
-        )  # of few rows quicker than truncate
+        # where rows are few, quicker than truncate
+        await self.connection.execute("".join(f"delete from {name};" for name in (*ROWS, *LINKS)))
         await self.connection.execute(
             "delete from rollup_since where project <> '';"
             "update rollup_since set start = -1000000000"

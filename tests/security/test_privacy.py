@@ -150,9 +150,8 @@ def left() -> Iterator[Left]:
 
 
 def _left(platform: Platform) -> Left:
-    platform.run(
-        "keys", "create", "--project", "default", "--scope", "ingest"
-    )  # keys can be looked up from now on
+    # keys can be looked up from now on
+    platform.run("keys", "create", "--project", "default", "--scope", "ingest")
     collector = platform.role("collector")
     sent = sum(visit(collector, address) for address in ADDRESSES)
     assert platform.books()["queued"] == sent

@@ -189,9 +189,8 @@ def _tracker_routes(paths: Sequence[str], others: Sequence[Route]) -> Iterator[R
 
 def _route(path: str, app: ASGIApp, *methods: str) -> Route:
     route = Route(path, app, methods=methods)
-    route.methods = set(
-        methods
-    )  # Starlette adds HEAD to GET, but a HEAD must not count as an event
+    # Starlette adds HEAD to GET, but a HEAD must not count as an event
+    route.methods = set(methods)
     return route
 
 

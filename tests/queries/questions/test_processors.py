@@ -89,9 +89,8 @@ async def test_processors_that_link_and_store_at_once_agree_with_one_who_reads_i
     storer: Storer, seed: int
 ) -> None:
     dice = random.Random(seed)
-    rows = sorted(
-        crowd(dice), key=lambda row: row.timestamp
-    )  # so that a job is of one day: the counts of a day are changed by one at a time
+    # so that a job is of one day: the counts of a day are changed by one at a time
+    rows = sorted(crowd(dice), key=lambda row: row.timestamp)
     jobs = [
         Job(f"{seed}.{at}", [event(row) for row in rows[at : at + 6]])
         for at in range(0, len(rows), 6)

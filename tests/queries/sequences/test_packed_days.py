@@ -115,9 +115,8 @@ async def test_a_late_event_counts_before_its_day_is_packed_anew_and_after(
     await filled.tend()
     assert (await packed(filled))["10-07"].rows == 3
     assert await n(filled) == [8, 7]
-    assert (
-        read.call_count == 2
-    )  # of that day alone, while it was changing and then once more, to be remembered
+    # of that day alone, while it was changing and then once more, to be remembered
+    assert read.call_count == 2
 
 
 async def test_a_deleted_row_is_gone_at_once_and_from_the_packed_day_too(
@@ -307,6 +306,7 @@ async def test_a_derived_session_goes_on_over_midnight_until_a_gap_is_too_long(
     await storer.tend()
     data = (await storer.ask("/sessions", *RANGE))["data"]
     assert (data["sessions"], data["users"]) == (sessions + 1, 1)
+    # whole, or in two buckets
     assert (
         sum(
             (await storer.ask("/trends", *RANGE, ("measure", "sessions")))["data"]["series"][0][
@@ -314,7 +314,7 @@ async def test_a_derived_session_goes_on_over_midnight_until_a_gap_is_too_long(
             ]
         )
         == 3
-    )  # whole, or in two buckets
+    )
     assert await n(storer, ("unit", "session"), ("step", "e:a")) == [sessions, 1, 2 - sessions]
 
 

@@ -68,9 +68,8 @@ async def test_beyond_the_cap_connections_are_refused_with_a_time_to_come_again(
 async def test_a_key_revoked_while_connected_ends_the_connection(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (
-        admission.RECHECK_SECONDS + key_cache.FRESH_SECONDS + 30 <= 60
-    )  # the mirror is written every 30 s
+    # the mirror is written every 30 s
+    assert admission.RECHECK_SECONDS + key_cache.FRESH_SECONDS + 30 <= 60
     monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0.1)
     async with platform.socket() as reader:
