@@ -32,7 +32,7 @@ run: $(VENV)/.main ## start the platform with its own PostgreSQL and Valkey; Ctr
 test: $(VENV)/.dev $(MODULES) ## run the tests (PYTEST_ARGS=... to choose, WORKERS=4, POSTGRES_BIN=... for another PostgreSQL)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
-oracle: $(VENV)/.dev $(MODULES) ## run the property tests on new random examples, TIMES=20 as many as CI
+oracle: $(VENV)/.dev $(MODULES) ## run the property tests on new random examples, TIMES=20 times as many as CI
 	EXAMPLES=$(TIMES) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m hypothesis $(PYTEST_ARGS)
 
 mutations: $(VENV)/.dev ## break each safeguard once and see which test fails; writes docs/mutations.md

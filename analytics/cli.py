@@ -40,7 +40,7 @@ COMMANDS = {
     ),
     "verify": Entry(
         "rollups:verify_command",
-        "Compare the rollups (precomputed counts and people) with raw events.",
+        "Compare rollups and packed days with raw events.",
     ),
     "doctor": Entry("doctor:doctor", "Check what is configured, reachable and durable."),
 }

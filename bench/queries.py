@@ -371,7 +371,7 @@ def main() -> None:
     parser.add_argument("--zones", default="UTC,Europe/Berlin")
     parser.add_argument("--only", default="")
     parser.add_argument("--no-growth", dest="growth", action="store_false")
-    parser.add_argument("--only-kept", action="store_true", help="ask for kept answers only")
+    parser.add_argument("--only-kept", action="store_true", help="ask for cached answers only")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     days = sorted(map(int, arguments.days.split(",")))

@@ -1,4 +1,4 @@
-"""The dashboards as a table of panels; `python dashboards/build.py` writes Grafana's JSON.
+"""The dashboards as a table of panels. `.venv/bin/python dashboards/build.py` writes the JSON.
 
 A panel is a few lines here and forty in the JSON. The four dashboards look alike, because only
 this file decides how they look.

@@ -60,8 +60,8 @@ def rebuild_command(
 @_since
 @_until
 def verify_command(projects: Sequence[str], since: datetime | None, until: datetime | None) -> None:
-    """Compare rollups with raw events, hour by hour. If they differ, print the first differences
-    and exit with status 1.
+    """Compare rollups with raw events, hour by hour, and packed days with the events of their day.
+    If they differ, print the first differences and exit with status 1.
     """
     tasks.run(_verify(located("DATABASE_URL"), projects, since, until))
 

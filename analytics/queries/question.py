@@ -27,10 +27,10 @@ class Question(msgspec.Struct, frozen=True):
     query: type[Query]
     """The struct of its parameters."""
     answer: Callable[[Any, Snapshot], Awaitable[Any]]
-    """From a query and a snapshot to data that msgspec encodes, or to a Stream if `streamed`."""
+    """From a query and a snapshot to data for msgspec; to a `StreamedFile` if `streamed`."""
     media_types: tuple[str, ...] = ("application/json",)
-    """Of the answer; of a Stream, all formats there are."""
+    """Of the answer; of a `StreamedFile`, all formats there are."""
     cacheable: bool = True
     """False for answers with events or people themselves, or about this very moment."""
     streamed: bool = False
-    """Whether the answer is a Stream."""
+    """Whether the answer is a `StreamedFile`."""

@@ -1,4 +1,4 @@
-"""Verify: compare rollups and packed days with raw rows, hour by hour.
+"""Verify: compare rollups with raw rows, hour by hour, and packed days with the rows of their day.
 
 Each day is read in one snapshot, so events may be stored meanwhile.
 """
