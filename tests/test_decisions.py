@@ -23,13 +23,14 @@ class Entry(NamedTuple):
 
 def entry(page: Path) -> Entry:
     text = page.read_text()
-    title = re.match(r"# (\d+)\. (.+)\n", text)
-    status = re.search(r"^Status: (proposed|accepted|superseded by \d+)$", text, re.MULTILINE)
-    date = re.search(r"^Date: (\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
-    assert title, f"{page.name} does not begin with '# N. Title'"
-    assert status, f"{page.name} has no line 'Status: proposed', 'accepted' or 'superseded by N'"
-    assert date, f"{page.name} has no line 'Date: YYYY-MM-DD'"
-    return Entry(int(title[1]), title[2], page.name, status[1], date[1])
+    head = re.match(
+        r"# (\d+)\. (.+)\n"
+        r"\nStatus: (proposed|accepted|superseded by \d+)\n"
+        r"\nDate: (\d{4}-\d\d-\d\d)\n\n",
+        text,
+    )
+    assert head, f"{page.name} does not begin as docs/decisions/README.md shows"
+    return Entry(int(head[1]), head[2], page.name, head[3], head[4])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
