@@ -151,7 +151,7 @@ def test_every_part_of_a_layered_package_has_a_layer(contract: dict[str, Any]) -
     assert layers_of(contract) == {part.removesuffix("/").removesuffix(".py") for part in parts}
 
 
-PACKAGES = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
+PACKAGES = sorted(path.parent for path in PACKAGE.rglob("__init__.py"))
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
@@ -251,6 +251,22 @@ def test_links_lead_somewhere_and_json_is_json(page: Path) -> None:
     for block in blocks(page, "json"):
         for line in [block] if block.count("\n{") == 0 else block.splitlines():
             json.loads(line)
+
+
+def test_the_index_lists_every_page() -> None:
+    """The decisions have an index of their own."""
+    listed = {
+        (index.parent / target).resolve()
+        for index in (ROOT / "docs" / "README.md", ROOT / "docs" / "decisions" / "README.md")
+        for target in re.findall(r"\]\(([^)\s#]+)\)", index.read_text())
+    }
+    assert {*PAGES} - listed == {ROOT / "README.md", ROOT / "docs" / "README.md"}
+
+
+def test_the_questions_are_listed_on_their_page() -> None:
+    page = (ROOT / "docs" / "questions" / "README.md").read_text()
+    pages = {path.name for path in (ROOT / "docs" / "questions").glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"^\| \[.+\]\((\w+\.md)\)", page, re.MULTILINE)) == pages
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
