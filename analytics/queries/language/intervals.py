@@ -1,4 +1,8 @@
-"""Intervals: where buckets of time begin and end in a time zone."""
+"""Intervals: where buckets of time begin and end in a time zone.
+
+Python alone decides that. SQL gets the edges and sorts rows between them (`width_bucket`), so that
+no two places can differ about what a local day is.
+"""
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta

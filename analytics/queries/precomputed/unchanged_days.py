@@ -1,8 +1,9 @@
-"""Counts raw rows of days with no pending changes into cells, so that the counts can be cached.
+"""Counts raw rows of unchanged days into cells, so that the counts can be cached.
 
 For filters and fields that rollups do not have. A day's raw rows are identified by the parts of its
 rollups: whoever adds a row leaves a delta, which becomes a new part, and any other change marks the
-day as a stray. So raw rows of a day are read once per question, and again only after a change.
+day as a stray. A day is unchanged while no delta waits for it and it is no stray. So raw rows of a
+day are read once per question, and again only after a change.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -131,7 +131,8 @@ def table(query: Breakdown) -> Statement:
 def _groups(query: Breakdown) -> Statement:
     """All groups with all measures, from raw rows.
 
-    Measures that count distinct users or sessions need a pass each; all others share one.
+    Measures that count distinct users or sessions need a pass each; all others share one. Such a
+    pass drops duplicates by hashing before it counts: `count(DISTINCT …)` would sort all rows.
     """
     measures = list(enumerate(query.measure.measures))
     shared = [each for each in measures if not each[1].kind.unit]

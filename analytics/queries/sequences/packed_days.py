@@ -2,9 +2,9 @@
 
     columns = await load(query, snapshot)  # None: only raw rows can answer
 
-A day with no pending changes comes from the cache, as the processor packed it, or from raw rows,
-which are then cached. Its rows are identified by the parts of its rollups (`unchanged_days.py` says
-why). Days with pending changes are read from raw rows each time, so they must be few.
+An unchanged day comes from the cache, as the processor packed it, or from raw rows, which are then
+cached. Its rows are identified by the parts of its rollups (`unchanged_days.py` says why). Changed
+days are read from raw rows each time, so they must be few.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ async def load(
 
     Rows of other events than the query's, and rows that `only` excludes, may be there or not: the
     caller picks rows by name. `sessions` says that sessions will be made of them, which takes more
-    memory. None where too many days have pending changes, or where it is too much to hold. Raises
+    memory. None where too many days are changed, or where it is too much to hold. Raises
     Unavailable once it has taken too long; what is read stays cached.
     """
     if by is not None and by.column in ("user_id", "session_id"):
@@ -157,7 +157,7 @@ class _Loader:
         return max(self._query.start, instant(start)), min(self._query.end, day_end)
 
     async def _unchanged(self, coverage: Coverage) -> dict[int, Day]:
-        """The days with no pending changes: cached, packed, or from raw rows.
+        """The unchanged days: cached, packed, or from raw rows.
 
         Packed days have all rows, so they only serve queries without filters and fields.
         """
@@ -177,7 +177,7 @@ class _Loader:
         return days
 
     async def _parts(self, coverage: Coverage) -> dict[int, Parts]:
-        """The parts of each day with no pending changes that has rows."""
+        """The parts of each unchanged day that has rows."""
         blocks = [
             Block(0, DAY_SPAN, range(start, start + 1))
             for start in self._starts(coverage.first_hour, coverage.last_hour)
@@ -211,7 +211,7 @@ class _Loader:
         return days
 
     async def _changed(self, start: int) -> Day:
-        """A day with pending changes, from raw rows. It is not cached, so fewer rows will do."""
+        """A changed day, from raw rows. It is not cached, so fewer rows will do."""
         event = [] if self._query.event.everything else [self._query.event.condition]
         conditions = [*self._filters, *event, *self._only]
         day = await self._from_raw_rows(start, *self._clipped(start), conditions)

@@ -43,7 +43,7 @@ measures = st.tuples(st.sampled_from(["count", "users"]), st.none())
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool]:
-    """A question that rollups may answer, rows, and whether their days have no pending changes."""
+    """A question that rollups may answer, rows, and whether their days are unchanged."""
     asked = replace(
         draw(questions()), measure=draw(measures), by=draw(st.none() | fields), where=draw(wheres)
     )
