@@ -8,5 +8,5 @@
 `verify.py`       compares rollups and packed days with raw rows
 `packer.py`       packs days that are over
 
-docs/decisions/0003-rollups.md and 0013-columns.md have the reasons.
+docs/decisions/0003-rollups.md, 0013-columns.md and 0018-corrections.md have the reasons.
 """
