@@ -1,8 +1,8 @@
 """A crowd: events of a realistic shape, written straight into the tables of the store.
 
-The same seed gives the same events. A few people make most of the visits. A visit is a session: it
-has a length, a time by the rhythm of day and week, and pages and actions that follow each other.
-One visit in twenty has no user_id, so that its session counts as a person.
+The same seed gives the same events. A few people make most of the sessions. A session has a
+length, a time by the rhythm of day and week, and pages and actions that follow each other. One
+session in twenty has no user_id, so that it counts as a person.
 """
 
 import asyncio
@@ -41,10 +41,10 @@ PLANS = ["free", "free", "free", "pro"]
 PAGES = [f"/p/{page}" for page in range(61)]
 
 RHYTHM = [2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 9, 8, 8, 8, 8, 8, 8, 8, 9, 9, 8, 6, 4, 3]
-"""Visits by hour; at weekends there are fewer."""
+"""Sessions by hour; at weekends there are fewer."""
 
-VISIT_EVENTS = 8
-"""The average; a third of the visits are one event."""
+SESSION_EVENTS = 8
+"""The average; a third of the sessions are one event."""
 
 BLOCK_ROWS = 10_000
 """Rows of one piece of a COPY."""
@@ -80,18 +80,18 @@ class Crowd(msgspec.Struct, frozen=True):
         """The days, by their first hours."""
         return range(self.last - 24 * (self.days - 1), self.last + 24, 24)
 
-    def visits(self, start: int) -> int:
+    def sessions(self, start: int) -> int:
         weekday = datetime.fromtimestamp(start * 3600, UTC).weekday()
-        return round(self.events / self.days / VISIT_EVENTS * (0.7 if weekday > 4 else 1.12))
+        return round(self.events / self.days / SESSION_EVENTS * (0.7 if weekday > 4 else 1.12))
 
     def anonymous(self, start: int) -> int:
         """The number of a day's first visitor without user_id; each day has a block of numbers."""
-        block = self.events // self.days // VISIT_EVENTS // 8 + 100
+        block = self.events // self.days // SESSION_EVENTS // 8 + 100
         return self.people + (start - self.starts[0]) // 24 * block
 
 
 class Day:
-    """The events of the visits that start on a day, as lines of a COPY and as deltas."""
+    """The events of the sessions that start on a day, as lines of a COPY and as deltas."""
 
     def __init__(self, crowd: Crowd, start: int, keys: tuple[str, ...]) -> None:
         self._crowd = crowd
@@ -100,7 +100,7 @@ class Day:
         self._keys = keys
         self._words = ValueIndex()
         self.anonymous: list[tuple[str, int]] = []
-        """The session of each visit without user_id, and its number as a person."""
+        """Each session without user_id, and its number as a person."""
         self.groups: defaultdict[tuple[int, str, str], tuple[list[int], list[tuple[int, ...]]]] = (
             defaultdict(lambda: ([], []))
         )
@@ -109,9 +109,10 @@ class Day:
         """Each event as a line of a COPY; `groups` and `anonymous` are filled on the way."""
         crowd, dice, first = self._crowd, self._dice, self._crowd.anonymous(self._start)
         end = crowd.until.timestamp()
-        for visit, hour in enumerate(dice.choices(range(24), RHYTHM, k=crowd.visits(self._start))):
+        hours = dice.choices(range(24), RHYTHM, k=crowd.sessions(self._start))
+        for index, hour in enumerate(hours):
             person = int(crowd.people * dice.random() ** 2.5)
-            session = f"{self._start:x}-{visit:x}-{dice.getrandbits(48):012x}"
+            session = f"{self._start:x}-{index:x}-{dice.getrandbits(48):012x}"
             if dice.random() < 0.05:
                 number, user = first + len(self.anonymous), "\\N"
                 self.anonymous.append((session, number))
@@ -130,7 +131,7 @@ class Day:
             at = (self._start + hour + dice.random()) * 3600
             length = 1
             if dice.random() >= 0.35:
-                length = 2 + int(dice.expovariate(1 / (1.5 * VISIT_EVENTS - 1.6)))
+                length = 2 + int(dice.expovariate(1 / (1.5 * SESSION_EVENTS - 1.6)))
             for _ in range(length):
                 type_, action = dice.choice(NAMES)
                 page = PAGES[int(60 * dice.random() ** 3)]

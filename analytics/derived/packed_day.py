@@ -73,7 +73,7 @@ class Day(msgspec.Struct, frozen=True, dict=True):
     """The columns of a day, one entry a row unless stated otherwise.
 
     Row i belongs to the person in whose range of `offsets` i lies, has the name `names[codes[i]]`,
-    and lies in the visit in whose range of `visit_offsets` i lies.
+    and lies in the stretch in whose range of `stretch_offsets` i lies.
     """
 
     start: int
@@ -89,14 +89,14 @@ class Day(msgspec.Struct, frozen=True, dict=True):
     """uint8: the rest, in microseconds."""
     codes: Array
     """The position of the row's name in `names`: uint8, or wider where there are many."""
-    visits: Array
-    """uint32, one entry a visit: the position of its session in `sessions`.
+    stretches: Array
+    """uint32, one entry a stretch: the position of its session in `sessions`.
 
-    A visit is a run of rows of one person with the same session. Where the sender named no session,
-    a silence of more than SILENCE_US ends the visit too.
+    A stretch is a run of rows of one person with the same session. Where the sender named no
+    session, a silence of more than SILENCE_US ends the stretch too.
     """
-    visit_offsets: Array
-    """uint32, one more than visits: where the rows of each begin."""
+    stretch_offsets: Array
+    """uint32, one more than stretches: where the rows of each begin."""
     sessions: Array
     """uint64, ascending, one entry a session: hashes, NO_SESSION_HASH always first."""
     tied: Array
@@ -123,8 +123,8 @@ class Day(msgspec.Struct, frozen=True, dict=True):
             self.coarse,
             self.fine,
             self.codes,
-            self.visits,
-            self.visit_offsets,
+            self.stretches,
+            self.stretch_offsets,
             self.sessions,
             self.tied,
             self.ranks,
@@ -187,7 +187,7 @@ def pack(start: int, groups: Iterable[NamedRecords]) -> Day:
     firsts = runs(persons)
     # session[1:] are the rows' own; a silence counts between two rows when the later has no session
     silences = np.append(0, np.cumsum((np.diff(at) > SILENCE_US) & (session[2:] == 0)))[: len(at)]
-    visits = runs(session[1:], persons, silences)
+    stretches = runs(session[1:], persons, silences)
     tied, ranks = _ties(at, ids)
     return Day(
         start,
@@ -197,8 +197,8 @@ def pack(start: int, groups: Iterable[NamedRecords]) -> Day:
         (at // FINE_US).astype(np.uint32),
         (at % FINE_US).astype(np.uint8),
         codes,
-        session[1:][visits].astype(np.uint32),
-        _offsets(visits, len(persons)),
+        session[1:][stretches].astype(np.uint32),
+        _offsets(stretches, len(persons)),
         sessions,
         tied,
         ranks,

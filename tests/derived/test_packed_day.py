@@ -58,7 +58,7 @@ def packed(rows: list[Row]) -> Day:
 def test_rows_are_in_order_of_person_time_and_id(rows: list[Row]) -> None:
     day = Day.decode(packed(rows).encode())
     persons = np.repeat(day.persons, np.diff(day.offsets)).tolist()
-    sessions = day.sessions[np.repeat(day.visits, np.diff(day.visit_offsets))].tolist()
+    sessions = day.sessions[np.repeat(day.stretches, np.diff(day.stretch_offsets))].tolist()
     decoded_rows = list(
         zip(
             persons,
@@ -80,7 +80,7 @@ def test_rows_are_in_order_of_person_time_and_id(rows: list[Row]) -> None:
 
 @examples(300)
 @given(rows=rows)
-def test_a_visit_is_one_person_s_in_one_session_and_silence_ends_what_nobody_tells(
+def test_a_stretch_is_one_person_s_in_one_session_and_silence_ends_what_nobody_tells(
     rows: list[Row],
 ) -> None:
     day, ordered = packed(rows), sorted(rows, key=lambda row: row[:3])
@@ -92,7 +92,7 @@ def test_a_visit_is_one_person_s_in_one_session_and_silence_ends_what_nobody_tel
             and (row[3] != NO_SESSION_HASH or row[1] - before[1] <= SILENCE_US)
         )
         expected += [] if goes_on else [at]
-    assert day.visit_offsets.tolist() == [*expected, len(rows)]
+    assert day.stretch_offsets.tolist() == [*expected, len(rows)]
 
 
 def test_an_actor_without_a_number_is_a_stranger() -> None:

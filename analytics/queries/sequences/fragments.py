@@ -1,9 +1,9 @@
 """Puts sessions together from fragments of their rows.
 
-A fragment is the rows of one visit that share bucket and group; rows that were filtered out do not
-split it. A session is one fragment or several. Packed days know where
-visits begin and end (a visit is a stretch of one day's rows of one person in one session), so rows
-are looked at only where a visit is not one fragment.
+A fragment is the rows of one stretch that share bucket and group; rows that were filtered out do
+not split it. A session is one fragment or several. A stretch is a run of one day's rows of one
+person in one session. Packed days know where stretches begin and end, so rows are looked at only
+where a stretch is not one fragment.
 
 Sessions the sender named are recognized by their hash. Otherwise, a person's fragments are one
 session until a gap of more than 30 minutes (`language/membership.py`).
@@ -56,11 +56,11 @@ def fragments(
     def of_day(at: int) -> Fragments:
         clipped = columns.days[at]
         day = clipped.day
-        visit, cut = _DayFragments(clipped, included, edges_us, group_of).fragments()
-        person = np.searchsorted(day.offsets, day.visit_offsets[visit], side="right") - 1
+        stretch, cut = _DayFragments(clipped, included, edges_us, group_of).fragments()
+        person = np.searchsorted(day.offsets, day.stretch_offsets[stretch], side="right") - 1
         return cut._replace(
-            day=np.full(len(visit), at, np.int32),
-            session=numbers[at][day.visits[visit]],
+            day=np.full(len(stretch), at, np.int32),
+            session=numbers[at][day.stretches[stretch]],
             person=columns.links.persons(day.persons)[person],
         )
 
@@ -106,46 +106,46 @@ class _DayFragments:
         self._group_of = group_of
 
     def fragments(self) -> tuple[Array, Fragments]:
-        """The visit of each fragment, and the fragments.
+        """The stretch of each fragment, and the fragments.
 
-        Where all rows count and there are no groups, each visit within one bucket is a fragment as
-        it is; only the rows of visits across an edge are looked at.
+        Where all rows count and there are no groups, each stretch within one bucket is a fragment
+        as it is; only the rows of stretches across an edge are looked at.
         """
-        day, visits = self._clipped.day, np.arange(len(self._clipped.day.visits))
+        day, stretches = self._clipped.day, np.arange(len(self._clipped.day.stretches))
         if self._group_of is not None or not self._clipped.includes_all(self._included):
-            return self._from_rows(np.arange(day.rows), visits)
-        first_us = day.times(day.visit_offsets[:-1])
-        last_us = day.times(day.visit_offsets[1:] - np.uint32(1))
-        bucket, lengths = self._bucket(first_us), np.diff(day.visit_offsets)
-        group = np.zeros(len(visits), np.int64)
+            return self._from_rows(np.arange(day.rows), stretches)
+        first_us = day.times(day.stretch_offsets[:-1])
+        last_us = day.times(day.stretch_offsets[1:] - np.uint32(1))
+        bucket, lengths = self._bucket(first_us), np.diff(day.stretch_offsets)
+        group = np.zeros(len(stretches), np.int64)
         across = bucket != self._bucket(last_us)
         whole = _fragments(bucket, group, first_us, last_us, lengths)
         if not across.any():
-            return visits, whole
-        rows = positions_of_runs(day.visit_offsets[:-1][across], lengths[across])
-        visit, cut = self._from_rows(rows, visits[across])
+            return stretches, whole
+        rows = positions_of_runs(day.stretch_offsets[:-1][across], lengths[across])
+        stretch, cut = self._from_rows(rows, stretches[across])
         whole = Fragments(*(column[~across] for column in whole))
-        return np.append(visits[~across], visit), _concatenated([whole, cut])
+        return np.append(stretches[~across], stretch), _concatenated([whole, cut])
 
-    def _from_rows(self, rows: Array, visits: Array) -> tuple[Array, Fragments]:
-        """The fragments of some visits. `rows` are all rows of these visits, in order."""
+    def _from_rows(self, rows: Array, stretches: Array) -> tuple[Array, Fragments]:
+        """The fragments of some stretches. `rows` are all rows of these stretches, in order."""
         clipped, day = self._clipped, self._clipped.day
-        visit, at = np.repeat(visits, np.diff(day.visit_offsets)[visits]), day.times(rows)
+        stretch, at = np.repeat(stretches, np.diff(day.stretch_offsets)[stretches]), day.times(rows)
         mask = clipped.mask(self._included, rows, at)
-        rows, visit, at = rows[mask], visit[mask], at[mask]
+        rows, stretch, at = rows[mask], stretch[mask], at[mask]
         bucket = self._bucket(at)
         group = np.zeros(len(rows), np.int64)
         if self._group_of is not None:
             group = self._group_of[clipped.codes[day.codes[rows]]]
-        # Filtering out rows can open a gap of more than 30 minutes inside a visit. It ends the
+        # Filtering out rows can open a gap of more than 30 minutes inside a stretch. It ends the
         # session, unless the sender named it.
-        gap = (np.diff(at) > SILENCE_US) & (day.visits[visit[1:]] == UNNAMED)
+        gap = (np.diff(at) > SILENCE_US) & (day.stretches[stretch[1:]] == UNNAMED)
         gaps_before = np.append(0, np.cumsum(gap))[: len(rows)]
-        firsts = runs(visit, bucket, group, gaps_before)
+        firsts = runs(stretch, bucket, group, gaps_before)
         lengths = np.diff(np.append(firsts, len(rows)))
         lasts = firsts + lengths - 1
         columns = (bucket[firsts], group[firsts], at[firsts], at[lasts], lengths)
-        return visit[firsts], _fragments(*columns)
+        return stretch[firsts], _fragments(*columns)
 
     def _bucket(self, at: Array) -> Array:
         return np.searchsorted(self._edges_us, at, side="right")

@@ -41,8 +41,8 @@ from analytics.tables import daily_metrics, packed_days, people, raw_events
 ROW_BYTES = 150
 """Memory that a row takes while its day is packed."""
 
-VISIT_BYTES = 100
-"""Memory that a visit takes while sessions are put together."""
+STRETCH_BYTES = 100
+"""Memory that a stretch takes while sessions are put together."""
 
 MAX_DAY_NAMES = 5000
 """Names of a day's rows. With more (by user, say), PostgreSQL is quicker."""
@@ -72,7 +72,7 @@ async def load(
     if by is not None and by.column in ("user_id", "session_id"):
         return None
     key = None if by is not None and by.column in NAME_FIELDS else by
-    days = await _Loader(query, snapshot, key, only, VISIT_BYTES if sessions else 0).days()
+    days = await _Loader(query, snapshot, key, only, STRETCH_BYTES if sessions else 0).days()
     if days is None:
         return None
     return await asyncio.to_thread(Columns, days, query.start, query.end, snapshot)
@@ -91,7 +91,7 @@ class _Loader:
         snapshot: Snapshot,
         by: Field | None,
         only: Sequence[Condition],
-        visit_bytes: int,
+        stretch_bytes: int,
     ) -> None:
         self._query = query
         self._snapshot = snapshot
@@ -99,7 +99,7 @@ class _Loader:
         self._only = only
         self._began = time.monotonic()
         self._size_bytes = 0
-        self._visit_bytes = visit_bytes
+        self._stretch_bytes = stretch_bytes
         self._max_rows = min(MAX_ROWS, snapshot.memory.limit_bytes // ROW_BYTES)
         self._rollup = Rollup(snapshot)
 
@@ -260,7 +260,7 @@ class _Loader:
 
     def _accept(self, day: Day, source: str) -> Day:
         """Count a day towards the limit. Raises _TooLarge where that is exceeded."""
-        self._size_bytes += day.size_bytes + self._visit_bytes * len(day.visits)
+        self._size_bytes += day.size_bytes + self._stretch_bytes * len(day.stretches)
         if len(day.names) > MAX_DAY_NAMES or self._size_bytes > self._snapshot.memory.limit_bytes:
             raise _TooLarge
         self._snapshot.sources.add(source)

@@ -6,7 +6,7 @@
 `included[code]` says whether rows of a name count. All rows of a unit are in one chunk.
 
 Days have their rows in order of person and time. For people it is therefore enough to put the
-days' stretches of the same person after each other: a stable sort of stretches by sixteen bits,
+days' runs of rows of the same person after each other: a stable sort of runs by sixteen bits,
 which takes linear time. Most sessions are one fragment of one day and need no sorting at all.
 """
 
@@ -190,7 +190,7 @@ class _PeopleRows:
         rows = _concatenated([self._rows_of_day(at, first, last) for at in range(len(self._days))])
         firsts = runs(rows.unit)
         lengths = np.diff(np.append(firsts, len(rows.unit)))
-        # Rows are day after day, in stretches of one person. A stable sort of the stretches puts a
+        # Rows are day after day, in runs of one person. A stable sort of the runs puts a
         # person's days after each other; numpy sorts sixteen bits by radix, in linear time.
         narrow = np.uint16 if last - first <= 1 << 16 else np.uint32
         order = np.argsort((rows.unit[firsts] - first).astype(narrow), kind="stable")

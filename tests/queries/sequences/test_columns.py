@@ -116,13 +116,13 @@ async def test_paths_are_what_following_each_unit_says(
 
 
 @st.composite
-def visits(draw: st.DrawFn) -> tuple[Trend, Batches, State]:
+def filtered_rows(draw: st.DrawFn) -> tuple[Trend, Batches, State]:
     asked, rows = draw(test_sessions.filtered())
     return asked, draw(stored_batches(rows)), draw(states)
 
 
 @several
-@given(case=visits())
+@given(case=filtered_rows())
 async def test_sessions_are_what_looking_at_each_says(
     storer: Storer, case: tuple[Trend, Batches, State]
 ) -> None:
