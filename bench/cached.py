@@ -14,7 +14,7 @@ import msgspec
 
 from analytics.embedded import Valkey
 from analytics.errors import AnalyticsError
-from analytics.projects import Key
+from analytics.projects import ApiKey
 from analytics.queries import QUESTIONS, EncodedAnswer, Sources, answer
 from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.database.snapshot import open_engine
@@ -26,7 +26,10 @@ ROUNDS = 51
 
 
 async def measure_cached(
-    url: str, folder: Path, key: Key, queries: Mapping[str, tuple[str, Sequence[tuple[str, str]]]]
+    url: str,
+    folder: Path,
+    key: ApiKey,
+    queries: Mapping[str, tuple[str, Sequence[tuple[str, str]]]],
 ) -> dict[str, list[float]]:
     """Sorted milliseconds of each query (path below /api, and parameters) by name.
 

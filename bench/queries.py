@@ -38,7 +38,7 @@ from analytics.derived.deltas import Dimensions
 from analytics.embedded import Postgres, create_database
 from analytics.errors import AnalyticsError, Unavailable
 from analytics.events import Event
-from analytics.projects import Key
+from analytics.projects import ApiKey
 from analytics.queries import QUESTIONS, Sources, StreamedFile, answer
 from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Horizon
@@ -50,7 +50,7 @@ from bench.cached import measure_cached, sentence_of
 from bench.crowd import Crowd, load
 from bench.questions import CASES, Case
 
-KEY = Key(id=1, prefix="ak_r_", project=None, scopes=frozenset({"query"}))
+KEY = ApiKey(id=1, prefix="ak_r_", project=None, scopes=frozenset({"query"}))
 
 BAR, PRECOMPUTED_BAR = 500, 50
 """The targets for a p95, in milliseconds: every question, and questions that rollups answer."""

@@ -11,7 +11,7 @@ import httpx2
 from analytics import metrics
 from analytics.errors import Unavailable
 from analytics.events import Event
-from analytics.projects import Key, KeyCache, digest
+from analytics.projects import ApiKey, KeyCache, digest
 from analytics.roles.collector import collector
 from analytics.roles.collector.intake import Intake
 from analytics.settings import Settings
@@ -55,29 +55,29 @@ class Table:
 
     down = False
     keys = {  # noqa: RUF012 - never changed
-        "ak_w_shop": Key(id=1, prefix="", project="shop", scopes=frozenset({"ingest"})),
-        "ak_w_any": Key(id=2, prefix="", project=None, scopes=frozenset({"ingest"})),
-        "ak_w_page": Key(
+        "ak_w_shop": ApiKey(id=1, prefix="", project="shop", scopes=frozenset({"ingest"})),
+        "ak_w_any": ApiKey(id=2, prefix="", project=None, scopes=frozenset({"ingest"})),
+        "ak_w_page": ApiKey(
             id=3,
             prefix="",
             project="page",
             scopes=frozenset({"ingest"}),
             origins=("https://page.example",),
         ),
-        "ak_w_old": Key(
+        "ak_w_old": ApiKey(
             id=4, prefix="", project="shop", scopes=frozenset({"ingest"}), revoked=True
         ),
-        "ak_w_late": Key(
+        "ak_w_late": ApiKey(
             id=5,
             prefix="",
             project="shop",
             scopes=frozenset({"ingest"}),
             expires_at=datetime(2020, 1, 1, tzinfo=UTC),
         ),
-        "ak_r_shop": Key(id=6, prefix="", project="shop", scopes=frozenset({"query"})),
+        "ak_r_shop": ApiKey(id=6, prefix="", project="shop", scopes=frozenset({"query"})),
     }
 
-    async def find(self, digested: bytes) -> Key | None:
+    async def find(self, digested: bytes) -> ApiKey | None:
         if self.down:
             raise Unavailable("keys cannot be checked")
         return next((key for token, key in self.keys.items() if digest(token) == digested), None)

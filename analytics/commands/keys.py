@@ -17,7 +17,7 @@ from analytics.commands.servers import located, register
 from analytics.commands.span import span
 from analytics.events import DEFAULT_PROJECT
 from analytics.logs import redact
-from analytics.projects import SCOPES, Key, create_key, list_keys, revoke_key
+from analytics.projects import SCOPES, ApiKey, create_key, list_keys, revoke_key
 from analytics.redis import connect, mirror
 from analytics.settings import Settings
 
@@ -139,7 +139,7 @@ def create(
 def list_(json_: bool) -> None:
     """List the keys, without their secret text."""
 
-    async def work() -> list[Key]:
+    async def work() -> list[ApiKey]:
         async with register(located("DATABASE_URL")) as engine:
             return await list_keys(engine)
 
@@ -194,18 +194,18 @@ async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[
             await redis.aclose()
 
 
-def _state(key: Key) -> str:
+def _state(key: ApiKey) -> str:
     return "revoked" if key.revoked else "expired" if key.expired else "active"
 
 
-def _summary(key: Key) -> str:
+def _summary(key: ApiKey) -> str:
     """What a key may do, where, and until when."""
     where = f"project {key.project}" if key.project else "every project"
     until = f", until {instant(key.expires_at, '')}" if key.expires_at else ""
     return f"{', '.join(sorted(key.scopes))} in {where}{until}"
 
 
-def _row(key: Key) -> tuple[str, ...]:
+def _row(key: ApiKey) -> tuple[str, ...]:
     """The cells of `keys list`, in the order of HEADER."""
     return (
         str(key.id),
@@ -220,7 +220,7 @@ def _row(key: Key) -> tuple[str, ...]:
     )
 
 
-def _document(key: Key) -> dict[str, object]:
+def _document(key: ApiKey) -> dict[str, object]:
     """A key for `--json`."""
     return {
         "id": key.id,

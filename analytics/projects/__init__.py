@@ -5,7 +5,7 @@
 `register.py`   projects and keys in the database
 """
 
-from analytics.projects.key import SCOPES, Key, authorize, digest
+from analytics.projects.key import SCOPES, ApiKey, authorize, digest
 from analytics.projects.key_cache import KeyCache, KeyTable
 from analytics.projects.register import (
     DatabaseKeys,
@@ -20,8 +20,8 @@ from analytics.projects.register import (
 
 __all__ = [
     "SCOPES",
+    "ApiKey",
     "DatabaseKeys",
-    "Key",
     "KeyCache",
     "KeyTable",
     "authorize",

@@ -12,7 +12,7 @@ SCOPES = ("ingest", "query", "realtime", "admin")
 """What a key may do; admin includes the others."""
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True):
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an API key. Its text is never kept."""
 
     id: int
@@ -41,7 +41,7 @@ def digest(token: str) -> bytes:
 
 
 def authorize(
-    key: Key, scope: str, project: str | None = None, *, origin: str | None = None
+    key: ApiKey, scope: str, project: str | None = None, *, origin: str | None = None
 ) -> str:
     """The project of a request: the one it names, else the key's own, else `default`.
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from analytics.errors import Unauthorized, Unavailable, UnknownKey
 from analytics.lru import Lru
-from analytics.projects.key import Key, digest
+from analytics.projects.key import ApiKey, digest
 
 FRESH_SECONDS = 25.0
 """How long a known key is not looked up again.
@@ -27,14 +27,14 @@ MAX_KEYS = 10_000
 class KeyTable(Protocol):
     """Where keys are looked up: the database, or its mirror in Redis."""
 
-    async def find(self, digest: bytes) -> Key | None:
+    async def find(self, digest: bytes) -> ApiKey | None:
         """The key, or None when it certainly does not exist. Raises Unavailable when in doubt."""
 
 
 class _Lookup(NamedTuple):
     """What the key table said, and until when (monotonic clock) it counts as fresh."""
 
-    key: Key | None
+    key: ApiKey | None
     until: float
 
 
@@ -45,7 +45,7 @@ class KeyCache:
         """`static` are the tokens of API_KEYS, which may query and watch every project."""
         self._table = table
         self._static = {
-            digest(token): Key(
+            digest(token): ApiKey(
                 id=0, prefix="API_KEYS", project=None, scopes=frozenset({"query", "realtime"})
             )
             for token in static
@@ -55,7 +55,7 @@ class KeyCache:
         self._unknown: Lru[bytes, _Lookup] = Lru(MAX_KEYS)
         self._outage: tuple[float, Unavailable] | None = None
 
-    async def find(self, token: str) -> Key:
+    async def find(self, token: str) -> ApiKey:
         """The key of a token.
 
         Raises UnknownKey; Unauthorized for a revoked or expired key; Unavailable when the table
@@ -71,7 +71,7 @@ class KeyCache:
             raise Unauthorized("this key has expired")
         return key
 
-    async def _find(self, digested: bytes) -> Key | None:
+    async def _find(self, digested: bytes) -> ApiKey | None:
         known = self._known.get(digested)
         cached = known or self._unknown.get(digested)
         if cached is not None and time.monotonic() < cached.until:
@@ -90,7 +90,7 @@ class KeyCache:
             self._known.put(digested, _Lookup(key, now + FRESH_SECONDS))
         return key
 
-    async def _ask(self, digested: bytes) -> Key | None:
+    async def _ask(self, digested: bytes) -> ApiKey | None:
         """Ask the table, unless it has just failed: not every request then waits for a time-out."""
         if self._outage is not None and time.monotonic() < self._outage[0]:
             raise Unavailable(self._outage[1].message) from self._outage[1]

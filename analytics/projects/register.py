@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from analytics.errors import BadRequest, NotFound, Unavailable
 from analytics.events import DEFAULT_PROJECT
-from analytics.projects.key import SCOPES, Key, digest
+from analytics.projects.key import SCOPES, ApiKey, digest
 from analytics.tables import api_keys, projects
 
 TIMEOUT_SECONDS = 5.0
@@ -49,7 +49,7 @@ class DatabaseKeys:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def find(self, digest: bytes) -> Key | None:
+    async def find(self, digest: bytes) -> ApiKey | None:
         """See KeyTable."""
         statement = select(api_keys).where(api_keys.c.digest == digest)
         try:
@@ -69,7 +69,7 @@ async def create_key(
     expires_at: datetime | None = None,
     name: str = "",
     token: str | None = None,
-) -> tuple[str, Key]:
+) -> tuple[str, ApiKey]:
     """A new key and its text, which is stored nowhere.
 
     `token` is a text of another product, which its libraries already send. Raises BadRequest for an
@@ -134,13 +134,13 @@ def _letter(scopes: set[str]) -> str:
     return "r" if scopes <= {"query", "realtime"} else "a"
 
 
-async def list_keys(engine: AsyncEngine) -> list[Key]:
+async def list_keys(engine: AsyncEngine) -> list[ApiKey]:
     """All keys, the oldest first."""
     async with engine.connect() as connection:
         return list((await read_keys(connection)).values())
 
 
-async def read_keys(connection: AsyncConnection) -> dict[bytes, Key]:
+async def read_keys(connection: AsyncConnection) -> dict[bytes, ApiKey]:
     """All keys by their digests, the oldest first."""
     return {
         row.digest: _key(row)
@@ -148,7 +148,7 @@ async def read_keys(connection: AsyncConnection) -> dict[bytes, Key]:
     }
 
 
-async def revoke_key(engine: AsyncEngine, which: str) -> Key:
+async def revoke_key(engine: AsyncEngine, which: str) -> ApiKey:
     """Revoke a key, named by its id, its first characters or its whole text.
 
     Raises NotFound; BadRequest for an empty name, or for first characters that several keys share.
@@ -212,8 +212,8 @@ async def list_projects(engine: AsyncEngine) -> list[tuple[str, datetime]]:
         ]
 
 
-def _key(row: Row[Any]) -> Key:
-    return Key(
+def _key(row: Row[Any]) -> ApiKey:
+    return ApiKey(
         id=row.id,
         prefix=row.prefix,
         name=row.name,

@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.errors import Unavailable
-from analytics.projects.key import Key
+from analytics.projects.key import ApiKey
 from analytics.projects.register import read_keys
 
 KEYS = "analytics:keys"
-"""Redis hash, the mirror of the table `api_keys`: hex SHA-256 of a key's text → msgpack Key."""
+"""Redis hash, the mirror of the table `api_keys`: hex SHA-256 of a key's text → msgpack ApiKey."""
 
 SYNCED = "analytics:keys:synced"
 """Redis string: when the mirror was last written. Without it, a missing key proves nothing."""
@@ -28,14 +28,14 @@ class RedisKeys:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def find(self, digest: bytes) -> Key | None:
+    async def find(self, digest: bytes) -> ApiKey | None:
         """See KeyTable."""
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.hget(KEYS, digest.hex())
                 pipe.exists(SYNCED)
                 packed, synced = await pipe.execute()
-            key = None if packed is None else msgspec.msgpack.decode(packed, type=Key)
+            key = None if packed is None else msgspec.msgpack.decode(packed, type=ApiKey)
         except (RedisError, OSError, msgspec.DecodeError) as error:
             raise Unavailable("keys cannot be checked: Redis does not answer") from error
         if key is None and not synced:

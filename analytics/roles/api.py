@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics import metrics
 from analytics.errors import Unavailable
-from analytics.projects import DatabaseKeys, Key, KeyCache, authorize
+from analytics.projects import ApiKey, DatabaseKeys, KeyCache, authorize
 from analytics.queries import QUESTIONS, EncodedAnswer, Question, Sources, StreamedFile, answer
 from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.answers.openapi import document
@@ -40,7 +40,7 @@ VARY = "Authorization, X-API-Key, Origin"
 def _route(question: Question) -> Route:
     async def endpoint(request: Request) -> Response:
         state, headers = request.app.state, request.headers
-        key: Key = await state.keys.find(needed_token(headers))
+        key: ApiKey = await state.keys.find(needed_token(headers))
         authorize(key, "query", origin=headers.get("origin"))
         fresh = "no-cache" in headers.get("cache-control", "").lower()
         query, path = request.scope["query_string"], request.path_params

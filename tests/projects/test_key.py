@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import pytest
 
 from analytics.errors import Forbidden
-from analytics.projects import Key, authorize, digest, key
+from analytics.projects import ApiKey, authorize, digest, key
 from tests.projects.kit import a_key
 
 
@@ -26,7 +26,7 @@ from tests.projects.kit import a_key
     ],
 )
 def test_a_key_opens_its_project_for_its_scopes_and_origins_only(
-    key: Key, scope: str, project: str | None, origin: str | None, expected: object
+    key: ApiKey, scope: str, project: str | None, origin: str | None, expected: object
 ) -> None:
     if expected is Forbidden:
         with pytest.raises(Forbidden):

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from analytics.events import Event
-from analytics.projects import Key
+from analytics.projects import ApiKey
 from tests.collecting import Client, running
 
 LINES = (Path(__file__).parent / "captured.ndjson").read_text().splitlines()
@@ -28,7 +28,7 @@ async def collector(*tokens: str, **settings: Any) -> AsyncIterator[Client]:
     """
     async with running(**{"retention_days": 0, **settings}) as client:
         client.table.keys = client.table.keys | {
-            token: Key(id=100 + n, prefix="", project="shop", scopes=frozenset({"ingest"}))
+            token: ApiKey(id=100 + n, prefix="", project="shop", scopes=frozenset({"ingest"}))
             for n, token in enumerate(tokens)
         }
         yield client

@@ -11,13 +11,13 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.events import Event
-from analytics.projects import Key
+from analytics.projects import ApiKey
 from analytics.queries import QUESTIONS, EncodedAnswer, Question, Sources, answer
 from analytics.queue.reader import Horizon
 from tests.queries.oracle import Row
 from tests.queries.streams import exact
 
-EVERYTHING = Key(id=1, prefix="ak_r_", project=None, scopes=frozenset({"query"}))
+EVERYTHING = ApiKey(id=1, prefix="ak_r_", project=None, scopes=frozenset({"query"}))
 WATERMARK = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -65,18 +65,20 @@ class Asker:
         )
 
     async def ask(
-        self, path: str, *parameters: tuple[str, str], key: Key = EVERYTHING, **inside: str
+        self, path: str, *parameters: tuple[str, str], key: ApiKey = EVERYTHING, **inside: str
     ) -> Any:
         """The whole answer to `GET /api{path}?parameters`; `inside` are those in the path."""
         return await self.ask_raw(path, urlencode(parameters).encode(), key, **inside)
 
-    async def ask_raw(self, path: str, query: bytes, key: Key = EVERYTHING, **inside: str) -> Any:
+    async def ask_raw(
+        self, path: str, query: bytes, key: ApiKey = EVERYTHING, **inside: str
+    ) -> Any:
         """The same, of a query string as it is."""
         question = next(question for question in QUESTIONS if question.path == path)
         return json.loads(await self.body(question, query, inside, key))
 
     async def body(
-        self, question: Question, query: bytes, inside: Mapping[str, str], key: Key = EVERYTHING
+        self, question: Question, query: bytes, inside: Mapping[str, str], key: ApiKey = EVERYTHING
     ) -> bytes:
         """The answer as it is sent."""
         sources = Sources(self.engine, StillQueue())  # type: ignore[arg-type]

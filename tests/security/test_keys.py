@@ -180,7 +180,7 @@ async def test_a_key_is_looked_up_by_its_digest_alone(
     asked: list[object] = []
     find = projects.DatabaseKeys.find
 
-    async def seen(self: projects.DatabaseKeys, digest: bytes) -> projects.Key | None:
+    async def seen(self: projects.DatabaseKeys, digest: bytes) -> projects.ApiKey | None:
         asked.append(digest)
         return await find(self, digest)
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import metrics
 from analytics.errors import AnalyticsError, Unavailable
-from analytics.projects import Key, authorize
+from analytics.projects import ApiKey, authorize
 from analytics.queries.answers.cache import AnswerCache, name_of
 from analytics.queries.answers.fingerprint import fingerprint
 from analytics.queries.answers.slots import Answer
@@ -94,7 +94,7 @@ async def answer(
     question: Question,
     query_string: bytes,
     path: Mapping[str, str],
-    key: Key,
+    key: ApiKey,
     sources: Sources,
     *,
     fresh: bool = False,

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, State
 
 from analytics import metrics
 from analytics.errors import Forbidden, Unauthorized, Unavailable
-from analytics.projects import Key, KeyCache, authorize
+from analytics.projects import ApiKey, KeyCache, authorize
 from analytics.roles.http.cors import Origins
 from analytics.roles.http.credentials import token_of
 from analytics.roles.realtime.subscriptions import Hub
@@ -82,7 +82,7 @@ class Admission:
             self._connected -= 1
             metrics.realtime_connections.dec({"transport": transport})
 
-    async def identify(self, token: str, headers: Headers) -> Key:
+    async def identify(self, token: str, headers: Headers) -> ApiKey:
         """The key of a reader.
 
         Raises Unauthorized; Forbidden without the scope, or from a page that the key is not for;

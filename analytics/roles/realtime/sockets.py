@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket
 
 from analytics import metrics
 from analytics.errors import AnalyticsError, BadRequest, Unauthorized, Unavailable
-from analytics.projects import Key
+from analytics.projects import ApiKey
 from analytics.roles.http.credentials import token_of
 from analytics.roles.http.errors import error_response
 from analytics.roles.realtime.admission import Admission, first_of
@@ -99,7 +99,7 @@ class Connection:
             raise refusal
         return request.key
 
-    async def _receive(self, key: Key) -> Close:
+    async def _receive(self, key: ApiKey) -> Close:
         """Do what the reader asks for, until it breaks a rule. Raises Gone."""
         while True:
             await self._outbox.room()
@@ -111,7 +111,7 @@ class Connection:
             except AnalyticsError as error:
                 self._outbox.put(failure(error, id_in(text)))
 
-    async def _handle(self, text: str | bytes, key: Key) -> None:
+    async def _handle(self, text: str | bytes, key: ApiKey) -> None:
         try:
             request = decode(text)
         except NOT_A_REQUEST as error:

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from analytics.errors import AnalyticsError, BadRequest, NotFound
 from analytics.live import Bus
-from analytics.projects import Key, authorize, is_project
+from analytics.projects import ApiKey, authorize, is_project
 from analytics.roles.realtime.messages import SubscribedMessage, failure
 from analytics.roles.realtime.outbox import Outbox
 from analytics.roles.realtime.requests import SubscribeRequest
@@ -32,7 +32,7 @@ class Subscriptions:
         self._outbox = outbox
         self._ends: dict[str, ExitStack] = {}
 
-    async def add(self, request: SubscribeRequest, key: Key) -> int:
+    async def add(self, request: SubscribeRequest, key: ApiKey) -> int:
         """Subscribe and confirm it; returns how many events the project has had.
 
         Raises BadRequest, Forbidden, or Unavailable while the live bus is away.

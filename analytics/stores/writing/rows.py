@@ -34,7 +34,7 @@ ON CONFLICT DO NOTHING
 RETURNING project, id, timestamp
 """  # noqa: S608 - only our own constants
 
-Key = tuple[str, UUID, datetime]
+EventKey = tuple[str, UUID, datetime]
 """The primary key of a row."""
 
 
@@ -46,7 +46,7 @@ async def copy(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
     await connection.copy_records_to_table("raw_events", columns=COLUMNS, records=map(row, events))
 
 
-async def insert(connection: asyncpg.Connection, events: Sequence[Event]) -> set[Key]:
+async def insert(connection: asyncpg.Connection, events: Sequence[Event]) -> set[EventKey]:
     """Add the events that are new; returns the keys of the added rows."""
     columns = zip(*map(row, events), strict=True)
     added = await connection.fetch(INSERT, *map(list, columns))

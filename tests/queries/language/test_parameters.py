@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from analytics.errors import BadRequest, Forbidden
-from analytics.projects import Key
+from analytics.projects import ApiKey
 from tests.queries.asker import Asker
 
 NONSENSE = [
@@ -215,7 +215,7 @@ async def test_a_plus_that_was_not_encoded_is_still_an_offset(asker: Asker) -> N
     ] == "2026-11-02T09:00:00+00:00"
 
 
-OWN = Key(id=2, prefix="ak_r_", project="shop", scopes=frozenset({"query"}))
+OWN = ApiKey(id=2, prefix="ak_r_", project="shop", scopes=frozenset({"query"}))
 
 
 async def test_a_keys_own_project_is_the_default_and_the_only_one_it_opens(asker: Asker) -> None:

@@ -17,7 +17,7 @@ from analytics import projects, server
 from analytics.embedded import free_port
 from analytics.events import Event
 from analytics.live import publish
-from analytics.projects import Key
+from analytics.projects import ApiKey
 from analytics.redis import key_mirror
 from analytics.roles.realtime import realtime
 from analytics.settings import Settings
@@ -67,7 +67,7 @@ async def set_key(redis: Redis, token: str, **fields: Any) -> None:
     known: dict[str, Any] = {"id": 1, "prefix": token[:12], **fields}
     await redis.hset(
         key_mirror.KEYS,
-        mapping={projects.digest(token).hex(): msgspec.msgpack.encode(Key(**known))},
+        mapping={projects.digest(token).hex(): msgspec.msgpack.encode(ApiKey(**known))},
     )  # type: ignore[misc]
     await redis.set(key_mirror.SYNCED, "now")
 
