@@ -10,7 +10,7 @@ from analytics.errors import CommandError, Unavailable
 from analytics.events import Books, Event
 from analytics.importing import judge, lines
 from analytics.importing.input_file import InputFile, damage
-from analytics.importing.lines import Line
+from analytics.importing.lines import InputLine
 from analytics.importing.position import Keeper, Position
 from analytics.importing.rejects import Rejects
 from analytics.importing.table import CsvTable
@@ -106,7 +106,7 @@ class Importer:
         self._keeper.forget()
         return position
 
-    def _read(self, file: InputFile, kind: str | None, position: Position) -> Iterator[Line]:
+    def _read(self, file: InputFile, kind: str | None, position: Position) -> Iterator[InputLine]:
         """The lines after `position` that are not blank."""
         if (kind or _format(file)) == "csv":
             table = CsvTable(file.stream, file.name)
@@ -127,12 +127,12 @@ class Importer:
             rows = lines.read(file.stream, position.offset, position.line)
         return (line for line in rows if line.text or line.flaw)
 
-    def _batches(self, rows: Iterator[Line]) -> Iterator[list[Line]]:
+    def _batches(self, rows: Iterator[InputLine]) -> Iterator[list[InputLine]]:
         """Lines in groups that fit one append.
 
         When the stream breaks, the lines before are yielded first, then its error is raised.
         """
-        batch: list[Line] = []
+        batch: list[InputLine] = []
         size, most = 0, min(BATCH_EVENTS, self._max_queued)
         try:
             for line in rows:
@@ -149,7 +149,7 @@ class Importer:
         if batch:
             yield batch
 
-    async def _import(self, batch: list[Line], position: Position) -> Position:
+    async def _import(self, batch: list[InputLine], position: Position) -> Position:
         """Append the events of a batch, write its rejects; the position after it."""
         chain: list[bytes] = []
         for line in batch:

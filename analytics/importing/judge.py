@@ -9,7 +9,7 @@ import msgspec
 
 from analytics.errors import BadRequest, TooLarge
 from analytics.events import Event, event_id
-from analytics.importing.lines import Flaw, Line
+from analytics.importing.lines import Flaw, InputLine
 from analytics.protocols import metadata, native, validate
 from analytics.protocols.clock import Clock
 from analytics.protocols.protocol import Decoded, Rejection
@@ -22,10 +22,10 @@ class Judgement(NamedTuple):
 
     events: list[Event]
     """Each has an id that is the same in every import."""
-    rejected: list[tuple[Line, Flaw]]
+    rejected: list[tuple[InputLine, Flaw]]
 
 
-def link(chain: bytes, line: Line) -> bytes:
+def link(chain: bytes, line: InputLine) -> bytes:
     """The digest of all lines up to this one, from the digest up to the line before.
 
     It becomes the id of an event without one. The same line is then the same event when it is read
@@ -35,7 +35,7 @@ def link(chain: bytes, line: Line) -> bytes:
 
 
 def judge(
-    lines: Sequence[Line],
+    lines: Sequence[InputLine],
     chain: Sequence[bytes],
     received: datetime,
     project: str,

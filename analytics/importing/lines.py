@@ -20,7 +20,7 @@ class Flaw(msgspec.Struct, frozen=True):
     message: str
 
 
-class Line(msgspec.Struct, frozen=True, gc=False):
+class InputLine(msgspec.Struct, frozen=True, gc=False):
     """What should be one event: a line of NDJSON, or the lines of a CSV row."""
 
     number: int
@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     flaw: Flaw | None = None
 
 
-def read(stream: IO[bytes], offset: int = 0, number: int = 0) -> Iterator[Line]:
+def read(stream: IO[bytes], offset: int = 0, number: int = 0) -> Iterator[InputLine]:
     """All lines from `offset` on; `number` lines come before it."""
     while raw := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
@@ -47,7 +47,7 @@ def read(stream: IO[bytes], offset: int = 0, number: int = 0) -> Iterator[Line]:
             flaw = Flaw("too_long", None, f"the line has more than {MAX_LINE_BYTES} bytes")
         if start == 0:
             raw = raw.removeprefix(BOM)
-        yield Line(number, number, offset, raw, raw.strip(b" \t\r\n"), flaw)
+        yield InputLine(number, number, offset, raw, raw.strip(b" \t\r\n"), flaw)
 
 
 def _skip(stream: IO[bytes]) -> int:

@@ -8,7 +8,7 @@ from typing import BinaryIO, Self
 import msgspec
 
 from analytics.errors import CommandError
-from analytics.importing.lines import Flaw, Line
+from analytics.importing.lines import Flaw, InputLine
 
 MAX_SHOWN_BYTES = 10_000
 """Bytes that are written of a line refused for its length."""
@@ -44,7 +44,7 @@ class Rejects:
             self.size_bytes = min(size, self.path.stat().st_size)
             self._opened().truncate(self.size_bytes)
 
-    def write(self, rejected: Sequence[tuple[Line, Flaw]]) -> None:
+    def write(self, rejected: Sequence[tuple[InputLine, Flaw]]) -> None:
         """Add lines. Raises CommandError when the file cannot be written."""
         if not rejected:
             return
@@ -65,7 +65,7 @@ class Rejects:
         return self._file
 
 
-def _record(line: Line, flaw: Flaw) -> dict[str, object]:
+def _record(line: InputLine, flaw: Flaw) -> dict[str, object]:
     # only a line with a flaw of its own is too long; an event's field may be `too_long` as well
     too_long = flaw is line.flaw and flaw.code == "too_long"
     shown = line.raw[:MAX_SHOWN_BYTES] if too_long else line.raw

@@ -14,7 +14,7 @@ import msgspec
 
 from analytics.errors import CommandError
 from analytics.importing import lines
-from analytics.importing.lines import Flaw, Line
+from analytics.importing.lines import Flaw, InputLine
 
 REQUIRED = ("session_id", "event_type", "event_action")
 FIELDS = (*REQUIRED, "user_id", "metadata", "timestamp", "id")
@@ -54,7 +54,7 @@ class CsvTable:
             if column not in FIELDS and not column.startswith(PREFIX)
         ]
 
-    def rows(self, offset: int, number: int) -> Iterator[Line]:
+    def rows(self, offset: int, number: int) -> Iterator[InputLine]:
         """All rows from `offset` on (0: after the header); `number` lines come before it."""
         if offset:
             self._stream.seek(offset)
@@ -73,7 +73,7 @@ class CsvTable:
             except csv.Error as error:
                 flaw = Flaw("not_csv", None, f"the row is no CSV: {error}")
             taken = self._feed.taken
-            yield Line(
+            yield InputLine(
                 taken[0].number,
                 taken[-1].last,
                 taken[-1].end,
@@ -115,9 +115,9 @@ class _Feed:
     It can go on after an error; a generator could not.
     """
 
-    def __init__(self, lines_: Iterator[Line]) -> None:
+    def __init__(self, lines_: Iterator[InputLine]) -> None:
         self._lines = lines_
-        self.taken: list[Line] = []
+        self.taken: list[InputLine] = []
 
     def __iter__(self) -> "_Feed":
         return self

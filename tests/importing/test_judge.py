@@ -9,7 +9,7 @@ import pytest
 from analytics.events import event_id
 from analytics.importing import judge as judge_module
 from analytics.importing.judge import Judgement, judge, link
-from analytics.importing.lines import Line, read
+from analytics.importing.lines import InputLine, read
 from analytics.protocols.protocol import Decoded
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
@@ -17,7 +17,7 @@ GOOD = b'{"session_id":"s","event_type":"t","event_action":"a"}'
 NAMED = b'{"session_id":"s","event_type":"t","event_action":"a","id":"order-1"}'
 
 
-def lines_of(*texts: bytes) -> list[Line]:
+def lines_of(*texts: bytes) -> list[InputLine]:
     return list(read(io.BytesIO(b"\n".join(texts))))
 
 
@@ -76,7 +76,7 @@ def test_each_of_many_bad_lines_is_named_by_its_own_number() -> None:
 
 def test_a_line_with_a_flaw_of_its_own_is_not_judged() -> None:
     lines = lines_of(GOOD, GOOD)
-    flawed = Line(9, 9, 9, GOOD, GOOD, flaw=judged(b"{").rejected[0][1])
+    flawed = InputLine(9, 9, 9, GOOD, GOOD, flaw=judged(b"{").rejected[0][1])
     judgement = judge([lines[0], flawed], [b"1", b"2"], NOW, "shop", 0)
     assert len(judgement.events) == 1
     assert judgement.rejected == [(flawed, flawed.flaw)]

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from analytics.errors import CommandError
-from analytics.importing.lines import Flaw, Line
+from analytics.importing.lines import Flaw, InputLine
 from analytics.importing.rejects import MAX_SHOWN_BYTES, Rejects
 
 NOT_JSON = Flaw("not_json", None, "the line is not JSON")
 
 
-def line(number: int, raw: bytes = b"oops\r\n", flaw: Flaw | None = None) -> Line:
-    return Line(number, number, 0, raw, raw.strip(), flaw)
+def line(number: int, raw: bytes = b"oops\r\n", flaw: Flaw | None = None) -> InputLine:
+    return InputLine(number, number, 0, raw, raw.strip(), flaw)
 
 
 def records(path: Path) -> list[dict[str, object]]:

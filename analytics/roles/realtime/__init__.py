@@ -3,7 +3,7 @@
 `realtime.py`   the routes                      `admission.py`      who may connect, and until when
 `sockets.py`    a reader on a WebSocket         `server_sent.py`    a reader on an SSE stream
 `requests.py`   what readers send               `messages.py`       what readers get
-`streams.py`    one subscription                `subscriptions.py`  all subscriptions of one reader
+`channels.py`   a subscription to a channel     `subscriptions.py`  all subscriptions of one reader
 `outbox.py`     messages waiting for a reader
 """
 

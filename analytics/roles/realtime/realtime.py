@@ -23,7 +23,7 @@ from analytics.roles.realtime.admission import Admission
 from analytics.roles.realtime.subscriptions import Hub
 from analytics.settings import Settings
 
-EVENTS = Route("/realtime/events", server_sent.EventStreams(), methods=["GET"])
+EVENTS = Route("/realtime/events", server_sent.EventsEndpoint(), methods=["GET"])
 EVENTS.methods = {"GET"}  # Starlette adds HEAD, which would open a stream that nobody can read
 
 ROUTES = (WebSocketRoute("/realtime", sockets.endpoint), EVENTS)

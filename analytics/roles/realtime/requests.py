@@ -8,17 +8,17 @@ from msgspec import Meta
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
-class _Request(msgspec.Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
+class _ReaderRequest(msgspec.Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
     """A JSON object whose `type` says which request it is."""
 
 
-class AuthRequest(_Request, frozen=True, tag="auth"):
+class AuthRequest(_ReaderRequest, frozen=True, tag="auth"):
     """The API key, for a browser: it cannot set headers on a WebSocket."""
 
     key: str
 
 
-class SubscribeRequest(_Request, frozen=True, tag="subscribe"):
+class SubscribeRequest(_ReaderRequest, frozen=True, tag="subscribe"):
     """A subscription to events that pass a filter, or to counters."""
 
     id: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -29,7 +29,7 @@ class SubscribeRequest(_Request, frozen=True, tag="subscribe"):
     where: Annotated[tuple[Text, ...], Meta(max_length=20)] = ()
 
 
-class UnsubscribeRequest(_Request, frozen=True, tag="unsubscribe"):
+class UnsubscribeRequest(_ReaderRequest, frozen=True, tag="unsubscribe"):
     """The end of a subscription."""
 
     id: str

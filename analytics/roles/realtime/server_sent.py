@@ -83,7 +83,7 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
         raise BadRequest("the query string cannot be understood", code="bad_parameter") from error
 
 
-class EventStreams:
+class EventsEndpoint:
     """`/realtime/events` as an ASGI app, because its response is sent bit by bit.
 
     Until the stream begins, it raises AnalyticsErrors, which become error responses.

@@ -8,10 +8,10 @@ from redis.asyncio import Redis
 from analytics.errors import AnalyticsError, BadRequest, NotFound
 from analytics.live import Bus
 from analytics.projects import ApiKey, authorize, is_project
+from analytics.roles.realtime.channels import CounterSubscription, EventSubscription, Visitors
 from analytics.roles.realtime.messages import SubscribedMessage, failure
 from analytics.roles.realtime.outbox import Outbox
 from analytics.roles.realtime.requests import SubscribeRequest
-from analytics.roles.realtime.streams import CounterStream, EventStream, Visitors
 
 MAX_SUBSCRIPTIONS = 20
 
@@ -47,25 +47,27 @@ class Subscriptions:
         if not is_project(project):
             message = "this is not a valid project name"
             raise BadRequest(message, code="bad_parameter", field="project")
-        stream = self._stream(request, project)
-        position = await self._hub.bus.watch(project, stream)
+        subscription = self._subscription(request, project)
+        position = await self._hub.bus.watch(project, subscription)
         end = self._ends[request.id] = ExitStack()
-        end.callback(self._hub.bus.unwatch, project, stream)
-        if isinstance(stream, CounterStream):
-            end.callback(asyncio.create_task(stream.run()).cancel)
+        end.callback(self._hub.bus.unwatch, project, subscription)
+        if isinstance(subscription, CounterSubscription):
+            end.callback(asyncio.create_task(subscription.run()).cancel)
         self._outbox.put(SubscribedMessage(request.id), position)
         return position
 
-    def _stream(self, request: SubscribeRequest, project: str) -> EventStream | CounterStream:
+    def _subscription(
+        self, request: SubscribeRequest, project: str
+    ) -> EventSubscription | CounterSubscription:
         if request.channel == "events":
-            return EventStream(request, self._outbox, self._fail)
+            return EventSubscription(request, self._outbox, self._fail)
         if request.event is not None or request.where:
             raise BadRequest(
                 "counters count all events: they take neither event nor where",
                 code="bad_parameter",
                 field="where" if request.where else "event",
             )
-        return CounterStream(request.id, project, self._outbox, self._hub.visitors)
+        return CounterSubscription(request.id, project, self._outbox, self._hub.visitors)
 
     def remove(self, id_: str) -> None:
         """End one subscription. Raises NotFound."""

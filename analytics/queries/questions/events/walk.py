@@ -34,14 +34,14 @@ EXACT_YEARS = range(1700, 2250)
 
 Range = tuple[datetime, datetime]
 
-Page = Callable[[Range, int, Sequence[datetime] | None], Statement]
+PageStatement = Callable[[Range, int, Sequence[datetime] | None], Statement]
 """The newest rows between two instants, newest first, at most so many; with a sequence of
 timestamps only rows of exactly these.
 """
 
 
 async def walk(
-    query: FilteredQuery, end: datetime, limit: int, page: Page, snapshot: Snapshot
+    query: FilteredQuery, end: datetime, limit: int, page: PageStatement, snapshot: Snapshot
 ) -> list[Row[Any]]:
     """The newest rows between the query's start and an instant, newest first, at most `limit`.
 

@@ -56,17 +56,17 @@ class Retention(FilteredQuery, frozen=True, kw_only=True):
     @property
     def until(self) -> datetime | None:
         """The end of the last period: until it has begun, its counts are null."""
-        return max(self.end, Shape.of(self).edges[-1])
+        return max(self.end, Periods.of(self).edges[-1])
 
 
-class Shape(msgspec.Struct, frozen=True):
+class Periods(msgspec.Struct, frozen=True):
     """The edges of all periods that are looked at, and how many of these are cohorts."""
 
     edges: Sequence[datetime]
     cohorts: int
 
     @classmethod
-    def of(cls, query: Retention) -> "Shape":
+    def of(cls, query: Retention) -> "Periods":
         """Raises BadRequest for too many periods, or periods beyond the year 9999."""
         interval = INTERVALS[query.period]
         try:
@@ -112,19 +112,21 @@ class Cohorts(TypedDict):
     cohorts: list[Cohort]
 
 
-def buckets_of_actors(query: Retention, shape: Shape) -> Statement:
+def buckets_of_actors(query: Retention, periods: Periods) -> Statement:
     """One row an actor: the buckets in which they started (`begins`) and came back (`returns`).
 
     Both are arrays, or null.
     """
-    timestamp, until = raw_events.c.timestamp, shape.until(query)
+    timestamp, until = raw_events.c.timestamp, periods.until(query)
     begins = [
         query.starting.condition,
         timestamp < query.end,
         *([timestamp >= query.start] if query.mode == "recurring" else []),
     ]
-    returns = [query.returning.condition, timestamp >= shape.edges[1], timestamp < until]
-    bucket = func.width_bucket(timestamp, literal([query.start, *shape.edges[1:]], ARRAY(Instant)))
+    returns = [query.returning.condition, timestamp >= periods.edges[1], timestamp < until]
+    bucket = func.width_bucket(
+        timestamp, literal([query.start, *periods.edges[1:]], ARRAY(Instant))
+    )
     rows = select(
         ACTOR.label("actor"),
         bucket.label("bucket"),
@@ -143,17 +145,17 @@ async def answer(query: Retention, snapshot: Snapshot) -> Cohorts:
 
     A count is null if its period begins after the watermark.
     """
-    shape = Shape.of(query)
+    periods = Periods.of(query)
     now = snapshot.watermark or datetime.now(UTC)
-    actors = await _from_rollups(query, snapshot, shape)
+    actors = await _from_rollups(query, snapshot, periods)
     snapshot.sources.add("rollup" if actors else "raw")
     if actors is None:
-        actors = await _from_raw_rows(query, snapshot, shape)
+        actors = await _from_raw_rows(query, snapshot, periods)
     counts = await asyncio.to_thread(cohorts.counts, actors, query.mode, query.bound)
-    starts = shape.edges[: shape.cohorts]
+    starts = periods.edges[: periods.cohorts]
     return {
         "cohorts": [
-            _cohort(query, start, row, shape.edges[at + 1 :], now)
+            _cohort(query, start, row, periods.edges[at + 1 :], now)
             for at, (start, row) in enumerate(zip(starts, counts, strict=True))
         ]
     }
@@ -178,7 +180,9 @@ def _cohort(
     }
 
 
-async def _from_rollups(query: Retention, snapshot: Snapshot, shape: Shape) -> PeriodActors | None:
+async def _from_rollups(
+    query: Retention, snapshot: Snapshot, periods: Periods
+) -> PeriodActors | None:
     """The sets of actors from rollups; None where these cannot answer.
 
     Two reads, of the start and of the return event, each between edges of its own.
@@ -187,39 +191,39 @@ async def _from_rollups(query: Retention, snapshot: Snapshot, shape: Shape) -> P
     if starting is None or returning is None:
         return None
     rollup = Rollup(snapshot)
-    edges = [query.start, *shape.edges[1 : shape.cohorts], query.end]
+    edges = [query.start, *periods.edges[1 : periods.cohorts], query.end]
     if query.mode == "first":
         edges.insert(0, FIRST_EVENT)
     started = await rollup.buckets(replace(query, event=starting), edges)
     if started is None:
         return None
-    until = shape.until(query)
-    edges = [*(edge for edge in shape.edges[1:] if edge < until), until]
+    until = periods.until(query)
+    edges = [*(edge for edge in periods.edges[1:] if edge < until), until]
     returned: Sequence[Bucket] | None = []
     if len(edges) > 1:
         returned = await rollup.buckets(replace(query, event=returning), edges)
     if returned is None:
         return None
     earlier = people(started[0]) if query.mode == "first" else BitMap()
-    cohorts_ = [people(bucket) for bucket in started[-shape.cohorts :]]
+    cohorts_ = [people(bucket) for bucket in started[-periods.cohorts :]]
     # Return events are not looked for in the first cohort's own period, nor after the last edge.
-    beyond = len(shape.edges) - 2 - len(returned)
-    periods = [BitMap(), *map(people, returned), *(BitMap() for _ in range(beyond))]
-    return PeriodActors(earlier, cohorts_, periods)
+    beyond = len(periods.edges) - 2 - len(returned)
+    came_back = [BitMap(), *map(people, returned), *(BitMap() for _ in range(beyond))]
+    return PeriodActors(earlier, cohorts_, came_back)
 
 
-async def _from_raw_rows(query: Retention, snapshot: Snapshot, shape: Shape) -> PeriodActors:
+async def _from_raw_rows(query: Retention, snapshot: Snapshot, periods: Periods) -> PeriodActors:
     """The sets of actors from raw rows; actors are numbered as they come."""
-    began, returned = ([array("I") for _ in shape.edges] for _ in range(2))
+    began, returned = ([array("I") for _ in periods.edges] for _ in range(2))
     number = 0
-    statement = buckets_of_actors(query, shape)
+    statement = buckets_of_actors(query, periods)
     async for batch in await snapshot.batches(statement, ACTORS_AT_ONCE):
         await asyncio.to_thread(_sort, batch, number, began, returned)
         number += len(batch)
     started, came_back = ([BitMap(actors) for actors in sets] for sets in (began, returned))
     return PeriodActors(
         started[EARLIER],
-        started[EARLIER + 1 : shape.cohorts + 1],
+        started[EARLIER + 1 : periods.cohorts + 1],
         came_back[EARLIER + 1 :],
     )
 

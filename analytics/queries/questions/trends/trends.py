@@ -47,7 +47,7 @@ class Lines(TypedDict):
     other: Line | None
 
 
-class Series(msgspec.Struct, frozen=True):
+class SeriesSpec(msgspec.Struct, frozen=True):
     """`MEASURE@EVENT`: one series; letters from A name them in order."""
 
     examples: ClassVar = ("users@account:signup",)
@@ -57,7 +57,7 @@ class Series(msgspec.Struct, frozen=True):
     event: EventFilter
 
     @classmethod
-    def read(cls, text: str) -> "Series":
+    def read(cls, text: str) -> "SeriesSpec":
         """Raises ValueError where either part is not valid."""
         parts = text.split("@")
         if len(parts) != 2:
@@ -74,7 +74,7 @@ class Trends(FilteredQuery, frozen=True, kw_only=True):
     limit: Limit = 10
     compare: Literal["previous"] | None = None
     rolling: Annotated[int, Meta(ge=1, le=1000)] = 1
-    series: tuple[Series, ...] = ()
+    series: tuple[SeriesSpec, ...] = ()
     formula: Formula | None = None
 
     @classmethod
@@ -104,7 +104,7 @@ class Trends(FilteredQuery, frozen=True, kw_only=True):
             )
 
 
-class Shape(msgspec.Struct, frozen=True):
+class TimeAxis(msgspec.Struct, frozen=True):
     """The buckets of a query: those asked for, and as many before them to compare with."""
 
     edges: list[datetime]
@@ -113,7 +113,7 @@ class Shape(msgspec.Struct, frozen=True):
     previous: Window | None
 
     @classmethod
-    def of(cls, query: Trends) -> "Shape":
+    def of(cls, query: Trends) -> "TimeAxis":
         """Raises BadRequest for too many buckets, or buckets before the year 1."""
         try:
             edges = intervals.edges(query.start, query.end, query.interval, query.tz)
@@ -151,13 +151,13 @@ async def answer(query: Trends, snapshot: Snapshot) -> Lines:
 
     `other` covers the groups that are not shown.
     """
-    shape = Shape.of(query)
-    starts = [times.shown(edge, query.tz) for edge in shape.edges[:-1]]
+    axis = TimeAxis.of(query)
+    starts = [times.shown(edge, query.tz) for edge in axis.edges[:-1]]
     answered: list[tuple[list[Item], Item | None]] = []
     for one in _each_series(query):
-        spec = LinesSpec(one, one.measure, one.by, shape.window, shape.previous)
+        spec = LinesSpec(one, one.measure, one.by, axis.window, axis.previous)
         source = await preferred(one.measure).load(spec, snapshot) or RawLines(spec, snapshot)
-        answered.append(await _items(one, shape, source))
+        answered.append(await _items(one, axis, source))
     items, other = (_lettered(query, answered), None) if query.series else answered[0]
     return cast(Lines, {"times": starts, "series": items, "other": other})
 
@@ -170,19 +170,21 @@ def _each_series(query: Trends) -> Iterator[Trends]:
         yield query
 
 
-async def _items(query: Trends, shape: Shape, source: LineSource) -> tuple[list[Item], Item | None]:
+async def _items(
+    query: Trends, axis: TimeAxis, source: LineSource
+) -> tuple[list[Item], Item | None]:
     """The items of the largest groups, and that of all other rows if there are any."""
     groups = Groups(query.by, tuple(await source.largest(query.limit)))
-    shown, buckets = len(groups.shown), shape.buckets
+    shown, buckets = len(groups.shown), axis.buckets
     if shown * buckets > MAX_VALUES:
         raise BadRequest(
             f"limit: {shown:,} groups of {buckets:,} buckets are too much for one answer",
             code="too_many_buckets",
             field="limit",
         )
-    values = await source.values(groups, shape.window)
+    values = await source.values(groups, axis.window)
     totals = await source.totals(groups, values)
-    previous = await source.values(groups, shape.previous) if shape.previous else None
+    previous = await source.values(groups, axis.previous) if axis.previous else None
     empty = query.measure.kind.empty
 
     def item(slot: int) -> Item:

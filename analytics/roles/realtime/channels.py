@@ -1,4 +1,4 @@
-"""One subscription: a project's events through a filter, or its counters once a second.
+"""A subscription to a channel: events through a filter, or counters once a second.
 
 Both watch the live bus. What several readers need of the same delivery is computed once for all.
 """
@@ -51,7 +51,7 @@ def compiled(event: str, where: tuple[str, ...]) -> Test:
         raise BadRequest(f"{field}: {error}", code="bad_parameter", field=field) from error
 
 
-class EventStream:
+class EventSubscription:
     """A subscription to events: puts those that pass its filter into the reader's outbox.
 
     Raises BadRequest for a filter that cannot be read.
@@ -130,7 +130,7 @@ class Visitors:
             return None
 
 
-class CounterStream:
+class CounterSubscription:
     """A subscription to counters: what was stored since the last message, a second ago."""
 
     def __init__(self, id_: str, project: str, outbox: Outbox, visitors: Visitors) -> None:
