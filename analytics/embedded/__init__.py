@@ -1,7 +1,7 @@
 """A PostgreSQL and a Valkey for development: started and stopped with `analytics run`.
 
-`server.py`  a server as a child process
-`postgres.py`, `valkey.py`  the two, each from its wheel
+`server.py`  a server as a child process   `postgres.py`, `valkey.py`  the two, each from its wheel
+`ports.py`   ports that nobody else gets
 """
 
 import contextlib
@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 
 from analytics import file_lock
+from analytics.embedded.ports import free_port
 from analytics.embedded.postgres import Postgres, create_database
-from analytics.embedded.server import free_port, uninterrupted
+from analytics.embedded.server import uninterrupted
 from analytics.embedded.valkey import Valkey
 from analytics.errors import CommandError
 

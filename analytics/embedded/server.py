@@ -2,10 +2,8 @@
 
 import contextlib
 import importlib.util
-import itertools
 import os
 import pwd
-import random
 import shutil
 import signal
 import socket
@@ -20,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from analytics.embedded.ports import free_port
 from analytics.errors import CommandError
 
 START_SECONDS = 60
@@ -46,25 +45,6 @@ def account() -> Account | None:
         "PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody' "
         "to run it as; make one, or start as an ordinary user"
     )
-
-
-PORTS = range(20_000, 32_768)
-"""Linux gives outgoing connections the ports from 32768 on."""
-
-# a random start: two processes that ask at once get different ports
-_turn = itertools.count(random.randrange(len(PORTS)))  # noqa: S311 - not a secret
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free now.
-
-    No outgoing connection gets it, and this process gets it only once in 12,768 calls.
-    """
-    while True:
-        port = PORTS[next(_turn) % len(PORTS)]
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @contextlib.contextmanager

@@ -40,11 +40,6 @@ def test_ctrl_c_is_held_back_while_servers_start_or_stop() -> None:
     assert finished
 
 
-def test_no_port_is_given_twice() -> None:
-    """Two roles that ask one after the other, and bind only then, would meet."""
-    assert len({embedded.free_port() for _ in range(1_000)}) == 1_000
-
-
 def test_a_record_that_goes_while_it_is_read_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
