@@ -116,13 +116,13 @@ def taking(way: str, *, by_day: bool) -> AbstractContextManager[object]:
 
 def reads(statements: Iterable[str]) -> set[str]:
     """What statements read events from: packed days, or raw rows by SQL or for columns."""
-    found = set()
+    sources = set()
     for statement in statements:
         if "packed_days" in statement:
-            found.add("packed days")
+            sources.add("packed days")
         elif "raw_events" in statement:
-            found.add(COLUMNS if "int4send" in statement else SQL)
-    return found
+            sources.add(COLUMNS if "int4send" in statement else SQL)
+    return sources
 
 
 async def timed(
