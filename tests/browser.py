@@ -6,8 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection, connect
+
+from tests.waiting import wait_for
 
 PROGRAM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 AGENT = (
@@ -91,7 +92,7 @@ class Page:
         """Load another page in this tab and wait until it is complete."""
         failed = self.call("Page.navigate", url=url).get("errorText")
         assert not failed, f"{url}: {failed}"
-        until(lambda: self.run("document.readyState") == "complete", url)
+        wait_for(lambda: self.run("document.readyState") == "complete", url)
 
     def run(self, expression: str) -> Any:
         """The value of an expression; a promise's when it has one."""
@@ -116,14 +117,6 @@ class Page:
         self.browser.call("Target.closeTarget", targetId=self.target)
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
-        time.sleep(0.02)
-    return value
-
-
 @contextmanager
 def chromium(*options: str) -> Iterator[Browser]:
     """A browser that ends with the block."""
@@ -145,7 +138,7 @@ def chromium(*options: str) -> Iterator[Browser]:
         )
         try:
             address = Path(profile) / "DevToolsActivePort"
-            port, path = until(
+            port, path = wait_for(
                 lambda: (
                     address.exists() and len(lines := address.read_text().split()) == 2 and lines
                 ),

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from tests.servers import shared
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[1]
 NUMBER = struct.Struct("=i")
@@ -116,7 +117,7 @@ def _parent() -> socket.socket:
 
     def end() -> None:
         ours.close()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
 
     shared.callback(end)
     return ours

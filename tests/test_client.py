@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from analytics.client import Client, Event
-from tests.faults.platform import ROOT, Platform, Role, http_get, wait_for
+from tests.faults.platform import ROOT, Platform, Role, http_get
 from tests.sdks.gate import Gate
 from tests.servers import temporary_folder
+from tests.waiting import wait_for
 
 KEY = "service-key"
 

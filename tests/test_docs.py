@@ -24,7 +24,8 @@ from analytics.queries import QUESTIONS, Question
 from analytics.roles.http import errors as http
 from analytics.settings import SECRETS, SETTINGS, Setting
 from tests import prose
-from tests.faults.platform import http_get, wait_for
+from tests.faults.platform import http_get
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

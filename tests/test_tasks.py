@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from analytics import tasks
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 
 async def test_a_task_that_loses_its_first_cancellation_ends_all_the_same(
@@ -31,7 +32,7 @@ async def test_a_task_that_loses_its_first_cancellation_ends_all_the_same(
 
     running = [asyncio.create_task(deaf()), asyncio.create_task(asyncio.sleep(0))]
     await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await tasks.end(running)
     assert all(task.done() for task in running)
     assert lost == 3
@@ -93,15 +94,20 @@ def test_work_cleans_up_when_it_is_interrupted(listening: None) -> None:
 
 
 def test_a_second_ctrl_c_ends_a_step_that_does_not_return(listening: None) -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def press_twice() -> None:
-        for _ in range(2):
-            time.sleep(0.1)
-            press_ctrl_c()
-        ended.wait(60)
+        begun.wait(PATIENCE_SECONDS)
+        press_ctrl_c()
+        wait_for(
+            lambda: signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+            "the first Ctrl-C to be heard",
+        )
+        press_ctrl_c()
+        ended.wait(PATIENCE_SECONDS)
 
     async def work() -> str:
+        begun.set()
         time.sleep(60)  # noqa: ASYNC251 - as a read of standard input does
         return "slept"
 

@@ -15,8 +15,9 @@ from analytics.commands.dead_letters import dead_letters
 from analytics.events import Event, pack
 from analytics.queue import body, scripts
 from tests import forking
-from tests.faults.platform import Platform, wait_for
+from tests.faults.platform import Platform
 from tests.servers import temporary_folder
+from tests.waiting import wait_for
 
 NOW = datetime.now(UTC)
 

@@ -16,8 +16,9 @@ from tests.deploy.deployed import Deployed
 from tests.deploy.front import Front
 from tests.deploy.listener import Listener
 from tests.deploy.programs import find
-from tests.faults.platform import API_KEY, wait_for
+from tests.faults.platform import API_KEY
 from tests.servers import temporary_folder
+from tests.waiting import wait_for
 
 KEY = {"X-API-Key": API_KEY}
 

@@ -14,6 +14,7 @@ import httpx2
 
 from analytics.embedded import free_port
 from tests.deploy.programs import ROOT, find, run
+from tests.waiting import PATIENCE_SECONDS
 
 HOST = "analytics.example.com"
 
@@ -99,7 +100,7 @@ class Front:
                 "daemon off;",
             ]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_SECONDS
         with self.client() as client:
             while True:
                 try:
@@ -112,7 +113,7 @@ class Front:
     def __exit__(self, *_: object) -> None:
         assert self.process is not None
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(PATIENCE_SECONDS)
 
     def client(
         self, headers: Mapping[str, str] | None = None, *, http2: bool = False
@@ -121,7 +122,7 @@ class Front:
             base_url=self.url,
             verify=self.context,
             headers={"Host": HOST, **(headers or {})},
-            timeout=20,
+            timeout=PATIENCE_SECONDS,
             http2=http2,
         )
 

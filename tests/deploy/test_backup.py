@@ -12,8 +12,8 @@ from analytics.embedded import create_database
 from tests.deploy.deployed import OWNER, READER, Deployed
 from tests.deploy.programs import ROOT, run
 from tests.faults.load import Load
-from tests.faults.platform import wait_for
 from tests.servers import psql, temporary_folder
+from tests.waiting import wait_for
 
 PAGE = (ROOT / "docs/operations/backup.md").read_text()
 TABLES = (

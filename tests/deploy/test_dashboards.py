@@ -23,7 +23,8 @@ from tests.deploy import shipped
 from tests.deploy.conftest import KEY, events, send, watch
 from tests.deploy.deployed import READER, Deployed
 from tests.deploy.programs import ROOT, find, run
-from tests.faults.platform import http_get, wait_for
+from tests.faults.platform import http_get
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 SCRAPE_SECONDS = 1
 BY_NAME = {name: shipped.dashboard(name) for name in shipped.DASHBOARDS}
@@ -154,7 +155,7 @@ class Prometheus:
             yield self
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_SECONDS)
 
     def get(self, path: str, **parameters: str) -> Any:
         status, body = http_get(

@@ -12,7 +12,8 @@ import pytest
 from tests.deploy.conftest import KEY, events, send, watch
 from tests.deploy.deployed import READER, Deployed
 from tests.deploy.programs import run
-from tests.faults.platform import http_get, wait_for
+from tests.faults.platform import http_get
+from tests.waiting import wait_for
 
 QUESTION = "/api/trends?last=1h&interval=minute"
 

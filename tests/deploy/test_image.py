@@ -19,7 +19,8 @@ from analytics.embedded import create_database, free_port
 from tests import servers
 from tests.deploy.dockerfile import Builder, instructions, let_in
 from tests.deploy.programs import ROOT, find, run
-from tests.faults.platform import http_get, wait_for
+from tests.faults.platform import http_get
+from tests.waiting import wait_for
 
 NOBODY = 65534 if os.geteuid() == 0 else None
 LOCKS = ("image", "build")

@@ -14,8 +14,8 @@ import pytest
 from tests.deploy.deployed import Deployed
 from tests.deploy.programs import ROOT, find, run
 from tests.faults.load import Load, audit
-from tests.faults.platform import wait_for
 from tests.servers import temporary_folder
+from tests.waiting import wait_for
 
 VERSIONS = "alembic/versions"
 NEEDED = "analytics/roles/collector/collector.py"

@@ -4,11 +4,11 @@ import contextlib
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from analytics import embedded
 from analytics.errors import CommandError
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,8 +35,13 @@ def test_backends_that_outlived_their_server_do_not_keep_its_successor_from_star
 
     worker = threading.Thread(target=work_for_ever)
     worker.start()
-    while server.execute("select count(*) from pg_stat_activity where state = 'active'") == "1":
-        time.sleep(0.01)
+    wait_for(
+        lambda: (
+            server.execute("select count(*) > 1 from pg_stat_activity where state = 'active'")
+            == "t"
+        ),
+        "a backend at work",
+    )
     server.kill()
     server.start()
     assert server.execute("select 42") == "42"

@@ -5,7 +5,6 @@ import signal
 import socket
 import stat
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,7 @@ def test_ctrl_c_is_held_back_while_servers_start_or_stop() -> None:
     def stop() -> None:
         nonlocal finished
         with uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.05)
+            signal.raise_signal(signal.SIGINT)
             finished = True
 
     with pytest.raises(KeyboardInterrupt):

@@ -17,7 +17,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from analytics.queue import body, scripts
-from tests.faults.platform import Platform, Role, wait_for
+from tests.faults.platform import Platform, Role
+from tests.waiting import wait_for
 
 
 def event(number: int, *, named: bool = True, **extra: Any) -> dict[str, Any]:

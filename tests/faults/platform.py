@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,6 @@ from tests.servers import PASSWORD, postgres, psql, shared, temporary_folder
 API_KEY = "fault-tests"
 START_SECONDS = 40.0
 ROOT = Path(__file__).parents[2]
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:
-    """Poll until `condition` is true and return its value; AssertionError naming `what` when it
-    never is.
-    """
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
-        time.sleep(0.05)
-    return value
 
 
 def http_get(url: str, key: str = API_KEY) -> tuple[int, bytes]:

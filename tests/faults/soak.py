@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.faults.load import Load, audit
-from tests.faults.platform import API_KEY, Platform, Role, http_get, wait_for
+from tests.faults.platform import API_KEY, Platform, Role, http_get
+from tests.waiting import wait_for
 
 EVERY_SECONDS = 2.0
 QUESTIONS = (

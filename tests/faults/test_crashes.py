@@ -11,7 +11,8 @@ import pytest
 from analytics.embedded import Postgres, Valkey
 from tests.faults.figures import often
 from tests.faults.load import Load, audit, check_books, event, post, recovered, settled
-from tests.faults.platform import Platform, wait_for
+from tests.faults.platform import Platform
+from tests.waiting import wait_for
 
 KILLS = often(60, 20)
 SLOW = """

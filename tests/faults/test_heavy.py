@@ -11,7 +11,8 @@ import httpx2
 import msgspec
 
 from tests.faults.load import event, post
-from tests.faults.platform import API_KEY, Platform, wait_for
+from tests.faults.platform import API_KEY, Platform
+from tests.waiting import wait_for
 
 TEXTS = """
 insert into raw_events

@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.faults.figures import FULL, often
 from tests.faults.load import check_books, event, post
-from tests.faults.platform import Platform, Role, wait_for
+from tests.faults.platform import Platform, Role
+from tests.waiting import wait_for
 
 ROLES = ("collector", "processor")
 

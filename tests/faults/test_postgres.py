@@ -16,8 +16,9 @@ import pytest
 from tests.faults.conftest import MakePlatform
 from tests.faults.figures import often
 from tests.faults.load import Load, recovered, settled
-from tests.faults.platform import ROOT, Platform, Role, stopped, wait_for
+from tests.faults.platform import ROOT, Platform, Role, stopped
 from tests.faults.proxy import Proxy
+from tests.waiting import wait_for
 
 OURS = "select count(*) from pg_stat_activity where application_name = 'analytics'"
 

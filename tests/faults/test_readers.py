@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.faults.conftest import MakePlatform
 from tests.faults.figures import often
 from tests.faults.load import check_books, event, post, send
-from tests.faults.platform import API_KEY, Platform, Role, http_get, wait_for
+from tests.faults.platform import API_KEY, Platform, Role, http_get
+from tests.waiting import wait_for
 
 PATIENCE = 60.0
 SLOW_AFTER = 120.0

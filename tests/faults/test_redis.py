@@ -16,9 +16,10 @@ from analytics.embedded import Valkey
 from tests.faults.conftest import MakePlatform
 from tests.faults.figures import often
 from tests.faults.load import Answer, Load, ask, audit, event, recovered, send, settled
-from tests.faults.platform import Platform, stopped, wait_for
+from tests.faults.platform import Platform, stopped
 from tests.faults.proxy import Proxy
 from tests.servers import PASSWORD
+from tests.waiting import wait_for
 
 SECONDS_TO_REFUSE = 12.0
 """Redis' time-out of 5 s, and what a noisy machine adds."""

@@ -11,7 +11,8 @@ from analytics.events import Event, pack
 from analytics.queue import scripts
 from tests.faults.figures import often
 from tests.faults.load import ask, check_books, event, send, smuggle
-from tests.faults.platform import Platform, http_get, wait_for
+from tests.faults.platform import Platform, http_get
+from tests.waiting import wait_for
 
 
 def test_one_poison_event_in_500_is_one_dead_letter_and_499_rows(platform: Platform) -> None:

@@ -12,7 +12,8 @@ import msgspec
 from analytics.events import Event, pack
 from analytics.queue import body
 from tests.faults.load import Load, audit, recovered, smuggle
-from tests.faults.platform import Platform, wait_for
+from tests.faults.platform import Platform
+from tests.waiting import wait_for
 
 
 def some(number: int) -> list[Event]:

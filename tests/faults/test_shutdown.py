@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from tests.faults.load import Load, audit, recovered
-from tests.faults.platform import API_KEY, Platform, http_get, wait_for
+from tests.faults.platform import API_KEY, Platform, http_get
+from tests.waiting import wait_for
 
 GRACE_SECONDS = 30.0
 

@@ -9,12 +9,14 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
+from hypercorn.config import Config
 
 from analytics import server
 from analytics.roles.collector import body
 from analytics.settings import Settings
 from tests.collecting import GOOD
 from tests.hostile.wire import APPS, exchange, listening
+from tests.waiting import PATIENCE_SECONDS, until
 
 EVENT = json.dumps(GOOD).encode()
 POST = b"POST /collect HTTP/1.1\r\nhost: x\r\n"
@@ -76,7 +78,7 @@ async def test_what_is_no_request_is_refused_with_4xx_and_closed(
 ) -> None:
     wrong = {}
     for name, sent in REFUSED.items():
-        answer = await exchange(ports[role], sent, seconds=20)
+        answer = await exchange(ports[role], sent)
         if answer and not answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 501", b"HTTP/1.1 505")):
             wrong[name] = answer[:200]
     assert wrong == {}
@@ -151,7 +153,7 @@ async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connec
             H2 + b"\x00\x00\x05\x01\x05\x00\x00\x00\x01\x84\x86\x41\x00\x00",
             upgrade.replace(b"AAMA", b"!!!!"),
         ):
-            answer = await exchange(port, sent, end=True, seconds=20)
+            answer = await exchange(port, sent, end=True)
             assert b"series" not in answer, role
         assert await alive(port)
 
@@ -159,29 +161,38 @@ async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connec
 async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
     migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """200 sockets send a byte now and then, half in headers, half in bodies; limits are short."""
+    """200 sockets send a byte now and then, half in headers, half in bodies: first while others are
+    served, under long limits, and then until they are cut off, under short ones.
+    """
     assert server.READ_SECONDS == {"collector": 30}
     assert body.BODY_SECONDS == 30
-    monkeypatch.setattr(body, "BODY_SECONDS", 2.0)
     config = Settings(
         environment="test", database_url=migrated_url, redis_url=redis_url, shutdown_delay=0
     )
-    real = server._config
+    real, configs = server._config, []
 
-    def hasty(role: str, settings: Settings):  # type: ignore[no-untyped-def]
-        config = real(role, settings)
-        assert config.keep_alive_timeout <= 30, "headers may take no longer"
-        config.keep_alive_timeout = 2
-        return config
+    def noted(role: str, settings: Settings) -> Config:
+        configs.append(real(role, settings))
+        assert configs[-1].keep_alive_timeout <= 30, "headers may take no longer"
+        return configs[-1]
 
-    monkeypatch.setattr(server, "_config", hasty)
+    def limit(seconds: float) -> None:
+        monkeypatch.setattr(body, "BODY_SECONDS", seconds)
+        for each in configs:
+            each.keep_alive_timeout = seconds
+
+    monkeypatch.setattr(server, "_config", noted)
+    begun = 0
     async with listening(config, monkeypatch) as ports:
 
         async def trickle(head: bytes) -> bytes:
+            nonlocal begun
             reader, writer = await asyncio.open_connection("127.0.0.1", ports["collector"])
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     writer.write(head)
+                    await writer.drain()
+                    begun += 1
                     reading = asyncio.create_task(reader.read())
                     while not reading.done():
                         writer.write(b"x")
@@ -190,22 +201,26 @@ async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
             finally:
                 writer.close()
 
-        slow = [
-            asyncio.create_task(trickle(b"GET /health HTTP/1.1\r\nhost: x\r\nx-slow: "))
-            for _ in range(100)
-        ]
-        slow += [
-            asyncio.create_task(trickle(POST + b"content-length: 100000\r\n\r\n"))
-            for _ in range(100)
-        ]
-        await asyncio.sleep(0.3)
-        good = POST + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(EVENT) + EVENT
-        assert not any(task.done() for task in slow)
-        for _ in range(5):
-            assert (await exchange(ports["collector"], good, seconds=10)).startswith(
-                b"HTTP/1.1 202 "
+        def trickles() -> list[asyncio.Task[bytes]]:
+            heads = (
+                b"GET /health HTTP/1.1\r\nhost: x\r\nx-slow: ",
+                POST + b"content-length: 100000\r\n\r\n",
             )
-        ended = await asyncio.gather(*slow)
+            return [asyncio.create_task(trickle(head)) for head in heads for _ in range(100)]
+
+        limit(600.0)
+        slow = trickles()
+        await until(lambda: begun == 200)
+        good = POST + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(EVENT) + EVENT
+        for _ in range(5):
+            assert (await exchange(ports["collector"], good)).startswith(b"HTTP/1.1 202 ")
+        assert not any(task.done() for task in slow)
+        for task in slow:
+            task.cancel()
+        await asyncio.wait(slow)
+
+        limit(1.0)
+        ended = await asyncio.gather(*trickles())
     assert all(
         not answer or answer == b"cut" or answer.startswith(b"HTTP/1.1 408 ") for answer in ended
     )
@@ -221,7 +236,7 @@ async def test_nothing_of_this_leaves_a_traceback(
         POST + b"content-length: 10\r\n\r\n",
         POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
     ):
-        await exchange(ports["collector"], sent, end=True, seconds=20)
+        await exchange(ports["collector"], sent, end=True)
     assert [
         record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR
     ] == []

@@ -13,6 +13,7 @@ from analytics.roles import api, processor
 from analytics.roles.collector import collector
 from analytics.roles.realtime import realtime
 from analytics.settings import Settings
+from tests.waiting import PATIENCE_SECONDS
 
 APPS = {
     "collector": collector.ROLE.app,
@@ -22,7 +23,9 @@ APPS = {
 }
 
 
-async def exchange(port: int, *parts: bytes, seconds: float = 30.0, end: bool = False) -> bytes:
+async def exchange(
+    port: int, *parts: bytes, seconds: float = PATIENCE_SECONDS, end: bool = False
+) -> bytes:
     """Send bytes as they are and read until the other side closes. Raises TimeoutError.
 
     With `end`, close our side after the last byte.
@@ -71,11 +74,11 @@ async def listening(
         )
     )
     try:
-        await asyncio.wait_for(ready.wait(), 60)
+        await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
         yield ports
     finally:
         stop.set()
-        await asyncio.wait_for(task, 60)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
 
 
 async def _when(event: asyncio.Event, act: Callable[[], object]) -> None:

@@ -1,8 +1,6 @@
 """Shared by the tests of live events: events, a watcher, a client of Redis."""
 
-import asyncio
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from redis.asyncio import Redis
@@ -38,12 +36,6 @@ class Ear:
 
     def missed(self, number: int, before: int) -> None:
         self.gaps.append(number)
-
-
-async def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 def client(url: str, seconds: float = 60) -> Redis:

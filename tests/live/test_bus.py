@@ -4,15 +4,18 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 
 from analytics.embedded import Valkey
 from analytics.errors import Unavailable
 from analytics.live import Bus, Delivery, publish
 from analytics.live import bus as bus_module
-from tests.live.kit import Ear, client, make_events, until
+from tests.live.kit import Ear, client, make_events
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 async def test_who_watches_hears_every_event_in_order_and_nothing_of_other_projects(
@@ -62,10 +65,9 @@ async def test_what_a_left_channel_still_brings_is_not_taken_for_the_one_entered
     bus = Bus(redis)  # not connected: what Redis would say is said by hand
     ear = Ear()
     entering = asyncio.create_task(bus.watch("shop", ear))
-    await asyncio.sleep(0.01)
+    await until(lambda: "shop" in bus._channels)
     await bus._deliver("shop", b"7:")
-    await asyncio.sleep(0.01)
-    assert not entering.done()
+    assert not bus._channels["shop"].confirmed.is_set()
     await bus._subscribed("shop")
     await bus._deliver("shop", b"9:")
     assert await entering == 9
@@ -82,9 +84,11 @@ async def test_only_watched_projects_are_subscribed_to(redis: Redis, bus: Bus) -
     await until(lambda: second.heard)
     assert not first.heard
     bus.unwatch("shop", second)
-    async with asyncio.timeout(5):
-        while (await redis.pubsub_numsub("analytics:live:shop"))[0][1]:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+
+    async def nobody_is_subscribed() -> bool:
+        return not (await redis.pubsub_numsub("analytics:live:shop"))[0][1]
+
+    await until(nobody_is_subscribed)
 
 
 async def test_who_leaves_while_others_are_told_hears_nothing_more(
@@ -176,13 +180,28 @@ async def test_a_connection_that_died_without_a_word_is_noticed(
 
 
 async def test_an_idle_bus_stays_connected(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.05)
+    """After each answer a listener finds nothing once, as after PING_SECONDS of silence."""
+    read, answers, idle = AbstractConnection.read_response, 0, False
+    listening = set()
+
+    async def read_or_not(self: AbstractConnection, *arguments: Any, **options: Any) -> Any:
+        nonlocal answers, idle
+        if "timeout" not in options:  # the answer to a command
+            return await read(self, *arguments, **options)
+        listening.add(self)
+        if idle:
+            idle = False
+            return None
+        answer = await read(self, timeout=PATIENCE_SECONDS)
+        answers, idle = answers + 1, answers < 20
+        return answer
+
+    monkeypatch.setattr(AbstractConnection, "read_response", read_or_not)
     async with Bus(redis) as bus:
-        ear = Ear()
-        await bus.watch("shop", ear)
-        for _ in range(20):
-            await asyncio.sleep(0.05)
-            assert bus._channels["shop"].confirmed.is_set()
+        await bus.watch("shop", Ear())
+        await until(lambda: answers > 20)
+        assert bus._channels["shop"].confirmed.is_set()
+    assert len(listening) == 1
 
 
 async def test_watching_while_redis_is_away_is_refused_and_leaves_nothing_behind(

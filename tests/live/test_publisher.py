@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from redis.asyncio import Redis
 
 from analytics.live import Bus, messages, publish, publisher, visitors
-from tests.live.kit import Ear, make_events, until
+from tests.live.kit import Ear, make_events
+from tests.waiting import until
 
 
 async def test_nothing_but_the_count_is_sent_while_nobody_listens(redis: Redis) -> None:

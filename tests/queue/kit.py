@@ -16,8 +16,7 @@ from analytics.events import Event, Job, Outcome, pack
 from analytics.queue import Queue, Worker, body, gather, scripts
 from analytics.redis import Cron, connect
 from analytics.settings import Settings
-
-PATIENCE_SECONDS = 60.0
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 def event(
@@ -109,15 +108,6 @@ async def working(
             await task
 
 
-async def eventually(condition: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            answer = condition()
-            if answer if isinstance(answer, bool) else await answer:
-                return
-            await asyncio.sleep(0.01)
-
-
 async def taken(queue: Queue) -> None:
     """Returns when an append of one event succeeds."""
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -128,11 +118,27 @@ async def taken(queue: Queue) -> None:
                 await asyncio.sleep(0.02)
 
 
+def failures_of(script: scripts.Script, monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
+    """What the runs of a script raise from now on."""
+    run: Callable[..., Awaitable[Any]] = script.run
+    failures: list[Exception] = []
+
+    async def noted(*arguments: Any) -> Any:
+        try:
+            return await run(*arguments)
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    monkeypatch.setattr(script, "run", noted)
+    return failures
+
+
 async def drained(queue: Queue) -> None:
     async def empty() -> bool:
         return (await queue.depth()).jobs == 0
 
-    await eventually(empty)
+    await until(empty)
 
 
 async def enqueue(redis: Redis, events: Sequence[Event], job_id: str | None = None) -> str:

@@ -14,10 +14,21 @@ from redis.exceptions import NoPermissionError
 from analytics import metrics
 from analytics.embedded import Valkey
 from analytics.errors import ConfigurationError, Unavailable
-from analytics.queue import Queue, backpressure
+from analytics.queue import Queue, backpressure, scripts
 from analytics.settings import Settings
 from tests import servers
-from tests.queue.kit import Ledger, client, config, drained, event, events, taken, working
+from tests.queue.kit import (
+    Ledger,
+    client,
+    config,
+    drained,
+    event,
+    events,
+    failures_of,
+    taken,
+    working,
+)
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +47,7 @@ async def own(server_folder: Path) -> AsyncIterator[Valkey]:
 
 async def refusal(queue: Queue) -> Unavailable:
     """The first refusal, while events are appended without end."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 await queue.append([event(b'{"k": "%s"}' % (b"x" * 10_000)) for _ in range(10)])
@@ -113,13 +124,16 @@ async def test_a_redis_that_is_full_all_the_same_answers_unavailable_and_keeps_n
         assert (await queue.depth()).jobs == 1
 
 
-async def test_a_worker_survives_a_full_redis(own: Valkey, ledger: Ledger, hasty: None) -> None:
+async def test_a_worker_survives_a_full_redis(
+    own: Valkey, ledger: Ledger, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = config(own.url)
+    failures = failures_of(scripts.CLAIM, monkeypatch)
     async with client(settings) as redis, Queue(redis, settings) as queue:
         await queue.append(events(5))
         await redis.config_set("maxmemory", "1mb")
         async with working(settings, ledger):
-            await asyncio.sleep(0.3)
+            await until(lambda: len(failures) > 2)
             assert (await queue.depth()).events == 5
             await redis.config_set("maxmemory", "20mb")
             await drained(queue)
@@ -181,14 +195,27 @@ async def test_a_redis_that_begins_to_evict_is_refused_from_then_on(own: Valkey)
     ],
 )
 async def test_a_redis_that_may_forget_is_warned_of_once_and_in_the_health(
-    own: Valkey, caplog: pytest.LogCaptureFixture, name: str, value: str, words: str
+    own: Valkey,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    words: str,
 ) -> None:
+    looks, look = 0, backpressure.Backpressure.look
+
+    async def counted(self: backpressure.Backpressure) -> None:
+        nonlocal looks
+        await look(self)
+        looks += 1
+
+    monkeypatch.setattr(backpressure.Backpressure, "look", counted)
     settings = config(own.url)
     async with client(settings) as redis:
         await redis.config_set(name, value)
         with caplog.at_level(logging.WARNING, "analytics.queue"):
             async with Queue(redis, settings) as queue:
-                await asyncio.sleep(0.1)
+                await until(lambda: looks > 2)
                 health = await queue.check()
     assert health.startswith("ok: ")
     assert words in health

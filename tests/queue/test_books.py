@@ -1,6 +1,7 @@
 """The books balance at any moment, with failing stores and unreadable jobs."""
 
 import asyncio
+import itertools
 import random
 import uuid
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from analytics.errors import TransientStoreError
 from analytics.events import Event, Job
 from analytics.queue import Queue, scripts
 from tests.queue.kit import Ledger, config, drained, enqueue_body, event, working
+from tests.waiting import PATIENCE_SECONDS
 
 
 async def test_the_books_balance_at_any_moment_and_agree_with_a_dict(
@@ -30,11 +32,14 @@ async def test_the_books_balance_at_any_moment_and_agree_with_a_dict(
                 raise ValueError("a bug")
 
     ledger.before = falter
+    looks = 0
     done = asyncio.Event()
 
     async def send() -> None:
         nonlocal unreadable
-        for _ in range(40):
+        for number in itertools.count():
+            if number >= 40 and looks > 50:
+                break
             some = [event(event_id=one) for one in dice.sample(pool, dice.randint(1, 20))]
             if dice.random() < 0.1:
                 await enqueue_body(redis, b"\xc1", scripts.job_id(len(some)))
@@ -44,23 +49,28 @@ async def test_the_books_balance_at_any_moment_and_agree_with_a_dict(
                 sent.extend(some)
             await asyncio.sleep(dice.random() * 0.01)
 
-    async def audit() -> int:
-        looks = 0
+    async def audit() -> None:
+        nonlocal looks
         while not done.is_set():
             books = await queue.books()
             assert books.balanced, books
             looks += 1
             await asyncio.sleep(0.002)
-        return looks
 
     settings = config(redis_url, batch_size=30, concurrency=3)
-    async with working(settings, ledger), working(settings, ledger):
-        auditor = asyncio.create_task(audit())
-        await asyncio.gather(*(send() for _ in range(10)))
+    async with (
+        working(settings, ledger),
+        working(settings, ledger),
+        asyncio.timeout(PATIENCE_SECONDS),
+        asyncio.TaskGroup() as auditing,
+    ):
+        auditing.create_task(audit())
+        async with asyncio.TaskGroup() as sending:
+            for _ in range(10):
+                sending.create_task(send())
         ledger.before = None
         await drained(queue)
         done.set()
-        assert await auditor > 50
     books = await queue.books()
     distinct = {one.id for one in sent}
     assert ledger.rows.keys() == distinct

@@ -14,7 +14,8 @@ from analytics.events import Books, Event, pack
 from analytics.queue import Queue, backpressure, body, commit, scripts
 from analytics.settings import Settings
 from tests import servers
-from tests.queue.kit import client, config, event, events, eventually, taken
+from tests.queue.kit import client, config, event, events, taken
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 async def queued(redis: Redis) -> list[list[Event]]:
@@ -190,13 +191,13 @@ async def test_a_redis_restart_fails_the_waiters_and_loses_no_acknowledged_event
             senders = [asyncio.create_task(send()) for _ in range(10)]
             for _ in range(2):
                 held = len(acknowledged)
-                await eventually(lambda held=held: len(acknowledged) > held + 100)
+                await until(lambda held=held: len(acknowledged) > held + 100)  # type: ignore[misc]
                 await asyncio.to_thread(server.kill)
                 before = failed
-                await eventually(lambda before=before: failed > before)
+                await until(lambda before=before: failed > before)  # type: ignore[misc]
                 await asyncio.to_thread(server.start)
                 held = len(acknowledged)
-                await eventually(lambda held=held: len(acknowledged) > held)
+                await until(lambda held=held: len(acknowledged) > held)  # type: ignore[misc]
             done.set()
             await asyncio.gather(*senders)
             books = await queue.books()
@@ -216,13 +217,14 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recove
             await taken(queue)
             os.kill(server.pid, signal.SIGSTOP)
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     with pytest.raises(Unavailable) as failure:
                         await queue.append(events(1))
                 assert failure.value.code == "queue_unreachable"
                 # once the watcher has looked, an append is refused without waiting for Redis
-                await eventually(lambda: queue._backpressure._refusal is not None)
-                async with asyncio.timeout(0.2):
+                await until(lambda: queue._backpressure._refusal is not None)
+                with monkeypatch.context() as patch:
+                    patch.setattr(scripts.ENQUEUE, "run", None)
                     with pytest.raises(Unavailable):
                         await queue.append(events(1))
             finally:

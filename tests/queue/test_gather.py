@@ -10,7 +10,8 @@ from analytics.errors import TransientStoreError
 from analytics.events import Books, Job, Outcome
 from analytics.queue import Queue, gather, worker
 from analytics.settings import Settings
-from tests.queue.kit import Ledger, config, drained, enqueue, events, eventually, working
+from tests.queue.kit import Ledger, config, drained, enqueue, events, working
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
@@ -34,7 +35,7 @@ async def test_what_waits_behind_a_transaction_shares_a_much_larger_one(
     queue: Queue, redis: Redis, redis_url: str, ledger: Ledger
 ) -> None:
     async def wait_for_a_second(_: Sequence[Job]) -> None:
-        await eventually(lambda: len(ledger.calls) > 1)
+        await until(lambda: len(ledger.calls) > 1)
 
     ledger.before = wait_for_a_second
     for _ in range(60):
@@ -63,27 +64,38 @@ async def test_a_lone_job_waits_for_no_company(
     async with working(config(redis_url, batch_size=5000), ledger):
         for count in range(1, 4):
             await queue.append(events(1))
-            await eventually(lambda count=count: len(ledger.calls) == count)
+            await until(lambda count=count: len(ledger.calls) == count)  # type: ignore[misc]
+
+
+async def settle(_: Sequence[Job], __: Sequence[Outcome]) -> None:
+    pass
 
 
 async def test_no_more_transactions_than_concurrency_are_open_at_once(
-    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(gather, "GROWTH", 1)  # each job is enough to begin a transaction
     open_now = most = 0
+    gate = asyncio.Event()
 
     async def count(_: Sequence[Job]) -> None:
         nonlocal open_now, most
         open_now += 1
         most = max(most, open_now)
-        await eventually(lambda: most >= 3)
-        await asyncio.sleep(0.01)
+        await gate.wait()
         open_now -= 1
 
     ledger.before = count
-    for _ in range(60):
-        await enqueue(redis, events(5))
-    async with working(config(redis_url, batch_size=5, concurrency=3), ledger):
-        await drained(queue)
+    gatherer = gather.Gatherer(ledger.store, settle, concurrency=3, batch_size=5, timeout=60)
+    deadline = asyncio.get_running_loop().time() + 600
+    handed = [
+        asyncio.create_task(gatherer.hand(Job(f"{number}.5", events(5)), deadline))
+        for number in range(10)
+    ]
+    await until(lambda: most >= 3)  # all ten are handed in by then, and no more begin by themselves
+    assert gatherer._waiting_events == 35
+    gate.set()
+    await asyncio.gather(*handed)
     assert most == 3
 
 
@@ -114,7 +126,7 @@ async def test_one_bad_job_fails_alone_and_holds_up_nobody(
 
     ledger.before = fail
     async with working(settings, ledger):
-        await eventually(lambda: set(ids) - {bad} == ledger.outcomes.keys())
+        await until(lambda: set(ids) - {bad} == ledger.outcomes.keys())
         assert await queue.waiting(ids) == {bad}
         assert max(ledger.attempts[good] for good in set(ids) - {bad}) <= 2, (
             "merged once, then alone"
@@ -179,18 +191,14 @@ async def test_a_failing_store_is_not_handed_the_whole_backlog(
     for _ in range(100):
         await enqueue(redis, events(10))
     async with working(config(redis_url, batch_size=10, concurrency=2), ledger):
-        await eventually(lambda: bool(ledger.calls))
+        await until(lambda: bool(ledger.calls))
         turns = 0
-        await eventually(lambda: turns > 20)
+        await until(lambda: turns > 20)
     assert len(ledger.attempts) <= 4
 
 
 async def test_a_job_with_too_little_time_left_is_sent_back_unstored() -> None:
     ledger = Ledger()
-
-    async def settle(_: Sequence[Job], __: Sequence[Outcome]) -> None:
-        pass
-
     gatherer = gather.Gatherer(ledger.store, settle, concurrency=1, batch_size=10, timeout=10)
     with pytest.raises(TransientStoreError, match="waited too long"):
         await gatherer.hand(Job("late.1", events(1)), asyncio.get_running_loop().time() + 1)

@@ -1,12 +1,11 @@
 """The scripts: each does all of its work or none, and once."""
 
-import asyncio
-
 from redis.asyncio import Redis
 
 from analytics.events import Books, pack
 from analytics.queue import Queue, body, scripts
 from tests.queue.kit import enqueue, events
+from tests.waiting import until
 
 
 def test_a_job_id_tells_its_events_and_a_foreign_one_none() -> None:
@@ -36,7 +35,11 @@ async def test_the_same_job_enqueued_again_changes_nothing(queue: Queue, redis: 
 async def test_a_claim_that_another_holds_by_now_is_not_given_back(redis: Redis) -> None:
     job_id = await enqueue(redis, events(1))
     await scripts.CLAIM.run(redis, "first", 1, 10, 1000, 100)
-    await asyncio.sleep(0.01)
+
+    async def the_claim_ended() -> bool:
+        return not await redis.exists(scripts.IN_PROGRESS + job_id)
+
+    await until(the_claim_ended)
     await scripts.CLAIM.run(redis, "second", 60_000, 10, 1000, 100)
     await scripts.RELEASE.run(redis, "first", job_id, 0)
     assert await redis.get(scripts.IN_PROGRESS + job_id) == b"second"

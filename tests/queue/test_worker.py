@@ -24,9 +24,10 @@ from tests.queue.kit import (
     enqueue,
     enqueue_body,
     events,
-    eventually,
+    failures_of,
     working,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
@@ -101,7 +102,7 @@ async def test_a_claim_outlasts_the_time_out_by_ten_seconds(
 
     ledger.before = wait
     async with working(settings, ledger):
-        await eventually(lambda: bool(ledger.calls))
+        await until(lambda: bool(ledger.calls))
         assert (
             settings.job_timeout
             < await redis.pttl(scripts.IN_PROGRESS + job_id) / 1000
@@ -135,7 +136,7 @@ async def test_jobs_in_work_elsewhere_never_hide_the_others(
     assert len(await scripts.CLAIM.run(redis, "other", 60_000, 1000, 1000, 1)) == 700
     job_id = await enqueue(redis, events(1))
     async with working(settings, ledger):
-        await eventually(lambda: ledger.attempts == {job_id: 1})
+        await until(lambda: ledger.attempts == {job_id: 1})
 
 
 BAD_BODIES = {
@@ -242,7 +243,7 @@ async def test_a_worker_that_ends_between_commit_and_settling_leaves_exact_books
     with monkeypatch.context() as patch:
         patch.setattr(scripts.SETTLE, "run", never)
         async with working(settings, ledger):
-            await eventually(lambda: len(ledger.rows) == 3)
+            await until(lambda: len(ledger.rows) == 3)
     assert await queue.books() == Books(accepted=4, queued=4)
     async with working(settings, ledger):
         await drained(queue)
@@ -269,13 +270,20 @@ async def test_stopping_lets_running_jobs_finish_and_takes_no_more(
         await release.wait()
 
     finishing = asyncio.Event()
-    finish = worker.Worker._finish
+    finish, claim = worker.Worker._finish, scripts.CLAIM.run
+    claims_while_finishing = 0
 
     async def noted(self: worker.Worker, runner: worker._Runner) -> None:
         finishing.set()
         await finish(self, runner)
 
+    async def counted(*arguments: Any) -> Any:
+        nonlocal claims_while_finishing
+        claims_while_finishing += finishing.is_set()
+        return await claim(*arguments)
+
     monkeypatch.setattr(worker.Worker, "_finish", noted)
+    monkeypatch.setattr(scripts.CLAIM, "run", counted)
     ledger.before = wait
     first = await enqueue(redis, events(1))
     settings = config(redis_url)
@@ -284,14 +292,14 @@ async def test_stopping_lets_running_jobs_finish_and_takes_no_more(
         task = asyncio.create_task(
             worker.Worker(own, settings, store=ledger.store, bury=ledger.bury).run(stop)
         )
-        await eventually(lambda: ledger.attempts[first] == 1)
+        await until(lambda: ledger.attempts[first] == 1)
         stop.set()
-        await finishing.wait()
+        await until(finishing.is_set)
         await enqueue(redis, events(1))
-        await asyncio.sleep(0.2)
         assert not task.done()
         release.set()
         await task
+    assert claims_while_finishing == 0
     assert ledger.attempts == {first: 1}
     assert (await queue.depth()).jobs == 1
 
@@ -308,7 +316,7 @@ async def test_what_does_not_finish_in_time_is_given_back_at_once(
     job_id = await enqueue(redis, events(1))
     settings = config(redis_url, job_timeout=600)
     async with working(settings, ledger):
-        await eventually(lambda: ledger.attempts[job_id] == 1)
+        await until(lambda: ledger.attempts[job_id] == 1)
     ledger.before = None
     async with working(settings, ledger):
         await drained(queue)
@@ -357,9 +365,11 @@ async def test_an_error_inside_arq_does_not_end_the_worker_or_lose_the_job(
 
 
 async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(
-    server_folder: Path, ledger: Ledger
+    server_folder: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = asyncio.Event()
+    claims = failures_of(scripts.CLAIM, monkeypatch)
+    settlements = failures_of(scripts.SETTLE, monkeypatch)
 
     async def wait(_: Sequence[Job]) -> None:
         await release.wait()
@@ -376,10 +386,11 @@ async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(
                 release.clear()
                 before = len(ledger.calls)
                 await queue.append(events(5))
-                await eventually(lambda before=before: len(ledger.calls) > before)
+                await until(lambda before=before: len(ledger.calls) > before)  # type: ignore[misc]
                 await asyncio.to_thread(server.kill)
+                claims.clear()
                 release.set()
-                await asyncio.sleep(0.3)
+                await until(lambda held=held: claims and (settlements or not held))  # type: ignore[misc]
                 await asyncio.to_thread(server.start)
                 await drained(queue)
             assert not task.done()

@@ -2,7 +2,6 @@
 server is down.
 """
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +21,8 @@ from analytics import metrics, projects
 from analytics.events import Event, event_id
 from analytics.queries import QUESTIONS
 from analytics.queries.database import snapshot as snapshots
-from analytics.queue import Queue
+from analytics.queue import Queue, scripts
+from analytics.queue.reader import Horizon, Reader
 from analytics.redis import connect
 from analytics.roles import api
 from analytics.settings import Settings
@@ -167,8 +167,17 @@ async def test_an_answer_says_what_was_asked_and_how_far_it_reaches(
     assert body["query"]["by"] == "metadata.page"
     assert body["meta"].keys() == {"source", "watermark", "partial", "cached", "ms"}
     assert body["meta"]["watermark"].endswith("Z")
-    assert abs(datetime.fromisoformat(body["meta"]["watermark"]) - before) < timedelta(seconds=10)
+    watermark = datetime.fromisoformat(body["meta"]["watermark"])  # in milliseconds
+    assert before - timedelta(milliseconds=1) <= watermark <= datetime.now(UTC)
     assert (body["meta"]["partial"], body["meta"]["cached"]) == (False, False)
+
+
+async def waiting_for_a_minute(redis: Redis) -> datetime:
+    """Makes the one job in the queue a minute old; when it was appended, then."""
+    appended = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    [job_id] = await redis.zrange(scripts.PENDING, 0, -1)
+    await redis.zadd(scripts.PENDING, {job_id: appended.timestamp() * 1000})
+    return appended
 
 
 async def test_the_watermark_stays_before_what_still_waits(
@@ -177,11 +186,10 @@ async def test_the_watermark_stays_before_what_still_waits(
     redis = connect(config)
     async with Queue(redis, config) as queue:
         await queue.append([event()])
-        acknowledged = datetime.now(UTC)
-        await asyncio.sleep(0.05)
+        appended = await waiting_for_a_minute(redis)
         meta = (await http.get("/api/live")).json()["meta"]
     await redis.aclose()
-    assert datetime.fromisoformat(meta["watermark"]) <= acknowledged
+    assert datetime.fromisoformat(meta["watermark"]) == appended
     assert meta["partial"] is True
 
 
@@ -191,18 +199,22 @@ async def test_the_watermark_is_read_before_the_snapshot(
     """Read after it, it would vouch for events that were stored in between and are not in the
     answer.
     """
-    began: list[datetime] = []
+    reached = before = datetime.now(UTC)
+
+    async def horizon(_: Reader) -> Horizon:
+        return Horizon(reached, waiting=False)
 
     @asynccontextmanager
-    async def slow(*arguments: Any) -> AsyncIterator[snapshots.Snapshot]:
+    async def noted(*arguments: Any) -> AsyncIterator[snapshots.Snapshot]:
+        nonlocal reached
         async with snapshots.open_snapshot(*arguments) as snapshot:
-            began.append(datetime.now(UTC))
-            await asyncio.sleep(0.05)
+            reached = before + timedelta(seconds=1)
             yield snapshot
 
-    monkeypatch.setattr("analytics.queries.answers.answer.open_snapshot", slow)
+    monkeypatch.setattr(Reader, "horizon", horizon)
+    monkeypatch.setattr("analytics.queries.answers.answer.open_snapshot", noted)
     meta = (await http.get("/api/trends")).json()["meta"]
-    assert datetime.fromisoformat(meta["watermark"]) <= began[0]
+    assert datetime.fromisoformat(meta["watermark"]) == before
 
 
 async def test_an_answer_is_partial_when_its_range_reaches_past_what_still_waits(
@@ -211,7 +223,7 @@ async def test_an_answer_is_partial_when_its_range_reaches_past_what_still_waits
     redis = connect(config)
     async with Queue(redis, config) as queue:
         await queue.append([event()])
-        await asyncio.sleep(0.1)
+        await waiting_for_a_minute(redis)
         earlier, later = (
             f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (-1, 1)
         )

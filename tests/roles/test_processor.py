@@ -16,6 +16,7 @@ from analytics.roles.processor import Processor
 from analytics.settings import Settings
 from analytics.stores.writing.transaction import Written
 from tests.queue.kit import event
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Store:
@@ -74,7 +75,7 @@ async def test_a_worker_that_ends_by_a_bug_ends_the_process_with_it(
     )
     assert config.port is not None
     listener = server.bind("processor", config, config.port)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         with pytest.raises(RuntimeError, match="a bug"):
             await server.serve(
                 {"processor": processor.ROLE.app(config)}, {"processor": listener}, config

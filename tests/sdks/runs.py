@@ -17,9 +17,10 @@ from redis.asyncio import Redis
 
 from analytics.projects import create_key, create_project, open_engine
 from analytics.redis import mirror
-from tests.faults.platform import Platform, Role, http_get, wait_for
+from tests.faults.platform import Platform, Role, http_get
 from tests.sdks.gate import Gate
 from tests.sdks.sdks import EVENTS, SDKS, Sdk
+from tests.waiting import wait_for
 
 OUTAGE_SECONDS = 5.0
 FORGOTTEN = 2

@@ -14,8 +14,9 @@ import pytest
 
 from analytics.embedded import Postgres, Valkey
 from analytics.redis.salts import SALT
-from tests.faults.platform import Platform, Role, http_get, wait_for
+from tests.faults.platform import Platform, Role, http_get
 from tests.servers import temporary_folder
+from tests.waiting import wait_for
 
 ADDRESSES = ("203.0.113.77", "2001:db8:77:1::9")
 AGENT = (

@@ -2,11 +2,10 @@
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import anyio
 import asyncpg
 import msgspec
 import pytest
@@ -93,13 +92,6 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
-
-
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    """Poll until it is true."""
-    with anyio.fail_after(30):
-        while not await condition():  # noqa: ASYNC110 - what we wait for happens in the database
-            await anyio.sleep(0.02)
 
 
 @pytest.fixture

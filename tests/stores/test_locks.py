@@ -14,7 +14,8 @@ import pytest
 from analytics.redis import key_mirror
 from analytics.stores import locks
 from analytics.stores.locks import COMPACTION, alone, try_alone
-from tests.stores.conftest import connected, until
+from tests.stores.conftest import connected
+from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.browser import Browser, Page, chromium, needs_browser, site, until
+from tests.browser import Browser, Page, chromium, needs_browser, site
 from tests.faults.platform import Platform, Role
 from tests.sdks.gate import Gate
 from tests.servers import temporary_folder
+from tests.waiting import wait_for
 
 pytestmark = needs_browser
 
@@ -86,8 +87,8 @@ class Visit(msgspec.Struct):
 
     def wait(self, count: int, action: str = "*") -> list[dict[str, Any]]:
         """Exactly so many events, once nothing is on its way."""
-        until(lambda: len(self.events(action)) >= count, f"{count} of {action}")
-        until(self.shop.platform.drained, "the queue to drain")
+        wait_for(lambda: len(self.events(action)) >= count, f"{count} of {action}")
+        wait_for(self.shop.platform.drained, "the queue to drain")
         rows = self.events(action)
         assert len(rows) == count, [(row["event_action"], row["metadata"]) for row in rows]
         return rows
@@ -162,7 +163,7 @@ def test_a_link_that_leads_away_is_told_before_the_page_is_left(shop: Shop) -> N
         ) as visit:
             visit.wait(1)
             visit.page.click("b")
-            until(lambda: visit.page.run("location.href") == there, "the other site")
+            wait_for(lambda: visit.page.run("location.href") == there, "the other site")
             (clicked,) = visit.wait(1, "$outbound")
             assert clicked["metadata"]["$href"] == there
             assert clicked["event_type"] == "track"
@@ -233,7 +234,7 @@ def test_what_meets_503_is_sent_again_with_the_same_ids_and_counts_once(shop: Sh
         visit.wait(1)
         visit.gate.forgotten = 2  # taken, but the page hears 503
         visit.page.run("analytics('bought', { n: 1 })")
-        until(
+        wait_for(
             lambda: visit.gate.heard[-1] == 202 and visit.gate.heard.count(503) == 2,
             "the third try",
         )
@@ -261,7 +262,7 @@ def test_an_event_that_can_never_be_taken_does_not_hold_up_the_others(shop: Shop
     with shop.visit() as visit:
         visit.wait(1)
         visit.page.run("analytics('')")
-        until(lambda: visit.gate.heard[-1] == 400, "the refusal")
+        wait_for(lambda: visit.gate.heard[-1] == 400, "the refusal")
         visit.page.run("analytics('fine')")
         visit.wait(1, "fine")
         assert visit.gate.heard.count(400) == 1
@@ -287,7 +288,7 @@ def test_an_outage_is_outlived_by_a_page_that_may_store(shop: Shop) -> None:
         visit.page.run("analytics('kept', { n: 1 })")
         collect = "document.scripts[0].src.replace('tracker.js', 'collect')"
         tries = f"performance.getEntriesByName({collect}).length"
-        until(lambda: visit.page.run(tries) >= 2, "a failure")
+        wait_for(lambda: visit.page.run(tries) >= 2, "a failure")
         visit.quiet()
         visit.page.run("dispatchEvent(new Event('pagehide'))")
         visit.gate.port = there
@@ -300,7 +301,7 @@ def test_what_a_page_left_in_doubt_is_sent_by_the_next_one_under_the_same_id(sho
         visit.wait(1)
         visit.gate.forgotten = 1_000  # all is taken, but the page hears 503
         visit.page.run("analytics('doubtful', { n: 1 })")
-        until(lambda: visit.gate.heard[-1] == 503, "a failure")
+        wait_for(lambda: visit.gate.heard[-1] == 503, "a failure")
         visit.page.go(f"{visit.url}/other")
 
         def together() -> bool:
@@ -316,7 +317,7 @@ def test_what_a_page_left_in_doubt_is_sent_by_the_next_one_under_the_same_id(sho
                 for events in requests
             )
 
-        until(together, "the next page")
+        wait_for(together, "the next page")
         visit.gate.forgotten = 0
         (row,) = visit.wait(1, "doubtful")
         tries = [event for event in visit.sent() if event["event_action"] == "doubtful"]

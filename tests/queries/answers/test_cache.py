@@ -3,6 +3,7 @@ process for all who ask at the same time.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import asyncpg
@@ -11,12 +12,14 @@ import pytest
 
 from analytics import projects
 from analytics.queries import Question
+from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.answers.slots import Answer, Slots
 from analytics.queries.questions.trends import trends
 from analytics.roles import api
 from analytics.settings import Settings
 from analytics.stores import PostgresStore
 from tests.queries.answers.cached import OLD, cached, client, put, total
+from tests.waiting import until
 
 
 async def test_what_was_answered_is_given_again_until_an_event_comes_late(
@@ -110,18 +113,24 @@ async def test_who_leaves_early_leaves_the_others_their_answer(
     http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, gate = asyncio.Event(), asyncio.Event()
-    find = Slots.find
+    find, get, asked = Slots.find, AnswerCache.get, 0
 
     async def slow(self: Slots, name: bytes) -> Answer | None:
         begun.set()
         await gate.wait()
         return await find(self, name)
 
+    def counted(*arguments: Any, **options: Any) -> Awaitable[tuple[Answer, bool]]:
+        nonlocal asked
+        asked += 1
+        return get(*arguments, **options)
+
     monkeypatch.setattr(Slots, "find", slow)
+    monkeypatch.setattr(AnswerCache, "get", counted)
     first = asyncio.create_task(http.get(OLD))
     await begun.wait()
     second = asyncio.create_task(http.get(OLD))
-    await asyncio.sleep(0.1)
+    await until(lambda: asked == 2)
     first.cancel()
     gate.set()
     assert (await second).status_code == 200

@@ -29,9 +29,10 @@ from analytics.roles import api
 from analytics.settings import Settings
 from tests import servers
 from tests.examples import RANDOM, share
-from tests.faults.platform import http_get, wait_for
+from tests.faults.platform import http_get
 from tests.queries.asker import Asker
 from tests.queries.questions.test_pages import rows
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
 KEY = "ak_r_static"

@@ -20,8 +20,20 @@ from analytics.queries.database.snapshot import open_snapshot
 from analytics.roles import api
 from analytics.settings import Settings
 from tests.queries.asker import StillQueue
+from tests.waiting import until
 
 T = TypeVar("T")
+
+
+class Clock:
+    """The clock of snapshots, which stands still."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        monkeypatch.setattr(snapshots, "time", self)
+
+    def monotonic(self) -> float:
+        return self.seconds
 
 
 @pytest.fixture
@@ -29,13 +41,6 @@ async def pools(migrated_url: str) -> AsyncIterator[Lanes]:
     pools = Lanes(Settings(database_url=migrated_url))
     yield pools
     await pools.dispose()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let others go on until it is so."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - what it waits for tells nobody
-            await asyncio.sleep(0)
 
 
 def slow(pools: Lanes, gate: asyncio.Event) -> Callable[[AsyncEngine], Awaitable[str]]:
@@ -121,36 +126,40 @@ async def test_what_was_heavy_is_asked_there_at_once_until_it_was_quick_there(
 async def test_a_question_of_many_quick_statements_is_heavy_too(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "LIGHT_QUERY_SECONDS", 0.1)
+    monkeypatch.setattr(lanes, "LIGHT_QUERY_SECONDS", 10)
+    clock = Clock(monkeypatch)
     pools = Lanes(Settings(database_url=migrated_url))
     statements: dict[AsyncEngine, int] = {pools.light: 0, pools.heavy: 0}
 
     async def ask(engine: AsyncEngine) -> None:
         async with open_snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
             for _ in range(10):
-                await reading.rows(select(func.pg_sleep(0.05)))
+                await reading.rows(select(1))
+                clock.seconds += 2.6
                 statements[engine] += 1
 
     await run(pools, "a", "x", ask)
-    assert statements[pools.heavy] == 10
-    assert 1 <= statements[pools.light] < 10
+    assert statements == {pools.light: 4, pools.heavy: 10}
     await pools.dispose()
 
 
 async def test_all_statements_of_a_question_together_are_cut_off_too(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "QUERY_SECONDS", 0.05)
+    clock, read = Clock(monkeypatch), 0
     pools = Lanes(Settings(database_url=migrated_url))
 
     async def ask(engine: AsyncEngine) -> None:
+        nonlocal read
         async with open_snapshot(engine, StillQueue()) as reading:  # type: ignore[arg-type]
             async for _ in await reading.batches(select(func.generate_series(1, 1000)), 1):
-                await asyncio.sleep(0.005)
+                read += engine is pools.heavy
+                clock.seconds += snapshots.QUERY_SECONDS / 100
 
     with pytest.raises(Unavailable) as caught:
         await run(pools, "a", "x", ask)
-    assert (caught.value.code, "0.05 s" in caught.value.message) == ("too_slow", True)
+    assert (caught.value.code, "30 s" in caught.value.message) == ("too_slow", True)
+    assert 99 <= read <= 101
     await pools.dispose()
 
 

@@ -24,9 +24,9 @@ from analytics.queue.reader import Horizon, Reader
 from analytics.settings import Settings
 from analytics.stores import migrate
 from tests import servers
-from tests.faults.platform import wait_for
 from tests.queries.asker import EVERYTHING, Asker, StillQueue
 from tests.queries.simple import row
+from tests.waiting import wait_for
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = b"from=2026-11-23&to=2026-11-24"

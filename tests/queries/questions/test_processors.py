@@ -24,7 +24,7 @@ from tests.queries.questions.test_users import LIST, pages
 from tests.queries.questions.trends.test_trends import equal
 from tests.queries.simple import row
 from tests.queries.storing import Storer, event
-from tests.stores.conftest import until
+from tests.waiting import until
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 END = START + timedelta(days=6)

@@ -34,6 +34,7 @@ from tests.queries.questions.funnel.test_funnel import plain, step
 from tests.queries.questions.trends.test_trends import assert_same, equal
 from tests.queries.storing import Batches, Storer, batches, rows_of
 from tests.queries.streams import questions, streams, written, written_filters
+from tests.waiting import PATIENCE_SECONDS
 
 several = examples(150)
 
@@ -170,25 +171,34 @@ async def test_sessions_over_time_are_what_a_plain_count_says(
 
 async def test_a_small_question_is_not_queued_behind_all_chunks_of_a_large_one() -> None:
     done: list[str] = []
-    begun, go_on = threading.Event(), threading.Event()
+    begun, gate, handed_over = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
 
     def of_many(_: int) -> None:
-        begun.set()
-        go_on.wait(60)
+        begun.release()
+        gate.acquire(timeout=PATIENCE_SECONDS)
         done.append("many")
 
     def of_few(_: int) -> None:
         done.append("few")
 
+    def one_item() -> Iterator[int]:
+        """Whoever asks for another one has handed this one over."""
+        yield 0
+        handed_over.set()
+
     one, other = (object.__new__(columns.Columns) for _ in range(2))
     one._check_time = other._check_time = lambda: None
     many = asyncio.create_task(asyncio.to_thread(one.each, of_many, range(50)))
-    assert await asyncio.to_thread(begun.wait, 60)
-    few = asyncio.create_task(asyncio.to_thread(other.each, of_few, [0]))
-    await asyncio.sleep(0.1)
-    go_on.set()
+    for _ in range(columns.THREADS):
+        assert await asyncio.to_thread(begun.acquire, timeout=PATIENCE_SECONDS)
+    few = asyncio.create_task(asyncio.to_thread(other.each, of_few, one_item()))
+    assert await asyncio.to_thread(handed_over.wait, PATIENCE_SECONDS)
+    gate.release()
+    await asyncio.wait([few], timeout=PATIENCE_SECONDS)
+    done_first = list(done)
+    gate.release(50)
     await asyncio.gather(many, few)
-    assert done.index("few") < 25
+    assert done_first == ["many", "few"]
 
 
 async def test_a_cancelled_question_stops_after_the_chunk_at_work() -> None:
@@ -196,13 +206,13 @@ async def test_a_cancelled_question_stops_after_the_chunk_at_work() -> None:
 
     def piece(number: int) -> None:
         begun.set()
-        go_on.wait(60)
+        go_on.wait(PATIENCE_SECONDS)
         done.append(number)
 
     of = object.__new__(columns.Columns)
     of._check_time = lambda: None
     asking = asyncio.create_task(of.work(lambda: of.each(piece, range(50))))
-    assert await asyncio.to_thread(begun.wait, 60)
+    assert await asyncio.to_thread(begun.wait, PATIENCE_SECONDS)
     asking.cancel()
     await asyncio.wait([asking])
     go_on.set()

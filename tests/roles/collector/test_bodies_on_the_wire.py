@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from analytics.embedded import free_port
 from analytics.projects import KeyCache
-from analytics.roles.collector import collector
+from analytics.roles.collector import body, collector
 from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
 from analytics.roles.collector.intake import Intake
 from analytics.settings import Settings
 from tests.collecting import GOOD, MemorySalts, MemorySink, Table
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 @asynccontextmanager
@@ -38,16 +41,20 @@ async def listening() -> AsyncIterator[tuple[int, MemorySink]]:
     app: Any = collector.role(intake).app(Settings())  # hypercorn has types of its own for scopes
     server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
     try:
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            await asyncio.sleep(0.02)
+        await until(partial(listens, port))
         yield port, sink
     finally:
         stop.set()
         await server
+
+
+async def listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def exchange(port: int, *parts: bytes) -> bytes:
@@ -58,7 +65,7 @@ async def exchange(port: int, *parts: bytes) -> bytes:
             for part in parts:
                 writer.write(part)
                 await writer.drain()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await reader.read()
     finally:
         writer.close()
@@ -128,16 +135,29 @@ async def test_a_body_without_end_is_cut_off() -> None:
 
 
 async def test_a_sender_who_leaves_in_the_middle_leaves_no_traceback(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun, left = 0, 0
+    read = body.read
+
+    async def watched(receive: Receive) -> bytes:
+        nonlocal begun, left
+        begun += 1
+        try:
+            return await read(receive)
+        except ClientDisconnect:
+            left += 1
+            raise
+
+    monkeypatch.setattr(collector, "read", watched)
     async with listening() as (port, sink):
-        for _ in range(3):
+        for number in range(3):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"POST /collect HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{")
             await writer.drain()
-            await asyncio.sleep(0.1)
+            await until(lambda number=number: begun > number)  # type: ignore[misc]
             writer.transport.abort()
-        await asyncio.sleep(0.3)
+        await until(lambda: left == 3)
         assert (await exchange(port, *counted(json.dumps(GOOD).encode()))).startswith(
             b"HTTP/1.1 202 "
         )

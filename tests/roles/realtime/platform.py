@@ -21,6 +21,7 @@ from analytics.projects import ApiKey
 from analytics.redis import key_mirror
 from analytics.roles.realtime import realtime
 from analytics.settings import Settings
+from tests.waiting import PATIENCE_SECONDS
 
 SHOP = "ak_r_shop"
 KEYS: dict[str, dict[str, Any]] = {
@@ -56,7 +57,7 @@ class Platform:
 
     def http(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.port}", timeout=20, trust_env=False
+            base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE_SECONDS, trust_env=False
         )
 
     async def stored(self, events: list[Event]) -> None:
@@ -93,12 +94,12 @@ async def serving(redis_url: str, **changes: Any) -> AsyncIterator[Platform]:
         )
     )
     try:
-        await asyncio.wait_for(ready.wait(), 20)
+        await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
         yield Platform(config.port, redis, task)
     finally:
         if not task.done():
             signal.raise_signal(signal.SIGTERM)
-        await asyncio.wait_for(task, 60)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
         await redis.aclose()
 
 
@@ -106,7 +107,7 @@ async def send(reader: ClientConnection, **message: Any) -> None:
     await reader.send(json.dumps(message))
 
 
-async def receive(reader: ClientConnection, seconds: float = 20) -> dict[str, Any]:
+async def receive(reader: ClientConnection, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(await asyncio.wait_for(reader.recv(), seconds))
     return message
 
@@ -116,7 +117,7 @@ async def subscribed(reader: ClientConnection, id_: str = "a", **request: Any) -
     assert await receive(reader) == {"type": "subscribed", "id": id_}
 
 
-async def closed(reader: ClientConnection, seconds: float = 20) -> int | None:
+async def closed(reader: ClientConnection, seconds: float = PATIENCE_SECONDS) -> int | None:
     """Read to the end, and return the code of the close."""
     async with asyncio.timeout(seconds):
         try:
@@ -134,7 +135,7 @@ class Stream:
 
     async def next(self) -> dict[str, str]:
         event: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             async for line in self.lines:
                 if not line and event:
                     return event

@@ -1,6 +1,5 @@
 """Who is admitted as a reader: by origin, by key, while there is room, and until when."""
 
-import asyncio
 import json
 
 import pytest
@@ -18,6 +17,7 @@ from tests.roles.realtime.platform import (
     set_key,
     subscribed,
 )
+from tests.waiting import until
 
 
 async def test_a_foreign_origin_is_refused_at_the_handshake(redis_url: str) -> None:
@@ -58,9 +58,7 @@ async def test_beyond_the_cap_connections_are_refused_with_a_time_to_come_again(
             await platform.socket()
         assert refusal.value.response.status_code == 503
         assert int(refusal.value.response.headers["Retry-After"]) >= 1
-    async with asyncio.timeout(20):
-        while metrics.realtime_connections.get({"transport": "websocket"}):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: not metrics.realtime_connections.get({"transport": "websocket"}))
     async with platform.socket() as reader:
         await subscribed(reader)
 

@@ -10,8 +10,9 @@ from analytics.derived.cells import ANY, RollupKey
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN, day_of
 from analytics.stores import PostgresStore
 from analytics.stores.upkeep import compaction
-from tests.stores.conftest import NOW, a_job, an_event, ask, opened, until
+from tests.stores.conftest import NOW, a_job, an_event, ask, opened
 from tests.stores.upkeep.test_rollups import checked, some, total
+from tests.waiting import until
 
 
 async def test_compacting_moves_what_deltas_say_into_rows_by_hour_and_day(

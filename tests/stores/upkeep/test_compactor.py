@@ -7,6 +7,7 @@ import pytest
 from analytics.errors import TransientStoreError
 from analytics.stores.upkeep import compactor
 from analytics.stores.upkeep.compactor import Compactor
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ async def test_a_compaction_that_fails_is_followed_by_another(
         raise error
 
     running = asyncio.create_task(Compactor(compact).run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         for _ in range(3):
             await tries.acquire()
     running.cancel()

@@ -8,7 +8,8 @@ import msgspec
 
 from analytics.events import Event, Outcome
 from analytics.stores import PostgresStore
-from tests.stores.conftest import a_job, ago, an_event, ask, connected, opened, rows, until
+from tests.stores.conftest import a_job, ago, an_event, ask, connected, opened, rows
+from tests.waiting import until
 
 
 async def grow_old(store: PostgresStore, days: float = 7.1) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from analytics.events import Event, Job, Outcome
 from analytics.stores import PostgresStore
-from tests.stores.conftest import a_job, ago, an_event, ask, connected, opened, rows, until
+from tests.stores.conftest import a_job, ago, an_event, ask, connected, opened, rows
+from tests.waiting import until
 
 
 async def test_an_event_is_stored_as_it_was_sent(store: PostgresStore) -> None:
