@@ -422,6 +422,7 @@ MUTATIONS = (
             ),
         ),
         (
+            "tests/stores/writing/test_ledger.py::test_ids_are_written_in_one_order",
             "tests/stores/writing/test_transaction.py::test_overlapping_shuffled_batches_never_deadlock[ids]",
         ),
     ),

@@ -2,12 +2,15 @@
 
 import random
 import uuid
+from collections.abc import Awaitable, Callable
 
 import anyio
 import msgspec
+import pytest
 
 from analytics.events import Event, Outcome
 from analytics.stores import PostgresStore
+from analytics.stores.writing import ledger
 from tests.stores.conftest import a_job, ago, an_event, ask, connected, opened, rows
 from tests.waiting import until
 
@@ -51,6 +54,23 @@ async def test_a_repeat_does_not_make_the_ledger_remember_for_ever(store: Postgr
         await grow_old(store)
         await store.maintain()
     assert await rows(store) == 2
+
+
+@pytest.mark.parametrize("write", [ledger.copy, ledger.insert])
+async def test_ids_are_written_in_one_order(
+    migrated_url: str, write: Callable[..., Awaitable[object]]
+) -> None:
+    """So two transactions that share ids wait for each other, and never deadlock."""
+    dice = random.Random(5)
+    ids = [uuid.UUID(int=dice.getrandbits(128)) for _ in range(300)]
+    shuffled = [(project, id_) for project in ("b", "a") for id_ in ids]
+    dice.shuffle(shuffled)
+    async with connected(migrated_url) as connection:
+        await write(connection, 0, shuffled)
+        lying = await connection.fetch("SELECT id, project FROM event_ledger_0 ORDER BY ctid")
+    assert [(row["id"], row["project"]) for row in lying] == sorted(
+        ((id_, project) for project, id_ in shuffled), key=lambda record: (record[0].int, record[1])
+    )
 
 
 async def test_one_id_is_one_event_while_the_ledger_turns_under_load(migrated_url: str) -> None:
