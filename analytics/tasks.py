@@ -18,9 +18,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     `asyncio.run` cancels the work in the middle of a step. A time-out that begins and ends in that
     step takes the cancellation for its own (until Python 3.13), and the work goes on. So the loop
     cancels it between two steps. A second Ctrl-C ends at once a step that does not return. Raises
-    KeyboardInterrupt after either.
+    KeyboardInterrupt after either. What comes in the last step is too late: the work is done.
     """
-
     if not _interruptible():
         return asyncio.run(work)
 

@@ -121,10 +121,7 @@ def collector(report: Report, effort: Effort) -> None:
     with stand() as at:
         mirror_keys(at)
         # nobody drains it meanwhile
-        limit, ours = (
-            bare(at),
-            at.start("collector", MAX_QUEUED_EVENTS="100000000"),
-        )
+        limit, ours = bare(at), at.start("collector", MAX_QUEUED_EVENTS="100000000")
         taken: list[int] = []
         for name, kind, events, distinct in kinds:
             rates: dict[Role, list[float]] = {ours: [], limit: []}

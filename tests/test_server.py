@@ -234,6 +234,12 @@ def test_before_it_closes_it_serves_on_and_says_that_it_is_not_ready() -> None:
         assert program.end()[0] == 0
 
 
+def test_after_the_delay_it_closes_by_itself() -> None:
+    with served(SHUTDOWN_DELAY="1") as program:
+        assert program.ready()
+        assert program.end()[0] == 0
+
+
 def test_an_app_that_cannot_start_ends_all_with_its_own_error() -> None:
     with served(FAIL="api") as program:
         status, out, err = program.ended()

@@ -76,6 +76,14 @@ def test_ctrl_c_just_before_a_time_out_is_not_lost(listening: None) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_ctrl_c_in_the_last_step_leaves_its_result(listening: None) -> None:
+    async def work() -> str:
+        press_ctrl_c()
+        return "done"
+
+    assert tasks.run(work()) == "done"
+
+
 def test_work_cleans_up_when_it_is_interrupted(listening: None) -> None:
     steps = []
 

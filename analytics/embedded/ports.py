@@ -10,6 +10,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from analytics.errors import CommandError
+
 PORTS = range(20_000, 32_768)
 """Linux gives outgoing connections the ports from 32768 on."""
 
@@ -21,15 +23,17 @@ def free_port() -> int:
     """A TCP port of 127.0.0.1 that is free now, and reserved for this process while it lives.
 
     No outgoing connection gets it, no other process of this user that asks here, and this one only
-    once in 12,768 calls. Raises OSError when the reservations cannot be written.
+    once in 12,768 calls. Raises CommandError when none is free, and OSError when the reservations
+    cannot be written.
     """
     reservations = _reservations()
-    while True:
-        port = PORTS[next(_turn) % len(PORTS)]
+    for turn in itertools.islice(_turn, len(PORTS)):
+        port = PORTS[turn % len(PORTS)]
         with socket.socket() as probe, contextlib.suppress(OSError):
             fcntl.lockf(reservations, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
             probe.bind(("127.0.0.1", port))
             return port
+    raise CommandError(f"no port from {PORTS[0]} to {PORTS[-1]} is free")
 
 
 @cache

@@ -20,7 +20,7 @@ from tests import forking
 from tests.faults.platform import Platform, Role
 from tests.importing.test_importer import event, ndjson, rejected
 from tests.servers import temporary_folder
-from tests.waiting import PATIENCE_SECONDS, wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_an_interrupted_command_ends_with_130_and_the_same_command_completes_it(
                 "the position of what is queued",
             )
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+            _, errors = process.communicate(timeout=30)
         finally:
             process.kill()
     assert process.returncode == 130, errors

@@ -18,7 +18,6 @@ import pytest
 from analytics import embedded
 from analytics.errors import CommandError
 from tests.servers import psql
-from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -175,7 +174,7 @@ def test_an_ordinary_user_may_run_them(folder: Path) -> None:
     assert _sql(running, "select 1") == "1"
     assert (folder / "secret").stat().st_uid == nobody.pw_uid
     process.send_signal(signal.SIGINT)
-    assert (process.wait(PATIENCE_SECONDS), process.communicate()[1]) == (0, "")
+    assert (process.wait(30), process.communicate()[1]) == (0, "")
 
 
 def _usable(python: str, environment: dict[str, str], identity: dict[str, Any]) -> bool:

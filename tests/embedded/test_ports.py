@@ -1,6 +1,7 @@
 """A port is given once: to one process, and to that only once."""
 
 import itertools
+import socket
 import subprocess
 import sys
 from subprocess import PIPE
@@ -8,6 +9,7 @@ from subprocess import PIPE
 import pytest
 
 from analytics.embedded import ports
+from analytics.errors import CommandError
 
 
 def test_no_port_is_given_twice() -> None:
@@ -34,3 +36,11 @@ def test_no_port_is_given_to_two_processes_that_bind_later(monkeypatch: pytest.M
         monkeypatch.setattr(ports, "_turn", itertools.count(port - ports.PORTS[0]))
         assert ports.free_port() > port
         other.stdin.close()
+
+
+def test_that_no_port_is_free_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        monkeypatch.setattr(ports, "PORTS", range(taken, taken + 1))
+        with pytest.raises(CommandError, match=f"no port from {taken} to {taken} is free"):
+            ports.free_port()

@@ -18,6 +18,9 @@ from tests.collecting import GOOD
 from tests.hostile.wire import APPS, exchange, listening
 from tests.waiting import PATIENCE_SECONDS, until
 
+REFUSED_SECONDS = 20
+"""Sooner than the 30 s after which any silent connection is closed."""
+
 EVENT = json.dumps(GOOD).encode()
 POST = b"POST /collect HTTP/1.1\r\nhost: x\r\n"
 H2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -78,7 +81,7 @@ async def test_what_is_no_request_is_refused_with_4xx_and_closed(
 ) -> None:
     wrong = {}
     for name, sent in REFUSED.items():
-        answer = await exchange(ports[role], sent)
+        answer = await exchange(ports[role], sent, seconds=REFUSED_SECONDS)
         if answer and not answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 501", b"HTTP/1.1 505")):
             wrong[name] = answer[:200]
     assert wrong == {}
@@ -153,7 +156,7 @@ async def test_an_upgrade_changes_no_rule_and_a_broken_http2_ends_its_own_connec
             H2 + b"\x00\x00\x05\x01\x05\x00\x00\x00\x01\x84\x86\x41\x00\x00",
             upgrade.replace(b"AAMA", b"!!!!"),
         ):
-            answer = await exchange(port, sent, end=True)
+            answer = await exchange(port, sent, end=True, seconds=REFUSED_SECONDS)
             assert b"series" not in answer, role
         assert await alive(port)
 
@@ -213,7 +216,8 @@ async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
         await until(lambda: begun == 200)
         good = POST + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(EVENT) + EVENT
         for _ in range(5):
-            assert (await exchange(ports["collector"], good)).startswith(b"HTTP/1.1 202 ")
+            answer = await exchange(ports["collector"], good, seconds=10)
+            assert answer.startswith(b"HTTP/1.1 202 ")
         assert not any(task.done() for task in slow)
         for task in slow:
             task.cancel()
@@ -236,7 +240,7 @@ async def test_nothing_of_this_leaves_a_traceback(
         POST + b"content-length: 10\r\n\r\n",
         POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
     ):
-        await exchange(ports["collector"], sent, end=True)
+        await exchange(ports["collector"], sent, end=True, seconds=REFUSED_SECONDS)
     assert [
         record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR
     ] == []

@@ -23,9 +23,7 @@ APPS = {
 }
 
 
-async def exchange(
-    port: int, *parts: bytes, seconds: float = PATIENCE_SECONDS, end: bool = False
-) -> bytes:
+async def exchange(port: int, *parts: bytes, seconds: float = 30.0, end: bool = False) -> bytes:
     """Send bytes as they are and read until the other side closes. Raises TimeoutError.
 
     With `end`, close our side after the last byte.

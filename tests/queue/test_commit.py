@@ -15,7 +15,7 @@ from analytics.queue import Queue, backpressure, body, commit, scripts
 from analytics.settings import Settings
 from tests import servers
 from tests.queue.kit import client, config, event, events, taken
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import until
 
 
 async def queued(redis: Redis) -> list[list[Event]]:
@@ -217,7 +217,7 @@ async def test_a_frozen_redis_is_unavailable_within_the_time_out_and_then_recove
             await taken(queue)
             os.kill(server.pid, signal.SIGSTOP)
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(5):
                     with pytest.raises(Unavailable) as failure:
                         await queue.append(events(1))
                 assert failure.value.code == "queue_unreachable"

@@ -22,7 +22,7 @@ from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
 from analytics.roles.collector.intake import Intake
 from analytics.settings import Settings
 from tests.collecting import GOOD, MemorySalts, MemorySink, Table
-from tests.waiting import PATIENCE_SECONDS, until
+from tests.waiting import until
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def exchange(port: int, *parts: bytes) -> bytes:
             for part in parts:
                 writer.write(part)
                 await writer.drain()
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(20):
             return await reader.read()
     finally:
         writer.close()

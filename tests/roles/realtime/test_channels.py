@@ -87,7 +87,7 @@ async def test_counters_come_every_second_and_count_every_event_once(platform: P
             total += message["events_per_second"]
             for name, number in message["by_type"].items():
                 by_type[name] = by_type.get(name, 0) + number
-        assert 3 < time.monotonic() - since < PATIENCE_SECONDS
+        assert 3 < time.monotonic() - since < 30
         async with asyncio.timeout(PATIENCE_SECONDS):
             while total < 168 or message["visitors"] != 4:  # they are counted at another time
                 message = await receive(reader)
