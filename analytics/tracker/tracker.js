@@ -100,7 +100,7 @@
       })
   }
 
-  /** The page may not come back: what is not on its way goes now, unseen; while the collector is known to fail, it also stays. */
+  /** The page may not come back: what is not on its way goes now, unseen. The next page sends again what has no answer yet, and all of it while the collector is known to fail. */
   const leave = () => {
     let end = sending
     while (end < queue.length) {
@@ -108,8 +108,10 @@
       if (!navigator.sendBeacon(url, body)) break
       end = next
     }
-    if (failures) save('queue', queue) // for the next page, where storage is allowed
-    else queue.splice(sending, end - sending)
+    if (!failures) queue.splice(sending, end - sending)
+    if (!queue.length) return
+    const others = (load('queue') || []).filter((/** @type {Fact} */ { id }) => queue.every((event) => event.id !== id))
+    save('queue', [...others, ...queue].slice(-1000)) // other pages have the same store
   }
 
   // ---- events

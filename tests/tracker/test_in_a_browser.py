@@ -21,6 +21,9 @@ EARLY = (
     "<script>window.analytics = window.analytics || "
     "function () { (analytics.q = analytics.q || []).push(arguments) }</script>"
 )
+NEVER = "new Promise(() => {})"
+UNANSWERED = f"window.send = fetch; window.fetch = (...args) => (send(...args), {NEVER})"
+NO_BEACON = "navigator.sendBeacon = () => false"
 PRIVATE = "Object.defineProperty(Navigator.prototype, '%s', { get: () => %s })"
 
 
@@ -285,7 +288,7 @@ def test_an_outage_is_outlived_by_a_page_that_may_store(shop: Shop) -> None:
     with shop.visit(attributes='data-storage="session" data-off="vitals"') as visit:
         visit.wait(1)
         there, visit.gate.port = visit.gate.port, 9
-        visit.page.run("analytics('kept', { n: 1 })")
+        visit.page.run(f"{NO_BEACON}; analytics('kept', {{ n: 1 }})")
         collect = "document.scripts[0].src.replace('tracker.js', 'collect')"
         tries = f"performance.getEntriesByName({collect}).length"
         wait_for(lambda: visit.page.run(tries) >= 2, "a failure")
@@ -296,11 +299,28 @@ def test_an_outage_is_outlived_by_a_page_that_may_store(shop: Shop) -> None:
         visit.wait(1, "kept")
 
 
-def test_what_a_page_left_in_doubt_is_sent_by_the_next_one_under_the_same_id(shop: Shop) -> None:
+def test_what_two_pages_left_in_doubt_is_kept_for_both(shop: Shop) -> None:
+    with shop.visit(attributes='data-storage="local" data-off="vitals"') as visit:
+        inner = "Object.assign(document.createElement('iframe'), { src: '/b' })"
+        visit.page.run(f"document.body.append({inner})")
+        visit.wait(2)
+        for window, name in (("frames[0]", "inner"), ("window", "outer")):
+            visit.page.run(f"{window}.{NO_BEACON}; {window}.fetch = () => {NEVER}")
+            visit.page.run(f"{window}.analytics('{name}')")
+            visit.page.run(f"{window}.dispatchEvent(new Event('pagehide'))")
+        visit.page.go(f"{visit.url}/other")
+        visit.wait(1, "inner")
+        visit.wait(1, "outer")
+
+
+@pytest.mark.parametrize("answers", ["", UNANSWERED], ids=["refused", "unanswered"])
+def test_what_a_page_left_in_doubt_is_sent_by_the_next_one_under_the_same_id(
+    shop: Shop, answers: str
+) -> None:
     with shop.visit(attributes='data-storage="session" data-off="vitals"') as visit:
         visit.wait(1)
         visit.gate.forgotten = 1_000  # all is taken, but the page hears 503
-        visit.page.run("analytics('doubtful', { n: 1 })")
+        visit.page.run(f"{answers}; analytics('doubtful', {{ n: 1 }})")
         wait_for(lambda: visit.gate.heard[-1] == 503, "a failure")
         visit.page.go(f"{visit.url}/other")
 
