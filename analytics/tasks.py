@@ -17,8 +17,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     `asyncio.run` cancels the work in the middle of a step. A time-out that begins and ends in that
     step takes the cancellation for its own (until Python 3.13), and the work goes on. So the loop
-    cancels it between two steps. A second Ctrl-C ends at once a step that does not return. Raises
-    KeyboardInterrupt after either. What comes in the last step is too late: the work is done.
+    cancels it between two steps, and every second until it has ended: `asyncio.wait_for` forgets a
+    cancellation that comes when its time-out is no longer needed (until Python 3.12). A second
+    Ctrl-C ends at once a step that does not return. Raises KeyboardInterrupt after either. What
+    comes in the last step is too late: the work is done.
     """
     if not _interruptible():
         return asyncio.run(work)
@@ -26,9 +28,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     async def main() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
 
+        def cancel() -> None:
+            if task.cancel():
+                loop.call_later(REPEAT_SECONDS, cancel)
+
         def interrupt(number: int, frame: FrameType | None) -> None:
             signal.signal(number, signal.default_int_handler)
-            loop.call_soon_threadsafe(task.cancel)
+            loop.call_soon_threadsafe(cancel)
 
         signal.signal(signal.SIGINT, interrupt)
         return await task

@@ -76,6 +76,22 @@ def test_ctrl_c_just_before_a_time_out_is_not_lost(listening: None) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_ctrl_c_when_a_time_out_is_no_longer_needed_is_not_lost(
+    listening: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "REPEAT_SECONDS", 0.001)
+
+    async def last_step() -> None:
+        press_ctrl_c()
+
+    async def work() -> None:
+        await asyncio.wait_for(last_step(), PATIENCE_SECONDS)
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    with pytest.raises(KeyboardInterrupt):
+        tasks.run(work())
+
+
 def test_ctrl_c_in_the_last_step_leaves_its_result(listening: None) -> None:
     async def work() -> str:
         press_ctrl_c()

@@ -114,7 +114,8 @@ class Bus:
             self._subscribe(project)
         channel.users += 1
         try:
-            await asyncio.wait_for(channel.confirmed.wait(), WATCH_SECONDS)
+            async with asyncio.timeout(WATCH_SECONDS):
+                await channel.confirmed.wait()
         except TimeoutError as error:
             self.unwatch(project, watcher)
             raise Unavailable(

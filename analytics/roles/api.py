@@ -121,7 +121,8 @@ async def _database(state: State) -> str:
 
 async def _redis(state: State) -> str:
     try:
-        await asyncio.wait_for(state.sources.queue.depth(), REDIS_SECONDS)
+        async with asyncio.timeout(REDIS_SECONDS):
+            await state.sources.queue.depth()
     except (Unavailable, TimeoutError):
         return "ok: Redis does not answer, so answers say no watermark"
     return "ok"

@@ -81,7 +81,8 @@ class Processor:
             except TransientStoreError as error:
                 log.warning("waiting for the database: %s", error)
             try:
-                await asyncio.wait_for(stop.wait(), OPEN_RETRY_SECONDS)
+                async with asyncio.timeout(OPEN_RETRY_SECONDS):
+                    await stop.wait()
             except TimeoutError:
                 continue
         return None

@@ -63,7 +63,8 @@ class PostgresStore:
     async def close(self) -> None:
         """Close the connections; cut those that do not close in time."""
         try:
-            await asyncio.wait_for(self._pool.close(), self._settings.job_timeout * ACQUIRE)
+            async with asyncio.timeout(self._settings.job_timeout * ACQUIRE):
+                await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
 

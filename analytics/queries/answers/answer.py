@@ -224,7 +224,8 @@ async def _horizon(sources: Sources) -> Horizon | None:
     Raises Unavailable if the replica is down.
     """
     try:
-        horizon = await asyncio.wait_for(sources.queue.horizon(), WATERMARK_SECONDS)
+        async with asyncio.timeout(WATERMARK_SECONDS):
+            horizon = await sources.queue.horizon()
     except (TimeoutError, AnalyticsError, RedisError, OSError):
         horizon = None
     return horizon if sources.replica is None else await sources.replica.horizon(horizon)

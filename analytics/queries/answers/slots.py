@@ -69,7 +69,8 @@ class Slots:
     async def find(self, name: bytes) -> Answer | None:
         """The answer of this name, unless it is too old."""
         try:
-            packed = await asyncio.wait_for(self._redis.get(_slot(name)), CALL_SECONDS)
+            async with asyncio.timeout(CALL_SECONDS):
+                packed = await self._redis.get(_slot(name))
             answer = None if packed is None else _decoder.decode(zlib.decompress(packed))
         except (*_REDIS_ERRORS, msgspec.MsgspecError, zlib.error) as error:
             log.debug("no cached answer: %r", error)

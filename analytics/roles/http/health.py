@@ -67,7 +67,8 @@ class Health:
         """`/metrics`: the registry, with the queue's gauges as fresh as Redis can tell them."""
         try:
             queue: Gauged = request.app.state.queue
-            await asyncio.wait_for(queue.refresh_gauges(), CHECK_SECONDS)
+            async with asyncio.timeout(CHECK_SECONDS):
+                await queue.refresh_gauges()
         except Exception as error:  # gauges that cannot be read must not hide those that can
             cause = str(error) or type(error).__name__
             log.warning("some gauges could not be refreshed: %s", cause)
@@ -88,7 +89,8 @@ async def check_queue(state: State) -> str:
 async def _result(check: Check, state: State) -> str:
     """`ok…`, or what is wrong; never raises."""
     try:
-        return await asyncio.wait_for(check(state), CHECK_SECONDS)
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check(state)
     except TimeoutError:
         return f"no answer within {CHECK_SECONDS:g} s"
     except AnalyticsError as error:

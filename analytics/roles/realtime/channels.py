@@ -125,7 +125,8 @@ class Visitors:
 
     async def _count(self, project: str) -> int | None:
         try:
-            return await asyncio.wait_for(visitors(self._redis, project), VISITORS_SECONDS)
+            async with asyncio.timeout(VISITORS_SECONDS):
+                return await visitors(self._redis, project)
         except (RedisError, OSError, TimeoutError):
             return None
 

@@ -60,4 +60,5 @@ class Compactor:
             )
             if taken < ENOUGH_EVENTS:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._enough.wait(), LONGEST_PAUSE_SECONDS)
+                    async with asyncio.timeout(LONGEST_PAUSE_SECONDS):
+                        await self._enough.wait()
