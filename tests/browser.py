@@ -41,6 +41,13 @@ needs_browser = pytest.mark.skipif(
 )
 
 
+NAVIGATED = "Inspected target navigated or closed"
+
+
+class Navigated(Exception):
+    """The page gave way to another before it answered."""
+
+
 class Browser:
     """One Chromium with a profile of its own; each page is a visitor who has never been here."""
 
@@ -49,7 +56,10 @@ class Browser:
         self.calls = 0
 
     def call(self, method: str, session: str | None = None, **params: Any) -> Any:
-        """One command of the protocol and its result; what happens meanwhile is not listened to."""
+        """One command of the protocol and its result; what happens meanwhile is not listened to.
+
+        Raises Navigated.
+        """
         self.calls += 1
         self.socket.send(
             json.dumps(
@@ -59,7 +69,10 @@ class Browser:
         )
         while (message := json.loads(self.socket.recv(90))).get("id") != self.calls:
             pass
-        assert "error" not in message, (method, message["error"])
+        if "error" in message:
+            if message["error"]["message"] == NAVIGATED:
+                raise Navigated
+            raise AssertionError(f"{method}: {message['error']}")
         return message["result"]
 
     def page(self, url: str) -> "Page":
@@ -92,7 +105,7 @@ class Page:
         """Load another page in this tab and wait until it is complete."""
         failed = self.call("Page.navigate", url=url).get("errorText")
         assert not failed, f"{url}: {failed}"
-        wait_for(lambda: self.run("document.readyState") == "complete", url)
+        wait_for(lambda: self.ask("document.readyState") == "complete", url)
 
     def run(self, expression: str) -> Any:
         """The value of an expression; a promise's when it has one."""
@@ -105,6 +118,13 @@ class Page:
         )
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
+
+    def ask(self, expression: str) -> Any:
+        """The value of an expression that changes nothing; None while the page is being left."""
+        try:
+            return self.run(expression)
+        except Navigated:
+            return None
 
     def click(self, selector: str, button: str = "left") -> None:
         """As a hand does it: in the middle of an element."""

@@ -166,7 +166,7 @@ def test_a_link_that_leads_away_is_told_before_the_page_is_left(shop: Shop) -> N
         ) as visit:
             visit.wait(1)
             visit.page.click("b")
-            wait_for(lambda: visit.page.run("location.href") == there, "the other site")
+            wait_for(lambda: visit.page.ask("location.href") == there, "the other site")
             (clicked,) = visit.wait(1, "$outbound")
             assert clicked["metadata"]["$href"] == there
             assert clicked["event_type"] == "track"
