@@ -27,8 +27,10 @@ def some(number: int) -> list[Event]:
 def test_replicas_are_replaced_one_by_one_under_load_and_jobs_of_both_versions_run(
     platform: Platform,
 ) -> None:
-    collectors = [platform.role("collector") for _ in range(2)]
     processors = [platform.role("processor") for _ in range(2)]
+    # production's: time for a request whose port was chosen before the balancer heard
+    platform.environment["SHUTDOWN_DELAY"] = "5"
+    collectors = [platform.role("collector") for _ in range(2)]
     future = msgspec.msgpack.encode(
         {"t": None, "f": "store_v2", "a": [b"?"], "k": {}, "et": time.time_ns() // 1_000_000}
     )
