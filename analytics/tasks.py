@@ -17,10 +17,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     `asyncio.run` cancels the work in the middle of a step. A time-out that begins and ends in that
     step takes the cancellation for its own (until Python 3.13), and the work goes on. So the loop
-    cancels it between two steps, and every second until it has ended: `asyncio.wait_for` forgets a
-    cancellation that comes when its time-out is no longer needed (until Python 3.12). A second
-    Ctrl-C ends at once a step that does not return. Raises KeyboardInterrupt after either. What
-    comes in the last step is too late: the work is done.
+    cancels it between two steps, and again every second until it has ended, even while it cleans
+    up: `asyncio.wait_for` forgets a cancellation that comes when its time-out is no longer needed
+    (until Python 3.12). A second Ctrl-C ends at once a step that does not return. Raises
+    KeyboardInterrupt after either. What comes in the last step is too late: the work is done.
     """
     if not _interruptible():
         return asyncio.run(work)

@@ -40,7 +40,6 @@ needs_browser = pytest.mark.skipif(
     reason="there is no Chromium; as root: apt-get install chromium, or name one by CHROMIUM",
 )
 
-
 NAVIGATED = "Inspected target navigated or closed"
 
 
@@ -71,7 +70,7 @@ class Browser:
             pass
         if "error" in message:
             if message["error"]["message"] == NAVIGATED:
-                raise Navigated
+                raise Navigated(method)
             raise AssertionError(f"{method}: {message['error']}")
         return message["result"]
 
