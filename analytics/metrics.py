@@ -1,9 +1,29 @@
 """Every metric, declared once, in one registry for the process."""
 
+from typing import Any
+
 from aioprometheus.collectors import Counter, Gauge, Histogram, Registry
 from aioprometheus.renderer import render as _render
 
 REGISTRY = Registry()
+
+
+class _Bound(float):
+    """The upper bound of a bucket, written as in the guide: 10, not 10.0."""
+
+    def __str__(self) -> str:
+        return f"{float(self):g}"
+
+
+class _Histogram(Histogram):
+    """A histogram whose label `le` is a _Bound."""
+
+    def get(self, labels: dict[str, str]) -> dict[float | str, Any]:
+        return {
+            _Bound(key) if isinstance(key, float) else key: value
+            for key, value in super().get(labels).items()
+        }
+
 
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0, 10000.0)
@@ -18,7 +38,7 @@ def _gauge(name: str, help_: str) -> Gauge:
 
 
 def _histogram(name: str, help_: str, buckets: tuple[float, ...]) -> Histogram:
-    return Histogram(f"analytics_{name}", help_, buckets=list(buckets), registry=REGISTRY)
+    return _Histogram(f"analytics_{name}", help_, buckets=list(buckets), registry=REGISTRY)
 
 
 # collector

@@ -321,6 +321,33 @@ NO_SESSION = ord("$")
 As a number: to Grafana the character itself begins a variable.
 """
 
+
+def known_of(name: str) -> str:
+    """What the tracker and the pipeline say of an event under `$name`, as text or null."""
+    return f"metadata ->> (chr({NO_SESSION}) || '{name}')"
+
+
+def top(title: str, description: str, name: str, heading: str) -> Panel:
+    """A table of the most frequent values of `$name`, with events and people."""
+    query = (
+        f"SELECT {known_of(name)} AS {heading}, count(*) AS events, {PEOPLE} AS people"
+        f" {FROM} AND {known_of(name)} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20"
+    )
+    return Panel(title, description, [("", query)], "table", sql=True)
+
+
+ENTRIES = (
+    f"SELECT {known_of('path')} AS page, count(*) AS sessions FROM (SELECT metadata,"  # noqa: S608 - constants of ours
+    f" CASE WHEN ascii(session_id) <> {NO_SESSION}"
+    " THEN row_number() OVER (PARTITION BY session_id ORDER BY timestamp, id) = 1"
+    " ELSE coalesce(timestamp - lag(timestamp)"
+    f" OVER (PARTITION BY {PERSON}, ascii(session_id) = {NO_SESSION} ORDER BY timestamp, id)"
+    " > interval '30 minutes', true) END AS begins"
+    f" {FROM} AND {known_of('path')} IS NOT NULL) AS visited"
+    " WHERE begins GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20"
+)
+"""Of the events that have a page, the first of each session."""
+
 SESSIONS = (
     f"SELECT (SELECT count(DISTINCT session_id) {FROM} AND ascii(session_id) <> {NO_SESSION})"  # noqa: S608 - constants of ours
     " + (SELECT count(*) FROM (SELECT timestamp - lag(timestamp)"
@@ -401,18 +428,14 @@ BUSINESS = [
         "table",
         sql=True,
     ),
-    Panel(
-        "Top pages",
-        "Events and people by metadata.page.",
-        [
-            (
-                "",
-                f"SELECT metadata ->> 'page' AS page, count(*) AS events, {PEOPLE} AS people"
-                f" {FROM} AND metadata ? 'page' GROUP BY 1 ORDER BY 2 DESC LIMIT 20",
-            )
-        ],
-        "table",
-        sql=True,
+    top("Top pages", "Events and people by page.", "path", "page"),
+    Panel("Entry pages", "Where sessions began.", [("", ENTRIES)], "table", sql=True),
+    top("Referrers", "Events and people by source.", "referrer_source", "source"),
+    top(
+        "Countries",
+        "Events and people by country. Needs COUNTRY_HEADER or GEOIP_FILE.",
+        "country",
+        "country",
     ),
     chart(
         "Events by type",

@@ -54,3 +54,13 @@ async def test_an_event_type_writes_no_line_of_its_own(fresh: Vocabulary) -> Non
     assert [line for line in samples if not LINE.fullmatch(line)] == []
     assert not [line for line in samples if line.startswith("analytics_events_stored_total")]
     assert r'analytics_events_received_total{type="a\\\"b"} 1' in samples
+
+
+def test_a_bucket_is_labelled_as_in_the_guide() -> None:
+    metrics.batch_size.observe({}, 7)
+    metrics.collect_latency.observe({"protocol": "native"}, 0.2)
+    text = metrics.render()[0].decode()
+    bounds = re.findall(r'analytics_batch_size_histogram_bucket\{le="([^"]+)"\}', text)
+    assert bounds == ["1", "10", "50", "100", "500", "1000", "5000", "10000", "+Inf"]
+    assert set(re.findall(r'le="([^"]*\.0)"', text)) == set()
+    assert 'le="0.25"' in text

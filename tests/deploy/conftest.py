@@ -73,7 +73,12 @@ def events(n: int, **more: object) -> list[dict[str, object]]:
             "user_id": f"u{number % 5}",
             "event_type": kinds[number % 3],
             "event_action": "click",
-            "metadata": {"page": f"/{number % 4}"},
+            "metadata": {
+                "page": f"/{number % 4}",
+                "$path": f"/{number % 4}",
+                "$referrer_source": "Google",
+                "$country": "DE",
+            },
             "timestamp": now,
             **more,
         }
