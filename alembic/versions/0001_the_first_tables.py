@@ -1,7 +1,12 @@
 """The first tables, in three layouts.
 
 They are TimescaleDB under the community licence, TimescaleDB under Apache's, and native partitions.
+
+The deployment guide's own tables may be there already. Empty ones are replaced. Others are renamed,
+and `analytics migrate` carries their events over (`analytics/stores/guide.py`).
 """
+
+from typing import Any
 
 from alembic import op
 
@@ -114,6 +119,33 @@ CREATE TABLE api_keys (
 );
 """
 
+GUIDE = {
+    "raw_events": "id session_id user_id event_type event_action metadata timestamp created_at",
+    "daily_metrics": "date metric_name dimension_key dimension_value value",
+}
+"""The guide's tables by their columns, none of which is `project`."""
+
+COLUMNS = """
+SELECT array_agg(attname::text) FROM pg_attribute
+WHERE attrelid = to_regclass('{table}') AND attnum > 0 AND NOT attisdropped
+"""
+
+INDEXES_OF = "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = '{table}'::regclass"
+
+HAS_POLICY = """
+SELECT EXISTS (
+    SELECT FROM timescaledb_information.jobs
+    WHERE hypertable_name = 'raw_events' AND proc_name = 'policy_retention'
+)
+"""
+
+OTHER_METRICS = """
+INSERT INTO daily_metrics
+SELECT 'default', date, metric_name, dimension_key, dimension_value, value
+FROM daily_metrics_guide WHERE metric_name <> 'events'
+"""
+"""What we count ourselves is counted from the events."""
+
 TABLES = (
     "raw_events",
     "daily_metrics",
@@ -128,7 +160,9 @@ TABLES = (
 
 
 def upgrade() -> None:
-    if _timescale():
+    timescale = _timescale()
+    kept = [table for table in GUIDE if _set_aside(table, timescale=timescale)]
+    if timescale:
         op.execute(RAW_EVENTS)
         op.execute(HYPERTABLE)
         if _value("SELECT current_setting('timescaledb.license')") == "timescale":
@@ -138,11 +172,29 @@ def upgrade() -> None:
     for statement in f"{INDEXES};{BESIDE}".split(";"):
         if statement.strip():
             op.execute(statement)
+    if "daily_metrics" in kept:
+        op.execute(OTHER_METRICS)
 
 
 def downgrade() -> None:
     for table in reversed(TABLES):
         op.execute(f"DROP TABLE {table}")
+
+
+def _set_aside(table: str, *, timescale: bool) -> bool:
+    """Drop a table of the guide's if it is empty, else rename it; returns whether it is kept."""
+    columns = _value(COLUMNS.format(table=table)) or []
+    if "project" in columns or not set(GUIDE[table].split()) <= set(columns):
+        return False
+    if not _value(f"SELECT EXISTS (TABLE {table})"):
+        op.execute(f"DROP TABLE {table}")
+        return False
+    if timescale and table == "raw_events" and _value(HAS_POLICY):
+        op.execute("SELECT remove_retention_policy('raw_events')")
+    for index in _column(INDEXES_OF.format(table=table)):
+        op.execute(f"ALTER INDEX {index} RENAME TO {index}_guide")
+    op.execute(f"ALTER TABLE {table} RENAME TO {table}_guide")
+    return True
 
 
 def _timescale() -> bool:
@@ -161,5 +213,9 @@ def _timescale() -> bool:
     return bool(version)
 
 
-def _value(query: str) -> object:
+def _value(query: str) -> Any:
     return op.get_bind().exec_driver_sql(query).scalar()
+
+
+def _column(query: str) -> list[str]:
+    return list(op.get_bind().exec_driver_sql(query).scalars())

@@ -17,7 +17,7 @@ from analytics.queue.backpressure import survey
 from analytics.queue.reader import Reader
 from analytics.redis import connect
 from analytics.settings import ROLES, Settings
-from analytics.stores import connections
+from analytics.stores import connections, guide
 from analytics.stores.faults import describe
 from analytics.stores.layouts.layout import detect
 from analytics.stores.schema import head, version
@@ -213,6 +213,9 @@ async def _schema(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
         yield Finding(GOOD, "tables", f"are at {at}, layout {(await detect(connection)).name}")
     except TransientStoreError as error:
         yield Finding(BAD, "tables", error.message)
+    if await guide.waits(connection):
+        text = "raw_events_guide holds events that are not carried over; run `analytics migrate`"
+        yield Finding(BAD, "tables", text)
     keys = await connection.fetchval(ACTIVE_KEYS)
     text = (
         f"{keys} in the database"

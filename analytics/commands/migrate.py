@@ -1,8 +1,11 @@
 """`analytics migrate`: bring the database's tables up to date."""
 
+import asyncio
+
 import click
 
 from analytics.commands.servers import located
+from analytics.settings import Settings
 
 
 @click.command()
@@ -18,3 +21,27 @@ def migrate() -> None:
         click.echo(f"migrated from {done.before or 'an empty database'} to {done.after}")
     else:
         click.echo(f"nothing to do: the tables are at {done.after}")
+    _carry(settings)
+
+
+def _carry(settings: Settings) -> None:
+    """Carry over what the guide's own tables hold, and say how many events that were."""
+    from analytics.stores import guide
+
+    carried = asyncio.run(guide.carry(settings))
+    if carried is None:
+        return
+    outcome = carried.outcome
+    click.echo(
+        f"carried {outcome.stored} events over from the deployment guide's raw_events;"
+        " that table stays as raw_events_guide"
+    )
+    if outcome.duplicate:
+        click.echo(f"{outcome.duplicate} were there already")
+    if outcome.dead_lettered:
+        click.echo(f"{outcome.dead_lettered} could not be stored; see `analytics dead-letters`")
+    if carried.expired:
+        click.echo(
+            f"{carried.expired} are older than RETENTION_DAYS={settings.retention_days},"
+            " so the processor will drop them; RETENTION_DAYS=0 keeps them"
+        )

@@ -6,6 +6,7 @@
 `upkeep/`         compact, rebuild, verify and pack derived data
 `layouts/`        raw_events in plain PostgreSQL and in TimescaleDB
 `schema.py`       migrations
+`guide.py`        events of the deployment guide's own tables
 `connections.py`  connections whose every wait is bounded
 `locks.py`        advisory locks
 `faults.py`       what a database error means

@@ -2,11 +2,14 @@
 serves.
 """
 
+import asyncio
 import contextlib
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -39,6 +42,30 @@ def server() -> Iterator[str]:
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+@contextlib.contextmanager
+def unmigrated() -> Iterator[str]:
+    """The URL of a database with TimescaleDB and no tables, which no other test uses."""
+    url = os.environ.get("TEST_TIMESCALE_URL")
+    if not url:
+        with server() as own:
+            yield own
+        return
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    asyncio.run(_execute(url, f"CREATE DATABASE {name}"))
+    try:
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    finally:
+        asyncio.run(_execute(url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def empty(url: str) -> None:

@@ -1,0 +1,105 @@
+"""The events of the deployment guide's own raw_events, carried over into ours.
+
+Who runs the guide's SQL before `analytics migrate` has a `raw_events` that cannot stay: its key
+lacks the column that partitions need. The first migration renames it to `raw_events_guide`.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+from msgspec.structs import astuple
+
+from analytics.events import DEFAULT_PROJECT, Event, Job, Outcome
+from analytics.settings import Settings
+from analytics.stores.connections import connect, open_pool
+from analytics.stores.layouts.layout import detect
+from analytics.stores.writing import transaction
+from analytics.stores.writing.recorder import Recorder
+
+SLICE_ROWS = 5_000
+
+WAITS = """
+SELECT coalesce(obj_description(to_regclass('raw_events_guide'), 'pg_class'), '') <> 'carried over'
+    AND to_regclass('raw_events_guide') IS NOT NULL
+"""
+
+ORDER = "CREATE INDEX IF NOT EXISTS raw_events_guide_order ON raw_events_guide (timestamp, id)"
+
+ROWS = """
+SELECT id, session_id, user_id, event_type, event_action,
+    CASE jsonb_typeof(metadata) WHEN 'object' THEN metadata
+        ELSE jsonb_strip_nulls(jsonb_build_object('value', metadata)) END AS metadata,
+    timestamp, created_at
+FROM raw_events_guide WHERE (timestamp, id) > ($1, $2) ORDER BY timestamp, id LIMIT $3
+"""
+"""Metadata that is no object is kept under `value`; null becomes an empty object."""
+
+DONE = "COMMENT ON TABLE raw_events_guide IS 'carried over'"
+
+START = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+"""Before all rows."""
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """What became of the events, and how many are older than RETENTION_DAYS."""
+
+    outcome: Outcome
+    expired: int
+
+
+async def waits(connection: asyncpg.Connection) -> bool:
+    """Whether the guide's table has events that are not carried over yet."""
+    waiting: bool = await connection.fetchval(WAITS)
+    return waiting
+
+
+async def carry(settings: Settings) -> Carried | None:
+    """Store the events of `raw_events_guide` in project `default`, with their ids and times.
+
+    Returns None if there is nothing to do. Safe to run again after an interruption: what is stored
+    already counts as a duplicate. Events go through the storing transaction, so rollups and daily
+    counts hold them too. The guide's table stays.
+    """
+    async with connect(settings.database(), settings, patient=True) as connection:
+        if not await waits(connection):
+            return None
+        await connection.execute(ORDER)
+    pool = await open_pool(settings)
+    try:
+        async with pool.acquire() as connection:
+            carried = await _carry(connection, settings)
+            await connection.execute(DONE)
+            return carried
+    finally:
+        await pool.close()
+
+
+async def _carry(connection: asyncpg.Connection, settings: Settings) -> Carried:
+    layout = await detect(connection)
+    recorder = Recorder(settings.rollup_dimensions)
+    days = settings.retention_days
+    horizon = datetime.now(UTC) - timedelta(days=days) if days else START[0]
+    outcome, expired = Outcome(), 0
+    async for events in _slices(connection):
+        timestamps = [event.timestamp for event in events]
+        await layout.make_room(connection, timestamps, settings)
+        job = Job(f"guide.{uuid4().hex}", events)
+        written = await transaction.store(connection, [job], recorder, careful=True)
+        outcome = _sum(outcome, written.outcomes[0])
+        expired += sum(timestamp < horizon for timestamp in timestamps)
+    return Carried(outcome, expired)
+
+
+def _sum(one: Outcome, other: Outcome) -> Outcome:
+    return Outcome(*map(sum, zip(astuple(one), astuple(other), strict=True)))
+
+
+async def _slices(connection: asyncpg.Connection) -> AsyncIterator[list[Event]]:
+    """The table's events in the order of time."""
+    place = START
+    while rows := await connection.fetch(ROWS, *place, SLICE_ROWS):
+        yield [Event(DEFAULT_PROJECT, **row) for row in rows]
+        place = (rows[-1]["timestamp"], rows[-1]["id"])
