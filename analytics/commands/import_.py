@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -17,10 +18,12 @@ from analytics.events import DEFAULT_PROJECT
 from analytics.importing.display import Display
 from analytics.importing.importer import FORMATS, Importer
 from analytics.importing.input_file import STDIN, opened
+from analytics.importing.mapping import FIELDS, PLAIN, Mapping, is_field
 from analytics.importing.position import Position, keeper_of
 from analytics.importing.rejects import Rejects
 from analytics.importing.wait import ImportResult, wait_until_stored
 from analytics.projects import list_projects
+from analytics.queries.language.times import zone
 from analytics.queue import Queue
 from analytics.redis import connect
 from analytics.settings import Settings, load
@@ -39,6 +42,26 @@ class Options(msgspec.Struct, frozen=True):
     """Where rejected lines go; None for a file beside each."""
     restart: bool
     wait: bool
+    mapping: Mapping
+
+
+def _pairs(_: click.Context, option: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
+    """`A=B` of an option that may be repeated → {A: B}."""
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    if wrong := [text for text in texts if "=" not in text]:
+        raise click.BadParameter(f"{wrong[0]!r} has no `=`", param=option)
+    fields = pairs.values() if option.name == "names" else pairs.keys()
+    if unknown := [field for field in fields if not is_field(field)]:
+        known = ", ".join((*FIELDS, "metadata.KEY"))
+        raise click.BadParameter(f"{unknown[0]!r} is no field; they are {known}", param=option)
+    return pairs
+
+
+def _zone(_: click.Context, option: click.Parameter, name: str | None) -> ZoneInfo | None:
+    try:
+        return None if name is None else zone(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=option) from error
 
 
 @click.command("import")
@@ -62,6 +85,29 @@ class Options(msgspec.Struct, frozen=True):
     help="Format of the files.  [default: by the file's name, else by its first bytes]",
 )
 @click.option(
+    "--map",
+    "names",
+    multiple=True,
+    callback=_pairs,
+    metavar="THEIRS=OURS",
+    help="Read their field or column as ours, such as visitor=user_id or url=metadata.page; "
+    "may be repeated.",
+)
+@click.option(
+    "--set",
+    "constants",
+    multiple=True,
+    callback=_pairs,
+    metavar="OURS=VALUE",
+    help="Give a field this value in every event, such as event_type=page; may be repeated.",
+)
+@click.option(
+    "--tz",
+    callback=_zone,
+    metavar="ZONE",
+    help="Zone of times without an offset, such as Europe/Berlin.",
+)
+@click.option(
     "--rejected",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File for rejected lines.  [default: FILE.rejected.ndjson]",
@@ -79,6 +125,9 @@ def import_(
     files: Sequence[str],
     project: str,
     kind: str | None,
+    names: dict[str, str],
+    constants: dict[str, str],
+    tz: ZoneInfo | None,
     rejected: Path | None,
     restart: bool,
     wait: bool,
@@ -88,7 +137,8 @@ def import_(
 
     A line of NDJSON is an event as /collect takes it. A CSV column is one of its fields:
     session_id, event_type and event_action are required; user_id, timestamp, id, metadata (JSON)
-    and metadata.KEY are optional. Numbers, true, false and null in metadata.KEY keep their type.
+    and metadata.KEY are optional. Numbers, true, false, null, lists and objects in metadata.KEY
+    keep their type. --map and --set make other files fit.
 
     Importing a file again is harmless. An interrupted import resumes where it stopped. An event
     without id gets one computed from the lines up to its own, so it is the same event the next
@@ -101,7 +151,7 @@ def import_(
             raise click.UsageError(
                 f"{output} is the file for rejected lines, so it cannot be imported too"
             )
-    options = Options(project, kind, rejected, restart, wait)
+    options = Options(project, kind, rejected, restart, wait, Mapping(names, constants, tz))
     tasks.run(_import(located("REDIS_URL"), files, options))
 
 
@@ -113,7 +163,7 @@ def _rejected(path: str) -> Path:
 async def _import(settings: Settings, files: Sequence[str], options: Options) -> None:
     """Import all files, one after the other, and print the outcome.
 
-    Raises CommandError when a file has lines but no event.
+    Raises CommandError when lines were rejected.
     """
     await _check_project(settings, options.project)
     # the queue's warnings repeat what the display shows: why the import waits
@@ -122,10 +172,11 @@ async def _import(settings: Settings, files: Sequence[str], options: Options) ->
     try:
         async with Queue(redis, settings) as queue:
             before = await queue.books()
-            accepted, without_events = 0, []
+            accepted, refused, without_events = 0, 0, []
             for path in files:
                 accepted_of_file, end = await _import_file(queue, settings, path, options)
                 accepted += accepted_of_file
+                refused += sum(end.rejected.values())
                 if end.rejected and not end.accepted:
                     without_events.append(path)
             if options.wait and accepted:
@@ -133,6 +184,9 @@ async def _import(settings: Settings, files: Sequence[str], options: Options) ->
                 click.echo(_outcome(result))
         if without_events:
             raise CommandError(f"no line of {', '.join(without_events)} is an event")
+        if refused:
+            n = "1 line was" if refused == 1 else f"{refused:,} lines were"
+            raise CommandError(f"{n} rejected; all others are imported")
     finally:
         await redis.aclose()
 
@@ -168,6 +222,7 @@ async def _import_file(
             options.kind,
             settings.retention_days,
             load().redis_url,
+            *(() if options.mapping == PLAIN else (options.mapping,)),
         )
         with keeper.alone():
             if options.restart:
@@ -188,6 +243,7 @@ async def _import_file(
                     project=options.project,
                     retention_days=settings.retention_days,
                     max_queued=settings.max_queued_events,
+                    mapping=options.mapping,
                 )
                 try:
                     end = await importer.run(file, options.kind, start)
@@ -195,12 +251,19 @@ async def _import_file(
                     hint = "; run the same command to resume" if file.identity else ""
                     display.warn(f"{file.name}: interrupted{hint}")
                     raise
-    click.echo(_summary(file.name, start, end, time.monotonic() - start_s, rejects, settings))
+    seconds = time.monotonic() - start_s
+    click.echo(_summary(file.name, start, end, seconds, rejects, settings, options))
     return end.accepted - start.accepted, end
 
 
 def _summary(
-    name: str, start: Position, end: Position, seconds: float, rejects: Rejects, settings: Settings
+    name: str,
+    start: Position,
+    end: Position,
+    seconds: float,
+    rejects: Rejects,
+    settings: Settings,
+    options: Options,
 ) -> str:
     """What was accepted, what was rejected and why, how long it took."""
     if not end.line:
@@ -218,6 +281,8 @@ def _summary(
         counts = Counter(end.rejected).most_common(SHOWN_CODES)
         reasons = ", ".join(f"{count:,} {code}" for code, count in counts)
         lines.append(f"  rejected: {reasons}; see {rejects.path}")
+    if "bad_timestamp" in end.rejected and options.mapping.zone is None:
+        lines.append("  times without an offset need their zone, such as --tz Europe/Berlin")
     if "too_old" in end.rejected and settings.retention_days:
         lines.append(
             f"  RETENTION_DAYS is {settings.retention_days}; to keep events forever, set "

@@ -11,9 +11,10 @@ from analytics.events import Books, Event
 from analytics.importing import judge, lines
 from analytics.importing.input_file import InputFile, damage
 from analytics.importing.lines import InputLine
+from analytics.importing.mapping import PLAIN, Mapping
 from analytics.importing.position import Keeper, Position
 from analytics.importing.rejects import Rejects
-from analytics.importing.table import CsvTable
+from analytics.importing.table import LONG_ROW_LINES, CsvTable
 
 BATCH_EVENTS = 5_000
 BATCH_BYTES = 4 * 1024 * 1024
@@ -74,6 +75,7 @@ class Importer:
         project: str,
         retention_days: int,
         max_queued: int,
+        mapping: Mapping = PLAIN,
     ) -> None:
         self._queue = queue
         self._watch = watch
@@ -81,6 +83,7 @@ class Importer:
         self._rejects = rejects
         self._project = project
         self._retention_days = retention_days
+        self._mapping = mapping
         self._max_queued = min(PAUSE_QUEUED_EVENTS, max(1, max_queued // 2))
 
     async def run(self, file: InputFile, kind: str | None, start: Position) -> Position:
@@ -88,10 +91,12 @@ class Importer:
 
         Raises CommandError when the file is damaged; its position is then saved.
         """
-        position = start
+        position, kind = start, kind or _format(file)
+        # a table maps its columns itself
+        mapping = Mapping(zone=self._mapping.zone) if kind == "csv" else self._mapping
         try:
             for batch in self._batches(self._read(file, kind, position)):
-                position = await self._import(batch, position)
+                position = await self._import(batch, position, mapping)
                 self._keeper.save(position)
                 self._watch.advance(file.read_bytes, position)
                 # a batch without events awaits nothing: let Ctrl-C cancel here
@@ -106,16 +111,12 @@ class Importer:
         self._keeper.forget()
         return position
 
-    def _read(self, file: InputFile, kind: str | None, position: Position) -> Iterator[InputLine]:
+    def _read(self, file: InputFile, kind: str, position: Position) -> Iterator[InputLine]:
         """The lines after `position` that are not blank."""
-        if (kind or _format(file)) == "csv":
-            table = CsvTable(file.stream, file.name)
-            if table.ignored and position.line == 0:
-                self._watch.warn(
-                    f"columns ignored: {', '.join(table.ignored)}; rename them to metadata.NAME "
-                    "to keep them"
-                )
-            rows = table.rows(position.offset, position.line)
+        if position.offset == 0:
+            _check_text(file)
+        if kind == "csv":
+            rows = self._read_table(file, position)
         else:
             if position.offset == 0 and _head(file).startswith(b"["):
                 raise CommandError(
@@ -126,6 +127,25 @@ class Importer:
                 file.stream.seek(position.offset)
             rows = lines.read(file.stream, position.offset, position.line)
         return (line for line in rows if line.text or line.flaw)
+
+    def _read_table(self, file: InputFile, position: Position) -> Iterator[InputLine]:
+        """The rows after `position`; says what is odd about the columns and about long rows."""
+        table = CsvTable(file.stream, file.name, self._mapping)
+        if table.ignored and position.line == 0:
+            self._watch.warn(
+                f"columns ignored: {', '.join(table.ignored)}; rename them to metadata.NAME, or "
+                "use --map, to keep them"
+            )
+        if table.repeated and position.line == 0:
+            columns = ", ".join(table.repeated)
+            self._watch.warn(f"columns that stand twice: {columns}; the last of each counts")
+        for row in table.rows(position.offset, position.line):
+            if row.last - row.number >= LONG_ROW_LINES:
+                self._watch.warn(
+                    f"line {row.number}: a row of {row.last - row.number + 1} lines; "
+                    "if it should be shorter, a quote is missing or one too many"
+                )
+            yield row
 
     def _batches(self, rows: Iterator[InputLine]) -> Iterator[list[InputLine]]:
         """Lines in groups that fit one append.
@@ -149,13 +169,17 @@ class Importer:
         if batch:
             yield batch
 
-    async def _import(self, batch: list[InputLine], position: Position) -> Position:
+    async def _import(
+        self, batch: list[InputLine], position: Position, mapping: Mapping
+    ) -> Position:
         """Append the events of a batch, write its rejects; the position after it."""
         chain: list[bytes] = []
         for line in batch:
             chain.append(judge.link(chain[-1] if chain else position.chain, line))
         now = datetime.now(UTC)
-        events, rejected = judge.judge(batch, chain, now, self._project, self._retention_days)
+        events, rejected = judge.judge(
+            batch, chain, now, self._project, self._retention_days, mapping
+        )
         if events:
             await self._wait_for_room(len(events))
             await self._append(events)
@@ -215,6 +239,20 @@ def _format(file: InputFile) -> str:
         if name.endswith(suffix):
             return kind
     return "ndjson" if _head(file)[:1] in (b"{", b"[", b"") else "csv"
+
+
+def _check_text(file: InputFile) -> None:
+    """Raises CommandError, which says what helps, for text that has no lines for us."""
+    head: bytes = file.stream.peek(256)  # type: ignore[attr-defined]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise CommandError(
+            f"{file.name} is UTF-16: iconv -f UTF-16 -t UTF-8 {file.path} | analytics import -"
+        )
+    if b"\r" in head and b"\n" not in head:
+        raise CommandError(
+            f"{file.name} ends its lines with CR alone: "
+            f"tr '\\r' '\\n' < {file.path} | analytics import -"
+        )
 
 
 def _head(file: InputFile) -> bytes:

@@ -4,15 +4,17 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
 from analytics.errors import BadRequest, TooLarge
-from analytics.events import Event, event_id
+from analytics.events import Event
 from analytics.importing.lines import Flaw, InputLine
+from analytics.importing.mapping import PLAIN, Mapping
 from analytics.protocols import metadata, native, validate
 from analytics.protocols.clock import Clock
-from analytics.protocols.protocol import Decoded, Rejection
+from analytics.protocols.protocol import Decoded, EventError, Rejection
 
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -40,10 +42,12 @@ def judge(
     received: datetime,
     project: str,
     retention_days: int,
+    mapping: Mapping = PLAIN,
 ) -> Judgement:
     """Judge each line; `chain` has, for each line, the digest of all lines up to it."""
     sound = [index for index, line in enumerate(lines) if line.flaw is None]
-    decoded = _decode([lines[index].text for index in sound], received, project, retention_days)
+    texts = [lines[index].text for index in sound]
+    decoded = _decode(texts, received, project, retention_days, mapping)
     refused = {
         sound[rejection.index]: Flaw(rejection.code, rejection.field, rejection.message)
         for rejection in decoded.rejected
@@ -51,47 +55,60 @@ def judge(
     refused |= {index: line.flaw for index, line in enumerate(lines) if line.flaw is not None}
     valid = (index for index in sound if index not in refused)
     events = [
-        _with_id(event, chain[index]) for index, event in zip(valid, decoded.events, strict=True)
+        _with_id(event, lines[index].number, chain[index])
+        for index, event in zip(valid, decoded.events, strict=True)
     ]
     return Judgement(events, [(lines[index], refused[index]) for index in sorted(refused)])
 
 
-def _with_id(event: Event, digest: bytes) -> Event:
-    """The event, under an id from `digest` when the file gives it none."""
+def _with_id(event: Event, number: int, digest: bytes) -> Event:
+    """The event; if the file gives it no id, under one made of its line's number and `digest`.
+
+    Such ids are in the order of the lines, so events of one instant stay in it. They are UUIDs of
+    version 8: 48 bits of the number, then 74 of the digest.
+    """
     if event.named:
         return event
-    return msgspec.structs.replace(event, id=event_id(f"import:{digest.hex()}"), named=True)
+    data = bytearray(number.to_bytes(6, "big") + digest[:10])
+    data[6] = data[6] & 0x0F | 0x80
+    data[8] = data[8] & 0x3F | 0x80
+    return msgspec.structs.replace(event, id=UUID(bytes=bytes(data)), named=True)
 
 
-def _decode(texts: list[bytes], received: datetime, project: str, retention_days: int) -> Decoded:
+def _decode(
+    texts: list[bytes], received: datetime, project: str, retention_days: int, mapping: Mapping
+) -> Decoded:
     """Decode lines: as one body, which is fast, or else one by one."""
     if not texts:
         return Decoded([])
     body = b"[" + b",".join(texts) + b"]"
     try:
         # `{"a":1},{"b":2}` on one line would become two events: the body must split into the lines
-        if [bytes(item) for item in _split(body)] == texts:
-            return native.decode(body, received, project=project, retention_days=retention_days)
+        if mapping.plain and [bytes(item) for item in _split(body)] == texts:
+            decoded = native.decode(body, received, project=project, retention_days=retention_days)
+            if all(rejection.field != "timestamp" for rejection in decoded.rejected):
+                return decoded
     except (BadRequest, TooLarge, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    return _one_by_one(texts, received, project, retention_days)
+    return _one_by_one(texts, Clock(received, retention_days), project, mapping)
 
 
-def _one_by_one(
-    texts: list[bytes], received: datetime, project: str, retention_days: int
-) -> Decoded:
+def _one_by_one(texts: list[bytes], clock: Clock, project: str, mapping: Mapping) -> Decoded:
+    """Decode lines by themselves, and read times as files write them."""
     items, indexes, rejected = [], [], []
     for index, text in enumerate(texts):
         try:
-            items.append(metadata.parse(text.decode()))
+            items.append(mapping.event(metadata.parse(text.decode())))
             indexes.append(index)
+        except EventError as error:
+            rejected.append(Rejection(index, error.code, error.field, error.message))
         except UnicodeDecodeError as error:
             rejected.append(
                 Rejection(index, "not_json", None, f"the line is not UTF-8 (byte {error.start})")
             )
         except ValueError as error:
             rejected.append(Rejection(index, "not_json", None, f"the line is not JSON: {error}"))
-    judged = validate.decode(items, Clock(received, retention_days), project)
+    judged = validate.decode(items, clock, project)
     invalid = [
         msgspec.structs.replace(rejection, index=indexes[rejection.index])
         for rejection in judged.rejected

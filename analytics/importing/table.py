@@ -1,12 +1,13 @@
 """CSV rows as lines of JSON, so that they are judged like lines of NDJSON.
 
 The header row names the fields of an event. `metadata` is a JSON object, `metadata.KEY` one value
-of it. In that value a number, true, false or null in JSON's spelling is taken as such; anything
-else is text. An empty cell is an absent field.
+of it: a number, a list or an object as JSON writes it, true, false or null in any case, and else
+text. An empty cell is an absent field.
 """
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -15,13 +16,15 @@ import msgspec
 from analytics.errors import CommandError
 from analytics.importing import lines
 from analytics.importing.lines import Flaw, InputLine
+from analytics.importing.mapping import FIELDS, PREFIX, REQUIRED, Mapping, is_field
 
-REQUIRED = ("session_id", "event_type", "event_action")
-FIELDS = (*REQUIRED, "user_id", "metadata", "timestamp", "id")
 DELIMITERS = ",;\t"
-PREFIX = "metadata."
 
-_LITERAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
+LONG_ROW_LINES = 10
+"""A row of more lines is shown to the operator: perhaps a quote is missing."""
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_WORDS = {"true": b"true", "false": b"false", "null": b"null"}
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
 _encode = msgspec.json.Encoder().encode
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
@@ -30,9 +33,16 @@ _raw = msgspec.json.Decoder(msgspec.Raw).decode
 class CsvTable:
     """A stream of CSV; its header is read at once."""
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        """Raises CommandError when the header lacks a required field."""
+    def __init__(self, stream: IO[bytes], name: str, mapping: Mapping) -> None:
+        """Raises CommandError when the header lacks a required field, or one that is mapped."""
         self._stream = stream
+        constants = mapping.constants.items()
+        self._fields = {field: _value(field, text) for field, text in constants if field in FIELDS}
+        self._values = {
+            field.removeprefix(PREFIX): _literal(text)
+            for field, text in constants
+            if field not in FIELDS
+        }
         self._feed = _Feed(lines.read(stream))
         try:
             first = next(self._feed, "")
@@ -42,45 +52,54 @@ class CsvTable:
             raise CommandError(
                 f"{name} has no header row: {error}; if it is not CSV, pass --format=ndjson"
             ) from error
-        self.columns = [column.strip() for column in self.columns]
-        if missing := [field for field in REQUIRED if field not in self.columns]:
+        theirs = [column.strip() for column in self.columns]
+        if unknown := [column for column in mapping.names if column not in theirs]:
+            raise CommandError(f"{name} has no column {unknown[0]}, which --map names")
+        self.columns = [mapping.names.get(column, column) for column in theirs]
+        known = {*self.columns, *mapping.constants}
+        if missing := [field for field in REQUIRED if field not in known]:
             raise CommandError(
-                f"{name} has no column {' and no column '.join(missing)}; "
-                "its header row must name the fields of an event"
+                f"{name} has no column {' and no column '.join(missing)}; its header row must name "
+                "the fields of an event, or --map and --set must"
             )
-        self.ignored = [
-            column
-            for column in self.columns
-            if column not in FIELDS and not column.startswith(PREFIX)
-        ]
+        self.ignored = [column for column in self.columns if not is_field(column)]
+        self._properties = {*self.columns} - {*self.ignored, *FIELDS}
+        self.repeated = [column for column, n in Counter(self.columns).items() if n > 1]
 
     def rows(self, offset: int, number: int) -> Iterator[InputLine]:
-        """All rows from `offset` on (0: after the header); `number` lines come before it."""
+        """All rows from `offset` on (0: after the header); `number` lines come before it.
+
+        A row of several lines that is no CSV is refused by its first line alone: a stray quote has
+        taken the others in, so they are read again.
+        """
         if offset:
             self._stream.seek(offset)
             self._feed = _Feed(lines.read(self._stream, offset, number))
         csv.field_size_limit(lines.MAX_LINE_BYTES)
-        reader = csv.reader(self._feed, delimiter=self._delimiter, strict=True)
-        while True:
-            self._feed.taken.clear()
-            text, flaw = b"", None
-            try:
-                text = self._json(next(reader))
-            except StopIteration:
-                break
-            except _Flawed as error:
-                flaw = error.flaw
-            except csv.Error as error:
-                flaw = Flaw("not_csv", None, f"the row is no CSV: {error}")
-            taken = self._feed.taken
-            yield InputLine(
-                taken[0].number,
-                taken[-1].last,
-                taken[-1].end,
-                b"".join(line.raw for line in taken),
-                text,
-                flaw,
-            )
+        while (row := self._row()) is not None:
+            yield row
+
+    def _row(self) -> InputLine | None:
+        """The next row; None at the end."""
+        self._feed.taken.clear()
+        text, flaw = b"", None
+        try:
+            # a reader of its own: after an error the last one may be inside a quoted cell
+            text = self._json(next(csv.reader(self._feed, delimiter=self._delimiter, strict=True)))
+        except StopIteration:
+            return None
+        except _Flawed as error:
+            flaw = error.flaw
+        except csv.Error as error:
+            flaw = Flaw("not_csv", None, f"the row is no CSV: {error}")
+        taken = self._feed.taken
+        if flaw and (more := len(taken) - 1):
+            self._feed.put_back()
+            lines_ = f"{more} more line{'s' * (more > 1)}"
+            message = f"a quoted cell goes on for {lines_}, which are read again: {flaw.message}"
+            flaw = Flaw(flaw.code, flaw.field, message)
+        raw = b"".join(line.raw for line in taken)
+        return InputLine(taken[0].number, taken[-1].last, taken[-1].end, raw, text, flaw)
 
     def _json(self, cells: Sequence[str]) -> bytes:
         """One row as a JSON object; empty for a blank row."""
@@ -90,12 +109,13 @@ class CsvTable:
             message = f"the row has {len(cells)} cells, the header row {len(self.columns)}"
             raise _Flawed(Flaw("not_csv", None, message))
         row = {column: cell for column, cell in zip(self.columns, cells, strict=True) if cell}
-        event = {column: _value(column, cell) for column, cell in row.items() if column in FIELDS}
+        fields = {column: _value(column, cell) for column, cell in row.items() if column in FIELDS}
+        event = fields | self._fields
         values = {
             column.removeprefix(PREFIX): _literal(cell)
             for column, cell in row.items()
-            if column.startswith(PREFIX)
-        }
+            if column in self._properties
+        } | self._values
         if values:
             event["metadata"] = _merged(event.get("metadata"), values)
         return _encode(event)
@@ -117,13 +137,19 @@ class _Feed:
 
     def __init__(self, lines_: Iterator[InputLine]) -> None:
         self._lines = lines_
+        self._again: list[InputLine] = []
         self.taken: list[InputLine] = []
+
+    def put_back(self) -> None:
+        """All but the first of the row's lines come again."""
+        self._again += self.taken[:0:-1]
+        del self.taken[1:]
 
     def __iter__(self) -> "_Feed":
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line = self._again.pop() if self._again else next(self._lines)
         self.taken.append(line)
         if line.flaw:
             raise _Flawed(line.flaw)
@@ -141,11 +167,16 @@ def _value(column: str, cell: str) -> object:
 
 
 def _literal(cell: str) -> object:
-    return msgspec.Raw(cell.encode()) if _LITERAL.fullmatch(cell) else cell
+    """A value of the metadata."""
+    if _NUMBER.fullmatch(cell):
+        return msgspec.Raw(cell.encode())
+    if word := _WORDS.get(cell.lower()):
+        return msgspec.Raw(word)
+    return _parsed(cell) if cell[0] in "[{" else cell
 
 
 def _parsed(cell: str) -> object:
-    """The JSON in a cell; a cell that is not JSON stays text, and is rejected later."""
+    """The JSON in a cell, or the cell where it is none; the column `metadata` then is rejected."""
     try:
         return _raw(cell)
     except msgspec.DecodeError:

@@ -210,7 +210,8 @@ def test_an_interrupted_command_ends_with_130_and_the_same_command_completes_it(
     assert "Traceback" not in errors
     without_processor.start()
     done = command(platform, str(path), MAX_QUEUED_EVENTS="200")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1
+    assert "1 line was rejected; all others are imported" in done.stderr
     assert "resuming after line 100" in done.stderr
     assert "900 accepted, 1 rejected" in done.stdout
     assert "1,000 accepted, 1 rejected" in done.stdout
@@ -229,6 +230,48 @@ def test_the_summary_says_how_old_events_can_be_kept(platform: Platform, tmp_pat
     assert rejected(path)[0]["code"] == "too_old"
     assert command(platform, str(path)).returncode == 0
     assert not rejected(path)
+
+
+def test_a_file_of_another_product_is_made_to_fit_by_options(
+    platform: Platform, tmp_path: Path
+) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("visitor,page,at\nada,/pricing,2024-05-05 10:00\nbob,/,2024-05-05 11:00\n")
+    options = [
+        *("--map", "visitor=user_id", "--map", "page=metadata.$path", "--map", "at=timestamp"),
+        *("--set", "event_type=page", "--set", "event_action=view", "--set", "session_id=mapped"),
+    ]
+    without_zone = command(platform, str(path), *options)
+    assert without_zone.returncode == 1
+    assert "such as --tz Europe/Berlin" in without_zone.stdout
+    assert "--tz says in which zone it is" in rejected(path)[0]["message"]
+    done = command(platform, str(path), *options, "--tz", "Europe/Berlin")
+    assert done.returncode == 0, done.stderr
+    stored = "select user_id, timestamp at time zone 'UTC' from raw_events"
+    assert platform.sql(f"{stored} where session_id = 'mapped' order by 2").splitlines() == [
+        "ada|2024-05-05 08:00:00",
+        "bob|2024-05-05 09:00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--map", "visitor", "'visitor' has no `=`"),
+        ("--map", "visitor=who", "'who' is no field; they are session_id"),
+        ("--set", "metadata.=x", "'metadata.' is no field"),
+        ("--tz", "Mars/Base", "no time zone is called 'Mars/Base'"),
+    ],
+)
+def test_an_option_that_means_nothing_is_named(
+    platform: Platform, tmp_path: Path, option: str, value: str, message: str
+) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1)))
+    done = command(platform, str(path), option, value)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert option in done.stderr
 
 
 def test_a_project_that_is_not_there_is_refused(platform: Platform, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,6 +20,7 @@ from analytics.events import Books, Event, event_id
 from analytics.importing import importer
 from analytics.importing.importer import Importer
 from analytics.importing.input_file import opened
+from analytics.importing.mapping import PLAIN, Mapping
 from analytics.importing.position import Keeper, Position, keeper_of
 from analytics.importing.rejects import Rejects
 
@@ -75,6 +77,7 @@ async def run(
     watch: Watch | None = None,
     retention_days: int = 0,
     max_queued: int = 100_000,
+    mapping: Mapping = PLAIN,
 ) -> Position:
     with (
         opened(str(path)) as file,
@@ -92,6 +95,7 @@ async def run(
                 project="default",
                 retention_days=retention_days,
                 max_queued=max_queued,
+                mapping=mapping,
             )
             return await importing.run(file, kind, start)
 
@@ -204,7 +208,9 @@ REFUSED = [
     ),
     ("a_list", b'[{"session_id": "s"}]', "one JSON list"),
     ("zstd", b"\x28\xb5\x2f\xfd0000", "zstdcat"),
-    ("binary", b"\xff\xfe\x00\x01\n", "no header row"),
+    ("binary", b"\xff\xf0\x00\x01\n", "no header row"),
+    ("utf_16", "{}\n".encode("utf-16"), "is UTF-16: iconv -f UTF-16 -t UTF-8 .* | analytics"),
+    ("old_mac", b'{"session_id": "s"}\r{"session_id": "t"}\r', r"CR alone: tr '\\r' '\\n' < "),
     ("broken_gzip", gzip.compress(b"x" * 100)[:15] + b"x", "damaged"),
 ]
 
@@ -273,10 +279,12 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(
     watch = Watch()
     end = await run(path, queue, watch=watch)
     assert 30 < watch.positions[0].accepted < 60
-    assert (end.accepted, sum(end.rejected.values())) == (85, 15)
+    # of the row that is too long, both lines are refused
+    refused = 16 if suffix == ".csv" else 15
+    assert (end.accepted, sum(end.rejected.values())) == (85, refused)
     assert len({queued.id for queued in queue.events}) == 85
     assert len(queue.events) <= 85 + 10
-    assert len({line["line"] for line in rejected(path)}) == len(rejected(path)) == 15
+    assert len({line["line"] for line in rejected(path)}) == len(rejected(path)) == refused
     assert not list((tmp_path / "data" / "imports").iterdir())
 
 
@@ -311,6 +319,44 @@ async def test_an_event_without_id_is_the_same_event_in_every_later_import(tmp_p
     assert len(set(ids[plain])) == 3
     assert ids[plain] == ids[packed] == ids[grown][:3]
     assert not set(ids[plain]) & set(ids[other])
+
+
+async def test_events_of_one_instant_stay_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(*(event(number, id=None) for number in range(300))))
+    queue = FakeQueue()
+    await run(path, queue)
+    in_order_of_rows = sorted(queue.events, key=lambda queued: (queued.timestamp, queued.id))
+    assert [queued.session_id for queued in in_order_of_rows] == [f"s{n}" for n in range(300)]
+
+
+async def test_fields_are_mapped_set_and_their_times_read_in_a_zone(tmp_path: Path) -> None:
+    mapping = Mapping(
+        {"visitor": "user_id", "visit": "session_id", "url": "metadata.page"},
+        {"event_type": "page", "event_action": "view", "metadata.from": "old"},
+        ZoneInfo("Europe/Berlin"),
+    )
+    rows = [
+        {"visitor": "ada", "visit": "v1", "url": "/a", "timestamp": "2024-05-05 10:00"},
+        {"visitor": None, "visit": "v2", "url": "/b", "timestamp": 1714903200},
+    ]
+    lines = tmp_path / "events.ndjson"
+    lines.write_bytes(ndjson(*rows))
+    table = tmp_path / "events.csv"
+    table.write_text("visitor,visit,url,timestamp\nada,v1,/a,2024-05-05 10:00\n,v2,/b,1714903200\n")
+    for path in (lines, table):
+        queue = FakeQueue()
+        await run(path, queue, mapping=mapping)
+        first, second = queue.events
+        assert (first.user_id, first.session_id, first.event_type, first.event_action) == (
+            "ada",
+            "v1",
+            "page",
+            "view",
+        )
+        assert json.loads(first.metadata) == {"page": "/a", "from": "old"}
+        assert first.timestamp == datetime(2024, 5, 5, 8, tzinfo=UTC)
+        assert (second.user_id, second.timestamp) == (None, datetime(2024, 5, 5, 10, tzinfo=UTC))
 
 
 async def test_an_import_waits_for_the_queue_and_never_fills_it(

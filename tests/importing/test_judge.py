@@ -3,6 +3,7 @@
 import io
 from datetime import UTC, datetime
 from itertools import accumulate
+from uuid import RFC_4122
 
 import pytest
 
@@ -34,6 +35,14 @@ def test_an_event_without_id_gets_one_from_all_lines_up_to_its_own() -> None:
     assert len({first.id, named.id, third.id}) == 3
     assert judged(GOOD, NAMED, GOOD).events == [first, named, third]
     assert judged(GOOD, start=b"other").events[0].id != first.id
+
+
+def test_ids_of_lines_are_uuids_in_the_order_of_the_lines() -> None:
+    ids = [event.id for event in judged(*[GOOD] * 300).events]
+    assert ids == sorted(ids)
+    assert {(one.version, one.variant) for one in ids} == {(8, RFC_4122)}
+    again = judged(*[GOOD] * 300).events
+    assert [event.id for event in again] == ids
 
 
 def test_the_end_of_a_line_is_no_part_of_what_it_says() -> None:
@@ -77,10 +86,10 @@ def test_each_of_many_bad_lines_is_named_by_its_own_number() -> None:
 def test_a_line_with_a_flaw_of_its_own_is_not_judged() -> None:
     lines = lines_of(GOOD, GOOD)
     flawed = InputLine(9, 9, 9, GOOD, GOOD, flaw=judged(b"{").rejected[0][1])
-    judgement = judge([lines[0], flawed], [b"1", b"2"], NOW, "shop", 0)
+    judgement = judge([lines[0], flawed], [b"1" * 32, b"2" * 32], NOW, "shop", 0)
     assert len(judgement.events) == 1
     assert judgement.rejected == [(flawed, flawed.flaw)]
-    assert judge([flawed], [b"1"], NOW, "shop", 0).events == []
+    assert judge([flawed], [b"1" * 32], NOW, "shop", 0).events == []
 
 
 def test_good_lines_are_decoded_as_one_body(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,11 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from analytics.errors import CommandError
 from analytics.events import event_id
+from analytics.importing.mapping import Mapping
 from tests.importing.test_importer import FakeQueue, Watch, rejected, run
 
 
@@ -29,7 +33,9 @@ async def test_csv_columns_are_the_fields_of_an_event(tmp_path: Path) -> None:
         b'{"flag":null}',
     )
     assert (end.accepted, end.line) == (2, 6)
-    assert watch.said == ["columns ignored: elsewhere; rename them to metadata.NAME to keep them"]
+    assert watch.said == [
+        "columns ignored: elsewhere; rename them to metadata.NAME, or use --map, to keep them"
+    ]
 
 
 async def test_each_bad_csv_row_is_named_and_the_others_are_taken(tmp_path: Path) -> None:
@@ -43,17 +49,93 @@ async def test_each_bad_csv_row_is_named_and_the_others_are_taken(tmp_path: Path
         b's,t,a,"[1]"',
         b"s3,t,a,",
         b's,t,a,"',
-        b"s,t,a,",
+        b"last,t,a,",
     ]
     path.write_bytes(
         b"session_id;event_type;event_action;metadata\n".replace(b";", b",") + b"\n".join(rows)
     )
     queue = FakeQueue()
     await run(path, queue)
-    assert [queued.session_id for queued in queue.events] == ["s0", "s1", "s2", "s3"]
+    assert [queued.session_id for queued in queue.events] == ["s0", "s1", "s2", "s3", "last"]
     assert [(line["line"], line["code"]) for line in rejected(path)] == [
         (3, "not_csv"),
         (5, "not_csv"),
         (7, "wrong_type"),
         (9, "not_csv"),
     ]
+
+
+HEADER = b"session_id,event_type,event_action,metadata.what\n"
+
+
+async def test_a_stray_quote_costs_its_own_line_and_no_other(tmp_path: Path) -> None:
+    rows = [b's%d,t,a,"x, y"' % n if n % 7 else b"s%d,t,a,z" % n for n in range(1, 3001)]
+    rows[29] = b's30,t,a,"27"" monitor'
+    path = tmp_path / "events.csv"
+    path.write_bytes(HEADER + b"\n".join(rows))
+    queue = FakeQueue()
+    end = await run(path, queue)
+    assert (end.accepted, end.rejected, end.line) == (2999, {"not_csv": 1}, 3001)
+    [refused] = rejected(path)
+    assert (refused["line"], refused["text"]) == (31, 's30,t,a,"27"" monitor')
+    assert refused["message"].startswith("a quoted cell goes on for 1 more line, ")
+
+
+async def test_a_quote_that_never_closes_costs_its_own_line(tmp_path: Path) -> None:
+    rows = [b"s%d,t,a,z" % n for n in range(3000)]
+    rows[29] = b's29,t,a,"27 inch'
+    path = tmp_path / "events.csv"
+    path.write_bytes(HEADER + b"\n".join(rows))
+    end = await run(path, FakeQueue())
+    assert (end.accepted, end.rejected) == (2999, {"not_csv": 1})
+    assert "goes on for 2970 more lines" in rejected(path)[0]["message"]
+
+
+async def test_a_row_of_many_lines_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(HEADER + b's1,t,a,"' + b"\n" * 11 + b'"\ns2,t,a,"' + b"\n" * 9 + b'"\n')
+    watch = Watch()
+    end = await run(path, FakeQueue(), watch=watch)
+    assert end.accepted == 2
+    assert watch.said == [
+        "line 2: a row of 12 lines; if it should be shorter, a quote is missing or one too many"
+    ]
+
+
+async def test_a_column_that_stands_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"session_id,event_type,event_action,metadata.a,metadata.a\ns,t,a,1,2\n")
+    queue, watch = FakeQueue(), Watch()
+    await run(path, queue, watch=watch)
+    assert watch.said == ["columns that stand twice: metadata.a; the last of each counts"]
+    assert json.loads(queue.events[0].metadata) == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("TRUE", True),
+        ("False", False),
+        ("NULL", None),
+        ("[1, 2]", [1, 2]),
+        ('{"k": 1}', {"k": 1}),
+        ("[draft", "[draft"),
+        ("-1.5e3", -1500),
+        ("007", "007"),
+        ("1,5", "1,5"),
+    ],
+)
+async def test_a_value_is_what_its_cell_writes(tmp_path: Path, cell: str, value: object) -> None:
+    path = tmp_path / "events.csv"
+    quoted = '"' + cell.replace('"', '""') + '"'
+    path.write_bytes(HEADER + f"s,t,a,{quoted}\n".encode())
+    queue = FakeQueue()
+    await run(path, queue)
+    assert json.loads(queue.events[0].metadata) == {"what": value}
+
+
+async def test_a_column_that_is_mapped_but_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"session_id,event_type,event_action\n")
+    with pytest.raises(CommandError, match="has no column visitor, which --map names"):
+        await run(path, FakeQueue(), mapping=Mapping({"visitor": "user_id"}))
