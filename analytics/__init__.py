@@ -21,7 +21,7 @@ All of them use these:
 `metrics.py`  every metric                         `errors.py`    all errors
 `logs.py`     logs without secrets                 `spans.py`     spans of time like 30d
 `tasks.py`    running and ending tasks             `lru.py`       a mapping of bounded size
-`file_lock.py`  one process at a time
+`file_lock.py`  one process at a time              `ip.py`        IP addresses, however written
 
 This is how it is started and fed:
 

@@ -5,9 +5,12 @@ Neither holds secrets or personal data.
 
 import ipaddress
 import logging
+import math
 import re
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
@@ -17,6 +20,8 @@ import msgspec
 from analytics.settings import Settings
 
 log = logging.getLogger(__name__)
+
+SELDOM_SECONDS = 60.0
 
 _NAMES_OF_SECRETS = "x-api-key|x-write-key|write_?key|api_?key|password|secret|token"
 
@@ -90,6 +95,22 @@ def _trace(record: logging.LogRecord) -> str | None:
 
 def _instant(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
+
+
+class Seldom:
+    """For what any request can cause: lets one message a minute through."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._next_at = -math.inf
+
+    def passes(self) -> bool:
+        """Whether a message may be logged now; then the next one may in a minute."""
+        now = self._now()
+        if now < self._next_at:
+            return False
+        self._next_at = now + SELDOM_SECONDS
+        return True
 
 
 class JsonLines(logging.Formatter):

@@ -3,13 +3,13 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
+from analytics import ip
 from analytics.errors import ConfigurationError
 
 ROLES = ("collector", "api", "realtime", "processor")
@@ -80,8 +80,8 @@ def _paths(text: str) -> tuple[str, ...]:
     return names
 
 
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ip_network(name) for name in _names(text))
+def _networks(text: str) -> tuple[ip.Network, ...]:
+    return tuple(ip.network(name) for name in _names(text))
 
 
 def _choice(*options: str) -> Callable[[str], str]:
@@ -300,7 +300,8 @@ SETTINGS = (
         "TRUSTED_PROXIES",
         _networks,
         "",
-        "comma-separated addresses or networks of the proxies whose X-Real-IP header is trusted",
+        "comma-separated addresses or networks of the proxies whose X-Real-IP, else "
+        "X-Forwarded-For, is trusted",
     ),
     Setting(
         "JOB_TIMEOUT",
@@ -371,7 +372,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_queued_events: int = 2_000_000
     max_redis_memory: float = 0.75
     rate_limit: int = 0
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: tuple[ip.Network, ...] = ()
     job_timeout: int = 30
     shutdown_delay: int = 0
     data_dir: Path = Path()

@@ -125,3 +125,9 @@ def test_the_level_is_the_settings(output: io.StringIO) -> None:
     logs.setup(Settings(log_level="error"), output)
     logging.getLogger("analytics.x").warning("hello")
     assert output.getvalue() == ""
+
+
+def test_what_any_request_can_cause_is_logged_once_a_minute() -> None:
+    times = iter((1000.0, 1000.0, 1059.9, 1060.0, 1061.0, 1200.0))
+    seldom = logs.Seldom(now=lambda: next(times))
+    assert [seldom.passes() for _ in range(6)] == [True, False, False, True, False, True]

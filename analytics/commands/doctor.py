@@ -96,6 +96,23 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     else:
         text = "events without a write key go to the project default (REQUIRE_WRITE_KEY)"
     yield Finding(GOOD, "write keys", text)
+    yield _proxies(settings)
+
+
+def _proxies(settings: Settings) -> Finding:
+    """Whose word on a client's address counts."""
+    names = ", ".join(map(str, settings.trusted_proxies))
+    if any(network.prefixlen == 0 for network in settings.trusted_proxies):
+        text = f"{names} is everybody, so that any client may forge its address; name the proxies"
+        return Finding(ODD, "proxies", text)
+    if names:
+        text = f"X-Real-IP, else X-Forwarded-For, of {names} is a client's address"
+        return Finding(GOOD, "proxies", text)
+    text = "TRUSTED_PROXIES is not set, so a client's address is that of the connection"
+    if not settings.production:
+        return Finding(GOOD, "proxies", text)
+    text += ": behind a proxy all visitors are one; set it to the proxy's address"
+    return Finding(ODD, "proxies", text)
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:

@@ -1,8 +1,9 @@
 """The visitor's IP address: earlier steps use it; this last one stores what STORE_IP allows."""
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
+from analytics import ip
 from analytics.pipeline.visit import Visit
 
 NAMES = ("$ip", "$ip_address", "$ip_override", "$remote_addr", "$request_ip")
@@ -21,23 +22,22 @@ PREFIX_BITS = {4: 24, 6: 48}
 def put_address(visit: Visit) -> None:
     """`$ip` by `STORE_IP`: removed, cut to /24 or /48, or whole."""
     rule = visit.context.rules.store_ip
-    if rule == "full":
-        return visit.put("$ip", visit.context.address)
-    stored = truncated(visit.address) if rule == "truncated" else ""
-    for name in NAMES:
-        visit.remove(name)
-    _clean_hidden(visit)
-    return visit.put("$ip", stored)
+    address = "" if rule == "no" else visit.address
+    if rule != "full":
+        address = truncated(address)
+        for name in NAMES:
+            visit.remove(name)
+        _clean_hidden(visit)
+    if address and address != visit.text("$ip"):
+        visit.replace("$ip", address)
 
 
 def truncated(address: str) -> str:
     """The network of an address; "" for what is not an address."""
-    try:
-        parsed = ip_address(address.strip())
-    except ValueError:
+    parsed = ip.parse(address)
+    if parsed is None:
         return ""
-    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-    return str(ip_network((mapped, PREFIX_BITS[mapped.version]), strict=False).network_address)
+    return str(ip_network((parsed, PREFIX_BITS[parsed.version]), strict=False).network_address)
 
 
 def _clean_hidden(visit: Visit) -> None:

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from ipaddress import ip_address
 
 import msgspec
+
+from analytics import ip
 
 MAX_AGENT = 512
 """Characters of a user agent that are read; real ones have at most half of that."""
@@ -35,7 +36,7 @@ class Context(msgspec.Struct, frozen=True):
     agent: str = ""
     """The visitor's user agent, if the request has it."""
     address: str = ""
-    """The visitor's IP address, if the request has it."""
+    """The visitor's IP address in its usual notation, if the request has it."""
     salt: bytes = b""
     """Of the day of the request."""
     rules: Rules = Rules()
@@ -57,7 +58,8 @@ def context_of(
 ) -> Context:
     """The context of a request, with the visitor's headers if it has them.
 
-    `relayed` says that servers may send the visitor's user agent and address in the headers.
+    `peer` is the client's address in its usual notation. `relayed` says that servers may send the
+    visitor's user agent and address in the headers.
     """
     if b"origin" in headers or b"sec-fetch-site" in headers:
         return Context(headers, received, True, _agent(headers), peer, salt, rules)
@@ -72,8 +74,4 @@ def _agent(headers: Mapping[bytes, bytes]) -> str:
 
 def _forwarded(headers: Mapping[bytes, bytes]) -> str:
     """The first address of X-Forwarded-For, in which a server reports its visitor."""
-    first = headers.get(b"x-forwarded-for", b"").partition(b",")[0].strip()
-    try:
-        return str(ip_address(first.decode("ascii")))
-    except ValueError:  # includes UnicodeDecodeError
-        return ""
+    return ip.first(headers.get(b"x-forwarded-for", b"").decode("latin-1"))

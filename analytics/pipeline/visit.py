@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from analytics import ip
 from analytics.events import Event
 from analytics.pipeline.context import MAX_AGENT, Context
 
@@ -71,8 +72,8 @@ class Visit:
 
     @property
     def address(self) -> str:
-        """The visitor's IP address: the event's, else the request's."""
-        return self.text("$ip") or self.context.address
+        """The visitor's IP address, in its usual notation: the event's, else the request's."""
+        return ip.first(self.text("$ip")) or self.context.address
 
     def close(self) -> Event:
         """The event with its changes. No step can change its id or its times."""

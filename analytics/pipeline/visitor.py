@@ -1,8 +1,9 @@
 """Visitors without cookies: one actor for a day, which nobody can link to the next day's."""
 
 import hashlib
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
+from analytics import ip
 from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR
 from analytics.pipeline.visit import Visit
 
@@ -29,8 +30,5 @@ def visitor(salt: bytes, project: str, address: str, agent: str) -> str:
 
 def _household(address: str) -> str:
     """The network of an IPv6 address: devices change the second half themselves."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else str(parsed)
+    parsed = ip.parse(address)
+    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else str(parsed or address)

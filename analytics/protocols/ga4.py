@@ -31,7 +31,7 @@ _PARAMS: Names = {
     "language": "$language",
     "screen_resolution": "$screen",
 }
-_USED = ("client_id", "app_instance_id", "user_id", "timestamp_micros", "events")
+_USED = ("client_id", "app_instance_id", "user_id", "timestamp_micros", "events", "ip_override")
 
 
 def read(incoming: Incoming) -> Draft:
@@ -64,7 +64,7 @@ def translate(body: dict[str, Any], value: Any) -> Translation:
         properties=without(params, ("session_id", *_PARAMS)) if isinstance(given, dict) else given,
         context=joined(
             rest(body, _USED) | rest(event, ("name", "params", "timestamp_micros")),
-            renamed(params, _PARAMS),
+            {**renamed(params, _PARAMS), "$ip": body.get("ip_override")},
         ),
         time=None if time is None else since_epoch(time, 1_000_000),
     )

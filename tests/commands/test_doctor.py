@@ -4,6 +4,8 @@ import re
 import socket
 from pathlib import Path
 
+import pytest
+
 from analytics.embedded import Valkey, free_port
 from tests.test_cli import NOWHERE, analytics
 
@@ -46,6 +48,23 @@ def test_the_doctor_names_what_cannot_be_reached_and_hides_passwords() -> None:
     for subject in ("Redis", "PostgreSQL", "api"):
         assert re.search(rf"^✗ {subject} ", done.stdout, re.MULTILINE), subject
     assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "trusted", "line"),
+    [
+        ("development", "", "✓ proxies .*TRUSTED_PROXIES is not set"),
+        ("production", "", "! proxies .*behind a proxy all visitors are one"),
+        ("production", "10.0.0.0/8,fd00::1", "✓ proxies .* of 10.0.0.0/8, fd00::1/128 is"),
+        ("production", "0.0.0.0/0", "! proxies .*0.0.0.0/0 is everybody"),
+    ],
+)
+def test_the_doctor_says_whose_word_on_an_address_counts(
+    environment: str, trusted: str, line: str
+) -> None:
+    settings = {"ENVIRONMENT": environment, "TRUSTED_PROXIES": trusted}
+    done = analytics("doctor", **NOWHERE, **_ports(), **settings)
+    assert re.search(rf"^{line}", done.stdout, re.MULTILINE), done.stdout
 
 
 def _ports() -> dict[str, str]:

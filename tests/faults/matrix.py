@@ -300,6 +300,7 @@ FAULTS = (
         "X-Real-IP and X-Forwarded-For, direct and through nginx",
         (
             "roles/http/test_real_client.py::test_only_a_trusted_proxy_is_believed",
+            "roles/http/test_real_client.py::test_without_x_real_ip_the_first_hop_from_the_right_that_is_not_trusted_counts",
             "deploy/test_nginx_rules.py::test_a_forged_address_is_overwritten",
         ),
     ),

@@ -793,5 +793,29 @@ MUTATIONS = (
         '        place = (rows[-1]["timestamp"], rows[-1]["id"])\n',
         "        return\n",
         "tests/stores/test_guide.py::test_carrying_over_goes_on_after_an_interruption",
+    # one address, one visitor
+    mutation(
+        "a mapped address is an address of its own",
+        "there are as many people as addresses",
+        "analytics/ip.py",
+        "(address in MAPPED or address in NAT64)",
+        "address in NAT64",
+        "tests/pipeline/test_visitor.py::test_there_are_as_many_people_as_addresses_in_every_spelling",
+    ),
+    mutation(
+        "a list of hops is read from the left",
+        "an address cannot be forged",
+        "analytics/ip.py",
+        "    for entry in reversed(text.rsplit(",
+        "    for entry in (text.rsplit(",
+        "tests/roles/http/test_real_client.py::test_without_x_real_ip_the_first_hop_from_the_right_that_is_not_trusted_counts",
+    ),
+    mutation(
+        "of several lines of X-Forwarded-For the first counts",
+        "an address cannot be forged",
+        "analytics/roles/http/headers.py",
+        '    return b", ".join(value for given, value in headers if given == name)\n',
+        '    return next((value for given, value in headers if given == name), b"")\n',
+        "tests/roles/http/test_real_client.py::test_without_x_real_ip_the_first_hop_from_the_right_that_is_not_trusted_counts",
     ),
 )

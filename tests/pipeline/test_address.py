@@ -27,6 +27,26 @@ CASES: Cases = {
     "an address that its sender named": ({"ip": ADDRESS}, browsing(), {"ip": ADDRESS}),
     "half an address": ({}, browsing(Rules(store_ip="truncated")), {"$ip": "203.0.113.0"}),
     "a whole address": ({}, browsing(Rules(store_ip="full")), {"$ip": ADDRESS}),
+    "a whole address of the sender's": (
+        {"$ip": "198.51.100.4"},
+        browsing(Rules(store_ip="full")),
+        {"$ip": "198.51.100.4"},
+    ),
+    "a whole address in its usual notation": (
+        {"$ip": "::FFFF:198.51.100.4"},
+        browsing(Rules(store_ip="full")),
+        {"$ip": "198.51.100.4"},
+    ),
+    "half a list": (
+        {"$ip": "unknown, 198.51.100.4:80, 10.0.0.1"},
+        browsing(Rules(store_ip="truncated")),
+        {"$ip": "198.51.100.0"},
+    ),
+    "half of no address": (
+        {"$ip": "unknown"},
+        browsing(Rules(store_ip="truncated")),
+        {"$ip": "203.0.113.0"},
+    ),
 }
 
 
@@ -40,6 +60,10 @@ def test_addresses_are_cut() -> None:
         "203.0.113.77": "203.0.113.0",
         "2001:db8:1:2::3": "2001:db8:1::",
         "::ffff:203.0.113.77": "203.0.113.0",
+        "64:ff9b::203.0.113.77": "203.0.113.0",
+        "203.0.113.77:54321": "203.0.113.0",
+        "[2001:DB8:1:2::3]:443": "2001:db8:1::",
+        "fe80::1%eth0": "fe80::",
         "no": "",
     }
     assert {text: truncated(text) for text in given} == given

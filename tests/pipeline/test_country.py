@@ -19,6 +19,11 @@ CASES: Cases = {
         {"$country": None},
     ),
     "a country by address": ({}, browsing(Rules(country={ADDRESS: "NZ"}.get)), {"$country": "NZ"}),
+    "a country by an address spelt otherwise": (
+        {"$ip": f"[::ffff:{ADDRESS}]:443"},
+        browsing(Rules(country={ADDRESS: "NZ"}.get), address="192.0.2.9"),
+        {"$country": "NZ"},
+    ),
     "a country by an SDK's address": (
         {"$ip": "192.0.2.9"},
         SERVER,

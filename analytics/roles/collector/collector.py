@@ -29,6 +29,7 @@ from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.script import TrackerScript
 from analytics.roles.http.cors import Cors, Headers, Origins
 from analytics.roles.http.errors import error_headers, status_of
+from analytics.roles.http.headers import by_name
 from analytics.roles.http.health import OPERATOR_PATHS, check_queue
 from analytics.roles.http.role import Role
 from analytics.settings import Settings
@@ -74,7 +75,7 @@ class Endpoint:
 
 async def receive_whole(scope: Scope, receive: Receive) -> Incoming:
     """A request with its body read and inflated. Raises what `read` and `inflated` raise."""
-    headers = dict(scope["headers"])
+    headers = by_name(scope["headers"])
     body = await inflated(await read(receive), headers)
     intake: Intake = scope["app"].state.intake
     return Incoming(

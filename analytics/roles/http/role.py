@@ -50,11 +50,10 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
                 finally:
                     app.state.ready = False
 
-        trusted = settings.trusted_proxies
-        proxied = [Middleware(RealClient, trusted=trusted)] if trusted else []
+        real_client = Middleware(RealClient, trusted=settings.trusted_proxies)
         app = Starlette(
             routes=[*self.routes(settings), *Health(self.checks).routes],
-            middleware=[Middleware(Shield), *proxied, *self.middleware(settings)],
+            middleware=[Middleware(Shield), real_client, *self.middleware(settings)],
             exception_handlers=HANDLERS,
             lifespan=lifespan,
         )
