@@ -8,6 +8,7 @@ They share these files:
 `validate.py`   what a valid event is                 `metadata.py`   whether metadata can be stored
 `clock.py`      when an event happened                `ids.py`        ids for events without one
 `translate.py`  other products' events as our own     `universal.py`  replies for every library
+`numbers.py`    numbers in one form, with every digit
 """
 
 from analytics.protocols.amplitude import AMPLITUDE

@@ -8,7 +8,7 @@ import msgspec
 
 from analytics.errors import AnalyticsError, Forbidden, Unauthorized
 from analytics.events import Event
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     UTM,
@@ -46,6 +46,10 @@ _USED = (
     "ip",
 )
 _FIELDS: Names = {"os_name": "$os", "location_lat": "$latitude", "location_lng": "$longitude"}
+_NUMBERS = ("price", "quantity", "revenue", "location_lat", "location_lng")
+_REVENUE = ("$price", "$quantity", "$revenue")
+"""Properties in which the libraries send the same."""
+
 _PAGE: Names = {
     "[Amplitude] Page URL": "$url",
     "[Amplitude] Page Path": "$path",
@@ -77,10 +81,12 @@ def claims(incoming: Incoming) -> bool:
 
 def translate(value: Any) -> Translation:
     """One event."""
-    event = item(value)
+    event = numbers.within(item(value), _NUMBERS)
     name, traits = event.get("event_type"), event.get("user_properties")
     kind, action = kind_of(name, _KINDS)
     properties = event.get("event_properties")
+    if isinstance(properties, dict):
+        properties = numbers.within(properties, _REVENUE)
     page = renamed(bodies.mapping(properties), _PAGE) if kind == "page" else {}
     if page:
         properties = without(bodies.mapping(properties), _PAGE)

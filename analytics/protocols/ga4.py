@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from analytics.events import Event
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     MAX_TIME_DIGITS,
@@ -31,6 +31,8 @@ _PARAMS: Names = {
     "language": "$language",
     "screen_resolution": "$screen",
 }
+_NUMBERS = ("value", "tax", "shipping", "engagement_time_msec", "ga_session_number")
+_ITEM_NUMBERS = ("price", "quantity", "discount", "index")
 _USED = ("client_id", "app_instance_id", "user_id", "timestamp_micros", "events", "ip_override")
 
 
@@ -52,7 +54,11 @@ def translate(body: dict[str, Any], value: Any) -> Translation:
     """One event of a request; its user, and often its time, are in the request's body."""
     event = item(value)
     name, given = event.get("name"), event.get("params")
-    params = bodies.mapping(given)
+    params = numbers.within(bodies.mapping(given), _NUMBERS)
+    if isinstance(items := params.get("items"), list):
+        params["items"] = [
+            numbers.within(one, _ITEM_NUMBERS) if isinstance(one, dict) else one for one in items
+        ]
     kind, action = kind_of(name, _KINDS)
     time = event.get("timestamp_micros", body.get("timestamp_micros"))
     return Translation(

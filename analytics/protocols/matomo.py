@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from analytics.events import Event
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
@@ -49,6 +49,11 @@ _CONTEXT: Names = {
     "ua": "$user_agent",
     "cip": "$ip",
 }
+_NUMBERS = (
+    *("revenue", "e_v", "search_count", "ec_st", "ec_tx", "ec_sh", "ec_dt", "_pkp", "_idvc"),
+    *("gt_ms", "pf_net", "pf_srv", "pf_tfr", "pf_dm1", "pf_dm2", "pf_onl", "bw_bytes"),
+    *("ma_le", "ma_ps", "ma_ttp", "ma_w", "ma_h"),
+)
 _USED = ("idsite", "rec", "apiv", "send_image", "token_auth", "uid", "_id", "cid", "cdt", "e_a")
 
 
@@ -77,7 +82,7 @@ def _key(value: Any) -> str | None:
 
 def translate(value: Any) -> Translation:
     """One action."""
-    action = item(value)
+    action = numbers.within(item(value), _NUMBERS)
     if not action.get("idsite"):
         raise EventError("missing", "idsite", "idsite is missing")
     kind = next((name for name in _KINDS if action.get(name)), None)

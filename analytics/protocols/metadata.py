@@ -1,27 +1,21 @@
 """Whether metadata can be stored.
 
 It must be an object, at most 32 levels deep. Text has no NUL and no lone surrogate. Numbers are in
-the range of a double.
+the range of a double, and stored in canonical form.
 """
 
 import json
 import re
-from decimal import Decimal
-from math import isinf
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from analytics.protocols import numbers
+from analytics.protocols.numbers import Unfit
 from analytics.protocols.protocol import EventError
 
 MAX_DEPTH = 32
 """Levels of objects and lists; metadata itself is the first."""
-
-MAX_DIGITS = 400
-"""The most characters of a number, and the largest exponent, positive or negative.
-
-Beyond every double, and far within PostgreSQL's numeric.
-"""
 
 _PRUNE_DEPTH = 64
 _SHOWN_KEY = 100
@@ -29,7 +23,8 @@ _SHOWN_KEY = 100
 
 _DIGITS = bytes.maketrans(b"123456789.E", b"0000000000e")
 _MANY_DIGITS = b"0" * 100
-_EXPONENT_BACKWARDS = re.compile(rb"000e0+[:,\[\s]")
+_EXPONENT = re.compile(rb"0e0+[,}\]\s]")
+_TRAILING_ZERO = re.compile(rb"\.[0-9]*0[,}\]\s]")
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _LEVELS = bytes.maketrans(b"[]", b"{}")
@@ -42,26 +37,37 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 """Metadata as `parse` read it → JSON with every digit kept."""
 
 
-class Unfit(msgspec.Struct, frozen=True):
-    """In what `parse` returns, takes the place of a number that cannot be stored."""
+class Glance(NamedTuple):
+    """What JSON may hold, as its bytes show without decoding it.
 
-    code: str
-    problem: str
+    Each is rarely true for text without it, and never false for text that has it.
+    """
+
+    unfit: bool
+    """A NUL, or a number of very many digits. msgspec does not look into Raw."""
+    uncanonical: bool
+    """A number that `canonical` would write otherwise. (Not -0, which is 0 to every reader.)"""
 
 
-def suspicious(body: bytes) -> bool:
-    """Whether JSON may contain a NUL or a number out of range. msgspec does not look into Raw.
+def glance(body: bytes) -> Glance:
+    """Look at a body of JSON.
 
-    Rarely true for harmless text, never false for harmful text. A number below 100 characters
-    whose exponent has two digits is finite. A regular expression on the text itself would take
-    longer than decoding it. So digits and points are first made one character, and signs removed.
+    Regular expressions on the text itself would take longer than decoding it, unless they begin
+    with a rare character. So digits and points are first made one character, and signs removed.
     """
     if b"\\" in body and b"\\u0000" in body:
-        return True
+        return Glance(unfit=True, uncanonical=True)
     plain = body.translate(_DIGITS, b"+-")
-    return _MANY_DIGITS in plain or (
-        b"0e000" in plain and _EXPONENT_BACKWARDS.search(plain[::-1]) is not None
-    )
+    rewritten = _TRAILING_ZERO.search(body) or _EXPONENT.search(plain)
+    return Glance(_MANY_DIGITS in plain, rewritten is not None)
+
+
+def canonical(text: bytes) -> bytes:
+    """Metadata with each number in its canonical form. `text` has no number of very many digits.
+
+    Raises EventError for a number that cannot be stored, msgspec.DecodeError for what is not JSON.
+    """
+    return encode(_decode(text))
 
 
 def too_deep(text: bytes) -> bool:
@@ -75,8 +81,9 @@ def too_deep(text: bytes) -> bool:
 def parse(text: str) -> Any:
     """JSON → Python, more tolerant than msgspec: one bad value costs one event, not the request.
 
-    Lone surrogates stay in their strings. NaN and numbers that cannot be stored become Unfit. What
-    nests far too deep is left out. Raises ValueError for what is not JSON.
+    Numbers are in canonical form; NaN and those that cannot be stored become Unfit. Lone surrogates
+    stay in their strings. What nests far too deep is left out. Raises ValueError for what is not
+    JSON.
     """
     try:
         return _loads(text)
@@ -130,21 +137,16 @@ def _prune(text: str) -> str:
     return "".join(parts) + (text[start:] if depth < _PRUNE_DEPTH else "")
 
 
-def _integer(text: str) -> int | Unfit:
-    return int(text) if len(text) < 300 else _number(text)
+def _checked(text: str) -> Any:
+    value = numbers.number(text)
+    if isinstance(value, Unfit):
+        raise EventError(value.code, "metadata", f"metadata {value.problem}")
+    return value
 
 
-def _number(text: str) -> Any:
-    if len(text) > MAX_DIGITS:
-        return Unfit("too_long", f"has a number of more than {MAX_DIGITS} characters")
-    if isinf(float(text)) or abs(int(text.lower().partition("e")[2] or 0)) > MAX_DIGITS:
-        return Unfit("wrong_type", "has a number beyond the range of double precision")
-    return Decimal(text)
+_decode = msgspec.json.Decoder(float_hook=_checked).decode
 
-
-def _constant(text: str) -> Unfit:
-    return Unfit("wrong_type", f"is {text}, which is no JSON")
-
-
-# of the decoders, json's alone lets us read numbers ourselves: others lose digits of long ones
-_loads = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_constant).decode
+# NaN, and whole numbers of very many digits, are read here too, which msgspec cannot
+_loads = json.JSONDecoder(
+    parse_int=numbers.whole, parse_float=numbers.number, parse_constant=numbers.constant
+).decode

@@ -4,7 +4,7 @@
 msgspec proves that many times faster. Whenever it cannot, `validate.py` decides, and names faults.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -42,6 +42,9 @@ UserId = Annotated[str, Meta(min_length=1, max_length=LIMITS["user_id"])]
 Id = Annotated[str, Meta(min_length=1, max_length=LIMITS["id"])]
 
 _EMPTY = Raw(b"{}")
+
+Canonical = Callable[[bytes], bytes]
+"""Metadata → the same with its numbers in canonical form."""
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -113,7 +116,8 @@ def draft(incoming: Incoming) -> Draft:
         bound_containers(body)
     try:
         body.decode()
-        if metadata.suspicious(body):
+        glance = metadata.glance(body)
+        if glance.unfit:
             return validate.draft(incoming)
         whole = _Body(_decode_list(body)) if body.lstrip()[:1] == b"[" else _decode_body(body)
         items = whole.items()
@@ -122,18 +126,21 @@ def draft(incoming: Incoming) -> Draft:
         clock = Clock(incoming.received, incoming.retention_days, whole.sent_at)
     except _UNPROVEN:
         return validate.draft(incoming)
-    return Draft(whole.write_key, partial(_decode, incoming, items, clock))
+    canonical = metadata.canonical if glance.uncanonical else bytes
+    return Draft(whole.write_key, partial(_decode, incoming, items, clock, canonical))
 
 
-def _decode(incoming: Incoming, items: list[_Item], clock: Clock, project: str) -> Decoded:
+def _decode(
+    incoming: Incoming, items: list[_Item], clock: Clock, canonical: Canonical, project: str
+) -> Decoded:
     try:
-        return Decoded(_events(items, clock, project))
+        return Decoded(_events(items, clock, canonical, project))
     except _UNPROVEN:
         return validate.draft(incoming).decode(project)
 
 
-def _events(items: list[_Item], clock: Clock, project: str) -> list[Event]:
-    """All of a body's events. Raises Fault when one is not valid."""
+def _events(items: list[_Item], clock: Clock, canonical: Canonical, project: str) -> list[Event]:
+    """All of a body's events. Raises EventError when one is not valid."""
     received = clock.received
     ids = iter(uuid7s(sum(item.id is None for item in items), received))
     return [
@@ -144,7 +151,7 @@ def _events(items: list[_Item], clock: Clock, project: str) -> list[Event]:
             item.user_id,
             item.event_type,
             item.event_action,
-            _metadata(bytes(item.metadata)),
+            canonical(_metadata(bytes(item.metadata))),
             clock.moment(item.timestamp),
             received,
             item.id is not None,

@@ -1,7 +1,7 @@
 """The pixel: GET /collect.gif, for pages and mails that can only show an image.
 
 The query string has the fields of an event; an empty field counts as absent. Metadata is JSON in
-`metadata`, or single strings in `metadata.KEY`.
+`metadata`, or single values in `metadata.KEY`: numbers as JSON writes them, else text.
 """
 
 import re
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from analytics.errors import BadRequest
 from analytics.events import Event
-from analytics.protocols import metadata, validate
+from analytics.protocols import metadata, numbers, validate
 from analytics.protocols.clock import Clock, timestamp
 from analytics.protocols.native import refuse, refuse_all
 from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
@@ -52,7 +52,7 @@ def _fields(query: bytes) -> dict[str, Any]:
         if name in fields and _INTEGER.fullmatch(fields[name]):
             fields[name] = int(fields[name])
     singles = {
-        name.partition(".")[2]: value
+        name.partition(".")[2]: numbers.of(value)
         for name, value in given.items()
         if name.startswith("metadata.")
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from analytics.errors import BadRequest
 from analytics.events import Event
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     Names,
@@ -42,6 +42,7 @@ _CONTEXT: Names = {
     "domain": "$domain",
     "screen_width": "$screen",
 }
+_NUMBERS = ("screen_width", "version", "engagement_time", "scroll_depth")
 
 
 def read(incoming: Incoming) -> Draft:
@@ -57,22 +58,30 @@ def read(incoming: Incoming) -> Draft:
 
 def translate(value: Any) -> Translation:
     """One event with long names."""
-    event = item(value)
+    event = numbers.within(item(value), _NUMBERS)
+    if "revenue" in event:
+        event["revenue"] = _revenue(event["revenue"])
     view = event.get("name") == "pageview"
     return Translation(
         type="page" if view else "track",
         action="view" if view else event.get("name"),
-        properties=_props(event.get("props")),
+        properties=_parsed(event.get("props")),
         context=joined(rest(event, ("name", "props", *_CONTEXT)), renamed(event, _CONTEXT)),
     )
 
 
-def _props(value: Any) -> Any:
-    """Properties, which may be JSON within JSON."""
+def _revenue(value: Any) -> Any:
+    """An amount and its currency, or an amount alone."""
+    revenue = _parsed(value)
+    return numbers.within(revenue, ("amount",)) if isinstance(revenue, dict) else revenue
+
+
+def _parsed(value: Any) -> Any:
+    """What may be JSON within JSON; what is not JSON comes back as it is."""
     if not isinstance(value, str):
-        return value
+        return numbers.of(value)
     try:
-        return bodies.json(value.encode())
+        return numbers.of(bodies.json(value.encode()))
     except (BadRequest, UnicodeEncodeError):
         return value
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.protocol import Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     Names,
@@ -28,6 +28,9 @@ TYPES = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group"
 _TRAITS = ("identify", "group")
 _NAMES = {"track": "event", "page": "name", "screen": "name"}
 """Type → the field that names what happened; any other type is a name itself."""
+
+_NUMBERS = ("revenue", "value")
+"""Properties with a meaning of their own in Segment's specification."""
 
 _USED = (
     "type",
@@ -83,6 +86,8 @@ def translate(kind: str | None, common: dict[str, Any], value: Any) -> Translati
     context = common | bodies.mapping(call.get("context"))
     name = _NAMES.get(kind) if isinstance(kind, str) else None
     properties = call.get("traits" if kind in _TRAITS else "properties")
+    if isinstance(properties, dict):
+        properties = numbers.within(properties, _NUMBERS)
     other = call.get("properties" if kind in _TRAITS else "traits")
     return Translation(
         type=kind,

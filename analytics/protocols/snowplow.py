@@ -7,7 +7,7 @@ from typing import Any
 
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import Event
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
@@ -32,6 +32,10 @@ _KINDS = {
 """Code of an event whose name is fixed → type and action."""
 
 _STRUCTURED: Names = {"se_ca": "category", "se_la": "label", "se_pr": "property", "se_va": "value"}
+_NUMBERS = (
+    *("se_va", "tr_tt", "tr_tx", "tr_sh", "ti_pr", "ti_qu"),
+    *("pp_mix", "pp_max", "pp_miy", "pp_may", "vid", "cd"),
+)
 _CONTEXT: Names = {
     "url": "$url",
     "page": "$title",
@@ -88,7 +92,7 @@ def _key(value: Any) -> str | None:
 
 def translate(value: Any) -> Translation:
     """One event."""
-    event = item(value)
+    event = numbers.within(item(value), _NUMBERS)
     code = event.get("e")
     schema, data = _described(_json(event, "ue_pr", "ue_px")) if code == "ue" else (None, None)
     if code == "se":

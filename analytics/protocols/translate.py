@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR, NO_SESSION, is_uuid
-from analytics.protocols import metadata, validate
+from analytics.protocols import validate
 from analytics.protocols.clock import EPOCH, Clock, timestamp
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import Decoded, EventError, Incoming, Rejection
@@ -138,9 +138,9 @@ def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
 
 
 def text(value: Any) -> Any:
-    """A number as text, and an empty text as None; anything else comes back as it is."""
+    """A number as text, without exponent, and an empty text as None; anything else as it is."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return metadata.encode(value).decode()
+        return f"{value:f}" if isinstance(value, Decimal) else str(value)
     return None if value == "" else value
 
 

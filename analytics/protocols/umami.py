@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from analytics.events import Event, event_id
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     Names,
@@ -52,7 +52,7 @@ def translate(value: Any) -> Translation:
     """One message: an event with a name, a page view without one, or `identify`."""
     message = item(value)
     payload = bodies.mapping(message.get("payload"))
-    given, name = message.get("type"), payload.get("name")
+    given, name, data = message.get("type"), payload.get("name"), payload.get("data")
     if given == "event":
         kind, action = ("page", "view") if name in (None, "") else ("track", name)
     else:
@@ -61,7 +61,7 @@ def translate(value: Any) -> Translation:
         type=kind,
         action=action,
         user=payload.get("id"),
-        properties=payload.get("data"),
+        properties=numbers.within(data, ("revenue",)) if isinstance(data, dict) else data,
         context=joined(
             rest(message, ("type", "payload")) | rest(payload, (*_USED, *_CONTEXT)),
             {**renamed(payload, _CONTEXT), "$name": name if given != "event" else None},

@@ -169,6 +169,9 @@
     for (const args of early) analytics(...args)
   }
 
+  /** A number where an attribute's text is one as JSON writes it; text where digits would be lost. */
+  const valueOf = (/** @type {string | undefined} */ text = '') => (/^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d\d?)?$/i.test(text) && text.replace(/e.*|\D/gi, '').length < 16 ? +text : text)
+
   const act = (/** @type {globalThis.Event} */ { type, target }) => {
     const from = /** @type {Element} */ (target)
     const marked = /** @type {HTMLElement | null} */ (from.closest?.('[data-analytics]'))
@@ -176,7 +179,7 @@
       const props = /** @type {Props} */ ({})
       for (const [name, value] of Object.entries(marked.dataset)) {
         const rest = name.slice(9)
-        if (rest && name.startsWith('analytics')) props[rest[0].toLowerCase() + rest.slice(1)] = value
+        if (rest && name.startsWith('analytics')) props[rest[0].toLowerCase() + rest.slice(1)] = valueOf(value)
       }
       analytics(/** @type {string} */ (marked.dataset.analytics), props)
     }

@@ -818,4 +818,37 @@ MUTATIONS = (
         '    return next((value for given, value in headers if given == name), b"")\n',
         "tests/roles/http/test_real_client.py::test_without_x_real_ip_the_first_hop_from_the_right_that_is_not_trusted_counts",
     ),
+    # numbers
+    mutation(
+        "our own protocol keeps a number as it was written",
+        "a number has one form",
+        "analytics/protocols/native.py",
+        "metadata.canonical if glance.uncanonical else bytes",
+        "bytes",
+        "tests/protocols/test_numbers.py::test_a_number_has_one_form",
+    ),
+    mutation(
+        "a number loses its last digits",
+        "a number has one form",
+        "analytics/protocols/numbers.py",
+        "    return _EXACT.normalize(value)\n",
+        "    return value.normalize()\n",
+        "tests/protocols/test_numbers.py::test_a_number_has_one_form",
+    ),
+    mutation(
+        "a number that came as text stays text",
+        "sums of other products' numbers are right",
+        "analytics/protocols/numbers.py",
+        "of(value) if name in names else value",
+        "value",
+        "tests/protocols/test_numbers.py::test_a_field_that_a_protocol_calls_a_number_is_one_though_it_came_as_text",
+    ),
+    mutation(
+        "a small number becomes a very long one",
+        "a body stays as large as it was sent",
+        "analytics/protocols/numbers.py",
+        " and value.adjusted() < len(text) + MAX_ADDED_DIGITS",
+        "",
+        "tests/protocols/test_numbers.py::test_a_number_is_the_same_number_afterwards_and_no_body_grows_out_of_bounds",
+    ),
 )

@@ -38,17 +38,17 @@ ACTIONS: dict[str, tuple[dict[str, str], tuple[str, str, str | None, str], dict[
     "a search": (
         {"search": "shoes", "search_count": "3"},
         ("track", "search", None, "$nobody"),
-        {"keyword": "shoes", "count": "3"},
+        {"keyword": "shoes", "count": 3},
     ),
     "a goal": (
         {"idgoal": "4", "revenue": "9.5"},
         ("track", "goal", None, "$nobody"),
-        {"goal": "4", "revenue": "9.5"},
+        {"goal": "4", "revenue": 9.5},
     ),
     "an order": (
         {"idgoal": "0", "ec_id": "o1", "revenue": "9.5"},
         ("track", "order", None, "$nobody"),
-        {"order": "o1", "revenue": "9.5", "$idgoal": "0"},
+        {"order": "o1", "revenue": 9.5, "$idgoal": "0"},
     ),
     "a download": (
         {"download": "http://x/f", "token_auth": "hush"},

@@ -28,7 +28,17 @@ def test_the_pixel_has_the_same_fields() -> None:
         event_id("x"),
     )
     assert taken.timestamp == datetime(2026, 11, 23, 13, 0, 0, 123000, tzinfo=UTC)
-    assert taken.metadata == b'{"a":1.10,"page":"/p","a.b":"c"}'
+    assert taken.metadata == b'{"a":1.1,"page":"/p","a.b":"c"}'
+
+
+def test_a_value_of_metadata_that_reads_as_a_number_is_one() -> None:
+    values = {"price": "12.50", "n": "3e1", "zip": "007", "big": "12345678901234567890", "x": "NaN"}
+    query = "&".join(f"metadata.{name}={value}" for name, value in values.items())
+    [event] = pixels(f"session_id=s&event_type=t&event_action=a&user_id=42.0&{query}").events
+    assert event.user_id == "42.0"
+    assert event.metadata == (
+        b'{"price":12.5,"n":30,"zip":"007","big":12345678901234567890,"x":"NaN"}'
+    )
 
 
 def test_a_pixel_parameter_left_empty_is_absent() -> None:

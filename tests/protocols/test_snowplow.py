@@ -44,7 +44,7 @@ async def test_what_was_captured_lands_in_the_apps_project() -> None:
             "pc",
             "app",
         )
-        assert {"category": "shop", "property": "p", "value": "2.0"}.items() <= structured.items()
+        assert {"category": "shop", "property": "p", "value": 2}.items() <= structured.items()
         assert (custom["plan"], custom["$schema"]) == (
             "pro",
             "iglu:com.acme/signup/jsonschema/1-0-0",

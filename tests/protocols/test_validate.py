@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -80,7 +79,7 @@ BODIES = (
 
 
 def outcome(draft: Any) -> Any:
-    """The outcome of one way of decoding, comparable: numbers by their digits, without new ids."""
+    """The outcome of one way of decoding, comparable: numbers as written, without new ids."""
     try:
         understood = draft()
         decoded = understood.decode("p")
@@ -97,7 +96,7 @@ def outcome(draft: Any) -> Any:
                 e.event_action,
                 e.timestamp,
                 e.named,
-                json.loads(e.metadata, parse_float=Decimal),
+                json.loads(e.metadata, parse_float=str),
             )
             for e in decoded.events
         ],
@@ -107,7 +106,7 @@ def outcome(draft: Any) -> Any:
 
 @examples(400)
 @given(BODIES, st.booleans(), st.sampled_from([0, 90, 10**6]))
-@example(GOOD | {"metadata": {"a": 1e22, "b": 1e-7}}, False, 90)
+@example(GOOD | {"metadata": {"a": 1e22, "b": 1e-7, "c": [30.0, -0.0]}}, False, 90)
 def test_the_fast_way_says_what_the_careful_way_says(
     value: Any, ascii_only: bool, days: int
 ) -> None:

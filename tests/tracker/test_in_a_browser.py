@@ -194,18 +194,29 @@ def test_events_of_ones_own_come_from_script_and_from_attributes(shop: Shop) -> 
         '<button id="buy" data-analytics="buy" data-analytics-plan="pro"'
         ' data-analytics-list-price="9"><i>buy</i></button>'
     )
+    texts = {
+        "9.90": 9.9, "-0": 0, "1e3": 1000, "0.000000000001": 1e-12,
+        "123456789012345": 123456789012345, "": "", "007": "007", "+5": "+5", ".5": ".5",
+        "12,50": "12,50", "NaN": "NaN", " 5": " 5",
+        "1e999": "1e999", "0x10": "0x10", "12345678901234567890": "12345678901234567890",
+    }  # fmt: skip
+    attributes = " ".join(f'data-analytics-v{n}="{text}"' for n, text in enumerate(texts))
+    button += f'<button id="values" data-analytics="values" {attributes}>values</button>'
     with shop.visit(
         form + button, head=f"{EARLY}<script>analytics('early', {{ n: 1 }})</script>"
     ) as visit:
         visit.page.run("analytics('signup', { plan: 'pro', seats: 3, nested: { a: [1] } })")
         visit.page.click("i")
         visit.page.click("#send")
-        visit.wait(5)
+        visit.page.click("#values")
+        visit.wait(6)
         assert visit.events("early")[0]["metadata"]["n"] == 1
         told = visit.events("signup")[0]["metadata"]
         assert (told["plan"], told["seats"], told["nested"]) == ("pro", 3, {"a": [1]})
         bought = visit.events("buy")[0]["metadata"]
-        assert (bought["plan"], bought["listPrice"]) == ("pro", "9")
+        assert (bought["plan"], bought["listPrice"]) == ("pro", 9)
+        told = visit.events("values")[0]["metadata"]
+        assert [told[f"v{n}"] for n in range(len(texts))] == list(texts.values())
         assert len(visit.events("subscribe")) == 1
     total = shop.platform.get(
         shop.api, "/api/trends?project=shop&event=track:signup&where=metadata.plan.eq.pro&last=1d"

@@ -12,6 +12,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from analytics.events import Event
+from analytics.protocols import native, validate
+from analytics.protocols.protocol import Incoming
+from analytics.queries.language import matching
 from analytics.queries.language.filters import EventFilter, Where
 from analytics.queries.language.matching import View, matcher
 from analytics.tables import metadata, raw_events
@@ -134,6 +137,33 @@ def test_the_examples_tell_the_filters_apart() -> None:
         test = matcher(EventFilter.read("*"), [Where.read(text)])
         taken = sum(test(View(event)) for event in EXAMPLES)
         assert (0 < taken < len(EXAMPLES)) != (text in always), (text, taken)
+
+
+SPELLINGS = {
+    "30": ("30", "30.0", "30.00", "3e1", "300E-1"),
+    "0": ("0", "-0", "-0.0", "0e7"),
+    "12.5": ("12.5", "12.50", "1.25e1"),
+    "0.0000001": ("1e-7", "0.00000010"),
+    "12345678901234567890.25": ("12345678901234567890.25", "12345678901234567890.250"),
+    "1" + "0" * 300: ("1e300", "10.0e299"),
+}
+
+
+@pytest.mark.parametrize("canonical", SPELLINGS, ids=lambda text: text[:30])
+async def test_a_number_that_was_collected_has_one_text_in_sql_and_in_memory(
+    rows: AsyncConnection, canonical: str
+) -> None:
+    now = datetime.now(UTC)
+    field = Where.read("metadata.n.set").field
+    for text in SPELLINGS[canonical]:
+        body = f'{{"session_id":"s","event_type":"t","event_action":"a","metadata":{{"n":{text}}}}}'
+        careful = validate.draft(Incoming(b"", {}, body.encode(), now)).decode("p").events
+        for event in (*native.decode(body.encode(), now, project="p").events, *careful):
+            in_sql = await rows.scalar(select(raw_json(event.metadata).op("->>")("n")))  # type: ignore[attr-defined]
+            assert in_sql == matching.text(View(event).value(field)) == canonical
+            assert matcher(EventFilter.read("*"), [Where.read(f"metadata.n.eq.{canonical}")])(
+                View(event)
+            )
 
 
 def test_all_conditions_must_hold() -> None:
