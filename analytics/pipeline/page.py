@@ -1,5 +1,6 @@
 """The page: its host and path, and the campaign that brought the visitor."""
 
+import re
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from analytics.pipeline.visit import Visit
@@ -26,26 +27,68 @@ MAX_FIELDS = 200
 """A query string with more fields is not read."""
 
 
+SITES = ("$host", "$hostname", "$domain")
+"""Metadata in which protocols and SDKs send the page's host."""
+
+FILES = frozenset(("html", "htm", "xhtml", "shtml", "php", "asp", "aspx", "jsp", "pdf", "xml"))
+"""Endings with which a word that looks like a host is a file. None of them is a domain."""
+
+_HOST = re.compile(
+    r"(?:(?:[\w-]+\.)+([a-z][\w-]+)|(?:\d{1,3}\.){3}\d{1,3}|localhost)(?::\d{1,5})?(?=[/?#]|$)",
+    re.IGNORECASE,
+)
+_SITE = re.compile(r"\s*([\w.-]+)(?::\d{1,5})?\s*(?:,|$)")
+_MAX_SITE = 300
+"""Characters in which a host must end."""
+
+
 def split(url: str) -> SplitResult | None:
-    """The parts of an absolute http(s) URL; None for anything else."""
+    """The parts of a web address with a host; its scheme may be missing. None for anything else."""
     try:
-        parts = urlsplit(url)
-        return parts if parts.scheme in ("http", "https") and parts.hostname else None
+        parts = urlsplit(f"//{url}" if _begins_with_host(url) else url)
+        return parts if parts.hostname and parts.scheme in ("", "http", "https") else None
     except ValueError:
         return None
 
 
+def _begins_with_host(url: str) -> bool:
+    match = _HOST.match(url[:_MAX_SITE])
+    return match is not None and (match[1] or "").lower() not in FILES
+
+
+def page(visit: Visit) -> SplitResult | None:
+    """The parts of `$url`; those of a relative one have no host.
+
+    A text that begins with neither `/` nor `?` is relative only to a site that is known.
+    """
+    url = visit.text("$url")
+    if parts := split(url):
+        return parts
+    if not url.startswith(("/", "?")) and not (url and site(visit)):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return None if parts.scheme or parts.netloc else parts
+
+
+def site(visit: Visit) -> str:
+    """The page's host, without a port, as the sender or `put_page` named it; "" if nobody did."""
+    matches = (_SITE.match(visit.text(name)[:_MAX_SITE]) for name in SITES)
+    return next((match[1].lower() for match in matches if match), "")
+
+
 def put_page(visit: Visit) -> None:
-    """`$host` and `$path`, from `$url`."""
-    if (url := visit.text("$url")) and (parts := split(url)):
-        visit.put("$host", parts.hostname)
-        visit.put("$path", parts.path or "/")
+    """`$host` and `$path`, from `$url`; that of a relative one is the site's host."""
+    if parts := page(visit):
+        visit.put("$host", parts.hostname or site(visit))
+        visit.put("$path", "/" + parts.path.removeprefix("/"))
 
 
 def put_campaign(visit: Visit) -> None:
     """`$utm_…` and the click ids, from `$url`."""
-    url = visit.text("$url")
-    if "?" not in url or not (parts := split(url)):
+    if "?" not in visit.text("$url") or not (parts := page(visit)):
         return
     try:
         fields = parse_qsl(parts.query, max_num_fields=MAX_FIELDS, errors="replace")

@@ -851,4 +851,13 @@ MUTATIONS = (
         "",
         "tests/protocols/test_numbers.py::test_a_number_is_the_same_number_afterwards_and_no_body_grows_out_of_bounds",
     ),
+    # pages
+    mutation(
+        "a relative address has no page",
+        "every page is counted",
+        "analytics/pipeline/page.py",
+        "    return None if parts.scheme or parts.netloc else parts\n",
+        "    return None\n",
+        "tests/protocols/test_umami.py::test_a_relative_url_is_a_page_of_the_host_and_the_site_is_no_referrer",
+    ),
 )

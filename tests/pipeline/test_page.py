@@ -1,7 +1,11 @@
 """The page and the campaign, from its URL."""
 
+import json
+from typing import Any
+
 import pytest
 
+from tests.collecting import GOOD, running
 from tests.pipeline.cases import Cases, assert_puts
 from tests.visits import SERVER
 
@@ -12,6 +16,72 @@ CASES: Cases = {
         {"$host": "a.example", "$path": "/p/q"},
     ),
     "a page that is none": ({"$url": "https://[bad"}, SERVER, {"$host": None, "$path": None}),
+    "a page without a path": (
+        {"$url": "HTTPS://A.Example"},
+        SERVER,
+        {"$host": "a.example", "$path": "/"},
+    ),
+    "a page without its scheme": (
+        {"$url": "a.example/p?utm_source=x"},
+        SERVER,
+        {"$host": "a.example", "$path": "/p", "$utm_source": "x"},
+    ),
+    "a page with the scheme of another": (
+        {"$url": "//a.example:8080/p"},
+        SERVER,
+        {"$host": "a.example", "$path": "/p"},
+    ),
+    "a page of this machine": (
+        {"$url": "localhost:3000/p"},
+        SERVER,
+        {"$host": "localhost", "$path": "/p"},
+    ),
+    "a path and a host": (
+        {"$url": "/p?utm_source=x&gclid=G", "$hostname": "Shop.example:8080"},
+        SERVER,
+        {"$host": "shop.example", "$path": "/p", "$utm_source": "x", "$gclid": "G"},
+    ),
+    "a path and a domain": (
+        {"$url": "/p", "$domain": "shop.example,all.example"},
+        SERVER,
+        {"$host": "shop.example", "$path": "/p"},
+    ),
+    "a path and the sender's own host": (
+        {"$url": "/p", "$host": "localhost:3000"},
+        SERVER,
+        {"$host": "localhost:3000", "$path": "/p"},
+    ),
+    "a path alone": (
+        {"$url": "/p?utm_source=x"},
+        SERVER,
+        {"$host": None, "$path": "/p", "$utm_source": "x"},
+    ),
+    "a query alone": (
+        {"$url": "?utm_source=x", "$hostname": "shop.example"},
+        SERVER,
+        {"$host": "shop.example", "$path": "/", "$utm_source": "x"},
+    ),
+    "a word and a host": (
+        {"$url": "checkout.php?utm_source=x", "$hostname": "shop.example"},
+        SERVER,
+        {"$host": "shop.example", "$path": "/checkout.php", "$utm_source": "x"},
+    ),
+    "a word alone": ({"$url": "checkout.php"}, SERVER, {"$host": None, "$path": None}),
+    "the sender's own path": (
+        {"$url": "/p", "$path": "/q", "$hostname": "a.example"},
+        SERVER,
+        {"$path": "/q", "$host": "a.example"},
+    ),
+    "an app's page": (
+        {"$url": "app://localhost/p?utm_source=x", "$domain": "a.example"},
+        SERVER,
+        {"$host": None, "$path": None, "$utm_source": None},
+    ),
+    "no page": (
+        {"$url": "about:blank", "$hostname": "a.example"},
+        SERVER,
+        {"$host": None, "$path": None},
+    ),
     "the campaign": (
         {"$url": "https://a.example/?utm_source=n%20l&gclid=G1&x=2"},
         SERVER,
@@ -28,3 +98,51 @@ CASES: Cases = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_puts(name: str) -> None:
     assert_puts(*CASES[name])
+
+
+SENT: dict[str, tuple[str, Any]] = {
+    "ours": ("/collect", GOOD | {"metadata": {"$url": "ADDRESS"}}),
+    "Plausible": ("/api/event", {"n": "pageview", "u": "ADDRESS", "d": "shop.example"}),
+    "Umami": ("/api/send", {"type": "event", "payload": {"website": "w", "url": "ADDRESS"}}),
+    "Segment": ("/v1/page", {"userId": "u", "context": {"page": {"url": "ADDRESS"}}}),
+    "PostHog": ("/e", {"api_key": "k", "event": "e", "properties": {"$current_url": "ADDRESS"}}),
+    "Mixpanel": (
+        "/track",
+        {"event": "e", "properties": {"token": "t", "distinct_id": "d", "$current_url": "ADDRESS"}},
+    ),
+    "Amplitude": (
+        "/2/httpapi",
+        {
+            "api_key": "k",
+            "events": [
+                {
+                    "event_type": "[Amplitude] Page Viewed",
+                    "device_id": "d",
+                    "event_properties": {"[Amplitude] Page URL": "ADDRESS"},
+                }
+            ],
+        },
+    ),
+    "Snowplow": (
+        "/com.snowplowanalytics.snowplow/tp2",
+        {"data": [{"e": "pv", "aid": "a", "url": "ADDRESS"}]},
+    ),
+    "GA4": (
+        "/mp/collect",
+        {
+            "client_id": "c",
+            "events": [{"name": "page_view", "params": {"page_location": "ADDRESS"}}],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "body"), SENT.values(), ids=SENT)
+async def test_an_address_is_read_alike_from_every_protocol(path: str, body: Any) -> None:
+    addresses = [start + "/a?gclid=G" for start in ("https://shop.example", "shop.example", "")]
+    async with running() as client:
+        for address in addresses:
+            await client.send_events(json.dumps(body).replace("ADDRESS", address).encode(), path)
+        known = [json.loads(event.metadata) for event in client.sink.events]
+    assert [(facts["$path"], facts["$gclid"]) for facts in known] == [("/a", "G")] * 3
+    assert [facts["$host"] for facts in known[:2]] == ["shop.example"] * 2

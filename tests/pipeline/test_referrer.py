@@ -22,6 +22,47 @@ CASES: Cases = {
         SERVER,
         {"$referrer_domain": None},
     ),
+    "a referrer of the same site, which is named": (
+        {"$url": "/a", "$hostname": "shop.example", "$referrer": "https://www.shop.example/b"},
+        SERVER,
+        {"$referrer_domain": None, "$referrer_source": None},
+    ),
+    "a referrer of the same site with a port": (
+        {"$host": "localhost:3000", "$referrer": "http://localhost:3000/b"},
+        SERVER,
+        {"$referrer_domain": None},
+    ),
+    "a relative referrer": (
+        {"$url": "/a", "$hostname": "shop.example", "$referrer": "/b"},
+        SERVER,
+        {"$referrer_domain": None},
+    ),
+    "a referrer without its scheme": (
+        {"$referrer": "www.google.com/search"},
+        SERVER,
+        {"$referrer_domain": "google.com", "$referrer_source": "Google"},
+    ),
+    "no referrer": ({"$referrer": "$direct"}, SERVER, {"$referrer_domain": None}),
+    "an app of Android": (
+        {"$referrer": "android-app://com.google.android.gm/"},
+        SERVER,
+        {"$referrer_domain": "com.google.android.gm", "$referrer_source": "Gmail"},
+    ),
+    "an app with the page it showed": (
+        {"$referrer": "android-app://com.google.android.googlequicksearchbox/https/www.google.com"},
+        SERVER,
+        {"$referrer_source": "Google"},
+    ),
+    "an app of iOS": (
+        {"$referrer": "ios-app://544007664/youtube/watch"},
+        SERVER,
+        {"$referrer_domain": "544007664", "$referrer_source": "YouTube"},
+    ),
+    "an app nobody knows": (
+        {"$referrer": "Android-App://Org.Acme.App"},
+        SERVER,
+        {"$referrer_domain": "org.acme.app", "$referrer_source": "org.acme.app"},
+    ),
 }
 
 
@@ -33,10 +74,21 @@ def test_a_step_puts(name: str) -> None:
 def test_sources_have_names_for_their_subdomains_only() -> None:
     assert [
         source(name)
-        for name in ("m.facebook.com", "t.co", "notfacebook.com", "google.com.evil.example")
+        for name in (
+            "m.facebook.com",
+            "t.co",
+            "com.linkedin.android",
+            "310633997",
+            "com.whatsapp",
+            "notfacebook.com",
+            "google.com.evil.example",
+        )
     ] == [
         "Facebook",
         "X",
+        "LinkedIn",
+        "WhatsApp",
+        "WhatsApp",
         "notfacebook.com",
         "google.com.evil.example",
     ]

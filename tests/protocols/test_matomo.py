@@ -33,7 +33,7 @@ ACTIONS: dict[str, tuple[dict[str, str], tuple[str, str, str | None, str], dict[
     "a page": (
         {"url": "/a", "uid": "u1", "_id": "v1", "rand": "7"},
         ("page", "view", "u1", "$none"),
-        {"$url": "/a", "$anonymous_id": "v1", "$rand": "7"},
+        {"$url": "/a", "$path": "/a", "$anonymous_id": "v1", "$rand": "7"},
     ),
     "a search": (
         {"search": "shoes", "search_count": "3"},

@@ -34,13 +34,31 @@ async def test_an_event_keeps_its_data_and_context() -> None:
         await replay(client, "umami-1")
         expected = {
             "plan": "pro",
+            "$host": "x.com",
             "$hostname": "x.com",
             "$language": "en-US",
+            "$path": "/a",
             "$screen": "1920x1080",
             "$title": "T",
             "$url": "/a",
         }
         assert metadata(client.sink.events[0]) == expected
+
+
+async def test_a_relative_url_is_a_page_of_the_host_and_the_site_is_no_referrer() -> None:
+    payload = {
+        "website": SITE,
+        "hostname": "shop.example",
+        "url": "/a?utm_source=x&gclid=G",
+        "referrer": "https://shop.example/b",
+    }
+    async with collector() as client:
+        await client.send_events({"type": "event", "payload": payload}, "/api/send")
+        known = metadata(client.sink.events[0])
+    page = {"$host": "shop.example", "$path": "/a", "$utm_source": "x", "$gclid": "G"}
+    assert page.items() <= known.items()
+    assert known["$url"] == payload["url"]
+    assert not {"$referrer_domain", "$referrer_source"} & known.keys()
 
 
 MESSAGES: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
