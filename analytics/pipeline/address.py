@@ -23,8 +23,9 @@ def put_address(visit: Visit) -> None:
     """`$ip` by `STORE_IP`: removed, cut to /24 or /48, or whole."""
     rule = visit.context.rules.store_ip
     address = "" if rule == "no" else visit.address
-    if rule != "full":
+    if rule == "truncated":
         address = truncated(address)
+    if rule != "full":
         for name in NAMES:
             visit.remove(name)
         _clean_hidden(visit)

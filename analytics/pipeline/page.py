@@ -33,6 +33,7 @@ SITES = ("$host", "$hostname", "$domain")
 FILES = frozenset(("html", "htm", "xhtml", "shtml", "php", "asp", "aspx", "jsp", "pdf", "xml"))
 """Endings with which a word that looks like a host is a file. None of them is a domain."""
 
+_SCHEMES = ("https://", "http://")
 _HOST = re.compile(
     r"(?:(?:[\w-]+\.)+([a-z][\w-]+)|(?:\d{1,3}\.){3}\d{1,3}|localhost)(?::\d{1,5})?(?=[/?#]|$)",
     re.IGNORECASE,
@@ -52,6 +53,8 @@ def split(url: str) -> SplitResult | None:
 
 
 def _begins_with_host(url: str) -> bool:
+    if url.startswith(_SCHEMES):
+        return False  # the usual case, first because it is fast
     match = _HOST.match(url[:_MAX_SITE])
     return match is not None and (match[1] or "").lower() not in FILES
 
@@ -75,8 +78,10 @@ def page(visit: Visit) -> SplitResult | None:
 
 def site(visit: Visit) -> str:
     """The page's host, without a port, as the sender or `put_page` named it; "" if nobody did."""
-    matches = (_SITE.match(visit.text(name)[:_MAX_SITE]) for name in SITES)
-    return next((match[1].lower() for match in matches if match), "")
+    for name in SITES:
+        if (text := visit.text(name)) and (match := _SITE.match(text[:_MAX_SITE])):
+            return match[1].lower()
+    return ""
 
 
 def put_page(visit: Visit) -> None:

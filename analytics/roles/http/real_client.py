@@ -34,8 +34,8 @@ class RealClient:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client") if scope["type"] in ("http", "websocket") else None
-        peer = ip.parse(client[0]) if client else None  # a unix socket has no address
-        if client and peer:
+        # an IPv4 address of a connection is in its usual notation already; a unix socket has none
+        if client and (self.trusted or ":" in client[0]) and (peer := ip.parse(client[0])):
             reported = self._reported(scope["headers"]) if self._trusts(peer) else None
             scope = {**scope, "client": (str(reported or peer), client[1])}
         await self.app(scope, receive, send)

@@ -1,11 +1,13 @@
 """The client's address: only a trusted proxy may report another one."""
 
 import logging
+from collections.abc import Sequence
 from ipaddress import ip_network
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from analytics import ip
 from analytics.errors import ConfigurationError
 from analytics.roles.collector.limits import Limits
 from analytics.roles.http.real_client import RealClient
@@ -44,7 +46,12 @@ FORWARDED: dict[str, tuple[str, list[bytes], str]] = {
 }
 
 
-async def seen(peer: str, *headers: tuple[bytes, bytes], kind: str = "http") -> str:
+async def seen(
+    peer: str,
+    *headers: tuple[bytes, bytes],
+    kind: str = "http",
+    trusted: Sequence[ip.Network] = PROXIES,
+) -> str:
     """The address that an app behind RealClient sees."""
     clients: list[str] = []
 
@@ -52,7 +59,7 @@ async def seen(peer: str, *headers: tuple[bytes, bytes], kind: str = "http") -> 
         clients.append(scope["client"][0])
 
     scope = {"type": kind, "client": (peer, 1), "headers": list(headers)}
-    await RealClient(app, PROXIES)(scope, None, None)  # type: ignore[arg-type]  # app uses neither
+    await RealClient(app, trusted)(scope, None, None)  # type: ignore[arg-type]  # app uses neither
     return clients[0]
 
 
@@ -61,6 +68,19 @@ async def test_only_a_trusted_proxy_is_believed(peer: str, header: bytes, client
     headers = [(b"x-forwarded-for", b"192.0.2.1"), (b"x-real-ip", header)]
     assert await seen(peer, *headers) == client
     assert await seen(peer, *headers, kind="websocket") == client
+
+
+@pytest.mark.parametrize(
+    ("peer", "client"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("unix:", "unix:"),
+    ],
+)
+async def test_without_proxies_an_address_is_that_of_the_connection(peer: str, client: str) -> None:
+    assert await seen(peer, (b"x-real-ip", b"198.51.100.1"), trusted=()) == client
 
 
 @pytest.mark.parametrize(("peer", "lines", "client"), FORWARDED.values(), ids=FORWARDED)
