@@ -17,16 +17,16 @@ from analytics.errors import CommandError
 from analytics.importing import lines
 from analytics.importing.lines import Flaw, InputLine
 from analytics.importing.mapping import FIELDS, PREFIX, REQUIRED, Mapping, is_field
+from analytics.protocols import numbers
+from analytics.protocols.metadata import encode
 
 DELIMITERS = ",;\t"
 
 LONG_ROW_LINES = 10
 """A row of more lines is shown to the operator: perhaps a quote is missing."""
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORDS = {"true": b"true", "false": b"false", "null": b"null"}
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
-_encode = msgspec.json.Encoder().encode
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 
@@ -118,7 +118,7 @@ class CsvTable:
         } | self._values
         if values:
             event["metadata"] = _merged(event.get("metadata"), values)
-        return _encode(event)
+        return encode(event)
 
 
 class _Flawed(Exception):
@@ -168,11 +168,9 @@ def _value(column: str, cell: str) -> object:
 
 def _literal(cell: str) -> object:
     """A value of the metadata."""
-    if _NUMBER.fullmatch(cell):
-        return msgspec.Raw(cell.encode())
     if word := _WORDS.get(cell.lower()):
         return msgspec.Raw(word)
-    return _parsed(cell) if cell[0] in "[{" else cell
+    return _parsed(cell) if cell[0] in "[{" else numbers.of(cell)
 
 
 def _parsed(cell: str) -> object:

@@ -45,9 +45,13 @@ _MAX_SITE = 300
 
 def split(url: str) -> SplitResult | None:
     """The parts of a web address with a host; its scheme may be missing. None for anything else."""
+    parts = _parts(f"//{url}" if _begins_with_host(url) else url)
+    return parts if parts and parts.hostname and parts.scheme in ("", "http", "https") else None
+
+
+def _parts(url: str) -> SplitResult | None:
     try:
-        parts = urlsplit(f"//{url}" if _begins_with_host(url) else url)
-        return parts if parts.hostname and parts.scheme in ("", "http", "https") else None
+        return urlsplit(url)
     except ValueError:
         return None
 
@@ -69,11 +73,8 @@ def page(visit: Visit) -> SplitResult | None:
         return parts
     if not url.startswith(("/", "?")) and not (url and site(visit)):
         return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return None if parts.scheme or parts.netloc else parts
+    parts = _parts(url)
+    return None if parts is None or parts.scheme or parts.netloc else parts
 
 
 def site(visit: Visit) -> str:

@@ -38,6 +38,25 @@ async def test_csv_columns_are_the_fields_of_an_event(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_cell_is_a_number_as_json_writes_it_and_no_cell_costs_its_row(
+    tmp_path: Path,
+) -> None:
+    cells: dict[str, float | str] = {
+        "30.0": 30,
+        "3e1": 30,
+        "12345678901234567890": 12345678901234567890,
+        "0.10": 0.1,
+    }
+    cells |= {text: text for text in ("1e999", "NaN", "007", "12.5 ", "+1")}
+    path = tmp_path / "events.csv"
+    rows = "".join(f"s,t,a,{cell}\n" for cell in cells)
+    path.write_text(f"session_id,event_type,event_action,metadata.n\n{rows}")
+    queue = FakeQueue()
+    await run(path, queue)
+    found = [json.loads(event.metadata)["n"] for event in queue.events]
+    assert found == list(cells.values())
+
+
 async def test_each_bad_csv_row_is_named_and_the_others_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     rows = [

@@ -856,7 +856,7 @@ MUTATIONS = (
         "a relative address has no page",
         "every page is counted",
         "analytics/pipeline/page.py",
-        "    return None if parts.scheme or parts.netloc else parts\n",
+        "    return None if parts is None or parts.scheme or parts.netloc else parts\n",
         "    return None\n",
         "tests/protocols/test_umami.py::test_a_relative_url_is_a_page_of_the_host_and_the_site_is_no_referrer",
     ),
