@@ -793,6 +793,7 @@ MUTATIONS = (
         '        place = (rows[-1]["timestamp"], rows[-1]["id"])\n',
         "        return\n",
         "tests/stores/test_guide.py::test_carrying_over_goes_on_after_an_interruption",
+    ),
     # one address, one visitor
     mutation(
         "a mapped address is an address of its own",
