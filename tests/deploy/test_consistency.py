@@ -290,7 +290,7 @@ def test_nginx_gives_a_connection_up_before_a_role_does() -> None:
 
 def test_nginx_caches_the_questions_whose_answers_the_api_caches() -> None:
     """Neither caches answers that hold events or people, nor `/live`, which changes at once."""
-    cached = re.search(r"\^/api/\(([a-z|]+)\)\$", read("nginx/locations.conf"))
+    cached = re.search(r"\^/api/\(\?<question>([a-z|]+)\)", read("nginx/locations.conf"))
     assert cached
     names = set(cached[1].split("|"))
     assert names == {

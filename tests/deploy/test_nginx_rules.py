@@ -72,6 +72,10 @@ def raw(nginx: Front, request: str) -> bytes:
         "/batch/",
         "/api/trends",
         "/api/users/ada",
+        "/api",
+        "/api/docs",
+        "/api/docs/page.js",
+        "/api/openapi.json",
         "/realtime/events",
     ],
 )
@@ -95,8 +99,9 @@ def test_every_path_of_the_collector_leads_to_it_and_to_no_other_role() -> None:
         with Front(folder, ports) as nginx, nginx.client() as client:
             for path in sorted(paths):
                 asked = re.sub(r"\{\w+(:path)?\}", "any", path)
-                assert client.get(asked).status_code == 200, path
-        assert (collector.requests, other.requests) == (len(paths), 0)
+                for spelled in (asked, asked.rstrip("/") + "/"):
+                    assert client.get(spelled).status_code == 200, path
+        assert (collector.requests, other.requests) == (2 * len(paths), 0)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +121,7 @@ def test_metrics_are_refused_however_they_are_spelled(nginx: Front, path: str) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/health", "/health/live", "/metrics/", "/api", "/robots.txt"]
+    "path", ["/", "/health", "/health/live", "/health/", "/metrics/", "/apis", "/robots.txt"]
 )
 def test_what_is_not_named_does_not_exist(nginx: Front, path: str) -> None:
     with nginx.client() as client:
@@ -162,8 +167,9 @@ def test_a_forged_address_is_overwritten(nginx: Front) -> None:
 
 def test_a_server_that_speaks_plausible_may_name_its_visitor(nginx: Front) -> None:
     with nginx.client({"X-Forwarded-For": "203.0.113.9"}) as client:
-        told = client.get("/api/event").json()["headers"]
-    assert (told["X-Forwarded-For"], told["X-Real-IP"]) == ("203.0.113.9", "127.0.0.1")
+        for path in ("/api/event", "/api/event/"):
+            told = client.get(path).json()["headers"]
+            assert (told["X-Forwarded-For"], told["X-Real-IP"]) == ("203.0.113.9", "127.0.0.1")
 
 
 def test_a_trusted_proxy_is_believed_as_far_as_it_is_trusted() -> None:
@@ -226,6 +232,17 @@ def test_a_cached_answer_is_for_the_key_that_asked(both: tuple[Front, Recorder])
         status, fresh = ask(X_API_Key="one", Cache_Control="no-cache")
         assert (status, fresh > first) == ("BYPASS", True)
         assert ask(X_API_Key="one") == ("HIT", fresh)
+
+
+def test_a_slash_at_the_end_is_the_same_question(nginx: Front) -> None:
+    with nginx.client({"X-API-Key": "slash"}) as client:
+        plain = client.get("/api/trends?last=3d")
+        slash = client.get("/api/trends/?last=3d")
+        other = client.get("/api/trends/?last=4d")
+        sibling = client.get("/api/funnel/?last=3d")
+    assert slash.json()["number"] == plain.json()["number"]
+    statuses = [answer.headers["x-cache-status"] for answer in (plain, slash, other, sibling)]
+    assert statuses == ["MISS", "HIT", "MISS", "MISS"]
 
 
 def test_lists_and_live_answers_are_never_cached(nginx: Front) -> None:

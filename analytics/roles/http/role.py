@@ -12,6 +12,7 @@ from analytics.roles.http.errors import HANDLERS
 from analytics.roles.http.health import Check, Health
 from analytics.roles.http.real_client import RealClient
 from analytics.roles.http.shield import Shield
+from analytics.roles.http.slashes import Slashes
 from analytics.settings import Settings, load
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -51,9 +52,11 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
                     app.state.ready = False
 
         real_client = Middleware(RealClient, trusted=settings.trusted_proxies)
+        routes = [*self.routes(settings), *Health(self.checks).routes]
+        slashes = Middleware(Slashes, routes=routes)
         app = Starlette(
-            routes=[*self.routes(settings), *Health(self.checks).routes],
-            middleware=[Middleware(Shield), real_client, *self.middleware(settings)],
+            routes=routes,
+            middleware=[Middleware(Shield), real_client, slashes, *self.middleware(settings)],
             exception_handlers=HANDLERS,
             lifespan=lifespan,
         )

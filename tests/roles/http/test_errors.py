@@ -31,7 +31,7 @@ async def test_waiting_helps_is_said_with_retry_after() -> None:
     ("method", "path", "status", "code"),
     [
         ("GET", "/nowhere", 404, "not_found"),
-        ("GET", "/health/", 404, "not_found"),
+        ("GET", "/health/nowhere", 404, "not_found"),
         ("DELETE", "/health", 405, "method_not_allowed"),
     ],
 )
