@@ -52,6 +52,8 @@ class Field(msgspec.Struct, frozen=True):
         column, keys = decode(words[0]), tuple(map(decode, words[1:]))
         if column == "metadata" and not keys:
             raise ValueError("metadata needs a key, as in metadata.KEY")
+        if "" in keys:
+            raise ValueError("a key of metadata is empty; it is metadata.KEY[.KEY…]")
         if len(keys) > MAX_KEYS:
             raise ValueError(f"metadata is at most {MAX_KEYS} keys deep")
         if (column != "metadata" and column not in COLUMNS) or (column in COLUMNS and keys):

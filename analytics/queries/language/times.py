@@ -60,7 +60,7 @@ def moment(text: str) -> Moment:
         )
     offset = (parts[3] or "").upper().replace(" ", "+")  # a bare + reaches us as a space
     stated = datetime.fromisoformat(f"{parts[1]}T{parts[2]}{offset}")
-    return lambda zone: (stated if stated.tzinfo else stated.replace(tzinfo=zone)).astimezone(UTC)
+    return lambda zone: stated.astimezone(UTC) if stated.tzinfo else instant_of(stated, zone)
 
 
 class Duration(msgspec.Struct, frozen=True):
@@ -108,16 +108,20 @@ LAST_30_DAYS = Last.read("30d")
 
 
 def first_instant(day: date, zone: ZoneInfo) -> datetime:
-    """The instant at which a local day begins.
+    """The instant at which a local day begins: its midnight, or the end of a skip over it."""
+    return instant_of(datetime.combine(day, time()), zone)
 
-    That is its midnight, the first one if there are two. If clocks skip midnight, it is the end of
-    the skip.
+
+def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
+    """The instant of a local time, given without a zone.
+
+    A local time that occurs twice is its first reading. One that clocks skip is the first instant
+    after the skip.
     """
-    midnight = datetime.combine(day, time())
-    instant = midnight.replace(tzinfo=zone).astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == midnight:
+    instant = local.replace(tzinfo=zone).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local:
         return instant
-    return transition(midnight.replace(tzinfo=zone, fold=1).astimezone(UTC), instant, zone)
+    return transition(local.replace(tzinfo=zone, fold=1).astimezone(UTC), instant, zone)
 
 
 def transition(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:

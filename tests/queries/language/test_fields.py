@@ -17,7 +17,6 @@ from tests.queries.simple import row
         ("metadata.cart.total", "metadata", ("cart", "total")),
         ("metadata.a%2Eb", "metadata", ("a.b",)),
         ("metadata.a%252Eb", "metadata", ("a%2Eb",)),
-        ("metadata.", "metadata", ("",)),
         ("metadata.%C3%A9", "metadata", ("é",)),
     ],
 )
@@ -34,6 +33,9 @@ def test_a_field_is_a_column_or_a_path_into_metadata(
         ("timestamp", "no such field"),
         ("event_type.x", "no such field"),
         ("metadata", "metadata needs a key"),
+        ("metadata.", "a key of metadata is empty"),
+        ("metadata..b", "a key of metadata is empty"),
+        ("metadata.a.", "a key of metadata is empty"),
         ("metadata.%ff", "not UTF-8"),
         ("metadata.%00", "NUL"),
     ],

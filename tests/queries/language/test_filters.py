@@ -69,7 +69,6 @@ async def test_where(asker: Asker, where: str, expected: set[int]) -> None:
         ("metadata.%65q.eq.1", "eq"),
         ("metadata.a%2Eb.eq.1", "a.b"),
         ("metadata.a%252Eb.eq.1", "a%2Eb"),
-        ("metadata..eq.1", ""),
     ],
 )
 async def test_keys_that_look_like_something_else_can_be_written(

@@ -20,8 +20,19 @@ BUCKETED = [
 ]
 EVENT_ID = "00000000-0000-4000-8000-000000000001"
 
+EMPTY = ("metadata.", "metadata..b", "metadata.a.", "metadata.a..b")
+"""Paths of keys with an empty one, as a shell makes of `metadata.$path`."""
+
 REFUSED = {
+    "/trends": [
+        *((f"by={path}", "by") for path in EMPTY),
+        *((f"where={path}.eq.1", "where") for path in (*EMPTY, "event_type.eq.x&where=metadata.")),
+        *((f"measure=sum:{path}", "measure") for path in EMPTY),
+        *((f"series=p90:{path}@a", "series") for path in EMPTY),
+    ],
     "/breakdown": [
+        *((f"by=event_type,{path}", "by") for path in EMPTY),
+        *((f"by=event_type&measure=count,avg:{path}", "measure") for path in EMPTY),
         ("", "by"),
         ("by=", "by"),
         ("by=event_type,", "by"),
@@ -61,6 +72,7 @@ REFUSED = {
         ("step=a&step=b&unit=device", "unit"),
         ("step=a&step=b&order=any&by=event_type", "by"),
         ("step=a&step=b&by=nothing", "by"),
+        ("step=a&step=b&by=metadata.", "by"),
         ("step=a&step=b&interval=day", "interval"),
         ("step=a&step=b&where=metadata.a.gt.b", "where"),
     ],
@@ -70,6 +82,7 @@ REFUSED = {
         ("start=", "start"),
         ("end=a:b:c", "end"),
         ("by=timestamp", "by"),
+        ("by=metadata..a", "by"),
         ("depth=0", "depth"),
         ("depth=two", "depth"),
         ("unit=device", "unit"),

@@ -86,6 +86,8 @@ async def test_a_silent_stream_has_a_heartbeat_that_tells_where_the_project_stan
         ("event=a&event=b", "ak_r_shop", 400, "event"),
         ("where=x", "ak_r_shop", 400, "where"),
         ("where=metadata.x.re.(", "ak_r_shop", 400, "where"),
+        ("where=metadata..set", "ak_r_shop", 400, "where"),
+        ("where=metadata.a..b.eq.1", "ak_r_shop", 400, "where"),
         ("channel=counters&event=x", "ak_r_shop", 400, "event"),
         ("project=a%20b", "static-key", 400, "project"),
         ("event=%ff", "ak_r_shop", 400, None),
