@@ -154,6 +154,8 @@ def _show(answer: dict[str, Any]) -> None:
             grid.add_row(*map(_cell, table.total), style="bold")
         console.print(grid)
     meta = answer["meta"]
+    if hint := meta.get("hint"):
+        console.print(Text(hint, style="yellow"), soft_wrap=True)
     watermark = meta["watermark"] or "an unknown time"
     console.print(f"[dim]{meta['ms']} ms, complete until {watermark}[/dim]")
     if isinstance(answer["data"], dict) and (cursor := answer["data"].get("next")):

@@ -1,12 +1,14 @@
 """Projects and API keys: who may do what.
 
-`key.py`        an API key and what it opens
-`key_cache.py`  from a token to its key, cached
-`register.py`   projects and keys in the database
+`key.py`             an API key and what it opens
+`key_cache.py`       from a token to its key, cached
+`known_projects.py`  which projects exist, cached
+`register.py`        projects and keys in the database
 """
 
 from analytics.projects.key import SCOPES, ApiKey, authorize, digest
 from analytics.projects.key_cache import KeyCache, KeyTable
+from analytics.projects.known_projects import KnownProjects
 from analytics.projects.register import (
     DatabaseKeys,
     create_key,
@@ -24,6 +26,7 @@ __all__ = [
     "DatabaseKeys",
     "KeyCache",
     "KeyTable",
+    "KnownProjects",
     "authorize",
     "create_key",
     "create_project",

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics import metrics
 from analytics.errors import Unavailable
-from analytics.projects import ApiKey, DatabaseKeys, KeyCache, authorize
+from analytics.projects import ApiKey, DatabaseKeys, KeyCache, KnownProjects, authorize
 from analytics.queries import QUESTIONS, EncodedAnswer, Question, Sources, StreamedFile, answer
 from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.answers.openapi import document
@@ -148,6 +148,11 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             await primary.dispose()
         await redis.aclose()
         await cache_redis.aclose()
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    origins = Origins(settings.api_cors_origins, EXPOSED)
+    return [Middleware(Measured), Middleware(Cors, origins=origins, methods=b"GET")]
 
 
 ROLE = Role(

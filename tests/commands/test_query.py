@@ -18,6 +18,7 @@ from analytics.errors import ConfigurationError
 from analytics.queries import QUESTIONS
 from analytics.settings import Settings
 from tests import forking
+from tests.browser import site
 from tests.queries.answers.test_openapi import KEY, running_api
 
 DAYS = ("--last", "90d")
@@ -189,3 +190,11 @@ def test_the_key_of_an_analytics_run_here_serves_where_no_other_is_given(
     )
     assert key_of(settings) == "ak_r_kept"
     assert key_of(Settings(data_dir=tmp_path, api_keys=("first", "second"))) == "first"
+
+
+def test_a_hint_is_shown_below_the_answer(environment: dict[str, str]) -> None:
+    hint = "no events in the last 30 days; there are some from 2025-01-03 to 2025-02-01"
+    meta = {"ms": 1, "watermark": None, "hint": hint}
+    body = json.dumps({"data": {"rows": [], "next": None}, "query": {}, "meta": meta}).encode()
+    with site({"/api/users": ("application/json", body)}) as url:
+        assert hint in query(environment, "users", "--url", url).stdout

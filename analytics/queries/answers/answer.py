@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import metrics
 from analytics.errors import AnalyticsError, Unavailable
-from analytics.projects import ApiKey, authorize
+from analytics.projects import ApiKey, KnownProjects, authorize
 from analytics.queries.answers.cache import AnswerCache, name_of
 from analytics.queries.answers.fingerprint import fingerprint
+from analytics.queries.answers.hint import hint
 from analytics.queries.answers.slots import Answer
 from analytics.queries.database.lanes import Attempt, Lanes
 from analytics.queries.database.replica import Replica
@@ -59,6 +60,8 @@ class Sources(NamedTuple):
     """None: all queries share `engine`."""
     cache: AnswerCache | None = None
     """None: every answer is made anew."""
+    projects: KnownProjects | None = None
+    """None: nobody asks whether a project exists."""
 
 
 class EncodedAnswer(NamedTuple):
@@ -102,12 +105,14 @@ async def answer(
     """Read the query, check the key's project, take the answer from the cache or make it.
 
     `path` has the parameters inside the path. `fresh`: do not take it from the cache. Raises
-    BadRequest, Forbidden or Unavailable.
+    BadRequest, Forbidden, NotFound or Unavailable.
     """
     started, now = time.perf_counter(), datetime.now(UTC)
     own = authorize(key, "query")
     query = parameters.read(question.query, query_string, path, now=now, project=own)
     authorize(key, "query", query.project)
+    if sources.projects is not None and key.project is None:
+        await sources.projects.require(query.project)
     name = name_of(VERSION, question.path, key.project, query.as_given(now))
     # before any snapshot is taken: what was acknowledged before this watermark is stored by then
     horizon = await _horizon(sources)
@@ -135,7 +140,8 @@ async def _make(request: _Request) -> Answer:
             data = await question.answer(query, snapshot)
             cached = question.cacheable and sources.cache is not None
             state = await fingerprint(query, snapshot) if cached else b""
-            return _answer(request, snapshot, _encoder.encode(data), state)
+            advice = await hint(query, snapshot)
+            return _answer(request, snapshot, _encoder.encode(data), state, advice)
     raise AssertionError("the last lane returns or raises")
 
 
@@ -147,8 +153,10 @@ def _attempts(request: _Request) -> Iterable[Attempt]:
     return lanes.attempts(request.name, (request.question.path, request.query.shape))
 
 
-def _answer(request: _Request, snapshot: Snapshot, data: bytes, state: bytes) -> Answer:
-    """An answer with the fingerprint of its snapshot, `state`."""
+def _answer(
+    request: _Request, snapshot: Snapshot, data: bytes, state: bytes, advice: str | None
+) -> Answer:
+    """An answer with the fingerprint of its snapshot, `state`, and its hint."""
     watermark = request.watermark
     return Answer(
         name=request.name,
@@ -160,6 +168,7 @@ def _answer(request: _Request, snapshot: Snapshot, data: bytes, state: bytes) ->
         source="rollup" if snapshot.sources == {"rollup"} else "raw",
         watermark=watermark,
         partial=_is_partial(request, watermark),
+        hint=advice,
     )
 
 
@@ -176,13 +185,15 @@ async def _stream(request: _Request) -> StreamedFile:
 
 def _encoded(request: _Request, made: Answer, *, cached: bool) -> EncodedAnswer:
     """The answer in its envelope."""
-    meta = {
+    meta: dict[str, Any] = {
         "source": made.source,
         "watermark": made.watermark,
         "partial": _is_partial(request, made.watermark) if cached else made.partial,
         "cached": cached,
         "ms": round((time.perf_counter() - request.started) * 1000),
     }
+    if made.hint is not None:
+        meta["hint"] = made.hint
     envelope = {"data": msgspec.Raw(made.data), "query": msgspec.Raw(made.query), "meta": meta}
     max_age = None
     if request.question.cacheable:

@@ -51,6 +51,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     source: str
     watermark: datetime | None
     partial: bool
+    hint: str | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
