@@ -203,6 +203,12 @@ SETTINGS = (
         "comma-separated origins whose pages may send events and use realtime; * allows any",
     ),
     Setting(
+        "API_CORS_ORIGINS",
+        _origins,
+        "",
+        "comma-separated origins whose pages may ask the api; * allows any, empty none",
+    ),
+    Setting(
         "TRACKER_PATHS",
         _paths,
         "",
@@ -347,6 +353,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_keys: tuple[str, ...] = ()
     require_write_key: bool = False
     cors_origins: tuple[str, ...] = ("*",)
+    api_cors_origins: tuple[str, ...] = ()
     tracker_paths: tuple[str, ...] = ()
     bots: str = "drop"
     honor_signals: tuple[str, ...] = ("gpc", "dnt")

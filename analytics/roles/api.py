@@ -28,7 +28,7 @@ from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Reader
 from analytics.redis import connect
 from analytics.roles.http.credentials import needed_token
-from analytics.roles.http.responses import MEDIA_TYPE, json_response
+from analytics.roles.http.responses import MEDIA_TYPE
 from analytics.roles.http.role import Role
 from analytics.settings import Settings
 
@@ -74,10 +74,6 @@ def _file(stream: StreamedFile) -> Response:
     if stream.watermark is not None:
         about["X-Watermark"] = stream.watermark.isoformat()
     return StreamingResponse(stream.chunks, headers=about, media_type=stream.media_type)
-
-
-async def _openapi(_: Request) -> Response:
-    return json_response(document(QUESTIONS))
 
 
 ROUTES = tuple(map(_route, QUESTIONS))
@@ -157,7 +153,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
 
 ROLE = Role(
     name="api",
-    routes=lambda _: (*ROUTES, Route(f"{PREFIX}/openapi.json", _openapi)),
+    routes=lambda _: (*ROUTES, *REFERENCE),
     lifespan=_lifespan,
     checks={"database": _database, "redis": _redis},
     middleware=lambda _: [Middleware(Measured)],

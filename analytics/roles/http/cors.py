@@ -1,4 +1,4 @@
-"""CORS: which web pages may use this role. It covers every path but the operator's.
+"""CORS: which web pages may use a role. It covers every path but the operator's.
 
 Other products' libraries send with credentials (cookies), so their paths allow credentials. No
 response depends on them. Our own paths never allow them.
@@ -16,18 +16,22 @@ from analytics.roles.http.health import OPERATOR_PATHS
 Headers = list[tuple[bytes, bytes]]
 
 VARY = (b"vary", b"origin")
-EXPOSED = (b"access-control-expose-headers", b"retry-after, x-analytics")
-METHODS = (b"access-control-allow-methods", b"GET, POST")
 MAX_AGE = (b"access-control-max-age", b"86400")
 DEFAULT_HEADERS = b"authorization, content-encoding, content-type, x-write-key"
 
 
 class Origins:
-    """The origins in CORS_ORIGINS; `*` among them allows every page."""
+    """The origins of a setting; `*` among them allows every page.
 
-    def __init__(self, origins: Sequence[str]) -> None:
+    `exposed` are the response headers that pages may read.
+    """
+
+    def __init__(
+        self, origins: Sequence[str], exposed: bytes = b"retry-after, x-analytics"
+    ) -> None:
         self.any = "*" in origins
         self.listed = frozenset(origin.rstrip("/").encode() for origin in origins)
+        self._exposed = (b"access-control-expose-headers", exposed)
 
     def __contains__(self, origin: bytes) -> bool:
         return self.any or origin in self.listed
@@ -39,12 +43,12 @@ class Origins:
                 (b"access-control-allow-origin", origin),
                 (b"access-control-allow-credentials", b"true"),
                 VARY,
-                EXPOSED,
+                self._exposed,
             ]
         if self.any:
-            return [(b"access-control-allow-origin", b"*"), EXPOSED]
+            return [(b"access-control-allow-origin", b"*"), self._exposed]
         if origin in self.listed:
-            return [(b"access-control-allow-origin", origin), VARY, EXPOSED]
+            return [(b"access-control-allow-origin", origin), VARY, self._exposed]
         return [VARY]
 
 
@@ -55,12 +59,17 @@ class Cors:
     """
 
     def __init__(
-        self, app: ASGIApp, origins: Origins, credentialed: re.Pattern[str] | None = None
+        self,
+        app: ASGIApp,
+        origins: Origins,
+        credentialed: re.Pattern[str] | None = None,
+        methods: bytes = b"GET, POST",
     ) -> None:
         """Paths that match `credentialed` allow credentials."""
         self.app = app
         self.origins = origins
         self.credentialed = credentialed
+        self.methods = (b"access-control-allow-methods", methods)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPERATOR_PATHS:
@@ -72,7 +81,7 @@ class Cors:
 
         async def send_with_cors(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *added]
+                message["headers"] = _with(list(message.get("headers", ())), added)
             await send(message)
 
         preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
@@ -81,11 +90,17 @@ class Cors:
         if origin not in self.origins:
             return await error_response(foreign_origin())(scope, receive, send_with_cors)
         requested = headers.get(b"access-control-request-headers", DEFAULT_HEADERS)
-        allowed = [METHODS, MAX_AGE, (b"access-control-allow-headers", requested)]
+        allowed = [self.methods, MAX_AGE, (b"access-control-allow-headers", requested)]
         await send_with_cors({"type": "http.response.start", "status": 204, "headers": allowed})
         return await send({"type": "http.response.body", "body": b""})
 
 
+def _with(headers: Headers, added: Headers) -> Headers:
+    """Both, but `Vary: origin` only once."""
+    varies = any(name == b"vary" and b"origin" in value.lower() for name, value in headers)
+    return [*headers, *(header for header in added if not (varies and header == VARY))]
+
+
 def foreign_origin() -> Forbidden:
-    """The refusal of a page whose origin is not in CORS_ORIGINS."""
-    return Forbidden("pages of this origin may not send events here", code="foreign_origin")
+    """The refusal of a page whose origin is not among those of the role."""
+    return Forbidden("pages of this origin may not use this address", code="foreign_origin")
