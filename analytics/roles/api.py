@@ -20,21 +20,23 @@ from analytics.errors import Unavailable
 from analytics.projects import ApiKey, DatabaseKeys, KeyCache, KnownProjects, authorize
 from analytics.queries import QUESTIONS, EncodedAnswer, Question, Sources, StreamedFile, answer
 from analytics.queries.answers.cache import AnswerCache
-from analytics.queries.answers.openapi import document
 from analytics.queries.answers.slots import CALL_SECONDS
 from analytics.queries.database.lanes import Lanes
 from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Reader
 from analytics.redis import connect
+from analytics.roles.http.cors import Cors, Origins
 from analytics.roles.http.credentials import needed_token
 from analytics.roles.http.responses import MEDIA_TYPE
 from analytics.roles.http.role import Role
+from analytics.roles.reference import ROUTES as REFERENCE
 from analytics.settings import Settings
 
 PREFIX = "/api"
 REDIS_SECONDS = 1.0
 VARY = "Authorization, X-API-Key, Origin"
+EXPOSED = b"content-disposition, etag, retry-after, x-watermark"
 
 
 def _route(question: Question) -> Route:
@@ -133,8 +135,10 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     lanes = Lanes(config, config.database_replica_url)
     primary = open_engine(config) if config.database_replica_url else None
     replica = Replica(primary, lanes.light, queue) if primary else None
-    app.state.sources = Sources(lanes.light, queue, replica, lanes, cache)
-    app.state.keys = KeyCache(DatabaseKeys(primary or lanes.light), config.api_keys)
+    register = primary or lanes.light
+    projects = KnownProjects(register)
+    app.state.sources = Sources(lanes.light, queue, replica, lanes, cache, projects)
+    app.state.keys = KeyCache(DatabaseKeys(register), config.api_keys)
     try:
         yield
     finally:
@@ -156,6 +160,6 @@ ROLE = Role(
     routes=lambda _: (*ROUTES, *REFERENCE),
     lifespan=_lifespan,
     checks={"database": _database, "redis": _redis},
-    middleware=lambda _: [Middleware(Measured)],
+    middleware=_middleware,
 )
 create = ROLE.create

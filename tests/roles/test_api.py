@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import msgspec
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import insert, text
@@ -147,6 +148,87 @@ async def test_a_projects_key_reads_that_project_only(
     assert (await http.get("/api/trends?project=shop")).json()["data"]["series"][0]["total"] == 2
 
 
+async def test_a_project_that_does_not_exist_is_named_only_to_who_may_read_every_project(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
+    for name in ("shop", "theirs"):
+        await projects.create_project(engine, name)
+    token, _ = await projects.create_key(engine, scopes=["query"], project="shop")
+    own = {"X-API-Key": token, "Authorization": ""}
+    needed = {"/breakdown": "by=event_type", "/funnel": "step=a&step=b"}
+    for question in QUESTIONS:
+        parameters = needed.get(question.path, "")
+        path = f"/api{question.path.replace('{id:path}', 'x')}?{parameters}"
+        missing = await http.get(f"{path}&project=nowhere")
+        assert (missing.status_code, missing.json()["error"]["code"]) == (404, "no_project")
+        assert (await http.get(f"{path}&project=theirs")).status_code == 200
+        refused = [
+            (await http.get(f"{path}&project={name}", headers=own))
+            for name in ("theirs", "nowhere")
+        ]
+        assert {answer.status_code for answer in refused} == {403}
+        assert refused[0].json() == refused[1].json()
+        assert refused[0].json()["error"]["code"] == "other_project"
+
+
+# pages
+
+
+PAGE = "https://board.example"
+PREFLIGHT = {
+    "Access-Control-Request-Method": "GET",
+    "Access-Control-Request-Headers": "x-api-key",
+}
+
+
+async def test_pages_of_listed_origins_may_ask_and_read_refusals_without_credentials(
+    config: Settings,
+) -> None:
+    listed = msgspec.structs.replace(config, api_cors_origins=(PAGE,))
+    async with client(listed) as http:
+        answers = [
+            await http.options("/api/trends", headers={"Origin": PAGE, **PREFLIGHT}),
+            await http.get("/api/trends", headers={"Origin": PAGE}),
+            await http.get("/api/trends/", headers={"Origin": PAGE}),
+            await http.get("/api/openapi.json", headers={"Origin": PAGE}),
+            await http.get("/api/trends?x=1", headers={"Origin": PAGE}),
+            await http.get("/api/trends", headers={"Origin": PAGE, "Authorization": ""}),
+            await http.get("/api/trends?project=nowhere", headers={"Origin": PAGE}),
+            await http.get("/api/nowhere", headers={"Origin": PAGE}),
+            await http.post("/api/trends", headers={"Origin": PAGE}),
+        ]
+        statuses = [204, 200, 200, 200, 400, 401, 404, 404, 405]
+        assert [answer.status_code for answer in answers] == statuses
+        for answer in answers:
+            assert answer.headers["access-control-allow-origin"] == PAGE
+            assert "access-control-allow-credentials" not in answer.headers
+            assert "origin" in answer.headers["vary"].lower()
+        assert answers[0].headers["access-control-allow-headers"] == "x-api-key"
+        assert answers[0].headers["access-control-allow-methods"] == "GET"
+        assert "etag" in answers[1].headers["access-control-expose-headers"]
+
+
+async def test_other_pages_may_not_and_by_default_none_may(config: Settings) -> None:
+    listed = msgspec.structs.replace(config, api_cors_origins=(PAGE,))
+    for settings, origin in ((config, PAGE), (listed, "https://evil.example"), (listed, "null")):
+        async with client(settings) as http:
+            preflight = await http.options("/api/trends", headers={"Origin": origin, **PREFLIGHT})
+            assert preflight.json()["error"]["code"] == "foreign_origin"
+            answers = [preflight, await http.get("/api/trends", headers={"Origin": origin})]
+        assert [answer.status_code for answer in answers] == [403, 200]
+        for answer in answers:
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+async def test_no_page_reads_the_operators_paths(config: Settings) -> None:
+    async with client(msgspec.structs.replace(config, api_cors_origins=("*",))) as http:
+        answer = await http.get("/api", headers={"Origin": PAGE})
+        assert answer.headers["access-control-allow-origin"] == "*"
+        for path in ("/health", "/health/live", "/metrics", "/metrics/"):
+            headers = (await http.get(path, headers={"Origin": PAGE})).headers
+            assert not [name for name in headers if name.startswith("access-control-")]
+
+
 # answers and errors
 
 
@@ -243,7 +325,8 @@ ERRORS: list[tuple[str, int, str | None]] = [
     ("/api/trends?where=metadata.k.re.%28", 400, "where"),
     ("/api/trends?x%22%7D%201%0Ainjected=1", 400, 'x"} 1\ninjected'),
     ("/api/nowhere", 404, None),
-    ("/api/events/", 400, "id"),
+    ("/api/trends?by=metadata.", 400, "by"),
+    ("/api/trends?project=nowhere", 404, "project"),
     ("/api/events/" + "x" * 256, 400, "id"),
     ("/api/events/%00", 400, "id"),
 ]
@@ -342,6 +425,7 @@ async def test_an_event_is_queued_until_it_is_stored(
     await redis.aclose()
     queued = (await http.get("/api/events/order%201")).json()["data"]
     assert (queued["status"], queued["event"]["metadata"]) == ("queued", {"a": 1})
+    await projects.create_project(engine, "shop")
     assert (await http.get("/api/events/order%201?project=shop")).json()["data"] == {
         "status": "unknown"
     }

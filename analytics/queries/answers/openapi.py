@@ -1,58 +1,47 @@
-"""OpenAPI: all questions, their parameters and answers, for programs.
+"""OpenAPI of the questions, their parameters and answers, for programs.
 
-The document is made from the structs that read queries, and from the types of the answers.
+It is made from the structs that read queries, and from the types of the answers.
 """
 
 import re
 import typing
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from analytics import __version__
 from analytics.events import DEFAULT_PROJECT
+from analytics.openapi import JSON, Object, Part, SchemaOf, failures, header, response
 from analytics.queries.language.parameters import Value, values_of
 from analytics.queries.language.query import Query
 from analytics.queries.question import Question
 
-JSON = "application/json"
-REFERENCE = "#/components/schemas/{name}"
+TAG = "questions"
 
-Headers = dict[str, dict[str, Any]]
-
-
-def _header(description: str, kind: str = "string", *, required: bool = True) -> dict[str, Any]:
-    return {"description": description, "required": required, "schema": {"type": kind}}
-
-
-ANSWER: Headers = {
-    "ETag": _header("Identifies the question and its data; send it in If-None-Match"),
-    "Cache-Control": _header("How long the client may cache the answer"),
-    "Vary": _header("The answer depends on the API key"),
+ANSWER = {
+    "ETag": header("Identifies the question and its data; send it in If-None-Match"),
+    "Cache-Control": header("How long the client may cache the answer"),
+    "Vary": header("The answer depends on the API key"),
 }
-FILE: Headers = {
-    "Content-Disposition": _header("The file's name"),
-    "X-Watermark": _header(
+FILE = {
+    "Content-Disposition": header("The file's name"),
+    "X-Watermark": header(
         "The file holds every event acknowledged before this time; absent if unknown",
         required=False,
     ),
 }
-FAILED: dict[str, Headers] = {
-    "401": {"WWW-Authenticate": _header("`Bearer`")},
-    "503": {"Retry-After": _header("Seconds", "integer")},
-}
-
-NOT_MODIFIED = {
-    "304": {"description": "Nothing has changed since the ETag in If-None-Match", "headers": ANSWER}
-}
+NOT_MODIFIED = {"304": response("Nothing has changed since the ETag in If-None-Match", {}, ANSWER)}
 
 ERRORS = {
     "400": "A parameter is unknown, wrong, missing or conflicts with another; `field` names it",
     "401": "No key, or one that is unknown, expired or revoked",
-    "403": "A key without the scope `query`, or of another project",
+    "403": "A key without the scope `query`, of another project, or not for pages of this origin",
+    "404": "There is no such project",
+    "429": "Too many requests from this address; only behind the front door",
+    "500": "A bug in the platform",
     "503": (
         "The database does not answer, the question took too long, or too many slow questions "
         "run; retry after Retry-After"
@@ -60,24 +49,11 @@ ERRORS = {
 }
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """What went wrong: `code` for programs, `message` for people, the parameter in `field`."""
-
-    code: str
-    message: str
-    field: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """The body of every error."""
-
-    error: Fault
-
-
 class Meta(msgspec.Struct, frozen=True):
     """About an answer: it holds every event acknowledged before `watermark` (null if unknown).
 
-    `ms` is the time the answer took.
+    `ms` is the time the answer took. `hint` says where the events are if the default range has
+    none.
     """
 
     source: Literal["raw", "rollup"]
@@ -85,97 +61,81 @@ class Meta(msgspec.Struct, frozen=True):
     partial: bool
     cached: bool
     ms: int
+    hint: str | msgspec.UnsetType = msgspec.UNSET
 
 
-def document(questions: Iterable[Question]) -> dict[str, Any]:
-    """OpenAPI 3.1 of these questions."""
-    questions = list(questions)
-    answers = [Any if question.streamed else _answer(question) for question in questions]
-    schemas, components = msgspec.json.schema_components(
-        [*answers, Failure, Meta], ref_template=REFERENCE
-    )
-    paths = {
-        f"/api{_path(question)}": {"get": _operation(question, schema)}
-        for question, schema in zip(questions, schemas, strict=False)
-    }
-    about = {
-        "title": "analytics",
-        "version": __version__,
-        "description": "Every question is a GET. An unknown parameter is a 400.",
-    }
-    security = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    }
+def part(questions: Iterable[Question]) -> Part:
+    """The addresses of these questions."""
+    answers = {question: _envelope(question) for question in questions}
+    kinds = [kind for kind in answers.values() if kind is not None]
+    return Part(kinds, partial(_paths, answers))
+
+
+def address(question: Question) -> str:
+    """The path of a question, with its parameters in braces."""
+    return "/api" + re.sub(r":\w+}", "}", question.path)
+
+
+def summary(question: Question) -> str:
+    """What a question answers, in one line."""
+    return (question.answer.__doc__ or "").partition("\n")[0]
+
+
+def _words(question: Question) -> list[str]:
+    return [word.strip("{}") for word in address(question).split("/")[2:]]
+
+
+def _envelope(question: Question) -> Any:
+    """The type of what a question answers; None for a file."""
+    if question.streamed:
+        return None
+    fields = [
+        ("data", typing.get_type_hints(question.answer)["return"]),
+        ("query", dict[str, Any]),
+        ("meta", Meta),
+    ]
+    name = "".join(word.title() for word in _words(question))
+    about = {"__doc__": "The answer, every parameter of the query, and how complete it is."}
+    return msgspec.defstruct(f"{name}Answer", fields, namespace=about)
+
+
+def _paths(answers: dict[Question, Any], schema_of: SchemaOf) -> Object:
     return {
-        "openapi": "3.1.0",
-        "info": about,
-        "paths": paths,
-        "security": [{name: []} for name in security],
-        "components": {"schemas": components, "securitySchemes": security},
+        address(question): {"get": _operation(question, kind, schema_of)}
+        for question, kind in answers.items()
     }
 
 
-def _answer(question: Question) -> Any:
-    """The type of the data that a question answers."""
-    return typing.get_type_hints(question.answer)["return"]
-
-
-def _path(question: Question) -> str:
-    return re.sub(r":\w+}", "}", question.path)
-
-
-def _operation(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
-    path = _path(question)
-    words = [word.strip("{}") for word in path.split("/") if word]
-    failures = {
-        status: _content(
-            text, {JSON: {"$ref": REFERENCE.format(name="Failure")}}, FAILED.get(status, {})
-        )
-        for status, text in ERRORS.items()
-    }
+def _operation(question: Question, kind: Any, schema_of: SchemaOf) -> Object:
     return {
-        "operationId": "_".join(words),
-        "summary": (question.answer.__doc__ or "").partition("\n")[0],
-        "tags": words[:1],
+        "operationId": "_".join(_words(question)),
+        "summary": summary(question),
+        "tags": [TAG],
         "parameters": [
             _parameter(name, value, question) for name, value in values_of(question.query).items()
         ],
         "responses": {
-            "200": _success(question, schema),
+            "200": _file(question) if kind is None else _answer(schema_of(kind)),
             **({} if question.streamed else NOT_MODIFIED),
-            **failures,
+            **failures(ERRORS, schema_of),
         },
     }
 
 
-def _success(question: Question, schema: dict[str, Any]) -> dict[str, Any]:
-    if question.streamed:
-        return _content(
-            "The file", {kind: {"type": "string"} for kind in question.media_types}, FILE
-        )
-    meta = {"$ref": REFERENCE.format(name="Meta")}
-    envelope = {
-        "type": "object",
-        "properties": {"data": schema, "query": {"type": "object"}, "meta": meta},
-        "required": ["data", "query", "meta"],
-    }
-    return _content("The answer", {JSON: envelope}, ANSWER)
+def _answer(schema: Object) -> Object:
+    return response("The answer", {JSON: schema}, ANSWER)
 
 
-def _content(description: str, schemas: dict[str, Any], headers: Headers) -> dict[str, Any]:
-    content = {kind: {"schema": schema} for kind, schema in schemas.items()}
-    response = {"description": description, "content": content}
-    return {**response, "headers": headers} if headers else response
+def _file(question: Question) -> Object:
+    return response("The file", {kind: {"type": "string"} for kind in question.media_types}, FILE)
 
 
-def _parameter(name: str, value: Value, question: Question) -> dict[str, Any]:
-    inside = f"{{{name}}}" in _path(question)
+def _parameter(name: str, value: Value, question: Question) -> Object:
+    inside = f"{{{name}}}" in address(question)
     schema = _schema(value)
     description = schema.pop("description", "")
-    examples = schema.pop("examples", ())
     if value.repeats:
-        schema, examples = {"type": "array", "items": schema}, [list(examples)] if examples else []
+        schema = {"type": "array", "items": schema}
     elif not value.required and value.default is not None:
         schema["default"] = question.query.plain(value.default)
     parameter = {
@@ -184,16 +144,14 @@ def _parameter(name: str, value: Value, question: Question) -> dict[str, Any]:
         "required": inside or name in _mandatory(question.query),
         "schema": schema,
     }
-    if description:
-        parameter["description"] = description
-    if examples:
-        numbered = enumerate(examples, 1)
-        parameter["examples"] = {f"{number}": {"value": value} for number, value in numbered}
-    return parameter
+    return {**parameter, "description": description} if description else parameter
 
 
-def _schema(value: Value) -> dict[str, Any]:
-    """The schema of one value: from `Annotated`, or from the type itself."""
+def _schema(value: Value) -> Object:
+    """The schema of one value: from `Annotated`, or from the type itself.
+
+    Examples are in it, not beside it: there, readers of the document would ask with all of them.
+    """
     if typing.get_origin(value.type) is Literal:
         return {"type": "string", "enum": list(typing.get_args(value.type))}
     if value.meta is not None and value.type is not datetime and value.type is not ZoneInfo:

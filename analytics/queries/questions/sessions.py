@@ -136,7 +136,7 @@ def _people(part: CTE, session: CTE) -> Statement:
 
 
 async def answer(query: BucketedQuery, snapshot: Snapshot) -> Sessions:
-    """Number, length and bounce rate of sessions, made of the events that pass the filters."""
+    """Number, length and bounce rate of the sessions of events that pass the filters."""
     edges = query.edges()
     columns = await packed_days.load(query, snapshot, sessions=True)
     if columns is None:

@@ -81,7 +81,7 @@ class User(msgspec.Struct, frozen=True):
     sessions: int
 
 
-class Page(msgspec.Struct, frozen=True):
+class UserPage(msgspec.Struct, frozen=True):
     """A page of users, and the cursor of the next page if there is one."""
 
     rows: list[User]
@@ -153,12 +153,12 @@ def described(query: FilteredQuery, actors: Collection[str]) -> Statement:
     ).group_by(part.c.id)
 
 
-async def answer(query: Users, snapshot: Snapshot) -> Page:
-    """People with events in the range, last seen first: a page, and the cursor of the next."""
+async def answer(query: Users, snapshot: Snapshot) -> UserPage:
+    """People in the range, last seen first: a page, and the cursor of the next."""
     people = await _walk(query, snapshot)
     here = people[: query.limit]
     users = await _users(query, snapshot, [id_ for _, id_ in here])
-    return Page(users, PersonCursor.after(*here[-1]).text if len(people) > len(here) else None)
+    return UserPage(users, PersonCursor.after(*here[-1]).text if len(people) > len(here) else None)
 
 
 async def _walk(query: Users, snapshot: Snapshot) -> list[tuple[datetime, str]]:
@@ -214,12 +214,12 @@ async def _users(query: FilteredQuery, snapshot: Snapshot, ids: Sequence[str]) -
     return [users[id_] for id_ in ids if id_ in users]
 
 
-async def answer_one(query: OneUser, snapshot: Snapshot) -> Page:
+async def answer_one(query: OneUser, snapshot: Snapshot) -> UserPage:
     """One person, by any of their ids: one row, or none if they were not seen."""
-    return Page(await _users(query, snapshot, [await _person(query, snapshot, query.id)]))
+    return UserPage(await _users(query, snapshot, [await _person(query, snapshot, query.id)]))
 
 
-async def answer_timeline(query: Timeline, snapshot: Snapshot) -> events.Page:
+async def answer_timeline(query: Timeline, snapshot: Snapshot) -> events.EventPage:
     """A page of one person's events, newest first."""
     actors = await _actors_of(query, snapshot, [await _person(query, snapshot, query.id)])
     if actors:

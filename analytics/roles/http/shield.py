@@ -11,11 +11,13 @@ from analytics.roles.http.responses import json_response
 
 log = logging.getLogger(__name__)
 
-SECURITY_HEADERS = (
+DEFAULT_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
 )
+"""Of every response that does not set them itself."""
 
 
 class Shield:
@@ -37,9 +39,10 @@ class Shield:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
-                if not any(name == b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
+                headers = list(message.get("headers", ()))
+                own = {name for name, _ in headers}
+                added = (header for header in DEFAULT_HEADERS if header[0] not in own)
+                message["headers"] = [*headers, *added]
             await send(message)
 
         if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:

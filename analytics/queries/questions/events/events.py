@@ -26,7 +26,7 @@ class Events(FilteredQuery, frozen=True, kw_only=True):
     cursor: EventCursor | None = None
 
 
-class Page(TypedDict):
+class EventPage(TypedDict):
     """A page of events, and the cursor of the next page if there is one."""
 
     rows: list[dict[str, Any]]
@@ -72,7 +72,7 @@ def event_of(row: Row[Any]) -> Event:
     return Event(**{**row._mapping, "metadata": row.metadata.encode()})
 
 
-async def answer(query: Events, snapshot: Snapshot) -> Page:
+async def answer(query: Events, snapshot: Snapshot) -> EventPage:
     """Events in the range, newest first: a page, and the cursor of the next.
 
     With filters, `walk` looks for the rows, because few may pass.
@@ -86,13 +86,13 @@ async def answer(query: Events, snapshot: Snapshot) -> Page:
     return _paged(query, rows)
 
 
-async def answer_at_once(query: Events, snapshot: Snapshot) -> Page:
+async def answer_at_once(query: Events, snapshot: Snapshot) -> EventPage:
     """The same in one statement, whatever the filters are."""
     rows = await snapshot.rows(page(query, (query.start, query.end), query.limit + 1))
     return _paged(query, rows)
 
 
-def _paged(query: Events, rows: Sequence[Row[Any]]) -> Page:
+def _paged(query: Events, rows: Sequence[Row[Any]]) -> EventPage:
     """A page of rows, one more than the limit if there is a next page."""
     here = rows[: query.limit]
     more = len(rows) > len(here)

@@ -135,7 +135,7 @@ def unit_rows(query: Funnel) -> Statement:
 
 
 async def answer(query: Funnel, snapshot: Snapshot) -> Steps:
-    """How many units take each step: all units together, and each of the largest groups."""
+    """How many units take each step: all together, and each of the largest groups."""
     columns = await _columns(query, snapshot)
     if columns is None:
         outcomes = await _from_raw_rows(query, snapshot)

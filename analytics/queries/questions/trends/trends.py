@@ -147,7 +147,7 @@ class TimeAxis(msgspec.Struct, frozen=True):
 
 
 async def answer(query: Trends, snapshot: Snapshot) -> Lines:
-    """A measure over time: one item for each group, or for each series and the formula.
+    """A measure over time: an item for each group, or for each series and the formula.
 
     `other` covers the groups that are not shown.
     """
