@@ -21,7 +21,7 @@ MODULES := $(foreach folder,timescale tracker,tests/$(folder)/node_modules/.pack
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test oracle proof soak mutations audit bench bench-queries check check-deploy deploy-tools sdk-libraries sdk-matrix tracker format lock hooks clean
+.PHONY: help run test oracle proof soak mutations audit bench bench-queries check check-deploy deploy-tools sdk-libraries sdk-matrix reference tracker format lock hooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -70,8 +70,11 @@ bench-queries: $(VENV)/.dev ## load 10 million events and time every question (E
 
 sdk-libraries: $(VENV)/.dev tests/sdks/.venv/.done tests/sdks/node_modules/.package-lock.json ## install other products' libraries
 
-sdk-matrix: sdk-libraries ## run other products' libraries against the platform; writes docs/sdks/matrix.md
+sdk-matrix: sdk-libraries ## run other products' libraries, and clients made of openapi.json, against the platform; writes docs/sdks/matrix.md
 	SDK_MATRIX=1 $(BIN)/python -m pytest tests/sdks $(PYTEST_ARGS)
+
+reference: sdk-libraries ## put the locked Swagger UI into the package, for /api/docs
+	$(BIN)/python -m tests.sdks.swagger_ui
 
 tracker: tests/tracker/node_modules/.package-lock.json ## check the browser tracker's types and minify it; writes analytics/tracker/tracker.min.js
 	$(NPM) run --silent --prefix tests/tracker check

@@ -50,7 +50,23 @@ def document(about: Object, parts: Iterable[Part]) -> Object:
     for part in parts:
         paths |= part.paths(schema_of)
     known = about.get("components", {})
-    return {**about, "paths": paths, "components": {"schemas": components, **known}}
+    whole = {**about, "paths": paths, "components": {"schemas": components, **known}}
+    return {name: _opened(value) for name, value in whole.items()}
+
+
+def _opened(value: Any) -> Any:
+    """The same, but objects that may hold anything say so.
+
+    Without that, generators of TypeScript take them for objects that hold nothing.
+    """
+    if isinstance(value, list | tuple):
+        return [_opened(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    parts = {name: _opened(part) for name, part in value.items()}
+    if value.get("type") == "object" and "properties" not in value:
+        parts.setdefault("additionalProperties", {})
+    return parts
 
 
 def header(description: str, kind: str = "string", *, required: bool = True) -> Object:

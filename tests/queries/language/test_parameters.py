@@ -116,6 +116,7 @@ NONSENSE = [
     ("/trends", "series=count@a&formula=A 1", "formula"),
     ("/trends", "series=count@a&formula=" + "(" * 150 + "A", "formula"),
     ("/trends", "series=count@a&formula=" + "-" * 199 + "A", None),
+    ("/trends", "series=count@a&event=*&measure=count", None),
     ("/events", "cursor=abc", "cursor"),
     ("/events", "cursor=", "cursor"),
     ("/events", "cursor=f_______________________________", "cursor"),

@@ -14,7 +14,7 @@ from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language import intervals, times
 from analytics.queries.language.fields import Field
-from analytics.queries.language.filters import EventFilter
+from analytics.queries.language.filters import ANY_EVENT, EventFilter
 from analytics.queries.language.formula import Formula
 from analytics.queries.language.intervals import DAY, MAX_BUCKETS, Interval, edges_before
 from analytics.queries.language.measures import COUNT, Measure, Number, number
@@ -81,9 +81,10 @@ class Trends(FilteredQuery, frozen=True, kw_only=True):
     def complete(cls, values: dict[str, Any], now: datetime, project: str) -> None:
         super().complete(values, now, project)
         series = values.get("series", ())
-        if series and (
-            clash := next((name for name in ("event", "measure", "by") if name in values), None)
-        ):
+        # programs made from openapi.json send parameters at their defaults too
+        usual = {"event": ANY_EVENT, "measure": COUNT, "by": None}
+        given = (name for name, default in usual.items() if values.get(name, default) != default)
+        if series and (clash := next(given, None)):
             raise BadRequest(
                 f"{clash} and series exclude each other", code="conflicting_parameters", field=clash
             )
