@@ -860,5 +860,55 @@ MUTATIONS = (
         "    return None if parts is None or parts.scheme or parts.netloc else parts\n",
         "    return None\n",
         "tests/protocols/test_umami.py::test_a_relative_url_is_a_page_of_the_host_and_the_site_is_no_referrer",
+        "a project that does not exist is a row of zeros",
+        "answers are honest",
+        "analytics/queries/answers/answer.py",
+        "        await sources.projects.require(query.project)\n",
+        "        pass\n",
+        "tests/roles/test_api.py::test_a_project_that_does_not_exist_is_named_only_to_who_may_read_every_project",
+    ),
+    mutation(
+        "a key learns whether another project exists",
+        "data never crosses tenants",
+        "analytics/queries/answers/answer.py",
+        '    authorize(key, "query", query.project)\n'
+        "    if sources.projects is not None and key.project is None:\n"
+        "        await sources.projects.require(query.project)\n",
+        "    if sources.projects is not None:\n"
+        "        await sources.projects.require(query.project)\n"
+        '    authorize(key, "query", query.project)\n',
+        "tests/roles/test_api.py::test_a_project_that_does_not_exist_is_named_only_to_who_may_read_every_project",
+    ),
+    mutation(
+        "an empty key of metadata is one group",
+        "answers are honest",
+        "analytics/queries/language/fields.py",
+        '        if "" in keys:\n',
+        "        if False:\n",
+        "tests/queries/language/test_fields.py::test_what_is_no_field_is_refused_in_words",
+    ),
+    mutation(
+        "history older than the default range is silence",
+        "answers are honest",
+        "analytics/queries/answers/answer.py",
+        "            advice = await hint(query, snapshot)\n",
+        "            advice = None\n",
+        "tests/queries/answers/test_hint.py::test_every_question_about_a_range_says_where_the_events_are",
+    ),
+    mutation(
+        "a local time that clocks skip is an hour late",
+        "answers are honest",
+        "analytics/queries/language/times.py",
+        "    if instant.astimezone(zone).replace(tzinfo=None) == local:\n        return instant\n",
+        "    if instant:\n        return instant\n",
+        "tests/queries/language/test_times.py::test_a_moment_without_an_offset_is_local",
+    ),
+    mutation(
+        "pages of any origin may ask the api",
+        "data never crosses tenants",
+        "analytics/roles/api.py",
+        "Origins(settings.api_cors_origins, EXPOSED)",
+        'Origins(("*",), EXPOSED)',
+        "tests/roles/test_api.py::test_other_pages_may_not_and_by_default_none_may",
     ),
 )
