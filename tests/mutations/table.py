@@ -860,6 +860,8 @@ MUTATIONS = (
         "    return None if parts is None or parts.scheme or parts.netloc else parts\n",
         "    return None\n",
         "tests/protocols/test_umami.py::test_a_relative_url_is_a_page_of_the_host_and_the_site_is_no_referrer",
+    ),
+    mutation(
         "a project that does not exist is a row of zeros",
         "answers are honest",
         "analytics/queries/answers/answer.py",

@@ -4,5 +4,5 @@
 `errors.py`       from an error to its response         `responses.py`    JSON responses
 `shield.py`       security headers, the last resort     `credentials.py`  the key in a request
 `real_client.py`  the client's address behind a proxy   `cors.py`         which pages may send
-`headers.py`      headers that come more than once      `slashes.py`      a slash at the end of a path
+`headers.py`      headers that come more than once  `slashes.py`       slashes that end a path
 """
