@@ -17,7 +17,7 @@ from typing import Any
 import click
 import pytest
 
-from analytics import metrics, pipeline
+from analytics import __version__, metrics, pipeline
 from analytics.cli import COMMANDS, cli
 from analytics.embedded import free_port
 from analytics.queries import QUESTIONS, Question
@@ -262,6 +262,15 @@ def test_the_index_lists_every_page() -> None:
         for target in re.findall(r"\]\(([^)\s#]+)\)", index.read_text())
     }
     assert {*PAGES} - listed == {ROOT / "README.md", ROOT / "docs" / "README.md"}
+
+
+def test_the_changelog_has_a_dated_section_for_the_packages_version() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert declared == __version__
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    unreleased, newest = re.findall(r"^## (.+)$", changes, re.MULTILINE)[:2]
+    assert unreleased == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d", newest)
 
 
 def test_the_questions_are_listed_on_their_page() -> None:
