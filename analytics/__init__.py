@@ -22,7 +22,8 @@ All of them use these:
 `logs.py`     logs without secrets                 `spans.py`     spans of time like 30d
 `tasks.py`    running and ending tasks             `lru.py`       a mapping of bounded size
 `file_lock.py`  one process at a time              `ip.py`        IP addresses, however written
-`openapi.py`  the parts of openapi.json
+`openapi.py`  the parts of openapi.json            `terminal.py`  what a terminal may show
+`formulas.py`   cells of CSV that are none
 
 This is how it is started and fed:
 

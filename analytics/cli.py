@@ -1,6 +1,7 @@
 """The command line: a table of commands, and one line on standard error for any failure."""
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ import click
 
 from analytics import __version__
 from analytics.errors import AnalyticsError, ConfigurationError, Unavailable
+from analytics.terminal import say
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,13 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
@@ -72,7 +81,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="analytics", message="%(prog)s %(version)s")
 def cli() -> None:
     """Self-hosted event analytics. Settings come from the environment; see
@@ -85,14 +94,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Exit status: 0, or 1 when it failed, 2 for wrong usage or configuration, 130 when interrupted.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error is by itself
     try:
         status = cli.main(arguments, "analytics", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         status = error.exit_code
     except click.UsageError as error:
-        see = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
-        status = _complain(error.format_message().rstrip(".") + see, error.exit_code)
+        message = error.format_message().rstrip(".")
+        joint = " See" if message.endswith("?") else "; see"
+        see = f"{joint} `{error.ctx.command_path} --help`" if error.ctx else ""
+        status = _complain(message + see, error.exit_code)
     except click.ClickException as error:
         status = _complain(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -131,5 +144,5 @@ def explain(error: Exception) -> str | None:
 def _complain(message: str, status: int) -> int:
     from analytics.logs import hide_secrets
 
-    click.echo(f"analytics: {hide_secrets(' '.join(message.split()))}", err=True)
+    say(f"analytics: {hide_secrets(' '.join(message.split()))}", err=True)
     return status

@@ -1,6 +1,6 @@
 """Logging: JSON lines in production, readable lines in development.
 
-Neither holds secrets or personal data.
+Neither holds secrets or personal data, nor characters that a terminal obeys.
 """
 
 import ipaddress
@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import msgspec
 
 from analytics.settings import Settings
+from analytics.terminal import visible, visible_json
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class JsonLines(logging.Formatter):
         }
         if trace := _trace(record):
             line["trace"] = trace
-        return msgspec.json.encode(line).decode()
+        return visible_json(msgspec.json.encode(line).decode())
 
 
 class Readable(logging.Formatter):
@@ -133,8 +134,10 @@ class Readable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         head = f"{_instant(record):%H:%M:%S} {record.levelname.lower():8} {record.name}"
-        line = f"{head}  {_message(record)}"
-        return f"{line}\n{trace}" if (trace := _trace(record)) else line
+        lines = [f"{head}  {_message(record)}"]
+        if trace := _trace(record):
+            lines += trace.rstrip("\n").split("\n")
+        return "\n".join(map(visible, lines))
 
 
 def _last_words(

@@ -161,6 +161,9 @@ def _fork_on_request(control: socket.socket) -> tuple[str, ...]:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for target, fd in enumerate(fds[:3]):
                 os.dup2(fd, target)
+            # the streams that Python made of the parent's descriptors know those alone
+            sys.stdout = os.fdopen(1, "w", closefd=False)
+            sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
             control.close()
             for fd in (woken, wake, *fds, *running.values()):
                 os.close(fd)

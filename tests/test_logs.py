@@ -13,6 +13,7 @@ import pytest
 
 from analytics import logs
 from analytics.settings import Settings
+from tests.test_terminal import is_hidden
 
 CANARY = "ak_w_" + "Zq7" * 14
 
@@ -119,6 +120,20 @@ def test_development_is_readable(output: io.StringIO) -> None:
     logs.setup(Settings(), output)
     logging.getLogger("analytics.x").info("hello")
     assert output.getvalue().rstrip().endswith("info     analytics.x  hello")
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_no_log_line_holds_what_a_terminal_obeys(environment: str, output: io.StringIO) -> None:
+    hostile = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u200b\r\n12:00:00 info  all is well"
+    logs.setup(Settings(environment=environment), output)
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        logging.getLogger("analytics.x").exception("it broke: %s", hostile)
+    lines = output.getvalue().split("\n")
+    assert not any(is_hidden(character) for line in lines for character in line)
+    if environment == "production":
+        assert json.loads(lines[0])["message"] == f"it broke: {hostile}"
 
 
 def test_the_level_is_the_settings(output: io.StringIO) -> None:

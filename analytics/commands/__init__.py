@@ -1,8 +1,10 @@
 """The commands of `analytics`, one a file; the table in cli.py lists them. What they share:
 
 `servers.py`  the servers that a command works on   `span.py`     spans of time, such as 30d
-`output.py`   columns and JSON                      `tables.py`   tables from an answer of the api
-`address.py`  where this machine reaches a role
+`output.py`   tables and JSON, printed              `tables.py`   tables from an answer of the api
+`cells.py`    numbers and times as people read them `layout.py`   tables that fit a terminal
+`address.py`  where this machine reaches a role     `nearest.py`  the name that was meant
+`api_client.py`  questions to an api over HTTP
 """
 
 import msgspec

@@ -18,9 +18,7 @@ from analytics.queue import Queue, body
 from analytics.redis import connect
 from analytics.settings import Settings
 from analytics.stores import DeadLetter, DeadLetters, PostgresStore
-
-SHOWN_CHARACTERS = 100
-"""Characters of an error message in the list."""
+from analytics.terminal import say
 
 JOB_EVENTS = 1_000
 """Events of dead letters that are replayed as one job."""
@@ -58,10 +56,10 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
         return
     if letters:
         header = ("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE")
-        columns(header, [_row(letter) for letter in letters])
+        columns(header, [_row(letter) for letter in letters], shorten=("WHAT", "MESSAGE"))
     more = len(page) > limit
     count = "there are more; raise --limit to see them" if more else f"dead letters: {len(letters)}"
-    click.echo(count, err=True)
+    say(count, err=True)
 
 
 @dead_letters.command()
@@ -104,7 +102,7 @@ def purge(numbers: Sequence[int], all_: bool, age: timedelta | None, yes: bool) 
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask for confirmation; pass --yes")
     if yes or click.confirm(f"Delete {what}{' of that age' if age else ''} for good?"):
-        click.echo(f"dead letters deleted: {tasks.run(work()):,}")
+        say(f"dead letters deleted: {tasks.run(work()):,}")
 
 
 @asynccontextmanager
@@ -126,7 +124,7 @@ async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None
             group: dict[int, list[Event]] = {}
             async for letter in _chosen(letters, numbers, reason):
                 if (events := _events(letter)) is None:
-                    click.echo(
+                    say(
                         f"dead letter {letter.number} stays: this release cannot read the job "
                         f"that it holds ({letter.reason}: {letter.message})",
                         err=True,
@@ -141,7 +139,7 @@ async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None
         await redis.aclose()
     if not replayed:
         raise CommandError("no dead letter was put into the queue")
-    click.echo(
+    say(
         f"events in the queue again: {replayed:,}; "
         "those that fail again come back to `analytics dead-letters list`"
     )
@@ -162,7 +160,7 @@ async def _chosen(
     for number in sorted(set(numbers)):
         page = await letters.page(after=number - 1, limit=1)
         if not page or page[0].number != number:
-            click.echo(f"there is no dead letter {number}", err=True)
+            say(f"there is no dead letter {number}", err=True)
         elif reason in (None, page[0].reason):
             yield page[0]
 
@@ -178,7 +176,7 @@ async def _enqueue(queue: Queue, group: dict[int, list[Event]]) -> int:
     if await queue.enqueue_replay(events, list(group)):
         return len(events)
     if len(group) == 1:
-        click.echo(f"dead letter {next(iter(group))} is in the queue already", err=True)
+        say(f"dead letter {next(iter(group))} is in the queue already", err=True)
         return 0
     return sum([await _enqueue(queue, {number: part}) for number, part in group.items()])
 
@@ -206,9 +204,6 @@ def _row(letter: DeadLetter) -> tuple[str, ...]:
         what = f"{events[0].event_type}:{events[0].event_action}"
     else:
         what = f"a job, {len(letter.payload):,} bytes"
-    message = " ".join(letter.message.split())
-    if len(message) > SHOWN_CHARACTERS:
-        message = message[:SHOWN_CHARACTERS] + "…"
     return (
         str(letter.number),
         instant(letter.created_at, "-"),
@@ -216,7 +211,7 @@ def _row(letter: DeadLetter) -> tuple[str, ...]:
         str(letter.events),
         letter.reason,
         what,
-        message,
+        " ".join(letter.message.split()),
     )
 
 

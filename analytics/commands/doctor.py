@@ -21,9 +21,10 @@ from analytics.stores import connections, guide
 from analytics.stores.faults import describe
 from analytics.stores.layouts.layout import detect
 from analytics.stores.schema import head, version
+from analytics.terminal import say
 
 GOOD, ODD, BAD = "✓", "!", "✗"
-COLORS = {GOOD: "green", ODD: "yellow", BAD: "red"}
+COLORS = {ODD: "yellow", BAD: "red"}
 
 VERSIONS = range(15, 19)
 """Major versions of PostgreSQL that are supported."""
@@ -53,7 +54,7 @@ def doctor() -> None:
     settings = connected()
     findings = tasks.run(_examine(settings))
     for mark, subject, text in findings:
-        click.echo(f"{click.style(mark, COLORS[mark])} {subject:12} {hide_secrets(text)}")
+        say(f"{mark} {subject:12} {hide_secrets(text)}", fg=COLORS.get(mark))
     if any(finding.mark == BAD for finding in findings):
         click.get_current_context().exit(1)
 

@@ -27,6 +27,7 @@ from analytics.queries.language.times import zone
 from analytics.queue import Queue
 from analytics.redis import connect
 from analytics.settings import Settings, load
+from analytics.terminal import say
 
 SHOWN_CODES = 5
 """Reasons for rejection in the summary of a file, the most frequent first."""
@@ -181,7 +182,7 @@ async def _import(settings: Settings, files: Sequence[str], options: Options) ->
                     without_events.append(path)
             if options.wait and accepted:
                 result = await wait_until_stored(queue, redis, before, accepted, _note)
-                click.echo(_outcome(result))
+                say(_outcome(result))
         if without_events:
             raise CommandError(f"no line of {', '.join(without_events)} is an event")
         if refused:
@@ -192,7 +193,7 @@ async def _import(settings: Settings, files: Sequence[str], options: Options) ->
 
 
 def _note(text: str) -> None:
-    click.echo(text, err=True)
+    say(text, err=True)
 
 
 async def _check_project(settings: Settings, project: str) -> None:
@@ -252,7 +253,7 @@ async def _import_file(
                     display.warn(f"{file.name}: interrupted{hint}")
                     raise
     seconds = time.monotonic() - start_s
-    click.echo(_summary(file.name, start, end, seconds, rejects, settings, options))
+    say(*_summary(file.name, start, end, seconds, rejects, settings, options))
     return end.accepted - start.accepted, end
 
 
@@ -264,10 +265,10 @@ def _summary(
     rejects: Rejects,
     settings: Settings,
     options: Options,
-) -> str:
-    """What was accepted, what was rejected and why, how long it took."""
+) -> list[str]:
+    """What was accepted, what was rejected and why, how long it took; a line each."""
     if not end.line:
-        return f"{name}: empty, nothing to import"
+        return [f"{name}: empty, nothing to import"]
     total = sum(end.rejected.values())
     accepted = end.accepted - start.accepted
     rejected = total - sum(start.rejected.values())
@@ -288,7 +289,7 @@ def _summary(
             f"  RETENTION_DAYS is {settings.retention_days}; to keep events forever, set "
             "RETENTION_DAYS=0 here and for the running platform"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _outcome(result: ImportResult) -> str:

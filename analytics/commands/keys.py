@@ -20,6 +20,7 @@ from analytics.logs import redact
 from analytics.projects import SCOPES, ApiKey, create_key, list_keys, revoke_key
 from analytics.redis import connect, mirror
 from analytics.settings import Settings
+from analytics.terminal import say
 
 HEADER = ("ID", "KEY", "PROJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "ORIGINS", "NAME")
 
@@ -127,9 +128,9 @@ def create(
         if json_:
             as_json({"key": text, **_document(key)})
         else:
-            click.echo(text)
+            say(text)
             hint = "" if token else "; it is shown only now, so keep it"
-            click.echo(f"key {key.id}: {_summary(key)}{hint}", err=True)
+            say(f"key {key.id}: {_summary(key)}{hint}", err=True)
 
     tasks.run(_change(located("DATABASE_URL"), change))
 
@@ -147,7 +148,7 @@ def list_(json_: bool) -> None:
     if json_:
         as_json([_document(key) for key in rows])
     else:
-        columns(HEADER, [_row(key) for key in rows])
+        columns(HEADER, [_row(key) for key in rows], shorten=("ORIGINS", "NAME"))
 
 
 @keys.command()
@@ -159,7 +160,7 @@ def revoke(which: str) -> None:
 
     async def change(engine: AsyncEngine) -> None:
         key = await revoke_key(engine, which)
-        click.echo(
+        say(
             f"revoked key {key.id}, {key.prefix}…: {_summary(key)}; "
             "it is refused everywhere within a minute"
         )
@@ -175,7 +176,7 @@ async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[
     async with register(settings) as engine:
         await change(engine)
         if not settings.redis_url:
-            click.echo(
+            say(
                 "REDIS_URL is not set: the collector and realtime learn of the change from the "
                 "processor, within half a minute",
                 err=True,
@@ -185,7 +186,7 @@ async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[
         try:
             await mirror(engine, redis)
         except Exception as error:
-            click.echo(
+            say(
                 f"done, but Redis could not be updated: {redact(str(error))}; the processor "
                 "updates it as soon as it can",
                 err=True,

@@ -6,6 +6,7 @@ import click
 
 from analytics.commands.servers import located
 from analytics.settings import Settings
+from analytics.terminal import say
 
 
 @click.command()
@@ -18,9 +19,9 @@ def migrate() -> None:
     settings = located("DATABASE_URL")
     done = upgrade(settings.database(), settings)
     if done.changed:
-        click.echo(f"migrated from {done.before or 'an empty database'} to {done.after}")
+        say(f"migrated from {done.before or 'an empty database'} to {done.after}")
     else:
-        click.echo(f"nothing to do: the tables are at {done.after}")
+        say(f"nothing to do: the tables are at {done.after}")
     _carry(settings)
 
 
@@ -32,16 +33,16 @@ def _carry(settings: Settings) -> None:
     if carried is None:
         return
     outcome = carried.outcome
-    click.echo(
+    say(
         f"carried {outcome.stored} events over from the deployment guide's raw_events;"
         " that table stays as raw_events_guide"
     )
     if outcome.duplicate:
-        click.echo(f"{outcome.duplicate} were there already")
+        say(f"{outcome.duplicate} were there already")
     if outcome.dead_lettered:
-        click.echo(f"{outcome.dead_lettered} could not be stored; see `analytics dead-letters`")
+        say(f"{outcome.dead_lettered} could not be stored; see `analytics dead-letters`")
     if carried.expired:
-        click.echo(
+        say(
             f"{carried.expired} are older than RETENTION_DAYS={settings.retention_days},"
             " so the processor will drop them; RETENTION_DAYS=0 keeps them"
         )

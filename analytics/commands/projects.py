@@ -9,6 +9,7 @@ from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located, register
 from analytics.errors import CommandError
 from analytics.projects import create_project, list_projects
+from analytics.terminal import say
 
 
 @click.group()
@@ -27,7 +28,7 @@ def create(name: str) -> None:
                 raise CommandError(f"there is a project {name} already")
 
     tasks.run(work())
-    click.echo(
+    say(
         f"made project {name}; `analytics keys create --project {name} --scope ingest` "
         "makes a key to send it events"
     )

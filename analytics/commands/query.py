@@ -1,30 +1,45 @@
 """`analytics query`: ask the api a question over HTTP and show the answer in the terminal."""
 
-import csv
 import json
+import re
 import shutil
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from analytics import embedded
-from analytics.commands.tables import PrintedTable, spark, tables
+from analytics.commands.api_client import ApiClient
+from analytics.commands.layout import wrapped
+from analytics.commands.nearest import hint
+from analytics.commands.output import as_json as document
+from analytics.commands.output import show
+from analytics.commands.tables import PrintedTable, tables
 from analytics.errors import CommandError, ConfigurationError
+from analytics.formulas import escaped
 from analytics.settings import Settings, load
+from analytics.terminal import pass_on, say, visible, visible_json, width
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-TIMEOUT_SECONDS = 60
+JSON, NDJSON = "application/json", "application/x-ndjson"
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+_SPECIAL = re.compile(r'[,"\r\n]')
+
+
+class QueryCommand(click.Command):
+    """Knows `-h` as a word of its own only: in `--sort -path` it is part of a value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--help" if word == "-h" else word for word in args])
+
+
+@click.command(
+    cls=QueryCommand,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
 @click.argument("question")
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
 @click.option(
@@ -35,13 +50,21 @@ TIMEOUT_SECONDS = 60
 @click.option("--url", help="Address of the api.  [default: this machine, at API_PORT]")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON of the answer unchanged.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the first table of the answer as CSV.")
+@click.option(
+    "--formulas",
+    type=click.Choice(["keep", "escape"]),
+    help="In CSV: escape puts a ' before text that a spreadsheet would calculate.  [default: keep]",
+)
+@click.pass_context
 def query(
+    ctx: click.Context,
     question: str,
     parameters: Sequence[str],
     key: str | None,
     url: str | None,
     as_json: bool,
     as_csv: bool,
+    formulas: str | None,
 ) -> None:
     """Ask a QUESTION: its path below /api, with its parameters as options, as in trends --event
     page --last 30d.
@@ -49,26 +72,25 @@ def query(
     See docs/asking.md for all questions and their parameters; `users/ada/timeline` and `export
     --format csv` are questions too.
     """
+    question, _, inline = question.strip("/").removeprefix("api/").partition("?")
+    options = [name for option in ctx.command.params for name in option.opts if name[0] == "-"]
+    pairs = [*urllib.parse.parse_qsl(inline, keep_blank_values=True), *_pairs(parameters, options)]
+    if question == "export" and formulas:
+        pairs.append(("formulas", formulas))
     settings = load()
-    base = (url or f"http://127.0.0.1:{settings.api_port}").rstrip("/")
-    encoded = urllib.parse.urlencode(list(_pairs(parameters)))
-    if not base.startswith(("http://", "https://")):
-        raise ConfigurationError("--url must begin with http:// or https://", field="--url")
-    address = f"{base}/api/{urllib.parse.quote(question.strip('/'))}?{encoded}"
-    with _opened(address, key or key_of(settings), base) as answer:
-        if answer.headers.get_content_type() != "application/json":
-            shutil.copyfileobj(answer, sys.stdout.buffer)
+    api = ApiClient(url or f"http://127.0.0.1:{settings.api_port}", key or key_of(settings))
+    with api.ask(question, pairs) as answer:
+        if answer.headers.get_content_type() != JSON:
+            _pass_on(answer)
             return
         body = answer.read()
     if as_json:
-        click.echo(body.decode())
-    elif as_csv:
-        _csv(tables(json.loads(body)["data"]))
+        pass_on(body.decode(errors="replace"), visible_json)
     else:
-        _show(json.loads(body))
+        _print(body, as_csv=as_csv, escape=formulas == "escape")
 
 
-def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _pairs(words: Sequence[str], options: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The parameters in `--name value` and `--name=value`; raises UsageError for other words."""
     rest = iter(words)
     for word in rest:
@@ -78,7 +100,7 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         if not equals:
             following = next(rest, None)
             if following is None:
-                raise click.UsageError(f"{name} has no value")
+                raise click.UsageError(f"{name} has no value{hint(name, options)}")
             value = following
         yield name[2:], value
 
@@ -98,82 +120,63 @@ def key_of(settings: Settings) -> str:
     )
 
 
-def _opened(address: str, key: str, base: str) -> HTTPResponse:
-    """The open answer; raises CommandError when the api refuses or does not answer."""
+def _pass_on(answer: HTTPResponse) -> None:
+    """Print a file as it comes; on a terminal as text. Raises CommandError if it is none."""
+    kind = answer.headers.get_content_type()
+    if not sys.stdout.isatty():
+        shutil.copyfileobj(answer, sys.stdout.buffer)
+    elif kind == NDJSON or kind.startswith("text/"):
+        shown = visible_json if kind == NDJSON else visible
+        for line in answer:
+            say(shown(line.decode(errors="backslashreplace").rstrip("\r\n")))
+    else:
+        raise CommandError(f"the answer is {kind}, not text; write it to a file with > FILE")
+
+
+def _print(body: bytes, *, as_csv: bool, escape: bool) -> None:
+    """Print an answer as tables or as CSV, and what is no answer, such as openapi.json, as JSON."""
     try:
-        # S310: `query` takes http and https only
-        request = urllib.request.Request(address, headers={"X-API-Key": key})  # noqa: S310
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
-    except urllib.error.HTTPError as error:
-        with error:
-            try:
-                message = json.loads(error.read())["error"]["message"]
-            except (ValueError, KeyError, TypeError):
-                message = f"it answered {error.code}"
-        raise CommandError(f"the api says: {message}") from error
-    except OSError as error:
-        raise CommandError(
-            f"no api answers at {base}: {getattr(error, 'reason', error)}; start one, or pass --url"
-        ) from error
-    return response
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise CommandError("the answer is not JSON; is an api at --url?") from error
+    if not isinstance(answer, dict) or not {"data", "meta"} <= answer.keys():
+        if as_csv:
+            raise CommandError("the answer is not a table; ask without --csv")
+        document(answer)
+    elif as_csv:
+        _csv(tables(answer["data"])[0], escape)
+    else:
+        _show(answer)
 
 
-def _csv(shown: Sequence[PrintedTable]) -> None:
-    for table in shown[:1]:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([table.columns, *table.rows])
+def _csv(table: PrintedTable, escape: bool) -> None:
+    rows = [[_cell(value) for value in row] for row in (table.columns, *table.rows)]
+    if escape:
+        rows = [list(map(escaped, row)) for row in rows]
+    pass_on("".join(",".join(map(_quoted, row)) + "\n" for row in rows))
+
+
+def _quoted(cell: str) -> str:
+    """A cell of CSV; unlike Python's, with a lone carriage return in quotes."""
+    return '"' + cell.replace('"', '""') + '"' if _SPECIAL.search(cell) else cell
+
+
+def _cell(value: Any) -> str:
+    """A value as CSV holds it: text as it is, nothing for null, anything else as JSON."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _show(answer: dict[str, Any]) -> None:
-    """Print tables; under a column of numbers over time stands a sparkline."""
-    import rich.table
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False)
+    """Print the tables of an answer, up to when it is complete, and how to see more."""
     for table in tables(answer["data"]):
-        grid = rich.table.Table(
-            title=table.title or None,
-            title_justify="left",
-            box=None,
-            show_footer=table.over_time,
-            header_style="bold",
-        )
-        for index, column in enumerate(table.columns):
-            values = [row[index] for row in table.rows]
-            numbers = any(values) and all(value is None or _is_number(value) for value in values)
-            footer = spark(values) if numbers and table.over_time else ""
-            grid.add_column(
-                Text(column),
-                footer=Text(footer, style="cyan"),
-                justify="right" if numbers else "left",
-                overflow="fold",
-            )
-        for row in table.rows:
-            grid.add_row(*map(_cell, row))
-        if table.total:
-            grid.add_row(*map(_cell, table.total), style="bold")
-        console.print(grid)
+        show(table)
+        say("")
     meta = answer["meta"]
     if hint := meta.get("hint"):
-        console.print(Text(hint, style="yellow"), soft_wrap=True)
-    watermark = meta["watermark"] or "an unknown time"
-    console.print(f"[dim]{meta['ms']} ms, complete until {watermark}[/dim]")
+        say(*wrapped(hint, width()))
+    until = meta["watermark"] or "an unknown time"
+    say(*wrapped(f"{meta['ms']} ms, complete until {until}", width()), dim=True)
     if isinstance(answer["data"], dict) and (cursor := answer["data"].get("next")):
-        console.print(Text(f"more: --cursor {cursor}", style="dim"), soft_wrap=True)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _cell(value: Any) -> "Text":
-    """A value as people read it; rich's markup in it stays text."""
-    from rich.text import Text
-
-    if value is None:
-        return Text("–")
-    if isinstance(value, float):
-        return Text(f"{value:,.2f}")
-    if isinstance(value, int):
-        return Text(f"{value:,}")
-    return Text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        say(f"more: --cursor {cursor}", dim=True)

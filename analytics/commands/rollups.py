@@ -17,6 +17,7 @@ from analytics.settings import Settings
 from analytics.stores.connections import connect
 from analytics.stores.upkeep import coverage, rebuild, recount, verify
 from analytics.stores.upkeep.verify import Difference
+from analytics.terminal import say
 
 SHOWN_DIFFERENCES = 10
 
@@ -103,12 +104,12 @@ async def _rebuild(
                     _show_day(project, day)
                     days += 1
         if not projects and not since and not await rebuild.finish(connection):
-            click.echo("a project was created meanwhile; run the command again", err=True)
-    click.echo(f"rebuilt days: {days}")
+            say("a project was created meanwhile; run the command again", err=True)
+    say(f"rebuilt days: {days}")
 
 
 def _show_day(project: str, day: int) -> None:
-    click.echo(f"{project} {instant(day):%Y-%m-%d}")
+    say(f"{project} {instant(day):%Y-%m-%d}")
 
 
 async def _verify(
@@ -125,9 +126,9 @@ async def _verify(
                 incomplete += not day.complete
                 differences += [(project, difference) for difference in day.differences]
     for project, difference in differences[:SHOWN_DIFFERENCES]:
-        click.echo(_line(project, difference))
+        say(_line(project, difference))
     if incomplete:
-        click.echo(
+        say(
             f"not covered by rollups: {incomplete} days, answered from raw events; `analytics "
             "rebuild` covers them",
             err=True,
@@ -137,7 +138,7 @@ async def _verify(
             f"rollups differ from raw events in {len(differences)} places; "
             "`analytics rebuild --from DAY` corrects them"
         )
-    click.echo(f"verified days: {checked}")
+    say(f"verified days: {checked}")
 
 
 def _line(project: str, difference: Difference) -> str:

@@ -12,6 +12,7 @@ from analytics import __version__, embedded, logs, server
 from analytics.commands import address
 from analytics.errors import ConfigurationError
 from analytics.settings import NEEDS, ROLES, Settings, check, load
+from analytics.terminal import say
 
 SERVERS = ("REDIS_URL", "DATABASE_URL")
 
@@ -79,7 +80,7 @@ def _embedded_servers(settings: Settings) -> Iterator[tuple[Settings, str]]:
 
     The data and the key stay in DATA_DIR for the next run.
     """
-    with embedded.servers(settings.data_dir, lambda line: click.echo(f"{line} …")) as servers:
+    with embedded.servers(settings.data_dir, lambda line: say(f"{line} …")) as servers:
         key = embedded.kept_secret(settings.data_dir / "key", "ak_r_")
         settings = msgspec.structs.replace(
             settings,
@@ -120,7 +121,7 @@ def _show(settings: Settings, places: Mapping[str, str], key: str | None) -> Non
         lines += ["", "send an event:", f"  {SEND.format(places['collector'])}"]
     if "api" in places:
         lines += ["", "ask for it:", f"  {ASK.format(key or 'KEY', places['api'])}"]
-    click.echo("\n".join([*lines, ""]))
+    say(*lines, "")
 
 
 @contextlib.contextmanager

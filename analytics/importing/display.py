@@ -4,7 +4,6 @@ import time
 from types import TracebackType
 from typing import Self
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,6 +16,7 @@ from rich.progress import (
 
 from analytics.importing.input_file import InputFile
 from analytics.importing.position import Position
+from analytics.terminal import say, visible
 
 LINE_SECONDS = 10.0
 
@@ -32,7 +32,9 @@ class Display:
         self._note, self._noted_s = "", 0.0
         self._bar = _bar(Console(stderr=True))
         total = file.size_bytes
-        self._task = self._bar.add_task(file.name, total=total, lines=lines, rate=0.0, note="")
+        self._task = self._bar.add_task(
+            visible(file.name), total=total, lines=lines, rate=0.0, note=""
+        )
         self._live = self._bar.console.is_terminal
 
     def __enter__(self) -> Self:
@@ -63,7 +65,7 @@ class Display:
     def note(self, text: str) -> None:
         """Show why the import waits; the same text again only after 10 s."""
         if self._live:
-            self._bar.update(self._task, note=text)
+            self._bar.update(self._task, note=visible(text))
         elif self._note != text or time.monotonic() - self._noted_s >= LINE_SECONDS:
             self._note, self._noted_s = text, time.monotonic()
             self._say(text)
@@ -71,13 +73,13 @@ class Display:
     def warn(self, text: str) -> None:
         """Show a line that stays on the screen."""
         if self._live:
-            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.console.print(visible(text), markup=False, highlight=False)
         else:
             self._say(text)
 
     def _say(self, text: str) -> None:
         self._said_s = time.monotonic()
-        click.echo(text, err=True)
+        say(text, err=True)
 
 
 def _bar(console: Console) -> Progress:

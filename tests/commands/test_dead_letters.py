@@ -84,7 +84,8 @@ def enqueue(platform: Platform, events: int, job: bytes) -> None:
 
 
 def run(platform: Platform, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = forking.run("dead-letters", *arguments, env=platform.environment)
+    environment = {**platform.environment, "COLUMNS": "200"}
+    done = forking.run("dead-letters", *arguments, env=environment)
     assert done.returncode == status, done.stderr
     return done
 

@@ -92,7 +92,7 @@ def test_the_list_shows_all_but_the_text(analytics: Run) -> None:
     ).stdout.strip()
     analytics("keys", "create", "--scope", "query", "--all-projects", "--expires", "2099-01-31")
     analytics("keys", "revoke", "1")
-    shown = analytics("keys", "list").stdout
+    shown = analytics("keys", "list", COLUMNS="150").stdout
     lines = [line.split() for line in shown.splitlines()]
     assert lines[0] == [
         "ID",

@@ -1,10 +1,11 @@
-"""Tables and lines of blocks, by the shape of an answer."""
+"""Tables, by the shape of an answer."""
 
 from typing import Any
 
 import pytest
 
-from analytics.commands.tables import PrintedTable, spark, tables
+from analytics.commands.cells import Change, Seconds, Share
+from analytics.commands.tables import PrintedTable, tables
 
 SHAPES: list[tuple[Any, list[PrintedTable]]] = [
     (
@@ -36,13 +37,59 @@ SHAPES: list[tuple[Any, list[PrintedTable]]] = [
             "series": [{"key": {"metadata.k": None}, "values": [1], "total": 2, "previous": [0]}],
             "other": None,
         },
-        [PrintedTable("", ["time", "–", "– before"], [["t", 1, 0]], True, ["total", 2, None])],
+        [PrintedTable("", ["time", "–", "– before"], [["t", 1, 0]], True, [["total", 2, None]])],
     ),
     (
         {"groups": [{"key": {"k": "x"}, "steps": [{"n": 1}]}]},
         [PrintedTable("k: x steps", ["n"], [[1]])],
     ),
     ({"rows": [], "next": None}, [PrintedTable("", ["nothing"], [])]),
+    (
+        {
+            "times": ["t"],
+            "series": [
+                {"key": {}, "values": [3], "total": 3, "previous": [2], "previous_total": 2}
+            ],
+            "other": None,
+        },
+        [
+            PrintedTable(
+                "",
+                ["time", "value", "value before"],
+                [["t", 3, 2]],
+                True,
+                [["total", 3, 2], ["change", Change(0.5), None]],
+            )
+        ],
+    ),
+    (
+        {
+            "columns": ["metadata.rate", "count"],
+            "rows": [["x", 3], ["y", 1]],
+            "total_rows": 2,
+            "previous": [["x", 4], None],
+        },
+        [
+            PrintedTable(
+                "",
+                ["metadata.rate", "count", "count before", "count change"],
+                [["x", 3, 4, Change(-0.25)], ["y", 1, None, None]],
+            )
+        ],
+    ),
+    (
+        {"sessions": 3, "bounce_rate": 0.5, "previous": {"sessions": 0, "bounce_rate": 0.25}},
+        [
+            PrintedTable(
+                "",
+                ["", "now", "before", "change"],
+                [
+                    ["sessions", 3, 0, None],
+                    ["bounce_rate", Share(0.5), Share(0.25), Change(1.0)],
+                ],
+            )
+        ],
+    ),
 ]
 
 
@@ -53,8 +100,20 @@ def test_tables_are_found_by_the_shape_of_an_answer(
     assert tables(data) == expected
 
 
-def test_a_line_of_blocks_is_as_high_as_its_numbers() -> None:
-    assert spark([0, 1, 2, None, 4]) == "▁▃▅▁█"
-    assert spark([]) == ""
-    assert spark([-2, 0]) == "█▁"
-    assert len(spark(list(range(1000)))) <= 24
+def test_rates_and_durations_know_what_they_are_but_not_what_senders_named() -> None:
+    answer = {"avg_s": 1.5, "bounce_rate": 1, "event": {"metadata": {"rate": 3, "avg_s": 4}}}
+    figures, metadata = tables(answer)
+    assert [type(row[1]) for row in figures.rows] == [Seconds, Share]
+    assert metadata.title == "event metadata"
+    assert metadata.rows == [["rate", 3], ["avg_s", 4]]
+    assert {type(row[1]) for row in metadata.rows} == {int}
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"columns": 1, "rows": 2}, {"times": 1, "series": {}}, {"previous": {}, "a": 1}]
+)
+def test_metadata_that_looks_like_an_answer_is_shown_as_what_it_is(
+    metadata: dict[str, Any],
+) -> None:
+    [table] = tables({"metadata": metadata})
+    assert table.rows == [[name, value] for name, value in metadata.items()]

@@ -360,5 +360,18 @@ FAULTS = (
         "kill -9 of Redis, with a WebSocket open",
         (f"{_READERS}after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed",),
     ),
+    Fault(
+        51,
+        "an event's name writes on the operator's terminal",
+        "ESC, OSC, C1, bidi and zero-width characters in names, ids, metadata and file names, to "
+        "every command, on a terminal and in a pipe, and to the logs",
+        (
+            "commands/test_hostile_text.py::test_no_command_lets_a_hostile_name_reach_the_terminal",
+            "commands/test_hostile_text.py::test_the_escape_is_what_the_operator_sees",
+            "importing/test_display.py::test_a_file_and_a_reason_cannot_write_on_the_terminal",
+            "test_logs.py::test_no_log_line_holds_what_a_terminal_obeys",
+            "test_terminal.py::test_everything_that_is_printed_passes_the_terminal",
+        ),
+    ),
 )
 """Numbers as in the design; 1 to 42, none left out."""

@@ -63,3 +63,16 @@ def test_a_warning_is_told_each_time_as_it_is(
     for _ in range(2):
         display.warn("[bold]interrupted")
     assert capsys.readouterr().err == "[bold]interrupted\n" * 2
+
+
+def test_a_file_and_a_reason_cannot_write_on_the_terminal(
+    clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "\x1b[2Jevents"
+    path.write_bytes(b"x")
+    with opened(str(path)) as file, Display(file, 0) as display:
+        display.note(f"{file.name}\x9b31m")
+        display.warn("\u202egnp.exe\nall is well")
+    note, warning = capsys.readouterr().err.splitlines()
+    assert note.endswith(r"\x1b[2Jevents\x9b31m")
+    assert warning == r"\u202egnp.exe\nall is well"

@@ -752,6 +752,23 @@ MUTATIONS = (
         "        if entry is None or people > entry.people:\n",
         "        if entry is None:\n",
         "tests/queries/database/test_memory.py::test_memory_of_counts_alone_does_not_answer_for_people_nor_replace_theirs",
+    ),  # the operator's terminal
+    mutation(
+        "an event's name writes on the operator's terminal",
+        "what is shown is text",
+        "analytics/terminal.py",
+        "    if text.isprintable():\n",
+        "    if text:\n",
+        "tests/test_terminal.py::test_what_a_terminal_obeys_is_shown_as_its_escape",
+        "tests/commands/test_hostile_text.py::test_the_escape_is_what_the_operator_sees",
+    ),
+    mutation(
+        "a log line in production shows C1 characters as they are",
+        "what is shown is text",
+        "analytics/logs.py",
+        "        return visible_json(msgspec.json.encode(line).decode())\n",
+        "        return msgspec.json.encode(line).decode()\n",
+        "tests/test_logs.py::test_no_log_line_holds_what_a_terminal_obeys",
     ),
     mutation(
         "work that swallows a cancellation is not cancelled again",

@@ -1,0 +1,77 @@
+"""Tables that fit: no line is too wide, nothing exact is cut, columns stand below each other."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from analytics.commands.layout import Column, cut, laid_out, records, wrapped
+from analytics.terminal import visible
+from tests.examples import examples
+
+WORDS = st.text(max_size=30)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[Column]:
+    rows = draw(st.integers(0, 3))
+    cells = st.lists(WORDS, min_size=rows, max_size=rows)
+    return [
+        Column(draw(WORDS), draw(cells), right=draw(st.booleans()), whole=draw(st.booleans()))
+        for _ in range(draw(st.integers(1, 6)))
+    ]
+
+
+@given(tables(), st.integers(20, 100))
+@examples(300)
+def test_no_line_is_wider_than_asked(columns: list[Column], width: int) -> None:
+    for line in [*laid_out(columns, width), *records(columns, width)]:
+        assert cell_len(line.text) <= width
+        assert line.text == visible(line.text)
+
+
+@given(st.lists(st.integers(0, 10**15), min_size=2, max_size=8), st.integers(20, 100))
+@examples(200)
+def test_numbers_are_whole_at_any_width(numbers: list[int], width: int) -> None:
+    texts = [f"{number:,}" for number in numbers]
+    columns = [Column("name", ["a name that is long enough to be cut"])]
+    columns += [Column(f"c{text}", [text], right=True, whole=True) for text in texts]
+    shown = [word for line in laid_out(columns, width) for word in line.text.split()]
+    assert all(text in shown for text in texts)
+
+
+def test_wide_and_combining_characters_do_not_move_the_next_column() -> None:
+    names = ["abc", "日本語", "e\u0301te\u0301", "👍🏽", "🇩🇪", "a\u200bb"]
+    lines = list(laid_out([Column("name", names), Column("n", ["|"] * len(names))], 40))
+    assert {cell_len(line.text.partition("|")[0]) for line in lines[1:]} == {10}
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "expected"),
+    [
+        ("short", 5, "short"),
+        ("longer", 5, "long…"),
+        ("日本語", 6, "日本語"),
+        ("日本語", 5, "日本…"),
+        ("日本語", 4, "日 …"),
+    ],
+)
+def test_what_does_not_fit_ends_with_a_mark(text: str, width: int, expected: str) -> None:
+    assert cut(text, width) == expected
+
+
+def test_text_is_broken_at_blanks_only() -> None:
+    assert wrapped("one two  three-hundred four", 9) == ["one two ", "three-hu…", "four"]
+    assert wrapped("", 9) == [""]
+
+
+def test_text_is_cut_before_a_table_becomes_records_and_the_end_of_a_heading_stays() -> None:
+    columns = [
+        Column("page", ["/a/long/path/to/something", "/"]),
+        Column("sum of everything before", ["1,234", "5"], tail=" before", right=True, whole=True),
+    ]
+    assert [line.text for line in laid_out(columns, 30)] == [
+        "page            sum of… before",
+        "/a/long/path/…           1,234",
+        "/                            5",
+    ]
