@@ -264,6 +264,13 @@ def test_the_index_lists_every_page() -> None:
     assert {*PAGES} - listed == {ROOT / "README.md", ROOT / "docs" / "README.md"}
 
 
+def test_nobody_is_told_to_install_a_strangers_package() -> None:
+    """`analytics` on the public index is not ours."""
+    for path in [*PAGES, *PACKAGE.rglob("*.py")]:
+        said = re.search(r"pip install '?analytics|\banalytics\[[a-z]+\]", path.read_text())
+        assert said is None, path
+
+
 def test_the_changelog_has_a_dated_section_for_the_packages_version() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert declared == __version__

@@ -929,5 +929,11 @@ MUTATIONS = (
         "Origins(settings.api_cors_origins, EXPOSED)",
         'Origins(("*",), EXPOSED)',
         "tests/roles/test_api.py::test_other_pages_may_not_and_by_default_none_may",
+        "a formula from a public key is calculated by a spreadsheet that was to be spared",
+        "what is shown is text",
+        "analytics/queries/questions/export/formats.py",
+        "            yield escaped(cell) if cell and self.escape else cell\n",
+        "            yield cell\n",
+        "tests/queries/questions/export/test_formats.py::test_formulas_are_kept_or_escaped_as_asked_and_numbers_stay",
     ),
 )

@@ -34,6 +34,7 @@ class Export(FilteredQuery, frozen=True, kw_only=True):
     """The parameters of `/api/export`."""
 
     format: Literal["ndjson", "csv", "parquet"] = "ndjson"
+    formulas: Literal["keep", "escape"] = "keep"
     cursor: ExportCursor | None = None
 
     @classmethod
@@ -41,6 +42,10 @@ class Export(FilteredQuery, frozen=True, kw_only=True):
         super().complete(values, now, project)
         if "cursor" in values and values["cursor"].timestamp >= values["end"]:
             raise BadRequest("cursor: it is not in the range", code="bad_parameter", field="cursor")
+        if "formulas" in values and values.get("format") != "csv":
+            raise BadRequest(
+                "formulas is for format=csv", code="conflicting_parameters", field="formulas"
+            )
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -132,7 +137,10 @@ def _encoded(format: Format, rows: Sequence[Any]) -> bytes:
 
 async def answer(query: Export, snapshot: Snapshot) -> StreamedFile:
     """All events in the range that pass the filters, as a file."""
-    format = FORMATS[query.format](query.cursor is not None)
+    # in a thread: the first of a process to write Parquet imports pyarrow, which takes a second
+    format = await asyncio.to_thread(
+        FORMATS[query.format], query.cursor is not None, query.formulas == "escape"
+    )
     return StreamedFile(
         format.media_type, f"events.{query.format}", chunks(query, format, snapshot.another)
     )

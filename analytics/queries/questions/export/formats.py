@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from analytics.errors import BadRequest
 from analytics.events import Event, public
+from analytics.formulas import escaped
 
 COLUMNS = (
     "id",
@@ -28,9 +28,13 @@ class Format:
 
     media_type: str
 
-    def __init__(self, resumed: bool) -> None:
-        """`resumed`: whether this continues a file, whose beginning was sent before."""
+    def __init__(self, resumed: bool, escape: bool = False) -> None:
+        """`resumed`: whether this continues a file, whose beginning was sent before.
+
+        `escape`: whether text that a spreadsheet would calculate is made harmless.
+        """
         self.resumed = resumed
+        self.escape = escape
 
     def begin(self) -> bytes:
         """What comes before the events; empty in most formats."""
@@ -67,11 +71,11 @@ class Csv(Format):
     def batch(self, events: Sequence[Event]) -> bytes:
         return self._written(map(self._cells, events))
 
-    @staticmethod
-    def _cells(event: Event) -> Iterator[Any]:
+    def _cells(self, event: Event) -> Iterator[str | None]:
         for column in COLUMNS:
             value = getattr(event, column)
-            yield value.decode() if isinstance(value, bytes) else msgspec.to_builtins(value)
+            cell = value.decode() if isinstance(value, bytes) else msgspec.to_builtins(value)
+            yield escaped(cell) if cell and self.escape else cell
 
     @staticmethod
     def _written(rows: Any) -> bytes:
@@ -85,17 +89,12 @@ class Parquet(Format):
 
     media_type = "application/vnd.apache.parquet"
 
-    def __init__(self, resumed: bool) -> None:
-        super().__init__(resumed)
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise BadRequest(
-                "format: parquet needs pyarrow, which this api lacks; install analytics[parquet]",
-                code="not_installed",
-                field="format",
-            ) from error
+    def __init__(self, resumed: bool, escape: bool = False) -> None:
+        super().__init__(resumed, escape)
+        # large, and needed for this alone
+        import pyarrow
+        import pyarrow.parquet
+
         instant = pyarrow.timestamp("us", tz="UTC")
         kinds = {
             name: instant if name in ("timestamp", "created_at") else pyarrow.string()

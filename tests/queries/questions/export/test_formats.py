@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 
 import pyarrow
 import pyarrow.parquet
@@ -75,11 +74,24 @@ async def test_an_export_of_nothing_is_still_a_file(asker: Asker) -> None:
     )
 
 
-async def test_without_pyarrow_parquet_is_refused_in_words(
-    asker: Asker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+HOSTILE = ("=HYPERLINK(1)", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "＝1")
+HARMLESS = ("-5", "+4.5e3", "1=1", "'=1", "é", " =1")
+
+
+async def test_formulas_are_kept_or_escaped_as_asked_and_numbers_stay(asker: Asker) -> None:
+    names = (*HOSTILE, *HARMLESS)
+    await asker.hold([row(f"2026-11-02T10:00:{at:02}", name) for at, name in enumerate(names)])
+
+    async def users(*more: tuple[str, str]) -> list[str]:
+        text = (await exported(asker, *DAYS, ("format", "csv"), *more)).decode()
+        return [line["user_id"] for line in csv.DictReader(io.StringIO(text, newline=""))]
+
+    assert await users() == await users(("formulas", "keep")) == list(names)
+    assert await users(("formulas", "escape")) == [*(f"'{name}" for name in HOSTILE), *HARMLESS]
+
+
+@pytest.mark.parametrize("format", [(), (("format", "ndjson"),), (("format", "parquet"),)])
+async def test_only_csv_has_formulas(asker: Asker, format: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(BadRequest) as caught:
-        await exported(asker, ("format", "parquet"))
-    assert (caught.value.code, caught.value.field) == ("not_installed", "format")
-    assert "analytics[parquet]" in caught.value.message
+        await exported(asker, *format, ("formulas", "escape"))
+    assert (caught.value.code, caught.value.field) == ("conflicting_parameters", "formulas")
