@@ -96,8 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error is by itself
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        status = cli.main(arguments, "analytics", standalone_mode=False) or 0
+        for word in words:
+            _check_text(word)
+        status = cli.main(words, "analytics", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         status = error.exit_code
@@ -123,6 +126,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
+def _check_text(word: str) -> None:
+    """Raises UsageError for an argument that is no text, unless it names a file that exists."""
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        if not os.path.exists(word):
+            raise click.UsageError(f"{word} is not UTF-8") from error
+
+
 def explain(error: Exception) -> str | None:
     """One line for an expected failure; None for a bug, which needs its traceback."""
     if isinstance(error, Unavailable):
@@ -131,14 +143,21 @@ def explain(error: Exception) -> str | None:
         return error.message
     for kind in type(error).__mro__:
         if server := SERVERS.get(kind.__module__.partition(".")[0]):
-            return f"{server} failed: {error}; `analytics doctor` tells more"
+            return f"{server} failed: {_driver_error(error)}; `analytics doctor` tells more"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
         return (
-            f"{where}{error.strerror or error}; "
+            f"{error.strerror or error}; "
             "`analytics doctor` tells whether the servers can be reached"
         )
     return None
+
+
+def _driver_error(error: Exception) -> BaseException:
+    """What the driver raised, without the statement and the values that SQLAlchemy adds."""
+    original = getattr(error, "orig", None) or error
+    return original.__cause__ or original
 
 
 def _complain(message: str, status: int) -> int:

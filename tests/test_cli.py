@@ -11,9 +11,11 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from analytics import __version__, cli
 from analytics.embedded import free_port
+from tests.test_docs import commands
 
 NOWHERE = {
     "REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
@@ -97,6 +99,34 @@ def test_wrong_usage_is_one_line_and_exit_status_2(arguments: list[str], names: 
     line = complaint(analytics(*arguments), 2)
     assert names in line
     assert "--help" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["quer"], "Did you mean 'query'? See `analytics --help`"),
+        (["keys", "lst"], "Did you mean 'list'? See `analytics keys --help`"),
+        (["run", "--rol"], "Did you mean '--role'? See `analytics run --help`"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(arguments: list[str], meant: str) -> None:
+    assert meant in complaint(analytics(*arguments), 2)
+
+
+def test_h_is_help_everywhere() -> None:
+    runner = CliRunner()
+    for words in [[], ["keys"], *([*path] for path, _ in commands())]:
+        done = runner.invoke(cli.cli, [*words, "-h"])
+        assert (done.exit_code, done.output[:6]) == (0, "Usage:"), words
+
+
+def test_an_argument_that_is_no_text_is_named(tmp_path: Path) -> None:
+    assert r"\udcff is not UTF-8" in complaint(analytics("projects", "create", "\udcff"), 2)
+
+
+def test_a_file_is_named_without_a_word_about_servers() -> None:
+    assert cli.explain(OSError(36, "File name too long", "x")) == "x: File name too long"
+    assert "servers" in (cli.explain(OSError(113, "No route to host")) or "")
 
 
 @pytest.mark.parametrize("role", ["collector", "processor", "api", "realtime"])

@@ -63,7 +63,7 @@ class ApiClient:
                 f"the api says: {refusal.message}{self._hint(refusal, question)}"
             ) from error
         except (OSError, HTTPException) as error:
-            reason = getattr(error, "reason", error)
+            reason = " ".join(str(getattr(error, "reason", error)).split())
             raise CommandError(
                 f"no api answers at {self.base}: {reason}; start one, or pass --url"
             ) from error
@@ -90,7 +90,8 @@ class ApiClient:
                 paths: dict[str, Any] = json.loads(answer.read())["paths"]
             questions = {_filled(path, question): described for path, described in paths.items()}
             if refusal.code == "not_found":
-                return hint(question, [*questions, DESCRIPTION])
+                every = f"; `analytics query {DESCRIPTION}` lists all questions"
+                return hint(question, [*questions, DESCRIPTION]) or every
             parameters = questions[question]["get"]["parameters"]
             return hint(refusal.field, [parameter["name"] for parameter in parameters])
         except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError):

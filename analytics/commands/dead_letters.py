@@ -24,6 +24,11 @@ JOB_EVENTS = 1_000
 """Events of dead letters that are replayed as one job."""
 
 
+_numbers = click.argument(
+    "numbers", nargs=-1, type=click.IntRange(1, 2**63 - 1), metavar="[NUMBER]…"
+)
+
+
 @click.group("dead-letters")
 def dead_letters() -> None:
     """List, replay and purge events that could not be stored."""
@@ -36,7 +41,7 @@ def dead_letters() -> None:
     "--limit",
     default=50,
     show_default=True,
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     help="Most dead letters to show, oldest first.",
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON, with the whole event or job.")
@@ -63,7 +68,7 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
 
 
 @dead_letters.command()
-@click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]…")
+@_numbers
 @click.option("--all", "all_", is_flag=True, help="All dead letters.")
 @click.option("--reason", help="Only dead letters with this reason; without a NUMBER, all of them.")
 def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
@@ -76,7 +81,7 @@ def replay(numbers: Sequence[int], all_: bool, reason: str | None) -> None:
 
 
 @dead_letters.command()
-@click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]…")
+@_numbers
 @click.option("--all", "all_", is_flag=True, help="All dead letters.")
 @click.option(
     "--older-than",

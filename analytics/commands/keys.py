@@ -40,7 +40,10 @@ class Expiry(click.ParamType[datetime]):
         except ValueError:
             message = f"{value!r} is neither a span like 30d nor an ISO date or date-time"
             self.fail(message, param, ctx)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        try:
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{value} is outside the years 1 to 9999 in UTC", param, ctx)
         if moment <= now:
             self.fail(f"{value} is in the past", param, ctx)
         return moment

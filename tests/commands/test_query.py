@@ -164,7 +164,11 @@ def test_more_pages_are_hinted_at(environment: dict[str, str]) -> None:
 def test_a_failure_is_one_line_that_says_why(environment: dict[str, str]) -> None:
     for words, more, status, why in [
         (("trends", "--nope", "1"), {}, 1, "no parameter 'nope'"),
-        (("nope",), {}, 1, "there is nothing at this address"),
+        (("nope",), {}, 1, "`analytics query openapi.json` lists all questions"),
+        (("trend", *DAYS), {}, 1, "there is nothing at this address; did you mean trends?"),
+        (("trends", "--evnt", "page"), {}, 1, "did you mean event?"),
+        (("trends", "--jsn"), {}, 2, "did you mean --json?"),
+        (("openapi.json", "--csv"), {}, 1, "not a table"),
         (("trends",), {"API_KEYS": "wrong"}, 1, "key"),
         (("trends",), {"API_KEYS": ""}, 2, "--key"),
         (("trends", "--url", "http://127.0.0.1:1"), {}, 1, "no api answers at http://127.0.0.1:1"),
@@ -176,6 +180,38 @@ def test_a_failure_is_one_line_that_says_why(environment: dict[str, str]) -> Non
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) == 1
         assert why in done.stderr, done.stderr
+
+
+def test_what_is_no_answer_is_shown_as_json(environment: dict[str, str]) -> None:
+    document = json.loads(query(environment, "openapi.json").stdout)
+    assert "/api/trends" in document["paths"]
+    assert json.loads(query(environment, "openapi.json", "--json").stdout) == document
+
+
+def test_a_question_may_be_written_as_in_a_url(environment: dict[str, str]) -> None:
+    words = ("breakdown?by=event_type&last=90d", "--sort", "-count")
+    plain = query(environment, "breakdown", "--by", "event_type", *DAYS, "--sort", "-count")
+    for first in (words[0], f"/api/{words[0]}"):
+        told = query(environment, first, *words[1:]).stdout
+        assert told.splitlines()[:4] == plain.stdout.splitlines()[:4]
+
+
+def test_h_is_help_but_not_inside_a_value(environment: dict[str, str]) -> None:
+    assert "Usage: analytics query" in query(environment, "-h").stdout
+    assert "Usage: analytics query" in query(environment, "trends", "-h").stdout
+    sorted_ = query(environment, "breakdown", "--by", "metadata.path", *DAYS, "--sort", "-count")
+    path = query(
+        environment, "breakdown", "--by", "metadata.path", *DAYS, "--sort", "-metadata.path"
+    )
+    assert sorted_.stdout.split()[:2] == path.stdout.split()[:2] == ["metadata.path", "count"]
+
+
+def test_csv_can_be_made_safe_for_spreadsheets(environment: dict[str, str]) -> None:
+    words = ("breakdown", "--by", "event_type,user_id", "--measure", "min:metadata.amount", *DAYS)
+    assert query(environment, *words, "--csv", "--formulas", "escape").stdout
+    done = query(environment, "export", "--formulas", "escape", *DAYS, status=1)
+    assert "formulas is for format=csv" in done.stderr
+    assert query(environment, "export", "--format=csv", "--formulas=escape", *DAYS).stdout
 
 
 def test_the_key_of_an_analytics_run_here_serves_where_no_other_is_given(
