@@ -254,6 +254,21 @@ def test_links_lead_somewhere_and_json_is_json(page: Path) -> None:
             json.loads(line)
 
 
+BASH = re.compile(r"^ *```bash\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+GIVEN = {"HOME", "PATH", "PWD", "MAINPID"}
+"""Variables that a shell or systemd sets."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_names_every_variable_that_its_commands_read(page: Path) -> None:
+    text = page.read_text()
+    commands_ = "\n".join(BASH.findall(text))
+    said = set(re.findall(r"`([A-Za-z_]+)`", BASH.sub("", text)))
+    made = set(re.findall(r"(?:^|[\s;(])([A-Za-z_]+)=|\bfor (\w+) in", text, re.MULTILINE))
+    read = set(re.findall(r"\$\{?([A-Za-z_]+)", re.sub(r"'[^']*'", "", commands_)))
+    assert read <= said | {name for pair in made for name in pair} | GIVEN
+
+
 def test_the_index_lists_every_page() -> None:
     """The decisions have an index of their own."""
     listed = {

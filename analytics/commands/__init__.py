@@ -4,7 +4,8 @@
 `output.py`   tables and JSON, printed              `tables.py`   tables from an answer of the api
 `cells.py`    numbers and times as people read them `layout.py`   tables that fit a terminal
 `address.py`  where this machine reaches a role     `nearest.py`  the name that was meant
-`api_client.py`  questions to an api over HTTP
+`api_client.py`  questions to an api over HTTP      `finding.py`  a line of what the doctor reports
+`ports.py`    what listens on the roles' ports
 """
 
 import msgspec

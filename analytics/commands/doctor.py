@@ -1,29 +1,27 @@
 """`analytics doctor`: what is configured, reachable and durable, and how to mend what is not."""
 
-import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import asyncpg
 import click
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
-from analytics import embedded, server, tasks
-from analytics.commands import address, connected
+from analytics import embedded, tasks
+from analytics.commands import connected, ports
+from analytics.commands.finding import BAD, GOOD, ODD, Finding
 from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError
 from analytics.logs import hide_secrets
-from analytics.queue.backpressure import survey
+from analytics.queue.backpressure import memory_of, survey
 from analytics.queue.reader import Reader
 from analytics.redis import connect
-from analytics.settings import ROLES, Settings
+from analytics.settings import NEEDS, ROLES, Settings
 from analytics.stores import connections, guide
 from analytics.stores.faults import describe
 from analytics.stores.layouts.layout import detect
 from analytics.stores.schema import head, version
 from analytics.terminal import say
 
-GOOD, ODD, BAD = "✓", "!", "✗"
 COLORS = {ODD: "yellow", BAD: "red"}
 
 VERSIONS = range(15, 19)
@@ -38,66 +36,86 @@ NOT_DURABLE = (
 )
 
 
-class Finding(NamedTuple):
-    """One line of the report."""
-
-    mark: str
-    """GOOD, ODD or BAD."""
-    subject: str
-    text: str
-    """What the state is, and what to do about it."""
-
-
 @click.command()
-def doctor() -> None:
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="Role that the settings here are for; repeatable. Without it, what only some roles need "
+    "is remarked.",
+)
+def doctor(roles: Sequence[str]) -> None:
     """Check what is configured, reachable and durable. Exit status 1 if something is broken."""
     settings = connected()
-    findings = tasks.run(_examine(settings))
+    findings = tasks.run(_examine(settings, roles))
     for mark, subject, text in findings:
         say(f"{mark} {subject:12} {hide_secrets(text)}", fg=COLORS.get(mark))
     if any(finding.mark == BAD for finding in findings):
         click.get_current_context().exit(1)
 
 
-async def _examine(settings: Settings) -> list[Finding]:
-    findings = list(_settings(settings))
+async def _examine(settings: Settings, roles: Sequence[str]) -> list[Finding]:
+    run = embedded.running(settings.data_dir)
+    findings = [*_settings(settings, roles, run), *_policies(settings, roles)]
     if settings.redis_url:
         findings += [finding async for finding in _redis(settings)]
     if settings.database_url:
         findings += [finding async for finding in _database(settings)]
     if settings.database_replica_url:
         findings += [await _replica(settings, settings.database_replica_url)]
-    return findings + list(_ports(settings))
+    started = settings.production or run is not None
+    return findings + list(ports.examine(settings, roles, started=started))
 
 
-def _settings(settings: Settings) -> Iterator[Finding]:
+def _settings(
+    settings: Settings, roles: Sequence[str], run: embedded.Running | None
+) -> Iterator[Finding]:
     yield Finding(GOOD, "environment", settings.environment)
     for name in ("REDIS_URL", "DATABASE_URL"):
         if url := getattr(settings, name.lower()):
             yield Finding(GOOD, name, url)
         elif settings.production:
-            yield Finding(BAD, name, f"is not set; set {name} or {name}_FILE")
+            yield from _missing(name, roles)
         else:
             text = "is not set; with both URLs unset, `analytics run` starts its own servers"
             yield Finding(ODD, name, text)
-    if run := embedded.running(settings.data_dir):
+    if settings.production and not settings.api_keys:
+        yield from _missing("API_KEYS", roles)
+    if run:
         text = f"`analytics run` runs as process {run.pid} with its data in {settings.data_dir}"
         yield Finding(GOOD, "running", text)
-    keep = f"for {settings.retention_days} days" if settings.retention_days else "for ever"
-    text = (
-        f"raw events are kept {keep} (RETENTION_DAYS), "
-        f"ids for {settings.ledger_days} days (LEDGER_DAYS)"
-    )
-    yield Finding(GOOD, "retention", text)
-    if settings.production and not settings.api_keys:
-        text = "is not set, and the api needs it in production; set API_KEYS or API_KEYS_FILE"
-        yield Finding(BAD, "API_KEYS", text)
-    if settings.require_write_key:
-        text = "events without a write key are refused (REQUIRE_WRITE_KEY)"
-    else:
-        text = "events without a write key go to the project default (REQUIRE_WRITE_KEY)"
-    yield Finding(GOOD, "write keys", text)
-    yield _proxies(settings)
+
+
+def _missing(name: str, roles: Sequence[str]) -> Iterator[Finding]:
+    """What a variable that is not set means: a fault for the roles named, or for all there are."""
+    asking = [role for role in roles or ROLES if name in NEEDS[role]]
+    who = " and the ".join(asking)
+    verb = "needs" if len(asking) == 1 else "need"
+    text = f"is not set, and the {who} {verb} it in production; set {name} or {name}_FILE"
+    if asking and (roles or len(asking) == len(ROLES)):
+        yield Finding(BAD, name, text)
+    elif asking:
+        yield Finding(ODD, name, f"{text}, unless these settings are for another role (--role)")
+
+
+def _policies(settings: Settings, roles: Sequence[str]) -> Iterator[Finding]:
+    """What becomes of events, by the settings of the role that decides it."""
+    if not roles or "processor" in roles:
+        keep = f"for {settings.retention_days} days" if settings.retention_days else "for ever"
+        text = (
+            f"raw events are kept {keep} (RETENTION_DAYS), "
+            f"ids for {settings.ledger_days} days (LEDGER_DAYS)"
+        )
+        yield Finding(GOOD, "retention", text)
+    if not roles or "collector" in roles:
+        if settings.require_write_key:
+            text = "events without a write key are refused (REQUIRE_WRITE_KEY)"
+        else:
+            text = "events without a write key go to the project default (REQUIRE_WRITE_KEY)"
+        yield Finding(GOOD, "write keys", text)
+    if roles != ("processor",):
+        yield _proxies(settings)
 
 
 def _proxies(settings: Settings) -> Finding:
@@ -119,10 +137,7 @@ def _proxies(settings: Settings) -> Finding:
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
     redis = connect(settings)
     try:
-        info = await redis.info("server")
-        name = info.get("server_name", "redis")
-        number = info.get(f"{name}_version", info["redis_version"])
-        yield Finding(GOOD, "Redis", f"{name.capitalize()} {number} answers")
+        yield Finding(GOOD, "Redis", await _redis_version(redis))
         async for finding in _durability(redis):
             yield finding
         queue = Reader(redis)
@@ -135,14 +150,24 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
             text += ": they do not balance, which is a bug; please report it"
         yield Finding(GOOD if books.balanced else BAD, "books", text)
         late = depth.oldest_s > settings.job_timeout * 2
-        text = f"the oldest event waits for {depth.oldest_s:.0f} s"
+        text = f"the oldest of {depth.events} events waits for {depth.oldest_s:.0f} s"
         if late:
             text += "; is a processor running?"
-        yield Finding(ODD if late else GOOD, "queue", text)
+        yield Finding(ODD if late else GOOD, "queue", text if depth.jobs else "no event waits")
     except (RedisError, OSError, AnalyticsError) as error:
         yield Finding(BAD, "Redis", f"{error}; start it, or correct REDIS_URL")
     finally:
         await redis.aclose()
+
+
+async def _redis_version(redis: Redis) -> str:
+    try:
+        info = await redis.info("server")
+    except ResponseError:
+        await redis.ping()
+        return "answers, but does not say which version it is"
+    name = info.get("server_name", "redis")
+    return f"{name.capitalize()} {info.get(f'{name}_version', info['redis_version'])} answers"
 
 
 async def _durability(redis: Redis) -> AsyncIterator[Finding]:
@@ -151,16 +176,21 @@ async def _durability(redis: Redis) -> AsyncIterator[Finding]:
     except ConfigurationError as error:
         yield Finding(BAD, "eviction", error.message)
         return
-    yield Finding(GOOD, "eviction", "maxmemory-policy is noeviction")
+    memory = await memory_of(redis)
+    if "maxmemory_policy" in memory:
+        yield Finding(GOOD, "eviction", "maxmemory-policy is noeviction")
+    else:
+        text = "Redis does not say its maxmemory-policy; anything but noeviction may lose events"
+        yield Finding(ODD, "eviction", text)
     for warning in warnings:
         yield Finding(ODD, "durability", warning)
     if not warnings:
         text = "what Redis acknowledges is on disk (append-only file, fsync always)"
         yield Finding(GOOD, "durability", text)
-    limit_bytes = (await redis.info("memory")).get("maxmemory", 0)
+    limit_bytes = int(memory.get("maxmemory", 0))
     if limit_bytes:
         yield Finding(GOOD, "memory", f"Redis may use {limit_bytes / 2**20:.0f} MiB (maxmemory)")
-    else:
+    elif "maxmemory" in memory:
         text = (
             "Redis has no memory limit; CONFIG SET maxmemory, so that a long backlog leads to "
             "503 and not to a killed Redis"
@@ -241,26 +271,3 @@ async def _schema(connection: asyncpg.Connection) -> AsyncIterator[Finding]:
         else "none in the database; `analytics keys create` makes one"
     )
     yield Finding(GOOD, "keys", text)
-
-
-def _ports(settings: Settings) -> Iterator[Finding]:
-    for role in ROLES:
-        port = settings.port_of(role, ROLES)
-        try:
-            server.bind(role, settings, port).close()
-            yield Finding(GOOD, role, f"port {port} is free")
-        except AnalyticsError as error:
-            if _is_ours(settings.host, port):
-                yield Finding(GOOD, role, f"runs on port {port}")
-            else:
-                yield Finding(BAD, role, error.message)
-
-
-def _is_ours(host: str, port: int) -> bool:
-    """Whether one of our roles listens there."""
-    url = f"http://{address.local(host, port)}/health/live"
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return b'"alive"' in answer.read()
-    except (OSError, ValueError):
-        return False

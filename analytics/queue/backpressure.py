@@ -52,7 +52,7 @@ class Backpressure:
                     for warning in await survey(self._redis):
                         log.warning("%s", warning)
                     self._surveyed = True
-                memory = await _memory(self._redis)
+                memory = await memory_of(self._redis)
                 queued = await scripts.queued(self._redis)
         except Unavailable as error:
             self._decide(error)
@@ -104,7 +104,7 @@ async def survey(redis: Redis) -> list[str]:
 
     Raises ConfigurationError when Redis may evict the queue.
     """
-    _refuse_eviction(await _memory(redis))
+    _refuse_eviction(await memory_of(redis))
     try:
         persistence = await redis.info("persistence")
         if not persistence["aof_enabled"]:
@@ -126,7 +126,7 @@ async def survey(redis: Redis) -> list[str]:
     return []
 
 
-async def _memory(redis: Redis) -> dict[str, int | str]:
+async def memory_of(redis: Redis) -> dict[str, int | str]:
     """The answer of INFO memory; empty where that is forbidden, as in some managed Redis."""
     try:
         memory: dict[str, int | str] = await redis.info("memory")

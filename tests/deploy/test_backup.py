@@ -4,6 +4,7 @@ equal counts.
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,20 @@ def contents(platform: Deployed) -> dict[str, str]:
         for table in platform.sql(TABLES).split()
     }
     return {**counts, "sums": platform.sql(SUMS), "rows": platform.sql(ROWS)}
+
+
+@pytest.mark.parametrize("missing", ["OWNER_PASSWORD", "READER_PASSWORD"])
+def test_a_restore_without_a_password_ends_before_it_begins_and_names_it(missing: str) -> None:
+    passwords = {"OWNER_PASSWORD": OWNER, "READER_PASSWORD": READER, "PATH": os.environ["PATH"]}
+    del passwords[missing]
+    done = subprocess.run(
+        ["bash", "-c", steps("restore")],
+        env={**passwords, "DATABASE_URL": "nowhere", "BACKUP": "nothing"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert re.fullmatch(rf"bash: line \d: {missing}: the password of .*\n", done.stderr)
 
 
 def test_a_backup_is_taken_under_load_and_restored_to_the_last_row() -> None:

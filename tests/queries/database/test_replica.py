@@ -13,7 +13,8 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from analytics.commands.doctor import BAD, GOOD, _replica
+from analytics.commands.doctor import _replica
+from analytics.commands.finding import BAD, GOOD
 from analytics.embedded import Postgres, create_database
 from analytics.errors import Unavailable
 from analytics.queries import QUESTIONS, EncodedAnswer, Sources, answer
