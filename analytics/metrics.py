@@ -7,6 +7,9 @@ from aioprometheus.renderer import render as _render
 
 REGISTRY = Registry()
 
+SAME = "The same in every process that shows it: take the max, never the sum."
+"""In the help of what is not the process's own, but of the one queue or database."""
+
 
 class _Bound(float):
     """The upper bound of a bucket, written as in the guide: 10, not 10.0."""
@@ -73,16 +76,17 @@ store_retries = _counter(
 )
 partitions_end = _gauge(
     "partitions_end_timestamp_seconds",
-    "Unix time up to which partitions of raw_events exist.",
+    "Unix time up to which partitions of raw_events exist. " + SAME,
 )
 
 # the queue and the books, read from Redis whenever a role is scraped
-queue_depth = _gauge("queue_depth", "Events waiting in the queue.")
-queue_jobs = _gauge("queue_jobs", "Jobs waiting in the queue.")
-queue_oldest = _gauge("queue_oldest_seconds", "Age of the oldest job in the queue.")
+queue_depth = _gauge("queue_depth", "Events waiting in the queue. " + SAME)
+queue_jobs = _gauge("queue_jobs", "Jobs waiting in the queue. " + SAME)
+queue_oldest = _gauge("queue_oldest_seconds", "Age of the oldest job in the queue. " + SAME)
 queue_admitting = _gauge("queue_admitting", "1 while the queue takes events, 0 while it is full.")
 books = _gauge(
-    "books_events", "The books, by account: accepted = stored + duplicate + dead_lettered + queued."
+    "books_events",
+    "The books, by account: accepted = stored + duplicate + dead_lettered + queued. " + SAME,
 )
 
 # api

@@ -253,6 +253,24 @@ def test_every_metric_is_on_a_dashboard() -> None:
     assert shown == METRICS
 
 
+SHARED = {each.name for each in metrics.REGISTRY.get_all() if each.doc.endswith(metrics.SAME)}
+
+
+def test_what_every_process_shows_whole_is_never_added_up() -> None:
+    """Neither shown nor alerted on; and the docs say which metrics these are."""
+    assert {"analytics_queue_depth", "analytics_books_events"} <= SHARED
+    asked = [query for _, kind, query in shipped.queries() if kind == "promql"]
+    asked += [alert["expr"] for alert in shipped.alerts().values()]
+    asked += shipped.recorded().values()
+    for query in asked:
+        # accounts of one scrape may be added up
+        query = query.replace("sum without (account) (analytics_books_events{", "(")
+        if shipped.metric_names(query) & SHARED:
+            assert not re.search(r"\b(?:sum|avg|count)\b", query), query
+    marked = re.findall(rf"^\| `(\w+)` .*{metrics.SAME} \|$", read("docs/configuration.md"), re.M)
+    assert set(marked) == SHARED
+
+
 def test_every_alert_fires_in_a_test_and_has_a_runbook_entry() -> None:
     tests = shipped.yaml_of("tests/deploy/alerts.test.yml")["tests"]
     fired = {
