@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from analytics import __version__
-from analytics.errors import AnalyticsError, ConfigurationError, Unavailable
+from analytics.errors import AnalyticsError, ConfigurationError, Unavailable, driver_error
 from analytics.terminal import say
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def explain(error: Exception) -> str | None:
         return error.message
     for kind in type(error).__mro__:
         if server := SERVERS.get(kind.__module__.partition(".")[0]):
-            return f"{server} failed: {_driver_error(error)}; `analytics doctor` tells more"
+            return f"{server} failed: {driver_error(error)}; `analytics doctor` tells more"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError):
@@ -152,12 +152,6 @@ def explain(error: Exception) -> str | None:
             "`analytics doctor` tells whether the servers can be reached"
         )
     return None
-
-
-def _driver_error(error: Exception) -> BaseException:
-    """What the driver raised, without the statement and the values that SQLAlchemy adds."""
-    original = getattr(error, "orig", None) or error
-    return original.__cause__ or original
 
 
 def _complain(message: str, status: int) -> int:

@@ -119,3 +119,9 @@ class TransientStoreError(Unavailable):
     """The store could not commit now but may later: the batch is tried again, without end."""
 
     default_code = "store_unavailable"
+
+
+def driver_error(error: Exception) -> BaseException:
+    """What the driver raised, without the statement and the values that SQLAlchemy adds."""
+    original = getattr(error, "orig", None) or error
+    return original.__cause__ or original

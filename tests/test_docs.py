@@ -17,10 +17,11 @@ from typing import Any
 import click
 import pytest
 
-from analytics import __version__, metrics, pipeline
+from analytics import __version__, errors, metrics, pipeline
 from analytics.cli import COMMANDS, cli
 from analytics.embedded import free_port
 from analytics.queries import QUESTIONS, Question
+from analytics.queries.answers import openapi
 from analytics.roles.http import errors as http
 from analytics.settings import SECRETS, SETTINGS, Setting
 from tests import prose
@@ -277,6 +278,51 @@ def test_the_index_lists_every_page() -> None:
         for target in re.findall(r"\]\(([^)\s#]+)\)", index.read_text())
     }
     assert {*PAGES} - listed == {ROOT / "README.md", ROOT / "docs" / "README.md"}
+
+
+PYTHON = re.compile(
+    r"\b(?:None(?!-Match)|True|False|UNSET|NoneType|Struct|tuple|dict|str|int|bool)\b"
+)
+RAISED = {"ValueError", "Flaw", "EventError", "UsageError", "BadParameter"} | {
+    name for name, value in vars(errors).items() if isinstance(value, type)
+}
+
+
+def texts_in(document: Any) -> Iterator[str]:
+    """The summaries and descriptions in an OpenAPI document."""
+    if isinstance(document, dict):
+        yield from (
+            value
+            for name, value in document.items()
+            if name in ("description", "summary") and isinstance(value, str)
+        )
+        document = list(document.values())
+    if isinstance(document, list):
+        for value in document:
+            yield from texts_in(value)
+
+
+def messages_in(source: str) -> Iterator[str]:
+    """The texts of the errors that a module raises."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in RAISED:
+            for part in ast.walk(node):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.value
+
+
+def test_no_text_for_users_speaks_python() -> None:
+    texts = [*texts_in(openapi.document(QUESTIONS))]
+    texts += [setting.help for setting in SETTINGS]
+    texts += [collector.doc for collector in metrics.REGISTRY.get_all()]
+    texts += [entry.help for entry in COMMANDS.values()]
+    for _, command in commands():
+        texts.append(command.help or "")
+        texts += [getattr(parameter, "help", None) or "" for parameter in command.params]
+    for path in PACKAGE.rglob("*.py"):
+        texts += messages_in(path.read_text())
+    assert len(texts) > 500
+    assert [text for text in texts if PYTHON.search(text)] == []
 
 
 def test_nobody_is_told_to_install_a_strangers_package() -> None:

@@ -1,5 +1,6 @@
 """`analytics rebuild` and `analytics verify`: make rollups from raw events, or compare them."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -146,7 +147,8 @@ def _line(project: str, difference: Difference) -> str:
     place = difference.key
     when = instant(place.start).strftime("%Y-%m-%d" if place.span == DAY_SPAN else "%Y-%m-%dT%Hh")
     event = ":".join(name or "*" for name in (place.event_type, place.event_action))
-    dimension = f" {place.key}={difference.value!r}" if place.key != ANY else ""
+    value = json.dumps(difference.value, ensure_ascii=False)
+    dimension = f" {place.key}={value}" if place.key != ANY else ""
     return (
         f"{project} {when} {event}{dimension}: "
         f"rollups say {difference.stored}, raw events {difference.counted}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from analytics.errors import CommandError
+from analytics.errors import CommandError, driver_error
 from analytics.settings import Settings
 from analytics.stores.connections import connect
 from analytics.stores.faults import describe
@@ -87,7 +87,7 @@ def _upgrade(database_url: str) -> str | None:
     try:
         command.upgrade(config, "head")
     except DBAPIError as error:
-        raise CommandError(f"the database could not be migrated: {error.orig}") from error
+        raise CommandError(f"the database could not be migrated: {driver_error(error)}") from error
     except (AlembicError, RuntimeError) as error:
         raise CommandError(f"the database could not be migrated: {error}") from error
     before: str | None = config.attributes["before"]

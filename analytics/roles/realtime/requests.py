@@ -42,8 +42,28 @@ class _Identified(msgspec.Struct, frozen=True):
 NOT_A_REQUEST = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What `decode` raises for anything but a request."""
 
+_WORDS = {
+    "`str`": "text",
+    "`int`": "a number",
+    "`float`": "a number",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "an object",
+    "`null`": "null",
+    "enum value": "value",
+}
+"""What msgspec says, in the words of people who know JSON but not Python."""
+
 decode = msgspec.json.Decoder(AuthRequest | SubscribeRequest | UnsubscribeRequest).decode
 _identified = msgspec.json.Decoder(_Identified).decode
+
+
+def in_words(error: Exception) -> str:
+    """What is wrong with a request, as in "Expected text, got a number - at `$.id`"."""
+    text = str(error)
+    for name, word in _WORDS.items():
+        text = text.replace(name, word)
+    return text
 
 
 def id_in(text: str | bytes) -> str | None:

@@ -14,7 +14,7 @@ from analytics.roles.http.credentials import needed_token
 from analytics.roles.realtime.admission import Admission, between, first_of
 from analytics.roles.realtime.messages import encode, failure
 from analytics.roles.realtime.outbox import Outbox, QueuedMessage
-from analytics.roles.realtime.requests import SubscribeRequest
+from analytics.roles.realtime.requests import SubscribeRequest, in_words
 from analytics.roles.realtime.sockets import CLOSE_SECONDS, SEND_SECONDS, count_sent
 from analytics.roles.realtime.subscriptions import Subscriptions
 
@@ -72,7 +72,7 @@ def request_of(query: bytes) -> SubscribeRequest:
         return msgspec.convert(fields, SubscribeRequest)
     except msgspec.ValidationError as error:
         field = next((name for name in PARAMETERS if f"$.{name}" in str(error)), None)
-        raise BadRequest(str(error), code="bad_parameter", field=field) from error
+        raise BadRequest(in_words(error), code="bad_parameter", field=field) from error
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:

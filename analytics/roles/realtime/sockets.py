@@ -23,6 +23,7 @@ from analytics.roles.realtime.requests import (
     UnsubscribeRequest,
     decode,
     id_in,
+    in_words,
 )
 from analytics.roles.realtime.subscriptions import Subscriptions
 
@@ -115,7 +116,7 @@ class Connection:
         try:
             request = decode(text)
         except NOT_A_REQUEST as error:
-            message = f"this message cannot be understood: {error}"
+            message = f"this message cannot be understood: {in_words(error)}"
             raise BadRequest(message, code="bad_message") from error
         if isinstance(request, SubscribeRequest):
             await self._subscriptions.add(request, key)

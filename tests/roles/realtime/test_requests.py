@@ -13,6 +13,7 @@ from analytics.roles.realtime.requests import (
     UnsubscribeRequest,
     decode,
     id_in,
+    in_words,
 )
 
 SUBSCRIBE = {"type": "subscribe", "id": "a", "channel": "events"}
@@ -95,3 +96,21 @@ def test_an_error_is_told_under_the_id_that_the_message_names(
     text: str | bytes, name: str | None
 ) -> None:
     assert id_in(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"type": "unsubscribe", "id": 5}', "Expected text, got a number - at `$.id`"),
+        ('{"type": "auth", "key": true}', "Expected text, got true or false - at `$.key`"),
+        ("[]", "Expected an object, got a list"),
+        (
+            '{"type": "subscribe", "id": "a", "channel": "b"}',
+            "Invalid value 'b' - at `$.channel`",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_without_names_of_python(text: str, words: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        decode(text)
+    assert in_words(caught.value) == words
