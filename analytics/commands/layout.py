@@ -81,8 +81,11 @@ def laid_out(columns: Sequence[Column], width: int, totals: int = 0) -> Iterator
             yield from _table(part, _widths(part, width), totals)
             if others:
                 yield Line("", PLAIN)
-    else:
+    elif first.cells:
         yield from records(columns, width)
+    else:
+        headings = " ".join(column.heading for column in columns)
+        yield from (Line(line, BOLD) for line in wrapped(headings, width))
 
 
 def records(columns: Sequence[Column], width: int) -> Iterator[Line]:
