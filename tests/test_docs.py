@@ -21,8 +21,8 @@ from analytics import __version__, errors, metrics, pipeline
 from analytics.cli import COMMANDS, cli
 from analytics.embedded import free_port
 from analytics.queries import QUESTIONS, Question
-from analytics.queries.answers import openapi
 from analytics.roles.http import errors as http
+from analytics.roles.reference import DOCUMENT
 from analytics.settings import SECRETS, SETTINGS, Setting
 from tests import prose
 from tests.faults.platform import http_get
@@ -312,7 +312,7 @@ def messages_in(source: str) -> Iterator[str]:
 
 
 def test_no_text_for_users_speaks_python() -> None:
-    texts = [*texts_in(openapi.document(QUESTIONS))]
+    texts = [*texts_in(DOCUMENT)]
     texts += [setting.help for setting in SETTINGS]
     texts += [collector.doc for collector in metrics.REGISTRY.get_all()]
     texts += [entry.help for entry in COMMANDS.values()]
