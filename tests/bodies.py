@@ -6,7 +6,7 @@ from typing import Any
 
 from analytics.events import Event
 from analytics.protocols import native
-from analytics.protocols.protocol import Decoded, Incoming
+from analytics.protocols.protocol import Decoded, Draft, Incoming
 
 NOW = datetime(2026, 11, 23, 14, 0, 0, 123456, tzinfo=UTC)
 GOOD = {"session_id": "s1", "event_type": "engagement", "event_action": "click"}
@@ -23,6 +23,11 @@ def incoming(
         received,
         days,
     )
+
+
+def decoded_of(draft: Draft, project: str = "p") -> Decoded:
+    """A request's events, whatever keys they have."""
+    return draft.decode(dict.fromkeys(draft.keys, project))
 
 
 def decode(value: Any, *, days: int = 90) -> Decoded:

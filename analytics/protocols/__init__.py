@@ -20,7 +20,15 @@ from analytics.protocols.native import NATIVE
 from analytics.protocols.pixel import PIXEL
 from analytics.protocols.plausible import PLAUSIBLE
 from analytics.protocols.posthog import POSTHOG, POSTHOG_V1
-from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Rejection, Reply
+from analytics.protocols.protocol import (
+    Decoded,
+    Draft,
+    Incoming,
+    Projects,
+    Protocol,
+    Rejection,
+    Reply,
+)
 from analytics.protocols.segment import SEGMENT
 from analytics.protocols.snowplow import SNOWPLOW
 from analytics.protocols.umami import UMAMI
@@ -42,4 +50,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
     CLOUDEVENTS,
 )
 
-__all__ = ["NATIVE", "PROTOCOLS", "Decoded", "Draft", "Incoming", "Protocol", "Rejection", "Reply"]
+__all__ = [
+    "NATIVE",
+    "PROTOCOLS",
+    "Decoded",
+    "Draft",
+    "Incoming",
+    "Projects",
+    "Protocol",
+    "Rejection",
+    "Reply",
+]

@@ -1,7 +1,6 @@
 """Amplitude: its HTTP API v2 and its batch API. docs/sdks/amplitude.md maps their fields."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -62,13 +61,12 @@ _top = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read(incoming: Incoming) -> Draft:
-    """An object with `api_key` and `events`."""
+    """An object with `api_key` and `events`; the key may also be in each event."""
     body = bodies.mapping(bodies.json(incoming.body))
-    key = body.get("api_key")
-    key = key if isinstance(key, str) and key else incoming.key
+    key = bodies.word(body, "api_key") or incoming.key
     items = bodies.batch(body.get("events", []))
-    translator = Translator(incoming, key, body.get("client_upload_time"))
-    return Draft(key, partial(translator.decode, items, translate))
+    translator = Translator(incoming, body.get("client_upload_time"))
+    return translator.draft(items, translate, lambda event: key or bodies.word(event, "api_key"))
 
 
 def claims(incoming: Incoming) -> bool:

@@ -89,6 +89,12 @@ def batch(items: Any) -> list[Any]:
     return listed
 
 
+def word(value: Any, *names: str) -> str | None:
+    """The first of an object's fields that is a text, and not empty; None where none is."""
+    given = (mapping(value).get(name) for name in names)
+    return next((text for text in given if isinstance(text, str) and text), None)
+
+
 def mapping(value: Any) -> dict[str, Any]:
     """A JSON object; an empty one in place of anything else."""
     return value if isinstance(value, dict) else {}

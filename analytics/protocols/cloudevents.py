@@ -1,7 +1,6 @@
 """CloudEvents over HTTP: in headers, as JSON, or as a list. docs/sdks/cloudevents.md maps them."""
 
 import base64
-from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,14 +17,17 @@ _MAX_ID = 255
 
 
 def read(incoming: Incoming) -> Draft:
-    """One event or a list. The key is in a header, as for our own events."""
+    """One event or a list. The key is in a header, as for our own events, or in `writekey`."""
     content = incoming.headers.get(b"content-type", b"").lower()
     items = (
         bodies.batch(bodies.json(incoming.body))
         if content.startswith(_TYPE)
         else [_binary(incoming, content)]
     )
-    return Draft(incoming.key, partial(Translator(incoming, incoming.key).decode, items, translate))
+    key = incoming.key
+    return Translator(incoming).draft(
+        items, translate, lambda event: key or bodies.word(event, "writekey")
+    )
 
 
 def _binary(incoming: Incoming, content: bytes) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def read(incoming: Incoming) -> Draft:
     secret = query.get("api_secret")
     key = f"{stream}:{secret}" if stream and secret else stream or incoming.key
     items = bodies.batch(body.get("events", []))
-    return Draft(key, partial(Translator(incoming, key).decode, items, partial(translate, body)))
+    return Translator(incoming).draft(items, partial(translate, body), lambda _: key)
 
 
 def translate(body: dict[str, Any], value: Any) -> Translation:

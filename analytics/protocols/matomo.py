@@ -4,7 +4,6 @@ A request is one action in a query string or a form, or a list of query strings.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -58,14 +57,13 @@ _USED = ("idsite", "rec", "apiv", "send_image", "token_auth", "uid", "_id", "cid
 
 
 def read(incoming: Incoming) -> Draft:
-    """A query string, a form, or an object with `requests`. The key is the site's number."""
+    """A query string, a form, or an object with `requests`. The key is each site's number."""
     if incoming.body.lstrip()[:1] == b"{":
         requests = bodies.batch(bodies.mapping(bodies.json(incoming.body)).get("requests", []))
         items = [_query(request) for request in requests]
     else:
         items = [bodies.fields(incoming.query) | bodies.fields(incoming.body.strip())]
-    key = _key(items[0])
-    return Draft(key, partial(Translator(incoming, key).decode, items, translate))
+    return Translator(incoming).draft(items, translate, _key)
 
 
 def _query(request: Any) -> Any:
@@ -83,8 +81,8 @@ def _key(value: Any) -> str | None:
 def translate(value: Any) -> Translation:
     """One action."""
     action = numbers.within(item(value), _NUMBERS)
-    if not action.get("idsite"):
-        raise EventError("missing", "idsite", "idsite is missing")
+    if not (action.get("idsite") or action.get("rec")):
+        raise EventError("missing", "idsite", "neither idsite nor rec=1: this is not an action")
     kind = next((name for name in _KINDS if action.get(name)), None)
     name, properties = _KINDS[kind] if kind else ("view", {})
     return Translation(
@@ -95,7 +93,6 @@ def translate(value: Any) -> Translation:
         properties=renamed(action, properties),
         context=joined(rest(action, (*_USED, *_CONTEXT, *properties)), renamed(action, _CONTEXT)),
         time=_time(action.get("cdt")),
-        key=_key(action),
     )
 
 

@@ -5,7 +5,6 @@ docs/sdks/mixpanel.md maps their fields.
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from analytics.errors import AnalyticsError
@@ -55,28 +54,26 @@ _SECONDS_BELOW = 10**11
 def read(incoming: Incoming) -> Draft:
     """Events or profiles as JSON or base64, in the body or in `data` of a form or the query.
 
-    Each of them has the key.
+    Each of them has its key.
     """
-    items = bodies.batch(bodies.data(incoming))
-    key = _key(items[0]) or incoming.username or incoming.key
-    return Draft(key, partial(Translator(incoming, key).decode, items, translate))
+    items, key = bodies.batch(bodies.data(incoming)), incoming.username or incoming.key
+    return Translator(incoming).draft(items, translate, lambda event: _key(event) or key)
 
 
 def read_import(incoming: Incoming) -> Draft:
     """A list of events, or one on each line.
 
     The key is the user name in Authorization: Basic; for a service account it is the project's id.
+    Without either each event has its key.
     """
     items = bodies.batch(bodies.lines(incoming.body))
-    key = bodies.fields(incoming.query).get("project_id") or incoming.username or _key(items[0])
-    decode = partial(Translator(incoming, key).decode, items, partial(translate, keyed=False))
-    return Draft(key, decode)
+    key = bodies.fields(incoming.query).get("project_id") or incoming.username
+    return Translator(incoming).draft(items, translate, lambda event: key or _key(event))
 
 
 def _key(value: Any) -> str | None:
-    event = bodies.mapping(value)
-    tokens = (event.get("$token"), bodies.mapping(event.get("properties")).get("token"))
-    return next((token for token in tokens if isinstance(token, str) and token), None)
+    properties = bodies.mapping(value).get("properties")
+    return bodies.word(value, "$token") or bodies.word(properties, "token")
 
 
 def claims(incoming: Incoming) -> bool:
@@ -88,19 +85,19 @@ def claims(incoming: Incoming) -> bool:
         body = bodies.data(incoming)
     except AnalyticsError:
         return False
-    first = body[0] if isinstance(body, list) and body else body
+    items = body if isinstance(body, list) else [body]
     envelope = bodies.mapping(body)
     return not (
-        "batch" in envelope or "api_key" in envelope or (_key(first) or "").startswith("phc_")
+        "batch" in envelope
+        or "api_key" in envelope
+        or any((_key(event) or "").startswith("phc_") for event in items)
     )
 
 
-def translate(value: Any, *, keyed: bool = True) -> Translation:
-    """One event, or one update of a profile or group; `keyed`: it has the request's key."""
+def translate(value: Any) -> Translation:
+    """One event, or one update of a profile or group."""
     message = item(value)
-    translation = _event(message) if "event" in message else _update(message)
-    translation.key = _key(value) if keyed else None
-    return translation
+    return _event(message) if "event" in message else _update(message)
 
 
 def _event(event: dict[str, Any]) -> Translation:

@@ -106,10 +106,10 @@ _UNPROVEN = (
 """What typed decoding raises when it cannot prove that the whole body is valid."""
 
 
-def draft(incoming: Incoming) -> Draft:
+def read(incoming: Incoming) -> Draft:
     """A body, parsed as far as possible before its project is known.
 
-    Raises BadRequest, TooLarge.
+    Its key may also be in a header. Raises BadRequest, TooLarge.
     """
     body = incoming.body
     if len(body) > _LARGE_BYTES:
@@ -127,16 +127,22 @@ def draft(incoming: Incoming) -> Draft:
     except _UNPROVEN:
         return validate.draft(incoming)
     canonical = metadata.canonical if glance.uncanonical else bytes
-    return Draft(whole.write_key, partial(_decode, incoming, items, clock, canonical))
+    key = incoming.key if whole.write_key is None else whole.write_key
+    return Draft.of_one_key(key, len(items), partial(_decode, incoming, items, clock, canonical, key))
 
 
 def _decode(
-    incoming: Incoming, items: list[_Item], clock: Clock, canonical: Canonical, project: str
+    incoming: Incoming,
+    items: list[_Item],
+    clock: Clock,
+    canonical: Canonical,
+    key: str | None,
+    project: str,
 ) -> Decoded:
     try:
         return Decoded(_events(items, clock, canonical, project))
     except _UNPROVEN:
-        return validate.draft(incoming).decode(project)
+        return validate.draft(incoming).decode({key: project})
 
 
 def _events(items: list[_Item], clock: Clock, canonical: Canonical, project: str) -> list[Event]:
@@ -173,14 +179,8 @@ def _metadata(text: bytes) -> bytes:
 
 def decode(body: bytes, received: datetime, *, project: str, retention_days: int = 0) -> Decoded:
     """A body → its events, whatever key it has. Raises BadRequest, TooLarge."""
-    incoming = Incoming(b"", {}, body, received, retention_days)
-    return draft(incoming).decode(project)
-
-
-def read(incoming: Incoming) -> Draft:
-    """A body with its key, which may also be in a header."""
-    parsed = draft(incoming)
-    return parsed if parsed.key is not None else Draft(incoming.key, parsed.decode)
+    understood = read(Incoming(b"", {}, body, received, retention_days))
+    return understood.decode(dict.fromkeys(understood.keys, project))
 
 
 def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:

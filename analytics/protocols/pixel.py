@@ -34,7 +34,8 @@ def read(incoming: Incoming) -> Draft:
         clock = Clock(incoming.received, incoming.retention_days, sent_at)
     except EventError as error:
         raise BadRequest(error.message, code=error.code, field=error.field) from error
-    return Draft(fields.get("write_key", incoming.key), partial(validate.decode, [fields], clock))
+    key = fields.get("write_key", incoming.key)
+    return Draft.of_one_key(key, 1, partial(validate.decode, [fields], clock))
 
 
 def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:

@@ -1,7 +1,6 @@
 """Plausible: one event a request, with long or short names. docs/sdks/plausible.md maps them."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from analytics.errors import BadRequest
@@ -53,7 +52,7 @@ def read(incoming: Incoming) -> Draft:
     event = {_LONG.get(name, name): value for name, value in body.items()}
     domain = event.get("domain")
     key = domain.partition(",")[0].strip() or None if isinstance(domain, str) else None
-    return Draft(key, partial(Translator(incoming, key).decode, [event], translate))
+    return Translator(incoming).draft([event], translate, lambda _: key)
 
 
 def translate(value: Any) -> Translation:

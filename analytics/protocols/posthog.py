@@ -75,8 +75,7 @@ class SharedFields(NamedTuple):
     """What a request says about all its events."""
 
     key: str | None
-    key_in_event: bool
-    """Whether the key was in the first event; then the other events must have the same."""
+    """None: each event has its key."""
     sent_at: Any
     context: dict[str, Any]
 
@@ -84,24 +83,24 @@ class SharedFields(NamedTuple):
 def read(incoming: Incoming) -> Draft:
     """An event, a list, or an object with `batch`; also as base64, in a form or the query string.
 
-    The key is the request's, else the first event's.
+    The key is the request's, else each event's.
     """
     body = bodies.data(incoming)
     whole = bodies.mapping(body)
     items = bodies.batch(whole.get("batch", body))
     query = bodies.fields(incoming.query)
     sent_at = whole.get("sent_at") or query.get("_")
-    common_key = (
-        _text(whole, "api_key", "token", "$token")
+    key = (
+        bodies.word(whole, "api_key", "token", "$token")
         or query.get("api_key")
         or query.get("token")
         or incoming.key
     )
-    key = common_key or _key(items[0])
     context = {"$historical_migration": whole.get("historical_migration") or None}
-    shared = SharedFields(key, common_key is None, sent_at or incoming.received, context)
-    translator = Translator(incoming, key, sent_at)
-    return Draft(key, partial(translator.decode, items, partial(translate, shared)))
+    shared = SharedFields(key, sent_at or incoming.received, context)
+    return Translator(incoming, sent_at).draft(
+        items, partial(translate, shared), lambda event: key or _key(event)
+    )
 
 
 def read_v1(incoming: Incoming) -> Draft:
@@ -117,37 +116,32 @@ def read_v1(incoming: Incoming) -> Draft:
         "$lib": library,
         "$lib_version": version,
     }
-    shared = SharedFields(incoming.key, False, sent_at, context)
-    translator = Translator(incoming, incoming.key, sent_at)
-    return Draft(incoming.key, partial(translator.decode, items, partial(translate, shared)))
+    shared = SharedFields(incoming.key, sent_at, context)
+    return Translator(incoming, sent_at).draft(
+        items, partial(translate, shared), lambda event: shared.key or _key(event)
+    )
 
 
 def _header(incoming: Incoming, name: bytes) -> str:
     return incoming.headers.get(name, b"").decode("latin-1")
 
 
-def _text(source: dict[str, Any], *names: str) -> str | None:
-    """The first of the fields that is a text, and not empty."""
-    values = (source.get(name) for name in names)
-    return next((value for value in values if isinstance(value, str) and value), None)
-
-
 def _key(event: Any) -> str | None:
     """The key in an event itself. If the request has a key, a `token` property is a property."""
-    event = bodies.mapping(event)
-    return _text(event, "api_key", "token", "$token") or _text(
-        bodies.mapping(event.get("properties")), "token", "api_key"
+    properties = bodies.mapping(event).get("properties")
+    return bodies.word(event, "api_key", "token", "$token") or bodies.word(
+        properties, "token", "api_key"
     )
 
 
 def translate(shared: SharedFields, value: Any) -> Translation:
     """One event of a request."""
     event = item(value)
-    given = event.get("properties")
+    given, key = event.get("properties"), shared.key or _key(event)
     properties = {
         name: value
         for name, value in bodies.mapping(given).items()
-        if name not in ("token", "api_key") or value != shared.key
+        if name not in ("token", "api_key") or value != key
     }
     name, alias = event.get("event"), properties.get("alias")
     kind, action = kind_of(name, _KINDS)
@@ -177,7 +171,6 @@ def translate(shared: SharedFields, value: Any) -> Translation:
             },
         ),
         time=_time(event, shared.sent_at),
-        key=_key(event) if shared.key_in_event else None,
     )
 
 

@@ -19,6 +19,10 @@ A body full of the smallest events needs 400,000.
 """
 
 
+MAX_REQUEST_KEYS = 100
+"""Different keys in a request: each of them is looked up."""
+
+
 class Incoming(msgspec.Struct, frozen=True, gc=False):
     """One request, its body decompressed. Header names are in lower case."""
 
@@ -79,12 +83,32 @@ class Decoded(msgspec.Struct, frozen=True):
     rejected: Sequence[Rejection] = ()
 
 
-class Draft(msgspec.Struct, frozen=True):
-    """A request, parsed as far as possible before its project is known."""
+Projects = Mapping[str | None, str | AnalyticsError]
+"""Key → the project of its events, or why they are refused."""
 
-    key: str | None
-    decode: Callable[[str], Decoded]
-    """Project → the request's events."""
+
+def project_of(projects: Projects, key: str | None) -> str:
+    """The project of a key. Raises EventError when the key is refused."""
+    project = projects[key]
+    if isinstance(project, AnalyticsError):
+        raise EventError(project.code, None, project.message)
+    return project
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A request, parsed as far as possible before its projects are known."""
+
+    keys: Sequence[str | None]
+    """Each key of its events once; None stands for events without one."""
+    events: int
+    """How many events it has, valid or not."""
+    decode: Callable[[Projects], Decoded]
+    """The request's events. A refused key costs only the events that have it."""
+
+    @classmethod
+    def of_one_key(cls, key: str | None, events: int, decode: Callable[[str], Decoded]) -> "Draft":
+        """A draft all of whose events have one key; `decode` takes its project."""
+        return cls((key,), events, lambda projects: decode(project_of(projects, key)))
 
 
 class Reply(msgspec.Struct, frozen=True):

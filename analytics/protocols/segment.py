@@ -63,17 +63,18 @@ _LIBRARY: Names = {"name": "$lib", "version": "$lib_version"}
 
 
 def read(incoming: Incoming) -> Draft:
-    """A body with its key, which may also be in a header, or the user name in Basic."""
+    """A body with its key, which may also be the user name in Basic, in a header or each call."""
     body = bodies.json(incoming.body)
     envelope = bodies.mapping(body)
     items = bodies.batch(envelope.get("batch", body))
-    key = envelope.get("writeKey")
-    key = incoming.username or incoming.key or (key if isinstance(key, str) and key else None)
+    key = incoming.username or incoming.key or bodies.word(envelope, "writeKey")
     last = incoming.path.rpartition("/")[2]
     kind = TYPES.get(last, last if last in TYPES.values() else None)
     common = bodies.mapping(envelope.get("context")) if "batch" in envelope else {}
-    translator = Translator(incoming, key, envelope.get("sentAt"))
-    return Draft(key, partial(translator.decode, items, partial(translate, kind, common)))
+    translator = Translator(incoming, envelope.get("sentAt"))
+    return translator.draft(
+        items, partial(translate, kind, common), lambda call: key or bodies.word(call, "writeKey")
+    )
 
 
 def translate(kind: str | None, common: dict[str, Any], value: Any) -> Translation:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from analytics.errors import AnalyticsError, BadRequest
@@ -72,7 +71,7 @@ _IGLU = re.compile(r"iglu:[^/]+/([^/]+)/.*")
 def read(incoming: Incoming) -> Draft:
     """An object with a list of events in `data`, or one event in the query string.
 
-    The key is the app's id.
+    The key is the id of each event's app.
     """
     if incoming.body.strip():
         body = bodies.mapping(bodies.json(incoming.body))
@@ -81,8 +80,7 @@ def read(incoming: Incoming) -> Draft:
         items = bodies.batch(body["data"])
     else:
         items = [bodies.fields(incoming.query)]
-    key = _key(items[0])
-    return Draft(key, partial(Translator(incoming, key).decode, items, translate))
+    return Translator(incoming).draft(items, translate, _key)
 
 
 def _key(value: Any) -> str | None:
@@ -122,7 +120,6 @@ def translate(value: Any) -> Translation:
         ),
         time=since_epoch(event.get("dtm") if true_time is None else true_time, 1000),
         sent_at=since_epoch(event.get("stm"), 1000),
-        key=_key(event),
     )
 
 

@@ -14,15 +14,26 @@ import hashlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from analytics.errors import TooLarge
 from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR, NO_SESSION, is_uuid
 from analytics.protocols import validate
 from analytics.protocols.clock import EPOCH, Clock, timestamp
 from analytics.protocols.ids import uuid7s
-from analytics.protocols.protocol import Decoded, EventError, Incoming, Rejection
+from analytics.protocols.protocol import (
+    MAX_REQUEST_KEYS,
+    Decoded,
+    Draft,
+    EventError,
+    Incoming,
+    Projects,
+    Rejection,
+    project_of,
+)
 from analytics.protocols.validate import LIMITS
 
 MAX_TIME_DIGITS = 30
@@ -48,46 +59,52 @@ class Translation(msgspec.Struct, kw_only=True):
     time: Any = None
     sent_at: Any = None
     """When it was sent, by the clock that `time` was read from; None means the request's."""
-    key: str | None = None
-    """The key in the event itself; all events of a request must have the same."""
 
 
 Translate = Callable[[Any], Translation]
 """One item that `metadata.parse` read → its translation; raises Fault when it is not an event."""
 
 
-class Translator:
-    """Decodes one request's items, with the clock and the key of that request."""
+KeyOf = Callable[[Any], str | None]
+"""One item → the key of its event."""
 
-    def __init__(self, incoming: Incoming, key: str | None = None, sent_at: Any = None) -> None:
+
+class Translator:
+    """Decodes one request's items, with the clock of that request."""
+
+    def __init__(self, incoming: Incoming, sent_at: Any = None) -> None:
         self.incoming = incoming
-        self.key = key
         self._sent_at = sent_at
         self._clocks: dict[Any, Clock] = {}
 
-    def decode(self, items: Sequence[Any], translate: Translate, project: str) -> Decoded:
+    def draft(self, items: Sequence[Any], translate: Translate, key_of: KeyOf) -> Draft:
+        """Items, each with its key. Raises TooLarge for too many different keys."""
+        keys = [key_of(item) for item in items]
+        different = tuple(dict.fromkeys(keys))
+        if len(different) > MAX_REQUEST_KEYS:
+            raise TooLarge(f"a request may hold {MAX_REQUEST_KEYS} different keys")
+        return Draft(different, len(items), partial(self._decode, items, keys, translate))
+
+    def _decode(
+        self,
+        items: Sequence[Any],
+        keys: Sequence[str | None],
+        translate: Translate,
+        projects: Projects,
+    ) -> Decoded:
         """Items → events, and a rejection for each item that is not a valid event."""
         events, rejected = [], []
         ids = iter(uuid7s(len(items), self.incoming.received))
-        for index, item in enumerate(items):
+        for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             try:
+                project = project_of(projects, key)
                 translation = translate(item)
-                self._check_key(translation.key)
                 clock = self._clock(translation.sent_at)
                 fields = _fields(translation, clock)
                 events.append(validate.event(fields, clock, project, next(ids)))
             except EventError as error:
                 rejected.append(Rejection(index, error.code, error.field, error.message))
         return Decoded(events, rejected)
-
-    def _check_key(self, key: str | None) -> None:
-        """Raises Fault for a key in an event that is not the request's."""
-        if key is not None and key != self.key:
-            raise EventError(
-                "other_key",
-                None,
-                "all events of a request must have the same key; this one differs from the first",
-            )
 
     def _clock(self, sent_at: Any) -> Clock:
         """The clock for an event's own `sent_at`, else for the request's.

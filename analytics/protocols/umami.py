@@ -1,7 +1,6 @@
 """Umami: page views, events and users, one a request or a list. docs/sdks/umami.md maps fields."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -34,13 +33,11 @@ _USED = ("website", "name", "data", "id", "timestamp")
 
 
 def read(incoming: Incoming) -> Draft:
-    """An object, or a list of them. The key is the website.
+    """An object, or a list of them. The key is each one's website.
 
     Authorization is ignored. It is for Umami's own cloud, and some libraries fill it with nonsense.
     """
-    items = bodies.batch(bodies.json(incoming.body))
-    key = _key(items[0])
-    return Draft(key, partial(Translator(incoming, key).decode, items, translate))
+    return Translator(incoming).draft(bodies.batch(bodies.json(incoming.body)), translate, _key)
 
 
 def _key(value: Any) -> str | None:
@@ -67,7 +64,6 @@ def translate(value: Any) -> Translation:
             {**renamed(payload, _CONTEXT), "$name": name if given != "event" else None},
         ),
         time=None if payload.get("timestamp") is None else since_epoch(payload["timestamp"], 1),
-        key=_key(value),
     )
 
 

@@ -42,7 +42,7 @@ class ParsedBody(msgspec.Struct, frozen=True):
 
 
 def draft(incoming: Incoming) -> Draft:
-    """A body, parsed.
+    """A body, parsed. Its key may also be in a header.
 
     Raises BadRequest when it is not JSON, not a batch, or an empty one; TooLarge for too many
     events.
@@ -56,7 +56,8 @@ def draft(incoming: Incoming) -> Draft:
         clock = Clock(incoming.received, incoming.retention_days, body.sent_at)
     except EventError as error:
         raise BadRequest(error.message, code=error.code, field=error.field) from error
-    return Draft(body.write_key, partial(decode, body.events, clock))
+    key = incoming.key if body.write_key is None else body.write_key
+    return Draft.of_one_key(key, len(body.events), partial(decode, body.events, clock))
 
 
 def decode(items: Iterable[Any], clock: Clock, project: str) -> Decoded:

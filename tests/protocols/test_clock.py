@@ -8,7 +8,7 @@ import pytest
 
 from analytics.protocols import native
 from analytics.protocols.protocol import Decoded
-from tests.bodies import GOOD, NOW, decode, event, fault_of, incoming
+from tests.bodies import GOOD, NOW, decode, decoded_of, event, fault_of, incoming
 
 MOMENTS: dict[str, tuple[Any, datetime]] = {
     "UTC": ("2026-11-23T13:00:00Z", datetime(2026, 11, 23, 13, tzinfo=UTC)),
@@ -133,5 +133,5 @@ def test_a_single_event_may_carry_its_envelope() -> None:
     understood = native.read(
         incoming(json.dumps(GOOD | {"timestamp": late, "sent_at": late, "write_key": "k"}).encode())
     )
-    assert understood.key == "k"
-    assert understood.decode("p").events[0].timestamp == NOW
+    assert understood.keys == ("k",)
+    assert decoded_of(understood).events[0].timestamp == NOW

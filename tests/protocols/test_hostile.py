@@ -16,7 +16,7 @@ from analytics.events import pack
 from analytics.protocols import PROTOCOLS, Incoming, Protocol
 from analytics.protocols.metadata import check, parse
 from analytics.roles.http.errors import status_of
-from tests.bodies import NOW
+from tests.bodies import NOW, decoded_of
 from tests.examples import examples
 from tests.protocols.captured import collector
 
@@ -111,7 +111,7 @@ def answer(protocol: Protocol, path: str, body: bytes, query: bytes, **headers: 
     request = Incoming(query, given_headers, body, NOW, 0, path)
     protocol.claims(request)
     try:
-        decoded = protocol.read(request).decode("p")
+        decoded = decoded_of(protocol.read(request))
         reply = protocol.accept(request, decoded, decoded.events)
         pack(decoded.events)
         for event in decoded.events:

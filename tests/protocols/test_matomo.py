@@ -86,7 +86,7 @@ async def test_of_many_actions_the_valid_go_on() -> None:
             "requests": [
                 "?idsite=1&url=/a",
                 {"idsite": 1, "url": "/b"},
-                "?idsite=2",
+                "?url=/neither",
                 5,
                 "?idsite=1&cdt=soon",
             ],
@@ -101,3 +101,17 @@ async def test_of_many_actions_the_valid_go_on() -> None:
         }
         assert "hush" not in json.dumps([metadata(event) for event in client.sink.events])
         assert (await client.send_events({"requests": []}, "/matomo.php")).status_code == 400
+
+
+async def test_each_action_goes_by_its_own_site() -> None:
+    async with collector("1") as client:
+        sites = ("", "idsite=1&", "idsite=ak_w_old&", "idsite=2&")
+        body = {"requests": [f"?{site}rec=1&url=/a" for site in sites]}
+        answer = await client.send_events(body, "/matomo.php")
+        assert (answer.json()["tracked"], answer.json()["invalid_indices"]) == (3, [2])
+        assert [event.project for event in client.sink.events] == ["default", "shop", "default"]
+    async with collector("1", require_write_key=True) as client:
+        answer = await client.send_events(body, "/matomo.php")
+        assert (answer.json()["tracked"], answer.json()["invalid_indices"]) == (1, [0, 2, 3])
+        alone = {"requests": ["?rec=1&url=/a"]}
+        assert (await client.send_events(alone, "/matomo.php")).status_code == 401

@@ -216,8 +216,15 @@ async def test_an_import_is_a_list_or_an_event_a_line(body: bytes) -> None:
         ) == (400, [0])
 
 
-async def test_a_request_has_one_key() -> None:
+@pytest.mark.parametrize("path", ["/track?verbose=1", "/import"])
+async def test_each_event_goes_by_its_own_key(path: str) -> None:
     async with collector("TOK") as client:
-        other = json.dumps({"event": "e", "properties": {**PROPERTIES, "token": "OTHER"}})
-        answer = await client.post("/track?verbose=1", data={"data": f"[{EVENT.decode()},{other}]"})
-        assert [rejection["code"] for rejection in answer.json()["rejected"]] == ["other_key"]
+        events = [
+            {"event": "e", "properties": {**PROPERTIES, "token": key}}
+            for key in (None, "TOK", "ak_w_old", "OTHER")
+        ]
+        answer = await client.send_events(events, path)
+        assert [(one["index"], one["code"]) for one in answer.json()["rejected"]] == [
+            (2, "unauthorized")
+        ]
+        assert [event.project for event in client.sink.events] == ["default", "shop", "default"]

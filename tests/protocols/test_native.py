@@ -204,14 +204,13 @@ def test_one_id_is_one_event_in_any_case() -> None:
 def test_a_key_is_found_in_the_body_then_in_either_header() -> None:
     body = json.dumps(GOOD).encode()
     both: dict[str, Any] = {"x_write_key": "x", "authorization": "Bearer b"}
-    assert (
-        native.read(incoming(json.dumps({"events": [GOOD], "write_key": "w"}).encode(), **both)).key
-        == "w"
-    )
-    assert native.read(incoming(body, **both)).key == "x"
-    assert native.read(incoming(body, authorization="bearer  b")).key == "b"
-    assert native.read(incoming(body, authorization="Basic b")).key is None
-    assert native.read(incoming(body)).key is None
+    assert native.read(
+        incoming(json.dumps({"events": [GOOD], "write_key": "w"}).encode(), **both)
+    ).keys == ("w",)
+    assert native.read(incoming(body, **both)).keys == ("x",)
+    assert native.read(incoming(body, authorization="bearer  b")).keys == ("b",)
+    assert native.read(incoming(body, authorization="Basic b")).keys == (None,)
+    assert native.read(incoming(body)).keys == (None,)
 
 
 def test_no_body_holds_more_events_than_a_request_may(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ import pytest
 from analytics.events import event_id
 from analytics.protocols import pixel
 from analytics.protocols.protocol import Decoded
-from tests.bodies import NOW, incoming
+from tests.bodies import NOW, decoded_of, incoming
 
 
 def pixels(query: str) -> Decoded:
-    return pixel.read(incoming(b"", query=query.encode())).decode("p")
+    return decoded_of(pixel.read(incoming(b"", query=query.encode())))
 
 
 def test_the_pixel_has_the_same_fields() -> None:
@@ -87,5 +87,5 @@ def test_a_pixel_that_is_no_event_is_refused_by_name(query: str, code: str, fiel
 
 
 def test_the_pixel_takes_its_key_from_the_query_or_a_header() -> None:
-    assert pixel.read(incoming(b"", query=b"write_key=q", x_write_key="h")).key == "q"
-    assert pixel.read(incoming(b"", query=b"", x_write_key="h")).key == "h"
+    assert pixel.read(incoming(b"", query=b"write_key=q", x_write_key="h")).keys == ("q",)
+    assert pixel.read(incoming(b"", query=b"", x_write_key="h")).keys == ("h",)

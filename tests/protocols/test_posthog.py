@@ -207,11 +207,19 @@ async def test_an_event_may_come_by_get() -> None:
         assert columns_of(client.sink.events[0]) == ("track", "signup", "u1", "$none")
 
 
-async def test_a_request_has_one_key() -> None:
+@pytest.mark.parametrize("path", ["/e/", "/track/", "/i/v1/analytics/events"])
+async def test_each_event_goes_by_its_own_key(path: str) -> None:
     async with collector("phc_key") as client:
-        other = {**EVENT, "properties": {"token": "phc_other"}}
-        answer = await client.send_events([json.loads(ALONE), other], "/e/")
-        assert [rejection["code"] for rejection in answer.json()["rejected"]] == ["other_key"]
+        batch = [
+            {**EVENT, "properties": {"token": key} if key else {}}
+            for key in (None, "phc_key", "ak_w_old", "phc_other")
+        ]
+        body = {"batch": batch} if "v1" in path else batch
+        answer = await client.send_events(body, path)
+        assert answer.status_code == 200
+        assert "1 rejected; the first: unauthorized" in answer.headers["x-analytics"]
+        assert [event.project for event in client.sink.events] == ["default", "shop", "default"]
+        assert all("token" not in metadata(event) for event in client.sink.events)
 
 
 async def test_an_offset_counts_back_from_the_sending() -> None:

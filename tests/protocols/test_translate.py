@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
+from analytics.errors import TooLarge, Unauthorized
 from analytics.events import NO_ACTOR, NO_SESSION, Event
-from analytics.protocols.protocol import Decoded
+from analytics.protocols.protocol import MAX_REQUEST_KEYS, Decoded, Draft
 from analytics.protocols.translate import (
     Translation,
     Translator,
@@ -21,12 +23,12 @@ from analytics.protocols.translate import (
     since_epoch,
     text,
 )
-from tests.bodies import NOW, UUID_TEXT, incoming
+from tests.bodies import NOW, UUID_TEXT, decoded_of, incoming
 
 
-def decoded(*translations: Translation, key: str | None = None, sent_at: Any = None) -> Decoded:
-    translator = Translator(incoming(b""), key, sent_at)
-    return translator.decode(translations, lambda one: one, "shop")
+def decoded(*translations: Translation, sent_at: Any = None) -> Decoded:
+    translator = Translator(incoming(b""), sent_at)
+    return decoded_of(translator.draft(translations, lambda one: one, lambda _: None), "shop")
 
 
 def translated(**fields: Any) -> Event:
@@ -79,11 +81,37 @@ def test_an_id_that_is_no_uuid_stands_in_metadata_too() -> None:
     assert translated(id=17).id == translated(id="17").id
 
 
-def test_a_key_in_an_event_must_be_the_requests() -> None:
-    own, other = (Translation(type="t", action="a", key=key) for key in ("k", "other"))
-    result = decoded(own, other, Translation(type="t", action="a"), key="k")
-    assert len(result.events) == 2
-    assert [(v.index, v.code, v.field) for v in result.rejected] == [(1, "other_key", None)]
+def test_each_event_goes_where_its_key_opens_and_a_refused_key_costs_only_its_own() -> None:
+    draft = Translator(incoming(b"")).draft(
+        [None, "a", "gone", "b", "a", None],
+        lambda _: Translation(type="t", action="a"),
+        lambda key: key,
+    )
+    assert (draft.keys, draft.events) == ((None, "a", "gone", "b"), 6)
+    gone = Unauthorized("this key has been revoked")
+    result = draft.decode({None: "default", "a": "shop", "gone": gone, "b": "blog"})
+    assert [event.project for event in result.events] == [
+        "default",
+        "shop",
+        "blog",
+        "shop",
+        "default",
+    ]
+    assert [msgspec.structs.astuple(verdict) for verdict in result.rejected] == [
+        (2, "unauthorized", None, "this key has been revoked")
+    ]
+
+
+def test_a_request_has_a_bounded_number_of_keys_to_look_up() -> None:
+    def draft(keys: list[str]) -> Draft:
+        return Translator(incoming(b"")).draft(
+            keys, lambda _: Translation(type="t", action="a"), lambda key: key
+        )
+
+    keys = [str(number) for number in range(MAX_REQUEST_KEYS)]
+    assert draft(keys * 2).keys == tuple(keys)
+    with pytest.raises(TooLarge):
+        draft([*keys, "one more"])
 
 
 def test_each_event_may_be_sent_at_a_time_of_its_own_and_one_that_is_none_corrects_nothing() -> (
@@ -204,8 +232,11 @@ def test_an_event_of_no_known_name_is_tracked_under_its_own(name: Any, kind: Any
 
 def test_an_item_that_is_no_object_is_refused_by_its_index() -> None:
     translator = Translator(incoming(b""))
-    result = translator.decode(
-        [{}, 5], lambda one: Translation(type="t", action="a", properties=item(one)), "shop"
+    draft = translator.draft(
+        [{}, 5],
+        lambda one: Translation(type="t", action="a", properties=item(one)),
+        lambda _: None,
     )
+    result = decoded_of(draft)
     assert len(result.events) == 1
     assert [(v.index, v.code) for v in result.rejected] == [(1, "wrong_type")]

@@ -91,12 +91,16 @@ async def test_each_message_has_its_columns_and_metadata(
         assert event.timestamp.year == 2020 or "timestamp" not in message["payload"]
 
 
-async def test_a_list_says_how_many_and_has_one_website() -> None:
+async def test_a_list_says_how_many_of_each_website() -> None:
     async with collector(SITE) as client:
         messages = [
-            {"type": "event", "payload": {"website": site}} for site in (SITE, SITE, "another")
+            {"type": "event", "payload": {"website": site}}
+            for site in (None, SITE, "ak_w_old", "another")
         ]
         answer = await client.send_events(messages, "/api/batch")
-        assert {"size": 3, "processed": 2, "errors": 1}.items() <= answer.json().items()
-        assert answer.json()["rejected"][0]["code"] == "other_key"
+        assert {"size": 4, "processed": 3, "errors": 1}.items() <= answer.json().items()
+        assert [(one["index"], one["code"]) for one in answer.json()["rejected"]] == [
+            (2, "unauthorized")
+        ]
+        assert [event.project for event in client.sink.events] == ["default", "shop", "default"]
         assert (await client.send_events({"type": {}}, "/api/send")).status_code == 400

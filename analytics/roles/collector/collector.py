@@ -37,6 +37,9 @@ from analytics.tracker import SCRIPT
 
 TRACKER_PATH = "/tracker.js"
 
+EVENT_BYTES = 50
+"""An event takes as much work as so many bytes, however small it is."""
+
 
 class Endpoint:
     """One path as an ASGI app, for one protocol, or for several that share the path.
@@ -97,8 +100,10 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
     headers, size = incoming.headers, len(incoming.body)
     peer = scope["client"][0] if scope.get("client") else ""
     draft = await beside(size, protocol.read, incoming)
-    project = await intake.admit(draft.key, headers.get(b"origin"), peer, foreign=protocol.foreign)
-    decoded = await beside(size, draft.decode, project)
+    size = max(size, draft.events * EVENT_BYTES)
+    origin = headers.get(b"origin")
+    projects = await intake.admit(draft.keys, origin, peer, foreign=protocol.foreign)
+    decoded = await beside(size, draft.decode, projects)
     _count(decoded)
     salt = await intake.salts.of(incoming.received)
     context = pipeline.context_of(

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from analytics import pipeline
-from analytics.errors import Unauthorized, UnknownKey
+from analytics.errors import AnalyticsError, Forbidden, Unauthorized, UnknownKey
 from analytics.events import DEFAULT_PROJECT, Event
 from analytics.projects import KeyCache, authorize
+from analytics.protocols import Projects
 from analytics.roles.collector.geoip import open_countries
 from analytics.roles.collector.limits import Limits
 from analytics.roles.http.cors import Origins, foreign_origin
@@ -55,31 +56,57 @@ class Intake:
         self.limits = Limits(settings.rate_limit)
 
     async def admit(
-        self, token: str | None, origin: bytes | None, peer: str, *, foreign: bool = False
-    ) -> str:
-        """The project of a request, by its key.
+        self,
+        tokens: Sequence[str | None],
+        origin: bytes | None,
+        peer: str,
+        *,
+        foreign: bool = False,
+    ) -> Projects:
+        """The projects of a request by its keys, or why single keys are refused.
 
-        Raises Unauthorized, Forbidden, RateLimited, or Unavailable when the key cannot be checked.
         A `foreign` token (of another product's library) that is unknown here counts as no key.
         So to begin it is enough to point a library at this server.
+
+        Raises Unauthorized or Forbidden when all keys are refused; RateLimited when one of them is
+        over its limit, or Unavailable when one cannot be checked, because the sender keeps its
+        events then.
         """
         if origin is not None and origin not in self.origins:
             raise foreign_origin()
+        admissions = [await self._admission(token, origin, peer, foreign) for token in tokens]
+        self.limits.take(*dict.fromkeys(admission.sender for admission in admissions))
+        refusals = [one.project for one in admissions if isinstance(one.project, AnalyticsError)]
+        if len(refusals) == len(admissions):
+            raise refusals[0]
+        return {token: one.project for token, one in zip(tokens, admissions, strict=True)}
+
+    async def _admission(
+        self, token: str | None, origin: bytes | None, peer: str, foreign: bool
+    ) -> "_Admission":
+        """What a key opens. Raises Unavailable when it cannot be checked."""
         if token is None:
-            self.limits.take(peer)
-            if self.require_key:
-                raise Unauthorized("a write key is required", code="missing_key")
-            return DEFAULT_PROJECT
+            missing = Unauthorized("a write key is required", code="missing_key")
+            return _Admission(peer, missing if self.require_key else DEFAULT_PROJECT)
         try:
             key = await self.keys.find(token)
         except Unauthorized as error:
-            self.limits.take(peer)  # somebody who guesses keys is known only by the address
             needs_key = self.require_key or token.startswith(OWN_TOKENS)
-            if foreign and isinstance(error, UnknownKey) and not needs_key:
-                return DEFAULT_PROJECT
-            raise
-        self.limits.take(f"key {key.id}")
-        return authorize(key, "ingest", origin=None if origin is None else origin.decode("latin-1"))
+            unknown = foreign and isinstance(error, UnknownKey) and not needs_key
+            # somebody who guesses keys is known only by the address
+            return _Admission(peer, DEFAULT_PROJECT if unknown else error)
+        page = None if origin is None else origin.decode("latin-1")
+        try:
+            return _Admission(f"key {key.id}", authorize(key, "ingest", origin=page))
+        except Forbidden as error:
+            return _Admission(f"key {key.id}", error)
+
+
+class _Admission(NamedTuple):
+    """Whom a key's requests count for, and its project or why it is refused."""
+
+    sender: str
+    project: str | AnalyticsError
 
 
 def rules_of(settings: Settings) -> pipeline.Rules:

@@ -25,16 +25,20 @@ class Limits:
         self._now = now
         self._full_at: dict[str, float] = {}
 
-    def take(self, name: str) -> None:
-        """Count one request of `name`. Raises RateLimited if it came too soon."""
+    def take(self, *names: str) -> None:
+        """Count one request that is of several names.
+
+        Raises RateLimited, and counts nothing, if it came too soon for one of them.
+        """
         if not self._cost_s:
             return
         now = self._now()
-        full_at = max(now, self._full_at.pop(name, now)) + self._cost_s
-        wait_s = full_at - now - BURST_SECONDS
+        full_at = {name: max(now, self._full_at.pop(name, now)) for name in names}
+        self._full_at |= full_at  # at the end now: these names were heard last
+        wait_s = max(full_at.values()) + self._cost_s - now - BURST_SECONDS
         if wait_s > _ROUNDING_S:
-            self._full_at[name] = full_at - self._cost_s  # a refused request costs nothing
             raise RateLimited("too many requests", retry_after=math.ceil(wait_s))
-        self._full_at[name] = full_at
-        if len(self._full_at) > MAX_BUCKETS:  # forget the name that was silent longest
+        for name in names:
+            self._full_at[name] += self._cost_s
+        while len(self._full_at) > MAX_BUCKETS:  # forget the names that were silent longest
             del self._full_at[next(iter(self._full_at))]

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from analytics import metrics, pipeline
 from analytics.errors import Unavailable
+from analytics.events import Event
 from analytics.projects import digest
 from analytics.queue import Queue
 from analytics.redis.key_mirror import KEYS, SYNCED
@@ -187,6 +188,29 @@ async def test_when_the_queue_is_out_of_reach_nothing_is_accepted(client: Client
     assert error_of(answer) == (503, "queue_full")
     assert answer.headers["retry-after"] == "7"
     assert answer.headers["x-analytics"] == "queue_full"
+
+
+async def test_events_of_several_projects_go_to_the_queue_in_one_append_or_not_at_all(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appended: list[list[str]] = []
+    append = client.sink.append
+
+    async def recording(events: Sequence[Event]) -> None:
+        appended.append([event.project for event in events])
+        await append(events)
+
+    monkeypatch.setattr(client.sink, "append", recording)
+    batch = [
+        {"type": "event", "payload": {"website": website}}
+        for website in ("ak_w_shop", "ak_w_page", None)
+    ]
+    client.sink.refusal = Unavailable("the queue is full", code="queue_full")
+    assert (await client.send_events(batch, "/api/batch")).status_code == 503
+    assert client.sink.events == []
+    client.sink.refusal = None
+    assert (await client.send_events(batch, "/api/batch")).status_code == 200
+    assert appended == [["shop", "page", "default"]] * 2
 
 
 async def test_too_many_requests_are_429_for_their_sender_only() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics.errors import Forbidden, RateLimited, Unauthorized
+from analytics.errors import Forbidden, RateLimited, Unauthorized, Unavailable
 from analytics.projects import KeyCache
 from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.limits import Limits
@@ -84,8 +84,10 @@ def intake(**settings: Any) -> Intake:
 
 async def test_a_token_of_another_product_that_is_unknown_here_counts_as_no_key() -> None:
     admit = intake().admit
-    assert await admit("phc_unknown", None, "192.0.2.1", foreign=True) == "default"
-    assert await admit("ak_w_shop", None, "192.0.2.1", foreign=True) == "shop"
+    assert await admit(["phc_unknown", "ak_w_shop"], None, "192.0.2.1", foreign=True) == {
+        "phc_unknown": "default",
+        "ak_w_shop": "shop",
+    }
     for token, foreign in (
         ("phc_unknown", False),  # our own protocol has no other product's tokens
         ("ak_w_unknown", True),
@@ -93,7 +95,7 @@ async def test_a_token_of_another_product_that_is_unknown_here_counts_as_no_key(
         ("ak_w_late", True),
     ):
         with pytest.raises(Unauthorized):
-            await admit(token, None, "192.0.2.1", foreign=foreign)
+            await admit([token], None, "192.0.2.1", foreign=foreign)
 
 
 async def test_a_token_of_another_product_that_was_revoked_here_is_refused() -> None:
@@ -101,39 +103,80 @@ async def test_a_token_of_another_product_that_was_revoked_here_is_refused() -> 
     shelf = Shelf((token, a_key(revoked=True)))
     closed = Intake(MemorySink(), KeyCache(shelf), MemorySalts(), Settings())
     with pytest.raises(Unauthorized, match="revoked"):
-        await closed.admit(token, None, "192.0.2.1", foreign=True)
+        await closed.admit([token], None, "192.0.2.1", foreign=True)
 
 
 async def test_where_a_key_is_required_another_products_token_is_none() -> None:
     strict = intake(require_write_key=True)
     with pytest.raises(Unauthorized):
-        await strict.admit("phc_unknown", None, "192.0.2.1", foreign=True)
+        await strict.admit(["phc_unknown"], None, "192.0.2.1", foreign=True)
 
 
 async def test_a_key_is_used_on_pages_of_its_own_origins_and_on_servers() -> None:
     admit = intake().admit
-    assert await admit("ak_w_page", PAGE, "192.0.2.1") == "page"
-    assert await admit("ak_w_page", None, "192.0.2.1") == "page"
+    assert await admit(["ak_w_page"], PAGE, "192.0.2.1") == {"ak_w_page": "page"}
+    assert await admit(["ak_w_page"], None, "192.0.2.1") == {"ak_w_page": "page"}
     with pytest.raises(Forbidden) as refusal:
-        await admit("ak_w_page", b"https://other.example", "192.0.2.1")
+        await admit(["ak_w_page"], b"https://other.example", "192.0.2.1")
     assert refusal.value.code == "foreign_origin"
 
 
 async def test_a_page_that_may_not_send_is_refused_before_its_key_is_looked_up() -> None:
     closed = intake(cors_origins=("https://shop.example",))
     with pytest.raises(Forbidden):
-        await closed.admit("phc_unknown", PAGE, "192.0.2.1")
-    assert await closed.admit(None, b"https://shop.example", "192.0.2.1") == "default"
+        await closed.admit(["phc_unknown"], PAGE, "192.0.2.1")
+    assert await closed.admit([None], b"https://shop.example", "192.0.2.1") == {None: "default"}
 
 
 async def test_a_key_has_one_limit_and_guesses_count_for_the_address() -> None:
     one = intake()
     one.limits = Limits(1, now=lambda: 0.0)
-    assert await one.admit("ak_w_shop", None, "192.0.2.1") == "shop"
+    assert await one.admit(["ak_w_shop"], None, "192.0.2.1") == {"ak_w_shop": "shop"}
     with pytest.raises(RateLimited):
-        await one.admit("ak_w_shop", None, "192.0.2.2")
+        await one.admit(["ak_w_shop"], None, "192.0.2.2")
     with pytest.raises(Unauthorized):
-        await one.admit("guess", None, "192.0.2.1")
+        await one.admit(["guess"], None, "192.0.2.1")
     with pytest.raises(RateLimited):
-        await one.admit(None, None, "192.0.2.1")
-    assert await one.admit(None, None, "192.0.2.2") == "default"
+        await one.admit([None], None, "192.0.2.1")
+    assert await one.admit([None], None, "192.0.2.2") == {None: "default"}
+
+
+async def test_of_several_keys_a_refused_one_costs_none_of_the_others() -> None:
+    tokens = [None, "ak_w_old", "ak_r_shop", "ak_w_page", "ak_w_shop"]
+    admitted = await intake().admit(tokens, b"https://other.example", "192.0.2.1", foreign=True)
+    assert {
+        token: one if isinstance(one, str) else one.code for token, one in admitted.items()
+    } == {
+        None: "default",
+        "ak_w_old": "unauthorized",
+        "ak_r_shop": "missing_scope",
+        "ak_w_page": "foreign_origin",
+        "ak_w_shop": "shop",
+    }
+    strict = await intake(require_write_key=True).admit(tokens, None, "192.0.2.1", foreign=True)
+    assert isinstance(refusal := strict[None], Unauthorized)
+    assert refusal.code == "missing_key"
+
+
+async def test_when_every_key_is_refused_the_request_is() -> None:
+    with pytest.raises(Forbidden) as refusal:
+        await intake().admit(["ak_r_shop", "ak_w_old"], None, "192.0.2.1", foreign=True)
+    assert refusal.value.code == "missing_scope"
+
+
+async def test_a_request_of_several_keys_counts_once_for_each_sender_or_for_none() -> None:
+    one = intake()
+    one.limits = Limits(1, now=lambda: 0.0)
+    unknown = ["phc_a", "phc_b", None]
+    assert (await one.admit(["ak_w_page", *unknown], None, "192.0.2.1", foreign=True))["phc_b"]
+    with pytest.raises(RateLimited):  # of a sender that may not send now the events are kept
+        await one.admit(["ak_w_shop", "ak_w_page"], None, "192.0.2.2", foreign=True)
+    assert await one.admit(["ak_w_shop"], None, "192.0.2.2") == {"ak_w_shop": "shop"}
+
+
+async def test_while_one_of_several_keys_cannot_be_checked_nothing_is_accepted() -> None:
+    one = intake()
+    await one.admit(["ak_w_shop"], None, "192.0.2.1")
+    one.keys._table.down = True  # type: ignore[attr-defined]
+    with pytest.raises(Unavailable):
+        await one.admit(["ak_w_shop", "phc_new"], None, "192.0.2.1", foreign=True)
