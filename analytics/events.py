@@ -32,6 +32,12 @@ NO_ACTOR = "$nobody"
 The pipeline replaces it where it can tell visitors apart.
 """
 
+OWN_ID = "$id"
+"""The key of metadata that holds the sender's own id where the stored id does not follow from it.
+
+The collector puts it there for other products' libraries; our own events follow from theirs.
+"""
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
@@ -69,11 +75,45 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When the collector received it, in UTC."""
     named: bool = False
     """Whether the client supplied the id; the ledger then remembers it."""
+    former: UUID | None = None
+    """The id under which an earlier release stored the same event, where it made ids otherwise.
+
+    So what was sent to that release, and is sent again to this one, is still one event.
+    """
 
     @property
     def actor(self) -> str:
         """Who acted: the user_id, else the session_id."""
         return self.session_id if self.user_id is None else self.user_id
+
+
+class _Own(msgspec.Struct, gc=False):
+    id: Any = msgspec.field(name=OWN_ID, default=None)
+
+
+_decode_own = msgspec.json.Decoder(_Own).decode
+
+
+class IdSearch:
+    """Finds the events of a project that carry an id: as it is stored, or as it was sent."""
+
+    def __init__(self, project: str, own: str) -> None:
+        self.project = project
+        self.own = own
+        self.stored = event_id(own)
+        self.text = msgspec.json.encode({OWN_ID: own})[1:-1]
+        """The sender's own id in metadata, as the collector writes it."""
+
+    def may_hold(self, data: bytes) -> bool:
+        """Whether packed events may hold one that matches."""
+        return self.stored.bytes in data or self.text in data
+
+    def matches(self, event: Event) -> bool:
+        """Whether an event carries the id."""
+        return event.project == self.project and (
+            event.id == self.stored
+            or (self.text in event.metadata and _decode_own(event.metadata).id == self.own)
+        )
 
 
 class Job(msgspec.Struct, frozen=True):

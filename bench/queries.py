@@ -27,7 +27,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -37,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from analytics.derived.deltas import Dimensions
 from analytics.embedded import Postgres, create_database
 from analytics.errors import AnalyticsError, Unavailable
-from analytics.events import Event
+from analytics.events import Event, IdSearch
 from analytics.projects import ApiKey
 from analytics.queries import QUESTIONS, Sources, StreamedFile, answer
 from analytics.queries.database.snapshot import open_engine, open_snapshot
@@ -70,8 +69,8 @@ class EmptyQueue:
     async def horizon(self) -> Horizon:
         return Horizon(datetime.now(UTC), waiting=False)
 
-    async def find(self, project: str, event_id: UUID) -> Event | None:
-        return None
+    async def find(self, search: IdSearch, most: int) -> list[Event]:
+        return []
 
 
 class Times(NamedTuple):

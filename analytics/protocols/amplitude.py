@@ -19,6 +19,7 @@ from analytics.protocols.translate import (
     kind_of,
     renamed,
     rest,
+    text,
     without,
 )
 
@@ -81,6 +82,7 @@ def translate(value: Any) -> Translation:
     """One event."""
     event = numbers.within(item(value), _NUMBERS)
     name, traits = event.get("event_type"), event.get("user_properties")
+    device = event.get("device_id")
     kind, action = kind_of(name, _KINDS)
     properties = event.get("event_properties")
     if isinstance(properties, dict):
@@ -96,9 +98,10 @@ def translate(value: Any) -> Translation:
         type=kind,
         action=action,
         user=event.get("user_id"),
-        anonymous=event.get("device_id"),
+        anonymous=device,
         session=None if event.get("session_id") == -1 else event.get("session_id"),
         id=event.get("insert_id"),
+        together=(event.get("user_id" if text(device) is None else "device_id"),),
         properties=properties,
         context=joined(
             rest(event, (*_USED, *_FIELDS)),

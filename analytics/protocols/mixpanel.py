@@ -112,6 +112,7 @@ def _event(event: dict[str, Any]) -> Translation:
         user=user,
         anonymous=anonymous,
         id=properties.get("$insert_id"),
+        together=(name, properties.get("time"), properties.get("distinct_id")),
         properties=without(properties, used),
         context=joined(
             rest(event, ("event", "properties")),

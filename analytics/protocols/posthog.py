@@ -146,7 +146,7 @@ def translate(shared: SharedFields, value: Any) -> Translation:
     name, alias = event.get("event"), properties.get("alias")
     kind, action = kind_of(name, _KINDS)
     ids = (event.get("distinct_id"), event.get("$distinct_id"), properties.get("distinct_id"))
-    person = next((id_ for id_ in ids if id_ is not None), None)
+    person = sender = next((id_ for id_ in ids if id_ is not None), None)
     context = renamed(properties, _CONTEXT)
     used = (*_CONTEXT, *_OWN, *(("alias",) if kind == "alias" else ()))
     if action == "alias":
@@ -160,6 +160,7 @@ def translate(shared: SharedFields, value: Any) -> Translation:
         anonymous=context.pop("$anon_distinct_id", None) if kind == "identify" else None,
         session=event.get("session_id") or properties.get("$session_id"),
         id=event.get("uuid"),
+        together=(name, sender, event.get("timestamp")),
         properties=without(properties, used) if isinstance(given, dict) else given,
         context=joined(
             rest(event, _USED),
@@ -186,17 +187,17 @@ def _time(event: dict[str, Any], sent_at: Any) -> Any:
 
 
 def accept_v1(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
-    """The result of each event by its uuid; no event should be sent again."""
+    """The result of each uuid: `drop` if any event of it was; none should be sent again."""
     rejections = {rejection.index: rejection for rejection in decoded.rejected}
-    results = {}
+    results: dict[str, dict[str, str | None]] = {}
     for index, event in enumerate(bodies.batch(bodies.json(incoming.body)["batch"])):
         uuid = bodies.mapping(event).get("uuid")
         if isinstance(uuid, str) and not metadata.unfit(uuid):
             rejection = rejections.get(index)
-            results[uuid] = {
-                "result": "drop" if rejection else "ok",
-                "details": rejection.message if rejection else None,
-            }
+            if rejection is not None:
+                results[uuid] = {"result": "drop", "details": rejection.message}
+            else:
+                results.setdefault(uuid, {"result": "ok", "details": None})
     body = msgspec.json.encode({"results": results})
     return Reply(200, body, note=universal.note(decoded.rejected))
 

@@ -20,10 +20,17 @@ from typing import Any
 import msgspec
 
 from analytics.errors import TooLarge
-from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR, NO_SESSION, is_uuid
-from analytics.protocols import validate
+from analytics.events import (
+    DERIVED_SESSION_PREFIX,
+    NO_ACTOR,
+    NO_SESSION,
+    OWN_ID,
+    event_id,
+    is_uuid,
+)
+from analytics.protocols import metadata, validate
 from analytics.protocols.clock import EPOCH, Clock, timestamp
-from analytics.protocols.ids import uuid7s
+from analytics.protocols.ids import joint_id, uuid7s
 from analytics.protocols.protocol import (
     MAX_REQUEST_KEYS,
     Decoded,
@@ -52,6 +59,9 @@ class Translation(msgspec.Struct, kw_only=True):
     anonymous: Any = None
     session: Any = None
     id: Any = None
+    """The sender's own id."""
+    together: Sequence[Any] = ()
+    """Values as sent that make an event one event together with its id; none: the id does alone."""
     properties: Any = None
     """What the sender says about the event; becomes the metadata."""
     context: dict[str, Any] = {}
@@ -101,7 +111,11 @@ class Translator:
                 translation = translate(item)
                 clock = self._clock(translation.sent_at)
                 fields = _fields(translation, clock)
-                events.append(validate.event(fields, clock, project, next(ids)))
+                event = validate.event(fields, clock, project, next(ids))
+                if translation.together and event.named:
+                    former = event_id(text(translation.id))
+                    event = msgspec.structs.replace(event, former=former)
+                events.append(event)
             except EventError as error:
                 rejected.append(Rejection(index, error.code, error.field, error.message))
         return Decoded(events, rejected)
@@ -139,8 +153,8 @@ def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
     ):
         context["$session_id"] = session
         session = hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
-    if isinstance(sent_id, str) and not is_uuid(sent_id):
-        context.setdefault("$id", sent_id)
+    if isinstance(sent_id, str) and (translation.together or not is_uuid(sent_id)):
+        context.setdefault(OWN_ID, sent_id)
     if clock.skew is not None and translation.time is not None:
         context["$timestamp"] = translation.time
     return {
@@ -148,10 +162,17 @@ def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
         "event_type": text(translation.type),
         "event_action": text(translation.action),
         "user_id": anonymous if user is None else user,
-        "id": sent_id,
+        "id": _id(sent_id, translation.together),
         "timestamp": moment(translation.time),
         "metadata": joined(translation.properties, context),
     }
+
+
+def _id(sent_id: Any, together: Sequence[Any]) -> Any:
+    """The id to store: the sender's own, or one made of all that makes the event one event."""
+    if together and isinstance(sent_id, str) and len(sent_id) <= LIMITS["id"]:
+        return str(joint_id(sent_id, *together))
+    return sent_id
 
 
 def text(value: Any) -> Any:

@@ -13,7 +13,7 @@ from analytics.queries.answers.answer import EncodedAnswer, Sources, answer
 from analytics.queries.question import Question, StreamedFile
 from analytics.queries.questions import breakdown, live, paths, schema, sessions, users
 from analytics.queries.questions.activity import lifecycle, stickiness
-from analytics.queries.questions.events import events
+from analytics.queries.questions.events import events, whereabouts
 from analytics.queries.questions.export import export
 from analytics.queries.questions.funnel import funnel
 from analytics.queries.questions.retention import retention
@@ -32,7 +32,7 @@ QUESTIONS = (
     users.TIMELINE,
     users.ONE,
     events.QUESTION,
-    events.ONE,
+    whereabouts.ONE,
     export.QUESTION,
     live.QUESTION,
     schema.QUESTION,

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
 
 from analytics import metrics
-from analytics.events import Books, Event
+from analytics.events import Books, Event, IdSearch
 from analytics.queue import body, scripts
 from analytics.redis.connection import raises_unavailable
 
@@ -90,21 +89,22 @@ class Reader:
             scores = await self._redis.zmscore(scripts.QUEUE, list(job_ids))
         return {job_id for job_id, score in zip(job_ids, scores, strict=True) if score is not None}
 
-    async def find(self, project: str, event_id: UUID) -> Event | None:
-        """An event that is not settled yet, sought among the newest FIND_EVENTS or so.
+    async def find(self, search: IdSearch, most: int = 1) -> list[Event]:
+        """Events of one id that are not settled yet, `most` among the newest FIND_EVENTS or so.
 
         Ask the store after this, not before: an event settled in between would be in neither.
         """
+        found: list[Event] = []
         with raises_unavailable():
             newest = await self._redis.zrevrange(scripts.PENDING, 0, FIND_EVENTS)
             for chunk in _chunks([job_id.decode() for job_id in newest]):
                 for job in await self._redis.mget([scripts.JOB + job_id for job_id in chunk]):
                     # most bodies do not hold the id's bytes, and need not be decoded
-                    if job is not None and event_id.bytes in job:
-                        event = _event(job, project, event_id)
-                        if event is not None:
-                            return event
-        return None
+                    if job is not None and search.may_hold(job):
+                        found += filter(search.matches, _events(job))
+                    if len(found) >= most:
+                        return found[:most]
+        return found
 
     async def refresh_gauges(self) -> None:
         """Set the gauges of the queue and of the books, before /metrics is rendered."""
@@ -145,15 +145,11 @@ def _chunks(job_ids: Sequence[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _event(job: bytes, project: str, event_id: UUID) -> Event | None:
-    """The event in a job's body; None where it is not there or the body cannot be read."""
+def _events(job: bytes) -> Sequence[Event]:
+    """The events in a job's body; none where it cannot be read."""
     try:
         arguments = body.read(job)["a"]
     except (ValueError, KeyError):
-        return None
-    if not arguments or not isinstance(arguments[0], body.Payload):
-        return None
-    for event in arguments[0].events:
-        if event.id == event_id and event.project == project:
-            return event
-    return None
+        return ()
+    is_ours = arguments and isinstance(arguments[0], body.Payload)
+    return arguments[0].events if is_ours else ()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from analytics.errors import Unavailable
+from analytics.events import event_id
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
@@ -120,6 +121,25 @@ async def test_the_path_batch_is_amplitudes_when_the_body_has_events() -> None:
             )
         ).json() == UNIVERSAL
         assert [event.event_action for event in client.sink.events] == ["Button Clicked", "e"]
+
+
+async def test_one_insert_id_is_one_event_only_on_one_device() -> None:
+    async with collector() as client:
+        senders = (
+            {"device_id": "d1"},
+            {"device_id": "d2"},
+            {"device_id": "d1", "user_id": "somebody else"},
+            {"device_id": ""},
+            {"device_id": None, "user_id": "u2"},
+        )
+        ids = [(await one(client, **sender)).id for sender in senders]
+        assert ids[0] == ids[2]
+        assert len(set(ids)) == 4
+        assert ids == [(await one(client, **sender, time=1577836801000)).id for sender in senders]
+        assert {event.former for event in client.sink.events} == {event_id("i-1")}
+        named = await one(client, insert_id=str(ids[0]))
+        assert (named.id != ids[0], metadata(named)["$id"]) == (True, str(ids[0]))
+        assert (await one(client, insert_id=None)).former is None
 
 
 async def test_the_upload_time_corrects_a_skewed_clock() -> None:

@@ -1,8 +1,11 @@
-"""Ids for events without one: in order, and never twice."""
+"""Ids that we make: in order and never twice, or always the same for the same values."""
 
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
-from analytics.protocols.ids import uuid7s
+from analytics.protocols.ids import joint_id, uuid7s
 from tests.bodies import GOOD, NOW, decode
 
 
@@ -17,3 +20,26 @@ def test_new_ids_are_uuid7_in_order() -> None:
         "more than twelve bits tell collectors of one millisecond apart"
     )
     assert uuid7s(0, NOW) == []
+
+
+def test_an_id_of_several_values_follows_from_each_of_them_as_it_was_sent() -> None:
+    assert joint_id("i-1", "d1") == joint_id("i-1", "d1")
+    values: list[tuple[Any, ...]] = [
+        ("i-1", "d1"),
+        ("d1", "i-1"),
+        ("i-1d1",),
+        ("i-1", None),
+        ("i-1", "None"),
+    ]
+    values += [
+        ("i", 1),
+        ("i", "1"),
+        ("i", Decimal("1.0")),
+        ("i", ["1"]),
+        ("i\ud83d",),
+        ("i\ud83e",),
+    ]
+    assert len({joint_id(*each) for each in values}) == len(values)
+    assert joint_id("i-1", "d1") == UUID("869c6614-b20f-5508-b2b6-7bdf81ea8196"), (
+        "the form is fixed for ever"
+    )

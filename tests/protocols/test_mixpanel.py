@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from analytics.events import event_id
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
@@ -214,6 +215,21 @@ async def test_an_import_is_a_list_or_an_event_a_line(body: bytes) -> None:
             answer.status_code,
             [each["index"] for each in answer.json()["failed_records"]],
         ) == (400, [0])
+
+
+async def test_one_insert_id_is_one_event_only_with_name_time_and_person() -> None:
+    async with collector() as client:
+        given = {"distinct_id": "u", "time": 1577836800, "$insert_id": "i-1"}
+        others = {"distinct_id": "v"}, {"time": 1577836801}, {"$insert_id": "i-2"}
+        different = [{"event": "e", "properties": given}, {"event": "f", "properties": given}]
+        different += [{"event": "e", "properties": {**given, **other}} for other in others]
+        for path in ("/track", "/import"):
+            await client.send_events(different, path)
+        ids = [event.id for event in client.sink.events]
+        assert ids[:5] == ids[5:]
+        assert len(set(ids)) == 5
+        assert metadata(client.sink.events[0])["$id"] == "i-1"
+        assert client.sink.events[0].former == event_id("i-1")
 
 
 @pytest.mark.parametrize("path", ["/track?verbose=1", "/import"])

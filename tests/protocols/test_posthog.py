@@ -72,6 +72,9 @@ async def test_capture_v1_answers_for_each_event() -> None:
             bad["uuid"]: {"result": "drop", "details": "event_action is missing"},
         }
         assert answer.headers["x-analytics"].startswith("3 rejected")
+        twice = [{**bad, "event": "good"}, bad, {**bad, "event": "good too"}]
+        answer = await client.send_events({"batch": twice}, V1, authorization="Bearer phc_key")
+        assert answer.json()["results"][bad["uuid"]]["result"] == "drop"
         assert (await client.send_events({}, V1, authorization="Bearer phc_key")).status_code == 400
         assert (
             await client.send_events({"batch": [EVENT]}, V1, authorization="Bearer unknown")
@@ -169,7 +172,7 @@ async def test_each_event_has_its_columns_and_metadata(
     async with collector() as client:
         event = await one(client, **fields)
         assert columns_of(event) == columns
-        assert metadata(event) == extra
+        assert metadata(event) == extra | {"$id": EVENT["uuid"]}
 
 
 ALONE = json.dumps({**EVENT, "properties": {"token": "phc_key", "plan": "pro"}}).encode()
@@ -192,11 +195,7 @@ async def test_a_body_is_understood_in_every_wrapping(path: str, body: bytes) ->
     async with collector("phc_key", require_write_key=True) as client:
         assert (await client.send_events(body, path, content_type="text/plain")).status_code == 200
         [event] = client.sink.events
-        assert (event.project, event.id, metadata(event)) == (
-            "shop",
-            UUID(str(EVENT["uuid"])),
-            {"plan": "pro"},
-        )
+        assert (event.project, metadata(event)) == ("shop", {"plan": "pro", "$id": EVENT["uuid"]})
 
 
 async def test_an_event_may_come_by_get() -> None:
@@ -220,6 +219,20 @@ async def test_each_event_goes_by_its_own_key(path: str) -> None:
         assert "1 rejected; the first: unauthorized" in answer.headers["x-analytics"]
         assert [event.project for event in client.sink.events] == ["default", "shop", "default"]
         assert all("token" not in metadata(event) for event in client.sink.events)
+
+
+async def test_one_uuid_is_one_event_only_with_name_person_and_time() -> None:
+    async with collector() as client:
+        times = {"timestamp": "2020-01-01T00:00:00Z"}, {"timestamp": "2020-01-01T00:00:00.000Z"}
+        different = [EVENT, EVENT | {"event": "renamed"}, EVENT | {"distinct_id": "u2"}]
+        different += [EVENT | time for time in times]
+        for _ in range(2):  # the second time is a retry
+            for event in different:
+                await client.send_events({**event, "sent_at": "2020-01-02T00:00:00Z"}, "/e/")
+        ids = [event.id for event in client.sink.events]
+        assert ids[:5] == ids[5:]
+        assert len(set(ids)) == 5
+        assert {event.former for event in client.sink.events} == {UUID(str(EVENT["uuid"]))}
 
 
 async def test_an_offset_counts_back_from_the_sending() -> None:

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from analytics.events import Event
+from analytics.events import Event, IdSearch
 from analytics.projects import ApiKey
 from analytics.queries import QUESTIONS, EncodedAnswer, Question, Sources, answer
 from analytics.queue.reader import Horizon
@@ -27,8 +26,8 @@ class StillQueue:
     async def horizon(self) -> Horizon:
         return Horizon(WATERMARK, waiting=False)
 
-    async def find(self, project: str, event_id: UUID) -> Event | None:
-        return None
+    async def find(self, search: IdSearch, most: int) -> list[Event]:
+        return []
 
 
 class Asker:

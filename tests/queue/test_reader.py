@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from analytics import metrics
 from analytics.errors import TransientStoreError
-from analytics.events import Books, Job
+from analytics.events import Books, IdSearch, Job
 from analytics.queue import Queue, scripts
 from analytics.settings import Settings
 from tests.queue.kit import (
@@ -119,10 +119,25 @@ async def test_every_event_acknowledged_before_the_watermark_is_stored(
 async def test_a_waiting_event_is_found_by_project_and_id(queue: Queue) -> None:
     wanted, namesake = event(b'{"page": "/"}'), event(project="other")
     await queue.append([*events(5), wanted, namesake])
-    assert await queue.find("default", wanted.id) == wanted
-    assert await queue.find("other", namesake.id) == namesake
-    assert await queue.find("other", wanted.id) is None
-    assert await queue.find("default", uuid.uuid4()) is None
+    assert await queue.find(IdSearch("default", str(wanted.id))) == [wanted]
+    assert await queue.find(IdSearch("other", str(namesake.id))) == [namesake]
+    assert await queue.find(IdSearch("other", str(wanted.id))) == []
+    assert await queue.find(IdSearch("default", str(uuid.uuid4()))) == []
+
+
+async def test_all_that_wait_of_one_senders_id_are_found(queue: Queue) -> None:
+    first, second, nested, foreign = (
+        event(b'{"page":"/","$id":"order \\"1\\""}'),
+        event('{"$id":"order \\"1\\"","é":1}'.encode()),
+        event(b'{"a":{"$id":"order \\"1\\""}}'),
+        event(b'{"$id":"order \\"1\\""}', project="other"),
+    )
+    await queue.append([*events(5), first, nested])
+    await queue.append([foreign, second])
+    search = IdSearch("default", 'order "1"')
+    assert {one.id for one in await queue.find(search, 100)} == {first.id, second.id}
+    assert len(await queue.find(search, 1)) == 1
+    assert await queue.find(IdSearch("other", 'order "1"'), 100) == [foreign]
 
 
 async def test_the_search_steps_over_jobs_it_cannot_read(queue: Queue, redis: Redis) -> None:
@@ -130,7 +145,7 @@ async def test_the_search_steps_over_jobs_it_cannot_read(queue: Queue, redis: Re
     await queue.append([wanted])
     await enqueue_body(redis, b"\xc1" + wanted.id.bytes, scripts.job_id(1))
     await enqueue_body(redis, b"\x80" + wanted.id.bytes, "foreign")
-    assert await queue.find("default", wanted.id) == wanted
+    assert await queue.find(IdSearch("default", str(wanted.id))) == [wanted]
 
 
 async def test_waiting_names_the_jobs_that_are_not_settled(queue: Queue, redis: Redis) -> None:

@@ -434,6 +434,21 @@ async def test_an_event_is_queued_until_it_is_stored(
     assert stored == {"status": "stored", "event": queued["event"]}
 
 
+async def test_events_of_one_senders_id_are_found_wherever_they_are(
+    http: httpx2.AsyncClient, config: Settings, engine: AsyncEngine
+) -> None:
+    waiting, also = (event(metadata=b'{"$id":"i-1","n":%d}' % n) for n in range(2))
+    redis = connect(config)
+    async with Queue(redis, config) as queue:
+        await queue.append([waiting, event(), also])
+    await redis.aclose()
+    await store(engine, [also, event(metadata=b'{"$id":"i-2"}')])
+    found = (await http.get("/api/events/i-1")).json()["data"]
+    assert [
+        (place["status"], place["event"]["metadata"]) for place in (found, *found["others"])
+    ] == [("stored", {"$id": "i-1", "n": 1}), ("queued", {"$id": "i-1", "n": 0})]
+
+
 # outages
 
 

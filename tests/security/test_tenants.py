@@ -5,6 +5,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -34,7 +35,7 @@ NEEDED = {
 """Parameters that a question needs, or that show most values."""
 
 
-def an_event(project: str, name: str = "", **changes: object) -> Event:
+def an_event(project: str, name: str = "", **changes: Any) -> Event:
     """An event whose every text names its project; ids, sessions and users are the same in both."""
     now = datetime.now(UTC) - timedelta(minutes=1)
     metadata = json.dumps({"secret": f"secret-of-{project}", "page": "/"}).encode()

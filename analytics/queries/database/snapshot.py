@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 from typing import Any
-from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -20,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from analytics.errors import AnalyticsError, BadRequest, Unavailable
-from analytics.events import Event
+from analytics.events import Event, IdSearch
 from analytics.queries.database import identity
 from analytics.queries.database.memory import Memory
 from analytics.queries.language.measures import Statement
@@ -164,11 +163,11 @@ class Snapshot:
     def _linked(self, statement: Statement) -> Statement:
         return identity.linked(statement, self._project) if self.links.version else statement
 
-    async def queued(self, project: str, id_: UUID) -> Event | None:
-        """An event that waits in the queue; None too if Redis does not answer."""
+    async def queued(self, search: IdSearch, most: int) -> list[Event]:
+        """Events of one id that wait in the queue; none too if Redis does not answer."""
         with contextlib.suppress(Unavailable):
-            return await self._queue.find(project, id_)
-        return None
+            return await self._queue.find(search, most)
+        return []
 
     async def check(self, patterns: Iterable[str]) -> None:
         """Raise BadRequest if PostgreSQL refuses one of these regular expressions.

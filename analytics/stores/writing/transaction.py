@@ -82,7 +82,7 @@ class Storing:
         for position, event in enumerate(self.events):
             if event.named:
                 name = (event.project, event.id.int)
-                if name in seen:
+                if name in seen or (event.former and (event.project, event.former.int) in seen):
                     repeated.append(position)
                 seen.add(name)
         self._drop(repeated)
@@ -95,10 +95,11 @@ class Storing:
         named = [position for position in self.left if self.events[position].named]
         if not named:
             return
-        known = await ledger.known(self.connection, self._ids(named))
+        known = await ledger.known(self.connection, [*self._ids(named), *self._formers(named)])
         if known:
-            self._drop([position for position in named if self._id(position) in known])
-            named = [position for position in named if self._id(position) not in known]
+            repeated = {position for position in named if self._in(known, position)}
+            self._drop(sorted(repeated))
+            named = [position for position in named if position not in repeated]
         if named and self.careful:
             await self._attempt(self._remember, named)
         elif named:
@@ -209,6 +210,15 @@ class Storing:
 
     def _id(self, position: int) -> ledger.ClientId:
         return self.events[position].project, self.events[position].id
+
+    def _formers(self, positions: Sequence[int]) -> list[ledger.ClientId]:
+        """The ids under which an earlier release may have stored some of the events."""
+        events = (self.events[position] for position in positions)
+        return [(event.project, event.former) for event in events if event.former is not None]
+
+    def _in(self, known: set[ledger.ClientId], position: int) -> bool:
+        """Whether an event is among known ids, by its own or by its former one."""
+        return self._id(position) in known or not known.isdisjoint(self._formers([position]))
 
     def _order(self, position: int) -> tuple[object, ...]:
         """The order of rows in which all transactions take their locks."""

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from analytics import metrics, pipeline
 from analytics.errors import Unavailable
-from analytics.events import Event
+from analytics.events import Event, IdSearch
 from analytics.projects import digest
 from analytics.queue import Queue
 from analytics.redis.key_mirror import KEYS, SYNCED
@@ -338,8 +338,7 @@ async def test_a_202_means_that_the_event_is_in_the_queue(redis_url: str) -> Non
         assert answer.json()["accepted"] == 2
         queue = Queue(redis, Settings(redis_url=redis_url))
         assert (await queue.books()).accepted == 2
-        event = await queue.find("shop", UUID(answer.json()["ids"][0]))
-        assert event is not None
+        [event] = await queue.find(IdSearch("shop", answer.json()["ids"][0]))
         assert (event.project, event.session_id, event.named) == ("shop", "s1", True)
         assert error_of(await client.send_events(GOOD, x_write_key="unknown")) == (
             401,

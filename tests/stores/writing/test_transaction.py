@@ -1,6 +1,7 @@
 """Jobs are committed exactly once, whatever repeats them, and their outcomes add up."""
 
 import random
+from uuid import UUID
 
 import anyio
 import pytest
@@ -57,6 +58,22 @@ async def test_a_retry_in_the_same_transaction_is_counted_for_its_own_job(
     ]
     assert event in written.stored
     assert await rows(store) == 3
+
+
+async def test_what_an_earlier_release_stored_under_another_id_is_still_one_event(
+    store: PostgresStore,
+) -> None:
+    before = an_event()
+    again = an_event(former=before.id, timestamp=ago(minutes=3))
+    assert (await store.write([a_job(before, again)])).outcomes == [Outcome(stored=1, duplicate=1)]
+    assert (await store.write([a_job(again)])).outcomes == [Outcome(duplicate=1)]
+    # of two events with one former id, neither stands for the other
+    one, other = (an_event(former=(UUID(int=7))) for _ in range(2))
+    assert (await store.write([a_job(one, other)])).outcomes == [Outcome(stored=2)]
+    assert (await store.write([a_job(other), a_job(one)])).outcomes == [Outcome(duplicate=1)] * 2
+    elsewhere = an_event(former=before.id, project="other")
+    assert (await store.write([a_job(elsewhere)])).outcomes == [Outcome(stored=1)]
+    assert await rows(store) == 4
 
 
 async def test_the_same_id_in_two_projects_is_two_events(store: PostgresStore) -> None:

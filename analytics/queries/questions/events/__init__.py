@@ -1,5 +1,6 @@
-"""Events: the newest events that pass the filters, and one event by id.
+"""Events: the newest events that pass the filters, and where the events of one id are.
 
-`events.py`  the two questions
-`walk.py`    finds the newest rows, past days without any
+`events.py`       the newest events
+`whereabouts.py`  where the events are that carry one id
+`walk.py`         finds the newest rows, past days without any
 """

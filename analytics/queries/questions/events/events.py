@@ -1,22 +1,21 @@
-"""Events: the rows themselves, newest first, page by page; and where one event is."""
+"""Events: the rows themselves, newest first, page by page."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Any, TypedDict
 
-from msgspec import Meta
 from sqlalchemy import Row, Text, any_, cast, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from analytics.events import Event, event_id, public
+from analytics.events import Event, public
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.measures import Statement
-from analytics.queries.language.query import FilteredQuery, Limit, Query
+from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
 from analytics.queries.questions.cursors import EventCursor
 from analytics.queries.questions.events.walk import walk
-from analytics.tables import Instant, dead_letters, raw_events
+from analytics.tables import Instant, raw_events
 
 
 class Events(FilteredQuery, frozen=True, kw_only=True):
@@ -102,54 +101,4 @@ def _paged(query: Events, rows: Sequence[Row[Any]]) -> EventPage:
     }
 
 
-class Whereabouts(TypedDict):
-    """Where an event is: with the event itself if it is stored, or why it could not be stored."""
-
-    status: Literal["stored", "queued", "dead_lettered", "unknown"]
-    event: NotRequired[dict[str, Any]]
-    reason: NotRequired[str]
-    message: NotRequired[str]
-    at: NotRequired[datetime]
-
-
-class OneEvent(Query, frozen=True, kw_only=True):
-    """The parameters of `/api/events/{id}`: a UUID, or the text that the client sent as id."""
-
-    id: Annotated[str, Meta(max_length=255, description="The id as it was sent, a UUID or not")]
-
-
-async def answer_one(query: OneEvent, snapshot: Snapshot) -> Whereabouts:
-    """Where one event is: stored, queued, dead-lettered or unknown.
-
-    The queue is asked first, because events leave it only for the database.
-    """
-    id_ = event_id(query.id)
-    queued = await snapshot.queued(query.project, id_)
-    rows = await snapshot.rows(
-        stored()
-        .where(*query.filters, raw_events.c.id == id_)
-        .order_by(raw_events.c.timestamp.desc())
-        .limit(1)
-    )
-    if rows:
-        return {"status": "stored", "event": public(event_of(rows[0]))}
-    if queued is not None:
-        return {"status": "queued", "event": public(queued)}
-    letters = await snapshot.rows(
-        select(dead_letters)
-        .where(dead_letters.c.project == query.project, dead_letters.c.event_id == id_)
-        .order_by(dead_letters.c.number.desc())
-        .limit(1)
-    )
-    if letters:
-        return {
-            "status": "dead_lettered",
-            "reason": letters[0].reason,
-            "message": letters[0].message,
-            "at": letters[0].created_at,
-        }
-    return {"status": "unknown"}
-
-
 QUESTION = Question("/events", Events, answer, cacheable=False)
-ONE = Question("/events/{id:path}", OneEvent, answer_one, cacheable=False)

@@ -1,4 +1,4 @@
-"""Events page by page, and where one event is."""
+"""Events page by page."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.tables import dead_letters
 from tests.queries import oracle
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row, Trend
@@ -101,45 +100,3 @@ async def test_rows_of_another_project_are_not_shown(asker: Asker) -> None:
     assert (await asker.ask("/events", *DAYS))["data"]["rows"] == []
     assert len((await asker.ask("/events", *DAYS, ("project", "shop")))["data"]["rows"]) == 1
     assert (await asker.ask("/trends", *DAYS))["data"]["series"][0]["total"] == 0
-
-
-async def status(asker: Asker, id_: str) -> dict[str, object]:
-    data = (await asker.ask("/events/{id:path}", id=id_))["data"]
-    assert isinstance(data, dict)
-    return data
-
-
-async def test_a_stored_event_is_found_by_either_form_of_its_id(asker: Asker) -> None:
-    from analytics.events import event_id
-
-    named, plain = row("2026-11-02"), row("2026-11-02")
-    await asker.hold([Row(event_id("order/42"), named.timestamp, "s", None, "e", "a", {}), plain])
-    for id_, stored in (("order/42", event_id("order/42")), (str(plain.id).upper(), plain.id)):
-        data = await status(asker, id_)
-        assert data["status"] == "stored"
-        assert isinstance(data["event"], dict)
-        assert data["event"]["id"] == str(stored)
-
-
-async def test_an_event_that_nobody_sent_is_unknown(asker: Asker) -> None:
-    await asker.hold([])
-    assert await status(asker, "nobody") == {"status": "unknown"}
-
-
-async def test_a_dead_letter_says_why_until_it_is_stored_after_all(asker: Asker) -> None:
-    dead = row("2026-11-02")
-    await asker.hold([])
-    columns = ", ".join(column.name for column in dead_letters.c if column.name != "number")
-    await asker.connection.execute(
-        f"insert into dead_letters ({columns})"
-        " values ('default', $1, 'j', 1, 'numeric', 'too large', '', now())",
-        dead.id,
-    )
-    data = await status(asker, str(dead.id))
-    assert (data["status"], data["reason"], data["message"]) == (
-        "dead_lettered",
-        "numeric",
-        "too large",
-    )
-    await asker.add([dead])
-    assert (await status(asker, str(dead.id)))["status"] == "stored"
