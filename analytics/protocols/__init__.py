@@ -6,9 +6,9 @@ They share these files:
 
 `protocol.py`   what a protocol is                    `bodies.py`     forms, base64, JSON lines
 `validate.py`   what a valid event is                 `metadata.py`   whether metadata can be stored
-`clock.py`      when an event happened                `ids.py`        ids for events without one
-`translate.py`  other products' events as our own     `universal.py`  replies for every library
-`numbers.py`    numbers in one form, with every digit
+`characters.py` what no text may have                 `clock.py`      when an event happened
+`ids.py`        ids that we make                      `universal.py`  replies for every library
+`numbers.py`    numbers in one form, all digits       `translate.py`  other products' events as our own
 """
 
 from analytics.protocols.amplitude import AMPLITUDE

@@ -7,7 +7,7 @@ import binascii
 from typing import Any
 from urllib.parse import parse_qsl
 
-from analytics.errors import BadRequest, TooLarge
+from analytics.errors import TooLarge
 from analytics.protocols import metadata
 from analytics.protocols.protocol import MAX_REQUEST_EVENTS, Incoming, bound_containers, empty_batch
 
@@ -15,14 +15,12 @@ _BASE64 = bytes.maketrans(b"-_ ", b"+/+")
 
 
 def json(text: bytes) -> Any:
-    """A JSON text, decoded by `metadata.parse`. Raises BadRequest, TooLarge."""
+    """A JSON text, decoded by `metadata.read`. A NUL may stand in it as it is.
+
+    Raises BadRequest, TooLarge.
+    """
     bound_containers(text)
-    try:
-        return metadata.parse(text.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"the body is not UTF-8 (byte {error.start})", code="not_json") from error
-    except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}", code="not_json") from error
+    return metadata.read(text.replace(b"\0", b"\\u0000"))
 
 
 def sniffed(text: bytes) -> Any:
@@ -32,6 +30,16 @@ def sniffed(text: bytes) -> Any:
     """
     text = text.strip()
     return json(text if text[:1] in (b"{", b"[", b'"', b"") else unbase64(text) or text)
+
+
+def embedded(text: str) -> Any:
+    """The JSON in a string of a body, or in base64 of it. Raises ValueError, BadRequest, TooLarge.
+
+    What the string has of characters that cannot be stored stays in it.
+    """
+    if text.lstrip()[:1] in ("{", "["):
+        return metadata.parse(text)
+    return sniffed(text.encode(errors="surrogatepass"))
 
 
 def unbase64(text: bytes) -> bytes | None:
@@ -52,9 +60,13 @@ def lines(text: bytes) -> Any:
 
 
 def fields(text: bytes) -> dict[str, str]:
-    """A form or a query string. Bad UTF-8 becomes lone surrogates, which validation refuses."""
-    decoded = text.decode(errors="surrogateescape")
-    return dict(parse_qsl(decoded, keep_blank_values=True, errors="surrogateescape"))
+    """A form or a query string. Bytes that are not UTF-8 become lone surrogates."""
+    return embedded_fields(text.decode(errors="surrogateescape"))
+
+
+def embedded_fields(text: str) -> dict[str, str]:
+    """A query string that stood in a body's JSON."""
+    return dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape"))
 
 
 def is_form(text: bytes) -> bool:

@@ -6,14 +6,15 @@ from urllib.parse import unquote
 
 from analytics.errors import BadRequest
 from analytics.events import event_id
-from analytics.protocols import bodies, metadata, universal
+from analytics.protocols import bodies, universal
+from analytics.protocols.characters import unfit
+from analytics.protocols.ids import joint_id
 from analytics.protocols.protocol import Draft, EventError, Incoming, Protocol
 from analytics.protocols.translate import Translation, Translator, item, joined, rest
+from analytics.protocols.validate import LIMITS
 
 _TYPE = b"application/cloudevents"
 _USED = ("type", "id", "time", "data", "userid", "authid", "sessionid", "writekey")
-_MAX_ID = 255
-"""Code points of a stored id; a longer one becomes a UUIDv5."""
 
 
 def read(incoming: Incoming) -> Draft:
@@ -58,8 +59,6 @@ def translate(value: Any) -> Translation:
     if not isinstance(id_, str) or not isinstance(source, str):
         field = "id" if isinstance(source, str) else "source"
         raise EventError("missing", field, "a CloudEvent has an id and a source")
-    whole_id = f"{source} {id_}"
-    storable = len(whole_id) <= _MAX_ID or metadata.unfit(whole_id)
     user = event.get("userid") or event.get("authid")
     data = event.get("data")
     other_data = None if isinstance(data, dict) else data
@@ -68,11 +67,19 @@ def translate(value: Any) -> Translation:
         action=event.get("type"),
         user=user,
         session=event.get("sessionid"),
-        id=whole_id if storable else str(event_id(whole_id)),
+        id=_whole_id(source, id_),
         properties=data if isinstance(data, dict) else None,
         context=joined(rest(event, _USED), {"$id": id_, "$data": other_data}),
         time=event.get("time"),
     )
+
+
+def _whole_id(source: str, id_: str) -> str:
+    """Source and id with a space between; a UUID made of them where no id may be such a text."""
+    whole = f"{source} {id_}"
+    if unfit(whole):
+        return str(joint_id(id_, source))
+    return whole if len(whole) <= LIMITS["id"] else str(event_id(whole))
 
 
 def claims(incoming: Incoming) -> bool:

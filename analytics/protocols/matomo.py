@@ -70,7 +70,7 @@ def _query(request: Any) -> Any:
     """The fields of one query string in a list; what is not a string comes back as it is."""
     if not isinstance(request, str):
         return request
-    return bodies.fields(request.lstrip("?").encode(errors="surrogatepass"))
+    return bodies.embedded_fields(request.lstrip("?"))
 
 
 def _key(value: Any) -> str | None:

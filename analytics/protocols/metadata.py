@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from analytics.errors import BadRequest
 from analytics.protocols import numbers
+from analytics.protocols.characters import BAD, described, unfit
 from analytics.protocols.numbers import Unfit
 from analytics.protocols.protocol import EventError
 
@@ -31,7 +33,6 @@ _LEVELS = bytes.maketrans(b"[]", b"{}")
 _NO_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}]', re.DOTALL)
-_UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """Metadata as `parse` read it → JSON with every digit kept."""
@@ -91,27 +92,41 @@ def parse(text: str) -> Any:
         return _loads(_prune(text))
 
 
+def read(body: bytes) -> Any:
+    """A body's JSON, decoded by `parse`.
+
+    Bytes that are not UTF-8 become lone surrogates in their strings. Raises BadRequest.
+    """
+    try:
+        return parse(body.decode(errors="surrogateescape").removeprefix("\ufeff"))
+    except ValueError as error:
+        raise BadRequest(_not_json(body, error), code="not_json") from error
+
+
+def _not_json(body: bytes, error: ValueError) -> str:
+    """Why a body cannot be read: bytes that are not UTF-8 explain more than what follows."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as wrong:
+        return f"the body is not UTF-8 (byte {wrong.start})"
+    return f"the body is not JSON: {error}"
+
+
 def check(metadata: Any) -> None:
     """Raises Fault, for `metadata` or `metadata.KEY`, if what `parse` read cannot be stored."""
     if not isinstance(metadata, dict):
         raise EventError("wrong_type", "metadata", "metadata must be an object")
     for key, value in metadata.items():
-        if _UNFIT.search(key):
-            message = "a key of metadata has a NUL or a lone surrogate"
-            raise EventError("bad_character", "metadata", message)
+        if unfit(key):
+            raise EventError(BAD, "metadata", f"a key of metadata has {described(key)}")
         if problem := _problem(value, 2):
             field = f"metadata.{key[:_SHOWN_KEY]}"
             raise EventError(problem.code, field, f"this value {problem.problem}")
 
 
-def unfit(text: str) -> bool:
-    """Whether text has a character that PostgreSQL cannot store."""
-    return _UNFIT.search(text) is not None
-
-
 def _problem(value: Any, depth: int) -> Unfit | None:
     if isinstance(value, str):
-        return Unfit("bad_character", "has a NUL or a lone surrogate") if unfit(value) else None
+        return Unfit(BAD, f"has {described(value)}") if unfit(value) else None
     if isinstance(value, Unfit):
         return value
     if not isinstance(value, dict | list):

@@ -5,7 +5,7 @@ from typing import Any
 
 from analytics.errors import BadRequest
 from analytics.events import Event
-from analytics.protocols import bodies, numbers, universal
+from analytics.protocols import bodies, metadata, numbers, universal
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
     Names,
@@ -80,8 +80,8 @@ def _parsed(value: Any) -> Any:
     if not isinstance(value, str):
         return numbers.of(value)
     try:
-        return numbers.of(bodies.json(value.encode()))
-    except (BadRequest, UnicodeEncodeError):
+        return numbers.of(metadata.parse(value))
+    except ValueError:
         return value
 
 

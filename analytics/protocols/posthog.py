@@ -14,7 +14,8 @@ import msgspec
 
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import Event
-from analytics.protocols import bodies, metadata, universal
+from analytics.protocols import bodies, universal
+from analytics.protocols.characters import mended
 from analytics.protocols.clock import instant, timestamp
 from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
 from analytics.protocols.translate import (
@@ -192,7 +193,8 @@ def accept_v1(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply
     results: dict[str, dict[str, str | None]] = {}
     for index, event in enumerate(bodies.batch(bodies.json(incoming.body)["batch"])):
         uuid = bodies.mapping(event).get("uuid")
-        if isinstance(uuid, str) and not metadata.unfit(uuid):
+        if isinstance(uuid, str):
+            uuid = mended(uuid, 0)
             rejection = rejections.get(index)
             if rejection is not None:
                 results[uuid] = {"result": "drop", "details": rejection.message}

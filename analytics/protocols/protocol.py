@@ -8,6 +8,7 @@ import msgspec
 
 from analytics.errors import AnalyticsError, BadRequest, TooLarge
 from analytics.events import Event
+from analytics.protocols.characters import BAD
 
 MAX_REQUEST_EVENTS = 200_000
 """No honest body reaches it: an event has at least 53 bytes, and a body at most 10 MiB."""
@@ -81,6 +82,13 @@ class Decoded(msgspec.Struct, frozen=True):
 
     events: list[Event]
     rejected: Sequence[Rejection] = ()
+    mended: int = 0
+    """Events that had a character that cannot be stored, and have U+FFFD in its place."""
+
+    @property
+    def note(self) -> str:
+        """What was mended, for the header X-Analytics."""
+        return f"{self.mended} mended: {BAD}" if self.mended else ""
 
 
 Projects = Mapping[str | None, str | AnalyticsError]

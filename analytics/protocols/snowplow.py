@@ -127,8 +127,8 @@ def _json(event: dict[str, Any], plain: str, encoded: str) -> Any:
     """The JSON in one field, or in base64 in the other; what cannot be read comes as it is."""
     value = event.get(plain, event.get(encoded))
     try:
-        return bodies.sniffed(value.encode()) if isinstance(value, str) and value else value
-    except (AnalyticsError, UnicodeEncodeError):
+        return bodies.embedded(value) if isinstance(value, str) and value else value
+    except (AnalyticsError, ValueError):
         return value
 
 

@@ -25,10 +25,12 @@ from analytics.events import (
     NO_ACTOR,
     NO_SESSION,
     OWN_ID,
+    Event,
     event_id,
     is_uuid,
 )
 from analytics.protocols import metadata, validate
+from analytics.protocols.characters import BAD, mended, unfit
 from analytics.protocols.clock import EPOCH, Clock, timestamp
 from analytics.protocols.ids import joint_id, uuid7s
 from analytics.protocols.protocol import (
@@ -103,22 +105,25 @@ class Translator:
         projects: Projects,
     ) -> Decoded:
         """Items → events, and a rejection for each item that is not a valid event."""
-        events, rejected = [], []
+        events, rejected, mends = [], [], 0
         ids = iter(uuid7s(len(items), self.incoming.received))
         for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             try:
                 project = project_of(projects, key)
                 translation = translate(item)
                 clock = self._clock(translation.sent_at)
-                fields = _fields(translation, clock)
-                event = validate.event(fields, clock, project, next(ids))
-                if translation.together and event.named:
-                    former = event_id(text(translation.id))
-                    event = msgspec.structs.replace(event, former=former)
-                events.append(event)
+                fields, new_id = _fields(translation, clock), next(ids)
+                try:
+                    event = validate.event(fields, clock, project, new_id)
+                except EventError as error:
+                    if error.code != BAD:
+                        raise
+                    event = validate.event(_mended(fields), clock, project, new_id)
+                    mends += 1
+                events.append(_with_former(event, translation))
             except EventError as error:
                 rejected.append(Rejection(index, error.code, error.field, error.message))
-        return Decoded(events, rejected)
+        return Decoded(events, rejected, mends)
 
     def _clock(self, sent_at: Any) -> Clock:
         """The clock for an event's own `sent_at`, else for the request's.
@@ -169,10 +174,27 @@ def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
 
 
 def _id(sent_id: Any, together: Sequence[Any]) -> Any:
-    """The id to store: the sender's own, or one made of all that makes the event one event."""
-    if together and isinstance(sent_id, str) and len(sent_id) <= LIMITS["id"]:
-        return str(joint_id(sent_id, *together))
-    return sent_id
+    """The id to store: the sender's own, or one made of all that makes the event one event.
+
+    Ids that only mending would make equal stay two.
+    """
+    if not isinstance(sent_id, str) or len(sent_id) > LIMITS["id"]:
+        return sent_id
+    return str(joint_id(sent_id, *together)) if together or unfit(sent_id) else sent_id
+
+
+def _mended(fields: dict[str, Any]) -> dict[str, Any]:
+    """An event's fields with U+FFFD in place of characters that cannot be stored."""
+    whole: dict[str, Any] = mended(fields, metadata.MAX_DEPTH + 1)
+    return whole
+
+
+def _with_former(event: Event, translation: Translation) -> Event:
+    """The event with the id that the release before stored, where it made ids otherwise."""
+    own = text(translation.id)
+    if not (translation.together and event.named) or unfit(own):
+        return event
+    return msgspec.structs.replace(event, former=event_id(own))
 
 
 def text(value: Any) -> Any:

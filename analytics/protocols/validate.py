@@ -17,6 +17,7 @@ import msgspec
 from analytics.errors import BadRequest, TooLarge
 from analytics.events import Event, event_id
 from analytics.protocols import metadata
+from analytics.protocols.characters import BAD, described, unfit
 from analytics.protocols.clock import Clock, Timestamp, timestamp
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import (
@@ -47,7 +48,7 @@ def draft(incoming: Incoming) -> Draft:
     Raises BadRequest when it is not JSON, not a batch, or an empty one; TooLarge for too many
     events.
     """
-    body = _parsed(parse(incoming.body))
+    body = _parsed(metadata.read(incoming.body))
     if not body.events:
         raise empty_batch()
     if len(body.events) > MAX_REQUEST_EVENTS:
@@ -71,16 +72,6 @@ def decode(items: Iterable[Any], clock: Clock, project: str) -> Decoded:
         except EventError as error:
             rejected.append(Rejection(index, error.code, error.field, error.message))
     return Decoded(events, rejected)
-
-
-def parse(body: bytes) -> Any:
-    """A body's JSON, decoded. Raises BadRequest."""
-    try:
-        return metadata.parse(body.decode().removeprefix("\ufeff"))
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"the body is not UTF-8 (byte {error.start})", code="not_json") from error
-    except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}", code="not_json") from error
 
 
 def _parsed(body: Any) -> ParsedBody:
@@ -158,8 +149,8 @@ def _optional(item: dict[str, Any], field: str) -> str | None:
         raise EventError(
             "too_long", field, f"{field} has {len(value)} characters, {LIMITS[field]} are allowed"
         )
-    if metadata.unfit(value):
-        raise EventError("bad_character", field, f"{field} has a NUL or a lone surrogate")
+    if unfit(value):
+        raise EventError(BAD, field, f"{field} has {described(value)}")
     return value
 
 

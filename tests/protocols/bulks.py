@@ -1,9 +1,7 @@
 """Requests with many events, as the libraries of each product send them."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 from tests.collecting import Client
 
@@ -85,7 +83,9 @@ BULKS = {
     "matomo": Bulk(
         "/matomo.php",
         _matomo,
-        lambda actions: {"requests": [f"?{urlencode(action)}" for action in actions]},
+        lambda actions: {
+            "requests": ["?" + "&".join(map("=".join, action.items())) for action in actions]
+        },
     ),
     "cloudevents": Bulk(
         "/cloudevents",
@@ -109,8 +109,3 @@ def verdicts(name: str, answer: Any) -> list[int]:
 def names(client: Client) -> list[tuple[str, str]]:
     """Project and name of what a collector took in."""
     return [(event.project, event.event_action) for event in client.sink.events]
-
-
-def sent(body: Any) -> bytes:
-    """JSON with the characters that it has, as most libraries write it."""
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -36,12 +36,26 @@ def test_what_is_no_base64_is_none(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b'{"a":"\xff"}', b"a=b", base64.b64encode(b"no json"), b"[" * 5_000]
+    "text", [b"", b"{", b'{"a":\xff}', b"a=b", base64.b64encode(b"no json"), b"[" * 5_000]
 )
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(BadRequest) as refusal:
         bodies.sniffed(text)
     assert refusal.value.code == "not_json"
+
+
+def test_bytes_that_are_not_utf_8_and_nuls_are_kept_in_their_strings_to_be_mended() -> None:
+    assert bodies.json(b'{"a\xe9":"\x00\\u0000","b":"\xf0\x9f"}') == {
+        "a\udce9": "\0\0",
+        "b": "\udcf0\udc9f",
+    }
+
+
+def test_json_in_a_string_is_read_whatever_characters_stand_in_it() -> None:
+    assert bodies.embedded(' {"a":"\ud83d"}') == {"a": "\ud83d"}
+    assert bodies.embedded(STANDARD.decode()) == VALUE
+    with pytest.raises(BadRequest):
+        bodies.embedded("\ud83d")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
@@ -79,7 +93,7 @@ def test_a_form_begins_with_a_word(text: bytes, form: bool) -> None:
     assert bodies.is_form(text) is form
 
 
-def test_of_a_field_given_twice_the_last_counts_and_bad_utf_8_is_kept_to_be_refused() -> None:
+def test_of_a_field_given_twice_the_last_counts_and_bad_utf_8_is_kept_to_be_mended() -> None:
     assert bodies.fields(b"a=1&b=&a=2%20+3&c=%ff") == {"a": "2  3", "b": "", "c": "\udcff"}
 
 

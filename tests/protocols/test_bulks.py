@@ -1,6 +1,8 @@
 """What holds in every protocol that sends many events at once."""
 
+import json
 import uuid
+from typing import Any
 
 import pytest
 
@@ -41,3 +43,76 @@ async def test_where_keys_are_required_an_event_without_one_costs_none_of_the_ot
         assert (status, verdicts(name, answer)) == (200, [0])
         assert names(client) == [("shop", "keyed")]
         assert (await bulk.send(client, events[0]))[0] in (400, 401)
+
+
+NAMES = {"a cut emoji": "caf\ud83d", "a NUL": "caf\0", "a byte": "caf\udce9"}
+
+
+@pytest.mark.parametrize("bad", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("name", BULKS)
+async def test_one_bad_character_is_replaced_and_costs_no_event(name: str, bad: str) -> None:
+    bulk = BULKS[name]
+    async with collector() as client:
+        given = [
+            bulk.event(action, None, id_) for action, id_ in zip(["e", bad], ids(2), strict=True)
+        ]
+        body = json.dumps(bulk.body(given))
+        answer = await client.send_events(
+            body.replace("\\udce9", "é").encode("latin-1" if "\\udce9" in body else "utf-8"),
+            bulk.path,
+            **bulk.headers,
+        )
+        assert answer.status_code == 200
+        assert answer.headers["x-analytics"] == "1 mended: bad_character"
+        assert "rejected" not in answer.text
+        assert names(client) == [("default", "e"), ("default", "caf\ufffd")]
+
+
+@pytest.mark.parametrize("name", ["segment", "amplitude", "snowplow", "cloudevents"])
+async def test_ids_that_mending_would_make_equal_stay_two(name: str) -> None:
+    bulk = BULKS[name]
+    async with collector() as client:
+        given = [bulk.event("e", None, id_) for id_ in ("i\ud83d", "i\ud83e", "i\ud83d")]
+        assert (await bulk.send(client, *given))[0] == 200
+        first, second, again = client.sink.events
+        assert first.id == again.id != second.id
+        assert (first.named, json.loads(first.metadata)["$id"][:2]) == (True, "i\ufffd")
+        assert first.former is None
+
+
+SINGLES: dict[str, tuple[str, str, Any, dict[str, str]]] = {
+    "plausible": ("POST", "/api/event", {"n": "caf\ud83d", "u": "/", "d": "x"}, {}),
+    "umami": ("POST", "/api/send", {"type": "event", "payload": {"name": "caf\ud83d"}}, {}),
+    "ga4": (
+        "POST",
+        "/mp/collect?measurement_id=1&api_secret=2",
+        {"client_id": "1", "events": [{"name": "caf\ud83d"}]},
+        {},
+    ),
+    "a form": (
+        "POST",
+        "/track",
+        b"data=%7B%22event%22%3A%22caf%E9%22%2C%22properties%22%3A%7B%7D%7D",
+        {},
+    ),
+    "matomo, a query": ("GET", "/matomo.php?idsite=1&rec=1&e_c=c&e_a=caf%E9", b"", {}),
+    "snowplow, a query": ("GET", "/i?e=se&se_ca=c&se_ac=caf%00", b"", {}),
+    "cloudevents, headers": (
+        "POST",
+        "/cloudevents",
+        {"a": 1},
+        {"ce-id": "1", "ce-source": "/s", "ce-type": "caf%E9", "content-type": "application/json"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "body", "headers"), SINGLES.values(), ids=SINGLES)
+async def test_a_bad_character_is_replaced_however_it_comes(
+    method: str, path: str, body: Any, headers: dict[str, str]
+) -> None:
+    async with collector() as client:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = await client.request(method, path, content=content, headers=headers)
+        assert answer.status_code in (200, 202, 204)
+        assert answer.headers["x-analytics"] == "1 mended: bad_character"
+        assert names(client) == [("default", "caf\ufffd")]

@@ -85,15 +85,7 @@ UNREADABLE = {
     "no JSON": (b"session_id=s1", "not_json"),
     "half of it": (b'[{"session_id":', "not_json"),
     "something after it": (json.dumps(GOOD).encode() + b"x", "not_json"),
-    "bad UTF-8": (b'{"session_id":"\xff","event_type":"t","event_action":"a"}', "not_json"),
-    "UTF-8 of a surrogate": (
-        b'{"session_id":"\xed\xa0\x80","event_type":"t","event_action":"a"}',
-        "not_json",
-    ),
-    "an overlong NUL": (
-        b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":"\xc0\x80"}}',
-        "not_json",
-    ),
+    "bad UTF-8 outside of strings": (b'{"session_id":"s"\xff,"event_type":"t"}', "not_json"),
     "UTF-16": (json.dumps(GOOD).encode("utf-16"), "not_json"),
     "a control character": (
         b'{"session_id":"a\nb","event_type":"t","event_action":"a"}',
@@ -158,6 +150,40 @@ def test_a_fault_is_named_with_its_field(
     fields: dict[str, Any], code: str, field: str | None
 ) -> None:
     assert fault_of(**fields) == (code, field)
+
+
+@pytest.mark.parametrize(
+    ("item", "field", "what"),
+    [
+        (b'{"session_id":"a\\ud83d"', "session_id", "session_id has a lone surrogate (U+D83D)"),
+        (b'{"session_id":"a\\u0000"', "session_id", "session_id has a NUL (U+0000)"),
+        (
+            b'{"session_id":"a\xe9"',
+            "session_id",
+            "session_id has a byte that is not UTF-8 (0xE9) or a lone surrogate (U+DCE9)",
+        ),
+        (
+            b'{"session_id":"s","metadata":{"k":["a","a\xc0\x80"]}',
+            "metadata.k",
+            "this value has a byte that is not UTF-8 (0xC0) or a lone surrogate (U+DCC0)",
+        ),
+        (
+            b'{"session_id":"s","metadata":{"k\\udfff":1}',
+            "metadata",
+            "a key of metadata has a lone surrogate (U+DFFF)",
+        ),
+    ],
+)
+def test_a_bad_character_is_told_with_its_place_and_costs_only_its_event(
+    item: bytes, field: str, what: str
+) -> None:
+    bad = item + b',"event_type":"t","event_action":"a"}'
+    decoded = decode(b'{"events":[%b,%b]}' % (json.dumps(GOOD).encode(), bad))
+    assert len(decoded.events) == 1
+    [verdict] = decoded.rejected
+    assert (verdict.index, verdict.code, verdict.field) == (1, "bad_character", field)
+    assert verdict.message == f"{what} as character 2"
+    assert decoded.mended == 0
 
 
 @pytest.mark.parametrize("item", [5, None, "x", [], True, [GOOD]])

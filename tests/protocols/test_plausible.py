@@ -80,3 +80,12 @@ async def test_what_is_wrong_is_named_and_a_full_queue_is_503() -> None:
         assert (await client.send_events([], "/api/event")).status_code == 400
         client.sink.refusal = Unavailable("full")
         assert (await client.send_events(EVENT, "/api/event")).status_code == 503
+
+
+async def test_props_in_json_keep_all_but_their_bad_characters() -> None:
+    async with collector() as client:
+        body = {"n": "n", "u": "/", "d": "x", "p": '{"a":"caf\ud83d","b":"\\u0000","a\\ud83d":1}'}
+        answer = await client.send_events(body, "/api/event")
+        assert answer.headers["x-analytics"] == "1 mended: bad_character"
+        given = {"a": "caf\ufffd", "b": "\ufffd", "a\ufffd": 1}
+        assert given.items() <= metadata(client.sink.events[0]).items()

@@ -70,6 +70,7 @@ async def test_capture_v1_answers_for_each_event() -> None:
         assert answer.json()["results"] == {
             EVENT["uuid"]: {"result": "ok", "details": None},
             bad["uuid"]: {"result": "drop", "details": "event_action is missing"},
+            "\ufffd": {"result": "drop", "details": "event_action is missing"},
         }
         assert answer.headers["x-analytics"].startswith("3 rejected")
         twice = [{**bad, "event": "good"}, bad, {**bad, "event": "good too"}]

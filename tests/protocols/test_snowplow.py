@@ -126,3 +126,17 @@ async def test_a_body_too_large_is_422_for_at_413_trackers_try_again() -> None:
         assert (await client.send_events(b"x" * 2_000_000, TP2)).status_code == 422
         for body in (b"", b"{}", b'{"data":[]}', b'{"data":[5]}'):
             assert (await client.send_events(body, TP2)).status_code == 400
+
+
+async def test_json_inside_json_keeps_all_but_its_bad_characters() -> None:
+    inner = {"schema": "iglu:x", "data": {"schema": "iglu:com.acme/n/jsonschema/1-0-0", "data": {}}}
+    text = json.dumps(inner).replace("{}", '{"a\ud83d":"\\ud83d"}')
+    encoded = base64.urlsafe_b64encode(json.dumps(inner).replace("{}", '{"a":"X"}').encode())
+    broken = base64.b64encode(base64.b64decode(encoded, b"-_").replace(b"X", b"\xe9")).decode()
+    async with collector() as client:
+        for fields, data in (
+            ({"ue_pr": text}, {"a\ufffd": "\ufffd"}),
+            ({"ue_px": broken}, {"a": "\ufffd"}),
+        ):
+            event = await one(client, e="ue", se_ca=None, se_ac=None, **fields)
+            assert (event.event_action, data.items() <= metadata(event).items()) == ("n", True)

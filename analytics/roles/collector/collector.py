@@ -113,9 +113,10 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
     if result.events:
         await intake.sink.append(result.events)
     reply = protocol.accept(incoming, decoded, result.events)
-    if not result.dropped:
+    if not (decoded.note or result.note):
         return reply
-    return msgspec.structs.replace(reply, note="; ".join(filter(None, (reply.note, result.note))))
+    notes = filter(None, (reply.note, decoded.note, result.note))
+    return msgspec.structs.replace(reply, note="; ".join(notes))
 
 
 async def answer(reply: Reply, headers: Headers, send: Send) -> None:
