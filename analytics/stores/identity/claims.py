@@ -12,13 +12,36 @@ from uuid import UUID
 
 import msgspec
 
-from analytics.events import Event
+from analytics.events import NO_ACTOR, NO_SESSION, Event
 
 ALIAS = "alias"
 """The event type whose `$previous_id` is an alias."""
 
 MAX_NAME_CHARACTERS = 255
 """No actor has a longer name."""
+
+
+PLACEHOLDERS = frozenset(
+    {
+        "null",
+        "undefined",
+        "nan",
+        "none",
+        "true",
+        "false",
+        "0",
+        "[object object]",
+        "00000000-0000-0000-0000-000000000000",
+        NO_SESSION,
+        NO_ACTOR,
+    }
+)
+"""What stands where somebody has no id, in lower case. Linked, it would join all who have none."""
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a name is nobody's, and so never one of a person's names."""
+    return name.lower() in PLACEHOLDERS
 
 
 class Claim(NamedTuple):
@@ -66,7 +89,7 @@ def find_claims(events: Sequence[Event]) -> dict[str, Claims]:
     projects: dict[str, Claims] = {}
     for event in events:
         user, metadata = event.user_id, event.metadata
-        if user is None or not _may_claim(metadata):
+        if user is None or not _may_claim(metadata) or is_placeholder(user):
             continue
         fields = _decoder.decode(metadata)
         anonymous = _name(fields.anonymous, user)
@@ -84,6 +107,6 @@ def _name(value: Any, user: str) -> str | None:
     """A value of metadata as the name of an actor other than the user; None if it is not one."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARACTERS and value != user:
-        return value
-    return None
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARACTERS:
+        return None
+    return None if value == user or is_placeholder(value) else value
