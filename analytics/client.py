@@ -191,9 +191,9 @@ class Client:
     def _run(self) -> None:
         """The sending thread: one batch after the other, in order."""
         while batch := self._next():
-            delay = self._send(batch)
-            if delay is None:
-                self._remove(batch)
+            finished, delay = self._send(batch)
+            if finished:
+                self._remove(batch[:finished])
             elif delay:
                 self._pause(delay)
 
@@ -238,10 +238,10 @@ class Client:
                 batch.append(text)
             return batch
 
-    def _send(self, batch: list[bytes]) -> float | None:
+    def _send(self, batch: list[bytes]) -> tuple[int, float]:
         """Send a batch once.
 
-        Returns None when the batch is finished, else the seconds to wait before a retry.
+        Returns how many of its events are finished; if none, the seconds to wait before a retry.
         """
         body = b'{"sent_at":%d,"events":[%b]}' % (time.time() * 1000, b",".join(batch))
         compressed = gzip.compress(body, 6)
@@ -256,15 +256,14 @@ class Client:
                 status, reply = error.code, _read(error)
                 retry_after = error.headers.get("retry-after")
         except (OSError, http.client.HTTPException) as error:
-            return self._backoff(None, repr(error))
+            return 0, self._backoff(None, repr(error))
         if status in (408, 429) or status >= 500:
-            return self._backoff(retry_after, f"status {status}")
+            return 0, self._backoff(retry_after, f"status {status}")
         if status == 413 and len(batch) > 1:
             self._batch_events = len(batch) // 2
-            return 0.0
+            return 0, 0.0
         self._batch_events = BATCH_EVENTS
-        self._report(batch, status, reply)
-        return None
+        return self._report(batch, status, reply), 0.0
 
     def _backoff(self, retry_after: str | None, reason: str) -> float:
         """Seconds to wait: doubled each time up to a minute, ±50 %, at least `retry_after`."""
@@ -276,8 +275,12 @@ class Client:
             return max(seconds, float(retry_after))
         return seconds
 
-    def _report(self, batch: list[bytes], status: int, reply: bytes) -> None:
-        """Give `on_drop` the events that the collector rejected for good."""
+    def _report(self, batch: list[bytes], status: int, reply: bytes) -> int:
+        """Give `on_drop` the events that the collector rejected for good.
+
+        Returns how many events the reply tells of: it names only so many of those it rejected.
+        What comes after the last one named is to be sent again, and counts once by its ids.
+        """
         try:
             answer = json.loads(reply)
         except ValueError:
@@ -293,6 +296,8 @@ class Client:
                 self.on_drop([json.loads(text) for text in batch], reason)
         except Exception:
             log.exception("on_drop failed")
+        more = answer.get("rejected_total", 0) > len(rejections) > 0
+        return rejections[-1]["index"] + 1 if more else len(batch)
 
 
 def _read(error: urllib.error.HTTPError) -> bytes:

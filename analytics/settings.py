@@ -285,6 +285,13 @@ SETTINGS = (
         "is not counted",
     ),
     Setting(
+        "MAX_EVENT_BYTES",
+        _between(1024, 10_485_760),
+        "262144",
+        "bytes of metadata that one event may have, as JSON without blanks; a larger event is "
+        "rejected",
+    ),
+    Setting(
         "MAX_QUEUED_EVENTS",
         _positive,
         "2000000",
@@ -376,6 +383,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "page",
     )
     ledger_days: int = 7
+    max_event_bytes: int = 262_144
     max_queued_events: int = 2_000_000
     max_redis_memory: float = 0.75
     rate_limit: int = 0

@@ -161,10 +161,23 @@ def test_what_can_never_be_taken_is_dropped_and_told(service: Service, action: s
     assert "401" in dropped[1][1]
 
 
+def test_every_event_that_is_rejected_is_told_though_an_answer_names_only_some(
+    service: Service, action: str
+) -> None:
+    dropped: list[Event] = []
+    told = lambda events, _: dropped.extend(events)  # noqa: E731
+    with Client(service.collector.url, KEY, on_drop=told) as client:
+        for n in range(450):
+            client.capture(action if n % 3 == 0 else "x" * 256, {"n": n})
+        assert client.flush(40)
+    assert sorted(event["metadata"]["n"] for event in dropped) == [n for n in range(450) if n % 3]
+    assert sorted(row["metadata"]["n"] for row in service.events(action)) == [*range(0, 450, 3)]
+
+
 def test_large_events_go_in_several_requests(service: Service, action: str) -> None:
     with Gate(service.collector.port) as gate, Client(gate.url, KEY) as client:
         for n in range(3):
-            client.capture(action, {"n": n, "text": random.Random(n).randbytes(150_000).hex()})
+            client.capture(action, {"n": n, "text": random.Random(n).randbytes(120_000).hex()})
         assert client.flush(40)
         assert len(gate.sent) > 1
     assert sorted(row["metadata"]["n"] for row in service.events(action)) == [0, 1, 2]

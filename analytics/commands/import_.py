@@ -243,6 +243,7 @@ async def _import_file(
                     rejects,
                     project=options.project,
                     retention_days=settings.retention_days,
+                    max_event_bytes=settings.max_event_bytes,
                     max_queued=settings.max_queued_events,
                     mapping=options.mapping,
                 )

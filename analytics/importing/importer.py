@@ -15,6 +15,7 @@ from analytics.importing.mapping import PLAIN, Mapping
 from analytics.importing.position import Keeper, Position
 from analytics.importing.rejects import Rejects
 from analytics.importing.table import LONG_ROW_LINES, CsvTable
+from analytics.protocols.protocol import MAX_EVENT_BYTES
 
 BATCH_EVENTS = 5_000
 BATCH_BYTES = 4 * 1024 * 1024
@@ -74,6 +75,7 @@ class Importer:
         *,
         project: str,
         retention_days: int,
+        max_event_bytes: int = MAX_EVENT_BYTES,
         max_queued: int,
         mapping: Mapping = PLAIN,
     ) -> None:
@@ -84,6 +86,7 @@ class Importer:
         self._project = project
         self._retention_days = retention_days
         self._mapping = mapping
+        self._max_event_bytes = max_event_bytes
         self._max_queued = min(PAUSE_QUEUED_EVENTS, max(1, max_queued // 2))
 
     async def run(self, file: InputFile, kind: str | None, start: Position) -> Position:
@@ -178,7 +181,13 @@ class Importer:
             chain.append(judge.link(chain[-1] if chain else position.chain, line))
         now = datetime.now(UTC)
         events, rejected = judge.judge(
-            batch, chain, now, self._project, self._retention_days, mapping
+            batch,
+            chain,
+            now,
+            self._project,
+            self._retention_days,
+            mapping,
+            self._max_event_bytes,
         )
         if events:
             await self._wait_for_room(len(events))

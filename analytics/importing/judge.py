@@ -14,7 +14,7 @@ from analytics.importing.lines import Flaw, InputLine
 from analytics.importing.mapping import PLAIN, Mapping
 from analytics.protocols import metadata, native, validate
 from analytics.protocols.clock import Clock
-from analytics.protocols.protocol import Decoded, EventError, Rejection
+from analytics.protocols.protocol import MAX_EVENT_BYTES, Decoded, EventError, Rejection
 
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -43,11 +43,12 @@ def judge(
     project: str,
     retention_days: int,
     mapping: Mapping = PLAIN,
+    max_event_bytes: int = MAX_EVENT_BYTES,
 ) -> Judgement:
     """Judge each line; `chain` has, for each line, the digest of all lines up to it."""
     sound = [index for index, line in enumerate(lines) if line.flaw is None]
     texts = [lines[index].text for index in sound]
-    decoded = _decode(texts, received, project, retention_days, mapping)
+    decoded = _decode(texts, received, project, retention_days, mapping, max_event_bytes)
     refused = {
         sound[rejection.index]: Flaw(rejection.code, rejection.field, rejection.message)
         for rejection in decoded.rejected
@@ -76,7 +77,12 @@ def _with_id(event: Event, number: int, digest: bytes) -> Event:
 
 
 def _decode(
-    texts: list[bytes], received: datetime, project: str, retention_days: int, mapping: Mapping
+    texts: list[bytes],
+    received: datetime,
+    project: str,
+    retention_days: int,
+    mapping: Mapping,
+    max_event_bytes: int,
 ) -> Decoded:
     """Decode lines: as one body, which is fast, or else one by one."""
     if not texts:
@@ -85,30 +91,35 @@ def _decode(
     try:
         # `{"a":1},{"b":2}` on one line would become two events: the body must split into the lines
         if mapping.plain and [bytes(item) for item in _split(body)] == texts:
-            decoded = native.decode(body, received, project=project, retention_days=retention_days)
+            decoded = native.decode(
+                body,
+                received,
+                project=project,
+                retention_days=retention_days,
+                max_event_bytes=max_event_bytes,
+            )
             if all(rejection.field != "timestamp" for rejection in decoded.rejected):
                 return decoded
     except (BadRequest, TooLarge, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    return _one_by_one(texts, Clock(received, retention_days), project, mapping)
+    clock = Clock(received, retention_days)
+    return _one_by_one(texts, clock, project, mapping, max_event_bytes)
 
 
-def _one_by_one(texts: list[bytes], clock: Clock, project: str, mapping: Mapping) -> Decoded:
+def _one_by_one(
+    texts: list[bytes], clock: Clock, project: str, mapping: Mapping, max_event_bytes: int
+) -> Decoded:
     """Decode lines by themselves, and read times as files write them."""
     items, indexes, rejected = [], [], []
     for index, text in enumerate(texts):
         try:
-            items.append(mapping.event(metadata.parse(text.decode())))
+            items.append(mapping.event(metadata.read(text, "line")))
             indexes.append(index)
+        except BadRequest as error:
+            rejected.append(Rejection(index, error.code, None, error.message))
         except EventError as error:
             rejected.append(Rejection(index, error.code, error.field, error.message))
-        except UnicodeDecodeError as error:
-            rejected.append(
-                Rejection(index, "not_json", None, f"the line is not UTF-8 (byte {error.start})")
-            )
-        except ValueError as error:
-            rejected.append(Rejection(index, "not_json", None, f"the line is not JSON: {error}"))
-    judged = validate.decode(items, clock, project)
+    judged = validate.decode(items, clock, max_event_bytes, project)
     invalid = [
         msgspec.structs.replace(rejection, index=indexes[rejection.index])
         for rejection in judged.rejected

@@ -130,11 +130,11 @@ def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> R
             "payload_size_bytes": len(incoming.body),
             "server_upload_time": received_ms,
         }
-        return universal.success(more, decoded.rejected)
+        return universal.success(more, decoded)
     fields: dict[str, list[int]] = {}
     for rejection in decoded.rejected:
         fields.setdefault(rejection.field or "event", []).append(rejection.index)
-    return universal.refuse_all(decoded.rejected, {"events_with_invalid_fields": fields})
+    return universal.refuse_all(decoded, {"events_with_invalid_fields": fields})
 
 
 def refuse(error: AnalyticsError, status: int) -> Reply:

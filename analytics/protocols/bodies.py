@@ -7,9 +7,14 @@ import binascii
 from typing import Any
 from urllib.parse import parse_qsl
 
-from analytics.errors import TooLarge
 from analytics.protocols import metadata
-from analytics.protocols.protocol import MAX_REQUEST_EVENTS, Incoming, bound_containers, empty_batch
+from analytics.protocols.protocol import (
+    Incoming,
+    bound_containers,
+    bound_count,
+    bound_events,
+    empty_batch,
+)
 
 _BASE64 = bytes.maketrans(b"-_ ", b"+/+")
 
@@ -20,6 +25,7 @@ def json(text: bytes) -> Any:
     Raises BadRequest, TooLarge.
     """
     bound_containers(text)
+    bound_events(text)
     return metadata.read(text.replace(b"\0", b"\\u0000"))
 
 
@@ -96,8 +102,7 @@ def batch(items: Any) -> list[Any]:
     listed: list[Any] = items if isinstance(items, list) else [items]
     if not listed:
         raise empty_batch()
-    if len(listed) > MAX_REQUEST_EVENTS:
-        raise TooLarge(f"a request may hold {MAX_REQUEST_EVENTS} events")
+    bound_count(len(listed))
     return listed
 
 

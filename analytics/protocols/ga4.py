@@ -86,7 +86,7 @@ def _session(value: Any) -> Any:
 def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
     """An empty 204, as Google replies."""
     if not decoded.events:
-        return universal.refuse_all(decoded.rejected)
+        return universal.refuse_all(decoded)
     return Reply(204, b"", note=universal.note(decoded.rejected))
 
 

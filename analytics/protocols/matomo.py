@@ -108,14 +108,16 @@ def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
     """For a list, how many were accepted; for one action an image, or nothing on request."""
     note = universal.note(decoded.rejected)
     if not decoded.events:
-        return universal.refuse_all(decoded.rejected)
+        return universal.refuse_all(decoded)
     if incoming.body.lstrip()[:1] == b"{":
-        body = {
+        body: dict[str, Any] = {
             "status": "success",
             "tracked": len(decoded.events),
             "invalid": len(decoded.rejected),
             "invalid_indices": [rejection.index for rejection in decoded.rejected],
         }
+        if decoded.dropped:
+            body["dropped"] = decoded.dropped
         return Reply(200, msgspec.json.encode(body), note=note)
     fields = bodies.fields(incoming.query) | bodies.fields(incoming.body)
     return Reply(204, b"") if fields.get("send_image") == "0" else Reply(200, GIF, b"image/gif")

@@ -92,15 +92,15 @@ def parse(text: str) -> Any:
         return _loads(_prune(text))
 
 
-def read(body: bytes) -> Any:
-    """A body's JSON, decoded by `parse`.
+def read(body: bytes, name: str = "body") -> Any:
+    """A body's JSON, decoded by `parse`; an error calls it by its name.
 
     Bytes that are not UTF-8 become lone surrogates in their strings. Raises BadRequest.
     """
     try:
         return parse(body.decode(errors="surrogateescape").removeprefix("\ufeff"))
     except ValueError as error:
-        raise BadRequest(_not_json(body, error), code="not_json") from error
+        raise BadRequest(f"the {name} is {_not_json(body, error)}", code="not_json") from error
 
 
 def _not_json(body: bytes, error: ValueError) -> str:
@@ -108,8 +108,8 @@ def _not_json(body: bytes, error: ValueError) -> str:
     try:
         body.decode()
     except UnicodeDecodeError as wrong:
-        return f"the body is not UTF-8 (byte {wrong.start})"
-    return f"the body is not JSON: {error}"
+        return f"not UTF-8 (byte {wrong.start})"
+    return f"not JSON: {error}"
 
 
 def check(metadata: Any) -> None:

@@ -10,7 +10,15 @@ from typing import Any
 from analytics.errors import AnalyticsError
 from analytics.events import Event
 from analytics.protocols import bodies, universal
-from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
+from analytics.protocols.protocol import (
+    MAX_NAMED,
+    Decoded,
+    Draft,
+    EventError,
+    Incoming,
+    Protocol,
+    Reply,
+)
 from analytics.protocols.translate import (
     UTM,
     Names,
@@ -165,8 +173,8 @@ def _time(value: Any) -> Any:
 def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
     """An object if the request has `verbose`, else a bare 1."""
     if not decoded.events:
-        return _refused(incoming, universal.refuse_all(decoded.rejected))
-    full = universal.success({}, decoded.rejected)
+        return _refused(incoming, universal.refuse_all(decoded))
+    full = universal.success({}, decoded)
     return full if _verbose(incoming) else Reply(200, b"1", note=full.note)
 
 
@@ -180,18 +188,16 @@ def _verbose(incoming: Incoming) -> bool:
 
 
 def accept_import(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
-    """How many were accepted, and the records that failed."""
+    """How many were accepted, and the first records that failed."""
     failed = [
         {"index": rejection.index, "field": rejection.field, "message": rejection.message}
-        for rejection in decoded.rejected
+        for rejection in decoded.rejected[:MAX_NAMED]
     ]
     if not decoded.events:
         more = {"failed_records": failed, "num_records_imported": 0, "status": "Bad Request"}
-        return universal.refuse_all(decoded.rejected, more)
+        return universal.refuse_all(decoded, more)
     more = {"num_records_imported": len(decoded.events), "status": "OK"}
-    return universal.success(
-        more | ({"failed_records": failed} if failed else {}), decoded.rejected
-    )
+    return universal.success(more | ({"failed_records": failed} if failed else {}), decoded)
 
 
 _PATHS = [path + slash for path in ("/track", "/engage", "/groups") for slash in ("", "/")]

@@ -19,21 +19,24 @@ from analytics.protocols import metadata, validate
 from analytics.protocols.clock import Clock, Timestamp
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import (
-    MAX_REQUEST_EVENTS,
+    MAX_EVENT_BYTES,
     Decoded,
     Draft,
     EventError,
     Incoming,
     Protocol,
-    Rejection,
     Reply,
     bound_containers,
+    bound_events,
 )
 from analytics.protocols.universal import note
 from analytics.protocols.validate import LIMITS
 
 _LARGE_BYTES = 1 << 20
 """The objects and lists of a larger body are counted before it is decoded."""
+
+_GROWTH = 6
+"""How much longer JSON may be as it is stored than as it is sent: `1e22` has 23 digits."""
 
 SessionId = Annotated[str, Meta(min_length=1, max_length=LIMITS["session_id"])]
 EventType = Annotated[str, Meta(min_length=1, max_length=LIMITS["event_type"])]
@@ -114,6 +117,7 @@ def read(incoming: Incoming) -> Draft:
     body = incoming.body
     if len(body) > _LARGE_BYTES:
         bound_containers(body)
+    bound_events(body)
     try:
         body.decode()
         glance = metadata.glance(body)
@@ -121,7 +125,7 @@ def read(incoming: Incoming) -> Draft:
             return validate.draft(incoming)
         whole = _Body(_decode_list(body)) if body.lstrip()[:1] == b"[" else _decode_body(body)
         items = whole.items()
-        if not 0 < len(items) <= MAX_REQUEST_EVENTS:
+        if not items:
             return validate.draft(incoming)
         clock = Clock(incoming.received, incoming.retention_days, whole.sent_at)
     except _UNPROVEN:
@@ -140,12 +144,14 @@ def _decode(
     project: str,
 ) -> Decoded:
     try:
-        return Decoded(_events(items, clock, canonical, project))
+        return Decoded(_events(items, clock, canonical, incoming.max_event_bytes, project))
     except _UNPROVEN:
         return validate.draft(incoming).decode({key: project})
 
 
-def _events(items: list[_Item], clock: Clock, canonical: Canonical, project: str) -> list[Event]:
+def _events(
+    items: list[_Item], clock: Clock, canonical: Canonical, max_bytes: int, project: str
+) -> list[Event]:
     """All of a body's events. Raises EventError when one is not valid."""
     received = clock.received
     ids = iter(uuid7s(sum(item.id is None for item in items), received))
@@ -157,7 +163,7 @@ def _events(items: list[_Item], clock: Clock, canonical: Canonical, project: str
             item.user_id,
             item.event_type,
             item.event_action,
-            canonical(_metadata(bytes(item.metadata))),
+            canonical(_metadata(bytes(item.metadata), max_bytes)),
             clock.moment(item.timestamp),
             received,
             item.id is not None,
@@ -166,7 +172,9 @@ def _events(items: list[_Item], clock: Clock, canonical: Canonical, project: str
     ]
 
 
-def _metadata(text: bytes) -> bytes:
+def _metadata(text: bytes, max_bytes: int) -> bytes:
+    if len(text) * _GROWTH > max_bytes:
+        raise EventError("too_long", "metadata", "metadata may be too large as it is stored")
     if text[:1] != b"{":
         if text != b"null":
             raise EventError("wrong_type", "metadata", "metadata must be an object")
@@ -177,19 +185,27 @@ def _metadata(text: bytes) -> bytes:
     return text
 
 
-def decode(body: bytes, received: datetime, *, project: str, retention_days: int = 0) -> Decoded:
+def decode(
+    body: bytes,
+    received: datetime,
+    *,
+    project: str,
+    retention_days: int = 0,
+    max_event_bytes: int = MAX_EVENT_BYTES,
+) -> Decoded:
     """A body → its events, whatever key it has. Raises BadRequest, TooLarge."""
-    understood = read(Incoming(b"", {}, body, received, retention_days))
+    incoming = Incoming(b"", {}, body, received, retention_days, max_event_bytes=max_event_bytes)
+    understood = read(incoming)
     return understood.decode(dict.fromkeys(understood.keys, project))
 
 
 def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
     """How many events were accepted, and why others were not; with `?ids=1` their stored ids."""
     if not decoded.events:
-        return refuse_all(decoded.rejected)
-    if not decoded.rejected and not incoming.query:
+        return refuse_all(decoded)
+    if not (decoded.rejected or decoded.dropped or incoming.query):
         return Reply(202, b'{"accepted":%d,"rejected":[]}' % len(accepted))
-    answer: dict[str, Any] = {"accepted": len(accepted), "rejected": decoded.rejected}
+    answer: dict[str, Any] = {"accepted": len(accepted), "rejected": [], **decoded.verdicts}
     if b"ids" in incoming.query and parse_qs(incoming.query.decode("latin-1")).get("ids") == ["1"]:
         answer["ids"] = [event.id for event in accepted]
     return Reply(202, msgspec.json.encode(answer), note=note(decoded.rejected))
@@ -206,12 +222,12 @@ def refuse(error: AnalyticsError, status: int) -> Reply:
     return Reply(status, msgspec.json.encode(body), note=error.code)
 
 
-def refuse_all(rejected: Sequence[Rejection]) -> Reply:
+def refuse_all(decoded: Decoded) -> Reply:
     """Nothing was accepted, because no event was valid."""
-    message = f"no event is valid; the first: {rejected[0].message}"
+    message = f"no event is valid; the first: {decoded.rejected[0].message}"
     error = {"code": "no_valid_event", "message": message}
-    body = msgspec.json.encode({"error": error, "rejected": rejected})
-    return Reply(400, body, note=note(rejected))
+    body = msgspec.json.encode({"error": error, **decoded.verdicts})
+    return Reply(400, body, note=note(decoded.rejected))
 
 
 NATIVE = Protocol("native", {"/collect": ("POST",)}, read, accept, refuse)

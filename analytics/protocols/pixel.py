@@ -35,12 +35,13 @@ def read(incoming: Incoming) -> Draft:
     except EventError as error:
         raise BadRequest(error.message, code=error.code, field=error.field) from error
     key = fields.get("write_key", incoming.key)
-    return Draft.of_one_key(key, 1, partial(validate.decode, [fields], clock))
+    decode = partial(validate.decode, [fields], clock, incoming.max_event_bytes)
+    return Draft.of_one_key(key, 1, decode)
 
 
 def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
     """An image; errors are JSON, as everywhere."""
-    return Reply(200, GIF, b"image/gif") if decoded.events else refuse_all(decoded.rejected)
+    return Reply(200, GIF, b"image/gif") if decoded.events else refuse_all(decoded)
 
 
 def _fields(query: bytes) -> dict[str, Any]:

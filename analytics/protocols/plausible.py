@@ -92,7 +92,7 @@ def accept(_: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
         return Reply(202, b"ok", b"text/plain", headers=headers)
     rejection = decoded.rejected[0]
     errors = {rejection.field or "event": [rejection.message]}
-    return universal.refuse_all(decoded.rejected, {"errors": errors})
+    return universal.refuse_all(decoded, {"errors": errors})
 
 
 PLAUSIBLE = Protocol(

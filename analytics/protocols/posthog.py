@@ -17,7 +17,15 @@ from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.characters import mended
 from analytics.protocols.clock import instant, timestamp
-from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
+from analytics.protocols.protocol import (
+    MAX_NAMED,
+    Decoded,
+    Draft,
+    EventError,
+    Incoming,
+    Protocol,
+    Reply,
+)
 from analytics.protocols.translate import (
     UTM,
     Names,
@@ -189,18 +197,19 @@ def _time(event: dict[str, Any], sent_at: Any) -> Any:
 
 def accept_v1(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
     """The result of each uuid: `drop` if any event of it was; none should be sent again."""
-    rejections = {rejection.index: rejection for rejection in decoded.rejected}
+    messages: dict[int, str | None] = {one.index: None for one in decoded.rejected}
+    messages |= {one.index: one.message for one in decoded.rejected[:MAX_NAMED]}
     results: dict[str, dict[str, str | None]] = {}
     for index, event in enumerate(bodies.batch(bodies.json(incoming.body)["batch"])):
         uuid = bodies.mapping(event).get("uuid")
         if isinstance(uuid, str):
             uuid = mended(uuid, 0)
-            rejection = rejections.get(index)
-            if rejection is not None:
-                results[uuid] = {"result": "drop", "details": rejection.message}
+            if index in messages:
+                results[uuid] = {"result": "drop", "details": messages[index]}
             else:
                 results.setdefault(uuid, {"result": "ok", "details": None})
-    body = msgspec.json.encode({"results": results})
+    dropped = {"dropped": decoded.dropped} if decoded.dropped else {}
+    body = msgspec.json.encode({"results": results, **dropped})
     return Reply(200, body, note=universal.note(decoded.rejected))
 
 

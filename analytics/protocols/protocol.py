@@ -3,6 +3,7 @@
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -10,15 +11,18 @@ from analytics.errors import AnalyticsError, BadRequest, TooLarge
 from analytics.events import Event
 from analytics.protocols.characters import BAD
 
-MAX_REQUEST_EVENTS = 200_000
-"""No honest body reaches it: an event has at least 53 bytes, and a body at most 10 MiB."""
+MAX_REQUEST_EVENTS = 50_000
+"""Events in a request: each takes work, however few bytes it has."""
+
+MAX_EVENT_BYTES = 256 << 10
+"""Bytes of metadata that an event may have where MAX_EVENT_BYTES does not say otherwise."""
 
 MAX_CONTAINERS = 600_000
-"""Objects and lists in a body. Without it, 10 MiB of JSON could take a gigabyte when decoded.
+"""Objects and lists in a body. Without it, 10 MiB of JSON could take a gigabyte when decoded."""
 
-A body full of the smallest events needs 400,000.
-"""
 
+MAX_NAMED = 100
+"""Rejected events that a reply names."""
 
 MAX_REQUEST_KEYS = 100
 """Different keys in a request: each of them is looked up."""
@@ -34,6 +38,7 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     """When the request came, in UTC: one reading of the clock for all its events."""
     retention_days: int = 0
     path: str = ""
+    max_event_bytes: int = MAX_EVENT_BYTES
 
     @property
     def key(self) -> str | None:
@@ -84,6 +89,23 @@ class Decoded(msgspec.Struct, frozen=True):
     rejected: Sequence[Rejection] = ()
     mended: int = 0
     """Events that had a character that cannot be stored, and have U+FFFD in its place."""
+    dropped: Mapping[str, int] = {}
+    """Why valid events were dropped after decoding → how many."""
+
+    @property
+    def verdicts(self) -> dict[str, Any]:
+        """What a reply says of events that were not accepted; nothing where all were.
+
+        The first MAX_NAMED rejections are named, so that a reply is never much larger than its
+        request.
+        """
+        said: dict[str, Any] = {}
+        if self.rejected:
+            said["rejected"] = self.rejected[:MAX_NAMED]
+            said["rejected_total"] = len(self.rejected)
+        if self.dropped:
+            said["dropped"] = self.dropped
+        return said
 
     @property
     def note(self) -> str:
@@ -167,6 +189,32 @@ def bound_containers(text: bytes) -> None:
     """Raises TooLarge for a text with more than MAX_CONTAINERS objects and lists."""
     if text.count(b"{") + text.count(b"[") > MAX_CONTAINERS:
         raise TooLarge(f"a request may hold {MAX_CONTAINERS} objects and lists")
+
+
+_unopened = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw]).decode
+
+
+def bound_events(body: bytes) -> None:
+    """Raises TooLarge for a body that is, or has, a list of more events than a request may have.
+
+    They are counted before they are decoded. A body that cannot be counted here is refused by
+    those who decode it.
+    """
+    if body.count(b"{") <= MAX_REQUEST_EVENTS:
+        return
+    try:
+        whole = _unopened(body)
+        lists = whole.values() if isinstance(whole, dict) else [body]
+        counts = [len(_unopened(one)) for one in lists if bytes(one).lstrip()[:1] == b"["]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    bound_count(max(counts, default=0))
+
+
+def bound_count(events: int) -> None:
+    """Raises TooLarge for more events than a request may have."""
+    if events > MAX_REQUEST_EVENTS:
+        raise TooLarge(f"a request may hold {MAX_REQUEST_EVENTS} events, this one has {events}")
 
 
 def empty_batch() -> BadRequest:

@@ -106,6 +106,7 @@ class Translator:
     ) -> Decoded:
         """Items → events, and a rejection for each item that is not a valid event."""
         events, rejected, mends = [], [], 0
+        max_bytes = self.incoming.max_event_bytes
         ids = iter(uuid7s(len(items), self.incoming.received))
         for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             try:
@@ -114,11 +115,11 @@ class Translator:
                 clock = self._clock(translation.sent_at)
                 fields, new_id = _fields(translation, clock), next(ids)
                 try:
-                    event = validate.event(fields, clock, project, new_id)
+                    event = validate.event(fields, clock, max_bytes, project, new_id)
                 except EventError as error:
                     if error.code != BAD:
                         raise
-                    event = validate.event(_mended(fields), clock, project, new_id)
+                    event = validate.event(_mended(fields), clock, max_bytes, project, new_id)
                     mends += 1
                 events.append(_with_former(event, translation))
             except EventError as error:

@@ -70,7 +70,7 @@ def translate(value: Any) -> Translation:
 def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
     """For one event its actor, as an id like Umami's; for a list, how many were accepted."""
     if not decoded.events:
-        return universal.refuse_all(decoded.rejected)
+        return universal.refuse_all(decoded)
     if incoming.path.startswith("/api/batch"):
         return universal.success(
             {
@@ -78,7 +78,7 @@ def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> R
                 "processed": len(accepted),
                 "errors": len(decoded.rejected),
             },
-            decoded.rejected,
+            decoded,
         )
     if not accepted:
         return Reply(200, b'{"beep":"boop"}')

@@ -21,15 +21,15 @@ def accept(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
 
     After a 400 a library would send the valid events again.
     """
-    if not decoded.rejected:
+    if not (decoded.rejected or decoded.dropped):
         return Reply(200, _SUCCESS_BODY)
-    return success({}, decoded.rejected) if decoded.events else refuse_all(decoded.rejected)
+    return success({}, decoded) if decoded.events else refuse_all(decoded)
 
 
-def success(more: dict[str, Any], rejected: Sequence[Rejection] = ()) -> Reply:
+def success(more: dict[str, Any], decoded: Decoded) -> Reply:
     """The body of success, and what one protocol adds to it."""
-    named = {"rejected": rejected} if rejected else {}
-    return Reply(200, msgspec.json.encode(_SUCCESS | more | named), note=note(rejected))
+    body = msgspec.json.encode(_SUCCESS | more | decoded.verdicts)
+    return Reply(200, body, note=note(decoded.rejected))
 
 
 def refuse(error: AnalyticsError, status: int) -> Reply:
@@ -37,10 +37,10 @@ def refuse(error: AnalyticsError, status: int) -> Reply:
     return failure(status, error.message, error.code)
 
 
-def refuse_all(rejected: Sequence[Rejection], more: dict[str, Any] | None = None) -> Reply:
+def refuse_all(decoded: Decoded, more: dict[str, Any] | None = None) -> Reply:
     """Nothing was accepted, because no event was valid; sending it again would not help."""
-    message = f"no event is valid; the first: {rejected[0].message}"
-    return failure(400, message, note(rejected), {"rejected": rejected} | (more or {}))
+    message = f"no event is valid; the first: {decoded.rejected[0].message}"
+    return failure(400, message, note(decoded.rejected), decoded.verdicts | (more or {}))
 
 
 def failure(status: int, message: str, remark: str, more: dict[str, Any] | None = None) -> Reply:

@@ -14,19 +14,19 @@ from uuid import UUID
 
 import msgspec
 
-from analytics.errors import BadRequest, TooLarge
+from analytics.errors import BadRequest
 from analytics.events import Event, event_id
 from analytics.protocols import metadata
 from analytics.protocols.characters import BAD, described, unfit
 from analytics.protocols.clock import Clock, Timestamp, timestamp
 from analytics.protocols.ids import uuid7s
 from analytics.protocols.protocol import (
-    MAX_REQUEST_EVENTS,
     Decoded,
     Draft,
     EventError,
     Incoming,
     Rejection,
+    bound_count,
     empty_batch,
 )
 
@@ -51,24 +51,27 @@ def draft(incoming: Incoming) -> Draft:
     body = _parsed(metadata.read(incoming.body))
     if not body.events:
         raise empty_batch()
-    if len(body.events) > MAX_REQUEST_EVENTS:
-        raise TooLarge(f"a request may hold {MAX_REQUEST_EVENTS} events")
+    bound_count(len(body.events))
     try:
         clock = Clock(incoming.received, incoming.retention_days, body.sent_at)
     except EventError as error:
         raise BadRequest(error.message, code=error.code, field=error.field) from error
     key = incoming.key if body.write_key is None else body.write_key
-    return Draft.of_one_key(key, len(body.events), partial(decode, body.events, clock))
+    decode_all = partial(decode, body.events, clock, incoming.max_event_bytes)
+    return Draft.of_one_key(key, len(body.events), decode_all)
 
 
-def decode(items: Iterable[Any], clock: Clock, project: str) -> Decoded:
-    """Values that `metadata.parse` read → events, and a rejection for each that is not valid."""
+def decode(items: Iterable[Any], clock: Clock, max_bytes: int, project: str) -> Decoded:
+    """Values that `metadata.parse` read → events, and a rejection for each that is not valid.
+
+    `max_bytes` is how large the metadata of each may be.
+    """
     items = list(items)
     ids = iter(uuid7s(len(items), clock.received))
     events, rejected = [], []
     for index, item in enumerate(items):
         try:
-            events.append(event(item, clock, project, next(ids)))
+            events.append(event(item, clock, max_bytes, project, next(ids)))
         except EventError as error:
             rejected.append(Rejection(index, error.code, error.field, error.message))
     return Decoded(events, rejected)
@@ -98,7 +101,7 @@ def _parsed(body: Any) -> ParsedBody:
         raise BadRequest(error.message, code=error.code, field=error.field) from error
 
 
-def event(item: Any, clock: Clock, project: str, new_id: UUID) -> Event:
+def event(item: Any, clock: Clock, max_bytes: int, project: str, new_id: UUID) -> Event:
     """One event; `new_id` is its id if the sender gave none. Raises Fault."""
     if not isinstance(item, dict):
         raise EventError("wrong_type", None, "an event must be an object")
@@ -108,9 +111,7 @@ def event(item: Any, clock: Clock, project: str, new_id: UUID) -> Event:
     user_id = _optional(item, "user_id")
     sent_id = _id(item)
     moment = _moment(item, clock)
-    properties = item.get("metadata")
-    if properties is not None:
-        metadata.check(properties)
+    properties = _metadata(item.get("metadata"), max_bytes)
     return Event(
         project=project,
         id=new_id if sent_id is None else event_id(sent_id),
@@ -118,11 +119,23 @@ def event(item: Any, clock: Clock, project: str, new_id: UUID) -> Event:
         user_id=user_id,
         event_type=event_type,
         event_action=event_action,
-        metadata=b"{}" if properties is None else metadata.encode(properties),
+        metadata=properties,
         timestamp=moment,
         created_at=clock.received,
         named=sent_id is not None,
     )
+
+
+def _metadata(properties: Any, max_bytes: int) -> bytes:
+    """Metadata as it is stored: JSON without blanks, by whose bytes it is measured."""
+    if properties is None:
+        return b"{}"
+    metadata.check(properties)
+    encoded = metadata.encode(properties)
+    if len(encoded) > max_bytes:
+        message = f"metadata has {len(encoded)} bytes, MAX_EVENT_BYTES allows {max_bytes}"
+        raise EventError("too_long", "metadata", message)
+    return encoded
 
 
 def _moment(item: dict[str, Any], clock: Clock) -> datetime:

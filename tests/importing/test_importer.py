@@ -154,7 +154,14 @@ BAD = [
     ("no_json", b"{nonsense", "not_json", None),
     ("two_events", b'{"session_id":"s"},{"session_id":"t"}', "not_json", None),
     ("a_list", b"[]", "wrong_type", None),
-    ("no_utf8", b'{"session_id": "\xff"}', "not_json", None),
+    ("no_utf8", b'{"session_id": "\xff"}', "bad_character", "session_id"),
+    ("utf16", '{"session_id": "s"}'.encode("utf-16-le"), "not_json", None),
+    (
+        "too_large",
+        json.dumps(event(1, metadata={"k": "x" * 300_000})).encode(),
+        "too_long",
+        "metadata",
+    ),
     (
         "no_type",
         json.dumps({"session_id": "s", "event_action": "a"}).encode(),
@@ -389,15 +396,15 @@ async def test_memory_stays_flat_for_any_line_and_any_file(tmp_path: Path) -> No
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(80):
             file.write(b"x" * 1_000_000)
-        for n in range(20):
-            file.write(b"\n" + ndjson(event(n, metadata={"long": "y" * 1_000_000})))
+        for n in range(80):
+            file.write(b"\n" + ndjson(event(n, metadata={"long": "y" * 250_000})))
     tracemalloc.start()
     try:
         end = await run(path, FakeLightQueue())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (end.accepted, end.rejected) == (20, {"too_long": 1})
+    assert (end.accepted, end.rejected) == (80, {"too_long": 1})
     assert peak < 60_000_000
 
 

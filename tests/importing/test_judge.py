@@ -57,7 +57,8 @@ def test_the_end_of_a_line_is_no_part_of_what_it_says() -> None:
     [
         (b"{", "not_json", None),
         (GOOD + b"," + GOOD, "not_json", None),
-        (b'{"a":"\xff"}', "not_json", None),
+        (b'{"a":\xff}', "not_json", None),
+        (b'{"session_id":"\xff"}', "bad_character", "session_id"),
         (b"[" * 100_000, "not_json", None),
         (b"[]", "wrong_type", None),
         (b'{"session_id":"s","event_type":"t"}', "missing", "event_action"),
@@ -81,6 +82,18 @@ def test_each_of_many_bad_lines_is_named_by_its_own_number() -> None:
         (6, "wrong_type"),
     ]
     assert len(judgement.events) == 2
+
+
+def test_every_line_over_a_limit_is_named_however_many_there_are() -> None:
+    large = b'{"session_id":"s","event_type":"t","event_action":"a","metadata":{"a":"%b"}}'
+    texts = [large % (b"x" * n) for n in range(300)]
+    lines = lines_of(*texts)
+    chain = list(accumulate(lines, link, initial=b""))[1:]
+    judgement = judge(lines, chain, NOW, "shop", 0, 100)
+    assert len(judgement.events) == 100 - len('{"a":""}') + 1
+    assert [line.number for line, _ in judgement.rejected] == [*range(94, 301)]
+    assert {(flaw.code, flaw.field) for _, flaw in judgement.rejected} == {("too_long", "metadata")}
+    assert judgement.rejected[0][1].message == "metadata has 101 bytes, MAX_EVENT_BYTES allows 100"
 
 
 def test_a_line_with_a_flaw_of_its_own_is_not_judged() -> None:

@@ -110,7 +110,7 @@ def test_the_json_is_in_the_form_else_the_body_else_the_query() -> None:
 def test_a_batch_has_an_event_at_least_and_no_more_than_a_request_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bodies, "MAX_REQUEST_EVENTS", 2)
+    monkeypatch.setattr(protocol, "MAX_REQUEST_EVENTS", 2)
     assert bodies.batch({"a": 1}) == [{"a": 1}]
     assert bodies.batch([1, 2]) == [1, 2]
     with pytest.raises(TooLarge):

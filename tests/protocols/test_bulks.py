@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from analytics.protocols.pixel import GIF
+from tests.collecting import GOOD
 from tests.protocols.bulks import BULKS, names, verdicts
 from tests.protocols.captured import collector
 
@@ -116,3 +118,90 @@ async def test_a_bad_character_is_replaced_however_it_comes(
         assert answer.status_code in (200, 202, 204)
         assert answer.headers["x-analytics"] == "1 mended: bad_character"
         assert names(client) == [("default", "caf\ufffd")]
+
+
+@pytest.mark.parametrize("name", BULKS)
+async def test_of_very_many_faults_a_reply_names_a_hundred_and_counts_all(name: str) -> None:
+    bulk = BULKS[name]
+    async with collector() as client:
+        good, *bad = ids(251)
+        given = [bulk.event("good", None, good)]
+        given += [bulk.event("x" * 300, None, id_) for id_ in bad]
+        status, answer = await bulk.send(client, *given)
+        assert (status, names(client)) == (200, [("default", "good")])
+        assert verdicts(name, answer) == [*range(1, 251 if name in COMPACT else 101)]
+        if name not in COMPACT:
+            assert answer["rejected_total"] == 250
+        assert len(json.dumps(answer)) < 30_000
+        status, answer = await bulk.send(client, *given[1:])
+        if name != "posthog_v1":
+            assert (status, answer["rejected_total"], len(answer["rejected"])) == (400, 250, 100)
+
+
+COMPACT = ("matomo", "posthog_v1")
+"""Protocols whose answer has a word for every event, or a number for every refused one."""
+
+
+@pytest.mark.parametrize("name", BULKS)
+async def test_an_event_too_large_to_be_stored_is_refused_by_its_bytes(name: str) -> None:
+    bulk = BULKS[name]
+    async with collector(max_event_bytes=2_000) as client:
+        large = bulk.event("large", None, ids(2)[1])
+        if name == "matomo":
+            large["dimension1"] = "x" * 2_000
+        else:
+            fields = large.get("payload") or large.get("properties") or large
+            fields["dimension1"] = "x" * 2_000
+        status, answer = await bulk.send(client, bulk.event("e", None, ids(2)[0]), large)
+        assert (status, verdicts(name, answer)) == (200, [1])
+        assert names(client) == [("default", "e")]
+        if name not in COMPACT:
+            assert (answer["rejected"][0]["code"], answer["rejected"][0]["field"]) == (
+                "too_long",
+                "metadata",
+            )
+
+
+PAGE = {"origin": "https://shop.example", "user_agent": "Googlebot/2.1"}
+
+
+@pytest.mark.parametrize("name", BULKS)
+async def test_what_was_dropped_is_counted_in_a_body_that_says_success(name: str) -> None:
+    bulk = BULKS[name]
+    async with collector() as client:
+        given = [bulk.event("e", None, id_) for id_ in ids(2)]
+        status, answer = await bulk.send(client, *given, **PAGE)
+        assert (status, client.sink.events) == (200, [])
+        assert answer["dropped"] == {"drop_bots": 2}
+        status, answer = await bulk.send(client, *given)
+        assert "dropped" not in answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("POST", "/collect", GOOD, {"accepted": 0, "rejected": [], "dropped": {"drop_bots": 1}}),
+        (
+            "POST",
+            "/collect?ids=1",
+            GOOD,
+            {"accepted": 0, "rejected": [], "dropped": {"drop_bots": 1}, "ids": []},
+        ),
+        ("POST", "/api/event", {"n": "pageview", "u": "/", "d": "x"}, b"ok"),
+        ("POST", "/track", {"event": "e", "properties": {}}, b"1"),
+        ("POST", "/api/send", {"type": "event", "payload": {}}, b'{"beep":"boop"}'),
+        ("GET", "/matomo.php?idsite=1&rec=1", b"", GIF),
+        ("GET", "/i?e=pv", b"", GIF),
+        ("GET", "/collect.gif?session_id=s&event_type=t&event_action=a", b"", GIF),
+    ],
+)
+async def test_a_body_that_is_no_json_object_stays_what_libraries_expect(
+    method: str, path: str, body: Any, said: Any
+) -> None:
+    async with collector() as client:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {name.replace("_", "-"): value for name, value in PAGE.items()}
+        answer = await client.request(method, path, content=content, headers=headers)
+        assert (answer.content if isinstance(said, bytes) else answer.json()) == said
+        assert answer.headers["x-analytics"] == "1 dropped: drop_bots"
+        assert client.sink.events == []

@@ -9,7 +9,7 @@ import pytest
 
 from analytics.errors import BadRequest, TooLarge
 from analytics.events import Event, event_id
-from analytics.protocols import native, validate
+from analytics.protocols import native, protocol, validate
 from analytics.protocols.protocol import Decoded
 from tests.bodies import GOOD, NOW, UUID_TEXT, decode, event, fault_of, incoming
 
@@ -240,13 +240,40 @@ def test_a_key_is_found_in_the_body_then_in_either_header() -> None:
 
 
 def test_no_body_holds_more_events_than_a_request_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "MAX_REQUEST_EVENTS", 3)
-    monkeypatch.setattr(validate, "MAX_REQUEST_EVENTS", 3)
+    monkeypatch.setattr(protocol, "MAX_REQUEST_EVENTS", 3)
     assert decode([GOOD] * 3)
     with pytest.raises(TooLarge):
         decode([GOOD] * 4)
     with pytest.raises(TooLarge):
         decode([5] * 4)
+
+
+def test_metadata_is_measured_as_it_is_stored() -> None:
+    def fault(text: str, most: int) -> tuple[str, str | None] | None:
+        body = b'{"session_id":"s","event_type":"t","event_action":"a","metadata":%b}'
+        judged = native.decode(body % text.encode(), NOW, project="p", max_event_bytes=most)
+        if judged.events:
+            assert len(judged.events[0].metadata) <= max(most, len(text.encode()))
+            return None
+        return judged.rejected[0].code, judged.rejected[0].field
+
+    sent = ['{"a":"é"}', '{ "a" :\n\t"é" }', '{"a":"\\u00e9"}', '{"\\u0061":"\\u00E9"}']
+    for text in sent:
+        assert fault(text, 10) is None, text
+        assert fault(text, 9) == ("too_long", "metadata"), text
+    assert fault("{}", 2) is None
+    assert fault('{"a":' + " " * 300_000 + "1}", 262_144) is None
+    assert fault('{"a":"%s"}' % ("x" * 262_136), 262_144) is None
+    assert fault('{"a":"%s"}' % ("x" * 262_137), 262_144) == ("too_long", "metadata")
+
+
+def test_of_very_many_rejections_a_reply_names_the_first_hundred_and_counts_all() -> None:
+    for items, status in (([GOOD] + [{}] * 250, 202), ([{}] * 250, 400)):
+        reply = native.accept(incoming(b""), judged := decode(items), judged.events)
+        answer = json.loads(reply.body)
+        assert (reply.status, answer["rejected_total"]) == (status, 250)
+        first = len(items) - 250
+        assert [verdict["index"] for verdict in answer["rejected"]] == [*range(first, first + 100)]
 
 
 def test_a_body_of_nothing_but_brackets_is_not_taken_apart() -> None:

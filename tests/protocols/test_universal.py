@@ -30,7 +30,7 @@ def test_a_batch_without_faults_is_a_success_and_nothing_more() -> None:
 def test_a_batch_with_faults_is_a_success_that_names_them() -> None:
     reply = universal.accept(incoming(b""), Decoded(decode(GOOD).events, REJECTED), [])
     assert (reply.status, reply.note) == (200, NOTE)
-    assert json.loads(reply.body) == SUCCESS | {"rejected": ROWS}
+    assert json.loads(reply.body) == SUCCESS | {"rejected": ROWS, "rejected_total": 2}
 
 
 def test_a_batch_of_nothing_but_faults_is_a_mistake_that_is_not_to_be_sent_again() -> None:
@@ -44,6 +44,7 @@ def test_a_batch_of_nothing_but_faults_is_a_mistake_that_is_not_to_be_sent_again
         "error": message,
         "message": message,
         "rejected": ROWS,
+        "rejected_total": 2,
     }
 
 

@@ -16,6 +16,12 @@ T = TypeVar("T")
 THREAD_BYTES = 256 << 10
 """A larger body is processed in a thread, so that other requests need not wait for it."""
 
+VALUE_BYTES = 16
+"""A value in a body is as much work as so many bytes, however small it is."""
+
+EVENT_BYTES = 64
+"""The same of an event."""
+
 BODY_SECONDS = 30.0
 """From the first byte of a body to its last; the server bounds only the pauses in between."""
 
@@ -60,6 +66,11 @@ async def inflated(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
     encoding = headers.get(b"content-encoding", b"")
     likely_bytes = len(body) * 16 if encoding else 0  # JSON inflates up to about so much
     return await beside(likely_bytes, inflate, body, encoding)
+
+
+def work_of(body: bytes) -> int:
+    """How much work a body is, in bytes: many small values are more than a few large ones."""
+    return len(body) + VALUE_BYTES * body.count(b",")
 
 
 async def beside(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -24,7 +24,7 @@ from analytics.projects import KeyCache
 from analytics.protocols import NATIVE, PROTOCOLS, Decoded, Incoming, Protocol, Reply
 from analytics.queue import Queue
 from analytics.redis import RedisKeys, Salts, connect
-from analytics.roles.collector.body import beside, inflated, read
+from analytics.roles.collector.body import EVENT_BYTES, beside, inflated, read, work_of
 from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.script import TrackerScript
 from analytics.roles.http.cors import Cors, Headers, Origins
@@ -36,9 +36,6 @@ from analytics.settings import Settings
 from analytics.tracker import SCRIPT
 
 TRACKER_PATH = "/tracker.js"
-
-EVENT_BYTES = 50
-"""An event takes as much work as so many bytes, however small it is."""
 
 
 class Endpoint:
@@ -71,7 +68,7 @@ class Endpoint:
     async def choose(self, incoming: Incoming) -> Protocol:
         """The protocol of a request."""
         for protocol in self.protocols[1:]:
-            if await beside(len(incoming.body), protocol.claims, incoming):
+            if await beside(work_of(incoming.body), protocol.claims, incoming):
                 return protocol
         return self.protocols[0]
 
@@ -88,6 +85,7 @@ async def receive_whole(scope: Scope, receive: Receive) -> Incoming:
         received=datetime.now(UTC),
         retention_days=intake.retention_days,
         path=scope["path"],
+        max_event_bytes=intake.max_event_bytes,
     )
 
 
@@ -97,7 +95,7 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
     Raises AnalyticsErrors that have a status; nothing was accepted then.
     """
     intake: Intake = scope["app"].state.intake
-    headers, size = incoming.headers, len(incoming.body)
+    headers, size = incoming.headers, work_of(incoming.body)
     peer = scope["client"][0] if scope.get("client") else ""
     draft = await beside(size, protocol.read, incoming)
     size = max(size, draft.events * EVENT_BYTES)
@@ -112,7 +110,9 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
     result = pipeline.run(decoded.events, context, intake.steps)
     if result.events:
         await intake.sink.append(result.events)
-    reply = protocol.accept(incoming, decoded, result.events)
+    if result.dropped:
+        decoded = msgspec.structs.replace(decoded, dropped=result.dropped)
+    reply = await beside(size, protocol.accept, incoming, decoded, result.events)
     if not (decoded.note or result.note):
         return reply
     notes = filter(None, (reply.note, decoded.note, result.note))

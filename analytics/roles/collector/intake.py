@@ -52,6 +52,7 @@ class Intake:
         self.keys = keys
         self.require_key = settings.require_write_key
         self.retention_days = settings.retention_days
+        self.max_event_bytes = settings.max_event_bytes
         self.origins = Origins(settings.cors_origins)
         self.limits = Limits(settings.rate_limit)
 

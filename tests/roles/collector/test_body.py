@@ -83,6 +83,11 @@ async def test_only_what_is_large_is_worked_on_in_a_thread() -> None:
     assert await body.beside(body.THREAD_BYTES + 1, threading.get_ident) != here
 
 
+def test_many_small_values_are_as_much_work_as_a_large_body() -> None:
+    assert body.work_of(b"[" + b"{}," * 20_000 + b"{}]") > body.THREAD_BYTES
+    assert body.work_of(b'{"text":"%b"}' % (b"x" * 100_000)) < body.THREAD_BYTES
+
+
 async def test_a_small_body_that_is_compressed_counts_as_what_it_may_become(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -33,6 +33,11 @@ async def test_an_event_is_stored_as_it_was_sent(store: PostgresStore) -> None:
     assert row["text"] == '{"n": [1, 2.5, null], "page": "/ü"}'
 
 
+async def test_a_job_from_before_events_had_a_limit_is_stored(store: PostgresStore) -> None:
+    large = an_event(metadata=b'{"a":"%b"}' % (b"x" * 2_000_000))
+    assert (await store.write([a_job(large)])).outcomes == [Outcome(stored=1)]
+
+
 async def test_a_retry_with_another_timestamp_is_one_event(store: PostgresStore) -> None:
     event = an_event()
     retry = an_event(id=event.id, timestamp=ago(minutes=3))
