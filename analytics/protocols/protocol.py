@@ -174,7 +174,7 @@ class Protocol(msgspec.Struct, frozen=True):
     foreign: bool = False
     """Whether its libraries send another product's tokens.
 
-    An unknown token counts as no key then, and web pages may send with credentials.
+    An unknown token counts as no key then.
     """
     relayed: bool = False
     """Whether libraries on servers put their visitor's user agent and IP address into headers."""

@@ -40,6 +40,26 @@ def test_a_body_of_one_megabyte_is_taken_and_a_byte_more_is_not(deployed: Deploy
         assert answer.json()["error"]["code"]
 
 
+@pytest.mark.parametrize("path", ["/collect", "/v1/batch"])
+def test_a_page_may_send_json_with_credentials_through_the_front_door(
+    deployed: Deployed, path: str
+) -> None:
+    page = {"origin": "https://shop.example", "user-agent": "Mozilla/5.0 (X11) Firefox/140.0"}
+    asks = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type,x-odd",
+    }
+    with deployed.front.client() as client:
+        preflight = client.options(path, headers=page | asks)
+        body = events(1) if path == "/collect" else {"type": "track", "event": "e", "userId": "u"}
+        taken = client.post(path, json=body, headers=page)
+    assert (preflight.status_code, taken.status_code // 100) == (204, 2)
+    assert preflight.headers["access-control-allow-headers"] == "content-type,x-odd"
+    for answer in (preflight, taken):
+        assert answer.headers.get_list("access-control-allow-origin") == ["https://shop.example"]
+        assert answer.headers.get_list("access-control-allow-credentials") == ["true"]
+
+
 def test_a_websocket_goes_through_and_sees_the_event(deployed: Deployed) -> None:
     with watch(deployed.front) as listener, deployed.front.client() as client:
         [event] = events(1, event_type="live")

@@ -315,7 +315,7 @@ async def test_a_skewed_clock_is_corrected_and_a_retry_is_the_same_event() -> No
         assert plain.timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
 
 
-async def test_pages_may_send_with_credentials_here_only() -> None:
+async def test_pages_may_send_with_credentials() -> None:
     async with collector() as client:
         origin = {"origin": "https://any.example"}
         for answer in (

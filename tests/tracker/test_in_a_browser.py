@@ -412,3 +412,28 @@ def test_features_can_be_turned_off(shop: Shop) -> None:
 def test_script_and_endpoint_go_by_other_names(shop: Shop) -> None:
     with shop.visit(script="/js/app.js", attributes='data-endpoint="in"') as visit:
         visit.wait(1)
+
+
+@pytest.mark.parametrize("path", ["/collect", "/js/in"])
+def test_a_page_of_another_origin_may_send_json_by_beacon_and_by_fetch_with_credentials(
+    shop: Shop, path: str
+) -> None:
+    action = f"beacon{path.replace('/', '_')}"
+    event = {"session_id": "s", "event_type": "track", "event_action": action}
+    body = json.dumps({"events": [event], "write_key": KEY})
+    with shop.visit() as visit:
+        script = f"""(async () => {{
+            const url = {json.dumps(shop.collector.url + path)}, body = {json.dumps(body)}
+            const sent = navigator.sendBeacon(url, new Blob([body], {{ type: 'application/json' }}))
+            const headers = {{ 'content-type': 'application/json', 'x-of-the-page': '1' }}
+            const post = {{ method: 'POST', body, headers, credentials: 'include' }}
+            const answer = await fetch(url, post)
+            return [sent, answer.status, await answer.json()]
+        }})()"""
+        assert visit.page.run(script) == [True, 202, {"accepted": 1, "rejected": []}]
+        question = f"/api/events?project=shop&last=1d&event=track:{action}"
+
+        def rows() -> list[Any]:
+            return list(shop.platform.get(shop.api, question)["data"]["rows"])
+
+        wait_for(lambda: len(rows()) >= 2, "what the beacon sent")

@@ -201,16 +201,16 @@ def _route(path: str, app: ASGIApp, *methods: str) -> Route:
     return route
 
 
-def _foreign_paths() -> re.Pattern[str]:
-    """The paths to which other products' libraries send."""
-    foreign = [protocol for protocol in PROTOCOLS if protocol.foreign]
-    paths = [path for protocol in foreign for path in (*protocol.routes, *protocol.stubs)]
+def _event_paths(settings: Settings) -> re.Pattern[str]:
+    """The paths to which pages send events, and ask what libraries ask besides."""
+    paths = [path for protocol in PROTOCOLS for path in (*protocol.routes, *protocol.stubs)]
+    paths += [path for path in settings.tracker_paths if not path.endswith(".js")]
     return re.compile("|".join(compile_path(path)[0].pattern for path in dict.fromkeys(paths)))
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
     origins = Origins(settings.cors_origins)
-    return [Middleware(Cors, origins=origins, credentialed=_foreign_paths())]
+    return [Middleware(Cors, origins=origins, credentialed=_event_paths(settings))]
 
 
 OpenIntake = Callable[[Settings], AbstractAsyncContextManager[Intake]]

@@ -1,7 +1,7 @@
 """CORS: which web pages may use a role. It covers every path but the operator's.
 
-Other products' libraries send with credentials (cookies), so their paths allow credentials. No
-response depends on them. Our own paths never allow them.
+A browser sends a JSON `sendBeacon`, and many libraries send their events, with credentials
+(cookies). So the paths that take events allow credentials; no response depends on them.
 """
 
 import re

@@ -15,19 +15,28 @@ async def client() -> AsyncIterator[Client]:
         yield started
 
 
-async def test_any_page_may_send_and_read_without_credentials(client: Client) -> None:
+async def test_any_page_may_send_with_credentials_and_read_the_answer(client: Client) -> None:
     answers = [
         await client.send_events(GOOD, origin="https://any.example"),
         await client.send_events(b"", origin="https://any.example"),
-        await client.get("/nowhere", headers={"origin": "https://any.example"}),
         await client.get("/collect", headers={"origin": "https://any.example"}),
         await client.send_events(b"x" * (MAX_COMPRESSED_BYTES + 1), origin="https://any.example"),
     ]
-    assert [answer.status_code for answer in answers] == [202, 400, 404, 405, 413]
+    assert [answer.status_code for answer in answers] == [202, 400, 405, 413]
     for answer in answers:
-        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["access-control-allow-origin"] == "https://any.example"
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert answer.headers["vary"] == "origin"
         assert "retry-after" in answer.headers["access-control-expose-headers"]
-        assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/tracker.js"])
+async def test_what_takes_no_events_is_for_any_page_without_credentials(
+    client: Client, path: str
+) -> None:
+    answer = await client.get(path, headers={"origin": "https://any.example"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/metrics"])
@@ -60,13 +69,17 @@ def preflight(origin: str) -> dict[str, str]:
     }
 
 
-async def test_preflights_are_answered(client: Client) -> None:
-    answer = await client.options("/collect", headers=preflight("https://any.example"))
-    assert answer.status_code == 204
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert "POST" in answer.headers["access-control-allow-methods"]
-    assert answer.headers["access-control-allow-headers"] == "content-type, x-write-key"
-    assert "access-control-allow-credentials" not in answer.headers
+@pytest.mark.parametrize("path", ["/collect", "/cloudevents", "/in", "/v1/batch", "/api/send"])
+async def test_preflights_are_answered_so_that_pages_may_send_with_credentials(path: str) -> None:
+    async with running(tracker_paths=("/in", "/in.js")) as client:
+        answer = await client.options(path, headers=preflight("https://any.example"))
+        assert answer.status_code == 204
+        assert answer.headers["access-control-allow-origin"] == "https://any.example"
+        assert "POST" in answer.headers["access-control-allow-methods"]
+        assert answer.headers["access-control-allow-headers"] == "content-type, x-write-key"
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        script = await client.options("/in.js", headers=preflight("https://any.example"))
+        assert script.headers["access-control-allow-origin"] == "*"
 
 
 async def test_a_foreign_preflight_is_refused() -> None:
