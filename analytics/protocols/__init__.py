@@ -8,7 +8,7 @@ They share these files:
 `validate.py`   what a valid event is                 `metadata.py`   whether metadata can be stored
 `characters.py` what no text may have                 `clock.py`      when an event happened
 `ids.py`        ids that we make                      `universal.py`  replies for every library
-`numbers.py`    numbers in one form, all digits       `translate.py`  other products' events as our own
+`numbers.py`    numbers in one form                   `translate.py`  others' events as our own
 """
 
 from analytics.protocols.amplitude import AMPLITUDE

@@ -132,7 +132,9 @@ def read(incoming: Incoming) -> Draft:
         return validate.draft(incoming)
     canonical = metadata.canonical if glance.uncanonical else bytes
     key = incoming.key if whole.write_key is None else whole.write_key
-    return Draft.of_one_key(key, len(items), partial(_decode, incoming, items, clock, canonical, key))
+    return Draft.of_one_key(
+        key, len(items), partial(_decode, incoming, items, clock, canonical, key)
+    )
 
 
 def _decode(

@@ -361,6 +361,16 @@ FAULTS = (
         (f"{_READERS}after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed",),
     ),
     Fault(
+        47,
+        "a request of 200,000 empty events",
+        "0.6 kB of gzip at five protocols; then 50,000, as many as a request may have",
+        (
+            "roles/collector/test_collector.py::test_a_request_of_200_000_empty_events_costs_little_and_hears_so_in_few_bytes",
+            "roles/collector/test_collector.py::test_50_000_empty_events_are_judged_in_a_thread_and_a_hundred_of_them_are_named",
+            "protocols/test_bulks.py::test_of_very_many_faults_a_reply_names_a_hundred_and_counts_all",
+        ),
+    ),
+    Fault(
         51,
         "an event's name writes on the operator's terminal",
         "ESC, OSC, C1, bidi and zero-width characters in names, ids, metadata and file names, to "
@@ -371,13 +381,6 @@ FAULTS = (
             "importing/test_display.py::test_a_file_and_a_reason_cannot_write_on_the_terminal",
             "test_logs.py::test_no_log_line_holds_what_a_terminal_obeys",
             "test_terminal.py::test_everything_that_is_printed_passes_the_terminal",
-        47,
-        "a request of 200,000 empty events",
-        "0.6 kB of gzip at five protocols; then 50,000, as many as a request may have",
-        (
-            "roles/collector/test_collector.py::test_a_request_of_200_000_empty_events_costs_little_and_hears_so_in_few_bytes",
-            "roles/collector/test_collector.py::test_50_000_empty_events_are_judged_in_a_thread_and_a_hundred_of_them_are_named",
-            "protocols/test_bulks.py::test_of_very_many_faults_a_reply_names_a_hundred_and_counts_all",
         ),
     ),
 )

@@ -89,7 +89,7 @@ def test_every_line_over_a_limit_is_named_however_many_there_are() -> None:
     texts = [large % (b"x" * n) for n in range(300)]
     lines = lines_of(*texts)
     chain = list(accumulate(lines, link, initial=b""))[1:]
-    judgement = judge(lines, chain, NOW, "shop", 0, 100)
+    judgement = judge(lines, chain, NOW, "shop", 0, max_event_bytes=100)
     assert len(judgement.events) == 100 - len('{"a":""}') + 1
     assert [line.number for line, _ in judgement.rejected] == [*range(94, 301)]
     assert {(flaw.code, flaw.field) for _, flaw in judgement.rejected} == {("too_long", "metadata")}

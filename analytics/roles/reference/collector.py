@@ -40,11 +40,17 @@ class Batch(msgspec.Struct):
     sent_at: Time | UnsetType | None = UNSET
 
 
+Named = Annotated[list[Rejection], Meta(description="The first 100 rejected events")]
+Dropped = Annotated[dict[str, int], Meta(description="Valid events not kept, by step: how many")]
+
+
 class Accepted(msgspec.Struct):
     """So many events are durable in the queue. `ids` come with `?ids=1`."""
 
     accepted: int
-    rejected: list[Rejection]
+    rejected: Named
+    rejected_total: int | UnsetType = UNSET
+    dropped: Dropped | UnsetType = UNSET
     ids: list[UUID] | UnsetType = UNSET
 
 
@@ -52,7 +58,8 @@ class Refused(msgspec.Struct):
     """Nothing was accepted; `rejected` says why for each event, if events were found."""
 
     error: Fault
-    rejected: list[Rejection]
+    rejected: Named
+    rejected_total: int | UnsetType = UNSET
 
 
 ERRORS = {
