@@ -46,7 +46,7 @@ class Whereabouts(TypedDict):
 
 
 async def answer(query: OneEvent, snapshot: Snapshot) -> Whereabouts:
-    """Where each event is that has the id as it is stored, or whose sender gave it that id.
+    """Where each event is that has this id, as it is stored or as its sender gave it.
 
     The queue is asked first, because events leave it only for the database.
     """
