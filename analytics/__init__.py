@@ -23,7 +23,8 @@ All of them use these:
 `tasks.py`    running and ending tasks             `lru.py`       a mapping of bounded size
 `file_lock.py`  one process at a time              `ip.py`        IP addresses, however written
 `openapi.py`  the parts of openapi.json            `terminal.py`  what a terminal may show
-`formulas.py`   cells of CSV that are none
+`formulas.py`   cells of CSV that are none         `misspelt.py`  what looks like a setting
+`private_files.py`  of this user alone
 
 This is how it is started and fed:
 

@@ -4,6 +4,7 @@ import importlib
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
@@ -112,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         status = _complain(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would spoil the exit status
         status = _complain("interrupted", 130)
     except BrokenPipeError:
         # the reader of our output (`| head`) has left: throw away what is still to be flushed

@@ -11,6 +11,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from analytics.errors import CommandError, ConfigurationError
 from analytics.settings import Settings
+from analytics.tasks import heard
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +107,14 @@ async def serve(
     settings: Settings,
     *,
     ready: Callable[[], None] | None = None,
+    failure: "Future[None] | None" = None,
 ) -> None:
     """Serve each role's app on its listener; call `ready` once all of them take requests.
 
     The first SIGINT, SIGTERM or SIGHUP stops all: not ready, `shutdown_delay`, close connections,
-    flush. A second signal ends the wait. Raises the error of the first app that fails, and
-    CommandError if the end takes longer than STOP_SECONDS.
+    flush. A second signal ends the wait. `failure` ends all too, and its error is raised. Raises
+    the error of the first app that fails, and CommandError if the end takes longer than
+    STOP_SECONDS.
     """
     servers = [_Server(name, app, listeners[name], settings) for name, app in apps.items()]
     ports = {name: listeners[name].getsockname()[1] for name in apps}
@@ -133,7 +137,9 @@ async def serve(
     ]
     with _on_signal(stopping.set, lambda: [task.cancel() for task in tasks]):
         watch = asyncio.create_task(stopping.wait())
-        await asyncio.wait((watch, *tasks), return_when=asyncio.FIRST_COMPLETED)
+        fatal = asyncio.wrap_future(failure or Future())
+        ends: tuple[asyncio.Future[Any], ...] = (watch, fatal, *tasks)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         watch.cancel()
         log.info("stopping")
         for app in apps.values():
@@ -144,6 +150,8 @@ async def serve(
         for server in servers:
             await server.close()
         done, late = await asyncio.wait(tasks, timeout=STOP_SECONDS - settings.shutdown_delay)
+    if fatal.done():
+        fatal.result()
     for task in tasks:
         if task in done and not task.cancelled() and (error := task.exception()):
             raise error
@@ -239,16 +247,18 @@ def _on_signal(first: Callable[[], object], again: Callable[[], object]) -> Iter
     """Call `first` in the loop at the first SIGINT, SIGTERM or SIGHUP, and `again` at later ones.
 
     Python's own handlers, not the loop's: the loop removes its handlers before the servers have
-    stopped, and then a signal would kill the process.
+    stopped, and then a signal would kill the process. After a signal, those that come when all is
+    closed change nothing.
     """
     loop = asyncio.get_running_loop()
     calls = iter([first])
     before = {
         number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(next(calls, again)))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in heard()
     }
     try:
         yield
     finally:
+        was_heard = next(calls, None) is None
         for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN if was_heard else handler or signal.SIG_DFL)

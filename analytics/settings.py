@@ -1,8 +1,10 @@
 """Every setting; nothing else reads the environment."""
 
+import contextlib
+import itertools
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -27,12 +29,11 @@ CENTURY_DAYS = 36_500
 
 def _between(least: int, most: int | None = None) -> Callable[[str], int]:
     def read(text: str) -> int:
-        value = int(text)
-        if value < least or (most is not None and value > most):
-            raise ValueError(
-                f"must be at least {least}" if most is None else f"must be {least} to {most}"
-            )
-        return value
+        whole = re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip())
+        if not whole or int(text) < least or (most is not None and int(text) > most):
+            bounds = f"at least {least}" if most is None else f"{least} to {most}"
+            raise ValueError(f"must be a whole number, {bounds}")
+        return int(text)
 
     return read
 
@@ -122,10 +123,10 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 
 def _ratio(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise ValueError("must be above 0 and at most 1")
-    return value
+    with contextlib.suppress(ValueError):
+        if 0 < (value := float(text)) <= 1:
+            return value
+    raise ValueError("must be a number above 0 and at most 1")
 
 
 def _signals(text: str) -> tuple[str, ...]:
@@ -446,34 +447,51 @@ def _text(setting: Setting, env: Mapping[str, str]) -> str | None:
     return value or setting.default
 
 
-def data_folder(env: Mapping[str, str]) -> Path:
+def _value(setting: Setting, env: Mapping[str, str]) -> Any:
+    """What a variable says, typed; None where it is not set and has no default."""
+    text = _text(setting, env)
+    if text is None:
+        return None
+    try:
+        return setting.read(text)
+    except ValueError as error:
+        shown = "its value" if setting.name in SECRETS else repr(text)
+        raise ConfigurationError(
+            f"{setting.name} is wrong ({shown}): {error}", field=setting.name
+        ) from error
+
+
+def data_folder(env: Mapping[str, str] | None = None) -> Path:
     """The folder of the embedded servers: XDG's data folder, or in /var/lib for root.
 
     Others cannot enter root's home, and the servers run as another user then.
     """
     if os.geteuid() == 0:
         return Path("/var/lib/analytics")
+    env = os.environ if env is None else env
     base = env.get("XDG_DATA_HOME") or str(
         Path(env.get("HOME", "~")).expanduser() / ".local" / "share"
     )
     return Path(base) / "analytics"
 
 
+def is_set(name: str, env: Mapping[str, str] | None = None) -> bool:
+    """Whether a variable is set to something."""
+    return bool((os.environ if env is None else env).get(name))
+
+
 def load(env: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment. Raises ConfigurationError for the first variable that is wrong."""
+    """Read the environment. Raises ConfigurationError for all variables that are wrong."""
     env = os.environ if env is None else env
     values: dict[str, Any] = {}
+    faults: list[ConfigurationError] = []
     for setting in SETTINGS:
-        text = _text(setting, env)
-        if text is None:
-            continue
         try:
-            values[setting.name.lower()] = setting.read(text)
-        except ValueError as error:
-            shown = "its value" if setting.name in SECRETS else repr(text)
-            raise ConfigurationError(
-                f"{setting.name} is wrong ({shown}): {error}", field=setting.name
-            ) from error
+            if (value := _value(setting, env)) is not None:
+                values[setting.name.lower()] = value
+        except ConfigurationError as error:
+            faults.append(error)
+    _raise_all(faults)
     production = values["environment"] == "production"
     every_address = "0.0.0.0"  # noqa: S104 - of the container's own network
     values.setdefault("host", every_address if production else "127.0.0.1")
@@ -483,14 +501,37 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
 
 
 def check(settings: Settings, roles: Sequence[str]) -> None:
-    """Raises ConfigurationError for the first variable that `roles` need in production and lack."""
-    if not settings.production:
-        return
-    for role in roles:
-        for name in NEEDS[role]:
-            if not getattr(settings, name.lower()):
-                raise ConfigurationError(
-                    f"{name} is not set, and the {role} needs it in production;"
-                    f" set {name} or {name}_FILE",
-                    field=name,
-                )
+    """Raises ConfigurationError for all that keeps `roles` from running.
+
+    That is two of them on one port, and in production the variables that they need and lack.
+    """
+    faults = list(_shared_ports(settings, roles))
+    if settings.production:
+        faults += _missing(settings, roles)
+    _raise_all(faults)
+
+
+def _shared_ports(settings: Settings, roles: Sequence[str]) -> Iterator[ConfigurationError]:
+    for one, other in itertools.combinations(roles, 2):
+        if (port := settings.port_of(one, roles)) == settings.port_of(other, roles):
+            first, second = f"{one.upper()}_PORT", f"{other.upper()}_PORT"
+            message = f"{first} and {second} are both {port}; each role needs a port of its own"
+            yield ConfigurationError(message, field=second)
+
+
+def _missing(settings: Settings, roles: Sequence[str]) -> Iterator[ConfigurationError]:
+    for name in dict.fromkeys(name for role in roles for name in NEEDS[role]):
+        if not getattr(settings, name.lower()):
+            needy = ", the ".join(role for role in roles if name in NEEDS[role])
+            message = (
+                f"{name} is not set, and the {needy} needs it in production;"
+                f" set {name} or {name}_FILE"
+            )
+            yield ConfigurationError(message, field=name)
+
+
+def _raise_all(faults: Sequence[ConfigurationError]) -> None:
+    """One error for all that is wrong, so that nobody mends one fault a start."""
+    if faults:
+        message = "; ".join(fault.message for fault in faults)
+        raise ConfigurationError(message, field=faults[0].field) from faults[0].__cause__

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a process of ours."""
+
 REPEAT_SECONDS = 1.0
 
 
@@ -45,6 +48,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise KeyboardInterrupt from None
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def heard() -> tuple[signal.Signals, ...]:
+    """The signals that end us, but not those that our parent has us ignore, as nohup does."""
+    return tuple(number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN)
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:

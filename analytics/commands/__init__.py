@@ -8,25 +8,63 @@
 `ports.py`    what listens on the roles' ports
 """
 
+import logging
+from urllib.parse import urlsplit
+
 import msgspec
 
 from analytics import embedded, logs
-from analytics.settings import Settings, load
+from analytics.errors import ConfigurationError
+from analytics.misspelt import misspelt
+from analytics.settings import Settings, data_folder, is_set, load
+
+log = logging.getLogger(__name__)
+
+
+def configured() -> Settings:
+    """The settings, after setting up logging and warning of variables that look misspelt."""
+    settings = load()
+    logs.setup(settings)
+    for warning in misspelt():
+        log.warning(warning)
+    return settings
 
 
 def connected() -> Settings:
     """The settings, after setting up logging.
 
-    In development, when neither REDIS_URL nor DATABASE_URL is set, they are those of the
-    `analytics run` that runs in DATA_DIR, if any.
+    In development, when neither REDIS_URL nor DATABASE_URL is set, the servers are those of the
+    `analytics run` that runs here, if any. Raises CommandError when they do not run now; see also
+    `here`.
     """
-    settings = load()
-    logs.setup(settings)
+    settings, run = here(configured())
+    if run is None:
+        return settings
+    run.check_servers()
+    return msgspec.structs.replace(settings, redis_url=run.redis_url, database_url=run.database_url)
+
+
+def here(settings: Settings) -> tuple[Settings, embedded.Running | None]:
+    """The `analytics run` of this user, if any, and the settings with its folder, host and ports.
+
+    DATA_DIR says which, where it is set. Raises ConfigurationError when it is not and several run.
+    """
     if settings.production or settings.redis_url or settings.database_url:
-        return settings
-    servers = embedded.running(settings.data_dir)
-    if servers is None:
-        return settings
-    return msgspec.structs.replace(
-        settings, redis_url=servers.redis_url, database_url=servers.database_url
-    )
+        return settings, None
+    if is_set("DATA_DIR"):
+        run = embedded.running(settings.data_dir)
+        found = {settings.data_dir: run} if run else {}
+    else:
+        found = embedded.found(data_folder())
+    if len(found) > 1:
+        folders = ", ".join(f"DATA_DIR={folder}" for folder in found)
+        raise ConfigurationError(
+            f"{len(found)} platforms run here; set one of {folders}", field="DATA_DIR"
+        )
+    for folder, run in found.items():
+        places = {role: urlsplit(f"//{place}") for role, place in run.roles.items()}
+        ports = {f"{role}_port": place.port for role, place in places.items()}
+        host = next((place.hostname for place in places.values()), settings.host)
+        changed = msgspec.structs.replace(settings, data_dir=folder, host=host, port=None, **ports)
+        return changed, run
+    return settings, None

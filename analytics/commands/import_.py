@@ -161,6 +161,10 @@ def _rejected(path: str) -> Path:
     return Path(f"{'stdin' if path == STDIN else path}.rejected.ndjson")
 
 
+def _rejects(path: str, options: Options) -> Rejects:
+    return Rejects(options.rejected or _rejected(path), named=options.rejected is not None)
+
+
 async def _import(settings: Settings, files: Sequence[str], options: Options) -> None:
     """Import all files, one after the other, and print the outcome.
 
@@ -215,7 +219,7 @@ async def _import_file(
 ) -> tuple[int, Position]:
     """Import one file and print its summary; the events accepted now, and the end position."""
     start_s = time.monotonic()
-    with opened(path) as file, Rejects(options.rejected or _rejected(path)) as rejects:
+    with opened(path) as file, _rejects(path, options) as rejects:
         keeper = keeper_of(
             settings.data_dir,
             file.identity,

@@ -3,6 +3,7 @@
 A key's text is shown once, when it is made; only its digest is stored.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from analytics import tasks
 from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located, register
 from analytics.commands.span import span
+from analytics.errors import BadRequest
 from analytics.events import DEFAULT_PROJECT
 from analytics.logs import redact
 from analytics.projects import SCOPES, ApiKey, create_key, list_keys, revoke_key
@@ -196,6 +198,22 @@ async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[
             )
         finally:
             await redis.aclose()
+
+
+async def make_known(settings: Settings, token: str) -> None:
+    """Make `token` a key that may send events to the project default, unless it is one already."""
+
+    async def change(engine: AsyncEngine) -> None:
+        with contextlib.suppress(BadRequest):
+            await create_key(
+                engine,
+                scopes=("ingest",),
+                project=DEFAULT_PROJECT,
+                name="of `analytics run`",
+                token=token,
+            )
+
+    await _change(settings, change)
 
 
 def _state(key: ApiKey) -> str:

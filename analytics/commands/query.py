@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from analytics import embedded
+from analytics.commands import address, here
 from analytics.commands.api_client import ApiClient
 from analytics.commands.layout import wrapped
 from analytics.commands.nearest import hint
@@ -77,8 +78,11 @@ def query(
     pairs = [*urllib.parse.parse_qsl(inline, keep_blank_values=True), *_pairs(parameters, options)]
     if question == "export" and formulas:
         pairs.append(("formulas", formulas))
-    settings = load()
-    api = ApiClient(url or f"http://127.0.0.1:{settings.api_port}", key or key_of(settings))
+    settings, run = load(), None
+    if url is None or not (key or settings.api_keys):
+        settings, run = here(settings)
+    base = url or f"http://{address.local(settings.host, settings.api_port)}"
+    api = ApiClient(base, key or key_of(settings, run, base))
     with api.ask(question, pairs) as answer:
         if answer.headers.get_content_type() != JSON:
             _pass_on(answer)
@@ -105,19 +109,25 @@ def _pairs(words: Sequence[str], options: Sequence[str]) -> Iterator[tuple[str, 
         yield name[2:], value
 
 
-def key_of(settings: Settings) -> str:
+def key_of(settings: Settings, run: embedded.Running | None, base: str) -> str:
     """The API key to use without --key; raises ConfigurationError when there is none.
 
-    It is the first of API_KEYS, or the key of the `analytics run` that runs here.
+    It is the first of API_KEYS, or the key of the `analytics run` here, which only its own api is
+    told: after a crash, somebody else may listen at its port.
     """
     if settings.api_keys:
         return settings.api_keys[0]
-    file = settings.data_dir / "key"
-    if embedded.running(settings.data_dir) is not None and file.exists():
-        return file.read_text().strip()
-    raise ConfigurationError(
-        "no key: give --key, set API_KEYS, or start `analytics run` here", field="API_KEYS"
-    )
+    if run is None:
+        raise ConfigurationError(
+            "no key: give --key, set API_KEYS, or start `analytics run` here", field="API_KEYS"
+        )
+    if not run.serves(base):
+        raise ConfigurationError(
+            f"no key: the `analytics run` here (process {run.pid}) has no api at {base}; "
+            "give --key, or set API_KEYS",
+            field="API_KEYS",
+        )
+    return embedded.kept_secret(settings.data_dir / "key")
 
 
 def _pass_on(answer: HTTPResponse) -> None:

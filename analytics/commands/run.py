@@ -2,17 +2,23 @@
 
 import contextlib
 import importlib
+import logging
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from types import FrameType
+from typing import NamedTuple
 
 import click
 import msgspec
 
-from analytics import __version__, embedded, logs, server
-from analytics.commands import address
+from analytics import __version__, embedded, logs, server, tasks
+from analytics.commands import address, configured
 from analytics.errors import ConfigurationError
-from analytics.settings import NEEDS, ROLES, Settings, check, load
+from analytics.settings import NEEDS, ROLES, Settings, check, data_folder
 from analytics.terminal import say
+
+log = logging.getLogger(__name__)
 
 SERVERS = ("REDIS_URL", "DATABASE_URL")
 
@@ -24,10 +30,20 @@ ADDRESSES = {
 }
 
 SEND = (
-    """curl --json '{{"session_id": "s1", "user_id": "ada", """
+    """curl {}-H 'Content-Type: application/json' -d '{{"session_id": "s1", "user_id": "ada", """
     """"event_type": "engagement", "event_action": "click"}}' http://{}/collect"""
 )
+WRITE_KEY = "-H 'X-Write-Key: {}' "
 ASK = "curl -H 'X-API-Key: {}' 'http://{}/api/trends?last=1h&interval=minute'"
+
+
+class Keys(NamedTuple):
+    """What a developer needs to try a platform with servers of its own."""
+
+    read: str
+    """May read everything."""
+    write: str | None
+    """May send events to the project default; None where no key is needed."""
 
 
 @click.command()
@@ -45,7 +61,7 @@ def run(roles: Sequence[str]) -> None:
     and Valkey and keeps their data in DATA_DIR.
     """
     chosen = [role for role in ROLES if role in roles] or list(ROLES)
-    settings = load()
+    settings = _without_port(configured(), chosen)
     check(settings, chosen)
     use_embedded = not (settings.production or settings.redis_url or settings.database_url)
     if use_embedded:
@@ -60,27 +76,48 @@ def run(roles: Sequence[str]) -> None:
             role: stack.enter_context(server.bind(role, settings, settings.port_of(role, chosen)))
             for role in chosen
         }
-        key = None
+        places = {role: address.local(*listeners[role].getsockname()[:2]) for role in chosen}
+        failure: Future[None] = Future()
+        keys = None
         if use_embedded:
-            settings, key = stack.enter_context(_embedded_servers(settings))
+            settings, keys = stack.enter_context(_embedded_servers(settings, places, failure))
         _require_servers(settings, chosen)
         logs.setup(settings)
         # some C modules swallow an interrupt while they are imported, or fail because of it
         with embedded.uninterrupted():
             modules = {role: importlib.import_module(f"analytics.roles.{role}") for role in chosen}
             apps = {role: module.ROLE.app(settings) for role, module in modules.items()}
-        places = {role: address.local(*listeners[role].getsockname()[:2]) for role in chosen}
-        ready = None if settings.production else lambda: _show(settings, places, key)
-        server.run(server.serve(apps, listeners, settings, ready=ready))
+        ready = None if settings.production else lambda: _show(settings, places, keys)
+        server.run(server.serve(apps, listeners, settings, ready=ready, failure=failure))
+
+
+def _without_port(settings: Settings, roles: Sequence[str]) -> Settings:
+    """The settings, without a PORT that does not count; a warning says so."""
+    if settings.port is None or len(roles) == 1:
+        return settings
+    names = ", ".join(f"{role.upper()}_PORT" for role in roles)
+    log.warning(
+        "PORT is %d, but counts only when exactly one role runs; set %s", settings.port, names
+    )
+    return msgspec.structs.replace(settings, port=None)
 
 
 @contextlib.contextmanager
-def _embedded_servers(settings: Settings) -> Iterator[tuple[Settings, str]]:
-    """The settings with the embedded servers, migrated, and an API key that may read everything.
+def _embedded_servers(
+    settings: Settings, places: Mapping[str, str], failure: "Future[None]"
+) -> Iterator[tuple[Settings, Keys]]:
+    """The settings with the embedded servers, migrated, and keys to try them with.
 
-    The data and the key stay in DATA_DIR for the next run.
+    The data and the keys stay in DATA_DIR for the next run. `places` are recorded for the other
+    commands; `failure` gets the error when a server cannot be kept running.
     """
-    with embedded.servers(settings.data_dir, lambda line: say(f"{line} …")) as servers:
+    with embedded.servers(
+        settings.data_dir,
+        lambda line: say(f"{line} …"),
+        roles=places,
+        failure=failure,
+        base=data_folder(),
+    ) as servers:
         key = embedded.kept_secret(settings.data_dir / "key", "ak_r_")
         settings = msgspec.structs.replace(
             settings,
@@ -92,7 +129,17 @@ def _embedded_servers(settings: Settings) -> Iterator[tuple[Settings, str]]:
             from analytics.stores.schema import migrate
 
         migrate(servers.database_url, settings)
-        yield settings, key
+        yield settings, Keys(key, _write_key(settings) if settings.require_write_key else None)
+
+
+def _write_key(settings: Settings) -> str:
+    """A key that may send events to the project default, kept in DATA_DIR like the other."""
+    with embedded.uninterrupted():
+        from analytics.commands.keys import make_known
+
+    key = embedded.kept_secret(settings.data_dir / "write_key", "ak_w_")
+    tasks.run(make_known(settings, key))
+    return key
 
 
 def _require_servers(settings: Settings, roles: Sequence[str]) -> None:
@@ -111,16 +158,18 @@ def _require_servers(settings: Settings, roles: Sequence[str]) -> None:
                 )
 
 
-def _show(settings: Settings, places: Mapping[str, str], key: str | None) -> None:
+def _show(settings: Settings, places: Mapping[str, str], keys: Keys | None) -> None:
     """Print what a developer needs: addresses, the API key, commands to try, how to stop."""
     lines = [f"analytics {__version__} runs; Ctrl-C ends it", ""]
     lines += [f"  {role:10} {ADDRESSES[role].format(place)}" for role, place in places.items()]
-    if key:
-        lines += [f"  {'key':10} {key}", f"  {'data':10} {settings.data_dir}"]
+    if keys:
+        lines += [f"  {'key':10} {keys.read}", f"  {'data':10} {settings.data_dir}"]
     if "collector" in places:
-        lines += ["", "send an event:", f"  {SEND.format(places['collector'])}"]
+        write = WRITE_KEY.format((keys and keys.write) or "WRITE_KEY")
+        command = SEND.format(write if settings.require_write_key else "", places["collector"])
+        lines += ["", "send an event:", f"  {command}"]
     if "api" in places:
-        lines += ["", "ask for it:", f"  {ASK.format(key or 'KEY', places['api'])}"]
+        lines += ["", "ask for it:", f"  {ASK.format(keys.read if keys else 'KEY', places['api'])}"]
     say(*lines, "")
 
 
@@ -128,12 +177,21 @@ def _show(settings: Settings, places: Mapping[str, str], key: str | None) -> Non
 def _every_signal_interrupts() -> Iterator[None]:
     """SIGTERM and SIGHUP act like Ctrl-C: the stack unwinds and stops the embedded servers.
 
-    Afterwards nothing is left to interrupt: a signal does not spoil the exit status.
+    One is enough: those that follow do not disturb the end. What our parent has us ignore, as nohup
+    does, stays ignored. Afterwards no signal spoils the exit status.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            raise KeyboardInterrupt
+
+    for number in tasks.heard():
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in tasks.ENDING:
             signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Ports for servers that bind them later."""
+"""Ports for servers that bind them later, and again after a crash."""
 
 import contextlib
 import fcntl
@@ -6,10 +6,13 @@ import itertools
 import os
 import random
 import socket
+import sys
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from analytics import private_files
 from analytics.errors import CommandError
 
 PORTS = range(20_000, 32_768)
@@ -23,8 +26,7 @@ def free_port() -> int:
     """A TCP port of 127.0.0.1 that is free now, and reserved for this process while it lives.
 
     No outgoing connection gets it, no other process of this user that asks here, and this one only
-    once in 12,768 calls. Raises CommandError when none is free, and OSError when the reservations
-    cannot be written.
+    once in 12,768 calls. Raises CommandError when none is free.
     """
     reservations = _reservations()
     for turn in itertools.islice(_turn, len(PORTS)):
@@ -40,4 +42,48 @@ def free_port() -> int:
 def _reservations() -> int:
     """A file of which each process locks the bytes whose positions are its ports."""
     path = Path(tempfile.gettempdir()) / f"analytics-ports-{os.getuid()}"
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with contextlib.suppress(OSError), private_files.append(path) as file:
+        return os.dup(file.fileno())
+    # it is another user's, who could lock every byte: reserve ports among our own threads only
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+class HeldPort:
+    """A port of 127.0.0.1 that no other program can bind, not even while its server is down.
+
+    Who listened there would be sent the server's password. Raises OSError when it is taken.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.socket()
+        if sys.platform != "linux":
+            return  # the server could not bind it either
+        address = ("127.0.0.1", port)
+        try:
+            with contextlib.suppress(OSError):
+                self._socket.bind(address)
+                return
+            self._share(True)  # connections of a server before may still be ending
+            self._socket.bind(address)
+            self._share(False)
+        except OSError:
+            self._socket.close()
+            raise
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let a server bind it, and listen, until the context ends."""
+        self._share(True)
+        try:
+            yield
+        finally:
+            self._share(False)
+
+    def close(self) -> None:
+        """Let anybody have it."""
+        self._socket.close()
+
+    def _share(self, allowed: bool) -> None:
+        # two sockets that are both marked so may have one port; servers mark theirs
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, allowed)

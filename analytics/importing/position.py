@@ -2,13 +2,12 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from analytics import file_lock
+from analytics import file_lock, private_files
 from analytics.errors import CommandError
 
 
@@ -45,20 +44,23 @@ class Keeper:
         if self._path is None:
             yield
             return
+        file = self._path.with_suffix(".lock")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = file_lock.acquire(self._path.with_suffix(".lock"))
+            # the folder of DATA_DIR first: who may change it may put another in its place
+            private_files.claim_data(self._path.parent.parent)
+            private_files.claim(self._path.parent)
+            lock = file_lock.acquire(file)
         except OSError as error:
             raise CommandError(
                 f"the position cannot be saved in {self._path.parent}: {error.strerror}; set "
-                "DATA_DIR to a writable folder"
+                "DATA_DIR to a folder of your own"
             ) from error
         if lock is None:
             raise CommandError("another process is importing this file now")
         with lock:
             yield
             if not self._path.exists():
-                Path(lock.name).unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
 
     def load(self) -> Position | None:
         """Where an interrupted import stopped; None to start at the beginning.
@@ -68,16 +70,14 @@ class Keeper:
         if self._path is None:
             return None
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Position)
+            return msgspec.json.decode(private_files.read(self._path), type=Position)
         except (OSError, msgspec.DecodeError):
             return None
 
     def save(self, position: Position) -> None:
         """Replace the saved position atomically."""
         if self._path:
-            fresh = self._path.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(position))
-            os.replace(fresh, self._path)
+            private_files.replace(self._path, msgspec.json.encode(position))
 
     def forget(self) -> None:
         """Delete the saved position: the import is complete, or starts again."""

@@ -1,5 +1,6 @@
 """The refused lines as NDJSON: line number, code, field, message and the line itself."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +20,10 @@ _encode = msgspec.json.Encoder().encode
 class Rejects:
     """The file of refused lines; it is created with the first of them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, named: bool = True) -> None:
+        """`named`: the user named the path. Else it may be no link, which another put there."""
         self.path = path
+        self._flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (0 if named else os.O_NOFOLLOW)
         self._file: BinaryIO | None = None
         self.size_bytes = 0
 
@@ -38,9 +41,11 @@ class Rejects:
 
     def resume(self, size: int) -> None:
         """Cut the file of an earlier import to `size` bytes: later lines are judged again."""
+        if self.path.is_symlink() or not self.path.is_file():
+            return  # such as /dev/null
         if size == 0:
-            self.path.unlink(missing_ok=True)
-        elif self.path.exists():
+            self.path.unlink()
+        else:
             self.size_bytes = min(size, self.path.stat().st_size)
             self._opened().truncate(self.size_bytes)
 
@@ -61,7 +66,7 @@ class Rejects:
         self.size_bytes += len(data)
 
     def _opened(self) -> BinaryIO:
-        self._file = self._file or self.path.open("ab")
+        self._file = self._file or os.fdopen(os.open(self.path, self._flags, 0o666), "ab")
         return self._file
 
 

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import re
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from analytics import embedded
 from analytics.commands.query import key_of
 from analytics.embedded import Postgres, Valkey
+from analytics.embedded.processes import Process
 from analytics.errors import ConfigurationError
 from analytics.queries import QUESTIONS
 from analytics.settings import Settings
@@ -214,23 +217,36 @@ def test_csv_can_be_made_safe_for_spreadsheets(environment: dict[str, str]) -> N
     assert query(environment, "export", "--format=csv", "--formulas=escape", *DAYS).stdout
 
 
-def test_the_key_of_an_analytics_run_here_serves_where_no_other_is_given(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    settings = Settings(data_dir=tmp_path)
-    (tmp_path / "key").write_text("ak_r_kept")
-    with pytest.raises(ConfigurationError):
-        key_of(settings)
-    monkeypatch.setattr(
-        embedded, "running", lambda _: embedded.Running(1, "redis://", "postgresql://")
-    )
-    assert key_of(settings) == "ak_r_kept"
-    assert key_of(Settings(data_dir=tmp_path, api_keys=("first", "second"))) == "first"
-
-
 def test_a_hint_is_shown_below_the_answer(environment: dict[str, str]) -> None:
     hint = "no events in the last 30 days; there are some from 2025-01-03 to 2025-02-01"
     meta = {"ms": 1, "watermark": None, "hint": hint}
     body = json.dumps({"data": {"rows": [], "next": None}, "query": {}, "meta": meta}).encode()
     with site({"/api/users": ("application/json", body)}) as url:
         assert hint in query(environment, "users", "--url", url).stdout
+
+
+def test_the_key_of_an_analytics_run_here_serves_where_no_other_is_given(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("ak_r_kept")
+    settings, me = Settings(data_dir=tmp_path), Process.of(os.getpid())
+    run = embedded.Running(me, "redis://", "postgresql://", {})
+    with socket.create_server(("127.0.0.1", 0)) as api:
+        base = f"http://127.0.0.1:{api.getsockname()[1]}"
+        assert key_of(settings, run, base) == "ak_r_kept"
+        with pytest.raises(ConfigurationError, match="give --key"):
+            key_of(settings, None, base)
+        mine = Settings(data_dir=tmp_path, api_keys=("first", "second"))
+        assert key_of(mine, run, base) == "first"
+
+
+def test_only_the_api_of_the_analytics_run_here_is_told_its_key(tmp_path: Path) -> None:
+    """After a crash, somebody else may listen where its api was."""
+    (tmp_path / "key").write_text("ak_r_kept")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        run = embedded.Running(Process.of(other.pid), "redis://", "postgresql://", {})
+        with socket.create_server(("127.0.0.1", 0)) as stranger:
+            port = stranger.getsockname()[1]
+            for host in ("127.0.0.1", "localhost"):
+                with pytest.raises(ConfigurationError, match=f"no api at http://{host}:{port}"):
+                    key_of(Settings(data_dir=tmp_path), run, f"http://{host}:{port}")
+        assert other.stdin
+        other.stdin.close()

@@ -101,9 +101,8 @@ def _curl(line: str) -> Any:
     _, *options, url = shlex.split(line)
     request = urllib.request.Request(url)  # noqa: S310 - our own
     for option, value in zip(options[::2], options[1::2], strict=True):
-        if option == "--json":
+        if option == "-d":
             request.data = value.encode()
-            request.add_header("Content-Type", "application/json")
         else:
             assert option == "-H"
             request.add_header(*value.split(": "))

@@ -10,18 +10,25 @@ from pathlib import Path
 import pytest
 
 from analytics import embedded
-from analytics.embedded.server import first_number, last_line, uninterrupted
+from analytics.embedded.server import last_line, uninterrupted
 from analytics.errors import CommandError
 
 
 def test_a_server_that_cannot_start_says_why_in_one_line(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        valkey = embedded.Valkey(folder / "valkey", password="x", port=other.getsockname()[1])
-        with pytest.raises(
-            CommandError, match=r"valkey did not start: .*; see .*valkey\.log"
-        ) as caught:
-            valkey.start()
+    valkey = embedded.Valkey(folder / "valkey", password="x", maxmemory="much")
+    with pytest.raises(
+        CommandError, match=r"valkey did not start: .*; see .*valkey\.log"
+    ) as caught:
+        valkey.start()
     assert "\n" not in caught.value.message
+
+
+def test_a_port_that_another_has_is_named(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        valkey = embedded.Valkey(folder / "valkey", password="x", port=port)
+        with pytest.raises(CommandError, match=f"valkey did not start: port {port} .*in use"):
+            valkey.start()
 
 
 def test_ctrl_c_is_held_back_while_servers_start_or_stop() -> None:
@@ -36,18 +43,6 @@ def test_ctrl_c_is_held_back_while_servers_start_or_stop() -> None:
     with pytest.raises(KeyboardInterrupt):
         stop()
     assert finished
-
-
-def test_a_record_that_goes_while_it_is_read_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A PostgreSQL that starts takes the record of one that crashed away, at any moment."""
-    record = tmp_path / "postmaster.pid"
-    record.write_text("42\n")
-    assert first_number(record) == 42
-    record.unlink()
-    monkeypatch.setattr(Path, "exists", lambda _: True)
-    assert first_number(record) is None
 
 
 def test_outside_the_main_thread_no_signal_is_held_back() -> None:
@@ -102,10 +97,13 @@ def test_the_reason_of_a_failure_is_the_last_line_that_says_something(
     assert last_line(text) == reason
 
 
-@pytest.mark.parametrize(("text", "number"), [("42\n/data\n", 42), ("", None), (" \n", None)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("42\n/data\n", 42), ("", None), (" \n", None), ("x\n", None)]
+)
 def test_a_record_begins_with_a_number_or_says_nothing(
     tmp_path: Path, text: str, number: int | None
 ) -> None:
+    server = embedded.Valkey(tmp_path, password="x")
     (tmp_path / "record").write_text(text)
-    assert first_number(tmp_path / "record") == number
-    assert first_number(tmp_path / "gone") is None
+    assert server._first_number(tmp_path / "record") == number
+    assert server._first_number(tmp_path / "gone") is None

@@ -176,7 +176,7 @@ class Platform:
         return self
 
     def _start(self) -> None:
-        self.postgres.folder.mkdir(parents=True)
+        self.postgres._own_folder()
         subprocess.run(["cp", "-a", str(template()), str(self.postgres.data)], check=True)
         self.valkey.start()
         self.postgres.start()

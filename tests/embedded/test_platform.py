@@ -2,7 +2,7 @@
 as a program, this file holds them.
 """
 
-import json
+import contextlib
 import os
 import pwd
 import shutil
@@ -12,12 +12,15 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from analytics import embedded
 from analytics.errors import CommandError
 from tests.servers import psql
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,18 +45,18 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def _hold(
+def hold(
     folder: Path, python: str = sys.executable, **options: Any
 ) -> tuple[subprocess.Popen[str], embedded.Running]:
     """This file as a program that holds the servers of `folder`, once they run."""
-    command = [python, "-m", "tests.embedded.test_embedded", str(folder)]
+    command = [python, "-m", "tests.embedded.test_platform", str(folder)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, process.communicate()[1]
-    return process, embedded.Running(**json.loads(line))
+    return process, msgspec.json.decode(line, type=embedded.Running)
 
 
 def test_data_is_kept_from_run_to_run(folder: Path) -> None:
@@ -84,12 +87,32 @@ def test_a_second_start_is_refused_and_names_the_first(folder: Path) -> None:
         ):
             pass
         assert embedded.running(folder) == running
-        assert _redis(running, "PING")
+        running.check_servers()
     assert embedded.running(folder) is None
+    assert not (folder / "running.json").exists()
+
+
+def test_servers_that_were_killed_come_back_where_they_were_and_are_recorded(folder: Path) -> None:
+    with embedded.servers(folder) as running:
+        _redis(running, "SET", "kept", "42")
+        for server in running.servers.values():
+            os.kill(server.pid, signal.SIGKILL)
+
+        def back() -> bool:
+            now = embedded.running(folder)
+            if now is None or {*now.servers.values()} & {*running.servers.values()}:
+                return False
+            with contextlib.suppress(CommandError):
+                now.check_servers()
+                return True
+            return False
+
+        wait_for(back, "both servers")
+        assert (_sql(running, "select 1"), _redis(running, "GET", "kept")) == ("1", "42")
 
 
 def test_servers_that_outlived_a_killed_parent_are_ended_and_replaced(folder: Path) -> None:
-    process, running = _hold(folder)
+    process, running = hold(folder)
     _redis(running, "SET", "kept", "42")
     orphans = [
         int((folder / record).read_text().split()[0])
@@ -114,30 +137,52 @@ def test_records_that_a_crash_left_empty_keep_neither_server_from_starting(folde
 
 
 def test_a_database_that_was_only_half_made_is_made_again(folder: Path) -> None:
+    embedded.Postgres(folder / "postgres", password="x")._own_folder()
     half = folder / "postgres" / "data.new"
-    half.mkdir(parents=True)
+    half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
     with embedded.servers(folder) as running:
         assert _sql(running, "select 1") == "1"
 
 
+def test_passwords_are_new_at_each_start_one_for_each_server_and_kept_nowhere_else(
+    folder: Path,
+) -> None:
+    passwords = set()
+    for _ in range(2):
+        with embedded.servers(folder) as running:
+            passwords |= {urlsplit(running.redis_url).password}
+            passwords |= {urlsplit(running.database_url).password}
+            _sql(running, "select 1")
+            _redis(running, "PING")
+    assert len(passwords) == 4
+
+
 def test_secrets_stand_neither_in_the_process_list_nor_in_files_that_others_can_read(
     folder: Path,
 ) -> None:
-    with embedded.servers(folder):
-        secret = (folder / "secret").read_text()
-        commands = [
-            path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)
-        ]
-        assert any(b"valkey-server" in command for command in commands)
-        assert not any(secret.encode() in command for command in commands)
-        open_files = [
-            path for path in folder.glob("*") if path.is_file() and path.stat().st_mode & 0o077
-        ]
-        assert not any(secret in path.read_text() for path in open_files)
-        assert {
-            path.stat().st_mode & 0o777 for path in (folder / "postgres", folder / "valkey")
-        } == {0o700}
+    before = os.umask(0)
+    try:
+        with embedded.servers(folder) as running:
+            secrets = [urlsplit(url).password for url in (running.redis_url, running.database_url)]
+            shown = [
+                path.read_bytes()
+                for path in Path("/proc").glob("[0-9]*/cmdline")
+                if _readable(path)
+            ]
+            assert any(b"valkey-server" in command for command in shown)
+            for secret in secrets:
+                assert secret
+                assert not any(secret.encode() in command for command in shown)
+            assert _open_to_others(folder) == []
+    finally:
+        os.umask(before)
+
+
+def _open_to_others(folder: Path) -> list[Path]:
+    """What others may read or write: of the folder itself, only the way through it is allowed."""
+    inside = [folder, *(path for path in folder.iterdir())]
+    return [path for path in inside if path.stat().st_mode & (0o066 if path == folder else 0o077)]
 
 
 def _readable(path: Path) -> bool:
@@ -170,9 +215,9 @@ def test_an_ordinary_user_may_run_them(folder: Path) -> None:
     )
     if python is None:
         pytest.skip("no interpreter of this version that the user nobody may run")
-    process, running = _hold(folder, python, env=environment, **identity)
+    process, running = hold(folder, python, env=environment, **identity)
     assert _sql(running, "select 1") == "1"
-    assert (folder / "secret").stat().st_uid == nobody.pw_uid
+    assert (folder / "running.json").stat().st_uid == nobody.pw_uid
     process.send_signal(signal.SIGINT)
     assert (process.wait(30), process.communicate()[1]) == (0, "")
 
@@ -197,6 +242,98 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
         pass
 
 
+def _facts(path: Path) -> tuple[int, int, int]:
+    facts = path.lstat()
+    return facts.st_uid, facts.st_gid, facts.st_mode
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_a_data_folder_that_others_can_change_is_refused_and_no_link_in_it_is_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ours: bool
+) -> None:
+    """A link of theirs leads to any folder: as root, we would give that away."""
+    victims = [folder.parent / name for name in ("etc", "home", "file")]
+    folder.mkdir()
+    for victim, name in zip(victims, ("postgres", "valkey", "lock"), strict=True):
+        victim.touch() if name == "lock" else victim.mkdir()
+        victim.chmod(0o755)
+        (folder / name).symlink_to(victim)
+    if ours:
+        folder.chmod(0o777)
+    elif os.geteuid() == 0:
+        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    before = [_facts(path) for path in (folder, *victims)]
+    said = "can be written by others" if ours else "belongs to "
+    with (
+        pytest.raises(CommandError, match=rf"cannot write in {folder}: .*{said}.*; set DATA_DIR"),
+        embedded.servers(folder),
+    ):
+        pass
+    assert [_facts(path) for path in (folder, *victims)] == before
+    assert all(not any(victim.iterdir()) for victim in victims[:2])
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey", "lock", "key"])
+def test_a_link_in_a_folder_of_ours_is_not_followed_either(folder: Path, name: str) -> None:
+    folder.mkdir(mode=0o711)
+    folder.chmod(0o711)
+    victim = folder.parent / "victim"
+    victim.touch() if name in ("lock", "key") else victim.mkdir()
+    victim.chmod(0o755)
+    before = _facts(victim)
+    (folder / name).symlink_to(victim)
+    with pytest.raises((CommandError, OSError)), embedded.servers(folder):
+        embedded.kept_secret(folder / "key")
+    assert _facts(victim) == before
+    assert not victim.is_dir() or not any(victim.iterdir())
+
+
+def test_a_folder_of_yours_that_has_a_servers_name_stays_yours(folder: Path) -> None:
+    yours = folder / "postgres"
+    yours.mkdir(parents=True)
+    folder.chmod(0o711)
+    (yours / "notes").write_text("mine")
+    before = _facts(yours)
+    with pytest.raises(CommandError, match=rf"cannot use {yours}: .*; set DATA_DIR"):
+        embedded.Postgres(yours, password="x").start()
+    assert _facts(yours) == before
+
+
+def test_a_folder_that_is_there_keeps_its_mode(folder: Path) -> None:
+    """As root, the servers' account must get through: then it is told so, and nothing is opened."""
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        with (
+            pytest.raises(CommandError, match=f"cannot enter {folder}; set DATA_DIR"),
+            embedded.servers(folder),
+        ):
+            pass
+    else:
+        with embedded.servers(folder):
+            pass
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_log_that_is_a_link_is_not_written(folder: Path) -> None:
+    with embedded.servers(folder):
+        pass
+    other = folder.parent / "other"
+    other.write_text("mine")
+    log = folder / "valkey" / "valkey.log"
+    log.unlink()
+    log.symlink_to(other)
+    with pytest.raises(CommandError, match="cannot write"), embedded.servers(folder):
+        pass
+    log.unlink()
+    other.chmod(0o600)
+    log.hardlink_to(other)
+    with pytest.raises(CommandError, match="cannot write"), embedded.servers(folder):
+        pass
+    assert other.read_text() == "mine"
+
+
 def test_a_folder_may_have_spaces_and_an_apostrophe_in_its_name(folder: Path) -> None:
     with embedded.servers(folder / "my data's") as running:
         assert (_sql(running, "select 1"), _redis(running, "SET", "a", "b")) == ("1", True)
@@ -204,16 +341,7 @@ def test_a_folder_may_have_spaces_and_an_apostrophe_in_its_name(folder: Path) ->
 
 def _program() -> None:
     with embedded.servers(Path(sys.argv[1])) as running:
-        print(
-            json.dumps(
-                {
-                    "pid": running.pid,
-                    "redis_url": running.redis_url,
-                    "database_url": running.database_url,
-                }
-            ),
-            flush=True,
-        )
+        print(msgspec.json.encode(running).decode(), flush=True)
         try:
             signal.pause()
         except KeyboardInterrupt:
