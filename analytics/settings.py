@@ -522,11 +522,9 @@ def _shared_ports(settings: Settings, roles: Sequence[str]) -> Iterator[Configur
 def _missing(settings: Settings, roles: Sequence[str]) -> Iterator[ConfigurationError]:
     for name in dict.fromkeys(name for role in roles for name in NEEDS[role]):
         if not getattr(settings, name.lower()):
-            needy = ", the ".join(role for role in roles if name in NEEDS[role])
-            message = (
-                f"{name} is not set, and the {needy} needs it in production;"
-                f" set {name} or {name}_FILE"
-            )
+            *others, last = (role for role in roles if name in NEEDS[role])
+            need = f"{', '.join(others)} and {last} need" if others else f"the {last} needs"
+            message = f"{name} is not set, and {need} it in production; set {name} or {name}_FILE"
             yield ConfigurationError(message, field=name)
 
 

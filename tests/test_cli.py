@@ -199,6 +199,29 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "file" / "below") in line
 
 
+INTERRUPTED = """
+import os, signal
+from analytics import cli
+from analytics.commands.migrate import migrate
+
+class LastThingToGo:
+    def __del__(self, kill=os.kill, pid=os.getpid(), sig=signal.SIGINT):
+        kill(pid, sig)
+
+def interrupted():
+    raise KeyboardInterrupt
+
+last = LastThingToGo()
+migrate.callback = interrupted
+cli.main(["migrate"])
+"""
+
+
+def test_ctrl_c_while_an_interrupted_command_ends_does_not_spoil_its_status() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (130, "analytics: interrupted")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

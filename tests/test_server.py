@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
@@ -54,6 +55,15 @@ STARTED = dict.fromkeys(ROLES, False)
 """Whether the app of each role has started, in the program."""
 
 
+FAILURE: "Future[None]" = Future()
+"""What is lost outside the apps, in the program."""
+
+
+async def _lose(_: Request) -> Response:
+    FAILURE.set_exception(Unavailable("a server is lost"))
+    return PlainTextResponse("lost")
+
+
 async def _stream(_: Request) -> Response:
     async def ticks() -> AsyncIterator[str]:
         for tick in range(5):
@@ -82,6 +92,7 @@ def _app(role: str) -> Starlette:
     routes = [
         Route("/", _hello),
         Route("/sleep", _sleep),
+        Route("/lose", _lose),
         Route("/stream", _stream),
         Route("/body", _body, methods=["POST"]),
         WebSocketRoute("/echo", _echo),
@@ -110,6 +121,7 @@ def _program() -> None:
                 listeners,
                 config,
                 ready=lambda: print("ready", flush=True),
+                failure=FAILURE,
             )
         )
     except Unavailable as error:
@@ -189,6 +201,15 @@ def test_one_signal_stops_all_apps_and_lets_each_flush(sig: signal.Signals) -> N
         assert [program.get(role) for role in ROLES] == ["True", "True"]
         status, out, err = program.end(sig)
     assert (status, err) == (0, "")
+    assert sorted(out.split("\n")) == ["", "api flushed", "collector flushed"]
+
+
+def test_what_fails_elsewhere_ends_all_apps_and_each_flushes() -> None:
+    with served() as program:
+        assert program.ready()
+        program.request("api", "GET /lose HTTP/1.1\r\nhost: x\r\n\r\n").close()
+        status, out, err = program.ended()
+        assert (status, err) == (1, "a server is lost\n")
     assert sorted(out.split("\n")) == ["", "api flushed", "collector flushed"]
 
 

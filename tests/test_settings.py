@@ -111,11 +111,25 @@ def test_a_wrong_value_is_named(name: str) -> None:
         ("SHUTDOWN_DELAY", "21", "0 to 20"),
         ("PORT", "0", "1 to 65535"),
         ("CONCURRENCY", "0", "at least 1"),
+        ("API_PORT", "four", "API_PORT is wrong ('four'): must be a whole number, 1 to 65535"),
+        ("BATCH_SIZE", "1e3", "must be a whole number, at least 1"),
+        ("RATE_LIMIT", "1_000", "must be a whole number, at least 0"),
+        ("LEDGER_DAYS", "9" * 5000, "must be a whole number, 1 to 36500"),
+        ("MAX_REDIS_MEMORY", "half", "must be a number above 0 and at most 1"),
+        ("MAX_REDIS_MEMORY", "nan", "must be a number above 0 and at most 1"),
     ],
 )
 def test_a_wrong_value_is_told_what_it_may_be(name: str, text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(said)):
         settings.load({name: text})
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load({"API_PORT": "four", "BOTS": "shoot", "REDIS_URL_FILE": str(tmp_path / "no")})
+    for said in ("API_PORT is wrong", "BOTS is wrong", "REDIS_URL_FILE cannot be read"):
+        assert said in caught.value.message
+    assert caught.value.field == "API_PORT"
 
 
 @pytest.mark.parametrize("name", [setting.name for setting in settings.SETTINGS])
@@ -206,3 +220,27 @@ def test_production_names_what_a_role_lacks(role: str, name: str) -> None:
         settings.check(settings.load({"ENVIRONMENT": "production", **given}), [role])
     assert caught.value.field == name
     settings.check(settings.load(given), [role])
+
+
+def test_all_that_production_lacks_is_said_at_once() -> None:
+    production = settings.load({"ENVIRONMENT": "production"})
+    with pytest.raises(ConfigurationError) as caught:
+        settings.check(production, settings.ROLES)
+    said = caught.value.message.split("; ")
+    assert said[0] == (
+        "REDIS_URL is not set, and collector, api, realtime and processor need it in production"
+    )
+    for name in ("REDIS_URL", "DATABASE_URL", "API_KEYS"):
+        assert caught.value.message.count(f"{name} is not set") == 1
+        assert f"set {name} or {name}_FILE" in said
+
+
+def test_two_roles_on_one_port_are_both_named() -> None:
+    loaded = settings.load({"API_PORT": "4001", "REALTIME_PORT": "4001"})
+    with pytest.raises(ConfigurationError, match="COLLECTOR_PORT and API_PORT are both 4001"):
+        settings.check(loaded, ["collector", "api"])
+    with pytest.raises(ConfigurationError) as caught:
+        settings.check(loaded, settings.ROLES)
+    assert caught.value.message.count("are both 4001") == 3
+    settings.check(loaded, ["api"])
+    settings.check(settings.load({"PORT": "4001"}), ["api"])

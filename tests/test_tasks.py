@@ -152,3 +152,12 @@ def test_work_in_another_thread_listens_to_no_signal(listening: None) -> None:
     thread.start()
     thread.join()
     assert answers == [signal.default_int_handler]
+
+
+def test_a_signal_that_our_parent_has_us_ignore_is_not_heard(listening: None) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert tasks.heard() == (signal.SIGINT, signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert signal.SIGHUP in tasks.heard()

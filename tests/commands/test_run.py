@@ -25,7 +25,10 @@ from tests.waiting import wait_for
 class Run:
     """One `analytics run` with a data folder and ports of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, under: tuple[str, ...] = (), **environment: str
+    ) -> None:
+        """`under` is a command that starts it, such as nohup."""
         self.folder = folder
         kept = {
             name: value
@@ -39,7 +42,7 @@ class Run:
         }
         self.output = folder.with_suffix(".out")
         with self.output.open("w") as output:
-            command = [sys.executable, "-m", "analytics", "run", *arguments]
+            command = [*under, sys.executable, "-m", "analytics", "run", *arguments]
             self.process = subprocess.Popen(
                 command, env=kept, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -79,8 +82,8 @@ def start(folder: Path) -> Iterator[Callable[..., Run]]:
     """Starts runs in one folder; whatever still runs at the end is stopped."""
     runs: list[Run] = []
 
-    def begin(*arguments: str, **environment: str) -> Run:
-        runs.append(Run(folder, *arguments, **environment))
+    def begin(*arguments: str, under: tuple[str, ...] = (), **environment: str) -> Run:
+        runs.append(Run(folder, *arguments, under=under, **environment))
         return runs[-1]
 
     yield begin
@@ -141,6 +144,68 @@ def test_key_and_events_are_kept_from_run_to_run(start: Callable[..., Run], fold
     )
 
 
+def test_where_a_write_key_is_needed_the_screen_has_one(start: Callable[..., Run]) -> None:
+    run = start(REQUIRE_WRITE_KEY="true")
+    send, ask = re.findall(r"^ +(curl .*)$", run.screen(), re.MULTILINE)
+    assert _curl(send) == {"accepted": 1, "rejected": []}
+    wait_for(lambda: _curl(ask)["data"]["series"][0]["total"] == 1, "the event to be counted")
+    run.end(signal.SIGTERM)
+    again = start("--role=collector", REQUIRE_WRITE_KEY="true").screen()
+    [send_again] = re.findall(r"^ +(curl .*)$", again, re.MULTILINE)
+    key = re.findall(r"ak_w_[\w-]+", send)
+    assert re.findall(r"ak_w_[\w-]+", send_again) == key
+    assert _curl(send_again) == {"accepted": 1, "rejected": []}
+
+
+def test_the_screens_commands_work_with_every_curl(start: Callable[..., Run]) -> None:
+    """--json came with 7.82, which is newer than what many have."""
+    assert "--json" not in start("--role=collector").screen()
+
+
+FINDS = """
+import sys
+from pathlib import Path
+import analytics.commands, analytics.commands.run, analytics.settings
+for module in (analytics.settings, analytics.commands, analytics.commands.run):
+    module.data_folder = lambda env=None: Path(sys.argv[1])
+from analytics.cli import main
+main(sys.argv[2:])
+"""
+"""`analytics` of a user whose data folder is the first argument."""
+
+
+def test_a_platform_with_a_folder_of_its_own_is_found_from_the_next_terminal(
+    folder: Path,
+) -> None:
+    base = str(folder.parent / "home")
+    command = (sys.executable, "-c", FINDS, base)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH")}
+
+    def analytics(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([*command, *words], env=kept, capture_output=True, text=True)
+
+    nothing = analytics("query", "trends")
+    assert (nothing.returncode, "start `analytics run`" in nothing.stderr) == (2, True)
+    ports = {f"{role.upper()}_PORT": str(free_port()) for role in ROLES}
+    with (folder.parent / "out").open("w") as output:
+        process = subprocess.Popen(
+            [*command, "run"],
+            env={**kept, **ports, "DATA_DIR": str(folder)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for(lambda: analytics("query", "trends").returncode == 0, "an answer")
+        doctor = analytics("doctor").stdout
+        assert f"process {process.pid} with its data in {folder}" in doctor
+        assert "✗" not in doctor
+        assert f"runs on port {ports['API_PORT']}" in doctor
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert analytics("query", "trends").returncode == 2
+
+
 @pytest.mark.parametrize("ports", ["the same ports", "other ports"])
 def test_a_second_start_says_that_one_runs(start: Callable[..., Run], ports: str) -> None:
     port = str(free_port())
@@ -196,6 +261,58 @@ def test_a_signal_while_servers_start_leaves_none_behind(
     assert run.end(signal.SIGTERM) == 0, run.text()
     assert "Traceback" not in run.text()
     assert not [pid for pid in Path("/proc").glob("[0-9]*") if _works_in(pid, folder)]
+
+
+def test_what_nohup_starts_outlives_its_terminal(start: Callable[..., Run]) -> None:
+    run = start("--role=collector", under=("nohup",))
+    [send] = re.findall(r"^ +(curl .*)$", run.screen(), re.MULTILINE)
+    run.process.send_signal(signal.SIGHUP)
+    assert _curl(send)["accepted"] == 1
+    assert run.process.poll() is None
+    assert run.end(signal.SIGTERM) == 0, run.text()
+
+
+IMPATIENT = """
+from analytics.embedded import supervisor
+supervisor.PAUSES_SECONDS = (0.0,)
+"""
+
+
+def test_servers_that_cannot_be_kept_running_end_it_in_one_line(
+    start: Callable[..., Run], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(IMPATIENT)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    run = start("--role=collector", PYTHONPATH=path)
+    run.screen()
+    (folder / "valkey" / "appendonlydir" / "appendonly.aof.manifest").write_text("nonsense\n")
+    servers = run.servers()
+    os.kill(servers[0], signal.SIGKILL)
+    assert run.process.wait(60) == 1, run.text()
+    last = run.text().splitlines()[-1]
+    assert re.fullmatch(r"analytics: the embedded valkey ended: .*valkey\.log; 1 new .*", last)
+    assert "Traceback" not in run.text()
+    assert not any(lives(pid) for pid in servers)
+
+
+def test_a_port_that_does_not_count_and_a_misspelt_setting_are_said(
+    start: Callable[..., Run],
+) -> None:
+    run = start("--role=collector", "--role=realtime", PORT="4321", RETENTION_DAY="7")
+    screen = run.screen()
+    assert re.search(r"warning .*PORT is 4321, but .* set COLLECTOR_PORT, REALTIME_PORT", screen)
+    assert re.search(r"warning .*RETENTION_DAY is set, .* RETENTION_DAYS\?", screen)
+
+
+def test_two_roles_on_one_port_are_both_named_before_anything_starts(
+    start: Callable[..., Run], folder: Path
+) -> None:
+    run = start("--role=collector", "--role=api", API_PORT="4001", COLLECTOR_PORT="4001")
+    assert run.process.wait(60) == 2
+    assert run.text() == (
+        "analytics: COLLECTOR_PORT and API_PORT are both 4001; each role needs a port of its own\n"
+    )
+    assert not folder.exists()
 
 
 DEAF = """

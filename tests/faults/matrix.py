@@ -25,6 +25,8 @@ _READERS, _SHUTDOWN, _ROLLING = (
     "faults/test_shutdown.py::test_",
     "faults/test_rolling.py::test_",
 )
+_RUNNING, _PLATFORM = (f"embedded/test_{file}.py::test_" for file in ("running", "platform"))
+_FILES, _EMBEDDED = "test_private_files.py::test_", "faults/test_embedded.py::test_"
 _DOWN = f"{_CRASHES}a_server_that_is_down_for_a_while_costs_nothing_acknowledged"
 _KILLS = (
     f"{_CRASHES}twenty_kills_three_redis_restarts_and_one_of_postgres_lose_and_duplicate_nothing"
@@ -381,6 +383,43 @@ FAULTS = (
             "importing/test_display.py::test_a_file_and_a_reason_cannot_write_on_the_terminal",
             "test_logs.py::test_no_log_line_holds_what_a_terminal_obeys",
             "test_terminal.py::test_everything_that_is_printed_passes_the_terminal",
+        52,
+        "another user at the port of a server that crashed",
+        "a stranger holds the lock and listens at both ports, a record is forged or of a process "
+        "that ended, a server is down while others connect",
+        (
+            f"{_RUNNING}after_a_crash_nobody_who_holds_lock_and_port_is_told_anything",
+            f"{_RUNNING}another_user_cannot_open_the_lock_whatever_the_umask_or_an_older_release",
+            f"{_RUNNING}a_record_counts_while_its_very_process_runs_and_holds_the_lock",
+            f"{_RUNNING}a_server_that_does_not_listen_at_its_port_is_named_and_told_nothing",
+            f"{_PLATFORM}passwords_are_new_at_each_start_one_for_each_server_and_kept_nowhere_else",
+            "embedded/test_supervisor.py::test_nobody_else_can_have_the_port_while_the_server_is_down",
+            "commands/test_query.py::test_only_the_api_of_the_analytics_run_here_is_told_its_key",
+        ),
+    ),
+    Fault(
+        53,
+        "links in a data folder that another can change",
+        "a DATA_DIR of another user, or open to all, with links in the place of folders and files",
+        (
+            f"{_PLATFORM}a_data_folder_that_others_can_change_is_refused_and_no_link_in_it_is_followed",
+            f"{_PLATFORM}a_link_in_a_folder_of_ours_is_not_followed_either",
+            f"{_PLATFORM}a_folder_that_is_there_keeps_its_mode",
+            f"{_PLATFORM}a_log_that_is_a_link_is_not_written",
+            f"{_FILES}root_refuses_what_lies_in_a_folder_of_another_and_makes_nothing_there",
+            f"{_FILES}root_refuses_a_link_that_another_has_put_in_the_way",
+            "importing/test_rejects.py::test_a_link_is_written_only_where_the_user_named_it",
+        ),
+    ),
+    Fault(
+        54,
+        "an embedded server ends",
+        "kill -9 of PostgreSQL, of Valkey and of both under load, a full disk, a server that "
+        "cannot start again",
+        (
+            f"{_EMBEDDED}servers_that_are_killed_under_load_come_back_and_lose_nothing",
+            f"{_EMBEDDED}a_disk_that_was_full_for_a_while_costs_nothing_acknowledged",
+            "commands/test_run.py::test_servers_that_cannot_be_kept_running_end_it_in_one_line",
         ),
     ),
 )

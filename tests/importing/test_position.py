@@ -1,5 +1,6 @@
 """The position of an import: kept from run to run, for one file and one set of circumstances."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,4 +73,22 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pytest.raises(CommandError, match=r"file/imports: Not a directory; set DATA_DIR"),
         keeper.alone(),
     ):
+        pass
+
+
+def test_positions_are_private_in_a_folder_that_others_cannot_change(tmp_path: Path) -> None:
+    keeper = keeper_of(tmp_path / "data", b"file")
+    before = os.umask(0)
+    try:
+        with keeper.alone():
+            keeper.save(SOMEWHERE)
+            inside = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+            assert len(inside) == 4
+            # as root, the embedded servers' account must get through to its own folders
+            assert not [path for path in inside if path.stat().st_mode & 0o066]
+    finally:
+        os.umask(before)
+    (tmp_path / "data").chmod(0o777)
+    refused = pytest.raises(CommandError, match="can be written by others; set DATA_DIR")
+    with refused, keeper.alone():
         pass

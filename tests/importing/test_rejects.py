@@ -1,6 +1,7 @@
 """The file of refused lines: what stands in it, and where a resumed import cuts it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,32 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pytest.raises(CommandError, match=r"nowhere/rejected cannot be written: .*--rejected"),
     ):
         rejects.write([(line(1), NOT_JSON)])
+
+
+def test_a_link_is_written_only_where_the_user_named_it(tmp_path: Path) -> None:
+    """Beside the imported file, another may have put it there."""
+    other, path = tmp_path / "other", tmp_path / "rejected"
+    path.symlink_to(other)
+    with Rejects(path, named=False) as rejects:
+        rejects.resume(0)
+        with pytest.raises(CommandError, match=f"{path} cannot be written: .*--rejected"):
+            rejects.write([(line(3), NOT_JSON)])
+    assert not other.exists()
+    with Rejects(path) as rejects:
+        rejects.write([(line(3), NOT_JSON)])
+    assert len(records(other)) == 1
+
+
+@pytest.mark.parametrize("size", [0, 5])
+def test_what_is_no_file_is_neither_removed_nor_cut(tmp_path: Path, size: int) -> None:
+    """As root, `--rejected /dev/null` removed it for the whole machine."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link, Path("/dev/full"), tmp_path / "none"):
+        with Rejects(path) as rejects:
+            rejects.resume(size)
+        assert rejects.size_bytes == 0
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert Path("/dev/full").exists()
