@@ -8,6 +8,7 @@
 `account.py`    the user whom the servers run as
 """
 
+import contextlib
 import secrets
 from pathlib import Path
 
@@ -37,11 +38,12 @@ __all__ = [
 
 def kept_secret(path: Path, prefix: str = "") -> str:
     """`prefix` and 256 random bits: made once, kept in a file that only this user can read."""
-    try:
-        text = private_files.read(path).decode()
-    except FileNotFoundError:
-        text = ""
+    text = ""
+    with contextlib.suppress(FileNotFoundError):
+        text = private_files.read(path).decode().strip()
     if not text:
         text = prefix + secrets.token_urlsafe(32)
         private_files.replace(path, text.encode())
+    elif path.stat().st_mode & 0o077:  # a copy that was put back
+        path.chmod(private_files.MODE)
     return text

@@ -275,6 +275,17 @@ def test_a_data_folder_that_others_can_change_is_refused_and_no_link_in_it_is_fo
     assert all(not any(victim.iterdir()) for victim in victims[:2])
 
 
+def test_a_secret_is_made_once_and_private_again_where_it_was_put_back(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    made = embedded.kept_secret(path, "ak_r_")
+    assert len(made) > 40
+    path.chmod(0o644)
+    assert embedded.kept_secret(path, "ak_r_") == made
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("")  # the disk was full
+    assert embedded.kept_secret(path, "ak_r_") not in ("", made)
+
+
 @pytest.mark.parametrize("name", ["postgres", "valkey", "lock", "key"])
 def test_a_link_in_a_folder_of_ours_is_not_followed_either(folder: Path, name: str) -> None:
     folder.mkdir(mode=0o711)

@@ -1,9 +1,12 @@
 """A port is given once: to one process, and to that only once."""
 
 import itertools
+import os
 import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from subprocess import PIPE
 
 import pytest
@@ -44,3 +47,44 @@ def test_that_no_port_is_free_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ports, "PORTS", range(taken, taken + 1))
         with pytest.raises(CommandError, match=f"no port from {taken} to {taken} is free"):
             ports.free_port()
+
+
+def test_reservations_that_another_has_put_there_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He could lock each of them, or lead us to a file of ours."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    (tmp_path / f"analytics-ports-{os.getuid()}").symlink_to(tmp_path / "other")
+    handle = ports._reservations.__wrapped__()
+    assert os.fstat(handle).st_nlink == 0
+    assert not (tmp_path / "other").exists()
+    os.close(handle)
+
+
+def _takes(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_held_port_is_for_those_alone_whom_it_is_lent_to() -> None:
+    held = ports.HeldPort(port := ports.free_port())
+    for _ in range(2):
+        assert not _takes(port)
+        with (
+            held.lent(),
+            socket.create_server(("127.0.0.1", port)) as server,
+            socket.create_connection(("127.0.0.1", port)),
+            server.accept()[0],
+        ):
+            pass  # it ends first, and its side of the connection waits for a while
+    assert not _takes(port)
+    with pytest.raises(OSError, match="in use"):
+        ports.HeldPort(port)
+    held.close()
+    again = ports.HeldPort(port)
+    assert not _takes(port)
+    again.close()
+    assert _takes(port)
