@@ -95,13 +95,13 @@ class _Pair:
                 server.stop()
 
     def _record(self) -> Running:
-        """Write down where the servers are, those that run."""
+        """Write down where the servers are, those that are ready."""
         with self._lock:
             running = Running(
                 process=Process.of(os.getpid()),
                 redis_url=self._valkey.url,
                 database_url=self._postgres.url("analytics"),
-                servers={each.name: Process.of(each.pid) for each in self._servers if each.runs},
+                servers={each.name: Process.of(each.pid) for each in self._servers if each.ready},
                 roles=dict(self._roles),
             )
             running.write(self._folder)

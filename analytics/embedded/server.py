@@ -64,6 +64,7 @@ class Server:
         self.account = account()
         self._process: subprocess.Popen[bytes] | None = None
         self._held: HeldPort | None = None
+        self._answered = False
 
     @property
     def log(self) -> Path:
@@ -80,11 +81,17 @@ class Server:
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def ready(self) -> bool:
+        """Whether it runs and, since it was started, has answered."""
+        return self._answered and self.runs
+
     def start(self, pause: Callable[[float], object] = time.sleep) -> None:
         """Start it and wait until it answers; `pause` waits for so many seconds.
 
         Raises CommandError with the last line of its log when it does not start.
         """
+        self._answered = False
         self._own_folder()
         self._end_orphans(pause)
         self._prepare()
@@ -95,6 +102,7 @@ class Server:
             process = Process.of(self._process.pid)
             self._wait(lambda: process.listens("127.0.0.1", self.port), end, pause)
         self._wait(self._answers, end, pause)
+        self._answered = True
 
     def _wait(
         self, condition: Callable[[], bool], end: float, pause: Callable[[float], object]
