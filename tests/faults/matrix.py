@@ -383,6 +383,9 @@ FAULTS = (
             "importing/test_display.py::test_a_file_and_a_reason_cannot_write_on_the_terminal",
             "test_logs.py::test_no_log_line_holds_what_a_terminal_obeys",
             "test_terminal.py::test_everything_that_is_printed_passes_the_terminal",
+        ),
+    ),
+    Fault(
         52,
         "another user at the port of a server that crashed",
         "a stranger holds the lock and listens at both ports, a record is forged or of a process "
