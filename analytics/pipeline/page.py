@@ -56,6 +56,11 @@ def _parts(url: str) -> SplitResult | None:
         return None
 
 
+def host(parts: SplitResult) -> str:
+    """The host in lower case, without a port and the dot of the root; "" if there is none."""
+    return (parts.hostname or "").removesuffix(".")
+
+
 def _begins_with_host(url: str) -> bool:
     if url.startswith(_SCHEMES):
         return False  # the usual case, first because it is fast
@@ -81,15 +86,19 @@ def site(visit: Visit) -> str:
     """The page's host, without a port, as the sender or `put_page` named it; "" if nobody did."""
     for name in SITES:
         if (text := visit.text(name)) and (match := _SITE.match(text[:_MAX_SITE])):
-            return match[1].lower()
+            return match[1].lower().removesuffix(".")
     return ""
 
 
 def put_page(visit: Visit) -> None:
-    """`$host` and `$path`, from `$url`; that of a relative one is the site's host."""
+    """`$host` and `$path`, from `$url`; that of a relative one is the site's host.
+
+    Under `$hash_mode` the fragment is part of the path, because it tells pages apart.
+    """
     if parts := page(visit):
-        visit.put("$host", parts.hostname or site(visit))
-        visit.put("$path", "/" + parts.path.removeprefix("/"))
+        visit.put("$host", host(parts) or site(visit))
+        fragment = f"#{parts.fragment}" if parts.fragment and visit.value("$hash_mode") else ""
+        visit.put("$path", "/" + parts.path.removeprefix("/") + fragment)
 
 
 def put_campaign(visit: Visit) -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from analytics.pipeline.page import site, split
+from analytics.pipeline.page import host, site, split
 from analytics.pipeline.visit import Visit
 
 HOSTS = {
@@ -70,7 +70,7 @@ def _host(referrer: str) -> str:
     if app := _APP.match(referrer):
         return app[1]
     parts = split(referrer)
-    return (parts.hostname if parts else None) or ""
+    return host(parts) if parts else ""
 
 
 def _domain(host: str) -> str:

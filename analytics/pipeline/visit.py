@@ -8,8 +8,8 @@ from analytics import ip
 from analytics.events import Event
 from analytics.pipeline.context import MAX_AGENT, Context
 
-MAX_VALUE = 255
-"""Characters of a value that steps put."""
+MAX_VALUE = 2_000
+"""Characters of a value that steps put: as long as addresses are, since half a click id is none."""
 
 _open = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode

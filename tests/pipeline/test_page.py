@@ -31,6 +31,21 @@ CASES: Cases = {
         SERVER,
         {"$host": "a.example", "$path": "/p"},
     ),
+    "a host with the dot of the root": (
+        {"$url": "https://Shop.example./p"},
+        SERVER,
+        {"$host": "shop.example", "$path": "/p"},
+    ),
+    "a page that its hash names": (
+        {"$url": "https://a.example/app/?x=1#/cart", "$hash_mode": 1},
+        SERVER,
+        {"$host": "a.example", "$path": "/app/#/cart"},
+    ),
+    "a place on a page": (
+        {"$url": "https://a.example/app#top", "$hash_mode": 0},
+        SERVER,
+        {"$path": "/app"},
+    ),
     "a page of this machine": (
         {"$url": "localhost:3000/p"},
         SERVER,
@@ -86,6 +101,18 @@ CASES: Cases = {
         {"$url": "https://a.example/?utm_source=n%20l&gclid=G1&x=2"},
         SERVER,
         {"$utm_source": "n l", "$gclid": "G1", "$x": None},
+    ),
+    "a campaign with blanks and pluses": (
+        {
+            "$url": "https://a.example/?utm_source=Android+App&utm_term=a%2Bb&utm_campaign=%F0%9F%98%80"
+        },
+        SERVER,
+        {"$utm_source": "Android App", "$utm_term": "a+b", "$utm_campaign": "😀"},
+    ),
+    "a long click id and a long path": (
+        {"$url": f"https://a.example/{'p' * 600}?ttclid={'E_C_P-' * 200}"},
+        SERVER,
+        {"$path": f"/{'p' * 600}", "$ttclid": "E_C_P-" * 200},
     ),
     "a NUL in a campaign": (
         {"$url": "https://a.example/?utm_term=a%00b"},

@@ -32,6 +32,16 @@ CASES: Cases = {
         SERVER,
         {"$referrer_domain": None},
     ),
+    "a referrer of the same site, spelled in another way": (
+        {"$url": "https://shop.example/a", "$referrer": "HTTPS://WWW.Shop.example.:443/b"},
+        SERVER,
+        {"$referrer_domain": None},
+    ),
+    "a referrer of the same site, whose name ends in the dot of the root": (
+        {"$url": "/a", "$hostname": "shop.example.", "$referrer": "https://shop.example/b"},
+        SERVER,
+        {"$referrer_domain": None},
+    ),
     "a relative referrer": (
         {"$url": "/a", "$hostname": "shop.example", "$referrer": "/b"},
         SERVER,
@@ -92,3 +102,10 @@ def test_sources_have_names_for_their_subdomains_only() -> None:
         "notfacebook.com",
         "google.com.evil.example",
     ]
+
+
+def test_every_address_of_a_site_is_one_referrer() -> None:
+    for address in ("news.example", "news.example/", "news.example./item?id=1", "News.example:80"):
+        assert_puts(
+            {"$referrer": f"https://{address}"}, SERVER, {"$referrer_domain": "news.example"}
+        )
