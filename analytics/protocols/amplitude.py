@@ -99,7 +99,7 @@ def translate(value: Any) -> Translation:
         action=action,
         user=event.get("user_id"),
         anonymous=device,
-        session=None if event.get("session_id") == -1 else event.get("session_id"),
+        session=None if event.get("session_id") in (-1, "-1") else event.get("session_id"),
         id=event.get("insert_id"),
         together=(event.get("user_id" if text(device) is None else "device_id"),),
         properties=properties,

@@ -4,6 +4,7 @@ A request is one action in a query string or a form, or a list of query strings.
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -98,10 +99,8 @@ def translate(value: Any) -> Translation:
 
 def _time(value: Any) -> Any:
     """Seconds since 1970, or a date and time."""
-    seconds = isinstance(value, int) or (
-        isinstance(value, str) and value.isascii() and value.isdigit()
-    )
-    return since_epoch(value, 1) if seconds else value
+    value = numbers.of(value)
+    return since_epoch(value, 1) if isinstance(value, int | Decimal) else value
 
 
 def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:

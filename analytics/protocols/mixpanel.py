@@ -9,7 +9,7 @@ from typing import Any
 
 from analytics.errors import AnalyticsError
 from analytics.events import Event
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.protocol import (
     MAX_NAMED,
     Decoded,
@@ -163,11 +163,11 @@ def _update(update: dict[str, Any]) -> Translation:
 
 
 def _time(value: Any) -> Any:
-    """Seconds or milliseconds since 1970, told apart by size; other text comes back as it is."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+    """Seconds or milliseconds since 1970, told apart by size; what is no number stays as it is."""
+    value = numbers.of(value)
+    if not isinstance(value, int | Decimal):
         return value
-    number = float(value) if isinstance(value, int | Decimal | str) else 0.0
-    return since_epoch(value, 1 if abs(number) < _SECONDS_BELOW else 1000)
+    return since_epoch(value, 1 if abs(float(value)) < _SECONDS_BELOW else 1000)
 
 
 def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:

@@ -181,6 +181,7 @@ def translate(shared: SharedFields, value: Any) -> Translation:
             },
         ),
         time=_time(event, shared.sent_at),
+        historical=bool(shared.context["$historical_migration"]),
     )
 
 

@@ -109,6 +109,7 @@ def translate(kind: str | None, common: dict[str, Any], value: Any) -> Translati
         ),
         time=call.get("originalTimestamp") if call.get("timestamp") is None else call["timestamp"],
         sent_at=call.get("sentAt"),
+        historical=call.get("receivedAt") is not None,
     )
 
 

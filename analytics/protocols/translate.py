@@ -29,7 +29,7 @@ from analytics.events import (
     event_id,
     is_uuid,
 )
-from analytics.protocols import metadata, validate
+from analytics.protocols import metadata, numbers, validate
 from analytics.protocols.characters import BAD, mended, unfit
 from analytics.protocols.clock import EPOCH, Clock, timestamp
 from analytics.protocols.ids import joint_id, uuid7s
@@ -71,6 +71,8 @@ class Translation(msgspec.Struct, kw_only=True):
     time: Any = None
     sent_at: Any = None
     """When it was sent, by the clock that `time` was read from; None means the request's."""
+    historical: bool = False
+    """Whether `time` stays as it is: it was corrected before, or is of the past on purpose."""
 
 
 Translate = Callable[[Any], Translation]
@@ -112,7 +114,7 @@ class Translator:
             try:
                 project = project_of(projects, key)
                 translation = translate(item)
-                clock = self._clock(translation.sent_at)
+                clock = self._clock(translation)
                 fields, new_id = _fields(translation, clock), next(ids)
                 try:
                     event = validate.event(fields, clock, max_bytes, project, new_id)
@@ -126,12 +128,14 @@ class Translator:
                 rejected.append(Rejection(index, error.code, error.field, error.message))
         return Decoded(events, rejected, mends)
 
-    def _clock(self, sent_at: Any) -> Clock:
+    def _clock(self, translation: Translation) -> Clock:
         """The clock for an event's own `sent_at`, else for the request's.
 
         A `sent_at` that cannot be read corrects nothing: the library could not mend it.
         """
-        sent_at = self._sent_at if sent_at is None else sent_at
+        sent_at = self._sent_at if translation.sent_at is None else translation.sent_at
+        if translation.historical:
+            sent_at = None
         known = isinstance(sent_at, str | int | float | Decimal | datetime)
         cache_key = sent_at if known else None
         if cache_key not in self._clocks:
@@ -216,8 +220,8 @@ def moment(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     value = value.strip()
-    if value.isascii() and value.isdigit() and len(value) < MAX_TIME_DIGITS:
-        return int(value)
+    if len(value) < MAX_TIME_DIGITS and isinstance(number := numbers.of(value), int | Decimal):
+        return int(number)
     if len(value) < 19 or value[-1:] in "zZ" or "+" in value[10:] or "-" in value[10:]:
         return value or None
     return f"{value[:10]}T{value[11:]}Z"

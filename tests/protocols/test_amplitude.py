@@ -56,6 +56,11 @@ EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[s
         {"$anonymous_id": "d1"},
     ),
     "no session": ({"session_id": -1}, ("track", "Button Clicked", "user1", "$none"), {}),
+    "no session, as text": (
+        {"session_id": "-1"},
+        ("track", "Button Clicked", "user1", "$none"),
+        {},
+    ),
     "identify": (
         {"event_type": "$identify", "user_properties": {"$set": {"plan": "pro"}}},
         ("identify", "identify", "user1", "$none"),

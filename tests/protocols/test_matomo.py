@@ -71,7 +71,7 @@ async def test_each_action_has_its_columns_and_metadata(
         assert len(client.sink.events) == 2
 
 
-@pytest.mark.parametrize("time", ["2020-01-01 00:00:00", "1577836800"])
+@pytest.mark.parametrize("time", ["2020-01-01 00:00:00", "1577836800", "1577836800.0"])
 async def test_a_time_is_a_date_in_utc_or_seconds(time: str) -> None:
     async with collector() as client:
         assert (

@@ -67,7 +67,9 @@ async def test_an_event_keeps_its_id_time_properties_and_library() -> None:
         }
 
 
-@pytest.mark.parametrize("time", [1577836800, 1577836800000, "1577836800"])
+@pytest.mark.parametrize(
+    "time", [1577836800, 1577836800000, "1577836800", "1577836800.0", "1577836800000"]
+)
 async def test_a_time_is_in_seconds_or_milliseconds(time: Any) -> None:
     async with collector() as client:
         event = await one(client, {"event": "e", "properties": {**PROPERTIES, "time": time}})

@@ -253,6 +253,17 @@ async def test_an_offset_counts_back_from_the_sending() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "sent_at"), [("/batch/", "sent_at"), ("/i/v1/analytics/events", "created_at")]
+)
+async def test_a_migration_keeps_its_times(path: str, sent_at: str) -> None:
+    then = "2020-01-01T00:00:00+00:00"
+    batch = {"batch": [EVENT | {"timestamp": then}], sent_at: then, "historical_migration": True}
+    async with collector() as client:
+        await client.send_events({"api_key": "k", **batch}, path)
+        assert client.sink.events[0].timestamp.isoformat() == then
+
+
+@pytest.mark.parametrize(
     ("path", "part"),
     [
         ("/flags/?v=2", {"flags": {}, "errorsWhileComputingFlags": False}),

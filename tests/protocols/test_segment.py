@@ -315,6 +315,18 @@ async def test_a_skewed_clock_is_corrected_and_a_retry_is_the_same_event() -> No
         assert plain.timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
 
 
+async def test_a_call_that_another_collector_received_before_keeps_its_time() -> None:
+    async with collector() as client:
+        event = await one(
+            client,
+            timestamp="2020-01-01T00:00:01Z",
+            originalTimestamp="2020-01-01T00:00:00Z",
+            sentAt="2020-01-01T00:00:05Z",
+            receivedAt="2020-01-01T00:00:06Z",
+        )
+        assert event.timestamp.isoformat() == "2020-01-01T00:00:01+00:00"
+
+
 async def test_pages_may_send_with_credentials() -> None:
     async with collector() as client:
         origin = {"origin": "https://any.example"}

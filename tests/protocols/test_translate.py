@@ -128,6 +128,16 @@ def test_each_event_may_be_sent_at_a_time_of_its_own_and_one_that_is_none_correc
     assert [metadata_of(event) for event in events] == [{"$timestamp": wrong}] * 2 + [{}] * 2
 
 
+def test_a_time_of_history_is_never_corrected() -> None:
+    then, sent_at = (NOW - timedelta(days=9)).isoformat(), (NOW - timedelta(days=8)).isoformat()
+    live, history = decoded(
+        Translation(type="t", action="a", time=then, sent_at=sent_at),
+        Translation(type="t", action="a", time=then, sent_at=sent_at, historical=True),
+    ).events
+    assert (NOW - live.timestamp, NOW - history.timestamp) == (timedelta(days=1), timedelta(days=9))
+    assert metadata_of(history) == {}
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -155,6 +165,7 @@ def test_a_number_is_taken_for_its_text(value: Any, said: Any) -> None:
         ("2026-11-02T10:00:00+0100", "2026-11-02T10:00:00+0100"),
         ("2026-11-02", "2026-11-02"),
         (" 1795438800123 ", 1_795_438_800_123),
+        ("1795438800123.9", 1_795_438_800_123),
         ("1" * 29, int("1" * 29)),
         (Decimal("1795438800123.9"), 1_795_438_800_123),
         ("", None),
