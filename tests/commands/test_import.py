@@ -1,6 +1,7 @@
 """`analytics import` through the real roles, to the numbers that the api answers with."""
 
 import gzip
+import json
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests import forking
-from tests.faults.platform import Platform, Role
+from tests.faults.platform import Platform, Role, http_get
 from tests.importing.test_importer import event, ndjson, rejected
 from tests.servers import temporary_folder
 from tests.waiting import wait_for
@@ -40,6 +41,7 @@ def platform() -> Iterator[Platform]:
         Platform(folder, RETENTION_DAYS="0", DATA_DIR=str(folder / "data")) as running,
     ):
         running.role("processor")
+        running.role("api")
         yield running
 
 
@@ -115,10 +117,14 @@ def counted(
     return {key: len(set(actors)) if users else len(actors) for key, actors in groups.items()}
 
 
+def api_of(platform: Platform) -> Role:
+    (api,) = (role for role in platform.roles if role.name == "api")
+    return api
+
+
 def answered(
     platform: Platform, zone: str, interval: str, by: str | None, users: bool
 ) -> dict[Any, int]:
-    (api,) = (role for role in platform.roles if role.name == "api")
     asked = {
         "from": "2020-12-01",
         "to": "2025-01-01",
@@ -129,7 +135,7 @@ def answered(
     }
     asked |= {"by": f"metadata.{by}"} if by else {}
     asked |= {"measure": "users"} if users else {}
-    data = platform.get(api, f"/api/trends?{urlencode(sorted(asked.items()))}")["data"]
+    data = platform.get(api_of(platform), f"/api/trends?{urlencode(sorted(asked.items()))}")["data"]
     times = [datetime.fromisoformat(time).replace(tzinfo=None) for time in data["times"]]
     return {
         (time, series["key"].get(f"metadata.{by}")): value
@@ -142,7 +148,6 @@ def answered(
 def test_answers_equal_an_independent_count_and_repeated_and_shuffled_imports_change_nothing(
     platform: Platform, tmp_path: Path
 ) -> None:
-    platform.role("api")
     platform.sql("insert into projects values ('history', now())")
     events = history(seed=2)
     path, shuffled, table = (
@@ -182,6 +187,47 @@ def test_answers_equal_an_independent_count_and_repeated_and_shuffled_imports_ch
                 assert answered(platform, zone, interval, by, users) == counted(
                     events, zone, interval, by, users
                 ), (file, zone, interval)
+
+
+def exported(platform: Platform, project: str, format: str) -> bytes:
+    path = f"/api/export?project={project}&format={format}&from=2020-01-01"
+    status, body = http_get(api_of(platform).url + path)
+    assert status == 200, body
+    return body
+
+
+@pytest.mark.parametrize("format", ["ndjson", "csv"])
+def test_what_was_exported_is_the_same_when_it_is_imported_elsewhere(
+    platform: Platform, tmp_path: Path, format: str
+) -> None:
+    there, here = f"there-{format}", f"here-{format}"
+    platform.sql(f"insert into projects values ('{there}', now()), ('{here}', now())")
+    metadata = {
+        "$utm_campaign": "test campaign+1",
+        "big": 9007199254740993,
+        "small": 1e-7,
+        "text": "007, \"x\"\r\n;'z' 💥",
+        "nested": {"a": [1, None, {"é": ""}], "": True},
+        "null": None,
+    }
+    days = ("2021-03-28T00:30:00.000001Z", "2024-05-05T10:00:00+02:00", "2026-11-01T01:30:00Z")
+    path, copied = tmp_path / "events.ndjson", tmp_path / f"export.{format}"
+    path.write_bytes(
+        ndjson(*(event(at, timestamp=day, metadata=metadata) for at, day in enumerate(days)))
+    )
+    assert command(platform, str(path), "--project", there).returncode == 0
+    copied.write_bytes(exported(platform, there, format))
+    done = command(platform, str(copied), "--project", here)
+    assert "stored 3, duplicates 0" in done.stdout, done.stdout + done.stderr
+    before, after = (
+        [
+            {**json.loads(line), "project": "", "created_at": ""}
+            for line in exported(platform, project, "ndjson").splitlines()
+        ]
+        for project in (there, here)
+    )
+    assert after == before
+    assert [one["metadata"] for one in after] == [metadata] * 3
 
 
 def test_an_interrupted_command_ends_with_130_and_the_same_command_completes_it(

@@ -52,6 +52,11 @@ CASES: Cases = {
         SERVER,
         {"$referrer_domain": "google.com", "$referrer_source": "Google"},
     ),
+    "a referrer of many characters": (
+        {"$referrer": f"https://m.baidu.com/from=844b/{'pu=usm%405/' * 400}"},
+        SERVER,
+        {"$referrer_domain": "m.baidu.com", "$referrer_source": "Baidu"},
+    ),
     "no referrer": ({"$referrer": "$direct"}, SERVER, {"$referrer_domain": None}),
     "an app of Android": (
         {"$referrer": "android-app://com.google.android.gm/"},

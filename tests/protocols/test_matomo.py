@@ -35,6 +35,16 @@ ACTIONS: dict[str, tuple[dict[str, str], tuple[str, str, str | None, str], dict[
         ("page", "view", "u1", "$none"),
         {"$url": "/a", "$path": "/a", "$anonymous_id": "v1", "$rand": "7"},
     ),
+    "a page with an emoji and a line separator": (
+        {"url": "https://x.com/💥\u2028?q=🍓", "action_name": "💥", "uid": "u1"},
+        ("page", "view", "u1", "$none"),
+        {
+            "$url": "https://x.com/💥\u2028?q=🍓",
+            "$host": "x.com",
+            "$path": "/💥\u2028",
+            "$title": "💥",
+        },
+    ),
     "a search": (
         {"search": "shoes", "search_count": "3"},
         ("track", "search", None, "$nobody"),

@@ -1,6 +1,7 @@
 """The exact meanings of `event` and `where`, one by one."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -60,6 +61,31 @@ async def test_where(asker: Asker, where: str, expected: set[int]) -> None:
     await asker.hold([*rows, row("2026-11-02", "u", f"s{len(FILTERED)}")])
     answer = await trends(asker, ("where", where), ("by", "session_id"), ("limit", "100"))
     assert {int(item["key"]["session_id"][1:]) for item in answer["series"]} == expected
+
+
+AWKWARD = [
+    "a+b",
+    "a b",
+    "a%2Bb",
+    "a%2520b",
+    "*",
+    "a&b=c",
+    "#h",
+    "a;b",
+    "eq",
+    "x.eq.y",
+    "\\",
+    "'\"",
+    "💥",
+]
+
+
+async def test_every_value_that_a_group_shows_can_be_asked_for(asker: Asker) -> None:
+    await asker.hold([row("2026-11-02", f"u{value}", k=value) for value in AWKWARD])
+    for value in AWKWARD:
+        where = ("where", f"metadata.k.eq.{quote(value, safe='')}")
+        [series] = (await trends(asker, ("by", "metadata.k"), where))["series"]
+        assert (series["key"], series["total"]) == ({"metadata.k": value}, 1)
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,12 @@ async def test_rows_at_one_instant_are_in_the_order_of_their_ids(asker: Asker) -
     assert await n(asker, "b a", ("order", "any"), ("window", "1s")) == [1, 1]
 
 
+async def test_equal_steps_are_taken_by_different_rows_of_one_instant(asker: Asker) -> None:
+    await asker.hold([row("2026-11-02", user, event="a:x") for user in ("u", "u", "u", "v", "v")])
+    for order in ("ordered", "strict", "any"):
+        assert await n(asker, "a a a", ("order", order)) == [2, 2, 1]
+
+
 async def test_strict_steps_have_no_other_row_between_them(asker: Asker) -> None:
     await asker.hold([*walk("a x b", "u"), *walk("a a b", "v"), *walk("x a b c", "w")])
     assert await n(asker, "a b c", ("order", "strict")) == [3, 2, 1]

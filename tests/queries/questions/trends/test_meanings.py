@@ -47,6 +47,7 @@ async def test_the_first_bucket_begins_before_from_but_counts_only_from_there(as
         ("America/Sao_Paulo", "2018-11-04", 23),
         ("Africa/Cairo", "2026-04-24", 23),
         ("America/Havana", "2026-11-01", 25),
+        ("America/Detroit", "2026-03-08", 23),
     ],
 )
 async def test_a_day_is_one_bucket_and_has_as_many_hours_as_it_lasts(
@@ -135,6 +136,18 @@ async def test_a_day_that_samoa_skipped_is_no_bucket(asker: Asker) -> None:
 async def test_weeks_begin_on_monday_and_months_on_the_first(asker: Asker) -> None:
     weeks = await trends(asker, ("from", "2026-11-04"), ("to", "2026-11-10"), ("interval", "week"))
     assert weeks["times"] == ["2026-11-02T00:00:00+00:00", "2026-11-09T00:00:00+00:00"]
+    await asker.hold([row("2026-10-31T15:00"), row("2026-11-01T14:59"), row("2026-11-01T15:00")])
+    east = await trends(
+        asker,
+        ("from", "2026-11-01"),
+        ("to", "2026-11-09"),
+        ("tz", "Asia/Tokyo"),
+        ("interval", "week"),
+    )
+    assert (east["times"][0], east["series"][0]["values"]) == (
+        "2026-10-26T00:00:00+09:00",
+        [2, 1],
+    )
     months = await trends(
         asker, ("from", "2026-01-31"), ("to", "2026-02-02"), ("interval", "month")
     )
