@@ -220,8 +220,10 @@ def moment(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     value = value.strip()
-    if len(value) < MAX_TIME_DIGITS and isinstance(number := numbers.of(value), int | Decimal):
-        return int(number)
+    if value[4:5] != "-" and len(value) < MAX_TIME_DIGITS:  # a date has its hyphen there
+        number = numbers.of(value)
+        if isinstance(number, int | Decimal):
+            return int(number)
     if len(value) < 19 or value[-1:] in "zZ" or "+" in value[10:] or "-" in value[10:]:
         return value or None
     return f"{value[:10]}T{value[11:]}Z"

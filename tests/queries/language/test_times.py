@@ -1,10 +1,13 @@
 """Instants and durations: what is written, and what it means where clocks change."""
 
+import zoneinfo
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from analytics.queries.language import times
 from analytics.queries.language.times import (
     Duration,
     Last,
@@ -51,6 +54,22 @@ def test_only_a_name_of_iana_is_a_zone(name: str) -> None:
     assert zone("Europe/Berlin") is BERLIN
     with pytest.raises(ValueError, match="no time zone is called"):
         zone(name)
+
+
+@pytest.fixture
+def machine_without_zones() -> Iterator[None]:
+    path = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath(to=())
+    times._zones.cache_clear()
+    yield
+    zoneinfo.reset_tzpath(to=path)
+    times._zones.cache_clear()
+
+
+@pytest.mark.usefixtures("machine_without_zones")
+@pytest.mark.parametrize("name", ["Europe/Kyiv", "Europe/Kiev", "Asia/Calcutta", "US/Eastern"])
+def test_browsers_old_and_new_names_are_zones_whatever_the_machine_has(name: str) -> None:
+    assert zone(name).key == name
 
 
 @pytest.mark.parametrize(
