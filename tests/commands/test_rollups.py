@@ -107,6 +107,23 @@ async def test_what_is_not_true_is_found_shown_and_corrected(url: str) -> None:
     assert run(url, "verify") == (["verified days: 6"], "")
 
 
+@pytest.mark.parametrize("kept_since", ["-1000000000", "extract(epoch from now()) / 3600 - 2160"])
+async def test_in_a_database_that_began_empty_a_rebuild_has_nothing_to_say(
+    migrated_url: str, kept_since: str
+) -> None:
+    """Rollups know its projects by the common row alone; retention moves that row on."""
+    await sql(migrated_url, f"update rollup_since set start = {kept_since}")
+    await sql(
+        migrated_url,
+        "insert into raw_events (session_id, event_type, event_action, timestamp)"
+        " values ('s', 'page', 'view', now())",
+    )
+    assert run(migrated_url, "rebuild", "--project", "default")[1] == ""
+    for again in range(2):
+        assert run(migrated_url, "rebuild") == (["rebuilt days: 0"], ""), again
+    assert run(migrated_url, "verify") == (["verified days: 1"], "")
+
+
 async def test_without_tables_or_a_database_it_is_one_line(database_url: str) -> None:
     for command in ("rebuild", "verify"):
         out, err = run(database_url, command, status=1)

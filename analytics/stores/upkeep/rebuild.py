@@ -45,10 +45,6 @@ LOWER = """
 INSERT INTO rollup_since VALUES ($1, $2)
 ON CONFLICT (project) DO UPDATE SET start = excluded.start
 """
-INCOMPLETE = """
-SELECT count(*) FROM unnest($1::varchar[]) AS name
-WHERE NOT EXISTS (SELECT FROM rollup_since WHERE project = name AND start <= $2)
-"""
 FINISH = "UPDATE rollup_since SET start = $1 WHERE project = ''"
 
 
@@ -88,14 +84,15 @@ async def heal(connection: asyncpg.Connection, dimensions: Dimensions) -> None:
 
 
 async def finish(connection: asyncpg.Connection) -> bool:
-    """Once all projects are complete, mark future projects as complete too.
+    """Once no project has raw rows before its rollups, mark future projects as complete too.
 
-    Returns whether all are.
+    Returns whether that is so.
     """
     async with alone(connection, COMPACTION), connection.transaction(isolation="repeatable_read"):
         await _compact(connection)
-        if await connection.fetchval(INCOMPLETE, await recount.projects(connection), BEGINNING):
-            return False
+        for project in await recount.projects(connection):
+            if await _newest_incomplete(connection, project) is not None:
+                return False
         await connection.execute(FINISH, BEGINNING)
         return True
 

@@ -94,6 +94,17 @@ async def test_a_project_made_after_the_migration_is_incomplete_until_rebuilds_a
     assert all(report.complete for report in await checked(store, "new"))
 
 
+async def test_retention_that_moves_on_meanwhile_does_not_keep_a_rebuild_from_finishing(
+    store: PostgresStore,
+) -> None:
+    await store.write([a_job(*some(10, random.Random(9)))])
+    async with store._pool.acquire() as connection:
+        [day async for day in rebuild.missing(connection, "default", DIMENSIONS)]
+        await coverage.forget(connection, ago(hours=24 * 30))
+        assert await rebuild.finish(connection)
+    assert all(report.complete for report in await checked(store))
+
+
 async def test_events_are_stored_while_a_rebuild_runs(migrated_url: str) -> None:
     async with opened(migrated_url) as store, connected(migrated_url) as connection:
         await store.write([a_job(*some(60, random.Random(10)))])
