@@ -123,6 +123,8 @@ class Job(msgspec.Struct, frozen=True):
     events: Sequence[Event]
     replays: Sequence[int] = ()
     """Numbers of the dead letters that this job replays; storing the job deletes them."""
+    size_bytes: int = 0
+    """Of its body in the queue."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

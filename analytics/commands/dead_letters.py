@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 import msgspec
@@ -21,7 +22,8 @@ from analytics.stores import DeadLetter, DeadLetters, PostgresStore
 from analytics.terminal import say
 
 JOB_EVENTS = 1_000
-"""Events of dead letters that are replayed as one job."""
+JOB_BYTES = 4 * 1024 * 1024
+"""Events and bytes of dead letters that are replayed as one job; a larger one is a job alone."""
 
 
 _numbers = click.argument(
@@ -50,18 +52,25 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
     read.
     """
 
-    async def work() -> list[DeadLetter]:
+    show = _document if json_ else _row
+
+    async def work() -> list[Any]:
+        page: list[Any] = []
         async with _opened(located("DATABASE_URL")) as letters:
-            return await letters.page(limit=limit + 1, project=project, reason=reason)
+            async for letter in letters.all(project=project, reason=reason):
+                page.append(show(letter))
+                if len(page) > limit:
+                    break
+        return page
 
     page = tasks.run(work())
     letters = page[:limit]
     if json_:
-        as_json([_document(letter) for letter in letters])
+        as_json(letters)
         return
     if letters:
         header = ("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE")
-        columns(header, [_row(letter) for letter in letters], shorten=("WHAT", "MESSAGE"))
+        columns(header, letters, shorten=("WHAT", "MESSAGE"))
     more = len(page) > limit
     count = "there are more; raise --limit to see them" if more else f"dead letters: {len(letters)}"
     say(count, err=True)
@@ -127,6 +136,7 @@ async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None
     try:
         async with _opened(settings) as letters:
             group: dict[int, list[Event]] = {}
+            size_bytes = 0
             async for letter in _chosen(letters, numbers, reason):
                 if (events := _events(letter)) is None:
                     say(
@@ -135,10 +145,14 @@ async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None
                         err=True,
                     )
                     continue
+                if group and size_bytes + len(letter.payload) > JOB_BYTES:
+                    replayed += await _enqueue(queue, group)
+                    group, size_bytes = {}, 0
                 group[letter.number] = events
+                size_bytes += len(letter.payload)
                 if sum(map(len, group.values())) >= JOB_EVENTS:
                     replayed += await _enqueue(queue, group)
-                    group = {}
+                    group, size_bytes = {}, 0
             replayed += await _enqueue(queue, group)
     finally:
         await redis.aclose()

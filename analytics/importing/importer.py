@@ -160,7 +160,7 @@ class Importer:
         try:
             for line in rows:
                 batch.append(line)
-                size += len(line.raw)
+                size += max(len(line.raw), len(line.text))  # the JSON repeats a table's long header
                 if len(batch) >= most or size >= BATCH_BYTES:
                     yield batch
                     batch, size = [], 0

@@ -26,6 +26,12 @@ A larger transaction makes an event no cheaper. And a poison event makes the sto
 transaction again with care, so a larger one would cost more then.
 """
 
+MAX_TRANSACTION_BYTES = 8 * 1024 * 1024
+"""The most bytes of one transaction, as the queue holds its jobs; a single larger job is alone.
+
+5,000 events of 1.6 kB fill it; most are smaller.
+"""
+
 GROWTH = 4
 """For each transaction already open, this many times more events must wait to begin another.
 
@@ -84,6 +90,7 @@ class Gatherer:
         self._concurrency = concurrency
         self._waiting: deque[_Waiter] = deque()
         self._waiting_events = 0
+        self._waiting_bytes = 0
         self._expected: set[str] = set()
         self._limit = MAX_TRANSACTION_EVENTS
         self._open = 0
@@ -115,6 +122,7 @@ class Gatherer:
         waiter = _Waiter(job, deadline, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         self._waiting_events += len(job.events)
+        self._waiting_bytes += job.size_bytes
         self._begin()
         failure = await waiter.result
         if failure is not None:
@@ -135,7 +143,7 @@ class Gatherer:
         """Let go of all waiting jobs; the worker will claim them again later."""
         _resolve(self._waiting, error)
         self._waiting.clear()
-        self._waiting_events = 0
+        self._waiting_events = self._waiting_bytes = 0
 
     def _begin(self) -> None:
         """Begin transactions: full ones at once, a small one as soon as no job is expected."""
@@ -146,6 +154,7 @@ class Gatherer:
             and self._open < self._concurrency
             and (
                 self._waiting_events >= self._enough
+                or self._waiting_bytes >= self._limit_bytes
                 or (self._open < SMALL_TRANSACTIONS and not self._expected)
             )
         ):
@@ -161,25 +170,34 @@ class Gatherer:
         enough: int = self._batch_size * GROWTH**self._open
         return min(self._limit, enough)
 
+    @property
+    def _limit_bytes(self) -> int:
+        """Bytes of a full transaction; they shrink and grow with the limit of events."""
+        return MAX_TRANSACTION_BYTES * self._limit // MAX_TRANSACTION_EVENTS
+
     def _take(self) -> list[_Waiter]:
         """Jobs from the head of the line that fill a transaction.
 
         A job with too little time left is sent back for a new claim.
         """
         taken: list[_Waiter] = []
-        events = 0
+        events = size_bytes = 0
         late = asyncio.get_running_loop().time() + self._timeout / 2
         while self._waiting and events < self._limit:
-            size = len(self._waiting[0].job.events)
-            if taken and events + size > self._limit:
+            job = self._waiting[0].job
+            count = len(job.events)
+            if taken and (
+                events + count > self._limit or size_bytes + job.size_bytes > self._limit_bytes
+            ):
                 break
             waiter = self._waiting.popleft()
-            self._waiting_events -= size
+            self._waiting_events -= count
+            self._waiting_bytes -= job.size_bytes
             if waiter.deadline < late:
                 _resolve([waiter], TransientStoreError("the job waited too long for a transaction"))
             elif not waiter.result.done():
                 taken.append(waiter)
-                events += size
+                events, size_bytes = events + count, size_bytes + job.size_bytes
         return taken
 
     async def _transact(self, taken: list[_Waiter]) -> None:

@@ -1,6 +1,6 @@
 """What the queue holds: its depth, the books, the watermark, and one event by its id."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,9 +12,12 @@ from analytics.queue import body, scripts
 from analytics.redis.connection import raises_unavailable
 
 FIND_EVENTS = 200_000
-"""Events, the newest, among which `find` looks; it reads them CHUNK_EVENTS at a time."""
+FIND_BYTES = 128 * 1024 * 1024
+"""The newest events and bytes among which `find` looks."""
 
-CHUNK_EVENTS = 5_000
+CHUNK_JOBS = 1_000
+CHUNK_BYTES = 8 * 1024 * 1024
+"""What `find` asks for at a time, and what it reads; a single larger job is read alone."""
 
 
 class Depth(msgspec.Struct, frozen=True):
@@ -90,14 +93,15 @@ class Reader:
         return {job_id for job_id, score in zip(job_ids, scores, strict=True) if score is not None}
 
     async def find(self, search: IdSearch, most: int = 1) -> list[Event]:
-        """Events of one id that are not settled yet, `most` among the newest FIND_EVENTS or so.
+        """Events of one id that are not settled yet, `most` at most.
+
+        They are sought among the newest FIND_EVENTS and FIND_BYTES.
 
         Ask the store after this, not before: an event settled in between would be in neither.
         """
         found: list[Event] = []
         with raises_unavailable():
-            newest = await self._redis.zrevrange(scripts.PENDING, 0, FIND_EVENTS)
-            for chunk in _chunks([job_id.decode() for job_id in newest]):
+            async for chunk in self._newest():
                 for job in await self._redis.mget([scripts.JOB + job_id for job_id in chunk]):
                     # most bodies do not hold the id's bytes, and need not be decoded
                     if job is not None and search.may_hold(job):
@@ -105,6 +109,35 @@ class Reader:
                     if len(found) >= most:
                         return found[:most]
         return found
+
+    async def _newest(self) -> AsyncIterator[list[str]]:
+        """The ids of the newest jobs, in groups of CHUNK_BYTES at most, or one larger job."""
+        chunk: list[str] = []
+        in_chunk = events = total_bytes = 0
+        async for job_id, size_bytes in self._sizes_bytes():
+            if chunk and in_chunk + size_bytes > CHUNK_BYTES:
+                yield chunk
+                chunk, in_chunk = [], 0
+            chunk.append(job_id)
+            in_chunk += size_bytes
+            events, total_bytes = events + scripts.count_events(job_id), total_bytes + size_bytes
+            if events > FIND_EVENTS or total_bytes > FIND_BYTES:
+                break
+        if chunk:
+            yield chunk
+
+    async def _sizes_bytes(self) -> AsyncIterator[tuple[str, int]]:
+        """The newest jobs, newest first, each with the bytes of its body."""
+        newest = await self._redis.zrevrange(scripts.PENDING, 0, FIND_EVENTS)
+        job_ids = [job_id.decode() for job_id in newest]
+        for at in range(0, len(job_ids), CHUNK_JOBS):
+            some = job_ids[at : at + CHUNK_JOBS]
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in some:
+                    pipe.strlen(scripts.JOB + job_id)
+                sizes: list[int] = await pipe.execute()
+            for pair in zip(some, sizes, strict=True):
+                yield pair
 
     async def refresh_gauges(self) -> None:
         """Set the gauges of the queue and of the books, before /metrics is rendered."""
@@ -126,23 +159,6 @@ class Reader:
         counts = {name.decode(): int(events) for name, events in accounts.items()}
         now_ms, oldest_ms = seconds * 1000 + micros // 1000, int(oldest[0][1]) if oldest else None
         return _State(now_ms, oldest_ms, jobs, msgspec.convert(counts, Books))
-
-
-def _chunks(job_ids: Sequence[str]) -> Iterator[list[str]]:
-    """Job ids in groups of CHUNK_EVENTS events at most, or one larger job; FIND_EVENTS in all."""
-    chunk: list[str] = []
-    in_chunk = total = 0
-    for job_id in job_ids:
-        events = scripts.count_events(job_id)
-        if chunk and in_chunk + events > CHUNK_EVENTS:
-            yield chunk
-            chunk, in_chunk = [], 0
-        if total > FIND_EVENTS:
-            return
-        chunk.append(job_id)
-        in_chunk, total = in_chunk + events, total + events
-    if chunk:
-        yield chunk
 
 
 def _events(job: bytes) -> Sequence[Event]:

@@ -130,22 +130,26 @@ CLAIM = Script(
     + f"""
 local token, hold, jobs = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local room, batch = tonumber(ARGV[4]), tonumber(ARGV[5])
+local left, most = tonumber(ARGV[6]), tonumber(ARGV[7])
 local claimed = {{}}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, jobs)) do
-  if room <= 0 then break end
+  local bytes = redis.call('STRLEN', '{JOB}' .. id)
+  if room <= 0 or (bytes > left and left < most) then break end
   if redis.call('SET', '{IN_PROGRESS}' .. id, token, 'NX', 'PX', hold) then
     redis.call('ZADD', KEYS[1], 'XX', now + hold, id)
-    claimed[#claimed + 1] = id
+    claimed[#claimed + 1] = {{id, bytes}}
+    left = left - bytes
     room = room - math.min(tonumber(string.match(id, '%.(%d+)$') or 1), batch)
   end
 end
 return claimed
 """
 )
-"""Claim jobs, oldest first; returns their ids.
+"""Claim jobs, oldest first; returns the id of each and the bytes of its body.
 
-Arguments: the claimer's token, how long the claim lasts in ms, the most jobs, the most events, and
-how many events fill a transaction (a larger job counts as that many).
+Arguments: the claimer's token, how long the claim lasts in ms, the most jobs, the most events, how
+many events fill a transaction (a larger job counts as that many), the most bytes now, and the most
+bytes of a claimer that holds nothing: it gets one job even if that is larger.
 
 A claimed job moves behind the waiting jobs, so jobs in work never hide the others, however many
 processors hold them. A job whose claimer died comes back by itself when its claim ends.

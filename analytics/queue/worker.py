@@ -52,6 +52,12 @@ MAX_TRANSACTIONS_AHEAD = 2
 A processor that takes more keeps it from the others.
 """
 
+MAX_CLAIMED_BYTES = MAX_TRANSACTIONS_AHEAD * gather.MAX_TRANSACTION_BYTES
+"""Bytes of the jobs in work, as Redis holds them; a single larger job is in work alone.
+
+A process needs about five times as much for them: bodies, events, and what is sent to PostgreSQL.
+"""
+
 FINISH_SECONDS = 20.0
 CANCEL_SECONDS = 5.0
 MESSAGE_CHARACTERS = 500
@@ -87,6 +93,7 @@ class Worker:
         )
         self._token = secrets.token_hex(8)
         self._running: dict[str, float] = {}  # claimed jobs → their deadlines, by the loop's clock
+        self._sizes_bytes: dict[str, int] = {}  # the same jobs → the bytes of their bodies
         self._settled: set[str] = set()  # those of them that are settled; their tasks end next
         self._again: dict[str, float] = {}  # jobs to give back → seconds until their next try
         self._wake = asyncio.Event()
@@ -134,13 +141,17 @@ class Worker:
             return True
         deadline = asyncio.get_running_loop().time() + self._settings.job_timeout
         hold = int(runner.in_progress_timeout_s * 1000)
+        most_jobs, most_bytes = MAX_JOBS - len(self._running), MAX_CLAIMED_BYTES
+        left_bytes = most_bytes - sum(self._sizes_bytes.values())
         claimed = await scripts.CLAIM.run(
-            self._redis, self._token, hold, MAX_JOBS - len(self._running), room, batch
+            self._redis, self._token, hold, most_jobs, room, batch, left_bytes, most_bytes
         )
-        for job_id in map(bytes.decode, claimed):
+        for name, size_bytes in claimed:
+            job_id = name.decode()
             if job_id in self._running:  # it hangs beyond its claim; `_ended` will give it back
                 continue
             self._running[job_id] = deadline
+            self._sizes_bytes[job_id] = size_bytes
             self._gatherer.expect(job_id)
             runner.start(job_id, self._ended)
         return bool(self._running)
@@ -161,7 +172,8 @@ class Worker:
         job_id: str = context["job_id"]
         try:
             await self._gatherer.hand(
-                Job(job_id, payload.events, payload.replays), self._running[job_id]
+                Job(job_id, payload.events, payload.replays, self._sizes_bytes[job_id]),
+                self._running[job_id],
             )
         except (Exception, asyncio.CancelledError) as error:
             self._again[job_id] = backoff(context["job_try"])
@@ -220,7 +232,7 @@ class Worker:
 
     def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
         """The task of a job is over. A job that is not settled will be given back."""
-        del self._running[job_id]
+        del self._running[job_id], self._sizes_bytes[job_id]
         self._gatherer.forget(job_id)
         error = None if task.cancelled() else task.exception()
         if error is not None:

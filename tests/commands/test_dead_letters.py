@@ -9,9 +9,10 @@ from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 from redis import Redis
 
-from analytics.commands.dead_letters import dead_letters
+from analytics.commands.dead_letters import JOB_BYTES, dead_letters
 from analytics.events import Event, pack
 from analytics.queue import body, scripts
 from tests import forking
@@ -167,6 +168,20 @@ def test_what_is_on_its_way_already_is_not_replayed_twice(platform: Platform) ->
         "dead_lettered": 7,
         "queued": 0,
     }
+
+
+def test_what_is_replayed_as_one_job_is_bounded_by_bytes(platform: Platform) -> None:
+    large = b'{"n": "%s"}' % (b"x" * (JOB_BYTES // 2))
+    for number in (3, 4):
+        enqueue(platform, 1, body.write(pack([replace(event(number), metadata=large)])))
+    wait_for(lambda: platform.books()["queued"] == 0, "the poison to be put aside")
+    (processor,) = platform.roles
+    processor.kill()
+    assert "events in the queue again: 4" in run(platform, "replay", "--all").stdout
+    jobs = platform.redis("ZRANGE", scripts.QUEUE, 0, -1)
+    assert [scripts.count_events(job.decode()) for job in jobs] == [3, 1]
+    processor.start()
+    wait_for(lambda: platform.books()["queued"] == 0, "the replay")
 
 
 def test_a_job_that_this_release_can_read_is_replayed(platform: Platform) -> None:

@@ -380,6 +380,17 @@ async def test_an_import_waits_for_the_queue_and_never_fills_it(
     assert watch.said == ["waiting: the queue is full"] * 3
 
 
+async def test_a_batch_is_bounded_by_what_its_lines_become(tmp_path: Path) -> None:
+    name = "metadata." + "n" * 500
+    header = ",".join(["session_id,event_type,event_action", *(name + str(n) for n in range(100))])
+    path = tmp_path / "wide.csv"
+    path.write_text("\n".join([header, *["s,page,view" + ",1" * 100] * 500]))
+    queue = FakeQueue()
+    assert (await run(path, queue)).accepted == 500
+    assert max(queue.jobs) * 100 * 500 < 2 * importer.BATCH_BYTES
+    assert len(queue.jobs) > 5
+
+
 async def test_two_imports_of_one_file_at_once_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
     path.write_bytes(ndjson(event(1)))

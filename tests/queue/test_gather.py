@@ -10,7 +10,7 @@ from analytics.errors import TransientStoreError
 from analytics.events import Books, Job, Outcome
 from analytics.queue import Queue, gather, worker
 from analytics.settings import Settings
-from tests.queue.kit import Ledger, config, drained, enqueue, events, working
+from tests.queue.kit import Ledger, config, drained, enqueue, event, events, working
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("hasty")
@@ -55,6 +55,20 @@ async def test_a_transaction_is_bounded_and_a_job_is_never_split(
         await drained(queue)
     assert 50 in sizes(ledger)
     assert max(size for size in sizes(ledger) if size != 50) <= 20
+    assert set(ledger.attempts.values()) == {1}
+
+
+async def test_a_transaction_is_bounded_by_bytes_and_a_larger_job_is_one_of_its_own(
+    queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "MAX_TRANSACTION_BYTES", 2_500)
+    for size_bytes in (1_000, 9_000, 800, 9_000, *[800] * 20):
+        await enqueue(redis, [event(b'"%s"' % (b"x" * size_bytes))])
+    async with working(config(redis_url, batch_size=100, concurrency=2), ledger):
+        await drained(queue)
+    bytes_of = [[job.size_bytes for job in jobs] for jobs in ledger.calls]
+    assert all(sum(sizes) <= 2_500 or len(sizes) == 1 for sizes in bytes_of)
+    assert max(map(len, bytes_of)) > 1
     assert set(ledger.attempts.values()) == {1}
 
 

@@ -5,13 +5,15 @@ import random
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from analytics import metrics
 from analytics.errors import TransientStoreError
 from analytics.events import Books, IdSearch, Job
-from analytics.queue import Queue, scripts
+from analytics.queue import Queue, reader, scripts
 from analytics.settings import Settings
 from tests.queue.kit import (
     Ledger,
@@ -146,6 +148,32 @@ async def test_the_search_steps_over_jobs_it_cannot_read(queue: Queue, redis: Re
     await enqueue_body(redis, b"\xc1" + wanted.id.bytes, scripts.job_id(1))
     await enqueue_body(redis, b"\x80" + wanted.id.bytes, "foreign")
     assert await queue.find(IdSearch("default", str(wanted.id))) == [wanted]
+
+
+async def test_the_search_reads_a_bounded_number_of_bytes_at_a_time_and_in_all(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oldest, middle = event(b'"%s"' % (b"x" * 900)), event(b'"%s"' % (b"x" * 9_000))
+    small = [event(b'"%s"' % (b"x" * 900)) for _ in range(9)]
+    for at, each in enumerate((oldest, *small, middle, *events(9))):
+        await enqueue(redis, [each], f"{at:02}.1")
+    read: list[list[str]] = []
+    mget = Redis.mget
+
+    async def noted(self: Redis, keys: list[str]) -> Any:
+        read.append(keys)
+        return await mget(self, keys)
+
+    monkeypatch.setattr(Redis, "mget", noted)
+    monkeypatch.setattr(reader, "CHUNK_JOBS", 3)
+    monkeypatch.setattr(reader, "CHUNK_BYTES", 2_500)
+    assert await queue.find("default", oldest.id) == oldest
+    sizes = [[await redis.strlen(key) for key in keys] for keys in read]
+    assert all(sum(each) <= 2_500 or len(each) == 1 for each in sizes)
+    assert sum(map(len, sizes)) == 20
+    monkeypatch.setattr(reader, "FIND_BYTES", 10_000)
+    assert await queue.find("default", oldest.id) is None
+    assert await queue.find("default", middle.id) == middle
 
 
 async def test_waiting_names_the_jobs_that_are_not_settled(queue: Queue, redis: Redis) -> None:

@@ -34,16 +34,16 @@ async def test_the_same_job_enqueued_again_changes_nothing(queue: Queue, redis: 
 
 async def test_a_claim_that_another_holds_by_now_is_not_given_back(redis: Redis) -> None:
     job_id = await enqueue(redis, events(1))
-    await scripts.CLAIM.run(redis, "first", 1, 10, 1000, 100)
+    await scripts.CLAIM.run(redis, "first", 1, 10, 1000, 100, 999, 999)
 
     async def the_claim_ended() -> bool:
         return not await redis.exists(scripts.IN_PROGRESS + job_id)
 
     await until(the_claim_ended)
-    await scripts.CLAIM.run(redis, "second", 60_000, 10, 1000, 100)
+    await scripts.CLAIM.run(redis, "second", 60_000, 10, 1000, 100, 999, 999)
     await scripts.RELEASE.run(redis, "first", job_id, 0)
     assert await redis.get(scripts.IN_PROGRESS + job_id) == b"second"
-    assert await scripts.CLAIM.run(redis, "third", 60_000, 10, 1000, 100) == []
+    assert await scripts.CLAIM.run(redis, "third", 60_000, 10, 1000, 100, 999, 999) == []
 
 
 async def test_settling_again_changes_nothing(queue: Queue, redis: Redis) -> None:

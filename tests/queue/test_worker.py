@@ -23,6 +23,7 @@ from tests.queue.kit import (
     drained,
     enqueue,
     enqueue_body,
+    event,
     events,
     failures_of,
     working,
@@ -115,7 +116,9 @@ async def test_a_job_whose_claimer_died_is_delivered_again_when_the_claim_ends(
     queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
 ) -> None:
     job_id = await enqueue(redis, events(1))
-    assert await scripts.CLAIM.run(redis, "dead", 500, 10, 1000, 100) == [job_id.encode()]
+    assert await scripts.CLAIM.run(redis, "dead", 500, 10, 1000, 100, 999, 999) == [
+        [job_id.encode(), await redis.strlen(scripts.JOB + job_id)]
+    ]
     async with working(settings, ledger):
         while True:
             calls = len(ledger.calls)
@@ -133,10 +136,35 @@ async def test_jobs_in_work_elsewhere_never_hide_the_others(
     """A stock arq worker reads only the first entries of the queue, where the jobs in work stay."""
     for _ in range(700):
         await enqueue(redis, events(1))
-    assert len(await scripts.CLAIM.run(redis, "other", 60_000, 1000, 1000, 1)) == 700
+    assert len(await scripts.CLAIM.run(redis, "other", 60_000, 1000, 1000, 1, 1e6, 1e6)) == 700
     job_id = await enqueue(redis, events(1))
     async with working(settings, ledger):
         await until(lambda: ledger.attempts == {job_id: 1})
+
+
+async def test_jobs_in_work_are_bounded_by_bytes_and_a_larger_job_is_in_work_alone(
+    queue: Queue,
+    redis: Redis,
+    settings: Settings,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "MAX_CLAIMED_BYTES", 5_000)
+    in_work: list[list[int]] = []
+
+    async def look(_: Sequence[Job]) -> None:
+        claims = await redis.keys(scripts.IN_PROGRESS + "*")
+        names = [claim.decode().removeprefix(scripts.IN_PROGRESS) for claim in claims]
+        in_work.append([await redis.strlen(scripts.JOB + name) for name in names])
+
+    ledger.before = look
+    for size_bytes in (*[800] * 20, 40_000, 40_000, *[800] * 20, 40_000):
+        await enqueue(redis, [event(b'"%s"' % (b"x" * size_bytes))])
+    async with working(settings, ledger):
+        await drained(queue)
+    assert all(sum(sizes) <= 5_000 or len(sizes) == 1 for sizes in in_work)
+    assert max(map(len, in_work)) > 1
+    assert set(ledger.attempts.values()) == {1}
 
 
 BAD_BODIES = {

@@ -31,10 +31,17 @@ SELECT id, $2, $3, $4, $5, now() FROM job
 
 REMOVE = "DELETE FROM dead_letters WHERE number = ANY($1)"
 
+PAGE_BYTES = 4 * 1024 * 1024
+"""The payloads of one page: it ends with the one that reaches this."""
+
 PAGE = f"""
-SELECT {COLUMNS} FROM dead_letters
-WHERE number > $1 AND ($2::varchar IS NULL OR project = $2) AND ($3::varchar IS NULL OR reason = $3)
-ORDER BY number LIMIT $4
+SELECT {COLUMNS} FROM (
+    SELECT *, sum(octet_length(payload)) OVER (ORDER BY number) AS bytes FROM (
+        SELECT {COLUMNS} FROM dead_letters WHERE number > $1
+            AND ($2::varchar IS NULL OR project = $2) AND ($3::varchar IS NULL OR reason = $3)
+        ORDER BY number LIMIT $4
+    ) AS next
+) AS page WHERE bytes - octet_length(payload) < $5 ORDER BY number
 """  # noqa: S608 - only our own constants
 
 PURGE = """
@@ -136,8 +143,11 @@ class DeadLetters:
         project: str | None = None,
         reason: str | None = None,
     ) -> list[DeadLetter]:
-        """The next dead letters with numbers above `after`, oldest first."""
-        rows = await self._pool.fetch(PAGE, after, project, reason, limit)
+        """The next dead letters with numbers above `after`, oldest first.
+
+        At most `limit`, and fewer where they would take more than PAGE_BYTES.
+        """
+        rows = await self._pool.fetch(PAGE, after, project, reason, limit, PAGE_BYTES)
         return [DeadLetter(*row) for row in rows]
 
     async def all(

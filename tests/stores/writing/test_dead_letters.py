@@ -3,15 +3,17 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from analytics.events import Outcome
 from analytics.stores import PostgresStore
+from analytics.stores.writing import dead_letters
 from tests.stores.conftest import NOW, a_job, an_event
 
 
 async def fill(store: PostgresStore, n: int, **changes: Any) -> None:
-    await store.write(
-        [a_job(*(an_event(metadata=b'{"a":"\\u0000"}', **changes) for _ in range(n)))]
-    )
+    changes = {"metadata": b'{"a":"\\u0000"}', **changes}
+    await store.write([a_job(*(an_event(**changes) for _ in range(n)))])
 
 
 async def test_a_page_begins_after_the_last_one(store: PostgresStore) -> None:
@@ -23,6 +25,25 @@ async def test_a_page_begins_after_the_last_one(store: PostgresStore) -> None:
     ]
     assert len(first) == 3
     assert len(second) == 2
+
+
+async def test_a_page_is_cut_short_by_bytes_and_nothing_is_left_out(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [10, 3_000, 10, 10, 900, 900, 900, 5_000, 10]
+    for size in sizes:
+        await fill(store, 1, metadata=b'{"a":"\\u0000%s"}' % (b"x" * size))
+    monkeypatch.setattr(dead_letters, "PAGE_BYTES", 2_000)
+    letters = [letter async for letter in store.dead_letters.all()]
+    assert len(letters) == len(sizes)
+    pages = [await store.dead_letters.page()]
+    while pages[-1]:
+        pages.append(await store.dead_letters.page(after=pages[-1][-1].number))
+    assert [letter.number for page in pages for letter in page] == [
+        letter.number for letter in letters
+    ]
+    assert all(sum(len(letter.payload) for letter in page[:-1]) < 2_000 for page in pages)
+    assert len(pages) > 4
 
 
 async def test_dead_letters_are_found_by_project_and_reason(store: PostgresStore) -> None:
