@@ -3,9 +3,20 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import accumulate
 from typing import Any, TypedDict
 
-from sqlalchemy import Row, Text, any_, cast, literal, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Text,
+    any_,
+    cast,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.events import Event, public
@@ -14,8 +25,12 @@ from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
 from analytics.queries.questions.cursors import EventCursor
+from analytics.queries.questions.events.cut import cut
 from analytics.queries.questions.events.walk import walk
 from analytics.tables import Instant, raw_events
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""Metadata of one page: the page ends with the event that reaches this."""
 
 
 class Events(FilteredQuery, frozen=True, kw_only=True):
@@ -38,22 +53,27 @@ def page(
     limit: int,
     instants: Sequence[datetime] | None = None,
 ) -> Statement:
-    """The newest rows between two instants and after the cursor, newest first.
+    """The newest rows between two instants and after the cursor, newest first, cut by PAGE_BYTES.
 
     With `instants`, only rows of exactly these.
     """
     place = (raw_events.c.timestamp, raw_events.c.id)
-    statement = (
-        stored()
+    rows = (
+        select(*raw_events.c)
         .where(*query.rows(*between))
-        .order_by(*(column.desc() for column in place))
+        .order_by(*newest_first(raw_events))
         .limit(limit)
     )
     if instants is not None:
-        statement = statement.where(place[0] == any_(literal(list(instants), ARRAY(Instant))))
-    if query.cursor is None:
-        return statement
-    return statement.where(tuple_(*place) < tuple_(query.cursor.timestamp, query.cursor.id))
+        rows = rows.where(place[0] == any_(literal(list(instants), ARRAY(Instant))))
+    if query.cursor is not None:
+        rows = rows.where(tuple_(*place) < tuple_(query.cursor.timestamp, query.cursor.id))
+    return cut(rows, newest_first, PAGE_BYTES)
+
+
+def newest_first(table: FromClause) -> Sequence[ColumnElement[Any]]:
+    """The order of lists, for a table or subquery with the columns of raw_events."""
+    return table.c.timestamp.desc(), table.c.id.desc()
 
 
 def stored() -> Statement:
@@ -67,8 +87,9 @@ def stored() -> Statement:
 
 
 def event_of(row: Row[Any]) -> Event:
-    """The event in a row of `stored`."""
-    return Event(**{**row._mapping, "metadata": row.metadata.encode()})
+    """The event in a row of `stored` or `page`."""
+    values = {name: row._mapping[name] for name in raw_events.c.keys()}  # noqa: SIM118 - no dict
+    return Event(**{**values, "metadata": row.metadata.encode()})
 
 
 async def answer(query: Events, snapshot: Snapshot) -> EventPage:
@@ -81,7 +102,8 @@ async def answer(query: Events, snapshot: Snapshot) -> EventPage:
     end = query.end
     if query.cursor and query.cursor.timestamp < end:
         end = query.cursor.timestamp + timedelta(microseconds=1)
-    rows = await walk(query, end, query.limit + 1, partial(page, query), snapshot)
+    statement, full = partial(page, query), partial(_is_full, query)
+    rows = await walk(query, end, query.limit + 1, statement, full, snapshot)
     return _paged(query, rows)
 
 
@@ -91,9 +113,19 @@ async def answer_at_once(query: Events, snapshot: Snapshot) -> EventPage:
     return _paged(query, rows)
 
 
+def _is_full(query: Events, rows: Sequence[Row[Any]]) -> bool:
+    """Whether rows are a page and one row more."""
+    return len(rows) > query.limit or sum(row.size for row in rows[:-1]) >= PAGE_BYTES
+
+
 def _paged(query: Events, rows: Sequence[Row[Any]]) -> EventPage:
-    """A page of rows, one more than the limit if there is a next page."""
-    here = rows[: query.limit]
+    """A page of rows, with at least one more if there is a next page."""
+    bytes_before = [0, *accumulate(row.size for row in rows)]
+    here = [
+        row
+        for row, before in zip(rows[: query.limit], bytes_before, strict=False)
+        if before < PAGE_BYTES
+    ]
     more = len(rows) > len(here)
     return {
         "rows": [public(event_of(row)) for row in here],

@@ -41,10 +41,16 @@ timestamps only rows of exactly these.
 
 
 async def walk(
-    query: FilteredQuery, end: datetime, limit: int, page: PageStatement, snapshot: Snapshot
+    query: FilteredQuery,
+    end: datetime,
+    limit: int,
+    page: PageStatement,
+    full: Callable[[Sequence[Row[Any]]], bool],
+    snapshot: Snapshot,
 ) -> list[Row[Any]]:
     """The newest rows between the query's start and an instant, newest first, at most `limit`.
 
+    It ends once the rows are `full`, which they are with `limit` rows and where a page was cut.
     `page` may filter by `event` and `where` only, as the counts do.
     """
     rows: list[Row[Any]] = []
@@ -60,7 +66,7 @@ async def walk(
             pieces = [(pieces[-1][0], pieces[0][1])]
         for piece in pieces:
             rows += await snapshot.rows(page(piece, limit - len(rows), instants))
-            if len(rows) == limit:
+            if full(rows):
                 return rows
     return rows
 

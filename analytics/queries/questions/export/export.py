@@ -12,7 +12,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select, tuple_
 
 from analytics.errors import BadRequest
 from analytics.queries.database.snapshot import Snapshot, Snapshots
@@ -27,7 +27,7 @@ from analytics.tables import raw_events
 
 SLICE_ROWS = 10_000
 SLICE_BYTES = 4 * 1024 * 1024
-"""Of metadata in one slice, as PostgreSQL stores it: compressed if it is long."""
+"""Of metadata in one slice, as text; a single larger event is a slice of its own."""
 
 
 class Export(FilteredQuery, frozen=True, kw_only=True):
@@ -85,28 +85,38 @@ def slice_end(query: Export, place: Place) -> Statement:
     """The `timestamp` and `id` of the last row of the slice that begins at a place.
 
     No row where no event is left. Filters do not count, so that every slice is equally quick.
+    Only as many rows are decompressed as fit a slice compressed.
     """
     conditions = [
         raw_events.c.project == query.project,
         *place.after,
         raw_events.c.timestamp < query.end,
     ]
-    size = func.pg_column_size(raw_events.c.metadata).label("size")
-    first_rows = select(*_ORDER, size).where(*conditions).order_by(*_ORDER).limit(SLICE_ROWS)
-    row = first_rows.subquery("rows")
+    metadata = raw_events.c.metadata
+    first_rows = (
+        select(*_ORDER, metadata, func.pg_column_size(metadata).label("size"))
+        .where(*conditions)
+        .order_by(*_ORDER)
+        .limit(SLICE_ROWS)
+    )
+    likely = _fitting(first_rows, "rows", "likely")
+    text = cast(likely.selected_columns.metadata, Text)
+    slice_ = _fitting(likely.add_columns(func.octet_length(text).label("size")), "sized", "slice")
+    return slice_.order_by(*(each.desc() for each in slice_.selected_columns[:2])).limit(1)
+
+
+def _fitting(rows: Select[Any], name: str, result: str) -> Select[Any]:
+    """The first of some rows, without their `size`, of which all together are in SLICE_BYTES."""
+    row = rows.subquery(name)
     order = (row.c.timestamp, row.c.id)
     running = [
         func.sum(row.c.size).over(order_by=order).label("bytes"),
         func.row_number().over(order_by=order).label("number"),
     ]
-    slice_ = select(*order, *running).subquery("slice")
-    fits = (slice_.c.bytes <= SLICE_BYTES) | (slice_.c.number == 1)
-    return (
-        select(slice_.c.timestamp, slice_.c.id)
-        .where(fits)
-        .order_by(slice_.c.number.desc())
-        .limit(1)
-    )
+    columns = [each for each in row.c if each.name != "size"]
+    counted = select(*columns, *running).subquery(result)
+    fits = (counted.c.bytes <= SLICE_BYTES) | (counted.c.number == 1)
+    return select(*(counted.c[each.name] for each in columns)).where(fits)
 
 
 def slice_rows(query: Export, place: Place, end: Place) -> Statement:

@@ -32,7 +32,7 @@ Parameters = list[tuple[str, str]]
 
 
 async def pages(asker: Asker, parameters: Parameters, limit: int) -> list[UUID]:
-    """The ids on all pages, each of which but the last is full."""
+    """The ids on all pages, each of which but the last is full, by rows or by bytes."""
     row_ids: list[UUID] = []
     cursor: Parameters = []
     while not row_ids or cursor:
@@ -40,13 +40,13 @@ async def pages(asker: Asker, parameters: Parameters, limit: int) -> list[UUID]:
         row_ids += [UUID(shown["id"]) for shown in page["rows"]]
         if page["next"] is None:
             break
-        assert len(page["rows"]) == limit
+        assert len(page["rows"]) == limit or 0 < len(page["rows"]) < limit > events.PAGE_BYTES / 100
         cursor = [("cursor", page["next"])]
     return row_ids
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool, int, float]:
+def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool, int, float, int]:
     asked = replace(draw(questions()), by=None, compare=False, rolling=1)
     rows = draw(batches(draw(streams(asked, draw(few_or_many)))))
     return (
@@ -55,17 +55,21 @@ def cases(draw: st.DrawFn) -> tuple[Trend, Batches, bool, int, float]:
         draw(st.booleans()),
         draw(st.integers(1, 5)),
         draw(st.sampled_from([0.25, float("inf")])),
+        draw(st.sampled_from([10**6, 10**6, 40, 1])),
     )
 
 
 @examples(100)
 @given(case=cases())
 async def test_pages_hold_every_row_once_newest_first_whatever_is_known_of_days(
-    storer: Storer, case: tuple[Trend, Batches, bool, int, float]
+    storer: Storer, case: tuple[Trend, Batches, bool, int, float, int]
 ) -> None:
-    asked, batches, tended, limit, most = case
+    asked, batches, tended, limit, most, bytes_ = case
     await storer.empty()
-    with patch.object(pieces, "MAX_RAW_SHARE", most):
+    with (
+        patch.object(pieces, "MAX_RAW_SHARE", most),
+        patch.object(events, "PAGE_BYTES", bytes_),
+    ):
         for rows, compact in batches:
             await storer.write(rows)
             if compact:
