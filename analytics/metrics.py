@@ -78,6 +78,10 @@ partitions_end = _gauge(
     "partitions_end_timestamp_seconds",
     "Unix time up to which partitions of raw_events exist. " + SAME,
 )
+nameless_days = _gauge(
+    "rollup_nameless_days",
+    "Days of projects with more event names than rollups keep; raw events answer for these names.",
+)
 
 # the queue and the books, read from Redis whenever a role is scraped
 queue_depth = _gauge("queue_depth", "Events waiting in the queue. " + SAME)

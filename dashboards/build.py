@@ -236,6 +236,11 @@ PROCESSOR = [
         [("ahead", "(max(analytics_partitions_end_timestamp_seconds) - time()) or vector(0)")],
         unit="s",
     ),
+    Panel(
+        "Days with too many event names",
+        "Rollups keep no names for these days of projects: raw events answer, which takes longer.",
+        [("days", "max(analytics_rollup_nameless_days) or vector(0)")],
+    ),
 ]
 
 API_REQUESTS = "analytics_api_requests_total"

@@ -6,13 +6,13 @@ and at any time without changing an answer.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 from pyroaring import BitMap
 
-from analytics.derived.deltas import UNCOUNTED, Delta
+from analytics.derived.deltas import UNCOUNTED, Delta, EventGroup
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 
 ANY = ""
@@ -25,6 +25,13 @@ MAX_EXACT_NAMES = 300
 """Pairs of type and action up to which each pair has rows by dimension.
 
 With more pairs, only the rows over all types and actions have dimensions.
+"""
+
+MAX_NAMES = 2000
+"""Pairs of type and action of a project and UTC day up to which they have rows of their own.
+
+A day with more is *nameless*: it has only the rows over all types and actions, in its hours too.
+Whoever asks for names then reads raw rows.
 """
 
 
@@ -84,48 +91,76 @@ def unpack(row: Row) -> dict[str | None, Cell]:
     return {value: Cell(count, BitMap.deserialize(people)) for value, count, people in columns}
 
 
-def gather(deltas: Iterable[Delta]) -> Cells:
-    """All cells that deltas add to.
+Groups = Sequence[tuple[Delta, EventGroup]]
+"""Groups of events, each with the delta that it is in."""
+
+
+def gather(deltas: Iterable[Delta], nameless: Collection[int] = ()) -> Cells:
+    """All cells that deltas add to. `nameless` are days by their first hours.
 
     Each event counts in its hour and its day; under its own name, its type and any type; in total
     and once for each dimension.
     """
-    exactly = _count(deltas)
-    by_type = _widen(exactly, lambda key: key._replace(event_action=ANY))
-    overall = _widen(by_type, lambda key: key._replace(event_type=ANY))
-    if len({(key.event_type, key.event_action) for key in exactly}) > MAX_EXACT_NAMES:
-        exactly, by_type = _totals(exactly), _totals(by_type)
-    hours = exactly | by_type | overall
-    days = _widen(hours, lambda key: key._replace(span=DAY_SPAN, start=_day_start(key)))
+    named: list[tuple[Delta, EventGroup]] = []
+    others: list[tuple[Delta, EventGroup]] = []
+    for delta in deltas:
+        for group in delta.groups:
+            (others if _day_start(group.hour) in nameless else named).append((delta, group))
+    hours = _named(named) | _count(others, names=False)
+    days = _widen(hours, lambda key: key._replace(span=DAY_SPAN, start=_day_start(key.start)))
     return {key: values for key, values in (hours | days).items() if len(values) <= MAX_VALUES}
 
 
-def _count(deltas: Iterable[Delta]) -> Cells:
-    """The cells of each hour and exact event name."""
-    people: defaultdict[RollupKey, defaultdict[str | None, list[int]]]
-    people = defaultdict(lambda: defaultdict(list))
+def nameless_days(deltas: Iterable[Delta]) -> set[int]:
+    """The days that deltas alone make nameless, by their first hours."""
+    names: defaultdict[int, set[tuple[str, str]]] = defaultdict(set)
     for delta in deltas:
         for group in delta.groups:
-            name = (group.event_type, group.event_action)
-            people[RollupKey(HOUR_SPAN, group.hour, ANY, *name)][None] += group.people
-            for dimension, key in enumerate(delta.keys):
-                values = people[RollupKey(HOUR_SPAN, group.hour, key, *name)]
-                for position, numbers in group.people_of(dimension).items():
-                    if position != UNCOUNTED:
-                        values[delta.values[position]] += numbers
+            names[_day_start(group.hour)].add((group.event_type, group.event_action))
+    return {day for day, each in names.items() if len(each) > MAX_NAMES}
+
+
+def too_many_names(cells: Cells) -> bool:
+    """Whether the cells of one day have more names than MAX_NAMES."""
+    names = {(key.event_type, key.event_action) for key in cells if ANY not in key[3:]}
+    return len(names) > MAX_NAMES
+
+
+def without_names(cells: Cells) -> Cells:
+    """The rows over all types and actions."""
+    return {key: values for key, values in cells.items() if key.event_type == ANY}
+
+
+def _named(groups: Groups) -> Cells:
+    """The cells of each hour under all three names; those of dimensions for few names only."""
+    many = len({(group.event_type, group.event_action) for _, group in groups}) > MAX_EXACT_NAMES
+    exactly = _count(groups, dimensions=not many)
+    by_type = _widen(exactly, lambda key: key._replace(event_action=ANY))
+    if many:
+        return exactly | by_type | _count(groups, names=False)
+    return exactly | by_type | _widen(by_type, lambda key: key._replace(event_type=ANY))
+
+
+def _count(groups: Groups, *, names: bool = True, dimensions: bool = True) -> Cells:
+    """The cells of each hour, under exact names or under any, with dimensions or without."""
+    people: defaultdict[RollupKey, defaultdict[str | None, list[int]]]
+    people = defaultdict(lambda: defaultdict(list))
+    for delta, group in groups:
+        name = (group.event_type, group.event_action) if names else (ANY, ANY)
+        people[RollupKey(HOUR_SPAN, group.hour, ANY, *name)][None] += group.people
+        for dimension, key in enumerate(delta.keys if dimensions else ()):
+            values = people[RollupKey(HOUR_SPAN, group.hour, key, *name)]
+            for position, numbers in group.people_of(dimension).items():
+                if position != UNCOUNTED:
+                    values[delta.values[position]] += numbers
     return {
         key: {value: Cell(len(numbers), BitMap(numbers)) for value, numbers in values.items()}
         for key, values in people.items()
     }
 
 
-def _totals(cells: Cells) -> Cells:
-    """Only the rows without a dimension."""
-    return {key: values for key, values in cells.items() if key.key == ANY}
-
-
-def _day_start(key: RollupKey) -> int:
-    return key.start - key.start % DAY_SPAN
+def _day_start(hour: int) -> int:
+    return hour - hour % DAY_SPAN
 
 
 def _widen(cells: Cells, wider: Callable[[RollupKey], RollupKey]) -> Cells:

@@ -146,3 +146,12 @@ def build(
 def count_events(delta: Delta) -> int:
     """How many events a delta counts."""
     return sum(len(group.people) for group in delta.groups)
+
+
+def count_cells(delta: Delta) -> int:
+    """How many cells a delta has at most, under one name and in one span of time."""
+    most = len(delta.values)
+    return sum(
+        1 + sum(1 if isinstance(each, int) else min(len(each), most) for each in group.positions)
+        for group in delta.groups
+    )

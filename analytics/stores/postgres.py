@@ -17,7 +17,7 @@ from analytics.stores.connections import ACQUIRE, TRANSACTION, open_pool
 from analytics.stores.faults import FaultKind, classify, describe, transient
 from analytics.stores.layouts.layout import Layout, detect
 from analytics.stores.locks import COMPACTION, UPKEEP, alone, try_alone
-from analytics.stores.upkeep import compaction, coverage, packer, rebuild
+from analytics.stores.upkeep import compaction, coverage, packer, parts, rebuild
 from analytics.stores.upkeep.compactor import Compactor
 from analytics.stores.writing import dead_letters, ledger, stored_jobs, transaction
 from analytics.stores.writing.recorder import Recorder
@@ -152,9 +152,10 @@ class PostgresStore:
         more = True
         while more:
             async with alone(connection, COMPACTION):
-                more = await compaction.merge_ended(connection)
+                more = await parts.merge_ended(connection)
         await rebuild.heal(connection, Dimensions(self._settings.rollup_dimensions))
         await packer.pack_days(connection)
+        metrics.nameless_days.set({}, await connection.fetchval(coverage.COUNT_NAMELESS))
 
     async def compact(self) -> int:
         """Compact deltas, unless another processor is doing it; returns how many events.

@@ -4,7 +4,18 @@ import pytest
 from pyroaring import BitMap
 
 from analytics.derived import cells
-from analytics.derived.cells import ANY, Cell, RollupKey, add_up, gather, pack, unpack
+from analytics.derived.cells import (
+    ANY,
+    Cell,
+    RollupKey,
+    add_up,
+    gather,
+    nameless_days,
+    pack,
+    too_many_names,
+    unpack,
+    without_names,
+)
 from analytics.derived.deltas import UNCOUNTED, Delta, EventGroup
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 
@@ -81,3 +92,23 @@ def test_adding_rows_up_changes_none_of_them() -> None:
     assert add_up([first, second]) == {"a": cell(3, 1, 3), "b": cell(1, 2)}
     assert (first["a"], second["a"]) == (cell(1, 1), cell(2, 1, 3))
     assert add_up([]) == {}
+
+
+def test_a_nameless_day_counts_over_all_names_only_and_other_days_are_as_ever() -> None:
+    groups = [EventGroup(hour, "t", "a", [1], [1]) for hour in (DAY, DAY + DAY_SPAN)]
+    counts = gather([delta(*groups)], {DAY})
+    whole = gather([delta(*groups)])
+    assert counts == {
+        key: values for key, values in whole.items() if key.start > DAY or key.event_type == ANY
+    }
+    assert without_names(counts) == without_names(whole)
+
+
+def test_a_day_is_nameless_by_its_pairs_of_type_and_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "MAX_NAMES", 2)
+    pairs = [("t", "a"), ("t", "b"), ("t", "b"), ("u", "a")]
+    groups = [EventGroup(DAY + at, *pair, [1], [0]) for at, pair in enumerate(pairs)]
+    assert nameless_days([delta(group) for group in groups]) == {DAY}
+    assert nameless_days([delta(group) for group in groups[:3]]) == set()
+    assert too_many_names(gather([delta(*groups)]))
+    assert not too_many_names(gather([delta(*groups[:3])]))

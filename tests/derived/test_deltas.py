@@ -14,6 +14,7 @@ from analytics.derived.deltas import (
     EventGroup,
     ValueIndex,
     build,
+    count_cells,
     count_events,
     pack,
     unpack,
@@ -107,3 +108,10 @@ def test_people_are_found_by_the_value_that_they_had() -> None:
     group = EventGroup(HOUR, "t", "a", [4, 5, 4], [[0, UNCOUNTED, 0], 3])
     assert group.people_of(0) == {0: [4, 4], UNCOUNTED: [5]}
     assert group.people_of(1) == {3: [4, 5, 4]}
+
+
+def test_cells_are_counted_by_groups_and_by_values_that_differ() -> None:
+    delta = Delta(["page", "$os"], [None, "/", "/b"], [])
+    delta.groups.append(EventGroup(1, "t", "a", [1, 2, 3, 4], [[0, 1, 2, 1], 0]))
+    delta.groups.append(EventGroup(2, "t", "a", [1, 2], [[1, 2], 0]))
+    assert count_cells(delta) == (1 + 3 + 1) + (1 + 2 + 1)

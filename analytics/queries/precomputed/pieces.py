@@ -32,6 +32,8 @@ class Coverage(msgspec.Struct, frozen=True):
     """First hour of the first day with rollups; 0 without any."""
     last_hour: int
     """First hour of the last day with rollups; 0 without any."""
+    nameless: frozenset[int] = frozenset()
+    """First hours of days with too many names: only raw rows are right for who asks for names."""
     earliest: datetime | None = None
     """An instant without raw rows before it, if one is known."""
 

@@ -47,6 +47,8 @@ class Plan(msgspec.Struct, frozen=True):
     passes: Callable[[str | None], bool]
     """Whether a dimension's value passes the filters."""
     group: GroupOfCell
+    named: bool = False
+    """Whether the cells are of types or actions; a day may have too many of these for rollups."""
     by: By | None = None
     raw: bool = False
     """Whether no row of `rollups` will do: cells are then counted from raw rows, and cached."""
@@ -81,6 +83,7 @@ def rollup_plan(query: FilteredQuery, by: By | None) -> Plan | None:
         is_event=query.event.match,
         passes=_value_test(query, key) if query.where else lambda value: True,
         group=_group(by),
+        named=not _is_overall(query.event, grain),
     )
 
 
@@ -137,8 +140,10 @@ def _rows_of(events: EventFilter, grain: str | None) -> Condition:
     of its actions are both asked for, because their rows would count an event twice.
     """
     type_, action = rollups.c.event_type, rollups.c.event_action
-    if events.everything and grain != "event_action":
-        return and_(type_ == ANY if grain in (None, "metadata") else type_ != ANY, action == ANY)
+    if _is_overall(events, grain):
+        return and_(type_ == ANY, action == ANY)
+    if events.everything and grain == "event_type":
+        return and_(type_ != ANY, action == ANY)
     whole_types = {t for t, a in events.pairs if a is None}
     overlap = any(t is None or (a is not None and t in whole_types) for t, a in events.pairs)
     if overlap or grain == "event_action":
@@ -150,6 +155,11 @@ def _rows_of(events: EventFilter, grain: str | None) -> Condition:
             for t, a in set(events.pairs)
         )
     )
+
+
+def _is_overall(events: EventFilter, grain: str | None) -> bool:
+    """Whether the rows of any event will do."""
+    return events.everything and grain in (None, "metadata")
 
 
 def _is(type_: str | None, action: str | None) -> Condition:

@@ -35,6 +35,9 @@ from analytics.queries.precomputed.summaries import NumberSpec, Summary, Summary
 MAX_PENDING_EVENTS = 60_000
 """Events in deltas up to which a query reads them. With more, raw rows are quicker."""
 
+NOT_USABLE = MemoryEntry(None, True, 0)
+"""In place of cells that are too many to be read at once; of fewer blocks they may be read."""
+
 _LAST_NUMBER = 2**32 - 1
 
 _BucketCells = Sequence[tuple[int, Any]]
@@ -84,7 +87,10 @@ class Rollup:
             if pieces.raw_ranges:
                 ranges = pieces.raw_ranges
                 statement = statements.raw_counts(query, pieces.edges, ranges, by, people)
-                self._add_raw(sums, await self._snapshot.rows(statement))
+                rows = await self._snapshot.rows(statement)
+                if len(rows) > statements.MAX_GROUPS:
+                    return None
+                self._add_raw(sums, rows)
             return await asyncio.to_thread(_added_up, sums, cells, plan, people)
         return None
 
@@ -103,11 +109,13 @@ class Rollup:
         cells = await self._cells(query, pieces.blocks, plan, people=False)
         if cells is None:
             return None
-        rows: Iterable[Any] = ()
+        rows: Sequence[Any] = ()
         if pieces.raw_ranges:
             rows = await self._snapshot.rows(
                 statements.raw_summaries(query, pieces.edges, pieces.raw_ranges, by, numbers)
             )
+            if len(rows) > statements.MAX_GROUPS:
+                return None
         return await asyncio.to_thread(_summaries, len(edges) - 1, cells, rows, numbers)
 
     async def _pieces(self, project: str, edges: Sequence[datetime], plan: Plan) -> Pieces | None:
@@ -115,6 +123,8 @@ class Rollup:
         coverage = await self.coverage(project, from_first_event=edges[0] == FIRST_EVENT)
         if coverage is None or coverage.pending_events > MAX_PENDING_EVENTS:
             return None
+        if plan.named:
+            coverage = replace(coverage, strays=coverage.strays | coverage.nameless)
         edges = [*edges[:-1], await self._whole_hour(project, edges[-1], coverage)]
         if plan.raw:
             pending = await self.pending_deltas(project) if coverage.pending_events else []
@@ -134,7 +144,12 @@ class Rollup:
                 None
                 if row is None or row.since is None
                 else Coverage(
-                    row.since, frozenset(row.strays), row.waiting, row.first or 0, row.last or 0
+                    row.since,
+                    frozenset(row.strays),
+                    row.waiting,
+                    row.first or 0,
+                    row.last or 0,
+                    frozenset(row.nameless),
                 )
             )
         coverage = self._coverage[project]
@@ -187,7 +202,8 @@ class Rollup:
             read = self._count_raw if plan.raw else self._read_rollups
             for block, fresh in (await read(query, run, plan, people)).items():
                 cells[block] = fresh
-                memory.keep(keys[block], fresh)
+                if fresh is not NOT_USABLE:
+                    memory.keep(keys[block], fresh)
         if not _usable(cells.values(), limit):
             return None
         return [(block.bucket, each.cells) for block, each in cells.items()]
@@ -198,6 +214,8 @@ class Rollup:
         """The cells of blocks from `rollups`."""
         statement = statements.rollup_rows(query.project, blocks, plan, people)
         rows = await self._snapshot.rows(statement)
+        if len(rows) > statements.MAX_ROWS:
+            return dict.fromkeys(blocks, NOT_USABLE)
         return await asyncio.to_thread(read_cells, blocks, plan, rows, people)
 
     async def _count_raw(

@@ -43,6 +43,12 @@ from analytics.tables import (
     rollups,
 )
 
+MAX_GROUPS = 100_000
+"""Groups of raw rows that one query adds up here. Of more, PostgreSQL sends only the largest."""
+
+MAX_ROWS = 200_000
+"""Rows of `rollups` that one query reads. With more, raw rows answer."""
+
 Range = tuple[datetime, datetime]
 
 _ANY_EVENT = and_(rollups.c.key == "", rollups.c.event_type == "", rollups.c.event_action == "")
@@ -52,7 +58,8 @@ _ANY_EVENT = and_(rollups.c.key == "", rollups.c.event_type == "", rollups.c.eve
 def coverage(project: str) -> Statement:
     """Where a project's rollups are complete, and how many events wait in deltas: one row.
 
-    `since`, `strays`, `waiting`, `first` and `last`, as Coverage describes them; hours since 1970.
+    `since`, `strays`, `nameless`, `waiting`, `first` and `last`, as Coverage describes them; hours
+    since 1970.
     """
     since = (
         select(rollup_since.c.start)
@@ -60,7 +67,11 @@ def coverage(project: str) -> Statement:
         .order_by(rollup_since.c.project.desc())
         .limit(1)
     )
-    strays = select(rollup_strays.c.start).where(rollup_strays.c.project == project).distinct()
+    marked = select(rollup_strays.c.start).where(rollup_strays.c.project == project).distinct()
+    strays, nameless = (
+        marked.where(rollup_strays.c.writer != 0),
+        marked.where(rollup_strays.c.writer == 0),
+    )
     waiting = select(func.coalesce(func.sum(rollup_deltas.c.events), 0)).where(
         rollup_deltas.c.project == project
     )
@@ -68,6 +79,7 @@ def coverage(project: str) -> Statement:
     return select(
         since.scalar_subquery().label("since"),
         func.array(strays.scalar_subquery()).label("strays"),
+        func.array(nameless.scalar_subquery()).label("nameless"),
         waiting.scalar_subquery().label("waiting"),
         select(func.min(rollups.c.start)).where(days).scalar_subquery().label("first"),
         select(func.max(rollups.c.start)).where(days).scalar_subquery().label("last"),
@@ -113,7 +125,7 @@ def parts(project: str, blocks: Sequence[Block]) -> Statement:
 
 
 def rollup_rows(project: str, blocks: Sequence[Block], plan: Plan, with_people: bool) -> Statement:
-    """The rows of `rollups` in some blocks.
+    """The rows of `rollups` in some blocks; at most MAX_ROWS + 1: with so many, some are missing.
 
     For a dimension also the rows without one: their counts tell whether the dimension is complete.
     """
@@ -129,7 +141,11 @@ def rollup_rows(project: str, blocks: Sequence[Block], plan: Plan, with_people: 
         people_.label("people"),
     )
     keys = table.key == any_(array([plan.key, ANY] if plan.key else [ANY], type_=Text))
-    return select(*columns).where(table.project == project, _is_in(blocks), keys, plan.condition)
+    return (
+        select(*columns)
+        .where(table.project == project, _is_in(blocks), keys, plan.condition)
+        .limit(MAX_ROWS + 1)
+    )
 
 
 def _is_in(blocks: Sequence[Block]) -> Condition:
@@ -157,7 +173,7 @@ def raw_counts(
     """`bucket` (from 1), `key`, `count` and people of the raw rows in some ranges.
 
     `numbers` are those of people who have one; `unnumbered` the ids of actors who have none yet.
-    Both are null without people.
+    Both are null without people. At most MAX_GROUPS + 1 rows: with so many, some are missing.
     """
     rows, source = _inside(query, ranges, by, ACTOR.label("actor"))
     who: list[ColumnElement[Any]] = [null(), null()]
@@ -177,7 +193,12 @@ def raw_counts(
         who[0].label("numbers"),
         who[1].label("unnumbered"),
     )
-    return select(*columns).select_from(source).group_by(literal_column("1"), literal_column("2"))
+    return (
+        select(*columns)
+        .select_from(source)
+        .group_by(literal_column("1"), literal_column("2"))
+        .limit(MAX_GROUPS + 1)
+    )
 
 
 def raw_summaries(
@@ -187,10 +208,14 @@ def raw_summaries(
     by: By | None,
     numbers: NumberSpec,
 ) -> Statement:
-    """`bucket` (from 1), `key` and a summary of numbers, of the raw rows in some ranges."""
+    """`bucket` (from 1), `key` and a summary of numbers, of the raw rows in some ranges.
+
+    At most MAX_GROUPS + 1 rows: with so many, some are missing.
+    """
     rows, source = _inside(query, ranges, by, numbers.field.number.label("number"))
     bucketed = select(_bucket(rows, edges), rows.c.key, rows.c.number).select_from(source)
-    return summaries.summarized(bucketed.subquery("numbers"), "bucket", numbers)
+    summarized = summaries.summarized(bucketed.subquery("numbers"), "bucket", numbers)
+    return summarized.limit(MAX_GROUPS + 1)
 
 
 def _bucket(rows: FromClause, edges: Sequence[datetime]) -> ColumnElement[int]:

@@ -25,6 +25,7 @@ from analytics.queries.language.membership import ACTOR
 from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed import summaries
 from analytics.queries.precomputed.pieces import Block, Coverage
+from analytics.queries.precomputed.statements import MAX_GROUPS
 from analytics.queries.precomputed.summaries import NumberSpec, Summary
 from analytics.tables import Instant, people, raw_events
 
@@ -58,7 +59,7 @@ def counts(
     """`block` (from 1), `key`, `count` and people of a run's raw rows.
 
     `numbers` are those of its people, four bytes each; `unnumbered` says whether any actor has no
-    number yet. Without people they are null and false.
+    number yet. Without people they are null and false. At most MAX_GROUPS + 1 rows.
     """
     labels = ["block", "key", *(["actor"] if with_people else [])]
     columns: list[ColumnElement[Any]] = [
@@ -74,7 +75,7 @@ def counts(
             rows.c.n.label("count"),
             null().label("numbers"),
             literal_column("false").label("unnumbered"),
-        )
+        ).limit(MAX_GROUPS + 1)
     known = rows.outerjoin(
         people, and_(people.c.project == query.project, people.c.actor == rows.c.actor)
     )
@@ -88,15 +89,19 @@ def counts(
         select(rows.c.block, rows.c.key, *columns)
         .select_from(known)
         .group_by(rows.c.block, rows.c.key)
+        .limit(MAX_GROUPS + 1)
     )
 
 
 def number_summaries(
     query: FilteredQuery, blocks: Sequence[Block], by: By | None, numbers: NumberSpec
 ) -> Statement:
-    """`block` (from 1), `key` and a summary of numbers, of a run's raw rows."""
+    """`block` (from 1), `key` and a summary of numbers, of a run's raw rows.
+
+    At most MAX_GROUPS + 1 rows.
+    """
     rows = _rows(query, blocks, by, numbers.field.number.label("number")).subquery("rows")
-    return summaries.summarized(rows, "block", numbers)
+    return summaries.summarized(rows, "block", numbers).limit(MAX_GROUPS + 1)
 
 
 def _rows(
@@ -113,14 +118,15 @@ def _rows(
 
 
 def count_cells(
-    blocks: Sequence[Block], rows: Iterable[Any], with_people: bool
+    blocks: Sequence[Block], rows: Sequence[Any], with_people: bool
 ) -> dict[Block, MemoryEntry]:
     """The cells of each block, from rows of `counts`.
 
     None in place of cells that must not be used: where a block has more than MAX_VALUES groups, or
-    an actor without a number. PostgreSQL then answers from raw rows.
+    an actor without a number, or where rows are missing. PostgreSQL then answers from raw rows.
     """
-    cells: list[dict[Name, Sum] | None] = [{} for _ in blocks]
+    whole = len(rows) <= MAX_GROUPS
+    cells: list[dict[Name, Sum] | None] = [{} if whole else None for _ in blocks]
     sizes_bytes = [OVERHEAD_BYTES for _ in blocks]
     for row in rows:
         at = row.block - 1
@@ -139,13 +145,15 @@ def count_cells(
 
 
 def summary_cells(
-    blocks: Sequence[Block], rows: Iterable[Any], numbers: NumberSpec
+    blocks: Sequence[Block], rows: Sequence[Any], numbers: NumberSpec
 ) -> dict[Block, MemoryEntry]:
     """The cells of each block, from rows of `number_summaries`.
 
-    None in place of cells where a block has more than MAX_VALUES groups or too many numbers.
+    None in place of cells where a block has more than MAX_VALUES groups or too many numbers, or
+    where rows are missing.
     """
-    cells: list[dict[Name, Summary] | None] = [{} for _ in blocks]
+    whole = len(rows) <= MAX_GROUPS
+    cells: list[dict[Name, Summary] | None] = [{} if whole else None for _ in blocks]
     sizes_bytes = [OVERHEAD_BYTES for _ in blocks]
     for block, key, *values in rows:
         at = block - 1

@@ -111,6 +111,8 @@ class _Loader:
         pending = []
         if coverage.pending_events:
             pending = await self._rollup.pending_deltas(self._query.project)
+        if any(day in self._starts() for day in coverage.nameless):
+            return None
         coverage = unchanged_days.without_pending(coverage, pending)
         changed = self._changed_days(coverage)
         if changed is None:

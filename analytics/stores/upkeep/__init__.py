@@ -1,6 +1,7 @@
 """Upkeep of derived data: compact, rebuild, verify, pack.
 
-`compaction.py`   deltas become rollups, and rollups fewer rows
+`compaction.py`   deltas become rollups
+`parts.py`        rollups become fewer rows
 `compactor.py`    when to compact
 `coverage.py`     from which day on rollups are complete
 `recount.py`      rollups of a day, counted from raw rows

@@ -10,10 +10,11 @@ from datetime import datetime
 
 import asyncpg
 
+from analytics.derived.cells import without_names
 from analytics.derived.deltas import Dimensions
 from analytics.derived.instants import BEGINNING, DAY_SPAN, HOUR_SPAN, day_of, instant
 from analytics.stores.locks import COMPACTION, alone
-from analytics.stores.upkeep import compaction, coverage, recount
+from analytics.stores.upkeep import compaction, coverage, parts, recount
 from analytics.stores.writing import people
 
 REBUILT = 20
@@ -38,9 +39,10 @@ WHERE packed_days.project = rollup_strays.project AND packed_days.start = rollup
 """
 HEAL = "DELETE FROM rollup_strays WHERE project = $1 AND start = $2"
 STRAYS = """
-SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND start >= $2 ORDER BY start DESC
+SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND start >= $2 AND writer <> 0
+ORDER BY start DESC
 """
-STRAY_PROJECTS = "SELECT DISTINCT project FROM rollup_strays"
+STRAY_PROJECTS = "SELECT DISTINCT project FROM rollup_strays WHERE writer <> 0"
 LOWER = """
 INSERT INTO rollup_since VALUES ($1, $2)
 ON CONFLICT (project) DO UPDATE SET start = excluded.start
@@ -161,8 +163,10 @@ async def _day(
     cells = await recount.count(connection, project, start, dimensions, _refuse)
     await connection.execute(REMOVE, project, start)
     await connection.execute(REMOVE_PACKED, project, start)
-    await compaction.write(connection, project, compaction.pack_all(cells), level=REBUILT)
+    await parts.write(connection, project, parts.pack_all(cells), level=REBUILT)
     await connection.execute(HEAL, project, start)
+    if cells and len(cells) == len(without_names(cells)):
+        await coverage.make_nameless(connection, project, start)
     if backwards:
         await connection.execute(LOWER, project, start)
     return start

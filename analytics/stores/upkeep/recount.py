@@ -4,24 +4,40 @@ Everything is read in the snapshot of the caller's transaction.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import datetime
 
 import asyncpg
 
 from analytics.derived import deltas
-from analytics.derived.cells import Cells, add_up, gather
+from analytics.derived.cells import (
+    ANY,
+    MAX_VALUES,
+    Cells,
+    add_up,
+    gather,
+    nameless_days,
+    too_many_names,
+    without_names,
+)
 from analytics.derived.deltas import Delta, Dimensions
 from analytics.derived.instants import DAY_SPAN, day_of, instant
 from analytics.events import Event
 from analytics.stores.writing.people import KNOWN
 
-CHUNK_ROWS = 10_000
-MAX_CHUNKS = 20
-"""Rows read at once, and how many chunks are held before they are added up.
+CHUNK_ROWS = 5_000
+CHUNK_BYTES = 8 * 1024 * 1024
+PREFETCHED_ROWS = 500
+"""Rows that are counted at once, by number and by bytes of metadata, and that are read at once."""
+
+MAX_CELLS = 100_000
+"""Cells of chunks that are held before they are added up.
 
 So memory does not grow with the day.
 """
+
+MAX_DAY_CELLS = 400_000
+"""Cells of a day. With more, only the rows over all types and actions have dimensions."""
 
 ROWS = """
 SELECT project, id, session_id, user_id, event_type, event_action,
@@ -89,28 +105,58 @@ async def count(
     connection: asyncpg.Connection, project: str, day: int, dimensions: Dimensions, number: Number
 ) -> Cells:
     """All cells of a day."""
-    cells: Cells = {}
-    parts: list[Delta] = []
+    count = _Count(day)
     chunk: list[Event] = []
+    size_bytes = 0
     numbers: dict[str, int] = {}
-    async for row in connection.cursor(ROWS, project, *_bounds(day), prefetch=CHUNK_ROWS):
+    async for row in connection.cursor(ROWS, project, *_bounds(day), prefetch=PREFETCHED_ROWS):
         chunk.append(Event(**row))
-        if len(chunk) == CHUNK_ROWS:
-            parts += await _delta(connection, project, chunk, dimensions, numbers, number)
-            chunk = []
-            if len(parts) == MAX_CHUNKS:
-                cells, parts = await asyncio.to_thread(_add, cells, parts), []
-    parts += await _delta(connection, project, chunk, dimensions, numbers, number)
-    return await asyncio.to_thread(_add, cells, parts)
+        size_bytes += len(row["metadata"])
+        if len(chunk) == CHUNK_ROWS or size_bytes >= CHUNK_BYTES:
+            for delta in await _delta(connection, project, chunk, dimensions, numbers, number):
+                await count.add(delta)
+            chunk, size_bytes = [], 0
+    for delta in await _delta(connection, project, chunk, dimensions, numbers, number):
+        await count.add(delta)
+    return await count.cells()
 
 
-def _add(cells: Cells, parts: Sequence[Delta]) -> Cells:
-    """Cells plus those of some deltas."""
-    new = gather(parts)
-    return {
-        key: add_up(values for values in (cells.get(key), new.get(key)) if values)
-        for key in {*cells, *new}
-    }
+class _Count:
+    """The cells of a day, while its deltas are added up."""
+
+    def __init__(self, day: int) -> None:
+        self._day = day
+        self._cells: Cells = {}
+        self._parts: list[Delta] = []
+        self._waiting = 0
+        self._nameless = False
+
+    async def add(self, delta: Delta) -> None:
+        self._parts.append(delta)
+        self._waiting += deltas.count_cells(delta)
+        if self._waiting >= MAX_CELLS:
+            await asyncio.to_thread(self._add)
+
+    async def cells(self) -> Cells:
+        await asyncio.to_thread(self._add)
+        return self._cells
+
+    def _add(self) -> None:
+        """Add up what waits; then leave out what there is too much of, which the sums show."""
+        self._nameless = self._nameless or self._day in nameless_days(self._parts)
+        new = gather(self._parts, {self._day} if self._nameless else ())
+        old = without_names(self._cells) if self._nameless else self._cells
+        self._parts, self._waiting = [], 0
+        sums = {
+            key: add_up(values for values in (old.get(key), new.get(key)) if values)
+            for key in {*old, *new}
+        }
+        if too_many_names(sums):
+            self._nameless, sums = True, without_names(sums)
+        small = {key: each for key, each in sums.items() if len(each) <= MAX_VALUES}
+        if sum(map(len, small.values())) > MAX_DAY_CELLS:
+            small = {key: each for key, each in small.items() if ANY in (key.key, key.event_type)}
+        self._cells = small
 
 
 async def _delta(

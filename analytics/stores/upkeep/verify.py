@@ -12,7 +12,18 @@ import asyncpg
 import msgspec
 
 from analytics.derived import deltas
-from analytics.derived.cells import ANY, Cell, Cells, RollupKey, Row, add_up, gather, unpack
+from analytics.derived.cells import (
+    ANY,
+    Cell,
+    Cells,
+    RollupKey,
+    Row,
+    add_up,
+    gather,
+    too_many_names,
+    unpack,
+    without_names,
+)
 from analytics.derived.deltas import Dimensions
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN, day_of, instant
 from analytics.stores.upkeep import coverage, packer, recount
@@ -29,7 +40,7 @@ DAYS = f"""
 SELECT DISTINCT start FROM rollups
 WHERE project = $1 AND span = {DAY_SPAN} AND start >= $2 AND start < $3
 """  # noqa: S608 - only our own constants
-STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1"
+STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND writer <> 0"
 
 LAST_NUMBER = 2**32 - 1
 """Actors without a number get numbers from here downwards, which no actor has."""
@@ -81,6 +92,8 @@ async def _day(
 
         counted = await recount.count(connection, project, day, dimensions, number)
         stored = await _stored(connection, project, day)
+        if day in await coverage.nameless(connection, project) or too_many_names(stored):
+            counted, stored = without_names(counted), without_names(stored)
         wrong = await packer.find_difference(connection, project, day)
     differences = [*_differences(stored, counted)]
     if wrong:
@@ -111,18 +124,22 @@ async def _stored(connection: asyncpg.Connection, project: str, day: int) -> Cel
 def _differences(stored: Cells, counted: Cells) -> Iterator[Difference]:
     """Where cells differ.
 
-    A row of a dimension is compared only where it is complete. Questions can tell that one is not:
-    it does not add up to the row without a dimension.
+    A row of a dimension is compared only where both are complete. Questions can tell that one is
+    not: it does not add up to the row without a dimension.
     """
     for key in sorted({*stored, *counted}):
         cells, true = stored.get(key, {}), counted.get(key, {})
-        complete = _total(cells) == _total(stored.get(key._replace(key=ANY), {})) and bool(true)
-        if key.key != ANY and not complete:
+        if key.key != ANY and not (_is_complete(stored, key) and _is_complete(counted, key)):
             continue
         for value in {**cells, **true}:
             if cells.get(value) != true.get(value):
                 shown = _show(cells.get(value)), _show(true.get(value))
                 yield Difference(key, value, *shown)
+
+
+def _is_complete(cells: Cells, key: RollupKey) -> bool:
+    """Whether a row of a dimension is there and counts all events."""
+    return key in cells and _total(cells[key]) == _total(cells.get(key._replace(key=ANY), {}))
 
 
 def _show(cell: Cell | None) -> str:

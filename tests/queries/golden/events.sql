@@ -12,13 +12,15 @@ FROM rollup_since
 WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
  LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
 FROM rollup_strays
-WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+WHERE rollup_strays.project = $2::VARCHAR AND rollup_strays.writer != $3::BIGINT)) AS strays, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR AND rollup_strays.writer = $4::BIGINT)) AS nameless, (SELECT coalesce(sum(rollup_deltas.events), $5::INTEGER) AS coalesce_1
 FROM rollup_deltas
-WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+WHERE rollup_deltas.project = $6::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
 FROM rollups
-WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
 FROM rollups
-WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS last;
 
 SELECT page.project, page.id, page.session_id, page.user_id, page.event_type, page.event_action, page.metadata, page.timestamp, page.created_at, page.size
 FROM (SELECT texts.project AS project, texts.id AS id, texts.session_id AS session_id, texts.user_id AS user_id, texts.event_type AS event_type, texts.event_action AS event_action, texts.metadata AS metadata, texts.timestamp AS timestamp, texts.created_at AS created_at, octet_length(texts.metadata) AS size, coalesce(sum(octet_length(texts.metadata)) OVER (ORDER BY texts.timestamp DESC, texts.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND $1::INTEGER PRECEDING), $2::INTEGER) AS before

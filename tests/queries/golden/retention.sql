@@ -3,13 +3,15 @@ FROM rollup_since
 WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
  LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
 FROM rollup_strays
-WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+WHERE rollup_strays.project = $2::VARCHAR AND rollup_strays.writer != $3::BIGINT)) AS strays, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR AND rollup_strays.writer = $4::BIGINT)) AS nameless, (SELECT coalesce(sum(rollup_deltas.events), $5::INTEGER) AS coalesce_1
 FROM rollup_deltas
-WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+WHERE rollup_deltas.project = $6::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
 FROM rollups
-WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
 FROM rollups
-WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS last;
 
 SELECT array_agg(rows.bucket) FILTER (WHERE rows.begins) AS begins, array_agg(rows.bucket) FILTER (WHERE rows.returns) AS returns
 FROM (SELECT coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, width_bucket(raw_events.timestamp, $1::TIMESTAMP WITH TIME ZONE[]) AS bucket, bool_or(raw_events.event_type = $2::VARCHAR AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS begins, bool_or(raw_events.event_action = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE) AS returns

@@ -3,13 +3,15 @@ FROM rollup_since
 WHERE rollup_since.project IN (__[POSTCOMPILE_project_1]) ORDER BY rollup_since.project DESC
  LIMIT $1::INTEGER) AS since, array((SELECT DISTINCT rollup_strays.start
 FROM rollup_strays
-WHERE rollup_strays.project = $2::VARCHAR)) AS strays, (SELECT coalesce(sum(rollup_deltas.events), $3::INTEGER) AS coalesce_1
+WHERE rollup_strays.project = $2::VARCHAR AND rollup_strays.writer != $3::BIGINT)) AS strays, array((SELECT DISTINCT rollup_strays.start
+FROM rollup_strays
+WHERE rollup_strays.project = $2::VARCHAR AND rollup_strays.writer = $4::BIGINT)) AS nameless, (SELECT coalesce(sum(rollup_deltas.events), $5::INTEGER) AS coalesce_1
 FROM rollup_deltas
-WHERE rollup_deltas.project = $4::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
+WHERE rollup_deltas.project = $6::VARCHAR) AS waiting, (SELECT min(rollups.start) AS min_1
 FROM rollups
-WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
+WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS first, (SELECT max(rollups.start) AS max_1
 FROM rollups
-WHERE rollups.project = $5::VARCHAR AND rollups.span = $6::SMALLINT AND rollups.key = $7::VARCHAR AND rollups.event_type = $8::VARCHAR AND rollups.event_action = $9::VARCHAR) AS last;
+WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS last;
 
 SELECT rollup_deltas.data
 FROM rollup_deltas
@@ -24,4 +26,5 @@ FROM (SELECT width_bucket(rows.timestamp, $1::TIMESTAMP WITH TIME ZONE[]) AS buc
 FROM unnest($2::TIMESTAMP WITH TIME ZONE[], $3::TIMESTAMP WITH TIME ZONE[]) AS pieces(start, "end") JOIN LATERAL (SELECT raw_events.timestamp AS timestamp, raw_events.metadata ->> $4::VARCHAR AS key, CASE WHEN (jsonb_typeof(raw_events.metadata -> $5::VARCHAR) = $6::VARCHAR) THEN CAST(raw_events.metadata ->> $7::VARCHAR AS NUMERIC) END AS number
 FROM raw_events
 WHERE raw_events.project = $8::VARCHAR AND raw_events.timestamp >= pieces.start AND raw_events.timestamp < pieces."end"
- LIMIT ALL OFFSET $9::INTEGER) AS rows ON true) AS numbers GROUP BY numbers.bucket, numbers.key;
+ LIMIT ALL OFFSET $9::INTEGER) AS rows ON true) AS numbers GROUP BY numbers.bucket, numbers.key
+ LIMIT $10::INTEGER;

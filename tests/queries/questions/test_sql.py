@@ -173,7 +173,11 @@ class Recorder:
     async def rows(self, statement: Statement, *, linked: bool = True) -> Sequence[Any]:
         self.sent.append(str(statement.compile(dialect=dialect())))  # type: ignore[no-untyped-call]
         if self.sent[-1].endswith(" AS last") and self.covered:
-            return [SimpleNamespace(since=0, strays=[], waiting=1, first=490_000, last=510_000)]
+            return [
+                SimpleNamespace(
+                    since=0, strays=[], nameless=[], waiting=1, first=490_000, last=510_000
+                )
+            ]
         if " AS earliest" in self.sent[-1]:
             return [SimpleNamespace(earliest=None)]
         if "array_agg(rollups.start" in self.sent[-1]:

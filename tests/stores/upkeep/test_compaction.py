@@ -1,15 +1,20 @@
 """Compaction moves deltas into rollups and merges their parts; several at once lose nothing."""
 
 import random
+import tracemalloc
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import msgspec
+import pytest
 
 from analytics.derived.cells import ANY, RollupKey
+from analytics.derived.deltas import Delta
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN, day_of
 from analytics.stores import PostgresStore
-from analytics.stores.upkeep import compaction
+from analytics.stores.upkeep import compaction, parts
 from tests.stores.conftest import NOW, a_job, an_event, ask, opened
 from tests.stores.upkeep.test_rollups import checked, some, total
 from tests.waiting import until
@@ -57,15 +62,15 @@ async def test_parts_are_merged_as_they_become_many_and_to_one_when_their_time_i
     store: PostgresStore,
 ) -> None:
     dice = random.Random(2)
-    for _ in range(compaction.FAN * compaction.FAN):
+    for _ in range(parts.FAN * parts.FAN):
         await store.write([a_job(*some(2, dice))])
         await store.compact()
     most = (
         "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM rollups WHERE key = ''"
         " GROUP BY span, start, event_type, event_action{}) AS parts"
     )
-    assert await ask(store, most.format("")) <= 2 * compaction.FAN
-    assert await ask(store, most.format(", level")) < compaction.FAN
+    assert await ask(store, most.format("")) <= 2 * parts.FAN
+    assert await ask(store, most.format(", level")) < parts.FAN
     await store.maintain()
     settled = " HAVING start + span < extract(epoch FROM now()) / 3600 - 1"
     assert await ask(store, most.format(settled)) == 1
@@ -104,3 +109,40 @@ async def test_stores_and_compactions_at_once_lose_and_repeat_nothing(migrated_u
             "SELECT count(*) = count(DISTINCT number) AND max(number) + 1 = count(*) FROM people"
         )
         assert await ask(one, numbers)
+
+
+async def test_memory_and_rows_do_not_grow_with_the_names_that_somebody_sends(
+    store: PostgresStore,
+) -> None:
+    """5,000 a transaction; some of them are compacted before the day is found to have too many."""
+    for first in range(0, 15_000, 5_000):
+        names = (f"type-{first + at}" for at in range(5_000))
+        await store.write([a_job(*(an_event(timestamp=NOW, event_type=name) for name in names))])
+    tracemalloc.start()
+    try:
+        assert await store.compact() == 15_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40_000_000
+    assert await ask(store, "SELECT count(*) FROM rollups") < 1_000
+
+
+async def test_a_compaction_takes_so_many_cells_or_one_larger_delta(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = random.Random(3)
+    for _ in range(6):
+        await store.write([a_job(*some(20, dice))])
+    taken: list[int] = []
+    pack = compaction._pack
+
+    def noted(waiting: Sequence[Delta], *rest: Any) -> Any:
+        taken.append(len(waiting))
+        return pack(waiting, *rest)
+
+    monkeypatch.setattr(compaction, "_pack", noted)
+    monkeypatch.setattr(compaction, "MAX_CELLS", 1)
+    assert await store.compact() == 120
+    assert taken == [1] * 6
+    assert all(report.complete for report in await checked(store))
