@@ -1,6 +1,6 @@
 """What a question is: its path, its parameters, and the function that answers it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ class StreamedFile(msgspec.Struct, frozen=True):
 
     media_type: str
     filename: str
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
     watermark: datetime | None = None
     """Every event acknowledged before it is in the file; None: unknown."""
 

@@ -3,15 +3,16 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 from sqlalchemy import literal, select
 from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +29,7 @@ from analytics.queue.reader import Reader
 from analytics.redis import connect
 from analytics.roles.http.cors import Cors, Origins
 from analytics.roles.http.credentials import needed_token
+from analytics.roles.http.paced import PacedResponse
 from analytics.roles.http.responses import MEDIA_TYPE
 from analytics.roles.http.role import Role
 from analytics.roles.reference import ROUTES as REFERENCE
@@ -42,12 +44,15 @@ EXPOSED = b"content-disposition, etag, retry-after, x-watermark"
 def _route(question: Question) -> Route:
     async def endpoint(request: Request) -> Response:
         state, headers = request.app.state, request.headers
-        key: ApiKey = await state.keys.find(needed_token(headers))
+        token = needed_token(headers)
+        key: ApiKey = await state.keys.find(token)
         authorize(key, "query", origin=headers.get("origin"))
         fresh = "no-cache" in headers.get("cache-control", "").lower()
         query, path = request.scope["query_string"], request.path_params
         reply = await answer(question, query, path, key, state.sources, fresh=fresh)
-        return _file(reply) if isinstance(reply, StreamedFile) else _response(reply, headers)
+        if isinstance(reply, StreamedFile):
+            return _file(reply, partial(state.keys.find, token))
+        return _response(reply, headers)
 
     route = Route(PREFIX + question.path, endpoint, name=question.path.replace(":path", ""))
     # DOTALL because an id may hold a line break
@@ -71,11 +76,21 @@ def _response(reply: EncodedAnswer, headers: Mapping[str, str]) -> Response:
     return Response(reply.body, headers=about, media_type=MEDIA_TYPE)
 
 
-def _file(stream: StreamedFile) -> Response:
+def _file(stream: StreamedFile, check: Callable[[], Awaitable[ApiKey]]) -> Response:
+    """The file, cut off where `check` raises: it looks at the key before each chunk."""
     about = {"Content-Disposition": f'attachment; filename="{stream.filename}"'}
     if stream.watermark is not None:
         about["X-Watermark"] = stream.watermark.isoformat()
-    return StreamingResponse(stream.chunks, headers=about, media_type=stream.media_type)
+    return PacedResponse(_checked(stream.chunks, check), about, stream.media_type)
+
+
+async def _checked(
+    chunks: AsyncGenerator[bytes, None], check: Callable[[], Awaitable[ApiKey]]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            await check()
+            yield chunk
 
 
 ROUTES = tuple(map(_route, QUESTIONS))

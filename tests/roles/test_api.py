@@ -2,6 +2,7 @@
 server is down.
 """
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -17,11 +18,14 @@ from redis.asyncio import Redis
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from starlette.applications import Starlette
+from starlette.types import Message
 
 from analytics import metrics, projects
 from analytics.events import Event, event_id
+from analytics.projects import key_cache
 from analytics.queries import QUESTIONS
 from analytics.queries.database import snapshot as snapshots
+from analytics.queries.questions.export import export
 from analytics.queue import Queue, scripts
 from analytics.queue.reader import Horizon, Reader
 from analytics.redis import connect
@@ -230,6 +234,35 @@ async def test_no_page_reads_the_operators_paths(config: Settings) -> None:
 
 
 # answers and errors
+
+
+async def test_an_export_ends_once_its_key_is_revoked(
+    config: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two slices, as soon as the cache of keys knows it."""
+    monkeypatch.setattr(key_cache, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(export, "SLICE_ROWS", 1)
+    token, _ = await projects.create_key(engine, scopes=["query"], project=None)
+    await store(engine, [event() for _ in range(5)])
+    app: Starlette = api.ROLE.app(config)
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if sum(bool(message.get("body")) for message in sent) == 2:
+            await projects.revoke_key(engine, token)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    headers = [(b"x-api-key", token.encode())]
+    scope = {"type": "http", "method": "GET", "path": "/api/export", "query_string": b""}
+    async with app.router.lifespan_context(app):
+        await app({**scope, "headers": headers, "asgi": {"spec_version": "2.4"}}, receive, send)
+    bodies = [message for message in sent if message["type"] == "http.response.body"]
+    assert sum(message["body"].count(b"\n") for message in bodies) == 2
+    assert all(message["more_body"] for message in bodies)
 
 
 async def test_an_answer_says_what_was_asked_and_how_far_it_reaches(

@@ -118,7 +118,7 @@ async def answer(
     horizon = await _horizon(sources)
     request = _Request(question, query, started, now, name, horizon, sources)
     if question.streamed:
-        return await _stream(request)
+        return await _stream(request, key)
     if question.cacheable and sources.cache is not None:
         holds, make = partial(_holds, request), partial(_make, request)
         made, cached = await sources.cache.get(name, holds, make, fresh=fresh)
@@ -172,14 +172,15 @@ def _answer(
     )
 
 
-async def _stream(request: _Request) -> StreamedFile:
+async def _stream(request: _Request, key: ApiKey) -> StreamedFile:
     """What a streamed question sends; it takes turns with other streams."""
     query, sources, watermark = request.query, request.sources, request.watermark
     engine = sources.lanes.slices if sources.lanes else sources.engine
     async with open_snapshot(engine, sources.queue, watermark, query.project) as snapshot:
         await snapshot.check(query.patterns)
         stream: StreamedFile = await request.question.answer(query, snapshot)
-    chunks = sources.lanes.stream(stream.chunks) if sources.lanes else stream.chunks
+    holder = (key.id, key.prefix)
+    chunks = sources.lanes.stream(stream.chunks, holder) if sources.lanes else stream.chunks
     return replace(stream, watermark=watermark, chunks=chunks)
 
 

@@ -15,8 +15,8 @@ however slowly their clients read.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Hashable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from weakref import WeakSet
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -34,6 +34,7 @@ LIGHT_QUERY_SECONDS = 1.0
 HEAVY_PLACES = 3
 STREAM_CONNECTIONS = 2
 MAX_STREAMS = 8
+MAX_STREAMS_OF_KEY = 4
 SLICE_WAIT_SECONDS = 60.0
 """How long a slice of a stream waits for its turn."""
 
@@ -49,7 +50,10 @@ SHAPE_SECONDS = 60.0
 
 
 class _Token:
-    """A stream that is being sent; it counts while anything refers to it."""
+    """A stream that is being sent to a holder; it counts while anything refers to it."""
+
+    def __init__(self, holder: Hashable) -> None:
+        self.holder = holder
 
 
 class Lanes:
@@ -108,25 +112,36 @@ class Lanes:
         if time.monotonic() - started < LIGHT_SECONDS:
             self._heavy_names.drop(name)
 
-    def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The same chunks, as one more stream.
+    def stream(
+        self, chunks: AsyncGenerator[bytes, None], holder: Hashable
+    ) -> AsyncGenerator[bytes, None]:
+        """The same chunks, as one more stream of a holder: a key.
 
-        Raises Unavailable with code `busy` if MAX_STREAMS are being sent.
+        Raises Unavailable with code `busy` if MAX_STREAMS are being sent, or MAX_STREAMS_OF_KEY to
+        this holder.
         """
-        if len(self._streams) >= MAX_STREAMS:
-            raise Unavailable(
-                f"{MAX_STREAMS} exports are running, which is the most at once",
-                code="busy",
-                retry_after=5,
-            )
-        token = _Token()
+        own = sum(token.holder == holder for token in self._streams)
+        for running, most, whose in (
+            (len(self._streams), MAX_STREAMS, ""),
+            (own, MAX_STREAMS_OF_KEY, " for one key"),
+        ):
+            if running >= most:
+                raise Unavailable(
+                    f"{most} exports are running, which is the most at once{whose}",
+                    code="busy",
+                    retry_after=5,
+                )
+        token = _Token(holder)
         self._streams.add(token)
         return self._counted(chunks, token)
 
-    async def _counted(self, chunks: AsyncIterator[bytes], token: _Token) -> AsyncIterator[bytes]:
+    async def _counted(
+        self, chunks: AsyncGenerator[bytes, None], token: _Token
+    ) -> AsyncGenerator[bytes, None]:
         try:
-            async for chunk in chunks:
-                yield chunk
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
         finally:
             # of a generator that never started this is not reached: its token dies with it
             self._streams.discard(token)

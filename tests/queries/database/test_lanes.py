@@ -4,7 +4,7 @@ turns. On real servers: tests/faults/test_heavy.py.
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import httpx2
@@ -166,7 +166,7 @@ async def test_all_statements_of_a_question_together_are_cut_off_too(
 # streams
 
 
-async def endless() -> AsyncIterator[bytes]:
+async def endless() -> AsyncGenerator[bytes, None]:
     while True:
         yield b"x"
 
@@ -176,16 +176,17 @@ async def test_there_are_so_many_streams_and_no_more(
 ) -> None:
     monkeypatch.setattr(lanes, "MAX_STREAMS", 3)
 
-    async def few() -> AsyncIterator[bytes]:
+    async def few() -> AsyncGenerator[bytes, None]:
         yield b"x"
 
-    async def broken() -> AsyncIterator[bytes]:
+    async def broken() -> AsyncGenerator[bytes, None]:
         yield b"x"
         raise OSError
 
-    ended, cut, abandoned = pools.stream(few()), pools.stream(broken()), pools.stream(endless())
+    ended, cut = pools.stream(few(), 1), pools.stream(broken(), 2)
+    abandoned = pools.stream(endless(), 3)
     with pytest.raises(Unavailable) as caught:
-        pools.stream(endless())
+        pools.stream(endless(), 3)
     assert caught.value.code == "busy"
     assert [chunk async for chunk in ended] == [b"x"]
     with pytest.raises(OSError):  # noqa: PT011 - its own
@@ -194,10 +195,25 @@ async def test_there_are_so_many_streams_and_no_more(
     del abandoned
     gc.collect()
     await until(lambda: not pools._streams)
-    never_begun = pools.stream(endless())
+    never_begun = pools.stream(endless(), 3)
     assert len(pools._streams) == 1
     del never_begun
     gc.collect()
+    assert not pools._streams
+
+
+async def test_one_key_cannot_hold_all_places(
+    pools: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MAX_STREAMS_OF_KEY", 2)
+    held = [pools.stream(endless(), "one") for _ in range(2)]
+    with pytest.raises(Unavailable, match="for one key") as caught:
+        pools.stream(endless(), "one")
+    assert caught.value.code == "busy"
+    held.append(pools.stream(endless(), "another"))
+    for stream in held:
+        assert await anext(stream) == b"x"
+        await stream.aclose()
     assert not pools._streams
 
 

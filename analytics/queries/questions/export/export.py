@@ -6,7 +6,7 @@ Every event stored before the export began is in it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -124,7 +124,9 @@ def slice_rows(query: Export, place: Place, end: Place) -> Statement:
     return stored().where(*query.filters, *place.after, *end.until).order_by(*_ORDER)
 
 
-async def chunks(query: Export, format: Format, snapshots: Snapshots) -> AsyncIterator[bytes]:
+async def chunks(
+    query: Export, format: Format, snapshots: Snapshots
+) -> AsyncGenerator[bytes, None]:
     """The file, piece by piece."""
     yield format.begin()
     place: Place | None = Place(query.start)
