@@ -10,6 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 from analytics import embedded, tasks
 from analytics.commands import connected, ports
 from analytics.commands.finding import BAD, GOOD, ODD, Finding
+from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError
 from analytics.logs import hide_secrets
 from analytics.queue.backpressure import memory_of, survey
@@ -205,7 +206,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
                 yield finding
             async for finding in _schema(connection):
                 yield finding
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
         yield Finding(BAD, "PostgreSQL", f"{describe(error)}; start it, or correct DATABASE_URL")
 
 
@@ -214,7 +215,7 @@ async def _replica(settings: Settings, url: str) -> Finding:
         async with connections.connect(url, settings) as connection:
             if await connection.fetchval("SELECT pg_is_in_recovery()"):
                 return Finding(GOOD, "replica", "answers, and follows a primary")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
         text = f"{describe(error)}; start it, or unset DATABASE_REPLICA_URL"
         return Finding(BAD, "replica", text)
     text = (

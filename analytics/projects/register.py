@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.errors import BadRequest, NotFound, Unavailable
 from analytics.events import DEFAULT_PROJECT
 from analytics.projects.key import SCOPES, ApiKey, digest
@@ -55,7 +56,7 @@ class DatabaseKeys:
         try:
             async with self._engine.connect() as connection:
                 row = (await connection.execute(statement)).one_or_none()
-        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (*CONNECTION_ERRORS, SQLAlchemyError, asyncpg.PostgresError) as error:
             raise Unavailable("keys cannot be checked: the database does not answer") from error
         return None if row is None else _key(row)
 

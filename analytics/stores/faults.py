@@ -7,6 +7,7 @@ from enum import Enum
 import asyncpg
 
 from analytics import metrics
+from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.errors import TransientStoreError
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def classify(error: BaseException) -> FaultKind:
         return _classify_state(error)
     if isinstance(error, ENCODING):
         return FaultKind.POISON
-    if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError)):
+    if isinstance(error, CONNECTION_ERRORS):
         return FaultKind.TRANSIENT
     return FaultKind.SCHEMA
 

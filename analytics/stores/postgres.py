@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import asyncpg
 
 from analytics import metrics
+from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.derived.deltas import Dimensions
 from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Job
@@ -170,7 +171,7 @@ class PostgresStore:
         try:
             async with asyncio.timeout(CHECK_SECONDS), self._connection() as connection:
                 version = await schema.version(connection)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
             raise Unavailable(f"the database does not answer: {describe(error)}") from error
         head = schema.head()
         if version is None or version < head:
@@ -183,7 +184,11 @@ class PostgresStore:
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
         async with self._pool.acquire(timeout=self._settings.job_timeout * ACQUIRE) as connection:
-            yield connection
+            try:
+                yield connection
+            except asyncpg.InternalClientError:  # whoever gets it next would meet the same
+                connection.terminate()
+                raise
 
     @contextlib.asynccontextmanager
     async def _retryable(self) -> AsyncIterator[asyncpg.Connection]:
@@ -191,5 +196,5 @@ class PostgresStore:
         try:
             async with self._connection() as connection:
                 yield connection
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
             raise transient(error) from error

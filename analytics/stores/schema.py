@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.errors import CommandError, driver_error
 from analytics.settings import Settings
 from analytics.stores.connections import connect
@@ -67,7 +68,7 @@ def _migrate(database_url: str, settings: Settings) -> Migration:
             return Migration(before, before)
         before = _upgrade(database_url)
         asyncio.run(_maintain(database_url, settings))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
         raise CommandError(
             f"the database could not be migrated: {describe(error)};"
             " `analytics doctor` tells whether it can be reached"

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.errors import AnalyticsError, BadRequest, Unavailable
 from analytics.events import Event, IdSearch
 from analytics.queries.database import identity
@@ -211,7 +212,7 @@ async def open_snapshot(
         raise _translated(getattr(error.orig, "sqlstate", None), error) from error
     except asyncpg.PostgresError as error:
         raise _translated(error.sqlstate, error) from error
-    except (TimeoutError, PoolTimeout, asyncpg.InterfaceError, OSError) as error:
+    except (*CONNECTION_ERRORS, PoolTimeout) as error:
         raise Unavailable("the database does not answer", retry_after=2) from error
 
 
