@@ -24,7 +24,7 @@ All of them use these:
 `file_lock.py`  one process at a time              `ip.py`        IP addresses, however written
 `openapi.py`  the parts of openapi.json            `terminal.py`  what a terminal may show
 `formulas.py`   cells of CSV that are none         `misspelt.py`  what looks like a setting
-`private_files.py`  of this user alone
+`private_files.py`  of this user alone             `connection_errors.py`  lost connections
 
 This is how it is started and fed:
 

@@ -363,6 +363,34 @@ FAULTS = (
         (f"{_READERS}after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed",),
     ),
     Fault(
+        45,
+        "hundreds of thousands of distinct event names",
+        "transactions of 5,000 distinct names each, compacted, asked, rebuilt and erased",
+        (
+            "stores/upkeep/test_compaction.py::test_memory_and_rows_do_not_grow_with_the_names_that_somebody_sends",
+            "stores/upkeep/test_compaction.py::test_a_compaction_takes_so_many_cells_or_one_larger_delta",
+            "queries/precomputed/test_nameless.py::test_trends_are_what_a_plain_count_says",
+            "queries/precomputed/test_nameless.py::test_schemas_are_what_counting_one_by_one_says",
+            "queries/precomputed/test_nameless.py::test_no_question_adds_up_more_groups_or_rows_than_fit",
+        ),
+    ),
+    Fault(
+        46,
+        "events of 10 MB that arrive as 10 kB",
+        "jobs, pages, slices, dead letters and imports of large events that compress well",
+        (
+            "queue/test_worker.py::test_jobs_in_work_are_bounded_by_bytes_and_a_larger_job_is_in_work_alone",
+            "queue/test_gather.py::test_a_transaction_is_bounded_by_bytes_and_a_larger_job_is_one_of_its_own",
+            "queue/test_reader.py::test_the_search_reads_a_bounded_number_of_bytes_at_a_time_and_in_all",
+            "queries/questions/events/test_events.py::test_a_page_of_large_events_costs_as_little_as_one_of_small_ones",
+            "queries/questions/events/test_events.py::test_a_page_ends_after_so_many_bytes_and_the_next_goes_on",
+            "queries/questions/export/test_export.py::test_memory_does_not_grow_with_how_well_events_compress",
+            "stores/writing/test_dead_letters.py::test_a_page_is_cut_short_by_bytes_and_nothing_is_left_out",
+            "commands/test_dead_letters.py::test_what_is_replayed_as_one_job_is_bounded_by_bytes",
+            "importing/test_importer.py::test_a_batch_is_bounded_by_what_its_lines_become",
+        ),
+    ),
+    Fault(
         47,
         "a request of 200,000 empty events",
         "0.6 kB of gzip at five protocols; then 50,000, as many as a request may have",
@@ -423,6 +451,25 @@ FAULTS = (
             f"{_EMBEDDED}servers_that_are_killed_under_load_come_back_and_lose_nothing",
             f"{_EMBEDDED}a_disk_that_was_full_for_a_while_costs_nothing_acknowledged",
             "commands/test_run.py::test_servers_that_cannot_be_kept_running_end_it_in_one_line",
+        ),
+    ),
+    Fault(
+        58,
+        "slow readers hold all exports",
+        "clients that take nothing, a key that takes all places, a key that is revoked meanwhile",
+        (
+            "roles/http/test_paced.py::test_who_takes_nothing_is_cut_off_and_the_chunks_are_closed",
+            "queries/database/test_lanes.py::test_one_key_cannot_hold_all_places",
+            "roles/test_api.py::test_an_export_ends_once_its_key_is_revoked",
+        ),
+    ),
+    Fault(
+        66,
+        "a connection whose last operation was interrupted",
+        "asyncpg's error `cannot switch to state 15`, in an answer and in a storing transaction",
+        (
+            "queries/database/test_snapshot.py::test_whatever_happens_to_its_connection_the_client_hears_that_it_may_try_again",
+            "stores/test_postgres.py::test_a_connection_whose_last_operation_was_interrupted_is_given_to_nobody_else",
         ),
     ),
 )

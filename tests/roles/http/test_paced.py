@@ -10,6 +10,7 @@ from starlette.types import Message
 from analytics.errors import Unauthorized
 from analytics.roles.http import paced
 from analytics.roles.http.paced import PIECE_BYTES, PacedResponse
+from tests.waiting import PATIENCE_SECONDS
 
 SCOPE = {"type": "http", "asgi": {"spec_version": "2.4"}}
 
@@ -59,8 +60,9 @@ async def test_who_takes_nothing_is_cut_off_and_the_chunks_are_closed(
         finally:
             closed = True
 
-    with pytest.raises(ClientDisconnect):
-        await PacedResponse(chunks(), {}, "text/csv")(SCOPE, receive, send)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(ClientDisconnect):
+            await PacedResponse(chunks(), {}, "text/csv")(SCOPE, receive, send)
     assert closed
     assert len(sent) == 3
     assert all(message["more_body"] for message in sent[1:])
