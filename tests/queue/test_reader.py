@@ -167,13 +167,13 @@ async def test_the_search_reads_a_bounded_number_of_bytes_at_a_time_and_in_all(
     monkeypatch.setattr(Redis, "mget", noted)
     monkeypatch.setattr(reader, "CHUNK_JOBS", 3)
     monkeypatch.setattr(reader, "CHUNK_BYTES", 2_500)
-    assert await queue.find("default", oldest.id) == oldest
+    assert await queue.find(IdSearch("default", str(oldest.id))) == [oldest]
     sizes = [[await redis.strlen(key) for key in keys] for keys in read]
     assert all(sum(each) <= 2_500 or len(each) == 1 for each in sizes)
     assert sum(map(len, sizes)) == 20
     monkeypatch.setattr(reader, "FIND_BYTES", 10_000)
-    assert await queue.find("default", oldest.id) is None
-    assert await queue.find("default", middle.id) == middle
+    assert await queue.find(IdSearch("default", str(oldest.id))) == []
+    assert await queue.find(IdSearch("default", str(middle.id))) == [middle]
 
 
 async def test_waiting_names_the_jobs_that_are_not_settled(queue: Queue, redis: Redis) -> None:
