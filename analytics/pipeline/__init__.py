@@ -1,7 +1,8 @@
 """What happens to an event between decoding and the queue: the steps, top to bottom. No I/O.
 
 A step is a function whose name says what it does: `drop_…` or `put_…`. The name of a step that
-drops events is also the reason, in X-Analytics and in the metrics.
+drops events is also the reason, in X-Analytics and in the metrics. Slow lookups of user agents have
+a budget (`lookups.py`).
 """
 
 from collections import Counter
@@ -57,6 +58,7 @@ __all__ = [
     "Step",
     "Visit",
     "context_of",
+    "opens",
     "run",
 ]
 
@@ -66,19 +68,21 @@ class Result(msgspec.Struct, frozen=True):
 
     events: list[Event]
     dropped: dict[str, int] = {}
+    without_browser: int = 0
+    """Events whose user agent was not looked up: their request had too many new ones."""
 
     @property
     def note(self) -> str:
-        """What was dropped, for the header X-Analytics."""
-        return "; ".join(f"{count} dropped: {reason}" for reason, count in self.dropped.items())
+        """What was dropped or left out, for the header X-Analytics."""
+        notes = [f"{count} dropped: {reason}" for reason, count in self.dropped.items()]
+        if self.without_browser:
+            notes.append(f"{self.without_browser} without $browser: too many new user agents")
+        return "; ".join(notes)
 
 
 def run(events: list[Event], context: Context, steps: Sequence[Step] = STEPS) -> Result:
-    """Every step on every event.
-
-    An event is not even opened if neither it nor the request has facts about a visitor.
-    """
-    if not steps or (context.silent and not any(_has_facts(event) for event in events)):
+    """Every step on every event that `opens` lets through."""
+    if not opens(events, context, steps):
         return Result(events)
     passed: list[Event] = []
     dropped: Counter[str] = Counter()
@@ -94,7 +98,15 @@ def run(events: list[Event], context: Context, steps: Sequence[Step] = STEPS) ->
             dropped[reason] += 1
     for reason, count in dropped.items():
         metrics.events_dropped.add({"reason": reason}, count)
-    return Result(passed, dict(dropped))
+    return Result(passed, dict(dropped), context.budget.refused)
+
+
+def opens(events: Sequence[Event], context: Context, steps: Sequence[Step]) -> bool:
+    """Whether a step looks at any of the events.
+
+    An event is not even opened if neither it nor the request has facts about a visitor.
+    """
+    return bool(steps) and (not context.silent or any(_has_facts(event) for event in events))
 
 
 def _has_facts(event: Event) -> bool:

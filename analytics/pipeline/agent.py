@@ -1,15 +1,13 @@
 """The user agent: which browser, system and kind of device."""
 
-from functools import cache, lru_cache
+from functools import cache
 
-from ua_parser import Parser
+from ua_parser import Domain, Parser
 from ua_parser.basic import Resolver
 from ua_parser.loaders import load_lazy_builtins
 
+from analytics.pipeline.lookups import Lookup
 from analytics.pipeline.visit import Visit
-
-CACHED_AGENTS = 10_000
-"""User agents whose facts are cached, because parsing a new one takes milliseconds."""
 
 _TABLETS = (
     "iPad",
@@ -41,15 +39,19 @@ _DESKTOPS = ("Windows NT", "Macintosh", "X11", "CrOS", "Linux")
 
 def put_agent(visit: Visit) -> None:
     """`$browser`, `$browser_version` (major), `$os`, `$device` (desktop, mobile, tablet, tv)."""
-    if agent := visit.agent:
-        for name, value in facts(agent):
-            visit.put(name, value)
+    if not (agent := visit.agent):
+        return
+    facts = _facts.of(agent, visit.context.budget)
+    if facts is None:
+        visit.context.budget.refused += 1
+        return
+    for name, value in facts:
+        visit.put(name, value)
 
 
-@lru_cache(CACHED_AGENTS)
 def facts(agent: str) -> tuple[tuple[str, str | None], ...]:
     """The facts in a user agent, by their names in metadata."""
-    parsed = _parser().parse(agent)
+    parsed = _parser()(agent, Domain.USER_AGENT | Domain.OS)
     browser, system = parsed.user_agent, parsed.os
     return (
         ("$browser", browser.family if browser else None),
@@ -57,6 +59,9 @@ def facts(agent: str) -> tuple[tuple[str, str | None], ...]:
         ("$os", system.family if system else None),
         ("$device", _device(agent)),
     )
+
+
+_facts = Lookup(facts)
 
 
 def _device(agent: str) -> str | None:

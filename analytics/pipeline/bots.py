@@ -4,12 +4,11 @@ A headless browser does not count as one: more often it is somebody's test than 
 """
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 
+from analytics.pipeline.lookups import Lookup
 from analytics.pipeline.step import DROP, Drop
 from analytics.pipeline.visit import Visit
-
-CACHED_AGENTS = 10_000
 
 NOT_BOTS = frozenset({"HeadlessChrome"})
 """Patterns of the list that are ignored; `$browser` shows these visitors."""
@@ -18,7 +17,9 @@ NOT_BOTS = frozenset({"HeadlessChrome"})
 def drop_bots(visit: Visit) -> Drop | None:
     """The visitor's user agent is on the list of robots, and `BOTS` is `drop`."""
     rule = visit.context.rules.bots
-    if rule == "keep" or not (agent := visit.agent) or not is_bot(agent):
+    if rule == "keep" or not (agent := visit.agent):
+        return None
+    if not _bots.of(agent, visit.context.budget):
         return None
     if rule == "drop":
         return DROP
@@ -26,10 +27,12 @@ def drop_bots(visit: Visit) -> Drop | None:
     return None
 
 
-@lru_cache(CACHED_AGENTS)
 def is_bot(agent: str) -> bool:
     """Whether a user agent is on the list."""
     return _pattern().search(agent) is not None
+
+
+_bots = Lookup(is_bot)
 
 
 @cache

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from analytics import ip
+from analytics.pipeline.lookups import Budget
 
 MAX_AGENT = 512
 """Characters of a user agent that are read; real ones have at most half of that."""
@@ -40,6 +41,8 @@ class Context(msgspec.Struct, frozen=True):
     salt: bytes = b""
     """Of the day of the request."""
     rules: Rules = Rules()
+    budget: Budget = msgspec.field(default_factory=Budget)
+    """For new user agents; all events of the request share it."""
 
     @property
     def silent(self) -> bool:

@@ -27,6 +27,9 @@ MAX_FIELDS = 200
 """A query string with more fields is not read."""
 
 
+MAX_URL = 16_384
+"""Characters of an address that is read; no browser's address bar holds a longer one."""
+
 SITES = ("$host", "$hostname", "$domain")
 """Metadata in which protocols and SDKs send the page's host."""
 
@@ -50,6 +53,8 @@ def split(url: str) -> SplitResult | None:
 
 
 def _parts(url: str) -> SplitResult | None:
+    if len(url) > MAX_URL:
+        return None
     try:
         return urlsplit(url)
     except ValueError:

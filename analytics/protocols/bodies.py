@@ -16,6 +16,9 @@ from analytics.protocols.protocol import (
     empty_batch,
 )
 
+MAX_FIELDS = 10_000
+"""Fields of a form or a query string."""
+
 _BASE64 = bytes.maketrans(b"-_ ", b"+/+")
 
 
@@ -66,12 +69,17 @@ def lines(text: bytes) -> Any:
 
 
 def fields(text: bytes) -> dict[str, str]:
-    """A form or a query string. Bytes that are not UTF-8 become lone surrogates."""
+    """A form or a query string. Bytes that are not UTF-8 become lone surrogates.
+
+    Raises TooLarge beyond MAX_FIELDS.
+    """
     return embedded_fields(text.decode(errors="surrogateescape"))
 
 
 def embedded_fields(text: str) -> dict[str, str]:
-    """A query string that stood in a body's JSON."""
+    """A query string that stood in a body's JSON. Raises TooLarge beyond MAX_FIELDS."""
+    if text.count("&") >= MAX_FIELDS:
+        raise TooLarge(f"a form may have {MAX_FIELDS} fields")
     return dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape"))
 
 

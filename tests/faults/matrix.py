@@ -470,6 +470,14 @@ FAULTS = (
         (
             "queries/database/test_snapshot.py::test_whatever_happens_to_its_connection_the_client_hears_that_it_may_try_again",
             "stores/test_postgres.py::test_a_connection_whose_last_operation_was_interrupted_is_given_to_nobody_else",
+        44,
+        "a body that takes much work",
+        "thousands of new user agents, forms, numbers and lists in a body of a megabyte; "
+        "`/health/live` is asked meanwhile",
+        (
+            "roles/collector/test_slices.py::test_no_body_keeps_liveness_waiting",
+            "roles/collector/test_slices.py::test_new_agents_beyond_a_requests_budget_are_told",
+            "roles/collector/test_turns.py::test_so_many_large_bodies_are_open_at_once_and_small_ones_besides",
         ),
     ),
 )

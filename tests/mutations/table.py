@@ -1286,4 +1286,30 @@ MUTATIONS = (
         "",
         "tests/stores/test_postgres.py::test_a_connection_whose_last_operation_was_interrupted_is_given_to_nobody_else",
     ),
+    # work and memory of one client
+    mutation(
+        "a request looks up as many user agents as it likes",
+        "one client's work is bounded",
+        "analytics/pipeline/lookups.py",
+        "        return self.left >= 0\n",
+        "        return True\n",
+        "tests/pipeline/test_lookups.py::test_a_known_agent_costs_nothing_and_new_ones_end_with_the_budget",
+        "tests/roles/collector/test_slices.py::test_new_agents_beyond_a_requests_budget_are_told",
+    ),
+    mutation(
+        "the pipeline of one request stops all others",
+        "one client's work is bounded",
+        "analytics/roles/collector/slices.py",
+        "            await asyncio.sleep(0)\n",
+        "            pass\n",
+        "tests/roles/collector/test_slices.py::test_no_body_keeps_liveness_waiting",
+    ),
+    mutation(
+        "large bodies are processed all at once",
+        "one client's work is bounded",
+        "analytics/roles/collector/turns.py",
+        "        async with self._free:\n",
+        "        if self._free:\n",
+        "tests/roles/collector/test_turns.py::test_so_many_large_bodies_are_open_at_once_and_small_ones_besides",
+    ),
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from analytics.pipeline.page import MAX_URL
 from tests.collecting import GOOD, running
 from tests.pipeline.cases import Cases, assert_puts
 from tests.visits import SERVER
@@ -16,6 +17,16 @@ CASES: Cases = {
         {"$host": "a.example", "$path": "/p/q"},
     ),
     "a page that is none": ({"$url": "https://[bad"}, SERVER, {"$host": None, "$path": None}),
+    "a page of the longest address": (
+        {"$url": "https://a.example/".ljust(MAX_URL, "x")},
+        SERVER,
+        {"$host": "a.example"},
+    ),
+    "a page of a longer one": (
+        {"$url": "https://a.example/".ljust(MAX_URL + 1, "x")},
+        SERVER,
+        {"$host": None, "$path": None},
+    ),
     "a page without a path": (
         {"$url": "HTTPS://A.Example"},
         SERVER,

@@ -131,3 +131,10 @@ def test_a_body_of_too_many_brackets_is_not_decoded(monkeypatch: pytest.MonkeyPa
 def test_what_is_no_object_is_an_empty_one(value: Any) -> None:
     assert bodies.mapping(value) == {}
     assert bodies.mapping({"a": 1}) == {"a": 1}
+
+
+def test_a_form_has_so_many_fields_and_no_more() -> None:
+    most = b"&".join(b"f%d=1" % number for number in range(bodies.MAX_FIELDS))
+    assert len(bodies.fields(most)) == bodies.MAX_FIELDS
+    with pytest.raises(TooLarge, match="10000 fields"):
+        bodies.fields(most + b"&more=1")

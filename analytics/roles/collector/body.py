@@ -1,14 +1,14 @@
-"""Reads a request's body within limits of time and size, and decompresses it."""
+"""Reads a request's body within limits of time and size, and works on it in a thread."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from analytics.errors import SlowBody, TooLarge
-from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES, inflate
+from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,18 +61,9 @@ async def _parts(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def inflated(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
-    """A body decompressed as its headers say. Raises what `inflate` raises."""
-    encoding = headers.get(b"content-encoding", b"")
-    likely_bytes = len(body) * 16 if encoding else 0  # JSON inflates up to about so much
-    return await beside(likely_bytes, inflate, body, encoding)
-
-
 def work_of(body: bytes) -> int:
     """How much work a body is, in bytes: many small values are more than a few large ones."""
     return len(body) + VALUE_BYTES * body.count(b",")
-
-
 async def beside(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that works on `size` bytes; in a thread if that is much."""
     return (

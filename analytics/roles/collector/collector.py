@@ -24,9 +24,10 @@ from analytics.projects import KeyCache
 from analytics.protocols import NATIVE, PROTOCOLS, Decoded, Incoming, Protocol, Reply
 from analytics.queue import Queue
 from analytics.redis import RedisKeys, Salts, connect
-from analytics.roles.collector.body import EVENT_BYTES, beside, inflated, read, work_of
+from analytics.roles.collector.body import EVENT_BYTES, beside, read, work_of
 from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.script import TrackerScript
+from analytics.roles.collector.slices import run_in_slices
 from analytics.roles.http.cors import Cors, Headers, Origins
 from analytics.roles.http.errors import error_headers, status_of
 from analytics.roles.http.headers import by_name
@@ -49,19 +50,24 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        headers: Headers = []
+        added: Headers = []
         protocol = self.protocols[0]
         try:
-            incoming = await receive_whole(scope, receive)
-            protocol = await self.choose(incoming)
-            reply = await take(protocol, incoming, scope)
+            intake: Intake = scope["app"].state.intake
+            sent, received = await read(receive), datetime.now(UTC)
+            headers = by_name(scope["headers"])
+            encoding = headers.get(b"content-encoding", b"")
+            async with intake.turns.inflated(sent, encoding) as body:
+                incoming = incoming_of(scope, headers, body, received)
+                protocol = await self.choose(incoming)
+                reply = await take(protocol, incoming, scope)
         except AnalyticsError as error:
             reply = protocol.refuse(error, status_of(error))
             named = error_headers(error).items()
-            headers = [(name.lower().encode(), value.encode()) for name, value in named]
+            added = [(name.lower().encode(), value.encode()) for name, value in named]
         if reply.note:
-            headers.append((b"x-analytics", reply.note.encode("ascii", "replace")))
-        await answer(reply, headers, send)
+            added.append((b"x-analytics", reply.note.encode("ascii", "replace")))
+        await answer(reply, added, send)
         metrics.collect_requests.inc({"protocol": protocol.name, "status": str(reply.status)})
         metrics.collect_latency.observe({}, time.perf_counter() - started)
 
@@ -73,16 +79,16 @@ class Endpoint:
         return self.protocols[0]
 
 
-async def receive_whole(scope: Scope, receive: Receive) -> Incoming:
-    """A request with its body read and inflated. Raises what `read` and `inflated` raise."""
-    headers = by_name(scope["headers"])
-    body = await inflated(await read(receive), headers)
+def incoming_of(
+    scope: Scope, headers: Mapping[bytes, bytes], body: bytes, received: datetime
+) -> Incoming:
+    """A request with this body."""
     intake: Intake = scope["app"].state.intake
     return Incoming(
         query=scope["query_string"],
         headers=headers,
         body=body,
-        received=datetime.now(UTC),
+        received=received,
         retention_days=intake.retention_days,
         path=scope["path"],
         max_event_bytes=intake.max_event_bytes,
@@ -107,7 +113,7 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
     context = pipeline.context_of(
         headers, peer, incoming.received, relayed=protocol.relayed, salt=salt, rules=intake.rules
     )
-    result = pipeline.run(decoded.events, context, intake.steps)
+    result = await run_in_slices(decoded.events, context, intake.steps)
     if result.events:
         await intake.sink.append(result.events)
     if result.dropped:

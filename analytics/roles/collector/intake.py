@@ -11,6 +11,7 @@ from analytics.projects import KeyCache, authorize
 from analytics.protocols import Projects
 from analytics.roles.collector.geoip import open_countries
 from analytics.roles.collector.limits import Limits
+from analytics.roles.collector.turns import Turns
 from analytics.roles.http.cors import Origins, foreign_origin
 from analytics.settings import Settings
 
@@ -55,6 +56,7 @@ class Intake:
         self.max_event_bytes = settings.max_event_bytes
         self.origins = Origins(settings.cors_origins)
         self.limits = Limits(settings.rate_limit)
+        self.turns = Turns()
 
     async def admit(
         self,

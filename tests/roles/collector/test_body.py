@@ -1,9 +1,8 @@
 """Bodies: how long one may take, and how large one may be."""
 
 import asyncio
-import gzip
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from starlette.requests import ClientDisconnect
@@ -86,19 +85,3 @@ async def test_only_what_is_large_is_worked_on_in_a_thread() -> None:
 def test_many_small_values_are_as_much_work_as_a_large_body() -> None:
     assert body.work_of(b"[" + b"{}," * 20_000 + b"{}]") > body.THREAD_BYTES
     assert body.work_of(b'{"text":"%b"}' % (b"x" * 100_000)) < body.THREAD_BYTES
-
-
-async def test_a_small_body_that_is_compressed_counts_as_what_it_may_become(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sizes: list[int] = []
-
-    async def beside(size: int, function: Callable[..., bytes], *arguments: bytes) -> bytes:
-        sizes.append(size)
-        return function(*arguments)
-
-    monkeypatch.setattr(body, "beside", beside)
-    packed = gzip.compress(b"[]")
-    assert await body.inflated(packed, {b"content-encoding": b"gzip"}) == b"[]"
-    assert await body.inflated(b"[]", {}) == b"[]"
-    assert sizes == [len(packed) * 16, 0]
