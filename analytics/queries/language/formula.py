@@ -13,7 +13,10 @@ from analytics.queries.language.measures import Number, number
 
 MAX_LENGTH = 200
 
-_CHARACTERS = re.compile(r"[A-Z0-9.+\-*/() ]+")
+_WORDS = re.compile(
+    r"(?:[A-Z](?![A-Z0-9.])|(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?![A-Z0-9.])|[-+*/() ])+"
+)
+"""Letters and decimal numbers, each alone: Python also has `1J`, `0XF`, `1E9` and `...`."""
 _OPERATORS: Mapping[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -40,7 +43,7 @@ class Formula(msgspec.Struct, frozen=True):
         Python's own parser reads the text; only the kinds of nodes in `_NODES` pass.
         """
         try:
-            if len(text) > MAX_LENGTH or not _CHARACTERS.fullmatch(text):
+            if len(text) > MAX_LENGTH or not _WORDS.fullmatch(text):
                 raise SyntaxError
             tree = ast.parse(text.strip(), mode="eval").body
             if not all(isinstance(node, _NODES) for node in ast.walk(tree)):
@@ -57,9 +60,9 @@ class Formula(msgspec.Struct, frozen=True):
         """The value; None if it divides by zero, is not finite, or an operand is None."""
         try:
             result = _value(self.tree, values)
-        except (ZeroDivisionError, OverflowError):
+            return number(result) if result is not None and math.isfinite(result) else None
+        except (ZeroDivisionError, OverflowError):  # a large int is finite, but no double
             return None
-        return number(result) if result is not None and math.isfinite(result) else None
 
 
 _NODES = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Load, ast.Constant, *_OPERATORS)

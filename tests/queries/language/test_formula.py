@@ -5,7 +5,7 @@ import pytest
 from analytics.queries.language.formula import MAX_LENGTH, Formula
 from analytics.queries.language.measures import Number
 
-VALUES: dict[str, Number] = {"A": 6, "B": 4, "C": None, "D": 0, "E": 1e308}
+VALUES: dict[str, Number] = {"A": 6, "B": 4, "C": None, "D": 0, "E": 1e308, "F": 10**7}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,10 @@ VALUES: dict[str, Number] = {"A": 6, "B": 4, "C": None, "D": 0, "E": 1e308}
         ("-C", None),
         ("A/D", None),
         ("E*E", None),
+        ("A*" * 99 + "A", 6**100),
+        ("F*" * 99 + "F", None),
+        ("F*" * 98 + "F/F", None),
+        ("A*" * 97 + "A*.5", 6.0**98 / 2),
     ],
 )
 def test_a_formula_is_arithmetic_and_null_where_there_is_no_number(
@@ -37,7 +41,33 @@ def test_a_formula_knows_the_series_that_it_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "A**2", "A//2", "A(1)", "a", "A,B", "1e3", "A=1", "(A", "A\n"]
+    "text",
+    [
+        "",
+        "A**2",
+        "A//2",
+        "A(1)",
+        "a",
+        "A,B",
+        "1e3",
+        "A=1",
+        "(A",
+        "A\n",
+        "1J",
+        "A*1J",
+        "...",
+        "0XFF",
+        "1E9",
+        "1E999",
+        "AB",
+        "A1",
+        "1A",
+        "1.2.3",
+        "1..2",
+        "A.B",
+        "1" * 199 + "J",
+        "(" * 199,
+    ],
 )
 def test_anything_but_arithmetic_is_no_formula(text: str) -> None:
     with pytest.raises(ValueError, match="it is made of the series' letters"):
