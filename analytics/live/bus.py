@@ -44,12 +44,19 @@ class Delivery:
         self.events = events
         self.before = before
         self.cache: dict[object, Any] = {}
+        self._since = time.monotonic()
+
+    async def pause(self) -> None:
+        """Give other tasks their turn, if they had none for SLICE_SECONDS."""
+        if time.monotonic() - self._since > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
 
 
 class Watcher(Protocol):
-    """A listener to one project. Neither call may wait."""
+    """A listener to one project. Neither call may wait, except for `Delivery.pause`."""
 
-    def stored(self, delivery: Delivery) -> None:
+    async def stored(self, delivery: Delivery) -> None:
         """These events were committed."""
 
     def missed(self, number: int, before: int) -> None:
@@ -222,13 +229,10 @@ class Bus:
         channel.total = total
         channel.confirmed.set()
         delivery = Delivery(events, first)
-        since = time.monotonic()
         for watcher in tuple(channel.watchers) if events else ():
             if watcher in channel.watchers:  # it may have left while other tasks ran
-                watcher.stored(delivery)
-            if time.monotonic() - since > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                since = time.monotonic()
+                await watcher.stored(delivery)
+            await delivery.pause()
         await asyncio.sleep(0)
 
 

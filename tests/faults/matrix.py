@@ -480,5 +480,36 @@ FAULTS = (
             "roles/collector/test_turns.py::test_so_many_large_bodies_are_open_at_once_and_small_ones_besides",
         ),
     ),
+    Fault(
+        48,
+        "patterns that take much work",
+        "400 patterns of one WebSocket, and 20 of a stream, on events that make their states "
+        "explode; another client and `/health/live` meanwhile",
+        (
+            "roles/realtime/test_channels.py::test_four_hundred_patterns_share_the_budget_of_their_connection",
+            "roles/realtime/test_channels.py::test_patterns_cost_a_stream_the_same_as_a_socket",
+            "roles/realtime/test_channels.py::test_whatever_looks_at_a_long_text_is_work",
+            "queries/language/test_automata.py::test_all_patterns_together_cache_a_bounded_number_of_bytes",
+        ),
+    ),
+    Fault(
+        56,
+        "ids of 64 KiB that are not read",
+        "errors for a message with a long id, a long name of a field, and four bytes a character",
+        (
+            "roles/realtime/test_sockets.py::test_a_long_id_comes_back_cut",
+            "roles/realtime/test_sockets.py::test_a_message_over_64_kib_ends_the_connection",
+            "roles/realtime/test_messages.py::test_an_error_repeats_little_of_what_a_reader_sent",
+        ),
+    ),
+    Fault(
+        60,
+        "a costly formula",
+        "`1J`, `...`, hundreds of factors and numbers beyond a double",
+        (
+            "queries/language/test_formula.py::test_a_formula_is_arithmetic_and_null_where_there_is_no_number",
+            "queries/language/test_formula.py::test_anything_but_arithmetic_is_no_formula",
+        ),
+    ),
 )
 """Numbers as in the design; 1 to 42, none left out."""

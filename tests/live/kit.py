@@ -31,7 +31,7 @@ class Ear:
         self.heard: list[Event] = []
         self.gaps: list[int] = []
 
-    def stored(self, delivery: Delivery) -> None:
+    async def stored(self, delivery: Delivery) -> None:
         self.heard.extend(delivery.events)
 
     def missed(self, number: int, before: int) -> None:

@@ -99,7 +99,7 @@ async def test_who_leaves_while_others_are_told_hears_nothing_more(
     second, last = Ear(), Ear()
 
     class First(Ear):
-        def stored(self, delivery: Delivery) -> None:
+        async def stored(self, delivery: Delivery) -> None:
             asyncio.get_running_loop().call_soon(bus.unwatch, "shop", second)
 
     for ear in (First(), second, last):

@@ -5,5 +5,6 @@
 `fields.py`      the fields of an event             `filters.py`     which rows count
 `matching.py`    filters without a database         `membership.py`  the person or session of a row
 `patterns.py`    regular expressions, parsed        `automata.py`    and run without a database
-`measures.py`    what is counted                    `formula.py`     arithmetic over series
+`work.py`        how much work that may be          `measures.py`    what is counted
+`formula.py`     arithmetic over series
 """

@@ -3,25 +3,25 @@
 Each character of a text is read once. A step computed for one text serves all later ones.
 """
 
+import sys
 from typing import NamedTuple
+from weakref import WeakSet
 
 from analytics.queries.language.patterns import Alt, Anchor, Cat, Node, Parser, Repeat, Set, is_word
+from analytics.queries.language.work import Work
 
 MAX_PROGRAM = 500
 """Instructions of a pattern."""
 
-MAX_TEXT = 1_000_000
-"""Characters of a text."""
+MAX_CACHED_BYTES = 32 << 20
+"""What all patterns of the process cache; with more, all of them forget their steps."""
 
-MAX_NEW_STEPS = 1000
-"""Steps that one text may add to the cache."""
+STEPS_A_PLACE = 4
+"""The work of a new step, for each place of the program that it visits."""
 
-MAX_CACHED_STEPS = 5_000
-"""With more, a pattern drops its cache before the next text."""
-
-
-class TooCostly(Exception):
-    """The search was given up: this pattern takes too much work on this text."""
+_INSTRUCTION_BYTES = 100
+_STEP_BYTES, _STATE_BYTES, _PLACE_BYTES = 100, 500, 32
+"""About what a cached step and a state take; the latter without and for each of its places."""
 
 
 class Fork(NamedTuple):
@@ -37,20 +37,49 @@ class Match(NamedTuple):
 Instruction = Set | Anchor | Fork | Match
 
 
-class State:
+class Caches:
+    """The bytes that the patterns of this process cache together."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self._patterns: WeakSet[Pattern] = WeakSet()
+
+    def add(self, pattern: "Pattern", size_bytes: int) -> None:
+        """Count what a pattern is about to cache; beyond MAX_CACHED_BYTES all forget first."""
+        if self.size_bytes + size_bytes > MAX_CACHED_BYTES:
+            self.clear()
+        self._patterns.add(pattern)
+        self.size_bytes += size_bytes
+
+    def clear(self) -> None:
+        """Make all patterns forget."""
+        for pattern in self._patterns:
+            pattern.forget()
+        self._patterns.clear()
+        self.size_bytes = 0
+
+
+caches = Caches()
+
+
+class State(dict[str, "State"]):
     """All places where the program may be between two characters.
 
-    `next` caches the state after each character seen so far; None means that the text matches.
-    `before` is a character of the same kind as the one before this state: `w` if a word may hold
-    it, else `-`; None at the start of the text.
+    As a mapping it caches the state after each character seen so far. `before` is a character of
+    the same kind as the one before this state: `w` if a word may hold it, else `-`; None at the
+    start of the text.
     """
 
-    __slots__ = ("before", "next", "places")
+    __slots__ = ("before", "places")
 
     def __init__(self, places: frozenset[int], before: str | None) -> None:
+        super().__init__()
         self.places = places
         self.before = before
-        self.next: dict[str, State | None] = {}
+
+
+MATCHED = State(frozenset(), None)
+"""The text matches, whatever follows; this state never knows a next one."""
 
 
 class Pattern:
@@ -61,55 +90,64 @@ class Pattern:
     """
 
     def __init__(self, text: str) -> None:
+        self._start = State(frozenset({0}), None)
+        self._states: dict[tuple[frozenset[int], str], State] = {}
         self._program: list[Instruction] = []
         self._compile(Parser(text).read())
         self._emit(Match())
-        self._forget()
 
-    def search(self, text: str) -> bool:
+    def __del__(self) -> None:
+        self.forget()
+
+    @property
+    def size_bytes(self) -> int:
+        """About what the pattern takes without its cached steps."""
+        return _INSTRUCTION_BYTES * len(self._program)
+
+    def __call__(self, text: str, work: Work) -> bool:
         """Whether the pattern matches anywhere in the text.
 
-        Raises TooCostly beyond MAX_TEXT characters or MAX_NEW_STEPS steps not seen before.
+        Raises TooCostly when `work` does not allow for a step a character, and for new steps.
         """
-        if len(text) > MAX_TEXT:
-            raise TooCostly(f"a text of {len(text)} characters is too long for a pattern")
-        if self._cached > MAX_CACHED_STEPS:
-            self._forget()
-        limit = self._cached + MAX_NEW_STEPS
-        state: State | None = self._start
-        for character in text:
-            if state is None:
-                return True
-            if character in state.next:
-                state = state.next[character]
-            elif self._cached < limit:
-                state = self._step(state, character)
-            else:
-                raise TooCostly("a pattern takes too many steps")
-        return state is None or self._closure(state, None) is None
+        work.spend(len(text))
+        state, characters = self._start, iter(text)
+        while True:
+            try:
+                for character in characters:
+                    state = state[character]
+                return state is MATCHED or self._closure(state, None, work) is None
+            except KeyError:
+                if state is MATCHED:
+                    return True
+                state = self._step(state, character, work)
 
-    def _forget(self) -> None:
-        self._start = State(frozenset({0}), None)
-        self._states: dict[tuple[frozenset[int], str], State] = {}
-        self._cached = 0
+    def forget(self) -> None:
+        """Drop all cached steps. States refer to each other: without `clear` they would stay."""
+        for state in (self._start, *self._states.values()):
+            state.clear()
+        self._states.clear()
 
-    def _step(self, state: State, character: str) -> State | None:
-        """The state after one character, which is cached; None: the text matches before it."""
-        self._cached += 1
-        reached = self._closure(state, character)
-        following = None
+    def _step(self, state: State, character: str, work: Work) -> State:
+        """The state after one character, which is cached; MATCHED: the text matches before it."""
+        caches.add(self, _STEP_BYTES)
+        reached = self._closure(state, character, work)
+        following: State = MATCHED
         if reached is not None:
-            places = frozenset(
-                {0, *(place + 1 for place, step in reached if step.holds(character))}
-            )
-            before = "w" if is_word(character) else "-"
-            following = self._states.get((places, before)) or self._states.setdefault(
-                (places, before), State(places, before)
-            )
-        state.next[character] = following
+            places = {0, *(place + 1 for place, step in reached if step.holds(character))}
+            following = self._state(frozenset(places), "w" if is_word(character) else "-")
+        state[character] = following
         return following
 
-    def _closure(self, state: State, after: str | None) -> list[tuple[int, Set]] | None:
+    def _state(self, places: frozenset[int], before: str) -> State:
+        """The one state of these places."""
+        state = self._states.get((places, before))
+        if state is None:
+            size = sys.getsizeof(places) + _PLACE_BYTES * len(places)
+            caches.add(self, _STATE_BYTES + size)
+            state = self._states[places, before] = State(places, before)
+        return state
+
+    def _closure(self, state: State, after: str | None, work: Work) -> list[tuple[int, Set]] | None:
         """The sets of which one may match the next character, each with its place in the program.
 
         None if the pattern ends here. `after` is the next character, None at the end of the text.
@@ -131,6 +169,7 @@ class Pattern:
                 following = (place + 1,) if step.holds(state.before, after) else ()
             waiting.extend(set(following) - seen)
             seen.update(following)
+        work.spend(STEPS_A_PLACE * len(seen))
         return reached
 
     def _emit(self, instruction: Instruction) -> int:

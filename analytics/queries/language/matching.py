@@ -15,19 +15,30 @@ from analytics.events import Event
 from analytics.queries.language.automata import Pattern
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import EventFilter, Where
+from analytics.queries.language.work import Work
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder()
 
+_WRITTEN = 10
+"""The work of writing a value as text, for each character of it."""
+
+_CHARACTER_BYTES = 8
+"""Of a filter: in its text and in its values, of four bytes each."""
+
+_LOOKED_AT = 8
+"""Characters that `contains` looks at in one step of work."""
+
 
 class View:
-    """An event as filters see it. Its metadata is decoded when a filter first needs it."""
+    """An event as filters see it. What they need of its metadata is made once for all of them."""
 
-    __slots__ = ("_metadata", "event")
+    __slots__ = ("_metadata", "_texts", "event")
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self._metadata: Any = None
+        self._texts: dict[str, str | None] = {}
 
     def value(self, field: Field) -> Any:
         """The field's JSON value; None if absent or null."""
@@ -42,61 +53,95 @@ class View:
             inside = inside.get(key)
         return inside
 
+    def text(self, field: Field, work: Work) -> str | None:
+        """The field's value as `text` writes it; None if absent or null. Raises TooCostly."""
+        if field.text not in self._texts:
+            value = self.value(field)
+            written = self._texts[field.text] = None if value is None else text(value)
+            if not isinstance(value, str):
+                work.spend(_WRITTEN * len(written or ""))
+        return self._texts[field.text]
 
-Test = Callable[[View], bool]
+
+Test = Callable[[View, Work], bool]
+"""May raise TooCostly."""
 
 
-def matcher(events: EventFilter, where: Sequence[Where]) -> Test:
-    """One test for `event` and all of `where`.
+class Filter:
+    """`event` and all of `where`, as one test of events in memory.
 
-    Raises ValueError for a pattern that `patterns.py` cannot read. The test may raise TooCostly.
+    Raises ValueError for a pattern that `patterns.py` cannot read.
     """
-    tests = [_is_any_of(events.pairs), *map(_test, where)]
-    return lambda view: all(test(view) for test in tests)
+
+    def __init__(self, events: EventFilter, where: Sequence[Where]) -> None:
+        tests = [_test(each) for each in where]
+        self._tests = [_is_any_of(events.pairs), *(test for test, _ in tests)]
+        texts = [events.text, *(each.text for each in where)]
+        self.size_bytes = _CHARACTER_BYTES * sum(map(len, texts)) + sum(
+            size_bytes for _, size_bytes in tests
+        )
+        """About what the filter takes in memory."""
+
+    def __call__(self, view: View, work: Work) -> bool:
+        return all(test(view, work) for test in self._tests)
 
 
 def _is_any_of(pairs: Sequence[tuple[str | None, str | None]]) -> Test:
-    def test(view: View) -> bool:
-        event = view.event
-        return any(
-            (type_ is None or type_ == event.event_type)
-            and (action is None or action == event.event_action)
-            for type_, action in pairs
-        )
+    known = frozenset(pairs)
+
+    def test(view: View, _: Work) -> bool:
+        type_, action = view.event.event_type, view.event.event_action
+        return not known.isdisjoint(((type_, action), (type_, None), (None, action), (None, None)))
 
     return test
 
 
-def _test(where: Where) -> Test:
+def _test(where: Where) -> tuple[Test, int]:
+    """The test of a condition, and the bytes that its pattern takes, if it has one."""
     field = where.field
     if where.operator in ("gt", "gte", "lt", "lte"):
         compare = _COMPARISONS[where.operator]
-        return lambda view: (
-            _is_number(value := view.value(field)) and compare(value, where.values[0])
-        )
+        return (
+            lambda view, _: (
+                _is_number(value := view.value(field)) and compare(value, where.values[0])
+            )
+        ), 0
     build, expected = _TESTS[where.operator]
     test = build(where.values)
-    return lambda view: ((value := view.value(field)) is not None and test(text(value))) is expected
+    size_bytes = test.size_bytes if isinstance(test, Pattern) else 0
+    return (
+        lambda view, work: (
+            ((written := view.text(field, work)) is not None and test(written, work)) is expected
+        )
+    ), size_bytes
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
-def _equals(values: Sequence[str]) -> Callable[[str], bool]:
-    return frozenset(values).__contains__
+TextTest = Callable[[str, Work], bool]
 
 
-def _contains(values: Sequence[str]) -> Callable[[str], bool]:
-    return lambda text: any(value in text for value in values)
+def _equals(values: Sequence[str]) -> TextTest:
+    known = frozenset(values)
+    return lambda text, _: text in known
 
 
-def _matches(values: Sequence[str]) -> Callable[[str], bool]:
-    return Pattern(values[0]).search
+def _contains(values: Sequence[str]) -> TextTest:
+    def test(text: str, work: Work) -> bool:
+        work.spend(len(values) * (1 + len(text) // _LOOKED_AT))
+        return any(value in text for value in values)
+
+    return test
 
 
-def _anything(_: Sequence[str]) -> Callable[[str], bool]:
-    return lambda _: True
+def _matches(values: Sequence[str]) -> TextTest:
+    return Pattern(values[0])
+
+
+def _anything(_: Sequence[str]) -> TextTest:
+    return lambda text, work: True
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -106,7 +151,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "lte": lambda value, bound: value <= bound,
 }
 
-_TESTS: dict[str, tuple[Callable[[Sequence[str]], Callable[[str], bool]], bool]] = {
+_TESTS: dict[str, tuple[Callable[[Sequence[str]], TextTest], bool]] = {
     "eq": (_equals, True),
     "in": (_equals, True),
     "ne": (_equals, False),

@@ -1,5 +1,6 @@
 """Chooses the rows of `rollups` that answer a query, or raw rows counted into the same shape."""
 
+import math
 from collections.abc import Callable, Hashable
 from functools import cache
 from uuid import UUID
@@ -12,8 +13,9 @@ from analytics.derived.instants import EPOCH
 from analytics.events import Event
 from analytics.queries.language.fields import By, Field, Several
 from analytics.queries.language.filters import ANY_EVENT, Condition, EventFilter
-from analytics.queries.language.matching import View, matcher
+from analytics.queries.language.matching import Filter, View
 from analytics.queries.language.query import FilteredQuery
+from analytics.queries.language.work import Work
 from analytics.queries.precomputed.summaries import NumberSpec
 from analytics.tables import rollups
 
@@ -116,8 +118,8 @@ def raw_plan(query: FilteredQuery, by: By | None, numbers: NumberSpec | None = N
 
 def _value_test(query: FilteredQuery, key: str) -> Callable[[str | None], bool]:
     """Whether a value of the key passes the filters; each value is tested once."""
-    test = matcher(ANY_EVENT, query.where)
-    return cache(lambda value: test(View(_event_with({key: value}))))
+    passes, work = Filter(ANY_EVENT, query.where), Work(math.inf)
+    return cache(lambda value: passes(View(_event_with({key: value})), work))
 
 
 def _event_with(metadata: dict[str, str | None]) -> Event:

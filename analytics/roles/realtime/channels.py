@@ -6,8 +6,8 @@ Both watch the live bus. What several readers need of the same delivery is compu
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Raw
@@ -17,9 +17,9 @@ from redis.exceptions import RedisError
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import public
 from analytics.live import Delivery, visitors
-from analytics.queries.language.automata import TooCostly
 from analytics.queries.language.filters import EventFilter, Where
-from analytics.queries.language.matching import Test, View, matcher
+from analytics.queries.language.matching import Filter, View
+from analytics.queries.language.work import TooCostly, Work
 from analytics.roles.realtime.messages import CountersMessage
 from analytics.roles.realtime.outbox import Outbox
 from analytics.roles.realtime.requests import SubscribeRequest
@@ -33,22 +33,36 @@ TICK_SECONDS = 1.0
 VISITORS_SECONDS = 0.5
 """How long Redis may take to count visitors."""
 
-CACHED_FILTERS = 256
+_filters: WeakValueDictionary[tuple[str, tuple[str, ...]], Filter] = WeakValueDictionary()
 
 
-@lru_cache(CACHED_FILTERS)
-def compiled(event: str, where: tuple[str, ...]) -> Test:
-    """The test of a filter, one for all who ask for the same.
+def filter_of(event: str, where: tuple[str, ...]) -> Filter:
+    """A filter, one for all who ask for the same.
 
     Raises BadRequest that names the parameter at fault.
     """
+    if (known := _filters.get((event, where))) is not None:
+        return known
     field = "event"
     try:
         events = EventFilter.read(event)
         field = "where"
-        return matcher(events, [Where.read(text) for text in where])
+        made = _filters[event, where] = Filter(events, [Where.read(text) for text in where])
+        return made
     except ValueError as error:
         raise BadRequest(f"{field}: {error}", code="bad_parameter", field=field) from error
+
+
+class Budget:
+    """The work that all filters of one reader may do, refilled once for each delivery."""
+
+    def __init__(self) -> None:
+        self._work = Work()
+
+    def of(self, delivery: Delivery) -> Work:
+        """What may be done for a delivery."""
+        _once(delivery, self, lambda: self._work.refill(len(delivery.events)))
+        return self._work
 
 
 class EventSubscription:
@@ -61,37 +75,49 @@ class EventSubscription:
         self,
         request: SubscribeRequest,
         outbox: Outbox,
+        budget: Budget,
         fail: Callable[[str, AnalyticsError], None],
     ) -> None:
         """`fail` ends the subscription of this id with an error."""
         self.id = request.id
+        self.filter = filter_of("*" if request.event is None else request.event, request.where)
+        self.ended = False
         self._outbox = outbox
+        self._budget = budget
         self._fail = fail
-        self._test = compiled("*" if request.event is None else request.event, request.where)
 
-    def stored(self, delivery: Delivery) -> None:
-        """These events were stored. Never raises, never waits."""
+    async def stored(self, delivery: Delivery) -> None:
+        """These events were stored. Never raises."""
         try:
-            for index in _matches(delivery, self._test):
-                self._outbox.offer(self.id, _json(delivery, index), delivery.before + index + 1)
-            self._outbox.advance(delivery.before + len(delivery.events))
+            matches = await _matches(delivery, self.filter, self._budget.of(delivery))
         except TooCostly as error:
             message = f"{error}; this subscription has ended"
-            self._fail(self.id, BadRequest(message, code="too_costly", field="where"))
+            if not self.ended:
+                self._fail(self.id, BadRequest(message, code="too_costly", field="where"))
+            return
+        if self.ended:  # by its reader, while the matches were looked for
+            return
+        for index in matches:
+            self._outbox.offer(self.id, _json(delivery, index), delivery.before + index + 1)
+        self._outbox.advance(delivery.before + len(delivery.events))
 
     def missed(self, number: int, before: int) -> None:
         """The bus lost so many events; `before` counts them and all earlier ones."""
         self._outbox.miss(self.id, number, before)
 
 
-def _matches(delivery: Delivery, test: Test) -> list[int]:
+async def _matches(delivery: Delivery, passes: Filter, work: Work) -> list[int]:
     """Indexes of the events that pass, found once for all who use the filter. Raises TooCostly."""
-
-    def match() -> list[int]:
+    if passes not in delivery.cache:
         views = _once(delivery, "views", lambda: [View(event) for event in delivery.events])
-        return [index for index, view in enumerate(views) if test(view)]
-
-    return _once(delivery, test, match)
+        matches = []
+        for index, view in enumerate(views):
+            if passes(view, work):
+                matches.append(index)
+            await delivery.pause()
+        delivery.cache[passes] = matches
+    found: list[int] = delivery.cache[passes]
+    return found
 
 
 def _json(delivery: Delivery, index: int) -> Raw:
@@ -141,7 +167,7 @@ class CounterSubscription:
         self._visitors = visitors
         self._types: Counter[str] = Counter()
 
-    def stored(self, delivery: Delivery) -> None:
+    async def stored(self, delivery: Delivery) -> None:
         """These events were stored."""
         types = _once(
             delivery, "types", lambda: Counter(event.event_type for event in delivery.events)

@@ -10,6 +10,12 @@ from msgspec import UNSET, Raw, UnsetType
 
 from analytics.errors import AnalyticsError
 
+MAX_ECHO = 64
+"""Characters of an id that an error repeats; an id may have no more."""
+
+MAX_TEXT = 500
+"""Characters of an error's message, which may quote the reader."""
+
 encode = msgspec.json.Encoder().encode
 """A message → its JSON."""
 
@@ -77,5 +83,6 @@ class ErrorMessage(Message, frozen=True, tag="error"):
 
 
 def failure(error: AnalyticsError, id_: str | None = None) -> ErrorMessage:
-    """An error as a message."""
-    return ErrorMessage(UNSET if id_ is None else id_, error.code, error.message)
+    """An error as a message, short whatever the reader sent."""
+    id_of = UNSET if id_ is None else id_[:MAX_ECHO]
+    return ErrorMessage(id_of, error.code, error.message[:MAX_TEXT])

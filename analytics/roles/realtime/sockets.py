@@ -105,7 +105,7 @@ class Connection:
         while True:
             await self._outbox.room()
             text = await self._read()
-            if len(text) > MAX_MESSAGE_BYTES:
+            if size_bytes(text) > MAX_MESSAGE_BYTES:
                 return Close(TOO_BIG, f"a message may have {MAX_MESSAGE_BYTES} bytes")
             try:
                 await self._handle(text, key)
@@ -160,6 +160,11 @@ class Connection:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._socket.close(*reason)
+
+
+def size_bytes(text: str | bytes) -> int:
+    """What a message took on the wire."""
+    return len(text.encode(errors="surrogatepass") if isinstance(text, str) else text)
 
 
 def count_sent(entries: Iterable[QueuedMessage]) -> None:

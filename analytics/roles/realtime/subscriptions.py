@@ -8,12 +8,20 @@ from redis.asyncio import Redis
 from analytics.errors import AnalyticsError, BadRequest, NotFound
 from analytics.live import Bus
 from analytics.projects import ApiKey, authorize, is_project
-from analytics.roles.realtime.channels import CounterSubscription, EventSubscription, Visitors
+from analytics.roles.realtime.channels import (
+    Budget,
+    CounterSubscription,
+    EventSubscription,
+    Visitors,
+)
 from analytics.roles.realtime.messages import SubscribedMessage, failure
 from analytics.roles.realtime.outbox import Outbox
 from analytics.roles.realtime.requests import SubscribeRequest
 
 MAX_SUBSCRIPTIONS = 20
+
+MAX_FILTER_BYTES = 1 << 20
+"""What the filters of all subscriptions of one reader may take in memory."""
 
 
 class Hub:
@@ -30,6 +38,8 @@ class Subscriptions:
     def __init__(self, hub: Hub, outbox: Outbox) -> None:
         self._hub = hub
         self._outbox = outbox
+        self._budget = Budget()
+        self._filter_bytes = 0
         self._ends: dict[str, ExitStack] = {}
 
     async def add(self, request: SubscribeRequest, key: ApiKey) -> int:
@@ -48,11 +58,14 @@ class Subscriptions:
             message = "this is not a valid project name"
             raise BadRequest(message, code="bad_parameter", field="project")
         subscription = self._subscription(request, project)
-        position = await self._hub.bus.watch(project, subscription)
-        end = self._ends[request.id] = ExitStack()
-        end.callback(self._hub.bus.unwatch, project, subscription)
-        if isinstance(subscription, CounterSubscription):
-            end.callback(asyncio.create_task(subscription.run()).cancel)
+        with ExitStack() as undo:
+            if isinstance(subscription, EventSubscription):
+                self._keep(subscription, undo)
+            position = await self._hub.bus.watch(project, subscription)
+            undo.callback(self._hub.bus.unwatch, project, subscription)
+            if isinstance(subscription, CounterSubscription):
+                undo.callback(asyncio.create_task(subscription.run()).cancel)
+            self._ends[request.id] = undo.pop_all()
         self._outbox.put(SubscribedMessage(request.id), position)
         return position
 
@@ -60,7 +73,7 @@ class Subscriptions:
         self, request: SubscribeRequest, project: str
     ) -> EventSubscription | CounterSubscription:
         if request.channel == "events":
-            return EventSubscription(request, self._outbox, self._fail)
+            return EventSubscription(request, self._outbox, self._budget, self._fail)
         if request.event is not None or request.where:
             raise BadRequest(
                 "counters count all events: they take neither event nor where",
@@ -68,6 +81,19 @@ class Subscriptions:
                 field="where" if request.where else "event",
             )
         return CounterSubscription(request.id, project, self._outbox, self._hub.visitors)
+
+    def _keep(self, subscription: EventSubscription, end: ExitStack) -> None:
+        """Count a filter until the end of its subscription. Raises BadRequest for too much."""
+        size_bytes = subscription.filter.size_bytes
+        if self._filter_bytes + size_bytes > MAX_FILTER_BYTES:
+            message = f"the filters of a connection may take {MAX_FILTER_BYTES} bytes"
+            raise BadRequest(message, code="too_costly", field="where")
+        self._filter_bytes += size_bytes
+        end.callback(self._forget, subscription)
+
+    def _forget(self, subscription: EventSubscription) -> None:
+        self._filter_bytes -= subscription.filter.size_bytes
+        subscription.ended = True
 
     def remove(self, id_: str) -> None:
         """End one subscription. Raises NotFound."""

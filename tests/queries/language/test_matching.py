@@ -16,7 +16,8 @@ from analytics.protocols import native
 from analytics.protocols.metadata import encode, parse
 from analytics.queries.language import matching
 from analytics.queries.language.filters import EventFilter, Where
-from analytics.queries.language.matching import View, matcher
+from analytics.queries.language.matching import Filter, View
+from analytics.queries.language.work import Work
 from analytics.tables import metadata, raw_events
 
 VALUES = (
@@ -109,17 +110,17 @@ def raw_json(document: bytes) -> object:
 @pytest.mark.parametrize("text", WHERE)
 async def test_where_means_the_same_in_sql_and_in_memory(rows: AsyncConnection, text: str) -> None:
     where = Where.read(text)
-    test = matcher(EventFilter.read("*"), [where])
+    test = Filter(EventFilter.read("*"), [where])
     in_sql = {row.id for row in await rows.execute(select(raw_events.c.id).where(where.condition))}
-    assert {event.id for event in EXAMPLES if test(View(event))} == in_sql
+    assert {event.id for event in EXAMPLES if test(View(event), Work())} == in_sql
 
 
 @pytest.mark.parametrize("text", EVENTS)
 async def test_event_means_the_same_in_sql_and_in_memory(rows: AsyncConnection, text: str) -> None:
     events = EventFilter.read(text)
-    test = matcher(events, [])
+    test = Filter(events, [])
     in_sql = {row.id for row in await rows.execute(select(raw_events.c.id).where(events.condition))}
-    assert {event.id for event in EXAMPLES if test(View(event))} == in_sql
+    assert {event.id for event in EXAMPLES if test(View(event), Work())} == in_sql
 
 
 def test_the_examples_tell_the_filters_apart() -> None:
@@ -134,8 +135,8 @@ def test_the_examples_tell_the_filters_apart() -> None:
         "metadata.plan.eq.-0",
     }
     for text in WHERE:
-        test = matcher(EventFilter.read("*"), [Where.read(text)])
-        taken = sum(test(View(event)) for event in EXAMPLES)
+        test = Filter(EventFilter.read("*"), [Where.read(text)])
+        taken = sum(test(View(event), Work()) for event in EXAMPLES)
         assert (0 < taken < len(EXAMPLES)) != (text in always), (text, taken)
 
 
@@ -171,8 +172,8 @@ def test_all_conditions_must_hold() -> None:
     event = next(
         event for event in EXAMPLES if event.event_type == "page" and event.user_id == "u1"
     )
-    assert matcher(EventFilter.read("page"), [Where.read("user_id.eq.u1")])(View(event))
-    assert not matcher(
+    assert Filter(EventFilter.read("page"), [Where.read("user_id.eq.u1")])(View(event), Work())
+    assert not Filter(
         EventFilter.read("page"), [Where.read("user_id.eq.u1"), Where.read("user_id.eq.u2")]
-    )(View(event))
-    assert not matcher(EventFilter.read("other"), [Where.read("user_id.eq.u1")])(View(event))
+    )(View(event), Work())
+    assert not Filter(EventFilter.read("other"), [Where.read("user_id.eq.u1")])(View(event), Work())

@@ -8,6 +8,7 @@ import pytest
 
 from analytics.embedded import Postgres
 from analytics.queries.language.automata import Pattern
+from analytics.queries.language.work import Work
 
 TEXTS = (
     "", "a", "b", "ab", "abc", "aabb", "abab", "A", "aB", "a b", "a.b", "a\nb", "\n", "-", "_",
@@ -52,7 +53,7 @@ async def test_a_known_pattern_matches_what_postgres_matches(
 ) -> None:
     ours = Pattern(pattern)
     expected = dict(zip(TEXTS, await by_postgres(connection, pattern), strict=True))
-    assert {text: ours.search(text) for text in TEXTS} == expected
+    assert {text: ours(text, Work()) for text in TEXTS} == expected
 
 
 def random_pattern(rng: random.Random, depth: int = 0) -> str:
@@ -103,7 +104,7 @@ async def test_random_patterns_match_what_postgres_matches(
             continue
         read += 1
         expected = dict(zip(TEXTS, await by_postgres(connection, pattern), strict=True))
-        assert {text: ours.search(text) for text in TEXTS} == expected, pattern
+        assert {text: ours(text, Work()) for text in TEXTS} == expected, pattern
     assert read > 600
 
 

@@ -5,11 +5,20 @@ import json
 import random
 import time
 from datetime import datetime
+from typing import Any
 
+import pytest
+
+from analytics.live import bus
+from analytics.queries.language import automata
+from analytics.queries.language.automata import caches
+from analytics.queries.language.work import BURST_STEPS, EVENT_STEPS
 from tests.live.kit import make_events
 from tests.roles.realtime.platform import (
     Platform,
     receive,
+    send,
+    stream,
     subscribed,
 )
 from tests.waiting import PATIENCE_SECONDS
@@ -67,6 +76,96 @@ async def test_a_pattern_that_asks_too_much_ends_its_subscription_alone(platform
         }
         await platform.stored(make_events(1))
         assert (await receive(reader))["id"] == "light"
+
+
+def costly(subscription: int) -> list[str]:
+    """Twenty patterns that nobody else has, whose states explode."""
+    return [f"metadata.x.re.[ab]*a[ab]{{14}}c{subscription}{number}" for number in range(20)]
+
+
+async def test_four_hundred_patterns_share_the_budget_of_their_connection(
+    platform: Platform,
+) -> None:
+    text = "".join(random.Random(1).choices("ab", k=20_000))
+    async with platform.socket() as greedy, platform.socket() as other, platform.http() as http:
+        for number in range(20):
+            await subscribed(greedy, str(number), where=costly(number))
+        await subscribed(other)
+        await platform.stored(make_events(3, metadata=json.dumps({"x": text}).encode()))
+        alive = await http.get("/health/live")
+        ended = [await receive(greedy) for _ in range(20)]
+        assert {(message["type"], message["code"]) for message in ended} == {
+            ("error", "too_costly")
+        }
+        assert {message["id"] for message in ended} == {str(number) for number in range(20)}
+        assert [(await receive(other))["type"] for _ in range(3)] == ["event"] * 3
+        assert alive.status_code == 200
+    assert caches.size_bytes <= automata.MAX_CACHED_BYTES
+
+
+async def test_subscriptions_share_one_budget(platform: Platform) -> None:
+    """Each of them takes more than half of what the connection has."""
+    text = "-" * (BURST_STEPS // 2 + EVENT_STEPS)
+    async with platform.socket() as reader:
+        for id_ in "ab":
+            await subscribed(reader, id_, where=[f"metadata.x.re.{id_}"])
+        await platform.stored(make_events(1, metadata=json.dumps({"x": text}).encode()))
+        error = await receive(reader)
+        assert (error["id"], error["code"]) == ("b", "too_costly")
+
+
+async def test_patterns_cost_a_stream_the_same_as_a_socket(platform: Platform) -> None:
+    text = "".join(random.Random(1).choices("ab", k=20_000))
+    async with stream(platform, where=costly(0)) as events:
+        await events.next()
+        await events.next()
+        await platform.stored(make_events(1, metadata=json.dumps({"x": text}).encode()))
+        error = await events.next()
+        assert (error["event"], json.loads(error["data"])["code"]) == ("error", "too_costly")
+
+
+@pytest.mark.parametrize(
+    ("where", "metadata"),
+    [
+        ("metadata.x.contains." + ",".join("abcdefgh"), {"x": "-" * 600_000}),
+        ("metadata.x.re.^a", {"x": "-" * 600_000}),
+        ("metadata.x.eq.1", {"x": [1] * 50_000}),
+    ],
+)
+async def test_whatever_looks_at_a_long_text_is_work(
+    platform: Platform, where: str, metadata: dict[str, Any]
+) -> None:
+    async with platform.socket() as reader:
+        await subscribed(reader, where=[where])
+        await platform.stored(make_events(1, metadata=json.dumps(metadata).encode()))
+        assert (await receive(reader))["code"] == "too_costly"
+
+
+async def test_events_give_back_the_work_that_they_take(platform: Platform) -> None:
+    """Twenty patterns on usual texts, many more events than a reader may look at in one burst."""
+    where = [f"metadata.page.re.^/(shop|blog)/[a-z]+-{number}$" for number in range(20)]
+    async with platform.socket() as reader:
+        await subscribed(reader, where=where)
+        await subscribed(reader, "end", event="end")
+        for _ in range(10):
+            pages = [b'{"page":"/shop/%b"}' % (b"colour-%d" % number) for number in range(20)]
+            await platform.stored([make_events(1, metadata=page)[0] for page in pages * 5])
+        await platform.stored(make_events(1, event_type="end"))
+        assert (await receive(reader))["id"] == "end"
+
+
+async def test_who_unsubscribes_while_filters_run_hears_nothing_more(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have their turn after each event of a delivery."""
+    monkeypatch.setattr(bus, "SLICE_SECONDS", -1.0)
+    async with platform.socket() as reader:
+        await subscribed(reader, "a")
+        await platform.stored(make_events(2_000))
+        await send(reader, type="unsubscribe", id="a")
+        await subscribed(reader, "b")
+        await platform.stored(make_events(1, event_type="last"))
+        assert (await receive(reader))["id"] == "b"
 
 
 async def test_counters_come_every_second_and_count_every_event_once(platform: Platform) -> None:

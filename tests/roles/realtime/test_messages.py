@@ -67,3 +67,8 @@ def test_an_error_of_the_whole_connection_has_no_id() -> None:
 def test_a_message_counts_for_as_many_bytes_as_it_is_long() -> None:
     assert EventMessage("a", EVENT).size_bytes == len(bytes(EVENT))
     assert GapMessage("a", 7).size_bytes == len('{"type":"gap","id":"a","missed":7}')
+
+
+def test_an_error_repeats_little_of_what_a_reader_sent() -> None:
+    message = failure(BadRequest("x" * 70_000), "i" * 70_000)
+    assert (message.id, message.message) == ("i" * 64, "x" * 500)

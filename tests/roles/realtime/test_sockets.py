@@ -141,10 +141,22 @@ async def test_a_message_that_is_no_json_is_an_error_and_no_end(
         await subscribed(reader)
 
 
-async def test_a_message_over_64_kib_ends_the_connection(platform: Platform) -> None:
+@pytest.mark.parametrize("text", ["x" * (64 * 1024 + 1), "\U0001f600" * (16 * 1024 + 1)])
+async def test_a_message_over_64_kib_ends_the_connection(platform: Platform, text: str) -> None:
     async with platform.socket() as reader:
-        await reader.send("x" * (64 * 1024 + 1))
+        await reader.send(text)
         assert await closed(reader) == 1009
+
+
+@pytest.mark.parametrize("type_", ["subscribe", "unsubscribe", "dance"])
+async def test_a_long_id_comes_back_cut(platform: Platform, type_: str) -> None:
+    async with platform.socket() as reader:
+        await send(reader, type=type_, id="i" * 60_000)
+        error = await receive(reader)
+        assert (error["type"], error["id"]) == ("error", "i" * 64)
+        assert len(error["message"]) <= 500
+        await send(reader, **{"type": type_, "id": "a", "x" * 60_000: 1})
+        assert len((await receive(reader))["message"]) <= 500
 
 
 async def test_a_reader_too_slow_is_closed_with_1013_and_200_others_wait_for_nothing(

@@ -33,6 +33,23 @@ async def test_after_unsubscribing_nothing_more_comes(platform: Platform) -> Non
         await subscribed(reader, "a")  # the id is free again
 
 
+async def test_the_filters_of_a_connection_are_bounded_in_bytes_until_they_end(
+    platform: Platform,
+) -> None:
+    def large(number: int) -> list[str]:
+        return [f"metadata.x.re.a{{200}}{number}{index}" for index in range(15)]
+
+    async with platform.socket() as reader:
+        for number in range(3):
+            await subscribed(reader, str(number), where=large(number))
+        request = {"type": "subscribe", "id": "more", "channel": "events", "where": large(3)}
+        await send(reader, **request)
+        error = await receive(reader)
+        assert (error["id"], error["code"]) == ("more", "too_costly")
+        await send(reader, type="unsubscribe", id="0")
+        await subscribed(reader, "more", where=large(3))
+
+
 async def test_subscriptions_of_a_connection_are_bounded(platform: Platform) -> None:
     async with platform.socket() as reader:
         for number in range(20):
