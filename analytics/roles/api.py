@@ -50,6 +50,7 @@ def _route(question: Question) -> Route:
         fresh = "no-cache" in headers.get("cache-control", "").lower()
         query, path = request.scope["query_string"], request.path_params
         reply = await answer(question, query, path, key, state.sources, fresh=fresh)
+        await state.keys.find(token)  # it may have been revoked meanwhile, and proxies keep replies
         if isinstance(reply, StreamedFile):
             return _file(reply, partial(state.keys.find, token))
         return _response(reply, headers)

@@ -7,6 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.waiting import PATIENCE_SECONDS
+
 
 class Recorder:
     """Answers each GET with its headers and a number that grows with every request."""
@@ -14,6 +16,11 @@ class Recorder:
     def __init__(self) -> None:
         recorder = self
         self.requests = 0
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        """What it adds to its answers."""
+        self.gate: threading.Event | None = None
+        """If there is one, answers wait until it opens."""
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -23,7 +30,11 @@ class Recorder:
                 body = json.dumps(
                     {"number": recorder.requests, "headers": dict(self.headers), "path": self.path}
                 ).encode()
-                self.send_response(200)
+                if recorder.gate is not None:
+                    recorder.gate.wait(PATIENCE_SECONDS)
+                self.send_response(recorder.status)
+                for name, value in recorder.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Cache-Control", "no-store")
                 self.end_headers()

@@ -8,15 +8,20 @@ import re
 import socket
 import ssl
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from analytics.projects.key_cache import FRESH_SECONDS
 from analytics.protocols import PROTOCOLS
+from analytics.queries.answers.answer import OLD_MAX_AGE_SECONDS
 from tests.deploy.front import HOST, Front
 from tests.deploy.programs import ROOT, find, run
 from tests.deploy.recorder import Recorder
+from tests.waiting import wait_for
 
 QUESTION = "/api/trends?last=7d"
 
@@ -44,21 +49,29 @@ def nginx(both: tuple[Front, Recorder]) -> Front:
     return both[0]
 
 
-def raw(nginx: Front, request: str) -> bytes:
-    """The answer to a request that no HTTP client would send."""
+def raw(nginx: Front, request: str | bytes) -> bytes:
+    """The answer to a request that no HTTP client would send; a text has LF for CR LF."""
     with (
         socket.create_connection(("127.0.0.1", nginx.port), 10) as plain,
         nginx.context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
     ):
-        tls.sendall(request.replace("\n", "\r\n").encode())
-        answer = b""
-        while not (length := re.search(rb"(?is)content-length: (\d+).*?\r\n\r\n", answer)) or len(
-            answer
-        ) < length.end() + int(length[1]):
-            part = tls.recv(4096)
-            assert part, answer
-            answer += part
-        return answer
+        with contextlib.suppress(OSError):  # it may close before it has read all
+            tls.sendall(
+                request if isinstance(request, bytes) else request.replace("\n", "\r\n").encode()
+            )
+        return received(tls)
+
+
+def received(connection: socket.socket) -> bytes:
+    """One answer, whole by its Content-Length."""
+    answer = b""
+    while not (length := re.search(rb"(?is)content-length: (\d+).*?\r\n\r\n", answer)) or len(
+        answer
+    ) < length.end() + int(length[1]):
+        part = connection.recv(4096)
+        assert part, answer
+        answer += part
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -245,6 +258,34 @@ def test_a_slash_at_the_end_is_the_same_question(nginx: Front) -> None:
     assert statuses == ["MISS", "HIT", "MISS", "MISS"]
 
 
+def test_an_answer_ends_with_the_seconds_that_the_api_gives_it() -> None:
+    """After that a revoked key sees nothing more, also while the api is asked for it again."""
+    with front() as (nginx, recorder), nginx.client({"X-API-Key": "one"}) as client:
+
+        def ask(_: int = 0) -> int:
+            return client.get(QUESTION).status_code
+
+        recorder.headers["X-Accel-Expires"] = "1"
+        assert ask() == 200
+        recorder.status, recorder.gate, asked = 401, threading.Event(), recorder.requests
+        with ThreadPoolExecutor(20) as pool:
+            wait_for(lambda: pool.submit(ask) and recorder.requests > asked, "the answer's end")
+            late = [pool.submit(ask) for _ in range(6)]
+            wait_for(
+                lambda: recorder.requests > asked + 6 or any(answer.done() for answer in late),
+                "others who ask meanwhile",
+            )
+            recorder.gate.set()
+        assert [answer.result() for answer in late] == [401] * 6
+        assert ask() == 401
+
+
+def test_no_answer_is_kept_for_longer_than_a_key_may_outlive_its_revocation() -> None:
+    kept = re.findall(r"proxy_cache_valid .*?(\S+);", (ROOT / "nginx/locations.conf").read_text())
+    assert kept == [f"{OLD_MAX_AGE_SECONDS}s"]
+    assert OLD_MAX_AGE_SECONDS + FRESH_SECONDS < 60
+
+
 def test_lists_and_live_answers_are_never_cached(nginx: Front) -> None:
     with nginx.client({"X-API-Key": "one"}) as client:
         for path in ("/api/live", "/api/events", "/api/users", "/api/export", "/api/openapi.json"):
@@ -270,6 +311,45 @@ def test_without_a_replica_the_answer_is_json_and_says_when_to_come_again() -> N
         "unavailable",
         "5",
     )
+
+
+REFUSED: dict[str, tuple[int, bytes]] = {
+    "a path that is not there": (404, b"GET /nothing HTTP/1.1\r\n"),
+    "a path for operators": (403, b"GET /metrics HTTP/1.1\r\n"),
+    "a path that leads out": (400, b"GET /../.. HTTP/1.1\r\n"),
+    "the address of an error": (404, b"GET /.errors/bad_request HTTP/1.1\r\n"),
+    "a method that is not taken": (405, b"TRACE / HTTP/1.1\r\n"),
+    "a tunnel": (400, b"CONNECT a.example:443 HTTP/1.1\r\n"),
+    "a method that is none": (400, b"G\x00T / HTTP/1.1\r\n"),
+    "another version of HTTP": (505, b"GET / HTTP/3.0\r\n"),
+    "an unknown encoding": (501, b"POST /collect HTTP/1.1\r\nTransfer-Encoding: gzip\r\n"),
+    "a length that is none": (400, b"POST /collect HTTP/1.1\r\nContent-Length: x\r\n"),
+    "a large body": (413, b"POST /collect HTTP/1.1\r\nContent-Length: 99999999\r\n"),
+    "a condition": (412, b'GET /nginx-health HTTP/1.1\r\nIf-Match: "x"\r\n'),
+    "a long address": (414, b"GET /%b HTTP/1.1\r\n" % (b"x" * 9_000)),
+    "a long header": (431, b"GET / HTTP/1.1\r\nX-Long: %b\r\n" % (b"x" * 9_000)),
+}
+
+
+def assert_an_error(answer: bytes, status: int) -> None:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), answer
+    assert b"content-type: application/json" in head.lower()
+    error = json.loads(body)["error"]
+    assert error["code"]
+    assert error["message"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_nginx_refuses_is_json_with_a_code_and_a_message(nginx: Front, name: str) -> None:
+    status, request = REFUSED[name]
+    assert_an_error(raw(nginx, request + b"Host: analytics.example.com\r\n\r\n"), status)
+
+
+def test_plain_http_is_told_to_speak_https(nginx: Front) -> None:
+    with socket.create_connection(("127.0.0.1", nginx.port), 10) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert_an_error(received(plain), 400)
 
 
 def test_a_length_and_chunks_at_once_are_refused(nginx: Front) -> None:

@@ -511,5 +511,29 @@ FAULTS = (
             "queries/language/test_formula.py::test_anything_but_arithmetic_is_no_formula",
         ),
     ),
+    Fault(
+        50,
+        "a key is revoked",
+        "nginx with an answer of the key in its cache, a question under way, a WebSocket and a "
+        "stream",
+        (
+            "deploy/test_nginx_rules.py::test_an_answer_ends_with_the_seconds_that_the_api_gives_it",
+            "deploy/test_nginx_rules.py::test_no_answer_is_kept_for_longer_than_a_key_may_outlive_its_revocation",
+            "security/test_keys.py::test_a_revoked_key_is_refused_within_a_minute_by_every_role",
+            "security/test_keys.py::test_a_key_revoked_while_its_question_is_computed_gets_no_answer",
+            "roles/realtime/test_admission.py::test_a_key_revoked_while_connected_ends_the_connection",
+            "roles/realtime/test_server_sent.py::test_a_revoked_key_ends_its_stream",
+        ),
+    ),
+    Fault(
+        62,
+        "nginx refuses by itself",
+        "paths, methods, versions, lengths, headers and plain HTTP that it does not take",
+        (
+            "deploy/test_nginx_rules.py::test_what_nginx_refuses_is_json_with_a_code_and_a_message",
+            "deploy/test_nginx_rules.py::test_plain_http_is_told_to_speak_https",
+            "deploy/test_nginx_rules.py::test_without_a_replica_the_answer_is_json_and_says_when_to_come_again",
+        ),
+    ),
 )
 """Numbers as in the design; 1 to 42, none left out."""

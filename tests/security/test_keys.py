@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -13,6 +14,7 @@ from starlette.applications import Starlette
 
 from analytics import projects, tables
 from analytics.projects import key_cache
+from analytics.queries import answer
 from analytics.redis import key_mirror, mirror
 from analytics.roles import api, processor
 from analytics.roles.collector import collector
@@ -108,11 +110,26 @@ async def test_a_revoked_key_is_refused_within_a_minute_by_every_role(
     await mirror(house.engine, house.redis)  # what the processor does every MIRROR_SECONDS
     clock.time += MINUTE - processor.MIRROR_SECONDS
     for role in house.apps:
-        answer = await house.use(role, token)
-        assert (answer.status, answer.json["error"]["message"]) == (
+        refusal = await house.use(role, token)
+        assert (refusal.status, refusal.json["error"]["message"]) == (
             401,
             "this key has been revoked",
         )
+
+
+async def test_a_key_revoked_while_its_question_is_computed_gets_no_answer(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy may keep the answer for as long as it says, from now on."""
+    token = await house.create("query")
+
+    async def slow(*arguments: Any, **options: Any) -> Any:
+        await projects.revoke_key(house.engine, token)
+        clock.time += key_cache.FRESH_SECONDS
+        return await answer(*arguments, **options)
+
+    monkeypatch.setattr(api, "answer", slow)
+    assert (await house.use("api", token)).status == 401
 
 
 async def test_a_key_is_rotated_without_a_moment_in_which_none_works(

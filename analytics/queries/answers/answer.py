@@ -43,8 +43,12 @@ OLD_SECONDS, RECENT_SECONDS = 3600.0, 5.0
 It is given only while its fingerprint holds.
 """
 
-OLD_MAX_AGE_SECONDS, RECENT_MAX_AGE_SECONDS = 300, 2
-"""How long a client may keep it, who does not know whether the fingerprint still holds."""
+OLD_MAX_AGE_SECONDS, RECENT_MAX_AGE_SECONDS = 30, 2
+"""How long a client or a proxy may keep it, who does not know whether the fingerprint still holds.
+
+With the time for which the api caches a key it stays below the minute after which a revoked key is
+refused everywhere.
+"""
 
 _encoder = msgspec.json.Encoder()
 

@@ -9,7 +9,7 @@ from tests.queries.answers.cached import OLD, put
 async def test_etag_and_304(http: httpx2.AsyncClient, store: PostgresStore) -> None:
     await put(store)
     first = await http.get(OLD)
-    assert first.headers["cache-control"] == "private, max-age=300"
+    assert first.headers["cache-control"] == "private, max-age=30"
     assert first.headers["vary"] == "Authorization, X-API-Key, Origin", (
         "whose answer it is decides who may be given it"
     )
