@@ -154,6 +154,9 @@ QUIET = ("hypercorn.access", "arq", "alembic", "asyncio")
 def setup(settings: Settings, stream: TextIO | None = None) -> None:
     """Send every log to `stream` (by default standard error), in the form of the environment.
 
+    Only our own messages go down to `debug`: those of libraries would show whole requests, with
+    tokens that no pattern can know.
+
     Python's warnings, and an exception that ends the process, go there too.
     """
     _secrets_of_settings.clear()
@@ -163,6 +166,8 @@ def setup(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    logging.getLogger("analytics").setLevel(root.level)
+    root.setLevel(max(logging.INFO, root.level))
     sys.excepthook = _last_words
     logging.captureWarnings(capture=True)
     for name in QUIET:

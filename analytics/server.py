@@ -15,9 +15,12 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, cast
 
+import hypercorn.protocol
 import uvloop
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
+from hypercorn.events import Updated
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.utils import LifespanFailureError
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -53,6 +56,25 @@ ADVICE = {
 SERVICE_RESTART = 1012
 GOODBYE_SECONDS = 1
 """How long the app of a WebSocket, and then its client, may take to end it."""
+
+
+class _TimedH2(H2Protocol):
+    """HTTP/2 on which an idle connection is closed from its first byte on.
+
+    hypercorn stops the timer when the client's preface comes, and goes on with it only after the
+    first whole request: without one, the connection would stay for ever.
+    """
+
+    async def initiate(
+        self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
+    ) -> None:
+        """Begin, after an upgrade of HTTP/1.1 with the headers of its request."""
+        await super().initiate(headers, settings)
+        if headers is None:
+            await self.send(Updated(idle=True))
+
+
+hypercorn.protocol.H2Protocol = _TimedH2  # type: ignore[attr-defined]
 
 
 def bind(role: str, settings: Settings, port: int) -> socket.socket:

@@ -146,3 +146,11 @@ def test_what_any_request_can_cause_is_logged_once_a_minute() -> None:
     times = iter((1000.0, 1000.0, 1059.9, 1060.0, 1061.0, 1200.0))
     seldom = logs.Seldom(now=lambda: next(times))
     assert [seldom.passes() for _ in range(6)] == [True, False, False, True, False, True]
+
+
+def test_libraries_have_no_debug_messages_because_they_show_requests(output: io.StringIO) -> None:
+    logs.setup(Settings(log_level="debug"), output)
+    logging.getLogger("hpack.hpack").debug("Decoded %s", "a foreign token")
+    logging.getLogger("analytics.x").debug("our own")
+    assert "our own" in output.getvalue()
+    assert "foreign" not in output.getvalue()

@@ -535,5 +535,20 @@ FAULTS = (
             "deploy/test_nginx_rules.py::test_without_a_replica_the_answer_is_json_and_says_when_to_come_again",
         ),
     ),
+    Fault(
+        64,
+        "a foreign token in a debug log",
+        "canaries over HTTP/2 to every role with LOG_LEVEL=debug, then every log is searched",
+        (
+            "security/test_leaks.py::test_no_canary_is_in_a_log_a_metric_a_health_or_an_error_about_keys",
+            "test_logs.py::test_libraries_have_no_debug_messages_because_they_show_requests",
+        ),
+    ),
+    Fault(
+        57,
+        "idle HTTP/2 connections",
+        "a preface and nothing else, pings, and headers that never end, at every role",
+        ("hostile/test_wire.py::test_an_http2_connection_without_a_whole_request_is_closed",),
+    ),
 )
 """Numbers as in the design; 1 to 42, none left out."""

@@ -4,6 +4,7 @@ They are refused or answered, the connection ends in time, and other clients are
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -244,3 +245,28 @@ async def test_nothing_of_this_leaves_a_traceback(
     assert [
         record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR
     ] == []
+
+
+async def test_an_http2_connection_without_a_whole_request_is_closed(
+    migrated_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else comes on it: nothing, pings, or the beginning of a request's headers."""
+    assert Config().keep_alive_timeout <= 30
+    monkeypatch.setattr(Config, "keep_alive_timeout", 0.3)
+    config = Settings(
+        environment="test", database_url=migrated_url, redis_url=redis_url, shutdown_delay=0
+    )
+    ping = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8)
+    unfinished = b"\x00\x00\x01\x01\x01\x00\x00\x00\x01\x82"
+    async with listening(config, monkeypatch) as ports:
+        for port in ports.values():
+            for sent in (H2, H2 + ping, H2 + unfinished):
+                await exchange(port, sent, seconds=REFUSED_SECONDS)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(H2)
+            async with asyncio.timeout(REFUSED_SECONDS):
+                with contextlib.suppress(ConnectionError):
+                    while not reader.at_eof():
+                        writer.write(ping)
+                        await reader.read(65_536)
+            writer.close()

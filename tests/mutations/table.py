@@ -1385,4 +1385,20 @@ MUTATIONS = (
         "",
         "tests/deploy/test_nginx_rules.py::test_what_nginx_refuses_is_json_with_a_code_and_a_message",
     ),
+    mutation(
+        "libraries write their debug messages too",
+        "logs hold no secrets and no personal data",
+        "analytics/logs.py",
+        "    root.setLevel(max(logging.INFO, root.level))\n",
+        "",
+        "tests/test_logs.py::test_libraries_have_no_debug_messages_because_they_show_requests",
+    ),
+    mutation(
+        "an HTTP/2 connection without a request stays open",
+        "one client's work is bounded",
+        "analytics/server.py",
+        "        if headers is None:\n            await self.send(Updated(idle=True))\n",
+        "",
+        "tests/hostile/test_wire.py::test_an_http2_connection_without_a_whole_request_is_closed",
+    ),
 )

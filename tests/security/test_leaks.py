@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 
 from tests.faults.platform import Platform, http_get
@@ -86,6 +87,13 @@ async def attack(platform: Platform) -> list[bytes]:
             f"POST /collect HTTP/1.1\r\nhost: x\r\n{HEADERS}content-length: 999\r\n\r\n".encode(),
             end=True,
         )
+        async with httpx2.AsyncClient(http1=False, http2=True, trust_env=False) as client:
+            for path in REQUESTS[:-3]:
+                told = await client.get(
+                    f"{role.url}{path}",
+                    headers={"x-api-key": TOKEN, "x-write-key": KEY, "cookie": NAME},
+                )
+                assert told.http_version == "HTTP/2"
     return answers
 
 
