@@ -550,5 +550,14 @@ FAULTS = (
         "a preface and nothing else, pings, and headers that never end, at every role",
         ("hostile/test_wire.py::test_an_http2_connection_without_a_whole_request_is_closed",),
     ),
+    Fault(
+        59,
+        "realtime's places are taken by clients without a key",
+        "more silent WebSockets than may wait, and one key with all of its places taken",
+        (
+            "roles/realtime/test_admission.py::test_who_has_no_key_takes_no_place_and_waits_the_shorter_the_more_there_are",
+            "roles/realtime/test_admission.py::test_a_key_has_its_share_of_the_places",
+        ),
+    ),
 )
 """Numbers as in the design; 1 to 42, none left out."""

@@ -1401,4 +1401,20 @@ MUTATIONS = (
         "",
         "tests/hostile/test_wire.py::test_an_http2_connection_without_a_whole_request_is_closed",
     ),
+    mutation(
+        "any number of clients may wait without a key",
+        "one client's work is bounded",
+        "analytics/roles/realtime/admission.py",
+        "            if len(self._unknown) >= MAX_UNKNOWN:\n",
+        "            if len(self._unknown) < 0:\n",
+        "tests/roles/realtime/test_admission.py::test_who_has_no_key_takes_no_place_and_waits_the_shorter_the_more_there_are",
+    ),
+    mutation(
+        "one key may take all of realtime's places",
+        "one client's work is bounded",
+        "analytics/roles/realtime/admission.py",
+        "self._connected[digest(token)] >= MAX_CONNECTIONS_A_KEY:\n",
+        "self._connected[digest(token)] < 0:\n",
+        "tests/roles/realtime/test_admission.py::test_a_key_has_its_share_of_the_places",
+    ),
 )

@@ -2,15 +2,16 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from starlette.datastructures import Headers, State
 
 from analytics import metrics
 from analytics.errors import Forbidden, Unauthorized, Unavailable
-from analytics.projects import ApiKey, KeyCache, authorize
+from analytics.projects import ApiKey, KeyCache, authorize, digest
 from analytics.roles.http.cors import Origins
 from analytics.roles.http.credentials import token_of
 from analytics.roles.realtime.subscriptions import Hub
@@ -18,6 +19,15 @@ from analytics.roles.realtime.subscriptions import Hub
 T = TypeVar("T")
 
 MAX_CONNECTIONS = 2000
+MAX_CONNECTIONS_A_KEY = MAX_CONNECTIONS // 2
+"""So that the readers of one key leave places for those of others."""
+
+MAX_UNKNOWN = 200
+"""Readers at once that have not sent their key yet. They take none of MAX_CONNECTIONS."""
+
+AUTH_SECONDS = 5.0
+"""How long a reader may take to send its key."""
+
 RECHECK_SECONDS = 5.0
 """How often the key of a connected reader is checked again."""
 
@@ -55,32 +65,64 @@ class Admission:
         self._state = state
         self._keys = keys
         self._origins = Origins(state.settings.cors_origins)
-        self._connected = 0
+        self._connected: Counter[bytes] = Counter()
+        self._unknown: dict[asyncio.Timeout, None] = {}
         for transport in TRANSPORTS:
             metrics.realtime_connections.set({"transport": transport}, 0)
 
-    @contextmanager
-    def enter(self, transport: str, headers: Headers) -> Iterator[None]:
-        """A place for one reader, as long as the context is open.
-
-        Raises Forbidden for a page of a foreign origin, Unavailable when all places are taken or
-        this role is stopping.
+    def open_to(self, headers: Headers) -> None:
+        """Raises Forbidden for a page of a foreign origin, Unavailable when this role is stopping
+        or has no place left.
         """
         origin = headers.get("origin")
         if origin is not None and origin.encode("latin-1") not in self._origins:
             raise Forbidden("pages of this origin may not use realtime here", code="foreign_origin")
         if not self._state.ready:
             raise _refusal("this server is stopping", code="stopping")
-        if self._connected >= MAX_CONNECTIONS:
-            message = "too many clients are connected here"
-            raise _refusal(message, code="too_many_connections")
-        self._connected += 1
+        self._check_room(token_of(headers))
+
+    @contextmanager
+    def place(self, transport: str, token: str) -> Iterator[None]:
+        """A place for a reader whose key is known, as long as the context is open.
+
+        Raises Unavailable when all places are taken, or all that its key may have.
+        """
+        self._check_room(token)
+        key = digest(token)
+        self._connected[key] += 1
         metrics.realtime_connections.inc({"transport": transport})
         try:
             yield
         finally:
-            self._connected -= 1
+            self._connected[key] -= 1
+            self._connected += Counter()  # forgets keys without readers
             metrics.realtime_connections.dec({"transport": transport})
+
+    @asynccontextmanager
+    async def unknown(self) -> AsyncIterator[None]:
+        """The time in which a reader must send its key.
+
+        Raises TimeoutError after AUTH_SECONDS, or sooner for the one that has waited longest when
+        MAX_UNKNOWN wait: who has a key sends it at once.
+        """
+        async with asyncio.timeout(AUTH_SECONDS) as limit:
+            if len(self._unknown) >= MAX_UNKNOWN:
+                longest = next(iter(self._unknown))
+                del self._unknown[longest]
+                longest.reschedule(asyncio.get_running_loop().time())
+            self._unknown[limit] = None
+            try:
+                yield
+            finally:
+                self._unknown.pop(limit, None)
+
+    def _check_room(self, token: str | None) -> None:
+        if self._connected.total() >= MAX_CONNECTIONS:
+            message = "too many clients are connected here"
+            raise _refusal(message, code="too_many_connections")
+        if token is not None and self._connected[digest(token)] >= MAX_CONNECTIONS_A_KEY:
+            message = "too many clients of this key are connected here"
+            raise _refusal(message, code="too_many_connections")
 
     async def identify(self, token: str, headers: Headers) -> ApiKey:
         """The key of a reader.
@@ -92,19 +134,19 @@ class Admission:
         authorize(key, "realtime", origin=headers.get("origin"))
         return key
 
-    async def refuse_page(self, headers: Headers) -> None:
-        """Raises Forbidden when the key in the headers is not for pages of their origin.
+    async def knows(self, token: str, headers: Headers) -> bool:
+        """Whether the key in the headers opens realtime.
 
-        Other faults of a key are reported after the handshake.
+        Raises Forbidden when it is not for pages of their origin. Other faults of a key are
+        reported after the handshake.
         """
-        if (token := token_of(headers)) and headers.get("origin"):
-            try:
-                await self.identify(token, headers)
-            except Forbidden as error:
-                if error.code == "foreign_origin":
-                    raise
-            except (Unauthorized, Unavailable):
-                return
+        try:
+            await self.identify(token, headers)
+        except (Forbidden, Unauthorized, Unavailable) as error:
+            if error.code == "foreign_origin":
+                raise
+            return False
+        return True
 
     async def lose(self, token: str) -> Unauthorized:
         """Wait until a key stops working: it was revoked, or it expired."""

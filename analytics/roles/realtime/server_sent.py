@@ -92,9 +92,10 @@ class EventsEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         admission: Admission = scope["app"].state.admission
-        with admission.enter("sse", headers):
-            token = needed_token(headers)
-            key = await admission.identify(token, headers)
+        admission.open_to(headers)
+        token = needed_token(headers)
+        key = await admission.identify(token, headers)
+        with admission.place("sse", token):
             outbox = Outbox()
             subscriptions = Subscriptions(admission.hub, outbox)
             try:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 from starlette.websockets import WebSocket
@@ -27,7 +27,6 @@ from analytics.roles.realtime.requests import (
 )
 from analytics.roles.realtime.subscriptions import Subscriptions
 
-AUTH_SECONDS = 5.0
 SEND_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -52,9 +51,13 @@ async def endpoint(socket: WebSocket) -> None:
     """`/realtime`."""
     admission: Admission = socket.app.state.admission
     try:
-        with admission.enter("websocket", socket.headers):
-            await admission.refuse_page(socket.headers)
-            await Connection(socket, admission).run()
+        admission.open_to(socket.headers)
+        token = token_of(socket.headers)
+        if token and await admission.knows(token, socket.headers):
+            with admission.place("websocket", token):
+                await Connection(socket, admission, placed=True).run()
+        else:
+            await Connection(socket, admission, placed=False).run()
     except AnalyticsError as error:
         await socket.send_denial_response(error_response(error))
 
@@ -62,8 +65,10 @@ async def endpoint(socket: WebSocket) -> None:
 class Connection:
     """One WebSocket, from the handshake to the close."""
 
-    def __init__(self, socket: WebSocket, admission: Admission) -> None:
+    def __init__(self, socket: WebSocket, admission: Admission, *, placed: bool) -> None:
+        """`placed` says that it has its place; else it gets one when its key is known."""
         self._socket = socket
+        self._placed = placed
         self._admission = admission
         self._outbox = Outbox()
         self._subscriptions = Subscriptions(admission.hub, self._outbox)
@@ -76,24 +81,29 @@ class Connection:
             try:
                 token = token_of(headers) or await self._first_key()
                 key = await self._admission.identify(token, headers)
+                with nullcontext() if self._placed else self._admission.place("websocket", token):
+                    reason = await self._follow(token, key)
             except AnalyticsError as error:
                 await self._write(failure(error))
                 code = TRY_AGAIN if isinstance(error, Unavailable) else BAD_KEY
-                return await self._close(Close(code, error.message))
-            try:
-                reason = await first_of(self._receive(key), self._send(), self._lose(token))
-            finally:
-                self._subscriptions.clear()
-            return await self._close(reason)
+                reason = Close(code, error.message)
+            await self._close(reason)
+
+    async def _follow(self, token: str, key: ApiKey) -> Close:
+        """Receive and send until the connection must end. Raises Gone."""
+        try:
+            return await first_of(self._receive(key), self._send(), self._lose(token))
+        finally:
+            self._subscriptions.clear()
 
     async def _first_key(self) -> str:
-        """The key in the first message. Raises Unauthorized without one, and after AUTH_SECONDS."""
+        """The key in the first message. Raises Unauthorized without one, or when none comes."""
         refusal = Unauthorized("the first message must be auth, with a key", code="no_key")
         try:
-            async with asyncio.timeout(AUTH_SECONDS):
+            async with self._admission.unknown():
                 request = decode(await self._read())
         except TimeoutError as error:
-            raise Unauthorized(f"no key came within {AUTH_SECONDS:g} s", code="no_key") from error
+            raise Unauthorized("no key came in time", code="no_key") from error
         except NOT_A_REQUEST as error:
             raise refusal from error
         if not isinstance(request, AuthRequest):

@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from analytics.redis import key_mirror
-from analytics.roles.realtime import sockets
+from analytics.roles.realtime import admission, sockets
 from tests.live.kit import make_events
 from tests.roles.realtime.platform import (
     Platform,
@@ -69,8 +69,8 @@ async def test_any_other_message_before_the_key_closes_with_4401(
 async def test_no_key_in_time_closes_with_4401(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sockets.AUTH_SECONDS == 5
-    monkeypatch.setattr(sockets, "AUTH_SECONDS", 0.3)
+    assert admission.AUTH_SECONDS == 5
+    monkeypatch.setattr(admission, "AUTH_SECONDS", 0.3)
     async with platform.socket(None) as reader:
         assert await closed(reader) == 4401
 
