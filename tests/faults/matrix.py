@@ -559,5 +559,14 @@ FAULTS = (
             "roles/realtime/test_admission.py::test_a_key_has_its_share_of_the_places",
         ),
     ),
+    Fault(
+        63,
+        "a web page reads /metrics by DNS rebinding",
+        "every operator's path under names of others and of this machine",
+        (
+            "roles/http/test_known_host.py::test_a_page_of_a_foreign_name_reads_nothing_of_an_operators",
+            "roles/http/test_known_host.py::test_in_production_names_are_the_proxys_concern",
+        ),
+    ),
 )
 """Numbers as in the design; 1 to 42, none left out."""

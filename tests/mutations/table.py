@@ -1417,4 +1417,12 @@ MUTATIONS = (
         "self._connected[digest(token)] < 0:\n",
         "tests/roles/realtime/test_admission.py::test_a_key_has_its_share_of_the_places",
     ),
+    mutation(
+        "operators' paths answer under every name in development",
+        "a web page reads nothing that is the operator's",
+        "analytics/roles/http/role.py",
+        "        local = [] if settings.production else",
+        "        local = [] if settings.host else",
+        "tests/roles/http/test_known_host.py::test_a_page_of_a_foreign_name_reads_nothing_of_an_operators",
+    ),
 )

@@ -5,5 +5,5 @@
 `shield.py`       security headers, the last resort     `credentials.py`  the key in a request
 `real_client.py`  the client's address behind a proxy   `cors.py`         which pages may send
 `headers.py`      headers that come more than once  `slashes.py`       slashes that end a path
-`paced.py`        a stream that ends with its reader
+`known_host.py`   whom operators' paths are shown to  `paced.py`       streams end with readers
 """

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from analytics.roles.http.errors import HANDLERS
 from analytics.roles.http.health import Check, Health
+from analytics.roles.http.known_host import KnownHost
 from analytics.roles.http.real_client import RealClient
 from analytics.roles.http.shield import Shield
 from analytics.roles.http.slashes import Slashes
@@ -51,12 +52,14 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
                 finally:
                     app.state.ready = False
 
+        local = [] if settings.production else [Middleware(KnownHost, host=settings.host)]
         real_client = Middleware(RealClient, trusted=settings.trusted_proxies)
         routes = [*self.routes(settings), *Health(self.checks).routes]
         slashes = Middleware(Slashes, routes=routes)
+        outer = [Middleware(Shield), *local, real_client, slashes]
         app = Starlette(
             routes=routes,
-            middleware=[Middleware(Shield), real_client, slashes, *self.middleware(settings)],
+            middleware=[*outer, *self.middleware(settings)],
             exception_handlers=HANDLERS,
             lifespan=lifespan,
         )
