@@ -6,7 +6,7 @@ a budget (`lookups.py`).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import msgspec
 
@@ -58,8 +58,8 @@ __all__ = [
     "Step",
     "Visit",
     "context_of",
-    "opens",
     "run",
+    "run_in_turns",
 ]
 
 
@@ -81,8 +81,24 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def run(events: list[Event], context: Context, steps: Sequence[Step] = STEPS) -> Result:
-    """Every step on every event that `opens` lets through."""
-    if not opens(events, context, steps):
+    """Every step on every event.
+
+    An event is not even opened if neither it nor the request has facts about a visitor.
+    """
+    turns = run_in_turns(events, context, steps)
+    while True:
+        try:
+            next(turns)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def run_in_turns(
+    events: list[Event], context: Context, steps: Sequence[Step]
+) -> Generator[None, None, Result]:
+    """The same, with a turn for others after each event that was opened."""
+    if not steps or (context.silent and not any(_has_facts(event) for event in events)):
         return Result(events)
     passed: list[Event] = []
     dropped: Counter[str] = Counter()
@@ -96,17 +112,10 @@ def run(events: list[Event], context: Context, steps: Sequence[Step] = STEPS) ->
             passed.append(visit.close())
         else:
             dropped[reason] += 1
+        yield
     for reason, count in dropped.items():
         metrics.events_dropped.add({"reason": reason}, count)
     return Result(passed, dict(dropped), context.budget.refused)
-
-
-def opens(events: Sequence[Event], context: Context, steps: Sequence[Step]) -> bool:
-    """Whether a step looks at any of the events.
-
-    An event is not even opened if neither it nor the request has facts about a visitor.
-    """
-    return bool(steps) and (not context.silent or any(_has_facts(event) for event in events))
 
 
 def _has_facts(event: Event) -> bool:

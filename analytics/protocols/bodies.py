@@ -7,6 +7,7 @@ import binascii
 from typing import Any
 from urllib.parse import parse_qsl
 
+from analytics.errors import TooLarge
 from analytics.protocols import metadata
 from analytics.protocols.protocol import (
     Incoming,

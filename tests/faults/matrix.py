@@ -363,6 +363,17 @@ FAULTS = (
         (f"{_READERS}after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed",),
     ),
     Fault(
+        44,
+        "a body that takes much work",
+        "thousands of new user agents, forms, numbers and lists in a body of a megabyte; "
+        "`/health/live` is asked meanwhile",
+        (
+            "roles/collector/test_slices.py::test_no_body_keeps_liveness_waiting",
+            "roles/collector/test_slices.py::test_new_agents_beyond_a_requests_budget_are_told",
+            "roles/collector/test_turns.py::test_so_many_large_bodies_are_open_at_once_and_small_ones_besides",
+        ),
+    ),
+    Fault(
         45,
         "hundreds of thousands of distinct event names",
         "transactions of 5,000 distinct names each, compacted, asked, rebuilt and erased",
@@ -398,6 +409,32 @@ FAULTS = (
             "roles/collector/test_collector.py::test_a_request_of_200_000_empty_events_costs_little_and_hears_so_in_few_bytes",
             "roles/collector/test_collector.py::test_50_000_empty_events_are_judged_in_a_thread_and_a_hundred_of_them_are_named",
             "protocols/test_bulks.py::test_of_very_many_faults_a_reply_names_a_hundred_and_counts_all",
+        ),
+    ),
+    Fault(
+        48,
+        "patterns that take much work",
+        "400 patterns of one WebSocket, and 20 of a stream, on events that make their states "
+        "explode; another client and `/health/live` meanwhile",
+        (
+            "roles/realtime/test_channels.py::test_four_hundred_patterns_share_the_budget_of_their_connection",
+            "roles/realtime/test_channels.py::test_patterns_cost_a_stream_the_same_as_a_socket",
+            "roles/realtime/test_channels.py::test_whatever_looks_at_a_long_text_is_work",
+            "queries/language/test_automata.py::test_all_patterns_together_cache_a_bounded_number_of_bytes",
+        ),
+    ),
+    Fault(
+        50,
+        "a key is revoked",
+        "nginx with an answer of the key in its cache, a question under way, a WebSocket and a "
+        "stream",
+        (
+            "deploy/test_nginx_rules.py::test_an_answer_ends_with_the_seconds_that_the_api_gives_it",
+            "deploy/test_nginx_rules.py::test_no_answer_is_kept_for_longer_than_a_key_may_outlive_its_revocation",
+            "security/test_keys.py::test_a_revoked_key_is_refused_within_a_minute_by_every_role",
+            "security/test_keys.py::test_a_key_revoked_while_its_question_is_computed_gets_no_answer",
+            "roles/realtime/test_admission.py::test_a_key_revoked_while_connected_ends_the_connection",
+            "roles/realtime/test_server_sent.py::test_a_revoked_key_ends_its_stream",
         ),
     ),
     Fault(
@@ -454,45 +491,6 @@ FAULTS = (
         ),
     ),
     Fault(
-        58,
-        "slow readers hold all exports",
-        "clients that take nothing, a key that takes all places, a key that is revoked meanwhile",
-        (
-            "roles/http/test_paced.py::test_who_takes_nothing_is_cut_off_and_the_chunks_are_closed",
-            "queries/database/test_lanes.py::test_one_key_cannot_hold_all_places",
-            "roles/test_api.py::test_an_export_ends_once_its_key_is_revoked",
-        ),
-    ),
-    Fault(
-        66,
-        "a connection whose last operation was interrupted",
-        "asyncpg's error `cannot switch to state 15`, in an answer and in a storing transaction",
-        (
-            "queries/database/test_snapshot.py::test_whatever_happens_to_its_connection_the_client_hears_that_it_may_try_again",
-            "stores/test_postgres.py::test_a_connection_whose_last_operation_was_interrupted_is_given_to_nobody_else",
-        44,
-        "a body that takes much work",
-        "thousands of new user agents, forms, numbers and lists in a body of a megabyte; "
-        "`/health/live` is asked meanwhile",
-        (
-            "roles/collector/test_slices.py::test_no_body_keeps_liveness_waiting",
-            "roles/collector/test_slices.py::test_new_agents_beyond_a_requests_budget_are_told",
-            "roles/collector/test_turns.py::test_so_many_large_bodies_are_open_at_once_and_small_ones_besides",
-        ),
-    ),
-    Fault(
-        48,
-        "patterns that take much work",
-        "400 patterns of one WebSocket, and 20 of a stream, on events that make their states "
-        "explode; another client and `/health/live` meanwhile",
-        (
-            "roles/realtime/test_channels.py::test_four_hundred_patterns_share_the_budget_of_their_connection",
-            "roles/realtime/test_channels.py::test_patterns_cost_a_stream_the_same_as_a_socket",
-            "roles/realtime/test_channels.py::test_whatever_looks_at_a_long_text_is_work",
-            "queries/language/test_automata.py::test_all_patterns_together_cache_a_bounded_number_of_bytes",
-        ),
-    ),
-    Fault(
         56,
         "ids of 64 KiB that are not read",
         "errors for a message with a long id, a long name of a field, and four bytes a character",
@@ -503,26 +501,37 @@ FAULTS = (
         ),
     ),
     Fault(
+        57,
+        "idle HTTP/2 connections",
+        "a preface and nothing else, pings, and headers that never end, at every role",
+        ("hostile/test_wire.py::test_an_http2_connection_without_a_whole_request_is_closed",),
+    ),
+    Fault(
+        58,
+        "slow readers hold all exports",
+        "clients that take nothing, a key that takes all places, a key that is revoked meanwhile",
+        (
+            "roles/http/test_paced.py::test_who_takes_nothing_is_cut_off_and_the_chunks_are_closed",
+            "queries/database/test_lanes.py::test_one_key_cannot_hold_all_places",
+            "roles/test_api.py::test_an_export_ends_once_its_key_is_revoked",
+        ),
+    ),
+    Fault(
+        59,
+        "realtime's places are taken by clients without a key",
+        "more silent WebSockets than may wait, and one key with all of its places taken",
+        (
+            "roles/realtime/test_admission.py::test_who_has_no_key_takes_no_place_and_waits_the_shorter_the_more_there_are",
+            "roles/realtime/test_admission.py::test_a_key_has_its_share_of_the_places",
+        ),
+    ),
+    Fault(
         60,
         "a costly formula",
         "`1J`, `...`, hundreds of factors and numbers beyond a double",
         (
             "queries/language/test_formula.py::test_a_formula_is_arithmetic_and_null_where_there_is_no_number",
             "queries/language/test_formula.py::test_anything_but_arithmetic_is_no_formula",
-        ),
-    ),
-    Fault(
-        50,
-        "a key is revoked",
-        "nginx with an answer of the key in its cache, a question under way, a WebSocket and a "
-        "stream",
-        (
-            "deploy/test_nginx_rules.py::test_an_answer_ends_with_the_seconds_that_the_api_gives_it",
-            "deploy/test_nginx_rules.py::test_no_answer_is_kept_for_longer_than_a_key_may_outlive_its_revocation",
-            "security/test_keys.py::test_a_revoked_key_is_refused_within_a_minute_by_every_role",
-            "security/test_keys.py::test_a_key_revoked_while_its_question_is_computed_gets_no_answer",
-            "roles/realtime/test_admission.py::test_a_key_revoked_while_connected_ends_the_connection",
-            "roles/realtime/test_server_sent.py::test_a_revoked_key_ends_its_stream",
         ),
     ),
     Fault(
@@ -536,6 +545,15 @@ FAULTS = (
         ),
     ),
     Fault(
+        63,
+        "a web page reads /metrics by DNS rebinding",
+        "every operator's path under names of others and of this machine",
+        (
+            "roles/http/test_known_host.py::test_a_page_of_a_foreign_name_reads_nothing_of_an_operators",
+            "roles/http/test_known_host.py::test_in_production_names_are_the_proxys_concern",
+        ),
+    ),
+    Fault(
         64,
         "a foreign token in a debug log",
         "canaries over HTTP/2 to every role with LOG_LEVEL=debug, then every log is searched",
@@ -545,27 +563,12 @@ FAULTS = (
         ),
     ),
     Fault(
-        57,
-        "idle HTTP/2 connections",
-        "a preface and nothing else, pings, and headers that never end, at every role",
-        ("hostile/test_wire.py::test_an_http2_connection_without_a_whole_request_is_closed",),
-    ),
-    Fault(
-        59,
-        "realtime's places are taken by clients without a key",
-        "more silent WebSockets than may wait, and one key with all of its places taken",
+        66,
+        "a connection whose last operation was interrupted",
+        "asyncpg's error `cannot switch to state 15`, in an answer and in a storing transaction",
         (
-            "roles/realtime/test_admission.py::test_who_has_no_key_takes_no_place_and_waits_the_shorter_the_more_there_are",
-            "roles/realtime/test_admission.py::test_a_key_has_its_share_of_the_places",
-        ),
-    ),
-    Fault(
-        63,
-        "a web page reads /metrics by DNS rebinding",
-        "every operator's path under names of others and of this machine",
-        (
-            "roles/http/test_known_host.py::test_a_page_of_a_foreign_name_reads_nothing_of_an_operators",
-            "roles/http/test_known_host.py::test_in_production_names_are_the_proxys_concern",
+            "queries/database/test_snapshot.py::test_whatever_happens_to_its_connection_the_client_hears_that_it_may_try_again",
+            "stores/test_postgres.py::test_a_connection_whose_last_operation_was_interrupted_is_given_to_nobody_else",
         ),
     ),
 )

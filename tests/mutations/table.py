@@ -1308,8 +1308,8 @@ MUTATIONS = (
         "large bodies are processed all at once",
         "one client's work is bounded",
         "analytics/roles/collector/turns.py",
-        "        async with self._free:\n",
-        "        if self._free:\n",
+        "        await self._free.acquire()\n",
+        "        await asyncio.sleep(0)\n",
         "tests/roles/collector/test_turns.py::test_so_many_large_bodies_are_open_at_once_and_small_ones_besides",
     ),
     mutation(

@@ -64,6 +64,8 @@ async def _parts(receive: Receive) -> bytes:
 def work_of(body: bytes) -> int:
     """How much work a body is, in bytes: many small values are more than a few large ones."""
     return len(body) + VALUE_BYTES * body.count(b",")
+
+
 async def beside(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that works on `size` bytes; in a thread if that is much."""
     return (

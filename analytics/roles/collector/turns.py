@@ -1,8 +1,6 @@
 """Large bodies take turns, so that threads and memory stay bounded however many come at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from analytics.errors import TooLarge
 from analytics.roles.collector.body import THREAD_BYTES, beside
@@ -18,19 +16,41 @@ class Turns:
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(LARGE_AT_ONCE)
 
-    @asynccontextmanager
-    async def inflated(self, body: bytes, encoding: bytes) -> AsyncIterator[bytes]:
-        """A body decompressed. Raises what `inflate` raises.
+    def inflated(self, body: bytes, encoding: bytes) -> "Turn":
+        """A context that gives a body decompressed as its encoding says.
 
         A small one comes at once. A large one waits for its turn, and has it while the context is
-        open.
+        open. Entering raises what `inflate` raises.
         """
-        small = _small(body, encoding)
+        return Turn(self._free, body, encoding)
+
+
+class Turn:
+    """The turn of one body. A class, because every request enters one."""
+
+    __slots__ = ("_body", "_encoding", "_free", "_taken")
+
+    def __init__(self, free: asyncio.Semaphore, body: bytes, encoding: bytes) -> None:
+        self._free = free
+        self._body = body
+        self._encoding = encoding
+        self._taken = False
+
+    async def __aenter__(self) -> bytes:
+        small = _small(self._body, self._encoding)
         if small is not None:
-            yield small
-            return
-        async with self._free:
-            yield await beside(THREAD_BYTES + 1, inflate, body, encoding)
+            return small
+        await self._free.acquire()
+        self._taken = True
+        try:
+            return await beside(THREAD_BYTES + 1, inflate, self._body, self._encoding)
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._taken:
+            self._free.release()
 
 
 def _small(body: bytes, encoding: bytes) -> bytes | None:

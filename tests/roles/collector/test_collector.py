@@ -333,11 +333,10 @@ async def test_no_body_is_a_500(client: Client, body: bytes) -> None:
 async def test_what_the_pipeline_drops_is_no_fault_of_the_sender(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        pipeline,
-        "run",
-        lambda events, context, steps: pipeline.Result([], {"drop_bots": len(events)}),
-    )
+    async def dropped(events: list[Event], *_: Any) -> pipeline.Result:
+        return pipeline.Result([], {"drop_bots": len(events)})
+
+    monkeypatch.setattr(collector, "run_in_slices", dropped)
     answer = await client.send_events(GOOD)
     assert (answer.status_code, answer.json()["accepted"]) == (202, 0)
     assert client.sink.events == []

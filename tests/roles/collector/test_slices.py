@@ -21,7 +21,7 @@ from analytics.redis import key_mirror
 from analytics.roles.collector import collector
 from analytics.roles.collector.body import THREAD_BYTES
 from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES, MAX_INFLATED_BYTES
-from analytics.roles.collector.slices import SLICE_EVENTS, run_in_slices
+from analytics.roles.collector.slices import run_in_slices
 from analytics.settings import Settings
 from tests.bodies import GOOD, incoming
 from tests.collecting import running
@@ -129,7 +129,7 @@ def kept(events: Iterable[Any]) -> list[tuple[str, bytes]]:
 
 async def test_slices_are_what_the_whole_would_be() -> None:
     events = [event({"$user_agent": GOOGLEBOT}), event({"$url": "https://a.example/b"}), event()]
-    several = [event(action=str(index)) for index in range(3 * SLICE_EVENTS)] + events
+    several = [event(action=str(index)) for index in range(12)] + events
     for context in (browsing(), SERVER, browsing(Rules(bots="mark"))):
         whole, sliced = run(several, context), await run_in_slices(several, context, STEPS)
         assert kept(sliced.events) == kept(whole.events)
@@ -137,7 +137,7 @@ async def test_slices_are_what_the_whole_would_be() -> None:
 
 
 async def test_what_no_step_looks_at_goes_on_as_the_very_list() -> None:
-    several = [event() for _ in range(3 * SLICE_EVENTS)]
+    several = [event() for _ in range(12)]
     assert (await run_in_slices(several, SERVER, STEPS)).events is several
 
 
