@@ -3,7 +3,7 @@
 import asyncio
 
 from analytics.errors import TooLarge
-from analytics.roles.collector.body import THREAD_BYTES, beside
+from analytics.roles.collector.body import THREAD_BYTES, beside, work_of
 from analytics.roles.collector.inflate import inflate
 
 LARGE_AT_ONCE = 2
@@ -54,9 +54,9 @@ class Turn:
 
 
 def _small(body: bytes, encoding: bytes) -> bytes | None:
-    """A body of at most THREAD_BYTES, decompressed; None for a larger one."""
+    """A body that is work for at most THREAD_BYTES, decompressed; None for a larger one."""
     try:
         text = inflate(body, encoding, THREAD_BYTES)
     except TooLarge:
         return None
-    return text if len(text) <= THREAD_BYTES else None
+    return text if work_of(text) <= THREAD_BYTES else None

@@ -11,7 +11,7 @@ import pytest
 
 from analytics.queries import QUESTIONS
 from analytics.queries.language.filters import EventFilter, Where
-from analytics.queries.language.matching import View, matcher
+from analytics.queries.language.matching import Filter, View
 from tests.queries.simple import row
 from tests.queries.storing import Storer, event
 
@@ -106,7 +106,7 @@ def test_no_question_with_filters_is_forgotten() -> None:
 
 @pytest.mark.parametrize("where", COUNTED)
 def test_realtime_finds_them_too(where: str) -> None:
-    passes = matcher(EventFilter.read("*"), [Where.read(f"metadata.{where}")])
+    passes = Filter(EventFilter.read("*"), [Where.read(f"metadata.{where}")])
     assert sum(passes(View(event(row))) for row in ROWS) == COUNTED[where]
 
 
