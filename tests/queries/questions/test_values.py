@@ -12,6 +12,7 @@ import pytest
 from analytics.queries import QUESTIONS
 from analytics.queries.language.filters import EventFilter, Where
 from analytics.queries.language.matching import Filter, View
+from analytics.queries.language.work import Work
 from tests.queries.simple import row
 from tests.queries.storing import Storer, event
 
@@ -107,7 +108,7 @@ def test_no_question_with_filters_is_forgotten() -> None:
 @pytest.mark.parametrize("where", COUNTED)
 def test_realtime_finds_them_too(where: str) -> None:
     passes = Filter(EventFilter.read("*"), [Where.read(f"metadata.{where}")])
-    assert sum(passes(View(event(row))) for row in ROWS) == COUNTED[where]
+    assert sum(passes(View(event(row)), Work()) for row in ROWS) == COUNTED[where]
 
 
 async def test_equal_texts_are_one_group(stored: Storer) -> None:
