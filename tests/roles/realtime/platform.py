@@ -21,6 +21,7 @@ from analytics.projects import ApiKey
 from analytics.redis import key_mirror
 from analytics.roles.realtime import realtime
 from analytics.settings import Settings
+from analytics.tasks import ENDING
 from tests.waiting import PATIENCE_SECONDS
 
 SHOP = "ak_r_shop"
@@ -88,6 +89,7 @@ async def serving(redis_url: str, **changes: Any) -> AsyncIterator[Platform]:
     assert config.port is not None
     listener = server.bind("realtime", config, config.port)
     ready = asyncio.Event()
+    heard = {number: signal.getsignal(number) for number in ENDING}
     task = asyncio.create_task(
         server.serve(
             {"realtime": realtime.ROLE.app(config)}, {"realtime": listener}, config, ready=ready.set
@@ -100,6 +102,8 @@ async def serving(redis_url: str, **changes: Any) -> AsyncIterator[Platform]:
         if not task.done():
             signal.raise_signal(signal.SIGTERM)
         await asyncio.wait_for(task, PATIENCE_SECONDS)
+        for number, handler in heard.items():  # after its signal, a process ignores all others
+            signal.signal(number, handler)
         await redis.aclose()
 
 
