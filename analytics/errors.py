@@ -121,6 +121,17 @@ class TransientStoreError(Unavailable):
     default_code = "store_unavailable"
 
 
+class SuspectBatch(TransientStoreError):
+    """The same, but the batch itself may be the reason, so its jobs are tried each alone.
+
+    `slow`: it took too long.
+    """
+
+    def __init__(self, message: str, *, slow: bool) -> None:
+        super().__init__(message)
+        self.slow = slow
+
+
 def driver_error(error: Exception) -> BaseException:
     """What the driver raised, without the statement and the values that SQLAlchemy adds."""
     original = getattr(error, "orig", None) or error

@@ -74,6 +74,10 @@ transaction_size = _histogram(
 store_retries = _counter(
     "store_retries_total", "Storing transactions to be retried, by class of SQLSTATE."
 )
+names_not_linked = _counter(
+    "names_not_linked_total",
+    "Claims and aliases that link nobody, because a person would have too many names.",
+)
 partitions_end = _gauge(
     "partitions_end_timestamp_seconds",
     "Unix time up to which partitions of raw_events exist. " + SAME,

@@ -88,6 +88,20 @@ people_last = Table(
 )
 """The last number given in a project. Transactions that give numbers wait for its row lock."""
 
+people_pruning = Table(
+    "people_pruning",
+    metadata,
+    Column("epoch", BigInteger, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("project", String(64, collation="C"), nullable=False),
+    Column("actor", String(255, collation="C"), nullable=False),
+)
+"""One row: how far people without events have been removed.
+
+`epoch` counts the removals: numbers remembered in an earlier epoch are looked up again. `day` is
+the UTC day of the last whole round; `project` and `actor` are where the round is that goes on.
+"""
+
 identity_versions = Table(
     "identity_versions",
     metadata,
@@ -117,7 +131,7 @@ identity_aliases = Table(
     Column("project", String(64, collation="C"), primary_key=True),
     Column("other", String(255, collation="C"), primary_key=True),
     Column("person", String(255, collation="C"), primary_key=True),
-    Index("idx_identity_aliases_person", "person", "project"),
+    Index("idx_identity_aliases_person", "person", "project", "other"),
 )
 """Pairs of names that alias events say are one person's; `other` is the older name."""
 
@@ -130,12 +144,45 @@ identity_links = Table(
     Column("number", Integer, nullable=False),
     Column("person_number", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Index("idx_identity_links_person", "person", "project"),
-    Index("idx_identity_links_version", "project", "version"),
+    Column("rank", SmallInteger),
+    Index("idx_identity_links_rank", "person", "project", "rank", "actor"),
+    Index("idx_identity_links_changes", "project", "version", postgresql_where=sql("version > 0")),
 )
-"""The person of each actor in a claim or an alias, by name and by number in `people`.
+"""The person of each actor in a claim or an alias: a name that stands for it, and its number.
 
-`version` is that of `identity_versions` at the last change of the row.
+`version` is that of `identity_versions` at the last change of the row. `rank` is there for a person
+in `identity_persons`: 0 is a user's name that is nobody's other name, 1 another user's, 2 the rest.
+The first name by rank and then by code points is the person's.
+
+The last index is partial, though every row is in it, so that PostgreSQL uses it only where a query
+asks for versions above 0. Without statistics it would take it for the names of a project too.
+"""
+
+identity_persons = Table(
+    "identity_persons",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("person", String(255, collation="C"), primary_key=True),
+    Column("name", String(255, collation="C"), nullable=False),
+    Column("names", Integer, nullable=False),
+)
+"""People with many names: the `name` they go by, and how many `names` they have.
+
+`person` is as in `identity_links`. Everybody else goes by that name itself. So a new name of a
+person with many does not rewrite the rows of all of them.
+"""
+
+identity_splits = Table(
+    "identity_splits",
+    metadata,
+    Column("project", String(64, collation="C"), primary_key=True),
+    Column("name", String(255, collation="C"), primary_key=True),
+    Column("other", String(255, collation="C"), primary_key=True, server_default=""),
+    Column("at", Instant, nullable=False),
+)
+"""Names that an operator has split off, from one `other` name, or from all where it is empty.
+
+What events with timestamps up to `at` say of them links nobody.
 """
 
 rollup_deltas = Table(

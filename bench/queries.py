@@ -66,7 +66,7 @@ QUERIES, KEPT = "queries", "kept"
 class EmptyQueue:
     """A queue in which nothing waits, for `Sources`."""
 
-    async def horizon(self) -> Horizon:
+    async def horizon(self, project: str | None = None) -> Horizon:
         return Horizon(datetime.now(UTC), waiting=False)
 
     async def find(self, search: IdSearch, most: int) -> list[Event]:

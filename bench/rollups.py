@@ -36,8 +36,10 @@ FROM pg_class WHERE relkind IN ('r', 'm')
 class NoRecorder(Recorder):
     """Records nothing: the store without rollups."""
 
-    async def record(self, connection: asyncpg.Connection, events: Sequence[Event]) -> Recorded:
-        return Recorded({}, {})
+    async def record(
+        self, connection: asyncpg.Connection, events: Sequence[Event], *, epoch: int = 0
+    ) -> Recorded:
+        return Recorded({}, {}, epoch, 0)
 
 
 def events(n: int, people: int, dice: random.Random) -> list[Event]:

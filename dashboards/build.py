@@ -231,6 +231,12 @@ PROCESSOR = [
         unit="s",
     ),
     Panel(
+        "Names not linked",
+        "Claims and aliases that link nobody, because a person would have more than 10,000 names.",
+        [("not linked", f"{rate('analytics_names_not_linked_total')} or vector(0)")],
+        unit="eps",
+    ),
+    Panel(
         "Partitions ahead",
         "How far into the future partitions exist. TimescaleDB creates its own and shows none.",
         [("ahead", "(max(analytics_partitions_end_timestamp_seconds) - time()) or vector(0)")],

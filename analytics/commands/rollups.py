@@ -1,22 +1,19 @@
 """`analytics rebuild` and `analytics verify`: make rollups from raw events, or compare them."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import asyncpg
 import click
 
 from analytics import tasks
-from analytics.commands.servers import located
+from analytics.commands.servers import database, located
 from analytics.derived.cells import ANY
 from analytics.derived.deltas import Dimensions
 from analytics.derived.instants import DAY_SPAN, instant
 from analytics.errors import CommandError
 from analytics.settings import Settings
-from analytics.stores.connections import connect
-from analytics.stores.upkeep import coverage, rebuild, recount, verify
+from analytics.stores.upkeep import coverage, rebuild, recount, statistics, verify
 from analytics.stores.upkeep.verify import Difference
 from analytics.terminal import say
 
@@ -68,16 +65,6 @@ def verify_command(projects: Sequence[str], since: datetime | None, until: datet
     tasks.run(_verify(located("DATABASE_URL"), projects, since, until))
 
 
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection without statement time-out; raises CommandError when there are no tables."""
-    try:
-        async with connect(settings.database(), settings, patient=True) as connection:
-            yield connection
-    except asyncpg.UndefinedTableError as error:
-        raise CommandError("the database has no tables yet; run `analytics migrate`") from error
-
-
 def _range(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
     """The options --from and --to as instants, with defaults."""
     start = since.replace(tzinfo=UTC) if since else FIRST
@@ -90,7 +77,8 @@ async def _rebuild(
     dimensions = Dimensions(settings.rollup_dimensions)
     start, end = _range(since, until)
     days = 0
-    async with _database(settings) as connection:
+    async with database(settings) as connection:
+        await statistics.refresh(connection)
         for project in projects or await recount.projects(connection):
             # first the days that rollups do not cover yet, back to --from
             async for day in rebuild.missing(connection, project, dimensions, since and start):
@@ -120,7 +108,8 @@ async def _verify(
     differences: list[tuple[str, Difference]] = []
     dimensions = Dimensions(settings.rollup_dimensions)
     start, end = _range(since, until)
-    async with _database(settings) as connection:
+    async with database(settings) as connection:
+        await statistics.refresh(connection)
         for project in projects or await recount.projects(connection):
             async for day in verify.verify(connection, project, start, end, dimensions):
                 checked += day.complete

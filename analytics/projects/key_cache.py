@@ -20,6 +20,12 @@ UNKNOWN_SECONDS = 5.0
 OUTAGE_SECONDS = 1.0
 """How long nothing is looked up after a failure."""
 
+START_SECONDS = 15.0
+"""How long after its start a role may wait for the key table before it counts as ready without.
+
+Longer would be no help: who has no key can be served, and who starts roles one by one must go on.
+"""
+
 MAX_KEYS = 10_000
 """Known keys, and as many unknown tokens, that the cache holds."""
 
@@ -54,6 +60,23 @@ class KeyCache:
         # apart, so that a flood of guessed tokens cannot push out known keys
         self._unknown: Lru[bytes, _Lookup] = Lru(MAX_KEYS)
         self._outage: tuple[float, Unavailable] | None = None
+        self._started = time.monotonic()
+        self._checked = False
+
+    async def check(self) -> str:
+        """For /health: `ok` once keys can be looked up, and from then on, through any outage.
+
+        Raises Unavailable before, in the first START_SECONDS; then it is `ok: …` with the reason.
+        """
+        try:
+            if not self._checked:
+                await self._table.find(b"")  # no key has this digest: every one would be in doubt
+        except Unavailable as error:
+            if time.monotonic() < self._started + START_SECONDS:
+                raise
+            return f"ok: {error.message}"
+        self._checked = True
+        return "ok"
 
     async def find(self, token: str) -> ApiKey:
         """The key of a token.

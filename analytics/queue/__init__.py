@@ -9,6 +9,7 @@ The collector appends jobs by group commit; the processor takes them with arq's 
 `reader.py`         depth, books, watermark
 `worker.py`         claim, store and settle jobs; the only file that knows arq
 `gather.py`         many jobs in one transaction
+`suspects.py`       jobs that share no transaction, because one with them failed
 """
 
 from analytics.queue.commit import Queue

@@ -142,7 +142,7 @@ class Queue(Reader):
                 self._redis,
                 " ".join(map(str, numbers)),
                 self._memory_share,
-                scripts.job_id(len(events)),
+                _job_id(events),
                 len(events),
                 job,
             )
@@ -237,4 +237,8 @@ def _jobs(events: Sequence[Event]) -> Iterator[tuple[str, int, bytes]]:
         yield from _jobs(events[:middle])
         yield from _jobs(events[middle:])
     else:
-        yield scripts.job_id(len(events)), len(events), body.write(packed)
+        yield _job_id(events), len(events), body.write(packed)
+
+
+def _job_id(events: Sequence[Event]) -> str:
+    return scripts.job_id(len(events), {event.project for event in events})

@@ -20,6 +20,10 @@ CHUNK_BYTES = 8 * 1024 * 1024
 """What `find` asks for at a time, and what it reads; a single larger job is read alone."""
 
 
+LOOK_JOBS = (100, 2_000)
+"""How many of the oldest jobs are looked at for one of a project: first few, and then more."""
+
+
 class Depth(msgspec.Struct, frozen=True):
     """Jobs not settled yet, their events, and the age of the oldest job in seconds (0 without)."""
 
@@ -74,12 +78,14 @@ class Reader:
         """
         return (await self.horizon()).watermark
 
-    async def horizon(self) -> Horizon:
-        """The watermark, and whether a job holds it back.
+    async def horizon(self, project: str | None = None) -> Horizon:
+        """The watermark, and whether a job holds it back; for a project, a job that concerns it.
 
-        When none does, every event acknowledged so far is settled.
+        When none does, every event acknowledged so far is settled. Behind a very long line of jobs
+        of others the watermark is that of the last one looked at, which is earlier than it might
+        be.
         """
-        state = await self._state()
+        state = await self._state() if project is None else await self._state_of(project)
         waiting = state.oldest_ms is not None
         reached_ms = state.now_ms if state.oldest_ms is None else state.oldest_ms
         return Horizon(datetime.fromtimestamp(reached_ms / 1000, UTC), waiting)
@@ -148,17 +154,32 @@ class Reader:
         for account, events in msgspec.structs.asdict(state.books).items():
             metrics.books.set({"account": account}, events)
 
+    async def _state_of(self, project: str) -> _State:
+        """The state, with the oldest job that may concern a project."""
+        for look in LOOK_JOBS:
+            state, oldest = await self._look(look)
+            for job_id, appended_ms in oldest:
+                if scripts.may_concern(job_id.decode(), project):
+                    return msgspec.structs.replace(state, oldest_ms=int(appended_ms))
+            if len(oldest) < look:
+                return msgspec.structs.replace(state, oldest_ms=None)
+        return msgspec.structs.replace(state, oldest_ms=int(oldest[-1][1]))
+
     async def _state(self) -> _State:
+        return (await self._look(1))[0]
+
+    async def _look(self, jobs: int) -> tuple[_State, list[tuple[bytes, float]]]:
+        """The state, and the oldest so many jobs, with when they were appended in ms."""
         with raises_unavailable():
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.time()
-                pipe.zrange(scripts.PENDING, 0, 0, withscores=True)
+                pipe.zrange(scripts.PENDING, 0, jobs - 1, withscores=True)
                 pipe.zcard(scripts.PENDING)
                 pipe.hgetall(scripts.BOOKS)
-                (seconds, micros), oldest, jobs, accounts = await pipe.execute()
+                (seconds, micros), oldest, depth, accounts = await pipe.execute()
         counts = {name.decode(): int(events) for name, events in accounts.items()}
         now_ms, oldest_ms = seconds * 1000 + micros // 1000, int(oldest[0][1]) if oldest else None
-        return _State(now_ms, oldest_ms, jobs, msgspec.convert(counts, Books))
+        return _State(now_ms, oldest_ms, depth, msgspec.convert(counts, Books)), oldest
 
 
 def _events(job: bytes) -> Sequence[Event]:

@@ -7,7 +7,7 @@ any moment.
 import hashlib
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -40,12 +40,34 @@ KEYS = (QUEUE, PENDING, BOOKS, REPLAYING)
 """The keys that every script gets, in this order."""
 
 
-def job_id(events: int) -> str:
+ALONE = "!"
+"""Ends the first part of the id of a job that must share no transaction."""
+
+MAX_PROJECTS_CHARACTERS = 300
+
+
+def job_id(events: int, projects: Iterable[str] = (), *, alone: bool = False) -> str:
     """A new id, ordered by time, random, and ending with the number of events in the job.
 
-    So a job whose body cannot be read can still be counted.
+    So a job whose body cannot be read can still be counted. Before that it names the projects of
+    the events, so that the job holds back no other's watermark; none, if they are too many to name.
     """
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}.{events}"
+    head = f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}{ALONE if alone else ''}"
+    named = "+".join(sorted({*projects}))
+    if not named or len(named) > MAX_PROJECTS_CHARACTERS:
+        return f"{head}.{events}"
+    return f"{head}.{named}.{events}"
+
+
+def is_alone(job_id: str) -> bool:
+    """Whether a job must share no transaction."""
+    return job_id.partition(".")[0].endswith(ALONE)
+
+
+def may_concern(job_id: str, project: str) -> bool:
+    """Whether a job may hold events of a project; yes for a job that names none."""
+    named = job_id.partition(".")[2].rpartition(".")[0]
+    return not named or project in named.split("+")
 
 
 def count_events(job_id: str) -> int:
@@ -171,6 +193,30 @@ end
 
 Arguments: the claimer's token, then id and ms until the next try of each job. A job that another
 processor has claimed since is left alone.
+"""
+
+SPLIT = Script(
+    f"""
+local token, id = ARGV[1], ARGV[2]
+if redis.call('GET', '{IN_PROGRESS}' .. id) ~= token then return 0 end
+local due, appended = redis.call('ZSCORE', KEYS[1], id), redis.call('ZSCORE', KEYS[2], id)
+if not due or not appended then return 0 end
+for i = 3, #ARGV, 2 do
+  redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 1])
+  redis.call('ZADD', KEYS[1], 0, ARGV[i])
+  redis.call('ZADD', KEYS[2], appended, ARGV[i])
+end
+redis.call('ZREM', KEYS[1], id)
+redis.call('ZREM', KEYS[2], id)
+redis.call('DEL', '{JOB}' .. id, '{RETRY}' .. id, '{IN_PROGRESS}' .. id)
+return 1
+"""
+)
+"""Replace a job by several with the same events, which may be claimed at once.
+
+Arguments: the claimer's token, the job's id, then id and body of each new job. The books stay as
+they are, and so does the watermark. Returns 0, and does nothing, when the job is no longer the
+claimer's.
 """
 
 SETTLE = Script(

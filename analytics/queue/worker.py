@@ -22,9 +22,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from analytics import metrics
-from analytics.events import Job, Outcome
+from analytics.events import Event, Job, Outcome, pack
 from analytics.queue import body, gather, scripts
-from analytics.queue.gather import Gatherer, Store, backoff
+from analytics.queue.gather import Gatherer, Store, TooSlow, backoff
 from analytics.redis import crons as cron_runner
 from analytics.redis.crons import Cron
 from analytics.settings import Settings
@@ -58,6 +58,12 @@ MAX_CLAIMED_BYTES = MAX_TRANSACTIONS_AHEAD * gather.MAX_TRANSACTION_BYTES
 A process needs about five times as much for them: bodies, events, and what is sent to PostgreSQL.
 """
 
+PARTS = 8
+"""A job that is too slow even alone is split into so many."""
+
+TIMES_TOO_SLOW = 3
+"""So often an event may be too slow alone, in all of JOB_TIMEOUT; then it becomes a dead letter."""
+
 FINISH_SECONDS = 20.0
 CANCEL_SECONDS = 5.0
 MESSAGE_CHARACTERS = 500
@@ -69,6 +75,9 @@ class Worker:
     `store` commits jobs in one transaction. Whatever it raises, the jobs are tried again, without
     end, after growing pauses. It may get a job that it has committed before, and must then return
     the same outcome. `bury` may be called again for the same job too.
+
+    Only a job that takes too long alone, while others are stored, is not tried for ever. It is
+    split, down to the event at fault, which becomes a dead letter.
     """
 
     def __init__(
@@ -134,15 +143,17 @@ class Worker:
         """
         await self._release()
         batch = gather.MAX_TRANSACTION_EVENTS
+        # suspects take no room from the others, however many they are
+        running = [job_id for job_id in self._running if not self._gatherer.is_suspect(job_id)]
         room = MAX_TRANSACTIONS_AHEAD * batch - sum(
-            min(scripts.count_events(job_id), batch) for job_id in self._running
+            min(scripts.count_events(job_id), batch) for job_id in running
         )
-        if room <= 0 or len(self._running) >= MAX_JOBS or self._gatherer.pausing:
+        if room <= 0 or len(running) >= MAX_JOBS or self._gatherer.pausing:
             return True
         deadline = asyncio.get_running_loop().time() + self._settings.job_timeout
         hold = int(runner.in_progress_timeout_s * 1000)
-        most_jobs, most_bytes = MAX_JOBS - len(self._running), MAX_CLAIMED_BYTES
-        left_bytes = most_bytes - sum(self._sizes_bytes.values())
+        most_jobs, most_bytes = MAX_JOBS - len(running), MAX_CLAIMED_BYTES
+        left_bytes = most_bytes - sum(self._sizes_bytes[job_id] for job_id in running)
         claimed = await scripts.CLAIM.run(
             self._redis, self._token, hold, most_jobs, room, batch, left_bytes, most_bytes
         )
@@ -170,14 +181,44 @@ class Worker:
     async def store(self, context: dict[str, Any], payload: body.Payload) -> None:
         """One job, as arq runs it. Returns when the job is settled, and otherwise raises Retry."""
         job_id: str = context["job_id"]
+        job = Job(job_id, payload.events, payload.replays, self._sizes_bytes[job_id])
         try:
-            await self._gatherer.hand(
-                Job(job_id, payload.events, payload.replays, self._sizes_bytes[job_id]),
-                self._running[job_id],
-            )
+            try:
+                await self._gatherer.hand(job, self._running[job_id])
+            except TooSlow as error:
+                if not await self._relieve(job, error):
+                    raise
         except (Exception, asyncio.CancelledError) as error:
             self._again[job_id] = backoff(context["job_try"])
             raise arq.Retry from error
+
+    async def _relieve(self, job: Job, error: TooSlow) -> bool:
+        """Take a job that is too slow out of the queue; False if it is to be tried again.
+
+        It is split, or its only event becomes a dead letter. Dead letters that are replayed are
+        that again.
+        """
+        if job.replays:
+            log.error("job %s replays dead letters and takes too long: they stay", job.id)
+            await self._settle([job], [Outcome(dead_lettered=len(job.events))])
+            return True
+        parts = _parts(job.events)
+        if len(parts) > 1:
+            log.warning("job %s takes too long, and is split into %d", job.id, len(parts))
+            jobs = [(_alone_id(part), body.write(pack(part))) for part in parts]
+            words = [word for pair in jobs for word in pair]
+            if await scripts.SPLIT.run(self._redis, self._token, job.id, *words):
+                self._settled.add(job.id)
+                return True
+        elif error.times >= TIMES_TOO_SLOW:
+            log.error("an event takes too long, and is set aside: job %s", job.id)
+            message = (
+                f"it took longer than {self._settings.job_timeout} s alone, while others did not"
+            )
+            await self._bury(job.id, 1, pack(job.events), "too_slow", message)
+            await self._settle([job], [Outcome(dead_lettered=1)])
+            return True
+        return False
 
     async def _settle(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
         """Write outcomes into the books and take the jobs out of the queue.
@@ -319,6 +360,21 @@ class _Runner(arq.Worker):
     async def finish_failed_job(self, job_id: str, result_data: bytes | None) -> None:
         """Bury the job instead of deleting it, as arq would."""
         await self._worker.bury(job_id)
+
+
+def _parts(events: Sequence[Event]) -> list[Sequence[Event]]:
+    """The events by their projects; those of one project in PARTS parts, or one each."""
+    projects: dict[str, list[Event]] = {}
+    for event in events:
+        projects.setdefault(event.project, []).append(event)
+    if len(projects) > 1:
+        return [*projects.values()]
+    size = -(-len(events) // PARTS)
+    return [events[at : at + size] for at in range(0, len(events), size)]
+
+
+def _alone_id(events: Sequence[Event]) -> str:
+    return scripts.job_id(len(events), {event.project for event in events}, alone=True)
 
 
 def _fault(job: bytes | None) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
-from sqlalchemy import literal, select
+from sqlalchemy import literal_column, select, text
 from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.middleware import Middleware
@@ -29,11 +29,13 @@ from analytics.queue.reader import Reader
 from analytics.redis import connect
 from analytics.roles.http.cors import Cors, Origins
 from analytics.roles.http.credentials import needed_token
+from analytics.roles.http.health import check_keys
 from analytics.roles.http.paced import PacedResponse
 from analytics.roles.http.responses import MEDIA_TYPE
 from analytics.roles.http.role import Role
 from analytics.roles.reference import ROUTES as REFERENCE
 from analytics.settings import Settings
+from analytics.stores import schema
 
 PREFIX = "/api"
 REDIS_SECONDS = 1.0
@@ -129,8 +131,11 @@ class Measured:
 
 async def _database(state: State) -> str:
     async with open_snapshot(state.sources.engine, state.sources.queue) as snapshot:
-        await snapshot.rows(select(literal(1)))
-    return "ok"
+        ((revision,),) = await snapshot.rows(
+            select(literal_column("version_num")).select_from(text("alembic_version"))
+        )
+    schema.require(revision)
+    return await check_keys(state)
 
 
 async def _redis(state: State) -> str:

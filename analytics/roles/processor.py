@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 MAINTAIN_SECONDS = 600
 SWEEP_SECONDS = 60
 MIRROR_SECONDS = 30
+ANALYZE_SECONDS = 15
 OPEN_RETRY_SECONDS = 5.0
 
 
@@ -57,6 +58,7 @@ class Processor:
         crons = (
             Cron("maintain", MAINTAIN_SECONDS, self._store.maintain),
             Cron("sweep", SWEEP_SECONDS, self._sweep),
+            Cron("analyze", ANALYZE_SECONDS, self._store.analyze),
             Cron("mirror", MIRROR_SECONDS, self._mirror),
         )
         compaction = asyncio.create_task(self._store.compactor.run(), name="compaction")

@@ -8,7 +8,7 @@ import asyncpg
 
 from analytics import metrics
 from analytics.connection_errors import CONNECTION_ERRORS
-from analytics.errors import TransientStoreError
+from analytics.errors import SuspectBatch, TransientStoreError
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,9 @@ TRANSIENT = ("08", "40", "53", "55", "57")
 Connection, rollback (deadlock, serialisation), resources (disk, connections), locks, intervention
 (shutdown, cancel).
 """
+
+OF_THE_BATCH = ("40", "55")
+"""Those of them that may lie with the batch: what it locks is locked by somebody else."""
 
 READ_ONLY = "25006"
 UNIQUE = "23505"
@@ -76,11 +79,14 @@ def _classify_state(error: asyncpg.PostgresError) -> FaultKind:
 def transient(error: BaseException) -> TransientStoreError:
     """The error to raise where the batch is to be tried again.
 
-    Counts the retry. Logs an error when trying again will not help by itself.
+    It is a SuspectBatch where the batch may be the reason. Counts the retry. Logs an error when
+    trying again will not help by itself.
     """
     state = (error.sqlstate or "")[:2] if isinstance(error, asyncpg.PostgresError) else "connection"
     metrics.store_retries.inc({"class": state})
-    if classify(error) is not FaultKind.TRANSIENT:
+    message = f"the database did not commit: {describe(error)}"
+    known = classify(error) is FaultKind.TRANSIENT
+    if not known:
         # what the server says needs no traceback of ours
         trace = None if isinstance(error, asyncpg.PostgresError) else error
         log.error(
@@ -88,7 +94,10 @@ def transient(error: BaseException) -> TransientStoreError:
             describe(error),
             exc_info=trace,
         )
-    return TransientStoreError(f"the database did not commit: {describe(error)}")
+    slow = isinstance(error, TimeoutError | asyncpg.QueryCanceledError)
+    if slow or not known or state in OF_THE_BATCH:
+        return SuspectBatch(message, slow=slow)
+    return TransientStoreError(message)
 
 
 def reason(error: BaseException) -> str:

@@ -12,7 +12,7 @@ MIGRATION = 4001_0001
 """Held by the one migrator that runs. alembic/env.py takes it, and repeats the number."""
 
 LEDGER_TURN = 4001_0002
-"""Held shared by every storing transaction, exclusively while the ledger turns."""
+"""Held shared by every storing transaction, exclusively while the ledger turns or people go."""
 
 PARTITIONS = 4001_0003
 """Held while partitions are made, so that two processors do not make the same one."""

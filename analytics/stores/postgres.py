@@ -18,7 +18,15 @@ from analytics.stores.connections import ACQUIRE, TRANSACTION, open_pool
 from analytics.stores.faults import FaultKind, classify, describe, transient
 from analytics.stores.layouts.layout import Layout, detect
 from analytics.stores.locks import COMPACTION, UPKEEP, alone, try_alone
-from analytics.stores.upkeep import compaction, coverage, packer, parts, rebuild
+from analytics.stores.upkeep import (
+    compaction,
+    coverage,
+    packer,
+    parts,
+    pruning,
+    rebuild,
+    statistics,
+)
 from analytics.stores.upkeep.compactor import Compactor
 from analytics.stores.writing import dead_letters, ledger, stored_jobs, transaction
 from analytics.stores.writing.recorder import Recorder
@@ -136,7 +144,9 @@ class PostgresStore:
                 await self._forget(connection)
                 await self.layout.maintain(connection, self._settings)
                 await ledger.turn(connection, self._settings)
+                await statistics.refresh(connection)
                 await self._maintain_derived(connection)
+                await pruning.prune(connection)
 
     async def _forget(self, connection: asyncpg.Connection) -> None:
         """Delete derived data before the raw rows that it was made from.
@@ -166,6 +176,11 @@ class PostgresStore:
         async with self._retryable() as connection, try_alone(connection, COMPACTION) as mine:
             return await compaction.compact(connection) if mine else 0
 
+    async def analyze(self) -> None:
+        """Renew the statistics of tables that changed much. Raises TransientStoreError."""
+        async with self._retryable() as connection:
+            await statistics.refresh(connection)
+
     async def check(self) -> str:
         """`ok`. Raises Unavailable: the database does not answer, or its schema is too old."""
         try:
@@ -173,12 +188,7 @@ class PostgresStore:
                 version = await schema.version(connection)
         except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
             raise Unavailable(f"the database does not answer: {describe(error)}") from error
-        head = schema.head()
-        if version is None or version < head:
-            raise Unavailable(
-                f"the schema is at {version or 'nothing'} and this release needs {head}:"
-                " run `analytics migrate`"
-            )
+        schema.require(version)
         return "ok"
 
     @contextlib.asynccontextmanager

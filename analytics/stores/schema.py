@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from analytics.connection_errors import CONNECTION_ERRORS
-from analytics.errors import CommandError, driver_error
+from analytics.errors import CommandError, Unavailable, driver_error
 from analytics.settings import Settings
 from analytics.stores.connections import connect
 from analytics.stores.faults import describe
@@ -46,6 +46,15 @@ def head() -> str:
         for path in (scripts() / "versions").iterdir()
         if (match := re.match(r"(\d{4})_.*\.py$", path.name))
     )
+
+
+def require(revision: str | None) -> None:
+    """Raises Unavailable if a database's schema, at this revision, is older than this release."""
+    if revision is None or revision < head():
+        raise Unavailable(
+            f"the schema is at {revision or 'nothing'} and this release needs {head()}:"
+            " run `analytics migrate`"
+        )
 
 
 def migrate(database_url: str, settings: Settings) -> Migration:

@@ -26,6 +26,7 @@ _READERS, _SHUTDOWN, _ROLLING = (
     "faults/test_rolling.py::test_",
 )
 _RUNNING, _PLATFORM = (f"embedded/test_{file}.py::test_" for file in ("running", "platform"))
+_TENANTS = "faults/test_tenants.py::test_"
 _FILES, _EMBEDDED = "test_private_files.py::test_", "faults/test_embedded.py::test_"
 _DOWN = f"{_CRASHES}a_server_that_is_down_for_a_while_costs_nothing_acknowledged"
 _KILLS = (
@@ -363,6 +364,18 @@ FAULTS = (
         (f"{_READERS}after_a_restart_of_redis_a_socket_learns_how_many_events_it_missed",),
     ),
     Fault(
+        43,
+        "one person gets more and more names, or an event never ends",
+        "a chain of 30,000 aliases; an event whose insert sleeps, beside those of another project",
+        (
+            f"{_TENANTS}a_very_long_chain_of_aliases_is_stored_and_so_is_what_others_send",
+            f"{_TENANTS}an_event_that_never_ends_holds_up_its_own_project_only_and_becomes_a_dead_letter",
+            "stores/identity/test_persons.py::test_a_new_name_costs_the_same_however_many_names_the_person_has",
+            "stores/identity/test_persons.py::test_a_person_has_a_bounded_number_of_names_and_what_is_beyond_is_counted",
+            "queue/test_suspects.py::test_jobs_that_hang_leave_places_and_room_for_those_of_others",
+        ),
+    ),
+    Fault(
         44,
         "a body that takes much work",
         "thousands of new user agents, forms, numbers and lists in a body of a megabyte; "
@@ -491,6 +504,16 @@ FAULTS = (
         ),
     ),
     Fault(
+        55,
+        "people are remembered after retention took their last event",
+        "old events dropped on each layout, while others are stored and people come back",
+        (
+            "stores/upkeep/test_pruning.py::test_who_has_no_event_left_is_gone_everywhere_and_others_keep_their_numbers",
+            "stores/upkeep/test_pruning.py::test_who_comes_back_while_people_go_is_not_removed",
+            "stores/upkeep/test_pruning.py::test_a_processor_that_remembers_a_number_looks_it_up_again_once_people_went",
+        ),
+    ),
+    Fault(
         56,
         "ids of 64 KiB that are not read",
         "errors for a message with a long id, a long name of a field, and four bytes a character",
@@ -535,6 +558,15 @@ FAULTS = (
         ),
     ),
     Fault(
+        61,
+        "a person with thousands of names is asked for right after they came",
+        "8,000 claims, without statistics and with them",
+        (
+            "queries/database/test_estimates.py::test_a_person_with_thousands_of_names_is_answered_for_as_soon_as_the_names_came",
+            "stores/upkeep/test_statistics.py::test_a_bulk_load_is_analyzed_in_all_partitions_and_nothing_else",
+        ),
+    ),
+    Fault(
         62,
         "nginx refuses by itself",
         "paths, methods, versions, lengths, headers and plain HTTP that it does not take",
@@ -560,6 +592,14 @@ FAULTS = (
         (
             "security/test_leaks.py::test_no_canary_is_in_a_log_a_metric_a_health_or_an_error_about_keys",
             "test_logs.py::test_libraries_have_no_debug_messages_because_they_show_requests",
+        ),
+    ),
+    Fault(
+        65,
+        "a project runs out of numbers for people",
+        "the last number but one is given",
+        (
+            "stores/writing/test_people.py::test_a_project_without_numbers_left_refuses_new_people_and_stores_what_others_do",
         ),
     ),
     Fault(

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from analytics.embedded import Postgres, Valkey, create_database, free_port
+from analytics.redis import key_mirror
 from analytics.settings import Settings
 from analytics.stores import migrate
 from tests import forking
@@ -182,6 +183,8 @@ class Platform:
         self.postgres.start()
         self.database_url = self.postgres.url("analytics")
         self.environment |= {"REDIS_URL": self.valkey.url, "DATABASE_URL": self.database_url}
+        # as processors left it: a collector that is started first would wait for the mirror of keys
+        self.redis("SET", key_mirror.SYNCED, "before")
 
     def __exit__(self, *_: object) -> None:
         for role in self.roles:

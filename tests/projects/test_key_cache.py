@@ -127,3 +127,32 @@ async def test_a_static_key_reads_every_project_without_asking_anyone() -> None:
     with pytest.raises(Forbidden):
         authorize(key, "ingest")
     assert shelf.asked == 0
+
+
+async def test_keys_are_ready_once_they_can_be_looked_up_and_then_through_any_outage(
+    clock: Clock,
+) -> None:
+    shelf = Shelf()
+    shelf.out = True
+    keys = KeyCache(shelf)
+    with pytest.raises(Unavailable, match="out"):
+        await keys.check()
+    clock.now += key_cache.START_SECONDS - 0.1
+    with pytest.raises(Unavailable):
+        await keys.check()
+    shelf.out = False
+    assert await keys.check() == "ok"
+    shelf.out = True
+    clock.now += 3600
+    assert await keys.check() == "ok"
+
+
+async def test_a_role_that_has_waited_for_keys_in_vain_goes_on_and_says_so(clock: Clock) -> None:
+    """Or a collector that is started before the first processor would never be ready."""
+    shelf = Shelf()
+    shelf.out = True
+    keys = KeyCache(shelf)
+    clock.now += key_cache.START_SECONDS + 0.1
+    assert await keys.check() == "ok: out"
+    shelf.out = False
+    assert await keys.check() == "ok"

@@ -23,7 +23,7 @@ WATERMARK = datetime(2026, 11, 23, 12, tzinfo=UTC)
 class StillQueue:
     """The queue at the seam: nothing waits in it."""
 
-    async def horizon(self) -> Horizon:
+    async def horizon(self, project: str | None = None) -> Horizon:
         return Horizon(WATERMARK, waiting=False)
 
     async def find(self, search: IdSearch, most: int) -> list[Event]:

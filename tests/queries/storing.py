@@ -51,7 +51,14 @@ ROWS = (
     "event_ledger_0",
     "event_ledger_1",
 )
-LINKS = ("identity_versions", "identity_claims", "identity_aliases", "identity_links")
+LINKS = (
+    "identity_versions",
+    "identity_claims",
+    "identity_aliases",
+    "identity_links",
+    "identity_persons",
+    "identity_splits",
+)
 
 few_or_many = st.sampled_from([0, 15, 25])
 """Rows at least: few are easy to read where a test fails, but of few hardly anybody comes back."""

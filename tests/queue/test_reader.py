@@ -4,7 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -77,6 +77,39 @@ async def test_retries_do_not_move_the_watermark(
         ledger.before = None
         await drained(queue)
     assert (await queue.watermark()).timestamp() > appended
+
+
+async def test_a_projects_watermark_is_held_back_only_by_jobs_that_may_concern_it(
+    queue: Queue, redis: Redis
+) -> None:
+    stuck = [event(project="a"), event(project="a")]
+    await queue.append(stuck)
+    await queue.append([event(project="a"), event(project="b")])
+    held, every = await queue.horizon("a"), await queue.horizon()
+    assert held.waiting
+    assert held.watermark == every.watermark
+    assert (await queue.horizon("b")).waiting
+    assert held.watermark < (await queue.horizon("b")).watermark < (now := datetime.now(UTC))
+    free = await queue.horizon("c")
+    assert not free.waiting
+    assert free.watermark + timedelta(seconds=1) > now
+    await enqueue(redis, [event(project="a")])  # of a release that names no projects
+    assert (await queue.horizon("c")).waiting
+
+
+async def test_behind_a_very_long_line_of_others_the_watermark_is_that_of_the_last_one_looked_at(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LOOK_JOBS", (2, 5))
+    for _ in range(4):
+        await queue.append([event(project="a")])
+    assert not (await queue.horizon("b")).waiting
+    for _ in range(3):
+        await queue.append([event(project="a")])
+    fifth = (await redis.zrange(scripts.PENDING, 4, 4, withscores=True))[0][1]
+    held = await queue.horizon("b")
+    assert (held.waiting, held.watermark.timestamp()) == (True, fifth / 1000)
+    assert (await queue.horizon("a")).watermark <= held.watermark
 
 
 async def test_every_event_acknowledged_before_the_watermark_is_stored(

@@ -19,6 +19,24 @@ def test_a_job_id_tells_its_events_and_a_foreign_one_none() -> None:
     ]
 
 
+def test_a_job_id_names_the_projects_of_its_events_unless_they_are_too_many() -> None:
+    one, two = scripts.job_id(7, ["a.b-c_5"]), scripts.job_id(7, ["b", "a", "b"])
+    assert (scripts.count_events(one), scripts.count_events(two)) == (7, 7)
+    assert one.endswith(".a.b-c_5.7")
+    assert two.endswith(".a+b.7")
+    asked = ("a.b-c_5", "a", "b", "5", "")
+    assert [scripts.may_concern(one, project) for project in asked] == [True] + [False] * 4
+    assert [scripts.may_concern(two, project) for project in asked] == [
+        False, True, True, False, False,
+    ]  # fmt: skip
+    many = scripts.job_id(7, map(str, range(1000)))
+    for unnamed in (scripts.job_id(7), many, "0123.7"):
+        assert scripts.may_concern(unnamed, "any")
+    assert not scripts.is_alone(one)
+    assert scripts.is_alone(scripts.job_id(1, ["a"], alone=True))
+    assert scripts.is_alone(scripts.job_id(1, alone=True))
+
+
 def test_job_ids_sort_by_time_and_never_repeat() -> None:
     ids = [scripts.job_id(1) for _ in range(1000)]
     assert len(set(ids)) == 1000

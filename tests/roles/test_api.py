@@ -316,7 +316,7 @@ async def test_the_watermark_is_read_before_the_snapshot(
     """
     reached = before = datetime.now(UTC)
 
-    async def horizon(_: Reader) -> Horizon:
+    async def horizon(_: Reader, project: str | None = None) -> Horizon:
         return Horizon(reached, waiting=False)
 
     @asynccontextmanager
@@ -529,8 +529,22 @@ async def test_a_database_without_tables_is_a_hint_not_a_crash(
         )
     ) as http:
         answer = await http.get("/api/trends")
+        health = await http.get("/health")
     assert answer.status_code == 503
     assert "analytics migrate" in answer.json()["error"]["message"]
+    assert health.status_code == 503
+    assert "analytics migrate" in health.json()["checks"]["database"]
+
+
+async def test_an_api_is_not_healthy_before_the_tables_of_its_release_are_there(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
+    assert (await http.get("/health")).json()["checks"]["database"] == "ok"
+    async with engine.begin() as connection:
+        await connection.execute(text("update alembic_version set version_num = '0003'"))
+    health = await http.get("/health")
+    assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+    assert "the schema is at 0003" in health.json()["checks"]["database"]
 
 
 async def test_a_question_that_takes_too_long_is_cut_off(

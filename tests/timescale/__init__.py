@@ -75,13 +75,14 @@ async def empty(url: str) -> None:
         names = ", ".join(
             table.name
             for table in metadata.sorted_tables
-            if table.name not in ("ledger_turn", "rollup_since")
+            if table.name not in ("ledger_turn", "rollup_since", "people_pruning")
         )
         await connection.execute(
             f"TRUNCATE {names} RESTART IDENTITY;"
             "UPDATE ledger_turn SET slot = 0, since = now();"
             "DELETE FROM rollup_since WHERE project <> '';"
-            "UPDATE rollup_since SET start = -1000000000"
+            "UPDATE rollup_since SET start = -1000000000;"
+            "UPDATE people_pruning SET epoch = epoch + 1, day = now()::date"
         )
     finally:
         await connection.close()

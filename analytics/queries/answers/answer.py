@@ -119,7 +119,7 @@ async def answer(
         await sources.projects.require(query.project)
     name = name_of(VERSION, question.path, key.project, query.as_given(now))
     # before any snapshot is taken: what was acknowledged before this watermark is stored by then
-    horizon = await _horizon(sources)
+    horizon = await _horizon(sources, query.project)
     request = _Request(question, query, started, now, name, horizon, sources)
     if question.streamed:
         return await _stream(request, key)
@@ -234,14 +234,16 @@ def _is_partial(request: _Request, watermark: datetime | None) -> bool:
     return request.horizon.waiting and request.query.reach(request.now) > watermark
 
 
-async def _horizon(sources: Sources) -> Horizon | None:
-    """Up to when a snapshot taken after this is complete; None if unknown: Redis does not answer.
+async def _horizon(sources: Sources, project: str) -> Horizon | None:
+    """Up to when a snapshot taken after this is complete for a project.
+
+    None if unknown: Redis does not answer.
 
     Raises Unavailable if the replica is down.
     """
     try:
         async with asyncio.timeout(WATERMARK_SECONDS):
-            horizon = await sources.queue.horizon()
+            horizon = await sources.queue.horizon(project)
     except (TimeoutError, AnalyticsError, RedisError, OSError):
         horizon = None
-    return horizon if sources.replica is None else await sources.replica.horizon(horizon)
+    return horizon if sources.replica is None else await sources.replica.horizon(horizon, project)

@@ -15,15 +15,30 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
-from sqlalchemy import FromClause, Select, and_, func, select
+from sqlalchemy import FromClause, Select, Text, and_, any_, func, literal, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
-from analytics.tables import identity_links, identity_versions, raw_events
+from analytics.tables import (
+    identity_links,
+    identity_persons,
+    identity_versions,
+    people_last,
+    raw_events,
+)
 
 Statement = Select[*tuple[Any, ...]]
 
 _table = identity_links.c
+_named = and_(
+    identity_persons.c.project == identity_links.c.project,
+    identity_persons.c.person == identity_links.c.person,
+)
+_links = identity_links.outerjoin(identity_persons, _named)
+_name = func.coalesce(identity_persons.c.name, identity_links.c.person)
+"""The name that a person goes by, of a row of `_links`."""
+
 _ACTOR = func.coalesce(raw_events.c.user_id, raw_events.c.session_id)
 
 
@@ -95,13 +110,13 @@ class LinkCache:
         self._links: OrderedDict[str, IdentityLinks] = OrderedDict()
 
     async def links(
-        self, project: str, rows: Callable[[Statement], Awaitable[Sequence[Any]]]
+        self, project: str, now: int, rows: Callable[[Statement], Awaitable[Sequence[Any]]]
     ) -> IdentityLinks:
-        """The links as the snapshot has them whose `rows` this is; only changes are read."""
-        current = await rows(version(project))
-        if not current:
-            return NO_LINKS
-        now, cached = current[0].version, self._links.get(project, NO_LINKS)
+        """The links as the snapshot has them whose `rows` this is; only changes are read.
+
+        `now` is their version in that snapshot.
+        """
+        cached = self._links.get(project, NO_LINKS)
         if cached.version == now:
             return cached
         if cached.version > now:  # cached from a later snapshot, and this one must stay as it is
@@ -117,27 +132,39 @@ class LinkCache:
         return links
 
 
-def version(project: str) -> Statement:
-    """`version`, or no row."""
-    return select(identity_versions.c.version).where(identity_versions.c.project == project)
+def state(project: str) -> Statement:
+    """The `version` of the links, 0 without any, and how many `people` have had numbers."""
+    version = select(identity_versions.c.version).where(identity_versions.c.project == project)
+    people = select(people_last.c.number + 1).where(people_last.c.project == project)
+    return select(
+        func.coalesce(version.scalar_subquery(), 0).label("version"),
+        func.coalesce(people.scalar_subquery(), 0).label("people"),
+    )
 
 
 def changes(project: str, since: int) -> Statement:
     """`number` and `person_number` of links that changed after a version."""
     return select(_table.number, _table.person_number).where(
-        _table.project == project, _table.version > since
+        _table.project == project, _table.version > since, literal_column("version > 0")
     )
 
 
 def person(project: str, name: str) -> Statement:
-    """`person` of an actor's name, or no row."""
-    return select(_table.person).where(_table.project == project, _table.actor == name)
+    """`person`, the name that an actor's person goes by, or no row."""
+    return (
+        select(_name.label("person"))
+        .select_from(_links)
+        .where(_table.project == project, _table.actor == name)
+    )
 
 
 def names(project: str, persons: Collection[str]) -> Statement:
-    """`actor` and `person` of all names linked to these persons."""
-    return select(_table.actor, _table.person).where(
-        _table.project == project, _table.person.in_(persons)
+    """`actor` and `person` of all names of these persons, who are asked for by their own names."""
+    own = identity_links.alias("own")
+    return (
+        select(_table.actor, own.c.actor.label("person"))
+        .join(own, and_(own.c.project == _table.project, own.c.person == _table.person))
+        .where(own.c.project == project, own.c.actor == any_(literal([*persons], ARRAY(Text))))
     )
 
 
@@ -167,12 +194,13 @@ def _is_actor(element: Any) -> bool:
 def _rows(project: str) -> FromClause:
     """Raw rows with one more column, `actor`: the person's name, else the actor's own.
 
-    The left join is with a primary key, so it adds and removes no rows, and PostgreSQL knows that.
+    Each left join is with a primary key, so it adds and removes no rows, and PostgreSQL knows that.
     """
     on = and_(_table.project == project, _table.actor == _ACTOR.collate("C"))
-    actor = func.coalesce(_table.person, _ACTOR).label("actor")
+    named = and_(identity_persons.c.project == project, identity_persons.c.person == _table.person)
+    actor = func.coalesce(_name, _ACTOR).label("actor")
     return (
         select(*raw_events.c, actor)
-        .select_from(raw_events.outerjoin(identity_links, on))
+        .select_from(raw_events.outerjoin(identity_links, on).outerjoin(identity_persons, named))
         .subquery("raw_events")
     )

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.errors import Unavailable
+from analytics.lru import Lru
 from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language.measures import Statement
 from analytics.queue.reader import Horizon, Reader
@@ -23,6 +24,8 @@ CATCH_UP_SECONDS = 0.25
 
 POLL_SECONDS = 0.01
 MAX_POSITIONS = 1_000
+MAX_PROJECTS = 100
+"""Positions of a project, and projects, that are remembered."""
 
 _START: ColumnElement[Any] = literal_column("'0/0'::pg_lsn")
 
@@ -49,23 +52,25 @@ class Replica:
         self._primary = primary
         self._replica = replica
         self._queue = queue
-        self._positions: deque[WalPosition] = deque(maxlen=MAX_POSITIONS)
+        self._positions: Lru[str, deque[WalPosition]] = Lru(MAX_PROJECTS)
 
-    async def horizon(self, horizon: Horizon | None) -> Horizon | None:
+    async def horizon(self, horizon: Horizon | None, project: str = "") -> Horizon | None:
         """Up to when a snapshot of the replica taken after this is complete; None: unknown.
 
-        `horizon` is the primary's. Raises Unavailable if the replica is down.
+        `horizon` is the primary's for a project. Raises Unavailable if the replica is down.
         """
+        positions = self._positions.get(project)
+        if positions is None:
+            positions = deque(maxlen=MAX_POSITIONS)
+            self._positions.put(project, positions)
         newest = await self._position(horizon) if horizon is not None else None
         if newest is not None:
-            self._positions.append(newest)
+            positions.append(newest)
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while True:
             replayed = await self._read(self._replica, REPLAYED)
-            reached = [
-                position for position in self._positions if position.offset_bytes <= replayed
-            ]
-            if len(reached) == len(self._positions) or time.monotonic() > deadline:
+            reached = [position for position in positions if position.offset_bytes <= replayed]
+            if len(reached) == len(positions) or time.monotonic() > deadline:
                 break
             await asyncio.sleep(POLL_SECONDS)
         if not reached:

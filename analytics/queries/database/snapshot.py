@@ -22,6 +22,7 @@ from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.errors import AnalyticsError, BadRequest, Unavailable
 from analytics.events import Event, IdSearch
 from analytics.queries.database import identity
+from analytics.queries.database.estimates import Estimates
 from analytics.queries.database.memory import Memory
 from analytics.queries.language.measures import Statement
 from analytics.queue.reader import Reader
@@ -93,6 +94,7 @@ Snapshots = Callable[[], AbstractAsyncContextManager["Snapshot"]]
 
 _memories: WeakKeyDictionary[AsyncEngine, Memory] = WeakKeyDictionary()
 _link_caches: WeakKeyDictionary[AsyncEngine, identity.LinkCache] = WeakKeyDictionary()
+_estimates: WeakKeyDictionary[AsyncEngine, Estimates] = WeakKeyDictionary()
 
 
 def share_memory(one: AsyncEngine, other: AsyncEngine) -> None:
@@ -126,9 +128,13 @@ class Snapshot:
         self._seconds: float = options.get(SECONDS_OPTION, QUERY_SECONDS)
         self._deadline = time.monotonic() + self._seconds
 
-    async def identify(self, project: str, cache: identity.LinkCache) -> None:
+    async def identify(self, project: str, cache: identity.LinkCache, estimates: Estimates) -> None:
         """From now on, count linked actors of this project as one person."""
-        self._project, self.links = project, await cache.links(project, self.rows)
+        (state,) = await self.rows(identity.state(project))
+        links = await cache.links(project, state.version, self.rows)
+        self._project, self.links = project, links
+        rows = {"people": state.people, "identity_links": len(links)}
+        await estimates.heed(self._connection, project, rows)
 
     async def rows(self, statement: Statement, *, linked: bool = True) -> Sequence[Row[Any]]:
         """All rows of a statement. `linked`: with persons in place of actors.
@@ -204,7 +210,8 @@ async def open_snapshot(
             )
             if project is not None:
                 cache = _link_caches.setdefault(engine, identity.LinkCache())
-                await snapshot.identify(project, cache)
+                estimates = _estimates.setdefault(engine, Estimates())
+                await snapshot.identify(project, cache, estimates)
             yield snapshot
     except AnalyticsError:
         raise

@@ -13,8 +13,7 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 import numpy as np
 from msgspec import Meta
-from sqlalchemy import ColumnElement, func, select, tuple_
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ColumnElement, func, select
 
 from analytics.derived.arrays import Array, runs
 from analytics.errors import BadRequest
@@ -88,28 +87,19 @@ def _rows(query: Paths) -> Statement:
     """`value`, `unit`, `timestamp` and `id` of all rows that can be in a path."""
     place = (raw_events.c.timestamp, raw_events.c.id)
     has_value = query.by.value.is_not(None)
-    rows = members(
-        query.unit, query.rows(), query.by.value.label("value"), *place, then=[has_value]
-    )
+    columns = (query.by.value.label("value"), *place)
     anchor = query.begins or query.ends
     if anchor is None:
-        return rows
-    row = rows.subquery("every")
-    match = members(query.unit, query.rows(), *place, then=[has_value, anchor.condition]).subquery(
-        "matches"
+        return members(query.unit, query.rows(), *columns, then=[has_value])
+    matched = anchor.condition.label("matched")
+    row = members(query.unit, query.rows(), *columns, matched, then=[has_value]).subquery("every")
+    order = _ordered(query, row.c.timestamp, row.c.id)
+    reached = func.bool_or(row.c.matched).over(
+        partition_by=row.c.unit, order_by=order, rows=(None, 0)
     )
-    order = _ordered(query, match.c.timestamp, match.c.id)
-    first = (
-        select(*match.c)
-        .order_by(match.c.unit, *order)
-        .ext(distinct_on(match.c.unit))
-        .subquery("first")
-    )
-    here, begin = tuple_(row.c.timestamp, row.c.id), tuple_(first.c.timestamp, first.c.id)
-    return (
-        select(*row.c)
-        .join(first, first.c.unit == row.c.unit)
-        .where(here <= begin if query.ends else here >= begin)
+    there = select(*row.c, reached.label("reached")).subquery("there")
+    return select(*(there.c[name] for name in ("value", "timestamp", "id", "unit"))).where(
+        there.c.reached
     )
 
 

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import Text, and_, any_, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import func, select
 
 from analytics.derived.instants import EPOCH, MICROSECOND
 from analytics.queries.database import identity
@@ -21,6 +20,7 @@ from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR, members
 from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
+from analytics.queries.questions.actors import better_read, is_actor
 from analytics.queries.questions.cursors import PersonCursor
 from analytics.queries.questions.events import events
 from analytics.tables import raw_events
@@ -54,17 +54,19 @@ class Timeline(events.Events, frozen=True, kw_only=True):
 
     @property
     def filters(self) -> list[Condition]:
-        return [*super().filters, _is_actor([self.id])]
+        return [*super().filters, is_actor([self.id])]
 
 
 class LinkedTimeline(Timeline, frozen=True, kw_only=True):
     """The timeline of a person with several actors."""
 
     actors: tuple[str, ...]
+    by_reading: bool
 
     @property
     def filters(self) -> list[Condition]:
-        return [*super(Timeline, self).filters, _is_actor(self.actors)]
+        own = is_actor(self.actors, by_reading=self.by_reading)
+        return [*super(Timeline, self).filters, own]
 
 
 class User(msgspec.Struct, frozen=True):
@@ -88,16 +90,6 @@ class UserPage(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
-def _is_actor(actors: Collection[str]) -> Condition:
-    """Whether the actor of a row is one of these.
-
-    Written as two comparisons so that the indexes on users and sessions can find it.
-    """
-    user, session = raw_events.c.user_id, raw_events.c.session_id
-    any_actor = any_(literal(list(actors), ARRAY(Text)))
-    return or_(user == any_actor, and_(user.is_(None), session == any_actor))
-
-
 def stride_start(query: Users, before: datetime, rows: int) -> Statement:
     """The `timestamp` that many rows back from an instant, whether they pass the filters or not."""
     timestamp = raw_events.c.timestamp
@@ -119,14 +111,14 @@ def last_seen(query: Users, start: datetime, end: datetime) -> Statement:
     )
 
 
-def seen_again(query: Users, start: datetime, actors: Collection[str]) -> Statement:
+def seen_again(query: Users, start: datetime, actors: Condition) -> Statement:
     """Which of some actors were seen from an instant to the end of the range."""
-    return select(ACTOR.label("actor")).where(*query.rows(start), _is_actor(actors)).distinct()
+    return select(ACTOR.label("actor")).where(*query.rows(start), actors).distinct()
 
 
-def described(query: FilteredQuery, actors: Collection[str]) -> Statement:
+def described(query: FilteredQuery, actors: Condition) -> Statement:
     """The fields of `User`, for each of some actors that was seen at all."""
-    conditions = [*query.rows(), _is_actor(actors)]
+    conditions = [*query.rows(), actors]
     row = members(
         "session", conditions, ACTOR.label("id"), raw_events.c.user_id, raw_events.c.timestamp
     ).subquery("rows")
@@ -183,7 +175,8 @@ async def _walk(query: Users, snapshot: Snapshot) -> list[tuple[datetime, str]]:
         known.update(fresh)
         if fresh and end < query.end:
             # Whoever was seen after the cursor is on an earlier page.
-            actors = [*fresh, *await _actors_of(query, snapshot, fresh)]
+            names = [*fresh, *await _actors_of(query, snapshot, fresh)]
+            actors = await _condition(query, snapshot, names, end)
             for row in await snapshot.rows(seen_again(query, end, actors)):
                 del fresh[row.actor]
         places = [
@@ -200,7 +193,8 @@ async def _users(query: FilteredQuery, snapshot: Snapshot, ids: Sequence[str]) -
     """These people, in this order, without any that were not seen."""
     person_of = await _actors_of(query, snapshot, ids)
     linked = set(person_of.values())
-    rows = (row._mapping for row in await snapshot.rows(described(query, [*ids, *person_of])))
+    actors = await _condition(query, snapshot, [*ids, *person_of], query.start)
+    rows = (row._mapping for row in await snapshot.rows(described(query, actors)))
     users = {
         row["id"]: User(
             **{
@@ -223,8 +217,19 @@ async def answer_timeline(query: Timeline, snapshot: Snapshot) -> events.EventPa
     """A page of one person's events, newest first."""
     actors = await _actors_of(query, snapshot, [await _person(query, snapshot, query.id)])
     if actors:
-        query = LinkedTimeline(**msgspec.structs.asdict(query), actors=tuple(actors))
+        by_reading = await better_read(snapshot, query.project, actors, query.start, query.end)
+        query = LinkedTimeline(
+            **msgspec.structs.asdict(query), actors=tuple(actors), by_reading=by_reading
+        )
     return await events.answer_at_once(query, snapshot)
+
+
+async def _condition(
+    query: FilteredQuery, snapshot: Snapshot, names: Collection[str], start: datetime
+) -> Condition:
+    """Whether a row from an instant to the end of the range is one of these actors'."""
+    by_reading = await better_read(snapshot, query.project, names, start, query.end)
+    return is_actor(names, by_reading=by_reading)
 
 
 async def _person(query: FilteredQuery, snapshot: Snapshot, actor: str) -> str:

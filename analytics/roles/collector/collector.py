@@ -14,6 +14,7 @@ from http import HTTPStatus
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.middleware import Middleware
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,7 +32,7 @@ from analytics.roles.collector.slices import run_in_slices
 from analytics.roles.http.cors import Cors, Headers, Origins
 from analytics.roles.http.errors import error_headers, status_of
 from analytics.roles.http.headers import by_name
-from analytics.roles.http.health import OPERATOR_PATHS, check_queue
+from analytics.roles.http.health import OPERATOR_PATHS, check_keys, check_queue, together
 from analytics.roles.http.role import Role
 from analytics.settings import Settings
 from analytics.tracker import SCRIPT
@@ -237,8 +238,12 @@ async def redis_intake(settings: Settings) -> AsyncIterator[Intake]:
 @asynccontextmanager
 async def _lifespan(open_intake: OpenIntake, app: Starlette) -> AsyncIterator[None]:
     async with open_intake(app.state.settings) as intake:
-        app.state.intake, app.state.queue = intake, intake.sink
+        app.state.intake, app.state.queue, app.state.keys = intake, intake.sink, intake.keys
         yield
+
+
+async def _check_redis(state: State) -> str:
+    return together(await check_queue(state), await check_keys(state))
 
 
 def role(open_intake: OpenIntake) -> Role:
@@ -247,7 +252,7 @@ def role(open_intake: OpenIntake) -> Role:
         name="collector",
         routes=_routes,
         lifespan=partial(_lifespan, open_intake),
-        checks={"redis": check_queue},
+        checks={"redis": _check_redis},
         middleware=_middleware,
     )
 

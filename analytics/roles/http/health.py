@@ -86,6 +86,19 @@ async def check_queue(state: State) -> str:
     return result
 
 
+async def check_keys(state: State) -> str:
+    """Whether keys can be looked up; a part of another check."""
+    result: str = await state.keys.check()
+    return result
+
+
+def together(*results: str) -> str:
+    """Several results that are ok, as one: `ok`, and whatever they warn of."""
+    return ": ".join(
+        ["ok", *(part for each in results if (part := each.removeprefix("ok").removeprefix(": ")))]
+    )
+
+
 async def _result(check: Check, state: State) -> str:
     """`ok…`, or what is wrong; never raises."""
     try:

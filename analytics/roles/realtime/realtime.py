@@ -17,6 +17,7 @@ from analytics.queue.reader import Reader
 from analytics.redis import RedisKeys, connect
 from analytics.redis.connection import raises_unavailable
 from analytics.roles.http.cors import Cors, Origins
+from analytics.roles.http.health import check_keys
 from analytics.roles.http.role import Role
 from analytics.roles.realtime import server_sent, sockets
 from analytics.roles.realtime.admission import Admission
@@ -32,7 +33,7 @@ ROUTES = (WebSocketRoute("/realtime", sockets.endpoint), EVENTS)
 async def _check_redis(state: State) -> str:
     with raises_unavailable():
         await state.redis.ping()
-    return "ok"
+    return await check_keys(state)
 
 
 @asynccontextmanager
@@ -40,7 +41,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     redis = app.state.redis = connect(settings)
     app.state.queue = Reader(redis)
-    keys = KeyCache(RedisKeys(redis), settings.api_keys)
+    keys = app.state.keys = KeyCache(RedisKeys(redis), settings.api_keys)
     try:
         async with Bus(redis) as bus:
             app.state.admission = Admission(app.state, keys, Hub(redis, bus))

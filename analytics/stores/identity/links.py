@@ -6,27 +6,27 @@ events and several processors come to the same links in any order. One transacti
 the links of a project.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import asyncpg
 
+from analytics.events import Event
+from analytics.stores.identity import splits
 from analytics.stores.identity.claims import Alias, Claim, Claims
-from analytics.stores.identity.resolution import Pair, resolve
+from analytics.stores.identity.persons import regroup, users_among
+from analytics.stores.identity.resolution import Pair, effective
+from analytics.stores.identity.statements import each
 
-CLAIMED = """
-SELECT other, person, at, event FROM identity_claims
-WHERE project = $1 AND other = ANY($2::varchar[])
+CLAIMED = each("other, person, at, event", "identity_claims", "other")
+
+NEW_ALIASES = """
+SELECT other, person FROM unnest($2::varchar[], $3::varchar[]) AS said (other, person)
+WHERE (
+    SELECT true FROM identity_aliases AS known
+    WHERE project = $1 AND known.other = said.other AND known.person = said.person
+) IS NULL
 """
-
-ALIASED = """
-SELECT other, person FROM identity_aliases WHERE project = $1 AND other = ANY($2::varchar[])
-"""
-
-LINKED = """
-SELECT actor, person FROM identity_links WHERE project = $1 AND actor = ANY($2::varchar[])
-"""
-
-NUMBERS = "SELECT actor, number FROM people WHERE project = $1 AND actor = ANY($2::varchar[])"
 
 TAKE_TURN = """
 INSERT INTO identity_versions AS last (project, version) VALUES ($1, 1)
@@ -46,57 +46,67 @@ INSERT INTO identity_aliases (project, other, person)
 SELECT $1, * FROM unnest($2::varchar[], $3::varchar[])
 """
 
-LINK = """
-INSERT INTO identity_links (project, actor, person, number, person_number, version)
-SELECT $1, *, $6 FROM unnest($2::varchar[], $3::varchar[], $4::integer[], $5::integer[])
-ON CONFLICT (project, actor)
-DO UPDATE SET person = excluded.person, person_number = excluded.person_number,
-    version = excluded.version
-"""
 
-NEIGHBOURS = """
-SELECT other, person, false AS alias FROM identity_claims
-WHERE project = $1 AND other = ANY($2::varchar[])
-UNION SELECT other, person, false FROM identity_claims
-WHERE project = $1 AND person = ANY($2::varchar[])
-UNION SELECT other, person, true FROM identity_aliases
-WHERE project = $1 AND other = ANY($2::varchar[])
-UNION SELECT other, person, true FROM identity_aliases
-WHERE project = $1 AND person = ANY($2::varchar[])
-"""
+class _News(NamedTuple):
+    """What is new: claims earlier than the stored ones, unknown aliases.
 
-
-async def link(connection: asyncpg.Connection, project: str, claims: Claims) -> None:
-    """Store the claims and aliases of a project that are new, and the links that follow.
-
-    Every name in them has a number already.
+    `lost` are the users who lose an anonymous id to an earlier claim of another user, by that id.
     """
-    if not any(await _news(connection, project, claims)):
-        return
-    version = await connection.fetchval(TAKE_TURN, project)
+
+    claims: list[Claim]
+    aliases: list[Alias]
+    lost: Mapping[str, str]
+
+
+async def link(
+    connection: asyncpg.Connection, project: str, claims: Claims, events: Sequence[Event]
+) -> int:
+    """Store the claims and aliases of a project's events that are new, and the links that follow.
+
+    Every name in them has a number already. Returns how many of them link nobody because a person
+    would have too many names.
+    """
+    if not _any(await _news(connection, project, claims)):
+        return 0
+    version = await take_turn(connection, project)
+    claims = await splits.allowed(connection, project, claims, events)
     # read again: what other transactions changed before our turn is visible only now
-    new_claims, aliases, moved = await _news(connection, project, claims)
-    claim_columns = ([claim[column] for claim in new_claims] for column in range(4))
-    alias_columns = ([alias[column] for alias in aliases] for column in range(2))
-    await connection.execute(CLAIM, project, *claim_columns)
-    await connection.execute(ALIAS, project, *alias_columns)
-    pairs = [(claim.anonymous_id, claim.user_id) for claim in new_claims]
-    simple = set() if moved or aliases else await _simple(connection, project, pairs)
-    known = dict(await connection.fetch(LINKED, project, [name for pair in pairs for name in pair]))
-    persons = {name: known.get(user, user) for other, user in simple for name in (other, user)}
-    touched = {*moved, *(name for pair in {*pairs, *aliases} - simple for name in pair)}
-    if touched:
-        persons |= await _resolved(connection, project, touched)
-    await _write(connection, project, persons, version)
+    news = await _news(connection, project, claims)
+    if not _any(news):
+        return 0
+    dirty = await _dirty(connection, project, news)
+    await connection.execute(CLAIM, project, *_columns(news.claims, 4))
+    claimed = {claim.anonymous_id: claim.user_id for claim in news.claims}
+    users = await users_among(connection, project, claimed)
+    aliases: list[Pair] = [(alias.previous_id, alias.user_id) for alias in news.aliases]
+    done = await regroup(
+        connection,
+        project,
+        version,
+        touched={*Claims(news.claims, news.aliases).names, *dirty},
+        pairs=effective(claimed, aliases, users),
+        dirty=dirty,
+    )
+    if joined := [alias for alias in aliases if alias not in done.refused]:
+        await connection.execute(ALIAS, project, *_columns(joined, 2))
+    return len(done.refused) + done.left
 
 
-async def _news(
-    connection: asyncpg.Connection, project: str, claims: Claims
-) -> tuple[list[Claim], list[Alias], set[str]]:
-    """What is new: claims earlier than the stored ones, unknown aliases, and users who lose an id.
+async def take_turn(connection: asyncpg.Connection, project: str) -> int:
+    """Wait until this transaction is the one to change a project's links; returns their version."""
+    version: int = await connection.fetchval(TAKE_TURN, project)
+    return version
 
-    A user loses an anonymous id when another user's claim on it is earlier.
-    """
+
+def _any(news: _News) -> bool:
+    return bool(news.claims or news.aliases)
+
+
+def _columns(rows: Collection[Sequence[object]], width: int) -> list[list[object]]:
+    return [[row[column] for row in rows] for column in range(width)]
+
+
+async def _news(connection: asyncpg.Connection, project: str, claims: Claims) -> _News:
     first: dict[str, Claim] = {}
     for claim in sorted(claims.claims, key=lambda each: each[2:]):
         first.setdefault(claim.anonymous_id, claim)
@@ -107,66 +117,24 @@ async def _news(
         for other, claim in sorted(first.items())
         if other not in stored or claim[2:] < stored[other][2:]
     ]
-    moved = {
-        stored[claim.anonymous_id].user_id
+    lost = {
+        claim.anonymous_id: stored[claim.anonymous_id].user_id
         for claim in earlier
         if claim.anonymous_id in stored and stored[claim.anonymous_id].user_id != claim.user_id
     }
-    aliases = set(claims.aliases)
-    if aliases:
-        previous = [alias.previous_id for alias in aliases]
-        aliases -= {Alias(*row) for row in await connection.fetch(ALIASED, project, previous)}
-    return earlier, sorted(aliases), moved
+    aliases: list[Alias] = []
+    if claims.aliases:
+        said = _columns({*claims.aliases}, 2)
+        aliases = sorted(Alias(*row) for row in await connection.fetch(NEW_ALIASES, project, *said))
+    return _News(earlier, aliases, lost)
 
 
-async def _simple(connection: asyncpg.Connection, project: str, pairs: Iterable[Pair]) -> set[Pair]:
-    """The pairs that give a person one more name and change nothing else.
+async def _dirty(connection: asyncpg.Connection, project: str, news: _News) -> set[str]:
+    """Names of persons that may fall apart: a claim that links them does not hold any longer.
 
-    That is: an other name without a link so far, and a user whom nobody has claimed. So one more
-    name of a person with very many names does not mean reading all of them.
+    An earlier claim takes its place. Or the claimed id, a user, claims somebody for the first time.
     """
-    pairs = set(pairs)
-    users = [user for _, user in pairs]
-    linked_rows = await connection.fetch(LINKED, project, [other for other, _ in pairs])
-    linked = {row["actor"] for row in linked_rows} | set(users)
+    dirty = {*news.lost, *news.lost.values()}
+    users = list({claim.user_id for claim in news.claims})
     claimed = {row["other"] for row in await connection.fetch(CLAIMED, project, users)}
-    return {(other, user) for other, user in pairs if other not in linked and user not in claimed}
-
-
-async def _resolved(
-    connection: asyncpg.Connection, project: str, names: set[str]
-) -> dict[str, str]:
-    """The persons of some names and of all names connected with them by claims or aliases."""
-    claims: dict[str, str] = {}
-    aliases: set[Pair] = set()
-    reached, fresh = set(names), names
-    while fresh:
-        rows = await connection.fetch(NEIGHBOURS, project, list(fresh))
-        claims.update((row["other"], row["person"]) for row in rows if not row["alias"])
-        aliases.update((row["other"], row["person"]) for row in rows if row["alias"])
-        fresh = {name for row in rows for name in (row["other"], row["person"])} - reached
-        reached |= fresh
-    return resolve(reached, claims, aliases)
-
-
-async def _write(
-    connection: asyncpg.Connection, project: str, persons: Mapping[str, str], version: int
-) -> None:
-    """Write the links that changed.
-
-    A name that is no longer linked gets a row that makes it its own person, so that readers need
-    only ask for rows of later versions.
-    """
-    known = dict(await connection.fetch(LINKED, project, list(persons)))
-    changed = sorted(actor for actor, person in persons.items() if known.get(actor) != person)
-    people = [persons[actor] for actor in changed]
-    number = dict(await connection.fetch(NUMBERS, project, list({*changed, *people})))
-    await connection.execute(
-        LINK,
-        project,
-        changed,
-        people,
-        [number[actor] for actor in changed],
-        [number[person] for person in people],
-        version,
-    )
+    return dirty | (claimed - await users_among(connection, project, claimed))

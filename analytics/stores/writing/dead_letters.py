@@ -25,8 +25,8 @@ WITH job AS (
     INSERT INTO stored_jobs (id, stored, duplicate, dead_lettered, stored_at)
     VALUES ($1, 0, 0, $2, now()) ON CONFLICT DO NOTHING RETURNING id
 )
-INSERT INTO dead_letters (job_id, events, reason, message, payload, created_at)
-SELECT id, $2, $3, $4, $5, now() FROM job
+INSERT INTO dead_letters (project, event_id, job_id, events, reason, message, payload, created_at)
+SELECT $6, $7, id, $2, $3, $4, $5, now() FROM job
 """
 
 REMOVE = "DELETE FROM dead_letters WHERE number = ANY($1)"
@@ -103,7 +103,11 @@ async def insert(
 async def bury(
     connection: asyncpg.Connection, job_id: str, events: int, body: bytes, reason: str, message: str
 ) -> None:
-    """Make one dead letter of a whole job that cannot be read. Repeated, it changes nothing."""
+    """Make one dead letter of a whole job. Repeated, it changes nothing.
+
+    `body` is that of a job that cannot be read, or a single packed event.
+    """
+    project, event_id = _named(body)
     await connection.execute(
         BURY,
         clean(job_id, JOB_ID_CHARACTERS),
@@ -111,7 +115,18 @@ async def bury(
         clean(reason, 64),
         clean(message, MESSAGE_CHARACTERS),
         body,
+        project,
+        event_id,
     )
+
+
+def _named(body: bytes) -> tuple[str | None, UUID | None]:
+    """The project and the id of a single packed event."""
+    try:
+        events = unpack(body)
+    except msgspec.DecodeError:
+        return None, None
+    return (clean(events[0].project, 64), events[0].id) if len(events) == 1 else (None, None)
 
 
 class DeadLetters:

@@ -8,6 +8,7 @@ reasons and the cost.
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -38,19 +39,27 @@ WHERE known.id = gone.id AND known.project = gone.project
 TURN = "SELECT slot, now() - since AS age FROM ledger_turn"
 NEXT_TURN = "UPDATE ledger_turn SET slot = 1 - slot, since = now()"
 
+HELD = "SELECT slot, (SELECT epoch FROM people_pruning) AS epoch FROM ledger_turn"
+
 ClientId = tuple[str, UUID]
 """A project, and the stored id of a client's id in it."""
 
 
-async def hold_turn(connection: asyncpg.Connection) -> int:
-    """Keep the ledger from turning until this transaction ends; returns the slot in use.
+class Turn(NamedTuple):
+    """What holds until a storing transaction ends: the ledger's slot, and the epoch of people."""
+
+    slot: int
+    epoch: int
+
+
+async def hold_turn(connection: asyncpg.Connection) -> Turn:
+    """Keep the ledger from turning, and people from being removed, until this transaction ends.
 
     That takes two statements: the second takes its snapshot after the lock, and so sees what the
     last turn changed. The first announces deltas too, which saves a round trip.
     """
     await connection.execute(f"{ANNOUNCE}; SELECT pg_advisory_xact_lock_shared({LEDGER_TURN})")
-    slot: int = await connection.fetchval("SELECT slot FROM ledger_turn")
-    return slot
+    return Turn(*await connection.fetchrow(HELD))
 
 
 async def known(connection: asyncpg.Connection, ids: Iterable[ClientId]) -> set[ClientId]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from analytics import metrics
 from analytics.derived import deltas
 from analytics.derived.deltas import Delta, Dimensions
 from analytics.events import Event
@@ -26,10 +27,13 @@ SELECT * FROM unnest($1::varchar[], $2::int[], $3::bytea[])
 
 
 class Recorded(NamedTuple):
-    """The deltas of each project, and the numbers to hand to `committed` after the commit."""
+    """The deltas of each project, and what `committed` needs after the commit."""
 
     deltas: Mapping[str, Delta]
     people: Mapping[Actor, int]
+    epoch: int
+    unlinked: int
+    """Claims and aliases that link nobody because a person would have too many names."""
 
 
 class Recorder:
@@ -40,8 +44,14 @@ class Recorder:
         self._dimensions = Dimensions(keys)
         self._people = People()
 
-    async def record(self, connection: asyncpg.Connection, events: Sequence[Event]) -> Recorded:
-        """Append the deltas of events that are rows now, and the links that follow from them."""
+    async def record(
+        self, connection: asyncpg.Connection, events: Sequence[Event], *, epoch: int = 0
+    ) -> Recorded:
+        """Append the deltas of events that are rows now, and the links that follow from them.
+
+        `epoch` is that of `people_pruning`, read after the transaction began to hold its turn.
+        """
+        self._people.enter(epoch)
         actors = [(event.project, event.actor) for event in events]
         claims = find_claims(events)
         named = {(project, name) for project, each in claims.items() for name in each.names}
@@ -49,9 +59,10 @@ class Recorder:
         built = deltas.build(events, [numbers[actor] for actor in actors], self._dimensions)
         if built:
             await _append(connection, built)
+        unlinked = 0
         for project, of_project in sorted(claims.items()):
-            await links.link(connection, project, of_project)
-        return Recorded(built, looked_up)
+            unlinked += await links.link(connection, project, of_project, events)
+        return Recorded(built, looked_up, epoch, unlinked)
 
     async def _numbers(
         self, connection: asyncpg.Connection, actors: set[Actor]
@@ -67,9 +78,15 @@ class Recorder:
             looked_up |= {(project, actor): number for actor, number in given.items()}
         return numbers | looked_up, looked_up
 
-    def committed(self, numbers: Mapping[Actor, int]) -> None:
-        """Remember numbers whose transaction has committed."""
-        self._people.remember(numbers)
+    def committed(self, recorded: Recorded) -> None:
+        """Remember the numbers of a transaction that has committed, and count what it refused."""
+        self._people.remember(recorded.people, recorded.epoch)
+        metrics.names_not_linked.add({}, recorded.unlinked)
+
+
+def names_of(event: Event) -> set[str]:
+    """The actor of an event, and whoever it says belongs to the same person: all get numbers."""
+    return {event.actor}.union(*(claims.names for claims in find_claims([event]).values()))
 
 
 async def _append(connection: asyncpg.Connection, built: Mapping[str, Delta]) -> None:

@@ -1,7 +1,7 @@
 """One storing transaction: rows, ledger, counts, dead letters and outcomes change all or none."""
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import accumulate
 
@@ -10,8 +10,8 @@ import msgspec
 
 from analytics.events import Event, Job, Outcome
 from analytics.stores.faults import FaultKind, classify
-from analytics.stores.writing import daily, dead_letters, ledger, rows, stored_jobs
-from analytics.stores.writing.recorder import Recorder
+from analytics.stores.writing import daily, dead_letters, ledger, people, rows, stored_jobs
+from analytics.stores.writing.recorder import Recorder, names_of
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -34,18 +34,19 @@ async def store(
     all transactions change come last, so waits are short.
     """
     async with connection.transaction():
-        slot = await ledger.hold_turn(connection)
+        turn = await ledger.hold_turn(connection)
         done = await stored_jobs.recorded(connection, [job.id for job in jobs])
-        storing = Storing(connection, slot, jobs, done, careful)
+        storing = Storing(connection, turn.slot, jobs, done, careful)
         storing.drop_repeated()
         await storing.drop_remembered()
+        await storing.refuse_unnumbered()
         await storing.insert_rows()
         await storing.bury_poison()
         await storing.remove_replayed()
         await storing.record_jobs()
-        recorded = await recorder.record(connection, storing.stored())
+        recorded = await recorder.record(connection, storing.stored(), epoch=turn.epoch)
         await daily.add(connection, recorded.deltas)
-    recorder.committed(recorded.people)
+    recorder.committed(recorded)
     return Written([storing.outcomes[job.id] for job in jobs], storing.stored())
 
 
@@ -113,6 +114,21 @@ class Storing:
         """Remove the ids of dead letters from the ledger, so that a replay finds them new."""
         if positions:
             await ledger.forget(self.connection, self.slot, self._ids(positions))
+
+    async def refuse_unnumbered(self) -> None:
+        """Make poison of events whose people cannot get a number, where numbers run out."""
+        if not self.careful:
+            return
+        projects: defaultdict[str, list[int]] = defaultdict(list)
+        for position in self.left:
+            projects[self.events[position].project].append(position)
+        for project, positions in sorted(projects.items()):
+            names = [names_of(self.events[position]) for position in positions]
+            indexes = await people.without_number(self.connection, project, names)
+            gone = [positions[index] for index in indexes]
+            self.poison += [(position, people.NoNumberLeft(project)) for position in gone]
+            self.left = [position for position in self.left if position not in {*gone}]
+            await self._forget([position for position in gone if self.events[position].named])
 
     async def insert_rows(self) -> None:
         """Insert the events that are left, in the order of their partitions.

@@ -2,10 +2,12 @@
 oracle, in any order of arrival.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -19,6 +21,9 @@ from analytics.queries.database.identity import IdentityLinks, LinkCache
 from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.questions.trends.trends import Trends
+from analytics.stores.identity import persons as stored_persons
+from analytics.stores.identity import splits
+from analytics.stores.identity.links import take_turn
 from tests.examples import examples
 from tests.queries import (
     oracle,
@@ -50,7 +55,14 @@ from tests.queries.streams import questions, streams, written, written_field, wr
 few = examples(15)
 
 
-pytestmark = pytest.mark.usefixtures("rather_precomputed")
+@pytest.fixture(scope="module", params=[2, 50], ids=["large persons", "small persons"])
+def few_names(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Up to how many names a person is stored in the simple way."""
+    with patch.object(stored_persons, "FEW_NAMES", request.param):
+        yield
+
+
+pytestmark = pytest.mark.usefixtures("rather_precomputed", "few_names")
 
 
 async def store(storer: Storer, batches: Batches) -> None:
@@ -306,6 +318,26 @@ async def test_a_link_makes_one_session_of_what_two_did_that_tell_none(storer: S
     ] == 1
 
 
+async def test_names_that_were_split_are_counted_apart_at_once(storer: Storer) -> None:
+    rows = [
+        row("2026-11-02", None, "phone"),
+        row("2026-11-03", "ada", "s", **{"$anonymous_id": "phone"}),
+        row("2026-11-03", "ben", "s", "alias:alias", **{"$previous_id": "ada"}),
+    ]
+    await store(storer, [(rows, True)])
+    assert [user["id"] for user in (await storer.ask(LIST, *DAYS))["data"]["rows"]] == ["ben"]
+    for name in ("phone", "ada", "ben"):
+        data = (await storer.ask(ONE, *DAYS, id=name))["data"]["rows"]
+        assert [(user["id"], user["events"]) for user in data] == [("ben", 3)]
+        assert len(await pages(storer, TIMELINE, *DAYS, limit=5, id=name)) == 3
+    async with storer.connection.transaction():
+        version = await take_turn(storer.connection, "default")
+        await splits.split(storer.connection, "default", version, "ben", "ada")
+    assert await users(storer) == 2
+    listed = (await storer.ask(LIST, *DAYS))["data"]["rows"]
+    assert [(user["id"], user["events"]) for user in listed] == [("ada", 2), ("ben", 1)]
+
+
 async def test_links_are_of_one_project(storer: Storer) -> None:
     rows = [row("2026-11-02", None, "cookie"), row("2026-11-03", "ada", "s", **LOGIN)]
     await store(storer, [(rows[:1], False)])
@@ -324,11 +356,9 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
     async def rows_of_snapshot(version: int, changes: list[Any]) -> IdentityLinks:
         async def rows(statement: Any) -> list[Any]:
             sent.append(str(statement))
-            return (
-                [SimpleNamespace(version=version)] if "identity_versions" in sent[-1] else changes
-            )
+            return changes
 
-        return await cache.links("p", rows)
+        return await cache.links("p", version, rows)
 
     def change(number: int, person: int) -> Any:
         return SimpleNamespace(number=number, person_number=person)
@@ -339,9 +369,9 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
     assert later.united(BitMap([1, 2, 3])) == BitMap([1, 2])
     behind = await rows_of_snapshot(1, [change(1, 2)])
     assert behind.united(BitMap([1, 3])) == BitMap([2, 3])
-    assert len(sent) == 6
+    assert len(sent) == 3
     assert await rows_of_snapshot(2, []) is later
-    assert len(sent) == 7
+    assert len(sent) == 3
 
 
 async def test_a_link_from_outside_of_what_is_looked_at_changes_the_fingerprint_of_an_answer(

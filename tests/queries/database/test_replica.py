@@ -40,7 +40,7 @@ class MovingQueue(StillQueue):
     def __init__(self) -> None:
         self.now = NOON
 
-    async def horizon(self) -> Horizon:
+    async def horizon(self, project: str | None = None) -> Horizon:
         return Horizon(self.now, waiting=False)
 
 

@@ -15,25 +15,17 @@ WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.
 
 SELECT links.step, links.far AS source, links.near AS target, count(*) AS n
 FROM (SELECT row_number() OVER (PARTITION BY rows.unit ORDER BY rows.timestamp DESC, rows.id DESC) AS step, rows.value AS near, lead(rows.value) OVER (PARTITION BY rows.unit ORDER BY rows.timestamp DESC, rows.id DESC) AS far
-FROM (SELECT every.value AS value, every.timestamp AS timestamp, every.id AS id, every.unit AS unit
-FROM (SELECT members.value AS value, members.timestamp AS timestamp, members.id AS id, members.unit AS unit
-FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS value, raw_events.timestamp AS timestamp, raw_events.id AS id, raw_events.session_id COLLATE "C" AS unit
+FROM (SELECT there.value AS value, there.timestamp AS timestamp, there.id AS id, there.unit AS unit
+FROM (SELECT every.value AS value, every.timestamp AS timestamp, every.id AS id, every.matched AS matched, every.unit AS unit, bool_or(every.matched) OVER (PARTITION BY every.unit ORDER BY every.timestamp DESC, every.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS reached
+FROM (SELECT members.value AS value, members.timestamp AS timestamp, members.id AS id, members.matched AS matched, members.unit AS unit
+FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS value, raw_events.timestamp AS timestamp, raw_events.id AS id, raw_events.event_type = $2::VARCHAR AND raw_events.event_action = $3::VARCHAR AS matched, raw_events.session_id COLLATE "C" AS unit
 FROM raw_events
-WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $5::VARCHAR AND (raw_events.metadata ->> $6::VARCHAR) IS NOT NULL UNION ALL SELECT starts.value AS value, starts.timestamp AS timestamp, starts.id AS id, rpad(CAST(starts.start AS TEXT), $7::INTEGER) || starts.actor AS unit
-FROM (SELECT events.value AS value, events.timestamp AS timestamp, events.id AS id, events.actor AS actor, events.shown AS shown, max(CASE WHEN (events.at - events.before <= $8::INTERVAL) THEN NULL ELSE events.at END) OVER (PARTITION BY events.actor ORDER BY events.at) AS start
-FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS value, raw_events.timestamp AS timestamp, raw_events.id AS id, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, (raw_events.metadata ->> $6::VARCHAR) IS NOT NULL AS shown
+WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $7::VARCHAR AND (raw_events.metadata ->> $8::VARCHAR) IS NOT NULL UNION ALL SELECT starts.value AS value, starts.timestamp AS timestamp, starts.id AS id, starts.matched AS matched, rpad(CAST(starts.start AS TEXT), $9::INTEGER) || starts.actor AS unit
+FROM (SELECT events.value AS value, events.timestamp AS timestamp, events.id AS id, events.matched AS matched, events.actor AS actor, events.shown AS shown, max(CASE WHEN (events.at - events.before <= $10::INTERVAL) THEN NULL ELSE events.at END) OVER (PARTITION BY events.actor ORDER BY events.at) AS start
+FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS value, raw_events.timestamp AS timestamp, raw_events.id AS id, raw_events.event_type = $2::VARCHAR AND raw_events.event_action = $3::VARCHAR AS matched, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, (raw_events.metadata ->> $8::VARCHAR) IS NOT NULL AS shown
 FROM raw_events
-WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $5::VARCHAR) AS events) AS starts
-WHERE starts.shown) AS members) AS every JOIN (SELECT DISTINCT ON (matches.unit) matches.timestamp AS timestamp, matches.id AS id, matches.unit AS unit
-FROM (SELECT members.timestamp AS timestamp, members.id AS id, members.unit AS unit
-FROM (SELECT raw_events.timestamp AS timestamp, raw_events.id AS id, raw_events.session_id COLLATE "C" AS unit
-FROM raw_events
-WHERE raw_events.project = $9::VARCHAR AND raw_events.timestamp >= $10::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $11::TIMESTAMP WITH TIME ZONE AND raw_events.session_id NOT LIKE $5::VARCHAR AND (raw_events.metadata ->> $6::VARCHAR) IS NOT NULL AND raw_events.event_type = $12::VARCHAR AND raw_events.event_action = $13::VARCHAR UNION ALL SELECT starts.timestamp AS timestamp, starts.id AS id, rpad(CAST(starts.start AS TEXT), $14::INTEGER) || starts.actor AS unit
-FROM (SELECT events.timestamp AS timestamp, events.id AS id, events.actor AS actor, events.shown AS shown, max(CASE WHEN (events.at - events.before <= $15::INTERVAL) THEN NULL ELSE events.at END) OVER (PARTITION BY events.actor ORDER BY events.at) AS start
-FROM (SELECT raw_events.timestamp AS timestamp, raw_events.id AS id, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor, raw_events.timestamp AS at, lag(raw_events.timestamp) OVER (PARTITION BY coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" ORDER BY raw_events.timestamp) AS before, (raw_events.metadata ->> $6::VARCHAR) IS NOT NULL AND raw_events.event_type = $12::VARCHAR AND raw_events.event_action = $13::VARCHAR AS shown
-FROM raw_events
-WHERE raw_events.project = $9::VARCHAR AND raw_events.timestamp >= $10::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $11::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $5::VARCHAR) AS events) AS starts
-WHERE starts.shown) AS members) AS matches ORDER BY matches.unit, matches.timestamp DESC, matches.id DESC) AS first ON first.unit = every.unit
-WHERE (every.timestamp, every.id) <= (first.timestamp, first.id)) AS rows) AS links
-WHERE links.step <= $16::INTEGER AND links.far IS NOT NULL GROUP BY links.step, links.far, links.near ORDER BY n DESC, links.step, links.far COLLATE "C", links.near COLLATE "C"
- LIMIT $17::INTEGER;
+WHERE raw_events.project = $4::VARCHAR AND raw_events.timestamp >= $5::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $6::TIMESTAMP WITH TIME ZONE AND raw_events.session_id LIKE $7::VARCHAR) AS events) AS starts
+WHERE starts.shown) AS members) AS every) AS there
+WHERE there.reached) AS rows) AS links
+WHERE links.step <= $11::INTEGER AND links.far IS NOT NULL GROUP BY links.step, links.far, links.near ORDER BY n DESC, links.step, links.far COLLATE "C", links.near COLLATE "C"
+ LIMIT $12::INTEGER;

@@ -400,3 +400,24 @@ async def test_a_202_means_that_the_event_is_in_the_queue(redis_url: str) -> Non
         assert (await client.get("/health")).status_code == 200
         assert "analytics_queue_depth 2" in (await client.get("/metrics")).text
     await redis.aclose()
+
+
+async def test_until_keys_can_be_looked_up_the_collector_is_not_healthy(redis_url: str) -> None:
+    """For an SDK's event with a key would get a 503."""
+    redis = Redis.from_url(redis_url)
+    app = collector.ROLE.app(Settings(redis_url=redis_url))
+    async with (
+        app.router.lifespan_context(app),
+        Client(transport=httpx2.ASGITransport(app), base_url="http://collector") as client,
+    ):
+        health = await client.get("/health")
+        assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+        assert "mirror in Redis has not been written yet" in health.json()["checks"]["redis"]
+        assert (await client.send_events(GOOD, x_write_key="ak_w_x")).status_code == 503
+        await redis.set(SYNCED, "now")
+        app.state.keys._outage = None
+        assert (await client.get("/health")).json()["checks"] == {"redis": "ok"}
+        assert (await client.send_events(GOOD, x_write_key="ak_w_x")).status_code == 401
+        await redis.flushall()
+        assert (await client.get("/health")).status_code == 200
+    await redis.aclose()

@@ -8,6 +8,7 @@ import pytest
 
 from analytics import server
 from analytics.embedded import Valkey
+from analytics.redis import key_mirror
 from analytics.roles.realtime import admission
 from tests.live.kit import make_events
 from tests.roles.realtime.platform import (
@@ -113,6 +114,16 @@ async def test_readers_and_what_they_were_sent_are_measured(platform: Platform) 
             ]
         ):
             continue
+
+
+async def test_until_keys_can_be_looked_up_realtime_is_not_healthy(redis_url: str) -> None:
+    async with serving(redis_url) as platform, platform.http() as client:
+        await platform.redis.delete(key_mirror.SYNCED)
+        answer = await client.get("/health")
+        assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+        assert "keys cannot be checked" in answer.json()["checks"]["redis"]
+        await platform.redis.set(key_mirror.SYNCED, "now")
+        assert (await client.get("/health")).json()["checks"] == {"redis": "ok"}
 
 
 async def test_health_tells_of_redis(own_valkey: Valkey) -> None:

@@ -2,9 +2,12 @@
 
 import random
 
+import msgspec
+
+from analytics.events import Outcome
 from analytics.stores import PostgresStore
-from analytics.stores.writing.people import People
-from tests.stores.conftest import a_job, ask
+from analytics.stores.writing.people import MAX_NUMBER, People
+from tests.stores.conftest import a_job, an_event, ask
 from tests.stores.upkeep.test_rollups import some
 
 
@@ -38,3 +41,44 @@ def test_a_name_is_another_actor_in_another_project() -> None:
     people = People()
     people.remember({("p", "a"): 3})
     assert people.known([("q", "a"), ("p", "a")]) == {("p", "a"): 3}
+
+
+def test_what_is_remembered_ends_with_its_epoch() -> None:
+    people = People()
+    people.remember({("p", "a"): 3})
+    people.enter(0)
+    assert people.known([("p", "a")])
+    people.enter(1)
+    assert not people.known([("p", "a")])
+    people.remember({("p", "a"): 3}, 0)
+    assert not people.known([("p", "a")]), "of a transaction that began before"
+    people.remember({("p", "a"): 5}, 1)
+    assert people.known([("p", "a")]) == {("p", "a"): 5}
+
+
+async def test_a_project_without_numbers_left_refuses_new_people_and_stores_what_others_do(
+    store: PostgresStore,
+) -> None:
+    await store.write([a_job(an_event(user_id="old"))])
+    await store._pool.execute("UPDATE people_last SET number = $1", MAX_NUMBER - 1)
+    claim = msgspec.json.encode({"$anonymous_id": "device"})
+    last, beyond, saying = (
+        an_event(user_id="last"),
+        an_event(user_id="beyond"),
+        an_event(user_id="old", metadata=claim),
+    )
+    old, elsewhere = an_event(user_id="old"), an_event(user_id="beyond", project="other")
+    written = await store.write([a_job(last, beyond, old), a_job(saying, elsewhere)])
+    assert written.outcomes == [Outcome(stored=2, dead_lettered=1)] * 1 + [
+        Outcome(stored=1, dead_lettered=1)
+    ]
+    assert {event.id for event in written.stored} == {last.id, old.id, elsewhere.id}
+    assert await ask(store, "SELECT max(number) FROM people") == MAX_NUMBER
+    letters = await store.dead_letters.page()
+    assert {(letter.event_id, letter.reason) for letter in letters} == {
+        (beyond.id, "no_number_left"),
+        (saying.id, "no_number_left"),
+    }
+    assert "has had 2,147,483,647 people" in letters[0].message
+    again = await store.write([a_job(beyond)])
+    assert again.outcomes == [Outcome(dead_lettered=1)], "its id was not remembered as stored"
