@@ -117,8 +117,12 @@ def batch(items: Any) -> list[Any]:
 
 def word(value: Any, *names: str) -> str | None:
     """The first of an object's fields that is a text, and not empty; None where none is."""
-    given = (mapping(value).get(name) for name in names)
-    return next((text for text in given if isinstance(text, str) and text), None)
+    if isinstance(value, dict):
+        for name in names:
+            text = value.get(name)
+            if isinstance(text, str) and text:
+                return text
+    return None
 
 
 def mapping(value: Any) -> dict[str, Any]:

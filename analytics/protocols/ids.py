@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from analytics.events import ID_NAMESPACE
+from analytics.protocols import metadata
 from analytics.protocols.clock import EPOCH
 
 _decoder = msgspec.msgpack.Decoder(list[UUID])
@@ -44,4 +45,8 @@ def joint_id(*values: Any) -> UUID:
     Equal values have equal ids for ever: docs/guarantee.md states the form. Lone surrogates and NUL
     are told apart, though no other part of the platform can hold them.
     """
-    return uuid.uuid5(ID_NAMESPACE, json.dumps(values, separators=(",", ":"), default=str))
+    try:
+        text = metadata.encode(values).decode()
+    except UnicodeEncodeError:
+        text = json.dumps(values, default=str)
+    return uuid.uuid5(ID_NAMESPACE, text)

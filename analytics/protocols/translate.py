@@ -26,7 +26,6 @@ from analytics.events import (
     NO_SESSION,
     OWN_ID,
     Event,
-    event_id,
     is_uuid,
 )
 from analytics.protocols import metadata, numbers, validate
@@ -123,7 +122,7 @@ class Translator:
                         raise
                     event = validate.event(_mended(fields), clock, max_bytes, project, new_id)
                     mends += 1
-                events.append(_with_former(event, translation))
+                events.append(_identified(event, translation))
             except EventError as error:
                 rejected.append(Rejection(index, error.code, error.field, error.message))
         return Decoded(events, rejected, mends)
@@ -172,20 +171,10 @@ def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
         "event_type": text(translation.type),
         "event_action": text(translation.action),
         "user_id": anonymous if user is None else user,
-        "id": _id(sent_id, translation.together),
+        "id": sent_id,
         "timestamp": moment(translation.time),
         "metadata": joined(translation.properties, context),
     }
-
-
-def _id(sent_id: Any, together: Sequence[Any]) -> Any:
-    """The id to store: the sender's own, or one made of all that makes the event one event.
-
-    Ids that only mending would make equal stay two.
-    """
-    if not isinstance(sent_id, str) or len(sent_id) > LIMITS["id"]:
-        return sent_id
-    return str(joint_id(sent_id, *together)) if together or unfit(sent_id) else sent_id
 
 
 def _mended(fields: dict[str, Any]) -> dict[str, Any]:
@@ -194,12 +183,17 @@ def _mended(fields: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def _with_former(event: Event, translation: Translation) -> Event:
-    """The event with the id that the release before stored, where it made ids otherwise."""
+def _identified(event: Event, translation: Translation) -> Event:
+    """The event under an id made of all that makes it one event.
+
+    The id that its own would be alone is the one that the release before stored. Own ids that only
+    mending made equal stay two.
+    """
     own = text(translation.id)
-    if not (translation.together and event.named) or unfit(own):
+    if not event.named or not (translation.together or unfit(own)):
         return event
-    return msgspec.structs.replace(event, former=event_id(own))
+    id_, former = joint_id(own, *translation.together), None if unfit(own) else event.id
+    return msgspec.structs.replace(event, id=id_, former=former)
 
 
 def text(value: Any) -> Any:
