@@ -10,12 +10,13 @@ import msgspec
 from analytics.errors import AnalyticsError, BadRequest, TooLarge
 from analytics.events import Event
 from analytics.protocols.characters import BAD
+from analytics.settings import Settings
 
 MAX_REQUEST_EVENTS = 50_000
 """Events in a request: each takes work, however few bytes it has."""
 
-MAX_EVENT_BYTES = 256 << 10
-"""Bytes of metadata that an event may have where MAX_EVENT_BYTES does not say otherwise."""
+MAX_EVENT_BYTES = Settings().max_event_bytes
+"""Bytes of metadata that an event may have, unless the setting says otherwise."""
 
 MAX_CONTAINERS = 600_000
 """Objects and lists in a body. Without it, 10 MiB of JSON could take a gigabyte when decoded."""

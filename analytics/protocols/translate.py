@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -107,25 +108,29 @@ class Translator:
     ) -> Decoded:
         """Items → events, and a rejection for each item that is not a valid event."""
         events, rejected, mends = [], [], 0
-        max_bytes = self.incoming.max_event_bytes
         ids = iter(uuid7s(len(items), self.incoming.received))
         for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             try:
                 project = project_of(projects, key)
-                translation = translate(item)
-                clock = self._clock(translation)
-                fields, new_id = _fields(translation, clock), next(ids)
-                try:
-                    event = validate.event(fields, clock, max_bytes, project, new_id)
-                except EventError as error:
-                    if error.code != BAD:
-                        raise
-                    event = validate.event(_mended(fields), clock, max_bytes, project, new_id)
-                    mends += 1
-                events.append(_identified(event, translation))
+                event, mended_it = self._event(translate(item), project, next(ids))
             except EventError as error:
                 rejected.append(Rejection(index, error.code, error.field, error.message))
+            else:
+                events.append(event)
+                mends += mended_it
         return Decoded(events, rejected, mends)
+
+    def _event(self, translation: Translation, project: str, new_id: UUID) -> tuple[Event, bool]:
+        """One event, and whether it was mended. Raises EventError when it is not valid."""
+        clock, most = self._clock(translation), self.incoming.max_event_bytes
+        fields, bad = _fields(translation, clock), False
+        try:
+            event = validate.event(fields, clock, most, project, new_id)
+        except EventError as error:
+            if not (bad := error.code == BAD):
+                raise
+            event = validate.event(_mended(fields), clock, most, project, new_id)
+        return _identified(event, translation), bad
 
     def _clock(self, translation: Translation) -> Clock:
         """The clock for an event's own `sent_at`, else for the request's.

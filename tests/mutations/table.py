@@ -983,8 +983,8 @@ MUTATIONS = (
         "a bad character refuses its event",
         "a bad character costs no event of other products",
         "analytics/protocols/translate.py",
-        "                    if error.code != BAD:\n                        raise\n",
-        "                    raise\n",
+        "            if not (bad := error.code == BAD):\n                raise\n",
+        "            raise\n",
         "tests/protocols/test_bulks.py::test_one_bad_character_is_replaced_and_costs_no_event",
     ),
     mutation(
