@@ -13,6 +13,7 @@ from analytics.settings import Settings
 from analytics.stores.identity import splits
 from analytics.stores.identity.links import take_turn
 from analytics.stores.identity.resolution import Pair
+from analytics.terminal import say
 
 SHOWN_LINKS = 50
 
@@ -46,7 +47,7 @@ def split(name: str, project: str, other: str, yes: bool) -> None:
         raise click.UsageError("there is no terminal to ask for confirmation; pass --yes")
     if yes or click.confirm(f"Remove these {len(claims) + len(aliases):,} links?"):
         tasks.run(_split(settings, project, name, other))
-        click.echo(f"links removed: {len(claims) + len(aliases):,}")
+        say(f"links removed: {len(claims) + len(aliases):,}")
 
 
 async def _said(
@@ -67,4 +68,4 @@ def _show(claims: list[Pair], aliases: list[Pair]) -> None:
     links = [("claim", *pair) for pair in claims] + [("alias", *pair) for pair in aliases]
     columns(("WHAT", "OTHER NAME", "USER"), links[:SHOWN_LINKS])
     if len(links) > SHOWN_LINKS:
-        click.echo(f"and {len(links) - SHOWN_LINKS:,} more")
+        say(f"and {len(links) - SHOWN_LINKS:,} more")

@@ -117,7 +117,7 @@ def test_in_production_a_free_port_means_that_the_role_is_down() -> None:
     port = str(free_port())
     done = analytics("doctor", "--role=collector", **PRODUCTION, PORT=port)
     assert re.search(rf"^✗ collector +nothing listens on port {port} here$", done.stdout, re.M)
-    done = analytics("doctor", "--role=collector", PORT=port)
+    done = analytics("doctor", "--role=collector", **NOWHERE, PORT=port)
     assert re.search(rf"^✓ collector +port {port} is free$", done.stdout, re.M)
 
 

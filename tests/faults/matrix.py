@@ -612,4 +612,4 @@ FAULTS = (
         ),
     ),
 )
-"""Numbers as in the design; 1 to 42, none left out."""
+"""Numbers as in the design."""

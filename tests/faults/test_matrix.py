@@ -34,8 +34,9 @@ def functions(file: str) -> set[str]:
     return defined | assigned
 
 
-def test_all_42_faults_are_there() -> None:
-    assert [fault.number for fault in FAULTS] == list(range(1, 43))
+def test_all_faults_are_there() -> None:
+    """49, a Redis that comes back empty, is still to come."""
+    assert [fault.number for fault in FAULTS] == [*range(1, 49), *range(50, 67)]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.number))
@@ -71,7 +72,7 @@ def test_the_proof_is_a_row_for_each_fault_and_names_what_failed_and_what_was_sk
         for test in fault.tests
     ]
     page = proof.page(ran, commit="abc", when="today", machine="here")
-    assert page.count("| held |") == 42
+    assert page.count("| held |") == len(FAULTS)
     assert "| 20 kills" not in page
     ran[0] = msgspec.structs.replace(ran[0], outcome="failed")
     ran = [one for one in ran if "wrong_clocks" not in one.test]

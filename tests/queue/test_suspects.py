@@ -140,7 +140,7 @@ async def test_jobs_that_hang_leave_places_and_room_for_those_of_others(
                 cut_off += 1
 
     ledger.before = hang_again
-    async with working(config(redis_url, job_timeout=16, concurrency=3), ledger):
+    async with working(config(redis_url, job_timeout=48, concurrency=3), ledger):
         await until(lambda: tried == hanging and hang > 0)
         for _ in range(10):
             good = await enqueue(redis, events(1))
