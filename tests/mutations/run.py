@@ -1,7 +1,7 @@
 """Breaks each safeguard of table.py on a copy of the tree, runs the tests that must notice, and
 writes docs/mutations.md: `make mutations`.
 
-Words after the command choose mutations whose names hold one of them; then nothing is written.
+Words after the command choose mutations whose names hold one of them; the rows of the others stay.
 """
 
 import os
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +34,9 @@ TREE = (
 AT_ONCE = 2
 SECONDS = 240
 """For the tests of one mutation."""
+
+NOBODY, NOT_RUN = "**nobody**", "not run yet"
+"""In place of the tests that caught a mutation."""
 
 FAILED = 1
 """pytest's exit status when tests ran and some failed; a mutation that keeps them from running
@@ -165,24 +168,34 @@ notice. `tests/mutations/table.py` has the exact edits. Without a mutation, all 
 """
 
 
-def page(trials: Sequence[Trial], commit: str) -> str:
-    """The table for the docs."""
-    caught = sum(trial.caught for trial in trials)
+def known(text: str) -> dict[str, str]:
+    """The rows of the page: the name of each mutation, and who caught it."""
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {row[0]: row[2] for row in cells[1:]}
+
+
+def page(trials: Sequence[Trial], commit: str, before: Mapping[str, str]) -> str:
+    """The table for the docs. Mutations that did not run now keep their rows of `before`."""
+    caught_by = {**before, **{trial.mutation.name: _caught_by(trial) for trial in trials}}
+    rows = [(one, caught_by.get(one.name, NOT_RUN)) for one in MUTATIONS]
+    caught = sum(tests not in (NOBODY, NOT_RUN) for _, tests in rows)
+    later = sum(tests == NOT_RUN for _, tests in rows)
     lines = [
         *HEAD.splitlines(),
-        f"pass. Commit {commit}: {len(trials)} mutations, {caught} caught.",
+        f"pass. Commit {commit}: {len(rows)} mutations, {caught} caught"
+        + (f", {later} not run yet." if later else "."),
         "",
         "| what is broken | promise that no longer holds | caught by |",
         "|---|---|---|",
+        *(f"| {one.name} | {one.promise} | {tests} |" for one, tests in rows),
     ]
-    for trial in trials:
-        tests = (
-            "<br>".join(f"`{test.removeprefix('tests/')}`" for test in trial.failed)
-            if trial.caught
-            else "**nobody**"
-        )
-        lines.append(f"| {trial.mutation.name} | {trial.mutation.promise} | {tests} |")
     return "\n".join(lines) + "\n"
+
+
+def _caught_by(trial: Trial) -> str:
+    if not trial.caught:
+        return NOBODY
+    return "<br>".join(f"`{test.removeprefix('tests/')}`" for test in trial.failed)
 
 
 def main(words: Sequence[str]) -> None:
@@ -194,15 +207,14 @@ def main(words: Sequence[str]) -> None:
     unmutated(chosen)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         trials = list(threads.map(judge, chosen))
-    if not words:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        PAGE.write_text(page(trials, commit))
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    PAGE.write_text(page(trials, commit, known(PAGE.read_text()) if words else {}))
     if survivors := [trial for trial in trials if not trial.caught]:
         for trial in survivors:
             print(f"\n{trial.mutation.name}: pytest ended with {trial.status}")
