@@ -453,8 +453,8 @@ FAULTS = (
     Fault(
         51,
         "an event's name writes on the operator's terminal",
-        "ESC, OSC, C1, bidi and zero-width characters in names, ids, metadata and file names, to "
-        "every command, on a terminal and in a pipe, and to the logs",
+        "control, bidi and zero-width characters in names, ids and metadata, to every command and "
+        "to the logs",
         (
             "commands/test_hostile_text.py::test_no_command_lets_a_hostile_name_reach_the_terminal",
             "commands/test_hostile_text.py::test_the_escape_is_what_the_operator_sees",
@@ -466,8 +466,8 @@ FAULTS = (
     Fault(
         52,
         "another user at the port of a server that crashed",
-        "a stranger holds the lock and listens at both ports, a record is forged or of a process "
-        "that ended, a server is down while others connect",
+        "a stranger holds the lock and listens at both ports; a record is forged, or of a process "
+        "that ended; a server is down",
         (
             f"{_RUNNING}after_a_crash_nobody_who_holds_lock_and_port_is_told_anything",
             f"{_RUNNING}another_user_cannot_open_the_lock_whatever_the_umask_or_an_older_release",
