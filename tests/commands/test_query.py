@@ -213,7 +213,7 @@ def test_csv_can_be_made_safe_for_spreadsheets(environment: dict[str, str]) -> N
     words = ("breakdown", "--by", "event_type,user_id", "--measure", "min:metadata.amount", *DAYS)
     assert query(environment, *words, "--csv", "--formulas", "escape").stdout
     done = query(environment, "export", "--formulas", "escape", *DAYS, status=1)
-    assert "formulas is for format=csv" in done.stderr
+    assert "formulas=escape is for format=csv" in done.stderr
     assert query(environment, "export", "--format=csv", "--formulas=escape", *DAYS).stdout
 
 

@@ -42,9 +42,9 @@ class Export(FilteredQuery, frozen=True, kw_only=True):
         super().complete(values, now, project)
         if "cursor" in values and values["cursor"].timestamp >= values["end"]:
             raise BadRequest("cursor: it is not in the range", code="bad_parameter", field="cursor")
-        if "formulas" in values and values.get("format") != "csv":
+        if values.get("formulas") == "escape" and values.get("format") != "csv":
             raise BadRequest(
-                "formulas is for format=csv", code="conflicting_parameters", field="formulas"
+                "formulas=escape is for format=csv", code="conflicting_parameters", field="formulas"
             )
 
 
