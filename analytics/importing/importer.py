@@ -27,6 +27,8 @@ PAUSE_QUEUED_EVENTS = 20_000
 Events that collectors accept meanwhile are then stored within about a second.
 """
 
+SHOWN_LONG_ROWS = 10
+
 ROOM_SECONDS = 0.05
 STALLED_SECONDS = 10.0
 
@@ -142,13 +144,22 @@ class Importer:
         if table.repeated and position.line == 0:
             columns = ", ".join(table.repeated)
             self._watch.warn(f"columns that stand twice: {columns}; the last of each counts")
+        long_rows = 0
         for row in table.rows(position.offset, position.line):
             if row.last - row.number >= LONG_ROW_LINES:
-                self._watch.warn(
-                    f"line {row.number}: a row of {row.last - row.number + 1} lines; "
-                    "if it should be shorter, a quote is missing or one too many"
-                )
+                long_rows += 1
+                self._warn_of_long_row(row, long_rows)
             yield row
+
+    def _warn_of_long_row(self, row: InputLine, number: int) -> None:
+        """Show the first long rows of a file, and that there are more."""
+        if number <= SHOWN_LONG_ROWS:
+            self._watch.warn(
+                f"line {row.number}: a row of {row.last - row.number + 1} lines; "
+                "if it should be shorter, a quote is missing or one too many"
+            )
+        elif number == SHOWN_LONG_ROWS + 1:
+            self._watch.warn("more such rows are not shown")
 
     def _batches(self, rows: Iterator[InputLine]) -> Iterator[list[InputLine]]:
         """Lines in groups that fit one append.

@@ -121,6 +121,16 @@ async def test_a_row_of_many_lines_is_shown(tmp_path: Path) -> None:
     ]
 
 
+async def test_of_many_long_rows_the_first_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(HEADER + (b's1,t,a,"' + b"\n" * 11 + b'"\n') * 30)
+    watch = Watch()
+    end = await run(path, FakeQueue(), watch=watch)
+    assert end.accepted == 30
+    assert len(watch.said) == 11
+    assert watch.said[-1] == "more such rows are not shown"
+
+
 async def test_a_column_that_stands_twice_is_named(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(b"session_id,event_type,event_action,metadata.a,metadata.a\ns,t,a,1,2\n")
