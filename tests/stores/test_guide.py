@@ -154,6 +154,19 @@ async def counted(settings: Settings) -> int:
     return n
 
 
+def test_no_policy_empties_the_table_that_stays() -> None:
+    with timescale.unmigrated() as url:
+        guided(url, *CORRECTED)
+        add(url, ("ada", "{}", ago(days=1)))
+        policies = (
+            "SELECT count(*) FROM timescaledb_information.jobs"
+            " WHERE proc_name = 'policy_retention' AND hypertable_name LIKE '%guide'"
+        )
+        migrate(url, Settings())
+        assert fetch(url, "SELECT count(*) FROM raw_events_guide") == [(1,)]
+        assert fetch(url, policies) == [(0,)]
+
+
 def test_carrying_over_goes_on_after_an_interruption(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
