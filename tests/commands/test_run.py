@@ -179,7 +179,7 @@ def test_a_platform_with_a_folder_of_its_own_is_found_from_the_next_terminal(
 ) -> None:
     base = str(folder.parent / "home")
     command = (sys.executable, "-c", FINDS, base)
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH")}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
 
     def analytics(*words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([*command, *words], env=kept, capture_output=True, text=True)
