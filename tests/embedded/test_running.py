@@ -27,8 +27,16 @@ class Stranger:
     """Somebody who listens where a server was, and keeps what it is told."""
 
     def __init__(self, port: int) -> None:
-        self._listener = socket.create_server(("127.0.0.1", port))
+        # the children of a server that was killed hold its port for a moment
+        self._listener = wait_for(lambda: self._listening(port), "the port")
         self._listener.setblocking(False)
+
+    @staticmethod
+    def _listening(port: int) -> socket.socket | None:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError:
+            return None
 
     def heard(self) -> bytes:
         """All that has been said to it so far; it answers nothing."""
