@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from analytics import ip
+from analytics import ip, origins
 from analytics.errors import ConfigurationError
 
 ROLES = ("collector", "api", "realtime", "processor")
@@ -64,14 +64,17 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    names = tuple(name.lower().removesuffix("/") for name in _names(text))
-    if wrong := [
-        name
-        for name in names
-        if name not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", name)
-    ]:
-        raise ValueError(f"{wrong[0]} must be an origin, as in https://example.com, or *")
-    return names
+    return tuple(map(_origin, _names(text)))
+
+
+def _origin(text: str) -> str:
+    """`null` is what a browser sends for a page without an origin, such as a file."""
+    if text.lower() in ("*", "null"):
+        return text.lower()
+    try:
+        return origins.read(text)
+    except ValueError as error:
+        raise ValueError(f"{text} {error}, nor *") from error
 
 
 def _paths(text: str) -> tuple[str, ...]:

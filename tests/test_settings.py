@@ -28,8 +28,8 @@ READ: dict[str, tuple[str, Any]] = {
     "API_KEYS": ("a, b,,c\nd", ("a", "b", "c", "d")),
     "REQUIRE_WRITE_KEY": ("Yes", True),
     "CORS_ORIGINS": (
-        "https://A.example/,http://b.example:81, *",
-        ("https://a.example", "http://b.example:81", "*"),
+        "https://A.example/,http://b.example:81, *,Null",
+        ("https://a.example", "http://b.example:81", "*", "null"),
     ),
     "API_CORS_ORIGINS": ("https://board.example", ("https://board.example",)),
     "TRACKER_PATHS": ("/js/app.js, /js/in", ("/js/app.js", "/js/in")),
@@ -105,7 +105,7 @@ def test_a_wrong_value_is_named(name: str) -> None:
         (
             "CORS_ORIGINS",
             "https://a.example,https://b.example/path",
-            "https://b.example/path must be an origin",
+            "https://b.example/path is not an origin",
         ),
         ("RETENTION_DAYS", "36501", "0 to 36500"),
         ("SHUTDOWN_DELAY", "21", "0 to 20"),

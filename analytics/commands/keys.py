@@ -7,12 +7,11 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from analytics import tasks
+from analytics import origins, tasks
 from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located, register
 from analytics.commands.span import span
@@ -57,11 +56,10 @@ class Origin(click.ParamType[str]):
     name = "origin"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        parts = urlsplit(value.rstrip("/"))
-        more = parts.path or parts.query or parts.fragment or parts.username
-        if more or not parts.scheme or not parts.netloc:
-            self.fail(f"{value!r} is not an origin, as in https://example.com", param, ctx)
-        return f"{parts.scheme}://{parts.netloc}".lower()
+        try:
+            return origins.read(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
 
 
 @click.group()

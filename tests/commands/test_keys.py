@@ -135,6 +135,7 @@ def test_a_key_as_json_holds_its_text(analytics: Run) -> None:
         (["--scope", "ingest", "--project", "shop", "--all-projects"], "exclude"),
         (["--scope", "ingest", "--origin", "shop.example"], "origin"),
         (["--scope", "ingest", "--origin", "https://shop.example/path"], "origin"),
+        (["--scope", "ingest", "--origin", "http://[::1"], "origin"),
         (["--scope", "ingest", "--name", "x" * 101], "100"),
     ],
 )
