@@ -192,7 +192,7 @@ async def _walk(query: Users, snapshot: Snapshot) -> list[tuple[datetime, str]]:
 async def _users(query: FilteredQuery, snapshot: Snapshot, ids: Sequence[str]) -> list[User]:
     """These people, in this order, without any that were not seen."""
     person_of = await _actors_of(query, snapshot, ids)
-    linked = set(person_of.values())
+    linked = {person for actor, person in person_of.items() if actor != person}
     actors = await _condition(query, snapshot, [*ids, *person_of], query.start)
     rows = (row._mapping for row in await snapshot.rows(described(query, actors)))
     users = {

@@ -141,8 +141,9 @@ async def test_all_that_is_said_of_people_is_said_of_persons(
     there = [row for row in rows if asked.start <= row.timestamp < asked.end]
     everybody = oracle_users.users(there)
     known = persons(rows_of(stored))
+    linked = {person for name, person in known.items() if name != person}
     for user in everybody:
-        user["user_id"] = user["id"] if user["id"] in known.values() else user["user_id"]
+        user["user_id"] = user["id"] if user["id"] in linked else user["user_id"]
     assert [read(user) for user in await pages(storer, LIST, *parameters, limit=limit)] == everybody
     for name in ("s", "u", "é"):
         who = known.get(name, name)
@@ -296,6 +297,21 @@ async def test_an_alias_joins_two_users(storer: Storer) -> None:
     await store(storer, [(rows, True)])
     assert await users(storer) == 1
     assert [user["id"] for user in (await storer.ask(LIST, *DAYS))["data"]["rows"]] == ["new"]
+
+
+@pytest.mark.parametrize("ignored_first", [True, False])
+async def test_whose_claim_is_ignored_is_said_the_same_in_any_order_of_arrival(
+    storer: Storer, ignored_first: bool
+) -> None:
+    """Ada claims a name that turns out to be another user's; here she is known by a session."""
+    ignored = row("2026-11-02", "ada", "s", **{"$anonymous_id": "ben"})
+    claim = row("2026-11-03", "ben", "s", **{"$anonymous_id": "phone"})
+    here = row("2026-11-04", None, "ada")
+    await store(storer, [([here], False)])
+    for claiming in (ignored, claim) if ignored_first else (claim, ignored):
+        await storer.write([claiming])
+    (user,) = (await storer.ask(ONE, ("from", "2026-11-04"), *DAYS[1:], id="ada"))["data"]["rows"]
+    assert (user["id"], user["user_id"]) == ("ada", None)
 
 
 async def test_a_link_makes_one_session_of_what_two_did_that_tell_none(storer: Storer) -> None:
