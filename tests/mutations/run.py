@@ -2,6 +2,7 @@
 writes docs/mutations.md: `make mutations`.
 
 Words after the command choose mutations whose names hold one of them; the rows of the others stay.
+The page is written after each trial, so a run that is ended early keeps what it found.
 """
 
 import os
@@ -122,7 +123,8 @@ def run(folder: Path, tests: Sequence[str]) -> tuple[int | None, str]:
             cwd=folder,
             env=env,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             check=False,
             timeout=SECONDS,
         )
@@ -205,8 +207,6 @@ def main(words: Sequence[str]) -> None:
         if not words or any(word in mutation.name for word in words)
     ]
     unmutated(chosen)
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        trials = list(threads.map(judge, chosen))
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=ROOT,
@@ -214,7 +214,12 @@ def main(words: Sequence[str]) -> None:
         text=True,
         check=True,
     ).stdout.strip()
-    PAGE.write_text(page(trials, commit, known(PAGE.read_text()) if words else {}))
+    before = known(PAGE.read_text()) if words else {}
+    trials = []
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for trial in threads.map(judge, chosen):
+            trials.append(trial)
+            PAGE.write_text(page(trials, commit, before))
     if survivors := [trial for trial in trials if not trial.caught]:
         for trial in survivors:
             print(f"\n{trial.mutation.name}: pytest ended with {trial.status}")
