@@ -33,4 +33,5 @@ SELECT raw_events.event_type, raw_events.event_action, CAST(NULL AS TEXT) AS key
     CASE WHEN session_id LIKE '$%' THEN 0 ELSE coalesce(nullif(hashtextextended(session_id, 0), 0), 1) END
 ), $1::BYTEA) AS records
 FROM raw_events LEFT OUTER JOIN people ON people.project = $2::VARCHAR AND people.actor = (coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C")
-WHERE raw_events.project = $3::VARCHAR AND raw_events.timestamp >= $4::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $5::TIMESTAMP WITH TIME ZONE GROUP BY raw_events.event_type, raw_events.event_action, CAST(NULL AS TEXT);
+WHERE raw_events.project = $3::VARCHAR AND raw_events.timestamp >= $4::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $5::TIMESTAMP WITH TIME ZONE GROUP BY raw_events.event_type, raw_events.event_action, CAST(NULL AS TEXT)
+ LIMIT $6::INTEGER;

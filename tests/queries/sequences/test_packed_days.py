@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest.mock import Mock, patch
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ import pytest
 
 from analytics.derived.deltas import Dimensions
 from analytics.derived.packed_day import Day, NamedRecords
+from analytics.derived.packed_day import pack as pack_day
 from analytics.errors import Unavailable
 from analytics.events import Job
 from analytics.queries.database import snapshot as snapshots
@@ -237,6 +239,38 @@ async def test_a_day_of_too_many_rows_or_names_is_left_to_the_database(
     assert await n(filled) == [7, 7]
     assert (await filled.ask("/funnel", *RANGE, *STEPS))["meta"]["source"] == "raw"
     assert len(await packed(filled)) == 14
+
+
+@pytest.mark.parametrize("values", [["a", "b", "c", "d"], ["long"]])
+async def test_of_too_many_or_too_long_values_no_more_is_read_than_tells_so(
+    filled: Storer, monkeypatch: pytest.MonkeyPatch, values: list[str]
+) -> None:
+    monkeypatch.setattr(packed_days, "MAX_DAY_NAMES", 2)
+    monkeypatch.setattr(packed_days, "MAX_KEY_CHARACTERS", 3)
+    await filled.write(
+        [row("2026-10-07T03:00", f"new {value}", event="e:a", k=value) for value in values]
+    )
+    await filled.store.compact()
+    seen: list[Sequence[Any]] = []
+    rows = Snapshot.rows
+
+    async def spied(self: Snapshot, statement: Any, **options: Any) -> Sequence[Any]:
+        found = await rows(self, statement, **options)
+        if "records" in statement.selected_columns:
+            seen.append(found)
+        return found
+
+    monkeypatch.setattr(Snapshot, "rows", spied)
+    pack = Mock(wraps=pack_day)
+    monkeypatch.setattr(packed_days, "pack", pack)
+    day = (("from", "2026-10-07"), ("to", "2026-10-08"))
+    answer = await filled.ask("/funnel", *day, *STEPS, ("by", "metadata.k"))
+    assert [item["n"] for item in answer["data"]["steps"]] == [1 + len(values), 1]
+    assert answer["meta"]["source"] == "raw"
+    (found,) = seen
+    assert len(found) <= 3
+    assert all(len(each.key or "") <= 4 for each in found)
+    assert pack.call_count == 0
 
 
 async def test_actors_without_a_number_are_left_to_the_database(filled: Storer) -> None:
