@@ -100,7 +100,8 @@ class _Pair:
             running = Running(
                 process=Process.of(os.getpid()),
                 redis_url=self._valkey.url,
-                database_url=self._postgres.url("analytics"),
+                # without it PGSSLMODE would decide
+                database_url=self._postgres.url("analytics") + "?sslmode=disable",
                 servers={each.name: Process.of(each.pid) for each in self._servers if each.ready},
                 roles=dict(self._roles),
             )

@@ -51,8 +51,11 @@ class Running(msgspec.Struct, frozen=True):
 
     def serves(self, url: str) -> bool:
         """Whether it is this process that answers at the address of a URL."""
-        place = urlsplit(url)
-        return self.process.listens(place.hostname or "", place.port or 0)
+        try:
+            place = urlsplit(url)
+            return self.process.listens(place.hostname or "", place.port or 0)
+        except ValueError:
+            return False
 
 
 def running(folder: Path) -> Running | None:

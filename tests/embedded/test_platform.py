@@ -59,7 +59,9 @@ def hold(
     return process, msgspec.json.decode(line, type=embedded.Running)
 
 
-def test_data_is_kept_from_run_to_run(folder: Path) -> None:
+def test_data_is_kept_from_run_to_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says of TLS."""
+    monkeypatch.setenv("PGSSLMODE", "require")
     with embedded.servers(folder) as running:
         _sql(running, "create table kept as select 42 as n")
         _redis(running, "SET", "kept", "42")

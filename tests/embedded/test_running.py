@@ -144,6 +144,11 @@ def test_a_record_behind_a_link_or_in_a_folder_for_all_is_none(folder: Path) -> 
         assert embedded.running(folder) is None
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999", "http://a:b", "", "/"])
+def test_nobody_answers_at_what_is_no_address(url: str) -> None:
+    assert not embedded.Running(Process.of(os.getpid()), "", "", {}).serves(url)
+
+
 def test_a_server_that_does_not_listen_at_its_port_is_named_and_told_nothing(folder: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
         stranger = Stranger(0)
