@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from analytics import ip, origins
+from analytics import hosts, ip
 from analytics.errors import ConfigurationError
 
 ROLES = ("collector", "api", "realtime", "processor")
@@ -72,7 +72,7 @@ def _origin(text: str) -> str:
     if text.lower() in ("*", "null"):
         return text.lower()
     try:
-        return origins.read(text)
+        return hosts.origin(text)
     except ValueError as error:
         raise ValueError(f"{text} {error}, nor *") from error
 
@@ -103,8 +103,8 @@ def _hosts_are_clear(url: str) -> bool:
     We check it ourselves, because a library's own error might quote the password.
     """
     try:
-        hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
-        with_port = [host for host in hosts if ":" in host.rpartition("]")[2]]  # not that of IPv6
+        places = urlsplit(url).netloc.rpartition("@")[2].split(",")
+        with_port = [host for host in places if ":" in host.rpartition("]")[2]]  # not that of IPv6
         ports = [int(host.rpartition(":")[2] or 0) for host in with_port]
     except ValueError:
         return False

@@ -31,7 +31,7 @@ READ: dict[str, tuple[str, Any]] = {
         "https://A.example/,http://b.example:81, *,Null",
         ("https://a.example", "http://b.example:81", "*", "null"),
     ),
-    "API_CORS_ORIGINS": ("https://board.example", ("https://board.example",)),
+    "API_CORS_ORIGINS": ("https://München.example:443/", ("https://xn--mnchen-3ya.example",)),
     "TRACKER_PATHS": ("/js/app.js, /js/in", ("/js/app.js", "/js/in")),
     "BOTS": ("Mark", "mark"),
     "HONOR_SIGNALS": ("GPC", ("gpc",)),

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from analytics import origins, tasks
+from analytics import hosts, tasks
 from analytics.commands.output import as_json, columns, instant
 from analytics.commands.servers import located, register
 from analytics.commands.span import span
@@ -57,7 +57,7 @@ class Origin(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return origins.read(value)
+            return hosts.origin(value)
         except ValueError as error:
             self.fail(f"{value!r} {error}", param, ctx)
 

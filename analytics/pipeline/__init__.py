@@ -1,8 +1,8 @@
 """What happens to an event between decoding and the queue: the steps, top to bottom. No I/O.
 
 A step is a function whose name says what it does: `drop_…` or `put_…`. The name of a step that
-drops events is also the reason, in X-Analytics and in the metrics. Slow lookups of user agents have
-a budget (`lookups.py`).
+drops events is also the reason, in X-Analytics and in the metrics. Slow lookups of user agents and
+host names (`host.py`) have a budget (`lookups.py`).
 """
 
 from collections import Counter
@@ -15,13 +15,15 @@ from analytics.events import Event
 from analytics.pipeline.address import put_address
 from analytics.pipeline.agent import put_agent
 from analytics.pipeline.bots import drop_bots
+from analytics.pipeline.campaign import put_campaign
 from analytics.pipeline.context import Context, Rules, context_of
 from analytics.pipeline.country import put_country
 from analytics.pipeline.device import put_language, put_screen
-from analytics.pipeline.page import put_campaign, put_page
+from analytics.pipeline.page import put_page
 from analytics.pipeline.referrer import put_referrer
 from analytics.pipeline.signals import drop_opted_out
 from analytics.pipeline.step import DROP, Drop, Step
+from analytics.pipeline.urls import put_urls
 from analytics.pipeline.visit import Visit
 from analytics.pipeline.visitor import put_visitor
 
@@ -29,6 +31,7 @@ STEPS: tuple[Step, ...] = (
     drop_opted_out,
     drop_bots,
     put_agent,
+    put_urls,
     put_page,
     put_campaign,
     put_referrer,
@@ -70,6 +73,8 @@ class Result(msgspec.Struct, frozen=True):
     dropped: dict[str, int] = {}
     without_browser: int = 0
     """Events whose user agent was not looked up: their request had too many new ones."""
+    without_host: bool = False
+    """Whether some host was not looked up, for the same reason."""
 
     @property
     def note(self) -> str:
@@ -77,6 +82,8 @@ class Result(msgspec.Struct, frozen=True):
         notes = [f"{count} dropped: {reason}" for reason, count in self.dropped.items()]
         if self.without_browser:
             notes.append(f"{self.without_browser} without $browser: too many new user agents")
+        if self.without_host:
+            notes.append("some without $host or $referrer_domain: too many new host names")
         return "; ".join(notes)
 
 
@@ -115,7 +122,7 @@ def run_in_turns(
         yield
     for reason, count in dropped.items():
         metrics.events_dropped.add({"reason": reason}, count)
-    return Result(passed, dict(dropped), context.budget.refused)
+    return Result(passed, dict(dropped), context.budget.refused, context.host_budget.exceeded)
 
 
 def _has_facts(event: Event) -> bool:

@@ -43,6 +43,8 @@ class Context(msgspec.Struct, frozen=True):
     rules: Rules = Rules()
     budget: Budget = msgspec.field(default_factory=Budget)
     """For new user agents; all events of the request share it."""
+    host_budget: Budget = msgspec.field(default_factory=Budget)
+    """For new names of hosts that are not in ASCII."""
 
     @property
     def silent(self) -> bool:

@@ -1,6 +1,7 @@
-"""Lookups of user agents: remembered, and new ones only as far as a request's budget reaches.
+"""Slow functions of texts: remembered, and new texts only as far as a request's budget reaches.
 
-A new agent takes milliseconds, and a small body can hold thousands of them.
+A new user agent takes milliseconds, a host name with other letters than ASCII up to one. A small
+body can hold thousands of them.
 """
 
 from collections.abc import Callable
@@ -11,14 +12,14 @@ from analytics.lru import Lru
 V = TypeVar("V")
 
 REMEMBERED = 10_000
-"""User agents of which one lookup remembers what it found."""
+"""Texts of which one lookup remembers what it found."""
 
 MAX_NEW = 200
-"""Lookups of new user agents in one request; each agent takes two, one for bots."""
+"""Lookups of new texts by one budget; each user agent takes two, one for bots."""
 
 
 class Budget:
-    """What one request may still look up, and how many events went without."""
+    """What one request may still look up, and how many events went without, where it is counted."""
 
     __slots__ = ("left", "refused")
 
@@ -27,22 +28,27 @@ class Budget:
         self.refused = 0
 
     def take(self) -> bool:
-        """Whether one more new agent may be looked up."""
+        """Whether one more new text may be looked up."""
         self.left -= 1
         return self.left >= 0
 
+    @property
+    def exceeded(self) -> bool:
+        """Whether a text was not looked up."""
+        return self.left < 0
+
 
 class Lookup(Generic[V]):
-    """A slow function of a user agent that never returns None, and its last REMEMBERED values."""
+    """A slow function of a text that never returns None, and its last REMEMBERED values."""
 
     def __init__(self, function: Callable[[str], V]) -> None:
         self._function = function
         self._known: Lru[str, V] = Lru(REMEMBERED)
 
-    def of(self, agent: str, budget: Budget) -> V | None:
-        """What the function says of an agent; None for a new one beyond the budget."""
-        known = self._known.get(agent)
+    def of(self, text: str, budget: Budget) -> V | None:
+        """What the function says of a text; None for a new one beyond the budget."""
+        known = self._known.get(text)
         if known is None and budget.take():
-            known = self._function(agent)
-            self._known.put(agent, known)
+            known = self._function(text)
+            self._known.put(text, known)
         return known

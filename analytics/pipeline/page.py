@@ -1,31 +1,10 @@
-"""The page: its host and path, and the campaign that brought the visitor."""
+"""The page: its host and path."""
 
 import re
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from analytics.pipeline.host import canonical
 from analytics.pipeline.visit import Visit
-
-TAGS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id")
-CLICKS = (
-    "gclid",
-    "gbraid",
-    "wbraid",
-    "dclid",
-    "fbclid",
-    "msclkid",
-    "ttclid",
-    "twclid",
-    "li_fat_id",
-    "yclid",
-    "igshid",
-)
-"""Click ids that advertisers add to a URL."""
-
-_CAMPAIGN = frozenset((*TAGS, *CLICKS))
-
-MAX_FIELDS = 200
-"""A query string with more fields is not read."""
-
 
 MAX_URL = 16_384
 """Characters of an address that is read; no browser's address bar holds a longer one."""
@@ -37,11 +16,14 @@ FILES = frozenset(("html", "htm", "xhtml", "shtml", "php", "asp", "aspx", "jsp",
 """Endings with which a word that looks like a host is a file. None of them is a domain."""
 
 _SCHEMES = ("https://", "http://")
+_OTHERS = r"\x80-\U0010ffff"
+"""Characters of other scripts: in hosts they may be marks, which `\\w` leaves out."""
 _HOST = re.compile(
-    r"(?:(?:[\w-]+\.)+([a-z][\w-]+)|(?:\d{1,3}\.){3}\d{1,3}|localhost)(?::\d{1,5})?(?=[/?#]|$)",
+    rf"(?:(?:[\w{_OTHERS}-]+\.)+([a-z{_OTHERS}][\w{_OTHERS}-]+)|(?:\d{{1,3}}\.){{3}}\d{{1,3}}"
+    r"|localhost)(?::\d{1,5})?(?=[/?#]|$)",
     re.IGNORECASE,
 )
-_SITE = re.compile(r"\s*([\w.-]+)(?::\d{1,5})?\s*(?:,|$)")
+_SITE = re.compile(rf"\s*([\w{_OTHERS}.-]+)(?::\d{{1,5}})?\s*(?:,|$)")
 _MAX_SITE = 300
 """Characters in which a host must end."""
 
@@ -61,9 +43,9 @@ def _parts(url: str) -> SplitResult | None:
         return None
 
 
-def host(parts: SplitResult) -> str:
-    """The host in lower case, without a port and the dot of the root; "" if there is none."""
-    return (parts.hostname or "").removesuffix(".")
+def host(visit: Visit, parts: SplitResult) -> str:
+    """The host in its canonical form, without a port; "" if there is none."""
+    return canonical(visit, parts.hostname or "")
 
 
 def _begins_with_host(url: str) -> bool:
@@ -91,7 +73,7 @@ def site(visit: Visit) -> str:
     """The page's host, without a port, as the sender or `put_page` named it; "" if nobody did."""
     for name in SITES:
         if (text := visit.text(name)) and (match := _SITE.match(text[:_MAX_SITE])):
-            return match[1].lower().removesuffix(".")
+            return canonical(visit, match[1])
     return ""
 
 
@@ -101,19 +83,6 @@ def put_page(visit: Visit) -> None:
     Under `$hash_mode` the fragment is part of the path, because it tells pages apart.
     """
     if parts := page(visit):
-        visit.put("$host", host(parts) or site(visit))
+        visit.put("$host", host(visit, parts) or site(visit))
         fragment = f"#{parts.fragment}" if parts.fragment and visit.value("$hash_mode") else ""
         visit.put("$path", "/" + parts.path.removeprefix("/") + fragment)
-
-
-def put_campaign(visit: Visit) -> None:
-    """`$utm_…` and the click ids, from `$url`."""
-    if "?" not in visit.text("$url") or not (parts := page(visit)):
-        return
-    try:
-        fields = parse_qsl(parts.query, max_num_fields=MAX_FIELDS, errors="replace")
-    except ValueError:
-        return
-    for name, value in fields:
-        if name in _CAMPAIGN:
-            visit.put(f"${name}", value)

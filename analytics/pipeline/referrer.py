@@ -2,6 +2,7 @@
 
 import re
 
+from analytics.pipeline.host import canonical
 from analytics.pipeline.page import host, site, split
 from analytics.pipeline.visit import Visit
 
@@ -52,7 +53,7 @@ _NAMES = {f"s{number}": name for number, name in enumerate(HOSTS)}
 
 def put_referrer(visit: Visit) -> None:
     """`$referrer_domain` and `$referrer_source`, from `$referrer`; none for the same host."""
-    domain = _domain(_host(visit.text("$referrer")))
+    domain = _domain(_host(visit))
     if not domain or domain == _domain(site(visit)):
         return
     visit.put("$referrer_domain", domain)
@@ -65,13 +66,14 @@ def source(domain: str) -> str:
     return _NAMES[match.lastgroup] if match and match.lastgroup else domain
 
 
-def _host(referrer: str) -> str:
-    """The host of a web page, or the id of an app; "" for anything else."""
+def _host(visit: Visit) -> str:
+    """The host of the web page, or the id of the app, in `$referrer`; "" for anything else."""
+    referrer = visit.text("$referrer")
     if app := _APP.match(referrer):
-        return app[1]
+        return canonical(visit, app[1])
     parts = split(referrer)
-    return host(parts) if parts else ""
+    return host(visit, parts) if parts else ""
 
 
 def _domain(host: str) -> str:
-    return host.lower().removeprefix("www.")
+    return host.removeprefix("www.")

@@ -1,5 +1,7 @@
 """An event in the pipeline: its metadata is decoded one level deep, its values are not."""
 
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -12,7 +14,8 @@ MAX_VALUE = 2_000
 """Characters of a value that steps put: as long as addresses are, since half a click id is none."""
 
 _open = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_encode = msgspec.json.encode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Visit:
@@ -34,15 +37,21 @@ class Visit:
         return name in self._facts
 
     def value(self, name: str) -> Any:
-        """A value of the metadata, decoded; None if there is none."""
+        """A value of the metadata, decoded with every digit; None if there is none."""
         raw = self._facts.get(name)
-        return None if raw is None else msgspec.json.decode(raw)
+        return None if raw is None else _decode(raw)
 
     def text(self, name: str) -> str:
         """The same if it is a string, else ""."""
         raw = self._facts.get(name)
         is_text = raw is not None and bytes(raw)[:1] == b'"'
         return msgspec.json.decode(raw, type=str) if raw is not None and is_text else ""
+
+    def where(self, holds: Callable[[bytes], bool]) -> list[str]:
+        """The names of the facts whose JSON is such; none if the whole of the sender's is not."""
+        if not holds(self.event.metadata):
+            return []
+        return [name for name, raw in self._facts.items() if holds(bytes(raw))]
 
     def put(self, name: str, value: str | bool | None) -> None:
         """Add a fact, unless it is empty or the sender has one of this name."""

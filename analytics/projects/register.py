@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from analytics import hosts
 from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.errors import BadRequest, NotFound, Unavailable
 from analytics.events import DEFAULT_PROJECT
@@ -220,8 +221,16 @@ def _key(row: Row[Any]) -> ApiKey:
         name=row.name,
         project=row.project,
         scopes=frozenset(row.scopes),
-        origins=tuple(row.origins),
+        origins=tuple(map(_as_sent, row.origins)),
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked=row.revoked,
     )
+
+
+def _as_sent(origin: str) -> str:
+    """An origin as browsers send it; earlier versions stored them as typed."""
+    try:
+        return hosts.origin(origin)
+    except ValueError:
+        return origin

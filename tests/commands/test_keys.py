@@ -38,7 +38,9 @@ async def test_a_made_key_is_printed_alone_and_works_at_once_for_roles_without_a
         "--scope",
         "ingest",
         "--origin",
-        "https://Shop.example/",
+        "https://Shop.example:443/",
+        "--origin",
+        "https://München.example",
         "--expires",
         "30d",
         "--name",
@@ -51,7 +53,7 @@ async def test_a_made_key_is_printed_alone_and_works_at_once_for_roles_without_a
     assert (key.project, key.scopes, key.origins, key.name) == (
         "shop",
         frozenset({"ingest"}),
-        ("https://shop.example",),
+        ("https://shop.example", "https://xn--mnchen-3ya.example"),
         "web",
     )
     assert key.expires_at is not None

@@ -1560,4 +1560,28 @@ MUTATIONS = (
         "            if time.monotonic() < self._started:\n",
         "tests/projects/test_key_cache.py::test_keys_are_ready_once_they_can_be_looked_up_and_then_through_any_outage",
     ),
+    mutation(
+        "a host in other letters is another host",
+        "one site is one site",
+        "analytics/pipeline/host.py",
+        "if hosts.is_plain(name) else _names.of",
+        "if name else _names.of",
+        "tests/pipeline/test_referrer.py::test_a_step_puts",
+    ),
+    mutation(
+        "new host names are looked up without end",
+        "a request's work is bounded",
+        "analytics/pipeline/host.py",
+        '_names.of(name, visit.context.host_budget) or ""\n',
+        "hosts.canonical(name)\n",
+        "tests/pipeline/test_host.py::test_new_names_beyond_a_requests_budget_are_left_out_and_told",
+    ),
+    mutation(
+        "passwords in addresses are stored",
+        "secrets stay out of the data",
+        "analytics/pipeline/__init__.py",
+        "    put_urls,\n    put_page,\n",
+        "    put_page,\n",
+        "tests/pipeline/test_urls.py::test_no_password_is_stored_from_any_protocol",
+    ),
 )

@@ -1,4 +1,4 @@
-"""The page and the campaign, from its URL."""
+"""The page, from its URL."""
 
 import json
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from analytics.pipeline.page import MAX_URL
-from tests.collecting import GOOD, running
+from tests.collecting import running
 from tests.pipeline.cases import Cases, assert_puts
+from tests.pipeline.pages import SENT
 from tests.visits import SERVER
 
 CASES: Cases = {
@@ -108,27 +109,35 @@ CASES: Cases = {
         SERVER,
         {"$host": None, "$path": None},
     ),
-    "the campaign": (
-        {"$url": "https://a.example/?utm_source=n%20l&gclid=G1&x=2"},
+    "a long path": (
+        {"$url": f"https://a.example/{'p' * 600}?x"},
         SERVER,
-        {"$utm_source": "n l", "$gclid": "G1", "$x": None},
+        {"$path": f"/{'p' * 600}"},
     ),
-    "a campaign with blanks and pluses": (
-        {
-            "$url": "https://a.example/?utm_source=Android+App&utm_term=a%2Bb&utm_campaign=%F0%9F%98%80"
-        },
+    "a host of other letters": (
+        {"$url": "https://Straße.example/p"},
         SERVER,
-        {"$utm_source": "Android App", "$utm_term": "a+b", "$utm_campaign": "😀"},
+        {"$host": "xn--strae-oqa.example", "$path": "/p"},
     ),
-    "a long click id and a long path": (
-        {"$url": f"https://a.example/{'p' * 600}?ttclid={'E_C_P-' * 200}"},
+    "the same without its scheme": (
+        {"$url": "пример.рф/p"},
         SERVER,
-        {"$path": f"/{'p' * 600}", "$ttclid": "E_C_P-" * 200},
+        {"$host": "xn--e1afmkfd.xn--p1ai", "$path": "/p"},
     ),
-    "a NUL in a campaign": (
-        {"$url": "https://a.example/?utm_term=a%00b"},
+    "a path and a host with marks": (
+        {"$url": "/p", "$hostname": "उदाहरण.परीक्षा:8080"},
         SERVER,
-        {"$utm_term": "ab"},
+        {"$host": "xn--p1b6ci4b4b3a.xn--11b5bs3a9aj6g", "$hostname": "उदाहरण.परीक्षा:8080"},
+    ),
+    "a host with percent signs": (
+        {"$url": "https://m%C3%BCnchen.example/"},
+        SERVER,
+        {"$host": "xn--mnchen-3ya.example"},
+    ),
+    "a host that cannot be": (
+        {"$url": "https://Mü..example/p"},
+        SERVER,
+        {"$host": "mü..example", "$path": "/p"},
     ),
 }
 
@@ -136,43 +145,6 @@ CASES: Cases = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_puts(name: str) -> None:
     assert_puts(*CASES[name])
-
-
-SENT: dict[str, tuple[str, Any]] = {
-    "ours": ("/collect", GOOD | {"metadata": {"$url": "ADDRESS"}}),
-    "Plausible": ("/api/event", {"n": "pageview", "u": "ADDRESS", "d": "shop.example"}),
-    "Umami": ("/api/send", {"type": "event", "payload": {"website": "w", "url": "ADDRESS"}}),
-    "Segment": ("/v1/page", {"userId": "u", "context": {"page": {"url": "ADDRESS"}}}),
-    "PostHog": ("/e", {"api_key": "k", "event": "e", "properties": {"$current_url": "ADDRESS"}}),
-    "Mixpanel": (
-        "/track",
-        {"event": "e", "properties": {"token": "t", "distinct_id": "d", "$current_url": "ADDRESS"}},
-    ),
-    "Amplitude": (
-        "/2/httpapi",
-        {
-            "api_key": "k",
-            "events": [
-                {
-                    "event_type": "[Amplitude] Page Viewed",
-                    "device_id": "d",
-                    "event_properties": {"[Amplitude] Page URL": "ADDRESS"},
-                }
-            ],
-        },
-    ),
-    "Snowplow": (
-        "/com.snowplowanalytics.snowplow/tp2",
-        {"data": [{"e": "pv", "aid": "a", "url": "ADDRESS"}]},
-    ),
-    "GA4": (
-        "/mp/collect",
-        {
-            "client_id": "c",
-            "events": [{"name": "page_view", "params": {"page_location": "ADDRESS"}}],
-        },
-    ),
-}
 
 
 @pytest.mark.parametrize(("path", "body"), SENT.values(), ids=SENT)

@@ -42,6 +42,25 @@ CASES: Cases = {
         SERVER,
         {"$referrer_domain": None},
     ),
+    "a referrer of the same site, in other letters": (
+        {"$url": "https://xn--mnchen-3ya.example/a", "$referrer": "https://www.München.example/b"},
+        SERVER,
+        {"$referrer_domain": None},
+    ),
+    "a referrer of the same site, which is named in other letters": (
+        {
+            "$url": "/a",
+            "$domain": "münchen.example",
+            "$referrer": "https://xn--mnchen-3ya.example/",
+        },
+        SERVER,
+        {"$referrer_domain": None},
+    ),
+    "a referrer of other letters": (
+        {"$referrer": "https://www.faß.de/"},
+        SERVER,
+        {"$referrer_domain": "xn--fa-hia.de", "$referrer_source": "xn--fa-hia.de"},
+    ),
     "a relative referrer": (
         {"$url": "/a", "$hostname": "shop.example", "$referrer": "/b"},
         SERVER,

@@ -65,6 +65,15 @@ async def test_a_created_key_is_found_in_the_database_with_all_that_was_said_of_
     )
 
 
+async def test_the_origins_of_a_row_are_as_browsers_send_them(engine: AsyncEngine) -> None:
+    typed = ["https://München.example", "https://shop.example:443"]
+    token, _ = await projects.create_key(engine, scopes=["ingest"], project=None, origins=typed)
+    assert (await KeyCache(DatabaseKeys(engine)).find(token)).origins == (
+        "https://xn--mnchen-3ya.example",
+        "https://shop.example",
+    )
+
+
 async def test_a_database_without_tables_makes_keys_unavailable(database_url: str) -> None:
     engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"))
     with pytest.raises(Unavailable):

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from analytics import hosts
 from analytics.errors import Forbidden
 from analytics.roles.http.errors import error_response
 from analytics.roles.http.health import OPERATOR_PATHS
@@ -29,7 +30,7 @@ class KnownHost:
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self.app = app
-        self.names = {host.lower(), platform.node().lower()}
+        self.names = {hosts.canonical(host), hosts.canonical(platform.node())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] in OPERATOR_PATHS:

@@ -51,6 +51,12 @@ async def test_the_name_in_host_is_known() -> None:
         assert answer.status_code == 200
 
 
+async def test_the_name_in_host_is_known_as_browsers_send_it() -> None:
+    async with running(host="Büro.example") as client:
+        answer = await client.get("/metrics", headers={"Host": "xn--bro-hoa.example:4001"})
+        assert answer.status_code == 200
+
+
 async def test_in_production_names_are_the_proxys_concern() -> None:
     async with running(environment="production") as client:
         answer = await client.get("/metrics", headers={"Host": "analytics.example.com"})
