@@ -59,6 +59,16 @@ def network(text: str) -> Network:
     return parsed
 
 
+def household(text: str) -> str:
+    """What tells a client from others: the whole IPv4 address, or the first half of an IPv6 one.
+
+    A client has the other half to itself, and its devices change it. The half is a number in
+    decimal; a text that is no address comes back as it is.
+    """
+    parsed = parse(text) if ":" in text else None
+    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else str(parsed or text)
+
+
 def hops(text: str) -> Iterator[str]:
     """The last MAX_HOPS entries of a list like X-Forwarded-For, from the right.
 

@@ -311,7 +311,8 @@ SETTINGS = (
         "RATE_LIMIT",
         _whole,
         "0",
-        "rate limit of a collector: requests a second by one API key or address; 0 is no limit",
+        "rate limit of a collector: requests a second by one API key, IPv4 address or IPv6 network "
+        "of 64 bits; 0 is no limit",
     ),
     Setting(
         "TRUSTED_PROXIES",

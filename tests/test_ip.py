@@ -106,3 +106,21 @@ def test_the_first_address_of_a_list_is_the_first_that_is_one() -> None:
     assert ip.first(V6.upper()) == V6
     assert ip.first("unknown, _hidden") == ip.first("") == ""
     assert ip.first("x," * ip.MAX_HOPS + V4) == ""
+
+
+HOUSEHOLDS = (
+    ("2001:db8:0:7::1", "2001:DB8:0:7:ffff:ffff:ffff:ffff", "[2001:db8:0:7::2]:443"),
+    ("2001:db8:0:8::1",),
+    ("::1",),
+    ("203.0.113.195", "::ffff:203.0.113.195", "[::ffff:203.0.113.195]:80", "64:ff9b::cb00:71c3"),
+    ("203.0.113.196",),
+    ("64:ff9b::203.0.113.197",),
+    ("/run/collector.sock",),
+    ("",),
+)
+
+
+def test_a_household_is_an_ipv4_address_or_half_an_ipv6_one() -> None:
+    found = [{ip.household(address) for address in addresses} for addresses in HOUSEHOLDS]
+    assert [len(households) for households in found] == [1] * len(HOUSEHOLDS)
+    assert len(set().union(*found)) == len(HOUSEHOLDS)

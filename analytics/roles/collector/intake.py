@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from analytics import pipeline
+from analytics import ip, pipeline
 from analytics.errors import AnalyticsError, Forbidden, Unauthorized, UnknownKey
 from analytics.events import DEFAULT_PROJECT, Event
 from analytics.projects import KeyCache, authorize
@@ -90,14 +90,14 @@ class Intake:
         """What a key opens. Raises Unavailable when it cannot be checked."""
         if token is None:
             missing = Unauthorized("a write key is required", code="missing_key")
-            return _Admission(peer, missing if self.require_key else DEFAULT_PROJECT)
+            return _Admission(ip.household(peer), missing if self.require_key else DEFAULT_PROJECT)
         try:
             key = await self.keys.find(token)
         except Unauthorized as error:
             needs_key = self.require_key or token.startswith(OWN_TOKENS)
             unknown = foreign and isinstance(error, UnknownKey) and not needs_key
             # somebody who guesses keys is known only by the address
-            return _Admission(peer, DEFAULT_PROJECT if unknown else error)
+            return _Admission(ip.household(peer), DEFAULT_PROJECT if unknown else error)
         page = None if origin is None else origin.decode("latin-1")
         try:
             return _Admission(f"key {key.id}", authorize(key, "ingest", origin=page))

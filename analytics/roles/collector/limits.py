@@ -1,4 +1,4 @@
-"""Rate limits: requests a second for each key or address, in bounded memory."""
+"""Rate limits: requests a second for each key or household, in bounded memory."""
 
 import math
 import time

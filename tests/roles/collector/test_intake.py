@@ -180,3 +180,15 @@ async def test_while_one_of_several_keys_cannot_be_checked_nothing_is_accepted()
     one.keys._table.down = True  # type: ignore[attr-defined]
     with pytest.raises(Unavailable):
         await one.admit(["ak_w_shop", "phc_new"], None, "192.0.2.1", foreign=True)
+
+
+@pytest.mark.parametrize("token", [None, "guess"])
+async def test_all_addresses_of_a_household_share_its_limit(token: str | None) -> None:
+    one = intake(require_write_key=True)
+    one.limits = Limits(1, now=lambda: 0.0)
+    for peer in ("2001:db8::1", "2001:db8:0:1::1", "203.0.113.1", "203.0.113.2"):
+        with pytest.raises(Unauthorized):
+            await one.admit([token], None, peer)
+    for peer in ("2001:db8::2", "2001:db8::ffff:1", "2001:db8:0:1:8000::", "203.0.113.1"):
+        with pytest.raises(RateLimited):
+            await one.admit([token], None, peer)
