@@ -15,7 +15,18 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
-from sqlalchemy import FromClause, Select, Text, and_, any_, func, literal, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    any_,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
@@ -56,16 +67,19 @@ class IdentityLinks:
     def __len__(self) -> int:
         return len(self._persons)
 
-    def changed(self, version: int, rows: Collection[tuple[int, int]]) -> "IdentityLinks":
-        """The links of a later version, by the rows that changed since: (number, person's number).
+    def changed(
+        self, version: int, numbers: Sequence[int], persons: Sequence[int]
+    ) -> "IdentityLinks":
+        """The links of a later version, by the numbers that changed since, and their persons'.
 
         A number that is its own person's is no longer linked.
         """
-        persons = self._persons | {number: person for number, person in rows if number != person}
-        for number, person in rows:
+        new = dict(zip(numbers, persons, strict=True))
+        linked = self._persons | new
+        for number, person in new.items():
             if number == person:
-                persons.pop(number, None)
-        return IdentityLinks(version, persons)
+                del linked[number]
+        return IdentityLinks(version, linked)
 
     def united(self, people: BitMap) -> BitMap:
         """The set with one number for each person; the same set if nobody in it is linked."""
@@ -121,9 +135,8 @@ class LinkCache:
             return cached
         if cached.version > now:  # cached from a later snapshot, and this one must stay as it is
             cached = NO_LINKS
-        changed = await rows(changes(project, cached.version))
-        pairs = [(row.number, row.person_number) for row in changed]
-        links = await asyncio.to_thread(cached.changed, now, pairs)
+        (row,) = await rows(changes(project, cached.version))
+        links = await asyncio.to_thread(cached.changed, now, row.numbers, row.persons)
         if links.version > self._links.get(project, NO_LINKS).version:
             self._links[project] = links
             self._links.move_to_end(project)
@@ -143,10 +156,15 @@ def state(project: str) -> Statement:
 
 
 def changes(project: str, since: int) -> Statement:
-    """`number` and `person_number` of links that changed after a version."""
-    return select(_table.number, _table.person_number).where(
-        _table.project == project, _table.version > since, literal_column("version > 0")
-    )
+    """`numbers` and `persons`, arrays of the links that changed after a version.
+
+    One row, because 8,000 links take four times as long as rows of their own.
+    """
+    empty: ColumnElement[Any] = literal_column("'{}'")
+    return select(
+        func.coalesce(func.array_agg(_table.number), empty).label("numbers"),
+        func.coalesce(func.array_agg(_table.person_number), empty).label("persons"),
+    ).where(_table.project == project, _table.version > since, literal_column("version > 0"))
 
 
 def person(project: str, name: str) -> Statement:

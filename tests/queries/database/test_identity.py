@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from analytics.events import Job
 from analytics.queries.answers.fingerprint import fingerprint
-from analytics.queries.database.identity import IdentityLinks, LinkCache
+from analytics.queries.database.identity import IdentityLinks, LinkCache, changes
 from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.questions.trends.trends import Trends
@@ -369,25 +369,38 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
     cache = LinkCache()
     sent: list[str] = []
 
-    async def rows_of_snapshot(version: int, changes: list[Any]) -> IdentityLinks:
+    async def rows_of_snapshot(version: int, changes: dict[int, int]) -> IdentityLinks:
         async def rows(statement: Any) -> list[Any]:
             sent.append(str(statement))
-            return changes
+            return [SimpleNamespace(numbers=[*changes], persons=[*changes.values()])]
 
         return await cache.links("p", version, rows)
 
-    def change(number: int, person: int) -> Any:
-        return SimpleNamespace(number=number, person_number=person)
-
-    first = await rows_of_snapshot(1, [change(1, 2)])
+    first = await rows_of_snapshot(1, {1: 2})
     assert first.united(BitMap([1, 2, 3])) == BitMap([2, 3])
-    later = await rows_of_snapshot(2, [change(1, 1), change(3, 2)])
+    later = await rows_of_snapshot(2, {1: 1, 3: 2})
     assert later.united(BitMap([1, 2, 3])) == BitMap([1, 2])
-    behind = await rows_of_snapshot(1, [change(1, 2)])
+    behind = await rows_of_snapshot(1, {1: 2})
     assert behind.united(BitMap([1, 3])) == BitMap([2, 3])
     assert len(sent) == 3
-    assert await rows_of_snapshot(2, []) is later
+    assert await rows_of_snapshot(2, {}) is later
     assert len(sent) == 3
+
+
+async def test_however_many_links_are_read_as_one_row(storer: Storer) -> None:
+    async def links(since: int) -> list[tuple[int, int]]:
+        async with open_snapshot(storer.engine, StillQueue()) as snapshot:  # type: ignore[arg-type]
+            (found,) = await snapshot.rows(changes("default", since))
+        return sorted(zip(found.numbers, found.persons, strict=True))
+
+    assert await links(0) == []
+    claims = [row("2026-11-03", "ada", "s", **{"$anonymous_id": f"c{at}"}) for at in range(50)]
+    await store(storer, [(claims, False)])
+    stored = await storer.connection.fetch("select number, person_number from identity_links")
+    assert await links(0) == sorted(map(tuple, stored))
+    assert len(stored) > 50
+    version = await storer.connection.fetchval("select version from identity_versions")
+    assert await links(version) == []
 
 
 async def test_a_link_from_outside_of_what_is_looked_at_changes_the_fingerprint_of_an_answer(
