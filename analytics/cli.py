@@ -36,6 +36,7 @@ COMMANDS = {
     "dead-letters": Entry(
         "dead_letters:dead_letters", "List, replay and purge events that could not be stored."
     ),
+    "losses": Entry("losses:losses", "Show and acknowledge a loss of acknowledged events."),
     "people": Entry("people:people", "Take people apart who were joined wrongly."),
     "query": Entry("query:query", "Ask the api a question and show the answer."),
     "rebuild": Entry(

@@ -82,6 +82,10 @@ partitions_end = _gauge(
     "partitions_end_timestamp_seconds",
     "Unix time up to which partitions of raw_events exist. " + SAME,
 )
+lost_since = _gauge(
+    "lost_since_timestamp_seconds",
+    "Unix time since which acknowledged events may be lost; 0 without a loss. " + SAME,
+)
 nameless_days = _gauge(
     "rollup_nameless_days",
     "Days of projects with more event names than rollups keep; raw events answer for these names.",

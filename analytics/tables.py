@@ -291,6 +291,22 @@ stored_jobs = Table(
 )
 """The outcomes of committed jobs that may still be in the queue; a redelivery finds them here."""
 
+queue_epoch = Table(
+    "queue_epoch",
+    metadata,
+    Column("epoch", Text, nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("seen_at", Instant),
+    Column("sure_until", Instant),
+    Column("lost_from", Instant),
+    Column("lost_at", Instant),
+    Column("lost_how", Text),
+)
+"""One row, which says whether Redis still holds what it held: an `epoch.Epoch`.
+
+Who changes it holds its row lock.
+"""
+
 dead_letters = Table(
     "dead_letters",
     metadata,

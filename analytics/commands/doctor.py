@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from analytics import embedded, tasks
-from analytics.commands import connected, ports
+from analytics.commands import connected, losses, ports
 from analytics.commands.finding import BAD, GOOD, ODD, Finding
 from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.errors import AnalyticsError, ConfigurationError, TransientStoreError
@@ -63,6 +63,8 @@ async def _examine(settings: Settings, roles: Sequence[str]) -> list[Finding]:
         findings += [finding async for finding in _redis(settings)]
     if settings.database_url:
         findings += [finding async for finding in _database(settings)]
+    if settings.redis_url and settings.database_url:
+        findings += [finding async for finding in losses.examine(settings)]
     if settings.database_replica_url:
         findings += [await _replica(settings, settings.database_replica_url)]
     started = settings.production or run is not None

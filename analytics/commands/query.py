@@ -184,6 +184,9 @@ def _show(answer: dict[str, Any]) -> None:
         show(table)
         say("")
     meta = answer["meta"]
+    if since := meta.get("unsure_since"):
+        lost = f"events acknowledged after {since} may be lost; `analytics doctor` says more"
+        say(*wrapped(lost, width()), fg="yellow")
     if hint := meta.get("hint"):
         say(*wrapped(hint, width()))
     until = meta["watermark"] or "an unknown time"

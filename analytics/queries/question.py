@@ -18,6 +18,8 @@ class StreamedFile(msgspec.Struct, frozen=True):
     chunks: AsyncGenerator[bytes, None]
     watermark: datetime | None = None
     """Every event acknowledged before it is in the file; None: unknown."""
+    unsure_since: datetime | None = None
+    """Events of the file that were acknowledged after this may be lost; None: none may."""
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 from redis.asyncio import Redis
 
 from analytics import metrics
+from analytics.epoch import Mark
 from analytics.errors import Unavailable
 from analytics.events import Event, pack
 from analytics.queue import body, scripts
@@ -66,6 +67,7 @@ class Queue(Reader):
         self._waiting_events = 0
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
+        self._accepted = 0  # the books' account after the last append
         self._open = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -138,7 +140,7 @@ class Queue(Reader):
         """
         job = body.write(pack(events), numbers)
         with raises_unavailable():
-            appended: int = await scripts.ENQUEUE.run(
+            accepted: int = await scripts.ENQUEUE.run(
                 self._redis,
                 " ".join(map(str, numbers)),
                 self._memory_share,
@@ -146,7 +148,13 @@ class Queue(Reader):
                 len(events),
                 job,
             )
-        return appended >= 0
+        return accepted >= 0
+
+    async def put_mark(self, held: Mark | None, mark: Mark) -> bool:
+        """Put the epoch's mark into Redis if it still holds `held`; whether `mark` is there now."""
+        with raises_unavailable():
+            there: int = await scripts.MARK.run(self._redis, str(held or ""), str(mark))
+        return bool(there)
 
     async def check(self) -> str:
         """For /health: `ok`, or `ok: …` with what weakens the guarantee of durability.
@@ -198,12 +206,13 @@ class Queue(Reader):
         failure: Exception | None = Unavailable("the queue is closed", code="queue_closed")
         try:
             with raises_unavailable():
-                await scripts.ENQUEUE.run(
+                accepted = await scripts.ENQUEUE.run(
                     self._redis,
                     "",
                     self._memory_share,
                     *(part for job in _jobs(events) for part in job),
                 )
+                await self._notice(accepted)
             failure = None
         except Unavailable as error:
             log.warning("%d events could not be queued: %r", len(events), error.__cause__)
@@ -218,6 +227,21 @@ class Queue(Reader):
         if failure is None:
             metrics.events_queued.add({}, len(events))
             metrics.batch_size.observe({}, len(events))
+
+    async def _notice(self, accepted: int) -> None:
+        """Take the epoch's mark away if Redis has forgotten events of which it had told us.
+
+        It came back with older data then, and may be ahead of that mark already: a processor, which
+        finds no mark, declares the loss. Raises RedisError, so that whoever waits sends again.
+        """
+        if 0 < accepted <= self._accepted:
+            log.error(
+                "Redis came back empty or with older data: it had accepted %d events, now %d",
+                self._accepted,
+                accepted,
+            )
+            await self._redis.delete(scripts.EPOCH)
+        self._accepted = accepted or self._accepted
 
 
 def _resolve(waiters: Sequence[_Waiter], failure: Exception | None) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from analytics import metrics
+from analytics.epoch import Mark, read_mark
 from analytics.events import Books, Event, IdSearch
 from analytics.queue import body, scripts
 from analytics.redis.connection import raises_unavailable
@@ -39,6 +40,8 @@ class Horizon(msgspec.Struct, frozen=True):
     """In UTC; see Reader.watermark."""
     waiting: bool
     """Whether any acknowledged event is not settled yet."""
+    mark: Mark | None = None
+    """Of the epoch, read at the same instant."""
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -48,6 +51,7 @@ class _State(msgspec.Struct, frozen=True):
     oldest_ms: int | None
     jobs: int
     books: Books
+    mark: Mark | None
 
     @property
     def age_s(self) -> float:
@@ -88,7 +92,7 @@ class Reader:
         state = await self._state() if project is None else await self._state_of(project)
         waiting = state.oldest_ms is not None
         reached_ms = state.now_ms if state.oldest_ms is None else state.oldest_ms
-        return Horizon(datetime.fromtimestamp(reached_ms / 1000, UTC), waiting)
+        return Horizon(datetime.fromtimestamp(reached_ms / 1000, UTC), waiting, state.mark)
 
     async def waiting(self, job_ids: Sequence[str]) -> set[str]:
         """Which of some jobs are not settled."""
@@ -176,10 +180,12 @@ class Reader:
                 pipe.zrange(scripts.PENDING, 0, jobs - 1, withscores=True)
                 pipe.zcard(scripts.PENDING)
                 pipe.hgetall(scripts.BOOKS)
-                (seconds, micros), oldest, depth, accounts = await pipe.execute()
+                pipe.get(scripts.EPOCH)
+                (seconds, micros), oldest, depth, accounts, mark = await pipe.execute()
         counts = {name.decode(): int(events) for name, events in accounts.items()}
         now_ms, oldest_ms = seconds * 1000 + micros // 1000, int(oldest[0][1]) if oldest else None
-        return _State(now_ms, oldest_ms, depth, msgspec.convert(counts, Books)), oldest
+        books = msgspec.convert(counts, Books)
+        return _State(now_ms, oldest_ms, depth, books, read_mark(mark)), oldest
 
 
 def _events(job: bytes) -> Sequence[Event]:

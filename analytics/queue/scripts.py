@@ -31,12 +31,15 @@ BOOKS = "analytics:books"
 REPLAYING = "analytics:replaying"
 """Set: numbers of the dead letters being replayed, so that none is counted twice."""
 
+EPOCH = "analytics:epoch"
+"""String: the `epoch.Mark` that PostgreSQL expects here."""
+
 JOB = "arq:job:"
 RETRY = "arq:retry:"
 IN_PROGRESS = "arq:in-progress:"
 """Prefixes of arq's own keys; a test compares them with arq's."""
 
-KEYS = (QUEUE, PENDING, BOOKS, REPLAYING)
+KEYS = (QUEUE, PENDING, BOOKS, REPLAYING, EPOCH)
 """The keys that every script gets, in this order."""
 
 
@@ -117,7 +120,7 @@ for number in string.gmatch(ARGV[1], '%d+') do
   if redis.call('SISMEMBER', KEYS[4], number) == 1 then return -1 end
   numbers[#numbers + 1] = number
 end
-local events = 0
+local events, accepted = 0, 0
 for i = 3, #ARGV, 3 do
   if redis.call('ZADD', KEYS[1], 'NX', now, ARGV[i]) == 1 then
     redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 2])
@@ -130,10 +133,10 @@ for _, number in ipairs(numbers) do redis.call('SADD', KEYS[4], number) end
 if #numbers > 0 then
   redis.call('HINCRBY', KEYS[3], 'dead_lettered', -events)
 else
-  redis.call('HINCRBY', KEYS[3], 'accepted', events)
+  accepted = redis.call('HINCRBY', KEYS[3], 'accepted', events)
 end
 redis.call('HINCRBY', KEYS[3], 'queued', events)
-return events
+return accepted
 """
 )
 """Append jobs.
@@ -141,10 +144,11 @@ return events
 Arguments: the numbers of the dead letters that the jobs replay, the share of maxmemory that may be
 in use, then id, number of events and body of each job.
 
-Returns the number of events appended. Returns -1, and does nothing, when one of the dead letters is
-being replayed already. Raises OutOfMemoryError, and does nothing, when more memory is in use:
-claims need memory too, so a full Redis could not be drained. A job already in the queue is left as
-it is. Bodies have no expiry: SETTLE deletes them.
+Returns the account `accepted` of the books after it, 0 for a replay and where nothing was appended.
+Returns -1, and does nothing, when one of the dead letters is being replayed already. Raises
+OutOfMemoryError, and does nothing, when more memory is in use: claims need memory too, so a full
+Redis could not be drained. A job already in the queue is left as it is. Bodies have no expiry:
+SETTLE deletes them.
 """
 
 CLAIM = Script(
@@ -244,4 +248,17 @@ return settled
 
 Arguments, for each job: its id, the counts stored, duplicate and dead-lettered, and the numbers of
 the dead letters it replayed. Returns the number of events settled. Settling again changes nothing.
+"""
+
+MARK = Script(
+    """
+local held = redis.call('GET', KEYS[5]) or ''
+if held == ARGV[1] then redis.call('SET', KEYS[5], ARGV[2]) end
+return (held == ARGV[1] or held == ARGV[2]) and 1 or 0
+"""
+)
+"""Replace the mark of the epoch, if it is still the one that the caller has seen.
+
+Arguments: that one, '' for none, and the new one. Returns 1 if Redis now holds the new one. So a
+processor that was slow cannot put an older mark over a newer one.
 """

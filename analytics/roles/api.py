@@ -22,6 +22,7 @@ from analytics.projects import ApiKey, DatabaseKeys, KeyCache, KnownProjects, au
 from analytics.queries import QUESTIONS, EncodedAnswer, Question, Sources, StreamedFile, answer
 from analytics.queries.answers.cache import AnswerCache
 from analytics.queries.answers.slots import CALL_SECONDS
+from analytics.queries.database.epoch import KnownEpoch
 from analytics.queries.database.lanes import Lanes
 from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import open_engine, open_snapshot
@@ -40,7 +41,7 @@ from analytics.stores import schema
 PREFIX = "/api"
 REDIS_SECONDS = 1.0
 VARY = "Authorization, X-API-Key, Origin"
-EXPOSED = b"content-disposition, etag, retry-after, x-watermark"
+EXPOSED = b"content-disposition, etag, retry-after, x-watermark, x-unsure-since"
 
 
 def _route(question: Question) -> Route:
@@ -84,6 +85,8 @@ def _file(stream: StreamedFile, check: Callable[[], Awaitable[ApiKey]]) -> Respo
     about = {"Content-Disposition": f'attachment; filename="{stream.filename}"'}
     if stream.watermark is not None:
         about["X-Watermark"] = stream.watermark.isoformat()
+    if stream.unsure_since is not None:
+        about["X-Unsure-Since"] = stream.unsure_since.isoformat()
     return PacedResponse(_checked(stream.chunks, check), about, stream.media_type)
 
 
@@ -158,7 +161,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     replica = Replica(primary, lanes.light, queue) if primary else None
     register = primary or lanes.light
     projects = KnownProjects(register)
-    app.state.sources = Sources(lanes.light, queue, replica, lanes, cache, projects)
+    epoch = KnownEpoch(register, queue)
+    app.state.sources = Sources(lanes.light, queue, replica, lanes, cache, projects, epoch)
     app.state.keys = KeyCache(DatabaseKeys(register), config.api_keys)
     try:
         yield

@@ -8,13 +8,15 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.datastructures import State
 
-from analytics import live, projects
-from analytics.errors import TransientStoreError, Unavailable
+from analytics import live, metrics, projects
+from analytics.epoch import Mark
+from analytics.errors import AnalyticsError, TransientStoreError, Unavailable
 from analytics.events import Job, Outcome
 from analytics.queue import Queue, Worker
 from analytics.redis import Cron, connect, mirror
@@ -30,6 +32,7 @@ MAINTAIN_SECONDS = 600
 SWEEP_SECONDS = 60
 MIRROR_SECONDS = 30
 ANALYZE_SECONDS = 15
+EPOCH_SECONDS = 10
 OPEN_RETRY_SECONDS = 5.0
 
 
@@ -61,13 +64,16 @@ class Processor:
             Cron("analyze", ANALYZE_SECONDS, self._store.analyze),
             Cron("mirror", MIRROR_SECONDS, self._mirror),
         )
-        compaction = asyncio.create_task(self._store.compactor.run(), name="compaction")
+        background = [
+            asyncio.create_task(self._store.compactor.run(), name="compaction"),
+            asyncio.create_task(self._keep_epoch(), name="epoch"),
+        ]
         try:
             bury = self._store.bury
             worker = Worker(self.redis, self.settings, store=self.write, bury=bury, crons=crons)
             await worker.run(stop)
         finally:
-            await end([compaction])
+            await end(background)
             await self._store.close()
 
     async def write(self, jobs: Sequence[Job]) -> list[Outcome]:
@@ -94,6 +100,23 @@ class Processor:
 
     async def _mirror(self) -> None:
         await mirror(self.engine, self.redis)
+
+    async def _keep_epoch(self) -> None:
+        """Compare PostgreSQL and Redis again and again. Every processor does, for its gauge."""
+        while True:
+            try:
+                row = await self.store.compare_epoch(self._look, self.queue.put_mark)
+                since = row.lost_from
+                metrics.lost_since.set({}, since.timestamp() if since else 0)
+            except (AnalyticsError, OSError) as error:  # TimeoutError among them
+                log.warning("PostgreSQL and Redis are not compared: %r", error)
+            except Exception:  # whatever it is, the next comparison is the next try
+                log.exception("PostgreSQL and Redis are not compared")
+            await asyncio.sleep(EPOCH_SECONDS)
+
+    async def _look(self) -> tuple[Mark | None, datetime]:
+        horizon = await self.queue.horizon()
+        return horizon.mark, horizon.watermark
 
 
 async def _check_database(state: State) -> str:

@@ -10,6 +10,7 @@ import asyncpg
 from analytics import metrics
 from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.derived.deltas import Dimensions
+from analytics.epoch import Epoch
 from analytics.errors import TransientStoreError, Unavailable
 from analytics.events import Job
 from analytics.settings import Settings
@@ -21,6 +22,7 @@ from analytics.stores.locks import COMPACTION, UPKEEP, alone, try_alone
 from analytics.stores.upkeep import (
     compaction,
     coverage,
+    epoch,
     packer,
     parts,
     pruning,
@@ -175,6 +177,14 @@ class PostgresStore:
         """
         async with self._retryable() as connection, try_alone(connection, COMPACTION) as mine:
             return await compaction.compact(connection) if mine else 0
+
+    async def compare_epoch(self, look: epoch.Look, put: epoch.Put) -> Epoch:
+        """Compare with Redis what both stores hold; see `epoch.compare`.
+
+        Raises TransientStoreError, and what `look` and `put` raise.
+        """
+        async with self._retryable() as connection:
+            return await epoch.compare(connection, look, put)
 
     async def analyze(self) -> None:
         """Renew the statistics of tables that changed much. Raises TransientStoreError."""

@@ -225,6 +225,14 @@ def test_a_hint_is_shown_below_the_answer(environment: dict[str, str]) -> None:
         assert hint in query(environment, "users", "--url", url).stdout
 
 
+def test_that_events_may_be_lost_is_shown_below_the_answer(environment: dict[str, str]) -> None:
+    meta = {"ms": 1, "watermark": None, "unsure_since": "2025-01-03T12:00:00Z"}
+    body = json.dumps({"data": {"rows": [], "next": None}, "query": {}, "meta": meta}).encode()
+    with site({"/api/users": ("application/json", body)}) as url:
+        shown = " ".join(query(environment, "users", "--url", url).stdout.split())
+    assert "events acknowledged after 2025-01-03T12:00:00Z may be lost" in shown
+
+
 def test_the_key_of_an_analytics_run_here_serves_where_no_other_is_given(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("ak_r_kept")
     settings, me = Settings(data_dir=tmp_path), Process.of(os.getpid())

@@ -81,7 +81,7 @@ def smuggle(platform: Platform, packed: bytes, events: int, *, job: bytes | None
                 await scripts.ENQUEUE.run(
                     redis, "", 1, scripts.job_id(events), events, job or body.write(packed)
                 )
-                == events
+                >= events
             )
 
     asyncio.run(enqueue())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from analytics.epoch import Mark
 from analytics.errors import Unavailable
 from analytics.events import Books, Event, pack
 from analytics.queue import Queue, backpressure, body, commit, scripts
@@ -242,3 +243,31 @@ async def test_a_failed_append_says_nothing_about_where_redis_is(
             await queue.append(events(1))
     assert "127.0.0.1" not in refusal.value.message
     assert refusal.value.retry_after >= 1
+
+
+async def test_a_redis_that_came_back_with_older_data_is_noticed_by_the_next_append(
+    queue: Queue, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    await redis.set(scripts.EPOCH, "e:1")
+    for _ in range(3):
+        await queue.append(events(5))
+    assert await redis.get(scripts.EPOCH) == b"e:1"
+    await redis.hset(scripts.BOOKS, "accepted", "5")  # type: ignore[misc]  # as it was
+    await queue.append(events(7))
+    assert await redis.get(scripts.EPOCH) is None, "a processor will declare the loss"
+    assert "came back" in caplog.text
+    await redis.set(scripts.EPOCH, "e:2")
+    await queue.append(events(1))
+    assert await redis.get(scripts.EPOCH) == b"e:2", "it is noticed once"
+
+
+async def test_the_mark_of_the_epoch_is_put_over_no_other(queue: Queue, redis: Redis) -> None:
+    first, second, third = (Mark("e", turn) for turn in (1, 2, 3))
+    assert await queue.put_mark(None, first)
+    assert await queue.put_mark(first, second)
+    assert await queue.put_mark(first, second), "it is there already"
+    assert not await queue.put_mark(None, third)
+    assert not await queue.put_mark(first, third)
+    assert (await queue.horizon()).mark == second
+    await redis.set(scripts.EPOCH, "of somebody else")
+    assert (await queue.horizon("default")).mark is None

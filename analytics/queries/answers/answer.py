@@ -15,12 +15,14 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import metrics
+from analytics.epoch import Epoch
 from analytics.errors import AnalyticsError, Unavailable
 from analytics.projects import ApiKey, KnownProjects, authorize
 from analytics.queries.answers.cache import AnswerCache, name_of
 from analytics.queries.answers.fingerprint import fingerprint
 from analytics.queries.answers.hint import hint
 from analytics.queries.answers.slots import Answer
+from analytics.queries.database.epoch import KnownEpoch
 from analytics.queries.database.lanes import Attempt, Lanes
 from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import Snapshot, open_snapshot
@@ -66,6 +68,8 @@ class Sources(NamedTuple):
     """None: every answer is made anew."""
     projects: KnownProjects | None = None
     """None: nobody asks whether a project exists."""
+    epoch: KnownEpoch | None = None
+    """None: nobody asks whether events may be lost."""
 
 
 class EncodedAnswer(NamedTuple):
@@ -74,7 +78,7 @@ class EncodedAnswer(NamedTuple):
     body: bytes
     """JSON."""
     etag: str
-    """The same for the same data of the same query."""
+    """The same for the same data of the same query, as long as it is as sure."""
     max_age: int | None
     """Seconds that the client may keep it; None: ask again each time."""
 
@@ -90,6 +94,8 @@ class _Request(NamedTuple):
     name: bytes
     """Of its answer."""
     horizon: Horizon | None
+    unsure_since: datetime | None
+    """Events of the range that were acknowledged after this may be lost; None: none may."""
     sources: Sources
 
     @property
@@ -118,9 +124,13 @@ async def answer(
     if sources.projects is not None and key.project is None:
         await sources.projects.require(query.project)
     name = name_of(VERSION, question.path, key.project, query.as_given(now))
+    epoch = await sources.epoch.get() if sources.epoch else None  # before Redis holds a later one
     # before any snapshot is taken: what was acknowledged before this watermark is stored by then
-    horizon = await _horizon(sources, query.project)
-    request = _Request(question, query, started, now, name, horizon, sources)
+    queued = await _queued(sources, query.project)
+    unsure = _unsure_since(query, now, epoch, queued)
+    replica = sources.replica
+    horizon = queued if replica is None else await replica.horizon(queued, query.project)
+    request = _Request(question, query, started, now, name, horizon, unsure, sources)
     if question.streamed:
         return await _stream(request, key)
     if question.cacheable and sources.cache is not None:
@@ -185,18 +195,24 @@ async def _stream(request: _Request, key: ApiKey) -> StreamedFile:
         stream: StreamedFile = await request.question.answer(query, snapshot)
     holder = (key.id, key.prefix)
     chunks = sources.lanes.stream(stream.chunks, holder) if sources.lanes else stream.chunks
-    return replace(stream, watermark=watermark, chunks=chunks)
+    unsure = request.unsure_since
+    return replace(stream, watermark=watermark, unsure_since=unsure, chunks=chunks)
 
 
 def _encoded(request: _Request, made: Answer, *, cached: bool) -> EncodedAnswer:
-    """The answer in its envelope."""
+    """The answer in its envelope. What may be lost is said of a cached answer too."""
+    etag, unsure = made.etag, request.unsure_since
+    waits = _is_partial(request, made.watermark) if cached else made.partial
     meta: dict[str, Any] = {
         "source": made.source,
         "watermark": made.watermark,
-        "partial": _is_partial(request, made.watermark) if cached else made.partial,
+        "partial": waits or unsure is not None,
         "cached": cached,
         "ms": round((time.perf_counter() - request.started) * 1000),
     }
+    if unsure is not None:
+        meta["unsure_since"] = unsure
+        etag = hashlib.sha256(f"{etag} {unsure.isoformat()}".encode()).hexdigest()[:32]
     if made.hint is not None:
         meta["hint"] = made.hint
     envelope = {"data": msgspec.Raw(made.data), "query": msgspec.Raw(made.query), "meta": meta}
@@ -204,7 +220,7 @@ def _encoded(request: _Request, made: Answer, *, cached: bool) -> EncodedAnswer:
     if request.question.cacheable:
         old = _is_old(request, made.watermark)
         max_age = OLD_MAX_AGE_SECONDS if old else RECENT_MAX_AGE_SECONDS
-    return EncodedAnswer(_encoder.encode(envelope), made.etag, max_age)
+    return EncodedAnswer(_encoder.encode(envelope), etag, max_age)
 
 
 async def _holds(request: _Request, cached: Answer) -> bool:
@@ -234,16 +250,26 @@ def _is_partial(request: _Request, watermark: datetime | None) -> bool:
     return request.horizon.waiting and request.query.reach(request.now) > watermark
 
 
-async def _horizon(sources: Sources, project: str) -> Horizon | None:
-    """Up to when a snapshot taken after this is complete for a project.
+def _unsure_since(
+    query: Query, now: datetime, epoch: Epoch | None, queued: Horizon | None
+) -> datetime | None:
+    """Since when events that belong to the range may be lost; None: none may, as far as we know.
+
+    `queued` was read after `epoch`. Without it only a loss that is recorded is known.
+    """
+    if epoch is None:
+        return None
+    since = epoch.unsure_since(queued.mark) if queued else epoch.lost_from
+    return since if since is not None and query.reach(now) > since else None
+
+
+async def _queued(sources: Sources, project: str) -> Horizon | None:
+    """Up to when a snapshot of the primary taken after this is complete for a project.
 
     None if unknown: Redis does not answer.
-
-    Raises Unavailable if the replica is down.
     """
     try:
         async with asyncio.timeout(WATERMARK_SECONDS):
-            horizon = await sources.queue.horizon(project)
+            return await sources.queue.horizon(project)
     except (TimeoutError, AnalyticsError, RedisError, OSError):
-        horizon = None
-    return horizon if sources.replica is None else await sources.replica.horizon(horizon, project)
+        return None

@@ -32,6 +32,9 @@ FILE = {
         "The file holds every event acknowledged before this time; absent if unknown",
         required=False,
     ),
+    "X-Unsure-Since": header(
+        "Events acknowledged after this time may be lost; absent if none may", required=False
+    ),
 }
 NOT_MODIFIED = {"304": response("Nothing has changed since the ETag in If-None-Match", {}, ANSWER)}
 
@@ -52,8 +55,8 @@ ERRORS = {
 class Meta(msgspec.Struct, frozen=True):
     """About an answer: it holds every event acknowledged before `watermark` (null if unknown).
 
-    `ms` is the time the answer took. `hint` says where the events are if the default range has
-    none.
+    `unsure_since` is there if events of the range may be lost: those acknowledged after it. `ms`
+    is the time the answer took. `hint` says where the events are if the default range has none.
     """
 
     source: Literal["raw", "rollup"]
@@ -61,6 +64,7 @@ class Meta(msgspec.Struct, frozen=True):
     partial: bool
     cached: bool
     ms: int
+    unsure_since: datetime | msgspec.UnsetType = msgspec.UNSET
     hint: str | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -4,4 +4,5 @@
 `replica.py`   up to when a replica is complete `identity.py`  which actors are one person
 `memory.py`    what earlier queries read        `sums.py`      counts and people, added up
 `estimates.py` whether PostgreSQL knows the size of its tables
+`epoch.py`     whether acknowledged events may be lost
 """
