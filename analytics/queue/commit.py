@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 from redis.asyncio import Redis
 
 from analytics import metrics
-from analytics.epoch import Mark
+from analytics.epoch import Mark, read_mark
 from analytics.errors import Unavailable
 from analytics.events import Event, pack
 from analytics.queue import body, scripts
@@ -67,7 +67,8 @@ class Queue(Reader):
         self._waiting_events = 0
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
-        self._accepted = 0  # the books' account after the last append
+        self._epoch: str | None = None
+        self._accepted = 0  # the books' account after the last append, in that epoch
         self._open = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -140,7 +141,7 @@ class Queue(Reader):
         """
         job = body.write(pack(events), numbers)
         with raises_unavailable():
-            accepted: int = await scripts.ENQUEUE.run(
+            accepted, *_ = await scripts.ENQUEUE.run(
                 self._redis,
                 " ".join(map(str, numbers)),
                 self._memory_share,
@@ -148,7 +149,7 @@ class Queue(Reader):
                 len(events),
                 job,
             )
-        return accepted >= 0
+        return bool(accepted >= 0)
 
     async def put_mark(self, held: Mark | None, mark: Mark) -> bool:
         """Put the epoch's mark into Redis if it still holds `held`; whether `mark` is there now."""
@@ -206,13 +207,13 @@ class Queue(Reader):
         failure: Exception | None = Unavailable("the queue is closed", code="queue_closed")
         try:
             with raises_unavailable():
-                accepted = await scripts.ENQUEUE.run(
+                accepted, mark = await scripts.ENQUEUE.run(
                     self._redis,
                     "",
                     self._memory_share,
                     *(part for job in _jobs(events) for part in job),
                 )
-                await self._notice(accepted)
+                await self._notice(read_mark(mark), accepted, len(events))
             failure = None
         except Unavailable as error:
             log.warning("%d events could not be queued: %r", len(events), error.__cause__)
@@ -228,20 +229,22 @@ class Queue(Reader):
             metrics.events_queued.add({}, len(events))
             metrics.batch_size.observe({}, len(events))
 
-    async def _notice(self, accepted: int) -> None:
-        """Take the epoch's mark away if Redis has forgotten events of which it had told us.
+    async def _notice(self, mark: Mark | None, accepted: int, events: int) -> None:
+        """Take the epoch's mark away if Redis has forgotten events that it had accepted in it.
 
-        It came back with older data then, and may be ahead of that mark already: a processor, which
-        finds no mark, declares the loss. Raises RedisError, so that whoever waits sends again.
+        `accepted` is the books' account after so many `events` were appended. Processors may not
+        see it: they renew the mark less often than events come. Without a mark they declare a loss,
+        and begin another epoch. Raises RedisError, so that whoever waits sends again.
         """
-        if 0 < accepted <= self._accepted:
+        epoch = mark.epoch if mark else None
+        if epoch and epoch == self._epoch and accepted < self._accepted + events:
             log.error(
-                "Redis came back empty or with older data: it had accepted %d events, now %d",
-                self._accepted,
+                "Redis came back empty or with older data: it has accepted %d events, not %d",
                 accepted,
+                self._accepted + events,
             )
             await self._redis.delete(scripts.EPOCH)
-        self._accepted = accepted or self._accepted
+        self._epoch, self._accepted = epoch, accepted
 
 
 def _resolve(waiters: Sequence[_Waiter], failure: Exception | None) -> None:

@@ -248,17 +248,29 @@ async def test_a_failed_append_says_nothing_about_where_redis_is(
 async def test_a_redis_that_came_back_with_older_data_is_noticed_by_the_next_append(
     queue: Queue, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await redis.set(scripts.EPOCH, "e:1")
-    for _ in range(3):
+    await redis.set(scripts.EPOCH, "a:1")
+    for number in range(3):
         await queue.append(events(5))
-    assert await redis.get(scripts.EPOCH) == b"e:1"
-    await redis.hset(scripts.BOOKS, "accepted", "5")  # type: ignore[misc]  # as it was
-    await queue.append(events(7))
+        await redis.set(scripts.EPOCH, f"a:{number}")
+    await redis.hset(scripts.BOOKS, "accepted", "14")  # type: ignore[misc]
+    await queue.append(events(7))  # more than were forgotten
     assert await redis.get(scripts.EPOCH) is None, "a processor will declare the loss"
     assert "came back" in caplog.text
-    await redis.set(scripts.EPOCH, "e:2")
+    await redis.set(scripts.EPOCH, "b:1")
     await queue.append(events(1))
-    assert await redis.get(scripts.EPOCH) == b"e:2", "it is noticed once"
+    assert await redis.get(scripts.EPOCH) == b"b:1", "it is noticed once"
+
+
+async def test_a_loss_that_was_declared_already_is_not_noticed_again(
+    queue: Queue, redis: Redis
+) -> None:
+    await redis.set(scripts.EPOCH, "a:1")
+    await queue.append(events(5))
+    await redis.flushdb()
+    await redis.set(scripts.EPOCH, "b:1")
+    for _ in range(2):
+        await queue.append(events(1))
+    assert await redis.get(scripts.EPOCH) == b"b:1"
 
 
 async def test_the_mark_of_the_epoch_is_put_over_no_other(queue: Queue, redis: Redis) -> None:
