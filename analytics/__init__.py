@@ -25,7 +25,7 @@ All of them use these:
 `openapi.py`  the parts of openapi.json            `terminal.py`  what a terminal may show
 `formulas.py`   cells of CSV that are none         `misspelt.py`  what looks like a setting
 `private_files.py`  of this user alone             `connection_errors.py`  lost connections
-`hosts.py`    names of hosts, as browsers send them
+`hosts.py`    names of hosts as sent          `epoch.py`      whether a store lost its data
 
 This is how it is started and fed:
 

@@ -247,6 +247,11 @@ PROCESSOR = [
         "Rollups keep no names for these days of projects: raw events answer, which takes longer.",
         [("days", "max(analytics_rollup_nameless_days) or vector(0)")],
     ),
+    Panel(
+        "Events may be lost",
+        "1 while a loss of acknowledged events is known and nobody has acknowledged it.",
+        [("loss", "(max(analytics_lost_since_timestamp_seconds) > bool 0) or vector(0)")],
+    ),
 ]
 
 API_REQUESTS = "analytics_api_requests_total"

@@ -27,6 +27,7 @@ _READERS, _SHUTDOWN, _ROLLING = (
 )
 _RUNNING, _PLATFORM = (f"embedded/test_{file}.py::test_" for file in ("running", "platform"))
 _TENANTS = "faults/test_tenants.py::test_"
+_EPOCH = "faults/test_epoch.py::test_"
 _FILES, _EMBEDDED = "test_private_files.py::test_", "faults/test_embedded.py::test_"
 _DOWN = f"{_CRASHES}a_server_that_is_down_for_a_while_costs_nothing_acknowledged"
 _KILLS = (
@@ -434,6 +435,18 @@ FAULTS = (
             "roles/realtime/test_channels.py::test_patterns_cost_a_stream_the_same_as_a_socket",
             "roles/realtime/test_channels.py::test_whatever_looks_at_a_long_text_is_work",
             "queries/language/test_automata.py::test_all_patterns_together_cache_a_bounded_number_of_bytes",
+        ),
+    ),
+    Fault(
+        49,
+        "Redis or PostgreSQL comes back empty or with older data",
+        "FLUSHALL under acknowledged events; an older snapshot in place; kill -9 of everything",
+        (
+            f"{_EPOCH}a_redis_that_was_emptied_is_told_by_answers_metrics_and_the_doctor",
+            f"{_EPOCH}a_redis_with_an_older_snapshot_is_told_however_much_came_since",
+            f"{_EPOCH}killing_everything_and_starting_it_again_is_no_alarm",
+            "stores/upkeep/test_epoch.py::test_a_postgres_with_older_data_is_a_loss_since_that_data",
+            "stores/upkeep/test_epoch.py::test_a_crash_between_the_writes_hides_no_loss",
         ),
     ),
     Fault(

@@ -1,4 +1,4 @@
-"""Upkeep of derived data: compact, rebuild, verify, pack.
+"""Upkeep: compact, rebuild, verify and pack derived data, and compare with Redis.
 
 `compaction.py`   deltas become rollups
 `parts.py`        rollups become fewer rows
@@ -11,6 +11,8 @@
 `statistics.py`   analyzes tables that changed much
 `pruning.py`      removes people whose last event is gone
 `living.py`       who has an event
+`epoch.py`        whether Redis still holds what it held
 
-docs/decisions/0003-rollups.md, 0013-columns.md and 0018-corrections.md have the reasons.
+docs/decisions/0003-rollups.md, 0013-columns.md, 0018-corrections.md and 0022-epoch.md
+have the reasons.
 """
