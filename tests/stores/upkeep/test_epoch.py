@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import asyncpg
 import pytest
@@ -249,28 +249,3 @@ async def test_without_redis_nothing_is_said_and_nothing_forgotten(stores: Store
     with pytest.raises(Unavailable):
         await epoch.compare(stores.connection, nothing, stores.queue.put_mark)
     assert await stores.row() == before
-
-
-NOW = datetime.now(UTC)
-SURE = NOW - timedelta(minutes=1)
-
-
-@pytest.mark.parametrize(
-    ("row", "held", "since"),
-    [
-        (Epoch(epoch="a", turn=1), None, None),
-        (Epoch(epoch="a", turn=1), Mark("b", 7), None),
-        (Epoch(epoch="a", turn=4, seen_at=NOW, sure_until=SURE), Mark("a", 4), None),
-        (Epoch(epoch="a", turn=4, seen_at=NOW, sure_until=SURE), Mark("a", 9), None),
-        (Epoch(epoch="a", turn=4, seen_at=NOW, sure_until=SURE), Mark("a", 3), SURE),
-        (Epoch(epoch="a", turn=4, sure_until=SURE), Mark("a", 3), None),
-        (Epoch(epoch="a", turn=4, sure_until=SURE), Mark("a", 2), SURE),
-        (Epoch(epoch="a", turn=4, sure_until=SURE), None, SURE),
-        (Epoch(epoch="a", turn=4, sure_until=SURE), Mark("b", 4), SURE),
-        (Epoch(epoch="a", turn=1, sure_until=SURE, lost_from=NOW), None, NOW),
-    ],
-)
-def test_a_reader_that_knows_an_older_row_says_what_redis_lost(
-    row: Epoch, held: Mark | None, since: datetime | None
-) -> None:
-    assert row.unsure_since(held) == since
