@@ -120,7 +120,7 @@ for number in string.gmatch(ARGV[1], '%d+') do
   if redis.call('SISMEMBER', KEYS[4], number) == 1 then return {{-1}} end
   numbers[#numbers + 1] = number
 end
-local events, accepted = 0, 0
+local events = 0
 for i = 3, #ARGV, 3 do
   if redis.call('ZADD', KEYS[1], 'NX', now, ARGV[i]) == 1 then
     redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 2])
@@ -128,15 +128,16 @@ for i = 3, #ARGV, 3 do
     events = events + ARGV[i + 1]
   end
 end
-if events == 0 then return {{0}} end
-for _, number in ipairs(numbers) do redis.call('SADD', KEYS[4], number) end
-if #numbers > 0 then
-  redis.call('HINCRBY', KEYS[3], 'dead_lettered', -events)
-else
-  accepted = redis.call('HINCRBY', KEYS[3], 'accepted', events)
+if events > 0 then
+  for _, number in ipairs(numbers) do redis.call('SADD', KEYS[4], number) end
+  if #numbers > 0 then
+    redis.call('HINCRBY', KEYS[3], 'dead_lettered', -events)
+  else
+    redis.call('HINCRBY', KEYS[3], 'accepted', events)
+  end
+  redis.call('HINCRBY', KEYS[3], 'queued', events)
 end
-redis.call('HINCRBY', KEYS[3], 'queued', events)
-return {{accepted, redis.call('GET', KEYS[5])}}
+return {{tonumber(redis.call('HGET', KEYS[3], 'accepted') or 0), redis.call('GET', KEYS[5])}}
 """
 )
 """Append jobs.
@@ -144,11 +145,10 @@ return {{accepted, redis.call('GET', KEYS[5])}}
 Arguments: the numbers of the dead letters that the jobs replay, the share of maxmemory that may be
 in use, then id, number of events and body of each job.
 
-Returns the account `accepted` of the books after it (0 for a replay), and the epoch's mark. Returns
-only 0 when all jobs are in the queue already, which leaves them as they are. Returns only -1, and
-does nothing, when one of the dead letters is being replayed already. Raises OutOfMemoryError, and
-does nothing, when more memory is in use: claims need memory too, so a full Redis could not be
-drained. Bodies have no expiry: SETTLE deletes them.
+Returns the account `accepted` of the books after it, and the epoch's mark. A job already in the
+queue is left as it is. Returns only -1, and does nothing, when one of the dead letters is being
+replayed already. Raises OutOfMemoryError, and does nothing, when more memory is in use: claims need
+memory too, so a full Redis could not be drained. Bodies have no expiry: SETTLE deletes them.
 """
 
 CLAIM = Script(

@@ -1600,6 +1600,8 @@ MUTATIONS = (
         "        0 $household;\n",
         "        0 $binary_remote_addr;\n",
         "tests/deploy/test_nginx_rules.py::test_all_addresses_of_a_household_share_its_limits",
+    ),
+    mutation(
         "a Redis without its data counts as a new one",
         "a store that comes back empty or older is noticed",
         "analytics/epoch.py",
