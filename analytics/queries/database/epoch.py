@@ -39,7 +39,7 @@ class KnownEpoch:
                 self._fresh_until = time.monotonic() + FRESH_SECONDS
         return self._row
 
-    async def _read(self) -> Epoch:
+    async def _read(self) -> Epoch | None:
         async with open_snapshot(self._engine, self._queue) as snapshot:
-            (row,) = await snapshot.rows(select(queue_epoch), linked=False)
-        return Epoch(**row._mapping)
+            rows = await snapshot.rows(select(queue_epoch), linked=False)
+        return Epoch(**rows[0]._mapping) if rows else None
