@@ -40,7 +40,7 @@ async def test_the_row_is_read_once_for_all_who_ask_and_again_when_it_is_old(
     reads = 0
     read = known._read
 
-    async def counted() -> Epoch:
+    async def counted() -> Epoch | None:
         nonlocal reads
         reads += 1
         return await read()
