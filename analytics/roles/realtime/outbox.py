@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
+from weakref import WeakSet
 
 import msgspec
 from msgspec import Raw
@@ -12,7 +13,14 @@ from analytics.roles.realtime.messages import EventMessage, GapMessage, Message
 
 MAX_MESSAGES = 5_000
 MAX_BYTES = 1 << 20
+"""Of the messages that wait for one reader."""
+
+MAX_PROCESS_BYTES = 64 << 20
+"""Of all that wait in a process; its readers share it equally."""
+
 TAKE_MESSAGES = 50
+TAKE_BYTES = 64 << 10
+"""Of the messages that are written at once: each reader has a copy of its own. One always goes."""
 
 
 class QueuedMessage(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +53,10 @@ class Outbox:
     answers a request, and a reader with a full outbox is not read from.
     """
 
+    _alive: ClassVar[WeakSet["Outbox"]] = WeakSet()
+
     def __init__(self) -> None:
+        self._alive.add(self)
         self._waiting: deque[QueuedMessage] = deque()
         self._size_bytes = 0
         self._gaps: dict[str, _Gap] = {}
@@ -56,7 +67,8 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        return len(self._waiting) >= MAX_MESSAGES or self._size_bytes >= MAX_BYTES
+        share = min(MAX_BYTES, MAX_PROCESS_BYTES // len(self._alive))
+        return len(self._waiting) >= MAX_MESSAGES or self._size_bytes >= share
 
     @property
     def position(self) -> int | None:
@@ -107,13 +119,19 @@ class Outbox:
         await self._room.wait()
 
     async def take(self) -> list[QueuedMessage]:
-        """Wait for messages, and take up to TAKE_MESSAGES of them."""
+        """Wait for messages, and take those that are written at once."""
         await self._filled.wait()
         if not self._waiting:
             for id_ in tuple(self._gaps):
                 self._put_gap(id_)
-        entries = [self._waiting.popleft() for _ in range(min(TAKE_MESSAGES, len(self._waiting)))]
-        self._size_bytes -= sum(entry.size_bytes for entry in entries)
+        entries: list[QueuedMessage] = []
+        size_bytes = 0
+        while self._waiting and len(entries) < TAKE_MESSAGES:
+            size_bytes += self._waiting[0].size_bytes
+            if entries and size_bytes > TAKE_BYTES:
+                break
+            self._size_bytes -= self._waiting[0].size_bytes
+            entries.append(self._waiting.popleft())
         if not self._waiting and not self._gaps:
             self._filled.clear()
         if not self.full:

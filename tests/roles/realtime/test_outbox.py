@@ -1,8 +1,11 @@
 """What waits for a reader is bounded: the rest is a gap."""
 
 import pytest
+from msgspec import Raw
 
 from analytics.roles.realtime import outbox
+from analytics.roles.realtime.messages import EventMessage
+from analytics.roles.realtime.outbox import Outbox
 from tests.live.kit import make_events
 from tests.roles.realtime.platform import Platform, receive, subscribed
 
@@ -23,3 +26,38 @@ async def test_events_without_room_are_skipped_and_told_as_a_gap(
         assert missed > 0
         await platform.stored(make_events(1))
         assert (await receive(reader))["type"] == "event"
+
+
+def event(size_bytes: int) -> Raw:
+    return Raw(b'"' + b"x" * (size_bytes - 2) + b'"')
+
+
+def sizes(entries: list[outbox.QueuedMessage]) -> list[int]:
+    messages = [entry.message for entry in entries]
+    return [len(message.event) for message in messages if isinstance(message, EventMessage)]
+
+
+async def test_what_is_written_at_once_is_bounded_by_its_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "TAKE_BYTES", 1000)
+    waiting = Outbox()
+    for position, size_bytes in enumerate((300, 300, 5000, 300)):
+        waiting.offer("a", event(size_bytes), position)
+    taken = [sizes(await waiting.take()) for _ in range(3)]
+    assert taken == [[300, 300], [5000], [300]]
+
+
+async def test_readers_share_the_memory_of_a_process_equally(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So one that reads what it gets loses nothing, however many read nothing."""
+    monkeypatch.setattr(outbox, "MAX_PROCESS_BYTES", 100_000)
+    slow = [Outbox() for _ in range(100)]
+    quick, got = Outbox(), 0
+    for position in range(50):
+        for each in (quick, *slow):
+            each.offer("a", event(500), position)
+        got += len(sizes(await quick.take()))
+    assert got == 50
+    assert sum(each._size_bytes for each in slow) < 250_000
