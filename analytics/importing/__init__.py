@@ -5,5 +5,5 @@
 `rejects.py`     what was refused, and why        `position.py`  how far an import is, on disk
 `importer.py`    the loop over all of this        `display.py`   what is shown meanwhile
 `mapping.py`     their fields → ours              `times.py`     times as files write them
-`wait.py`        wait until the events are stored
+`wait.py`        wait until all is stored         `stall.py`     and say if nothing is
 """

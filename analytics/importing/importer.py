@@ -14,6 +14,7 @@ from analytics.importing.lines import InputLine
 from analytics.importing.mapping import PLAIN, Mapping
 from analytics.importing.position import Keeper, Position
 from analytics.importing.rejects import Rejects
+from analytics.importing.stall import Stall
 from analytics.importing.table import LONG_ROW_LINES, CsvTable
 from analytics.protocols.protocol import MAX_EVENT_BYTES
 
@@ -30,7 +31,6 @@ Events that collectors accept meanwhile are then stored within about a second.
 SHOWN_LONG_ROWS = 10
 
 ROOM_SECONDS = 0.05
-STALLED_SECONDS = 10.0
 
 SUFFIXES = {
     ".ndjson": "ndjson",
@@ -216,17 +216,9 @@ class Importer:
 
     async def _wait_for_room(self, events: int) -> None:
         """Wait until the queue has room for this many events below its limit, or is empty."""
-        waited, before = 0.0, -1
+        stall = Stall(self._watch.note)
         while (queued := await self._queued()) and queued + events > self._max_queued:
-            waited = waited + ROOM_SECONDS if queued == before else 0.0
-            if waited >= STALLED_SECONDS:
-                self._watch.note(
-                    f"{queued} events wait in the queue and none is being stored: "
-                    "does a processor run?"
-                )
-                waited = 0.0
-            before = queued
-            await asyncio.sleep(ROOM_SECONDS)
+            await stall.pause(queued, ROOM_SECONDS)
 
     async def _queued(self) -> int:
         while True:

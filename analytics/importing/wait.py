@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 
 from analytics.errors import Unavailable
 from analytics.events import Books, Outcome
+from analytics.importing.stall import Stall
 from analytics.queue import Queue
 
 LOOK_SECONDS = 0.2
-STALLED_SECONDS = 10.0
 
 
 class ImportResult(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ async def wait_until_stored(
     """
     seconds, micros = await redis.time()
     last = datetime.fromtimestamp(seconds + micros / 1e6, UTC)
-    waited, queued = 0.0, -1
+    stall = Stall(note)
     while True:
         try:
             watermark, books = await queue.watermark(), await queue.books()
@@ -44,15 +44,7 @@ async def wait_until_stored(
             continue
         if books.queued == 0 or watermark > last:
             break
-        waited = waited + LOOK_SECONDS if books.queued == queued else 0.0
-        if waited >= STALLED_SECONDS:
-            note(
-                f"{books.queued} events wait in the queue and none is being stored: "
-                "does a processor run?"
-            )
-            waited = 0.0
-        queued = books.queued
-        await asyncio.sleep(LOOK_SECONDS)
+        await stall.pause(books.queued, LOOK_SECONDS)
     outcome = Outcome(
         books.stored - before.stored,
         books.duplicate - before.duplicate,

@@ -7,7 +7,7 @@ import pytest
 
 from analytics.errors import Unavailable
 from analytics.events import Books, Outcome
-from analytics.importing import wait
+from analytics.importing import stall, wait
 from analytics.importing.wait import ImportResult, wait_until_stored
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
@@ -40,7 +40,7 @@ class Progress:
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(wait, "STALLED_SECONDS", 0.003)
+    monkeypatch.setattr(stall, "STALLED_SECONDS", 0.003)
 
 
 async def waited(progress: Any, accepted: int) -> tuple[ImportResult, list[str]]:
