@@ -26,6 +26,7 @@ All of them use these:
 `formulas.py`   cells of CSV that are none         `misspelt.py`  what looks like a setting
 `private_files.py`  of this user alone             `connection_errors.py`  lost connections
 `hosts.py`    names of hosts as sent          `epoch.py`      whether a store lost its data
+`zones.py`          time zones and local times
 
 This is how it is started and fed:
 

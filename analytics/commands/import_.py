@@ -23,11 +23,11 @@ from analytics.importing.position import Position, keeper_of
 from analytics.importing.rejects import Rejects
 from analytics.importing.wait import ImportResult, wait_until_stored
 from analytics.projects import list_projects
-from analytics.queries.language.times import zone
 from analytics.queue import Queue
 from analytics.redis import connect
 from analytics.settings import Settings, load
 from analytics.terminal import say
+from analytics.zones import zone
 
 SHOWN_CODES = 5
 """Reasons for rejection in the summary of a file, the most frequent first."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from analytics.protocols.clock import EPOCH
 from analytics.protocols.protocol import EventError
-from analytics.queries.language.times import moment
+from analytics.zones import moment
 
 SECONDS_BELOW = 10**11
 """A smaller number is in seconds since 1970, a larger one in milliseconds.

@@ -897,10 +897,10 @@ MUTATIONS = (
     mutation(
         "a local time that clocks skip is an hour late",
         "answers are honest",
-        "analytics/queries/language/times.py",
+        "analytics/zones.py",
         "    if instant.astimezone(zone).replace(tzinfo=None) == local:\n        return instant\n",
         "    if instant:\n        return instant\n",
-        "tests/queries/language/test_times.py::test_a_moment_without_an_offset_is_local",
+        "tests/test_zones.py::test_a_moment_without_an_offset_is_local",
     ),
     mutation(
         "pages of any origin may ask the api",

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from analytics.queries.language.times import first_instant, transition
+from analytics.zones import first_instant, transition
 
 MAX_BUCKETS = 11_000
 

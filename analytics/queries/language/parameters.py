@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from analytics import zones
 from analytics.errors import BadRequest
-from analytics.queries.language import times
 from analytics.queries.language.query import Query
 
 Q = TypeVar("Q", bound=Query)
@@ -87,8 +87,8 @@ def _reader(value: Value) -> Read:
         meta: Any = value.meta
         return _whole(meta.ge, meta.le) if value.type is int else _text(meta.max_length)
     if value.type is ZoneInfo:
-        return times.zone
-    read: Read = times.moment if value.type is datetime else value.type.read
+        return zones.zone
+    read: Read = zones.moment if value.type is datetime else value.type.read
     return read
 
 

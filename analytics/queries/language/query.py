@@ -15,8 +15,9 @@ from analytics.errors import BadRequest
 from analytics.queries.language import intervals, times
 from analytics.queries.language.filters import ANY_EVENT, Condition, EventFilter, Where
 from analytics.queries.language.intervals import DAY, MAX_BUCKETS, Interval, edges_before
-from analytics.queries.language.times import LAST_30_DAYS, UTC_ZONE, Last
+from analytics.queries.language.times import LAST_30_DAYS, Last
 from analytics.tables import raw_events
+from analytics.zones import UTC_ZONE
 
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 
