@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from analytics.commands.address import opener
 from analytics.commands.nearest import hint
 from analytics.errors import CommandError, ConfigurationError
 
@@ -49,6 +50,7 @@ class ApiClient:
             )
         if not key.isascii() or not key.isprintable():
             raise ConfigurationError("the key has characters that no key has", field="--key")
+        self._opener = opener(parts.hostname or "")
 
     @contextmanager
     def ask(self, question: str, pairs: Sequence[tuple[str, str]]) -> Iterator[HTTPResponse]:
@@ -78,7 +80,7 @@ class ApiClient:
         request = urllib.request.Request(  # noqa: S310
             f"{self.base}/api/{path}", headers={"X-API-Key": self._key}
         )
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+        response: HTTPResponse = self._opener.open(request, timeout=TIMEOUT_SECONDS)
         return response
 
     def _hint(self, refusal: Refusal, question: str) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from typing import Any
@@ -58,7 +57,7 @@ def _health(host: str, port: int) -> dict[str, Any] | None:
     url = f"http://{address.local(host, port)}/health"
     try:
         try:
-            with urllib.request.urlopen(url, timeout=HEALTH_SECONDS) as answer:
+            with address.DIRECT.open(url, timeout=HEALTH_SECONDS) as answer:
                 health = json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:

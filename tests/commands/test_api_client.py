@@ -9,12 +9,14 @@ import pytest
 
 from analytics.commands.api_client import ApiClient
 from analytics.errors import CommandError, ConfigurationError
+from tests.waiting import PATIENCE_SECONDS
 
 
 @contextmanager
 def server(*answers: bytes) -> Iterator[str]:
     """The address of a server that gives one answer to each connection, whatever is asked."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE_SECONDS)
 
         def serve() -> None:
             for answer in answers:
@@ -106,3 +108,28 @@ def test_what_is_no_address_is_named(base: str) -> None:
 def test_what_can_be_no_key_is_not_sent(key: str) -> None:
     with pytest.raises(ConfigurationError, match="key"):
         ApiClient("http://127.0.0.1:1", key)
+
+
+NO_PROXY = "http://127.0.0.1:1"
+"""Nothing listens there."""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_api_of_this_machine_is_asked_directly(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", NO_PROXY)
+    with (
+        server(http("200 OK", b"{}")) as base,
+        ApiClient(base.replace("127.0.0.1", host), "key").ask("trends", []) as answer,
+    ):
+        assert answer.read() == b"{}"
+
+
+def test_an_api_elsewhere_is_asked_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with server(http("200 OK", b"{}")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        with ApiClient("http://analytics.invalid", "key").ask("trends", []) as answer:
+            assert answer.read() == b"{}"

@@ -125,7 +125,8 @@ def test_a_role_that_runs_is_told_with_its_health(tmp_path: Path) -> None:
     with temporary_folder("doctor") as folder, Platform(folder) as platform:
         role = platform.role("collector")
         environment = {**platform.environment, "PORT": str(role.port)}
-        healthy = analytics("doctor", "--role=collector", **environment)
+        away = {"http_proxy": "http://127.0.0.1:1"}  # it is not asked for what is here
+        healthy = analytics("doctor", "--role=collector", **environment, **away)
         assert re.search(rf"^✓ collector +runs on port {role.port}$", healthy.stdout, re.M)
         assert re.search(r"^✓ queue +no event waits$", healthy.stdout, re.M)
         platform.valkey.kill()

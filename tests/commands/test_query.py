@@ -76,6 +76,10 @@ def test_an_answer_is_a_table_with_a_line_of_blocks_below_what_is_counted_over_t
     assert "complete until" in shown
 
 
+def test_no_proxy_is_asked_for_the_api_of_this_machine(environment: dict[str, str]) -> None:
+    query(environment, "trends", *DAYS, http_proxy="http://127.0.0.1:1")
+
+
 ONE = "events/00000000-0000-4000-8000-000000000009"
 ASKED: list[tuple[str, ...]] = [
     (
