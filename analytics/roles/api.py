@@ -28,13 +28,13 @@ from analytics.queries.database.replica import Replica
 from analytics.queries.database.snapshot import open_engine, open_snapshot
 from analytics.queue.reader import Reader
 from analytics.redis import connect
+from analytics.roles import reference
 from analytics.roles.http.cors import Cors, Origins
 from analytics.roles.http.credentials import needed_token
 from analytics.roles.http.health import check_keys
 from analytics.roles.http.paced import PacedResponse
 from analytics.roles.http.responses import MEDIA_TYPE
 from analytics.roles.http.role import Role
-from analytics.roles.reference import ROUTES as REFERENCE
 from analytics.settings import Settings
 from analytics.stores import schema
 
@@ -182,7 +182,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
 
 ROLE = Role(
     name="api",
-    routes=lambda _: (*ROUTES, *REFERENCE),
+    routes=lambda settings: (*ROUTES, *reference.routes(settings)),
     lifespan=_lifespan,
     checks={"database": _database, "redis": _redis},
     middleware=_middleware,

@@ -7,6 +7,6 @@
 """
 
 from analytics.roles.reference.document import DOCUMENT
-from analytics.roles.reference.page import ROUTES
+from analytics.roles.reference.page import routes
 
-__all__ = ["DOCUMENT", "ROUTES"]
+__all__ = ["DOCUMENT", "routes"]
