@@ -17,16 +17,15 @@ All of them use these:
 
 `derived/`    formats of rollups and packed days   `events.py`    the shape of an event
 `projects/`   projects and API keys                `tables.py`    the tables
-`redis/`      Redis besides the queue              `settings.py`  every setting
+`redis/`      Redis besides the queue              `settings/`    every setting
 `metrics.py`  every metric                         `errors.py`    all errors
 `logs.py`     logs without secrets                 `spans.py`     spans of time like 30d
 `tasks.py`    running and ending tasks             `lru.py`       a mapping of bounded size
 `file_lock.py`  one process at a time              `ip.py`        IP addresses, however written
 `openapi.py`  the parts of openapi.json            `terminal.py`  what a terminal may show
-`formulas.py`   cells of CSV that are none         `misspelt.py`  what looks like a setting
+`formulas.py`   cells of CSV that are none         `zones.py`     zones and local times
 `private_files.py`  of this user alone             `connection_errors.py`  lost connections
 `hosts.py`    names of hosts as sent          `epoch.py`      whether a store lost its data
-`zones.py`          time zones and local times
 
 This is how it is started and fed:
 

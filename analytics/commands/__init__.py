@@ -9,21 +9,24 @@
 """
 
 import logging
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 
 from analytics import embedded, logs
 from analytics.errors import ConfigurationError
-from analytics.misspelt import misspelt
-from analytics.settings import Settings, data_folder, is_set, load
+from analytics.settings import Settings, data_folder, is_set, load, misspelt
 
 log = logging.getLogger(__name__)
 
 
-def configured() -> Settings:
-    """The settings, after setting up logging and warning of variables that look misspelt."""
-    settings = load()
+def configured(roles: Sequence[str] = ()) -> Settings:
+    """The settings, after setting up logging and warning of variables that look misspelt.
+
+    Raises ConfigurationError for all that is wrong, and for all that keeps `roles` from running.
+    """
+    settings = load(roles=roles)
     logs.setup(settings)
     for warning in misspelt():
         log.warning(warning)
@@ -49,7 +52,7 @@ def here(settings: Settings) -> tuple[Settings, embedded.Running | None]:
 
     DATA_DIR says which, where it is set. Raises ConfigurationError when it is not and several run.
     """
-    if settings.production or settings.redis_url or settings.database_url:
+    if not settings.embedded:
         return settings, None
     if is_set("DATA_DIR"):
         run = embedded.running(settings.data_dir)

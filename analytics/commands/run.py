@@ -14,13 +14,10 @@ import msgspec
 
 from analytics import __version__, embedded, logs, server, tasks
 from analytics.commands import address, configured
-from analytics.errors import ConfigurationError
-from analytics.settings import NEEDS, ROLES, Settings, check, data_folder
+from analytics.settings import ROLES, Settings, data_folder
 from analytics.terminal import say
 
 log = logging.getLogger(__name__)
-
-SERVERS = ("REDIS_URL", "DATABASE_URL")
 
 ADDRESSES = {
     "collector": "http://{}/collect",
@@ -61,10 +58,8 @@ def run(roles: Sequence[str]) -> None:
     and Valkey and keeps their data in DATA_DIR.
     """
     chosen = [role for role in ROLES if role in roles] or list(ROLES)
-    settings = _without_port(configured(), chosen)
-    check(settings, chosen)
-    use_embedded = not (settings.production or settings.redis_url or settings.database_url)
-    if use_embedded:
+    settings = _without_port(configured(chosen), chosen)
+    if settings.embedded:
         embedded.refuse_second(settings.data_dir)
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -79,9 +74,8 @@ def run(roles: Sequence[str]) -> None:
         places = {role: address.local(*listeners[role].getsockname()[:2]) for role in chosen}
         failure: Future[None] = Future()
         keys = None
-        if use_embedded:
+        if settings.embedded:
             settings, keys = stack.enter_context(_embedded_servers(settings, places, failure))
-        _require_servers(settings, chosen)
         logs.setup(settings)
         # some C modules swallow an interrupt while they are imported, or fail because of it
         with embedded.uninterrupted():
@@ -140,22 +134,6 @@ def _write_key(settings: Settings) -> str:
     key = embedded.kept_secret(settings.data_dir / "write_key", "ak_w_")
     tasks.run(make_known(settings, key))
     return key
-
-
-def _require_servers(settings: Settings, roles: Sequence[str]) -> None:
-    """Raises ConfigurationError when a role lacks a server's URL.
-
-    `settings.check` asks for it in production only.
-    """
-    for role in roles:
-        for name in SERVERS:
-            if name in NEEDS[role] and not getattr(settings, name.lower()):
-                given = " and ".join(other for other in SERVERS if getattr(settings, other.lower()))
-                raise ConfigurationError(
-                    f"{name} is not set, and the {role} needs it; with {given} unset too, "
-                    "analytics starts its own servers",
-                    field=name,
-                )
 
 
 def _show(settings: Settings, places: Mapping[str, str], keys: Keys | None) -> None:

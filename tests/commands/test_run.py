@@ -165,8 +165,8 @@ def test_the_screens_commands_work_with_every_curl(start: Callable[..., Run]) ->
 FINDS = """
 import sys
 from pathlib import Path
-import analytics.commands, analytics.commands.run, analytics.settings
-for module in (analytics.settings, analytics.commands, analytics.commands.run):
+import analytics.commands, analytics.commands.run, analytics.settings.environment
+for module in (analytics.settings.environment, analytics.commands, analytics.commands.run):
     module.data_folder = lambda env=None: Path(sys.argv[1])
 from analytics.cli import main
 main(sys.argv[2:])
@@ -313,6 +313,16 @@ def test_two_roles_on_one_port_are_both_named_before_anything_starts(
         "analytics: COLLECTOR_PORT and API_PORT are both 4001; each role needs a port of its own\n"
     )
     assert not folder.exists()
+
+
+def test_one_start_says_all_that_is_wrong_and_all_that_is_missing(
+    start: Callable[..., Run],
+) -> None:
+    run = start(ENVIRONMENT="production", BOTS="shoot", API_KEY="misspelt")
+    assert run.process.wait(60) == 2
+    [line] = run.text().splitlines()
+    for said in ("BOTS is wrong", "REDIS_URL is not set", "DATABASE_URL is not set", "API_KEYS?"):
+        assert said in line
 
 
 DEAF = """

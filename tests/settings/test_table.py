@@ -1,6 +1,5 @@
 """Every setting is read, named when it is wrong, and found in a file when it is a secret."""
 
-import os
 import re
 from ipaddress import ip_network
 from pathlib import Path
@@ -124,14 +123,6 @@ def test_a_wrong_value_is_told_what_it_may_be(name: str, text: str, said: str) -
         settings.load({name: text})
 
 
-def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        settings.load({"API_PORT": "four", "BOTS": "shoot", "REDIS_URL_FILE": str(tmp_path / "no")})
-    for said in ("API_PORT is wrong", "BOTS is wrong", "REDIS_URL_FILE cannot be read"):
-        assert said in caught.value.message
-    assert caught.value.field == "API_PORT"
-
-
 @pytest.mark.parametrize("name", [setting.name for setting in settings.SETTINGS])
 def test_an_empty_variable_is_an_absent_one(name: str) -> None:
     assert settings.load({name: "", "HOME": "/h"}) == settings.load({"HOME": "/h"})
@@ -180,67 +171,3 @@ def test_a_wrong_secret_is_named_and_not_shown(name: str, url: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} is wrong") as caught:
         settings.load({name: url})
     assert "hunter2" not in caught.value.message
-
-
-def test_node_env_counts_when_environment_is_absent() -> None:
-    assert settings.load({"NODE_ENV": "production"}).production
-    assert not settings.load({"NODE_ENV": "production", "ENVIRONMENT": "development"}).production
-
-
-def test_production_listens_everywhere_and_waits_before_it_closes() -> None:
-    development, production = settings.load({}), settings.load({"ENVIRONMENT": "production"})
-    assert (development.host, development.shutdown_delay) == ("127.0.0.1", 0)
-    assert (production.host, production.shutdown_delay) == ("0.0.0.0", 5)  # noqa: S104 - compared
-
-
-def test_port_counts_for_a_role_that_runs_alone() -> None:
-    loaded = settings.load({"PORT": "8080"})
-    assert loaded.port_of("api", ["api"]) == 8080
-    assert loaded.port_of("api", ["api", "collector"]) == 4002
-
-
-def test_data_goes_to_the_users_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert settings.load({"HOME": "/home/ada"}).data_dir == Path("/home/ada/.local/share/analytics")
-    assert settings.load({"HOME": "/home/ada", "XDG_DATA_HOME": "/x"}).data_dir == Path(
-        "/x/analytics"
-    )
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert settings.load({"HOME": "/root"}).data_dir == Path("/var/lib/analytics")
-
-
-@pytest.mark.parametrize(
-    ("role", "name"), [(role, name) for role, names in settings.NEEDS.items() for name in names]
-)
-def test_production_names_what_a_role_lacks(role: str, name: str) -> None:
-    given = {other: READ[other][0] for other in settings.NEEDS[role] if other != name}
-    with pytest.raises(
-        ConfigurationError, match=f"{name} is not set, and the {role} needs it"
-    ) as caught:
-        settings.check(settings.load({"ENVIRONMENT": "production", **given}), [role])
-    assert caught.value.field == name
-    settings.check(settings.load(given), [role])
-
-
-def test_all_that_production_lacks_is_said_at_once() -> None:
-    production = settings.load({"ENVIRONMENT": "production"})
-    with pytest.raises(ConfigurationError) as caught:
-        settings.check(production, settings.ROLES)
-    said = caught.value.message.split("; ")
-    assert said[0] == (
-        "REDIS_URL is not set, and collector, api, realtime and processor need it in production"
-    )
-    for name in ("REDIS_URL", "DATABASE_URL", "API_KEYS"):
-        assert caught.value.message.count(f"{name} is not set") == 1
-        assert f"set {name} or {name}_FILE" in said
-
-
-def test_two_roles_on_one_port_are_both_named() -> None:
-    loaded = settings.load({"API_PORT": "4001", "REALTIME_PORT": "4001"})
-    with pytest.raises(ConfigurationError, match="COLLECTOR_PORT and API_PORT are both 4001"):
-        settings.check(loaded, ["collector", "api"])
-    with pytest.raises(ConfigurationError) as caught:
-        settings.check(loaded, settings.ROLES)
-    assert caught.value.message.count("are both 4001") == 3
-    settings.check(loaded, ["api"])
-    settings.check(settings.load({"PORT": "4001"}), ["api"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analytics.misspelt import misspelt
+from analytics.settings import misspelt
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from analytics.settings import SECRETS, SETTINGS
+from analytics.settings.table import SECRETS, SETTINGS
 
 KNOWN = (
     "NODE_ENV",
