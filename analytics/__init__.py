@@ -32,6 +32,7 @@ This is how it is started and fed:
 `cli.py`        the command line, which `__main__.py` calls   `commands/`   its commands
 `server.py`     serves the roles of a process                 `importing/`  files into the queue
 `embedded/`     servers for development                       `client.py`   for Python services
+`served_app.py` one app under hypercorn
 """
 
 __version__ = "1.0.0"

@@ -12,7 +12,6 @@ import pytest
 from analytics.embedded import Postgres, Valkey, create_database
 from analytics.settings import Settings
 from analytics.stores import migrate
-from analytics.tasks import ENDING
 from tests import servers, timescale
 from tests.examples import TIMES
 
@@ -23,15 +22,6 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(autouse=True)
-def _heard() -> Iterator[None]:
-    """A server that was told to end leaves signals ignored, by all that starts later too."""
-    before = {number: signal.getsignal(number) for number in ENDING}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def pytest_collection_finish() -> None:

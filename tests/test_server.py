@@ -5,6 +5,7 @@ Run as a program, this file serves two small apps.
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypercorn.config import Config
@@ -24,7 +27,7 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from analytics import server, settings
+from analytics import served_app, server, settings
 from analytics.embedded import free_port
 from analytics.errors import CommandError, Unavailable
 from analytics.settings import Settings
@@ -85,8 +88,14 @@ def _app(role: str) -> Starlette:
         if os.environ.get("FAIL") == role:
             await until(lambda: all(STARTED[other] for other in ROLES if other != role))
             raise Unavailable("the moon is down")
+        if os.environ.get("HANG") == role:
+            print("starting", flush=True)
+            await asyncio.sleep(LONG_SECONDS)
         app.state.ready = STARTED[role] = True
         yield
+        if hold := os.environ.get("HOLD"):
+            print("flushing", flush=True)
+            await until(Path(hold).exists)
         print(f"{role} flushed", flush=True)
 
     routes = [
@@ -102,17 +111,17 @@ def _app(role: str) -> Starlette:
 
 def _program() -> None:
     config = settings.load()
-    server.READ_SECONDS = {"collector": 1}
+    served_app.READ_SECONDS = {"collector": 1}
     # what is to end sooner must not wait for these
-    server.STOP_SECONDS = server.DRAIN_SECONDS = LONG_SECONDS
-    config_of = server._config
+    served_app.STOP_SECONDS = served_app.DRAIN_SECONDS = LONG_SECONDS
+    config_of = served_app._config
 
     def config_with_rare_pings(role: str, settings: Settings) -> Config:
         config = config_of(role, settings)
         config.websocket_ping_interval = LONG_SECONDS
         return config
 
-    server._config = config_with_rare_pings
+    served_app._config = config_with_rare_pings
     listeners = {role: server.bind(role, config, config.port_of(role, ROLES)) for role in ROLES}
     try:
         server.run(
@@ -143,13 +152,16 @@ class Served:
         )
 
     def ready(self) -> bool:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline() == "ready\n"
+        return self.says("ready")
 
     def asleep(self) -> bool:
         """Waits until a request for /sleep is being answered."""
+        return self.says("asleep")
+
+    def says(self, line: str) -> bool:
+        """Whether this is the next line that it prints."""
         assert self.process.stdout is not None
-        return self.process.stdout.readline() == "asleep\n"
+        return self.process.stdout.readline() == f"{line}\n"
 
     def closed(self, role: str) -> bool:
         """Whether nobody listens any more."""
@@ -182,6 +194,13 @@ class Served:
     def ended(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
         return self.process.returncode, out, err
+
+
+def heard(pid: int, sig: signal.Signals) -> bool:
+    """Whether a signal has reached the process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return not any(int(mask, 16) >> (sig - 1) & 1 for mask in masks)
 
 
 @contextmanager
@@ -245,6 +264,51 @@ def test_a_second_signal_cuts_the_wait_but_not_the_flush() -> None:
             wait_for(lambda: program.closed("collector"), "the collector to close")
             status, out, _ = program.end(signal.SIGINT)
         assert (status, "collector flushed" in out) == (0, True)
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_no_signal_cuts_the_flush(again: int, tmp_path: Path) -> None:
+    with served(HOLD=str(tmp_path / "hold")) as program:
+        assert program.ready()
+        program.process.send_signal(signal.SIGINT)
+        assert all(program.says("flushing") for _ in ROLES)
+        for sig in (signal.SIGTERM, signal.SIGHUP)[:again]:
+            program.process.send_signal(sig)
+            wait_for(partial(heard, program.process.pid, sig), "it to be heard")
+        (tmp_path / "hold").touch()
+        status, out, err = program.ended()
+    assert (status, err) == (0, "")
+    assert sorted(out.split("\n")) == ["", "api flushed", "collector flushed"]
+
+
+def test_two_signals_end_what_does_not_start() -> None:
+    with served(HANG="api") as program:
+        assert program.says("starting")
+        program.process.send_signal(signal.SIGINT)
+        status, out, err = program.end(signal.SIGTERM)
+    assert (status, out, err) == (0, "collector flushed\n", "")
+
+
+async def test_signals_go_where_they_went_before_once_all_has_ended() -> None:
+    heard, ready = [], asyncio.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("afterwards"))
+    try:
+        serving = asyncio.create_task(
+            server.serve(
+                {"api": _app("api")},
+                {"api": server.bind("api", Settings(), 0)},
+                Settings(),
+                ready=ready.set,
+                signalled=lambda: heard.append("meanwhile"),
+            )
+        )
+        await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.wait_for(serving, PATIENCE_SECONDS)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == ["meanwhile", "afterwards"]
 
 
 def test_before_it_closes_it_serves_on_and_says_that_it_is_not_ready() -> None:

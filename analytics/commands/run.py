@@ -63,7 +63,7 @@ def run(roles: Sequence[str]) -> None:
         embedded.refuse_second(settings.data_dir)
     with (
         contextlib.suppress(KeyboardInterrupt),
-        _every_signal_interrupts(),
+        _every_signal_interrupts() as interrupts,
         contextlib.ExitStack() as stack,
     ):
         # take the ports first: a port in use must fail before servers start and tables migrate
@@ -82,7 +82,16 @@ def run(roles: Sequence[str]) -> None:
             modules = {role: importlib.import_module(f"analytics.roles.{role}") for role in chosen}
             apps = {role: module.ROLE.app(settings) for role, module in modules.items()}
         ready = None if settings.production else lambda: _show(settings, places, keys)
-        server.run(server.serve(apps, listeners, settings, ready=ready, failure=failure))
+        server.run(
+            server.serve(
+                apps,
+                listeners,
+                settings,
+                ready=ready,
+                failure=failure,
+                signalled=interrupts.enough,
+            )
+        )
 
 
 def _without_port(settings: Settings, roles: Sequence[str]) -> Settings:
@@ -151,25 +160,34 @@ def _show(settings: Settings, places: Mapping[str, str], keys: Keys | None) -> N
     say(*lines, "")
 
 
-@contextlib.contextmanager
-def _every_signal_interrupts() -> Iterator[None]:
-    """SIGTERM and SIGHUP act like Ctrl-C: the stack unwinds and stops the embedded servers.
+class _Interrupts:
+    """A handler of signals: the first one interrupts, and those that follow disturb no end."""
 
-    One is enough: those that follow do not disturb the end. What our parent has us ignore, as nohup
-    does, stays ignored. Afterwards no signal spoils the exit status.
-    """
-    interrupted = False
+    def __init__(self) -> None:
+        self._over = False
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if not interrupted:
-            interrupted = True
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self._over:
+            self._over = True
             raise KeyboardInterrupt
 
+    def enough(self) -> None:
+        """A signal was heard elsewhere, and the end has begun."""
+        self._over = True
+
+
+@contextlib.contextmanager
+def _every_signal_interrupts() -> Iterator[_Interrupts]:
+    """SIGTERM and SIGHUP act like Ctrl-C: the stack unwinds and stops the embedded servers.
+
+    What our parent has us ignore, as nohup does, stays ignored. Afterwards the process ends, and no
+    signal spoils its exit status.
+    """
+    interrupts = _Interrupts()
     for number in tasks.heard():
-        signal.signal(number, interrupt)
+        signal.signal(number, interrupts)
     try:
-        yield
+        yield interrupts
     finally:
         for number in tasks.ENDING:
             signal.signal(number, signal.SIG_IGN)

@@ -218,7 +218,7 @@ def test_a_second_start_says_that_one_runs(start: Callable[..., Run], ports: str
     assert first.process.poll() is None
 
 
-@pytest.mark.parametrize("pause", [0.002, 0.05])
+@pytest.mark.parametrize("pause", [0.0005, 0.002, 0.05])
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_signals_until_it_has_ended_leave_no_server_behind(
     start: Callable[..., Run], sig: signal.Signals, pause: float

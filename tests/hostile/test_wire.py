@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypercorn.config import Config
 
-from analytics import server
+from analytics import served_app
 from analytics.roles.collector import body
 from analytics.settings import Settings
 from tests.collecting import GOOD
@@ -168,12 +168,12 @@ async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
     """200 sockets send a byte now and then, half in headers, half in bodies: first while others are
     served, under long limits, and then until they are cut off, under short ones.
     """
-    assert server.READ_SECONDS == {"collector": 30}
+    assert served_app.READ_SECONDS == {"collector": 30}
     assert body.BODY_SECONDS == 30
     config = Settings(
         environment="test", database_url=migrated_url, redis_url=redis_url, shutdown_delay=0
     )
-    real, configs = server._config, []
+    real, configs = served_app._config, []
 
     def noted(role: str, settings: Settings) -> Config:
         configs.append(real(role, settings))
@@ -185,7 +185,7 @@ async def test_a_trickle_is_cut_off_and_the_others_are_served_meanwhile(
         for each in configs:
             each.keep_alive_timeout = seconds
 
-    monkeypatch.setattr(server, "_config", noted)
+    monkeypatch.setattr(served_app, "_config", noted)
     begun = 0
     async with listening(config, monkeypatch) as ports:
 

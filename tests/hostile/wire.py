@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from analytics import server
+from analytics import served_app, server
 from analytics.embedded import free_port
 from analytics.roles import api, processor
 from analytics.roles.collector import collector
@@ -65,7 +65,7 @@ async def listening(
 
     monkeypatch.setattr(server, "_on_signal", on_stop)
     # for connections that are still open at the end
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 2)
+    monkeypatch.setattr(served_app, "DRAIN_SECONDS", 2)
     task = asyncio.create_task(
         server.serve(
             {role: app(config) for role, app in APPS.items()}, listeners, config, ready=ready.set

@@ -1393,7 +1393,7 @@ MUTATIONS = (
     mutation(
         "an HTTP/2 connection without a request stays open",
         "one client's work is bounded",
-        "analytics/server.py",
+        "analytics/served_app.py",
         "        if headers is None:\n            await self.send(Updated(idle=True))\n",
         "",
         "tests/hostile/test_wire.py::test_an_http2_connection_without_a_whole_request_is_closed",

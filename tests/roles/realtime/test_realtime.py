@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analytics import server
+from analytics import served_app
 from analytics.embedded import Valkey
 from analytics.redis import key_mirror
 from analytics.roles.realtime import admission
@@ -74,8 +74,8 @@ async def test_at_shutdown_readers_are_told_to_come_again_with_1012(redis_url: s
 
 
 async def test_streams_end_at_shutdown(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 600)
-    monkeypatch.setattr(server, "STOP_SECONDS", 600)
+    monkeypatch.setattr(served_app, "DRAIN_SECONDS", 600)
+    monkeypatch.setattr(served_app, "STOP_SECONDS", 600)
     async with serving(redis_url) as platform, stream(platform) as events:
         await events.next()
         signal.raise_signal(signal.SIGTERM)
