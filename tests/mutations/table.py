@@ -152,12 +152,12 @@ MUTATIONS = (
         "nothing acknowledged is lost",
         (
             Edit(
-                "analytics/queue/worker.py",
+                "analytics/queue/runner.py",
                 "            raise arq.Retry from error\n",
                 "            raise\n",
             ),
             Edit(
-                "analytics/queue/worker.py",
+                "analytics/queue/runner.py",
                 "    async def finish_job(self, *_: object)",
                 "    async def _unused(self, *_: object)",
             ),
@@ -169,7 +169,7 @@ MUTATIONS = (
     mutation(
         "a job may only be tried five times, as in arq",
         "nothing acknowledged is lost",
-        "analytics/queue/worker.py",
+        "analytics/queue/runner.py",
         "max_tries=sys.maxsize",
         "max_tries=5 if sys else 0",
         "tests/queue/test_worker.py::test_whatever_the_store_raises_however_often_the_job_is_stored_in_the_end[ValueError]",
@@ -186,16 +186,16 @@ MUTATIONS = (
         "a processor's claim on a job lasts 310 s, as in arq",
         "jobs of a killed processor are stored soon",
         "analytics/queue/worker.py",
-        "hold = int(runner.in_progress_timeout_s * 1000)",
-        "hold = 310_000",
+        "int(hold_s * 1000)",
+        "310_000",
         "tests/queue/test_worker.py::test_a_claim_outlasts_the_time_out_by_ten_seconds",
     ),
     mutation(
         "an error while polling ends the worker, as in arq",
         "the worker survives any error",
         "analytics/queue/worker.py",
-        "                except Exception:  # whatever it is, the worker goes on\n",
-        "                except LookupError:\n",
+        "            except Exception:  # whatever it is, the worker goes on\n",
+        "            except LookupError:\n",
         "tests/queue/test_worker.py::test_an_error_while_polling_does_not_end_the_worker[RuntimeError]",
     ),
     mutation(
@@ -217,7 +217,7 @@ MUTATIONS = (
     mutation(
         "arq handles the stop signals",
         "a stop is graceful",
-        "analytics/queue/worker.py",
+        "analytics/queue/runner.py",
         "            handle_signals=False,\n",
         "            handle_signals=True,\n",
         "tests/queue/test_worker.py::test_signals_are_left_to_who_started_the_worker",
@@ -234,8 +234,8 @@ MUTATIONS = (
         "a commit that Redis does not hear of at once is stored again",
         "a Redis that restarts costs no work",
         "analytics/queue/worker.py",
-        "                await asyncio.sleep(backoff(failures))\n        self._settled",
-        "                raise\n        self._settled",
+        "                await asyncio.sleep(backoff(failures))\n        self._claims",
+        "                raise\n        self._claims",
         "tests/queue/test_worker.py::test_a_commit_that_could_not_be_settled_at_once_is_settled_later",
     ),
     mutation(
@@ -248,15 +248,16 @@ MUTATIONS = (
         "            log.warning(\n"
         '                "jobs in work',
         "        try:\n"
-        "            self._again.clear()\n"
+        "            pass\n"
         "        except (RedisError, OSError) as error:\n"
-        '            log.warning("jobs in work',
+        "            log.warning(\n"
+        '                "jobs in work',
         "tests/queue/test_worker.py::test_what_does_not_finish_in_time_is_given_back_at_once",
     ),
     mutation(
         "a failing store gets the whole backlog",
         "a recovering database is not overloaded",
-        "analytics/queue/gather.py",
+        "analytics/queue/pace.py",
         "        return asyncio.get_running_loop().time() < self._resume_at\n",
         "        return asyncio.get_running_loop().time() < 0\n",
         "tests/queue/test_gather.py::test_a_failing_store_is_not_handed_the_whole_backlog",
@@ -264,8 +265,8 @@ MUTATIONS = (
     mutation(
         "an unreadable job is deleted instead of kept as a dead letter",
         "nothing is dropped silently",
-        "analytics/queue/worker.py",
-        '            await self._bury(job_id, events, job or b"", *_fault(job))\n',
+        "analytics/queue/burial.py",
+        '            await self._keep(job_id, events, job or b"", *_fault(job))\n',
         "            await asyncio.sleep(0)\n",
         "tests/queue/test_worker.py::test_what_cannot_be_run_is_buried_before_it_is_removed",
     ),
@@ -290,7 +291,7 @@ MUTATIONS = (
     mutation(
         "a transaction that took too long is retried with the same size",
         "nothing acknowledged waits forever",
-        "analytics/queue/gather.py",
+        "analytics/queue/pace.py",
         "        self._limit = max(1, self._limit // SHRINK)\n",
         "",
         "tests/queue/test_gather.py::test_a_store_too_slow_for_full_transactions_is_given_smaller_ones_until_they_commit",
@@ -1190,8 +1191,8 @@ MUTATIONS = (
     mutation(
         "transactions are bounded by events alone",
         "no event costs more than its budget",
-        "analytics/queue/gather.py",
-        " or size_bytes + job.size_bytes > self._limit_bytes",
+        "analytics/queue/line.py",
+        " or size_bytes + job.size_bytes > limit_bytes",
         "",
         "tests/queue/test_gather.py::test_a_transaction_is_bounded_by_bytes_and_a_larger_job_is_one_of_its_own",
     ),
@@ -1474,9 +1475,9 @@ MUTATIONS = (
     mutation(
         "suspects take the room of other jobs",
         "one job holds up no other",
-        "analytics/queue/worker.py",
-        "[job_id for job_id in self._running if not self._gatherer.is_suspect(job_id)]",
-        "[*self._running]",
+        "analytics/queue/claims.py",
+        "[job_id for job_id in self._in_work if not is_suspect(job_id)]",
+        "[*self._in_work]",
         "tests/queue/test_suspects.py::test_jobs_that_hang_leave_places_and_room_for_those_of_others",
     ),
     mutation(

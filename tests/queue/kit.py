@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from analytics.errors import Unavailable
 from analytics.events import Event, Job, Outcome, pack
-from analytics.queue import Queue, Worker, body, gather, scripts
+from analytics.queue import Queue, Worker, body, pace, scripts
 from analytics.redis import Cron, connect
 from analytics.settings import Settings
 from tests.waiting import PATIENCE_SECONDS, until
@@ -162,5 +162,5 @@ async def now(redis: Redis) -> float:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow each other at once."""
-    monkeypatch.setattr(gather, "BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr(gather, "BACKOFF_CAP_SECONDS", 0.05)
+    monkeypatch.setattr(pace, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(pace, "BACKOFF_CAP_SECONDS", 0.05)

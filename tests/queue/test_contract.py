@@ -80,4 +80,4 @@ def test_one_file_knows_arq() -> None:
         for path in package.rglob("*.py")
         if re.search(r"^\s*(from|import) arq\b", path.read_text(), re.MULTILINE)
     }
-    assert knowing == {"queue/worker.py"}
+    assert knowing == {"queue/runner.py"}

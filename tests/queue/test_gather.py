@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 
 from analytics.errors import TransientStoreError
 from analytics.events import Books, Job, Outcome
-from analytics.queue import Queue, gather, worker
+from analytics.queue import Queue, gather, pace, worker
+from analytics.queue.runner import Runner
 from analytics.settings import Settings
 from tests.queue.kit import Ledger, config, drained, enqueue, event, events, working
 from tests.waiting import until
@@ -48,7 +49,7 @@ async def test_what_waits_behind_a_transaction_shares_a_much_larger_one(
 async def test_a_transaction_is_bounded_and_a_job_is_never_split(
     queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "MAX_TRANSACTION_EVENTS", 20)
+    monkeypatch.setattr(pace, "MAX_TRANSACTION_EVENTS", 20)
     for size in (15, 15, 3, 2, 50):
         await enqueue(redis, events(size))
     async with working(config(redis_url, batch_size=100), ledger):
@@ -61,7 +62,7 @@ async def test_a_transaction_is_bounded_and_a_job_is_never_split(
 async def test_a_transaction_is_bounded_by_bytes_and_a_larger_job_is_one_of_its_own(
     queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "MAX_TRANSACTION_BYTES", 2_500)
+    monkeypatch.setattr(pace, "MAX_TRANSACTION_BYTES", 2_500)
     for size_bytes in (1_000, 9_000, 800, 9_000, *[800] * 20):
         await enqueue(redis, [event(b'"%s"' % (b"x" * size_bytes))])
     async with working(config(redis_url, batch_size=100, concurrency=2), ledger):
@@ -88,7 +89,7 @@ async def settle(_: Sequence[Job], __: Sequence[Outcome]) -> None:
 async def test_no_more_transactions_than_concurrency_are_open_at_once(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "GROWTH", 1)  # each job is enough to begin a transaction
+    monkeypatch.setattr(pace, "GROWTH", 1)  # each job is enough to begin a transaction
     open_now = most = 0
     gate = asyncio.Event()
 
@@ -107,7 +108,7 @@ async def test_no_more_transactions_than_concurrency_are_open_at_once(
         for number in range(10)
     ]
     await until(lambda: most >= 3)  # all ten are handed in by then, and no more begin by themselves
-    assert gatherer._waiting_events == 35
+    assert gatherer._line.events == 35
     gate.set()
     await asyncio.gather(*handed)
     assert most == 3
@@ -185,9 +186,9 @@ async def test_a_store_too_slow_for_full_transactions_is_given_smaller_ones_unti
 async def test_a_failing_store_is_not_handed_the_whole_backlog(
     queue: Queue, redis: Redis, redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "BACKOFF_SECONDS", 60)
-    monkeypatch.setattr(gather, "BACKOFF_CAP_SECONDS", 60)
-    monkeypatch.setattr(gather, "MAX_TRANSACTION_EVENTS", 20)
+    monkeypatch.setattr(pace, "BACKOFF_SECONDS", 60)
+    monkeypatch.setattr(pace, "BACKOFF_CAP_SECONDS", 60)
+    monkeypatch.setattr(pace, "MAX_TRANSACTION_EVENTS", 20)
 
     async def fail(_: Sequence[Job]) -> None:
         raise TransientStoreError("no database")
@@ -195,7 +196,7 @@ async def test_a_failing_store_is_not_handed_the_whole_backlog(
     turns = 0
     turn = worker.Worker._turn
 
-    async def counted(self: worker.Worker, runner: worker._Runner) -> bool:
+    async def counted(self: worker.Worker, runner: Runner) -> bool:
         nonlocal turns
         turns += 1
         return await turn(self, runner)
@@ -217,11 +218,3 @@ async def test_a_job_with_too_little_time_left_is_sent_back_unstored() -> None:
     with pytest.raises(TransientStoreError, match="waited too long"):
         await gatherer.hand(Job("late.1", events(1)), asyncio.get_running_loop().time() + 1)
     assert not ledger.calls
-
-
-def test_pauses_double_up_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "BACKOFF_SECONDS", 0.25)
-    monkeypatch.setattr(gather, "BACKOFF_CAP_SECONDS", 15)
-    for attempt, most in [(1, 0.25), (2, 0.5), (3, 1), (7, 15), (10_000, 15)]:
-        pauses = {gather.backoff(attempt) for _ in range(50)}
-        assert most / 2 <= min(pauses) < max(pauses) <= most

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from analytics.errors import SuspectBatch, TransientStoreError
 from analytics.events import Books, Job, pack, unpack
-from analytics.queue import Queue, body, gather, scripts, worker
+from analytics.queue import Queue, body, burial, pace, scripts
 from analytics.queue.suspects import SHARES, Suspects
 from analytics.settings import Settings
 from tests.queue.kit import Ledger, config, drained, enqueue, event, events, working
@@ -108,7 +108,7 @@ async def test_what_fails_for_another_reason_is_tried_for_ever(
 
     ledger.before = locked
     async with working(settings, ledger):
-        await until(lambda: ledger.attempts[bad] > len(SHARES) + worker.TIMES_TOO_SLOW + 3)
+        await until(lambda: ledger.attempts[bad] > len(SHARES) + burial.TIMES_TOO_SLOW + 3)
         assert await queue.waiting([bad]) == {bad}
         ledger.before = None
         await drained(queue)
@@ -121,7 +121,7 @@ async def test_jobs_that_hang_leave_places_and_room_for_those_of_others(
     """Though they are large, and more than may be in transactions at once: nobody waits until one
     of them is cut off.
     """
-    monkeypatch.setattr(gather, "MAX_TRANSACTION_EVENTS", 50)
+    monkeypatch.setattr(pace, "MAX_TRANSACTION_EVENTS", 50)
     hanging = {await enqueue(redis, events(50)) for _ in range(8)}
     tried: set[str] = set()
     hang = cut_off = 0

@@ -12,8 +12,11 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from analytics.errors import TransientStoreError
-from analytics.events import Books, Job, pack
-from analytics.queue import Queue, scripts, worker
+from analytics.events import Books, Job, Outcome, pack
+from analytics.queue import Queue, claims, scripts, worker
+from analytics.queue.burial import Burial
+from analytics.queue.claims import Claims
+from analytics.queue.runner import Runner
 from analytics.settings import Settings
 from tests import servers
 from tests.queue.kit import (
@@ -149,7 +152,7 @@ async def test_jobs_in_work_are_bounded_by_bytes_and_a_larger_job_is_in_work_alo
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "MAX_CLAIMED_BYTES", 5_000)
+    monkeypatch.setattr(claims, "MAX_CLAIMED_BYTES", 5_000)
     in_work: list[list[int]] = []
 
     async def look(_: Sequence[Job]) -> None:
@@ -233,11 +236,14 @@ async def test_a_job_without_a_body_is_buried_by_its_id(
 
 
 async def test_a_job_that_another_settled_after_the_claim_is_not_buried(
-    redis: Redis, settings: Settings, ledger: Ledger
+    redis: Redis, ledger: Ledger
 ) -> None:
+    async def settle(jobs: Sequence[Job], _: Sequence[Outcome]) -> None:
+        raise AssertionError(f"{jobs} were settled already")
+
     job_id = await enqueue(redis, events(4))
     await scripts.SETTLE.run(redis, job_id, 4, 0, 0, "")
-    await worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury).bury(job_id)
+    await Burial(redis, "token", Claims(), settle, ledger.bury, 1).bury(job_id)
     assert not ledger.buried
 
 
@@ -301,7 +307,7 @@ async def test_stopping_lets_running_jobs_finish_and_takes_no_more(
     finish, claim = worker.Worker._finish, scripts.CLAIM.run
     claims_while_finishing = 0
 
-    async def noted(self: worker.Worker, runner: worker._Runner) -> None:
+    async def noted(self: worker.Worker, runner: Runner) -> None:
         finishing.set()
         await finish(self, runner)
 
@@ -379,13 +385,13 @@ async def test_an_error_while_polling_does_not_end_the_worker(
 async def test_an_error_inside_arq_does_not_end_the_worker_or_lose_the_job(
     queue: Queue, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_job, failing = worker._Runner.run_job, Failing(RuntimeError("a hook failed"), times=2)
+    run_job, failing = Runner.run_job, Failing(RuntimeError("a hook failed"), times=2)
 
     async def faltering(self: Any, job_id: str, score: int) -> None:
         await failing()
         await run_job(self, job_id, score)
 
-    monkeypatch.setattr(worker._Runner, "run_job", faltering)
+    monkeypatch.setattr(Runner, "run_job", faltering)
     await queue.append(events(1))
     async with working(settings, ledger):
         await drained(queue)
@@ -428,13 +434,10 @@ async def test_a_redis_restart_in_mid_work_ends_nothing_and_loses_nothing(
     )
 
 
-async def test_signals_are_left_to_who_started_the_worker(
-    redis: Redis, settings: Settings, ledger: Ledger
-) -> None:
+async def test_signals_are_left_to_who_started_the_worker(redis: Redis, settings: Settings) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    worker._Runner(
-        worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury),
-        redis,
-        settings.job_timeout,
-    )
+
+    async def work(*_: Any) -> None: ...
+
+    Runner(work, work, redis, settings.job_timeout)
     assert signal.getsignal(signal.SIGTERM) is before
