@@ -9,6 +9,7 @@ They share these files:
 `characters.py` what no text may have                 `clock.py`      when an event happened
 `ids.py`        ids that we make                      `universal.py`  replies for every library
 `numbers.py`    numbers in one form                   `translate.py`  others' events as our own
+`fields.py`     others' fields for them
 """
 
 from analytics.protocols.amplitude import AMPLITUDE

@@ -8,12 +8,9 @@ import msgspec
 from analytics.errors import AnalyticsError, Forbidden, Unauthorized
 from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
-from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import (
+from analytics.protocols.fields import (
     UTM,
     Names,
-    Translation,
-    Translator,
     item,
     joined,
     kind_of,
@@ -22,6 +19,8 @@ from analytics.protocols.translate import (
     text,
     without,
 )
+from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
+from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {
     "$identify": ("identify", "identify"),

@@ -8,9 +8,10 @@ from analytics.errors import BadRequest
 from analytics.events import event_id
 from analytics.protocols import bodies, universal
 from analytics.protocols.characters import unfit
+from analytics.protocols.fields import item, joined, rest
 from analytics.protocols.ids import joint_id
 from analytics.protocols.protocol import Draft, EventError, Incoming, Protocol
-from analytics.protocols.translate import Translation, Translator, item, joined, rest
+from analytics.protocols.translate import Translation, Translator
 from analytics.protocols.validate import LIMITS
 
 _TYPE = b"application/cloudevents"

@@ -6,12 +6,9 @@ from typing import Any
 
 from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
-from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import (
+from analytics.protocols.fields import (
     MAX_TIME_DIGITS,
     Names,
-    Translation,
-    Translator,
     item,
     joined,
     kind_of,
@@ -20,6 +17,8 @@ from analytics.protocols.translate import (
     since_epoch,
     without,
 )
+from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
+from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {"page_view": ("page", "view"), "screen_view": ("screen", "view")}
 """Events that other products have too → type and action. All others become tracks."""

@@ -11,19 +11,10 @@ import msgspec
 
 from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
+from analytics.protocols.fields import Names, item, joined, renamed, rest, since_epoch, text
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
-from analytics.protocols.translate import (
-    Names,
-    Translation,
-    Translator,
-    item,
-    joined,
-    renamed,
-    rest,
-    since_epoch,
-    text,
-)
+from analytics.protocols.translate import Translation, Translator
 
 _KINDS: dict[str, tuple[str, Names]] = {
     "e_a": ("", {"e_c": "category", "e_n": "name", "e_v": "value"}),

@@ -10,6 +10,17 @@ from typing import Any
 from analytics.errors import AnalyticsError
 from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
+from analytics.protocols.fields import (
+    UTM,
+    Names,
+    item,
+    joined,
+    kind_of,
+    renamed,
+    rest,
+    since_epoch,
+    without,
+)
 from analytics.protocols.protocol import (
     MAX_NAMED,
     Decoded,
@@ -19,19 +30,7 @@ from analytics.protocols.protocol import (
     Protocol,
     Reply,
 )
-from analytics.protocols.translate import (
-    UTM,
-    Names,
-    Translation,
-    Translator,
-    item,
-    joined,
-    kind_of,
-    renamed,
-    rest,
-    since_epoch,
-    without,
-)
+from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {
     "$identify": ("identify", "identify"),

@@ -6,16 +6,9 @@ from typing import Any
 from analytics.errors import BadRequest
 from analytics.events import Event
 from analytics.protocols import bodies, metadata, numbers, universal
+from analytics.protocols.fields import Names, item, joined, renamed, rest
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import (
-    Names,
-    Translation,
-    Translator,
-    item,
-    joined,
-    renamed,
-    rest,
-)
+from analytics.protocols.translate import Translation, Translator
 
 _LONG = {
     "n": "name",

@@ -17,6 +17,17 @@ from analytics.events import Event
 from analytics.protocols import bodies, universal
 from analytics.protocols.characters import mended
 from analytics.protocols.clock import instant, timestamp
+from analytics.protocols.fields import (
+    UTM,
+    Names,
+    item,
+    joined,
+    kind_of,
+    moment,
+    renamed,
+    rest,
+    without,
+)
 from analytics.protocols.protocol import (
     MAX_NAMED,
     Decoded,
@@ -26,19 +37,7 @@ from analytics.protocols.protocol import (
     Protocol,
     Reply,
 )
-from analytics.protocols.translate import (
-    UTM,
-    Names,
-    Translation,
-    Translator,
-    item,
-    joined,
-    kind_of,
-    moment,
-    renamed,
-    rest,
-    without,
-)
+from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {
     "$pageview": ("page", "view"),

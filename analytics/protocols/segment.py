@@ -10,17 +10,9 @@ from typing import Any
 import msgspec
 
 from analytics.protocols import bodies, numbers, universal
+from analytics.protocols.fields import Names, item, joined, renamed, rest, without
 from analytics.protocols.protocol import Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import (
-    Names,
-    Translation,
-    Translator,
-    item,
-    joined,
-    renamed,
-    rest,
-    without,
-)
+from analytics.protocols.translate import Translation, Translator
 
 TYPES = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias"}
 """Short names of types in the paths of browsers → their long names."""

@@ -7,12 +7,8 @@ from typing import Any
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
-from analytics.protocols.pixel import GIF
-from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
-from analytics.protocols.translate import (
+from analytics.protocols.fields import (
     Names,
-    Translation,
-    Translator,
     item,
     joined,
     kind_of,
@@ -21,6 +17,9 @@ from analytics.protocols.translate import (
     since_epoch,
     text,
 )
+from analytics.protocols.pixel import GIF
+from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
+from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {
     "pv": ("page", "view"),

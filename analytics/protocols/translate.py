@@ -11,8 +11,8 @@ docs/sdks/README.md lists these names.
 """
 
 import hashlib
-from collections.abc import Callable, Container, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -29,9 +29,10 @@ from analytics.events import (
     Event,
     is_uuid,
 )
-from analytics.protocols import metadata, numbers, validate
+from analytics.protocols import metadata, validate
 from analytics.protocols.characters import BAD, mended, unfit
-from analytics.protocols.clock import EPOCH, Clock, timestamp
+from analytics.protocols.clock import Clock, timestamp
+from analytics.protocols.fields import joined, moment, text
 from analytics.protocols.ids import joint_id, uuid7s
 from analytics.protocols.protocol import (
     MAX_REQUEST_KEYS,
@@ -44,12 +45,6 @@ from analytics.protocols.protocol import (
     project_of,
 )
 from analytics.protocols.validate import LIMITS
-
-MAX_TIME_DIGITS = 30
-"""A text of more digits is not a time."""
-
-Names = Mapping[str, str]
-"""A protocol's name of something → its name in metadata."""
 
 
 class Translation(msgspec.Struct, kw_only=True):
@@ -199,99 +194,3 @@ def _identified(event: Event, translation: Translation) -> Event:
         return event
     id_, former = joint_id(own, *translation.together), None if unfit(own) else event.id
     return msgspec.structs.replace(event, id=id_, former=former)
-
-
-def text(value: Any) -> Any:
-    """A number as text, without exponent, and an empty text as None; anything else as it is."""
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
-    return None if value == "" else value
-
-
-def moment(value: Any) -> Any:
-    """A sender's time as our protocol has it; what is not a time comes back as it is.
-
-    A time without an offset is in UTC, because several libraries omit it. A fraction of a
-    millisecond is cut off.
-    """
-    if isinstance(value, Decimal):
-        return int(value)
-    if not isinstance(value, str):
-        return value
-    value = value.strip()
-    if value[4:5] != "-" and len(value) < MAX_TIME_DIGITS:  # a date has its hyphen there
-        number = numbers.of(value)
-        if isinstance(number, int | Decimal):
-            return int(number)
-    if len(value) < 19 or value[-1:] in "zZ" or "+" in value[10:] or "-" in value[10:]:
-        return value or None
-    return f"{value[:10]}T{value[11:]}Z"
-
-
-def since_epoch(value: Any, per_second: int) -> Any:
-    """A number of units since 1970, also as text → the moment, in UTC.
-
-    `per_second` is how many units a second has. What is not a number comes back as it is, and
-    fails the later check.
-    """
-    try:
-        if isinstance(value, str) and len(value) > MAX_TIME_DIGITS:
-            return value
-        return EPOCH + timedelta(microseconds=int(Decimal(value) * 1_000_000 / per_second))
-    except (ArithmeticError, ValueError, TypeError):
-        return value
-
-
-def joined(properties: Any, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata: properties and context side by side, without empty context.
-
-    A property whose name the context also has, with another value, goes into `$properties`.
-    """
-    given = {name: value for name, value in context.items() if value not in (None, "", {}, [])}
-    if properties is None:
-        return given
-    if not isinstance(properties, dict):
-        return given | {"$properties": properties}
-    hidden = {
-        name: properties[name]
-        for name in given
-        if name in properties and properties[name] != given[name]
-    }
-    return {**properties, **given, **({"$properties": hidden} if hidden else {})}
-
-
-UTM: Names = {
-    f"utm_{name}": f"$utm_{name}" for name in ("source", "medium", "campaign", "term", "content")
-}
-"""Campaign parameters of an address, as several libraries send them."""
-
-
-def renamed(source: Mapping[str, Any], names: Names) -> dict[str, Any]:
-    """The fields of `source` that are in `names`, under their names in metadata."""
-    return {name: source[given] for given, name in names.items() if given in source}
-
-
-def rest(source: Mapping[str, Any], used: Container[str | None]) -> dict[str, Any]:
-    """The other fields of `source`, each under its own name with a `$` before it."""
-    return {
-        name if name.startswith("$") else f"${name}": value
-        for name, value in source.items()
-        if name not in used
-    }
-
-
-def without(source: Mapping[str, Any], used: Container[str]) -> dict[str, Any]:
-    """A copy without the fields in `used`."""
-    return {name: value for name, value in source.items() if name not in used}
-
-
-def kind_of(name: Any, kinds: Mapping[str, tuple[str, str]]) -> tuple[str, Any]:
-    """The type and action of an event by its name; of a name that is not in `kinds`: a track."""
-    return kinds.get(name, ("track", name)) if isinstance(name, str) else ("track", name)
-
-
-def item(value: Any) -> dict[str, Any]:
-    """An item that is an object. Raises Fault for anything else."""
-    if not isinstance(value, dict):
-        raise EventError("wrong_type", None, "an event must be an object")
-    return value
