@@ -267,7 +267,7 @@ MUTATIONS = (
         "nothing is dropped silently",
         "analytics/queue/burial.py",
         '            await self._keep(job_id, events, job or b"", *_fault(job))\n',
-        "            await asyncio.sleep(0)\n",
+        "            pass\n",
         "tests/queue/test_worker.py::test_what_cannot_be_run_is_buried_before_it_is_removed",
     ),
     mutation(
