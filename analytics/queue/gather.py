@@ -96,8 +96,8 @@ class Gatherer:
         elif len(self._alone) < self._most_alone:
             self._alone.append(waiter)
         else:
-            raise TransientStoreError("other jobs that must run alone come first")
-        self._begin()
+            resolve([waiter], TransientStoreError("other jobs that must run alone come first"))
+        self._begin()  # also for those who waited for a job that goes back
         failure = await waiter.result
         if failure is not None:
             raise failure

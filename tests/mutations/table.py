@@ -703,7 +703,7 @@ MUTATIONS = (
         "no limit on messages that wait for a slow client",
         "a slow client affects only itself",
         "analytics/roles/realtime/outbox.py",
-        "        return len(self._waiting) >= MAX_MESSAGES or self._size_bytes >= MAX_BYTES\n",
+        "        return len(self._waiting) >= MAX_MESSAGES or self._size_bytes >= share\n",
         "        return len(self._waiting) < 0\n",
         "tests/roles/realtime/test_outbox.py::test_events_without_room_are_skipped_and_told_as_a_gap",
     ),

@@ -8,11 +8,11 @@ from redis.asyncio import Redis
 
 from analytics.errors import TransientStoreError
 from analytics.events import Books, Job, Outcome
-from analytics.queue import Queue, gather, pace, worker
+from analytics.queue import Queue, gather, pace, scripts, worker
 from analytics.queue.runner import Runner
 from analytics.settings import Settings
 from tests.queue.kit import Ledger, config, drained, enqueue, event, events, working
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.usefixtures("hasty")
 
@@ -112,6 +112,32 @@ async def test_no_more_transactions_than_concurrency_are_open_at_once(
     gate.set()
     await asyncio.gather(*handed)
     assert most == 3
+
+
+async def test_nobody_waits_for_a_job_that_goes_back_because_others_must_run_alone_first(
+    ledger: Ledger,
+) -> None:
+    over = asyncio.Event()
+
+    async def hang(jobs: Sequence[Job]) -> None:
+        if any(scripts.is_alone(job.id) for job in jobs):
+            await over.wait()
+
+    ledger.before = hang
+    gatherer = gather.Gatherer(ledger.store, settle, concurrency=2, batch_size=5, timeout=6000)
+    deadline = asyncio.get_running_loop().time() + 60_000
+    first, second, third = (Job(scripts.job_id(1, alone=True), events(1)) for _ in range(3))
+    alone = [asyncio.create_task(gatherer.hand(job, deadline)) for job in (first, second)]
+    await until(lambda: ledger.attempts)
+    gatherer.expect(third.id)
+    good = asyncio.create_task(gatherer.hand(Job("good.1", events(1)), deadline))
+    await asyncio.sleep(0)
+    with pytest.raises(TransientStoreError, match="come first"):
+        await gatherer.hand(third, deadline)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await good
+    over.set()
+    await asyncio.gather(*alone)
 
 
 async def test_a_transient_failure_sends_every_job_of_the_transaction_back(
