@@ -341,6 +341,22 @@ def test_the_changelog_has_a_dated_section_for_the_packages_version() -> None:
     assert re.fullmatch(rf"\[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d", newest)
 
 
+WRITTEN = {
+    name
+    for path in (PACKAGE / "pipeline").glob("*.py")
+    for name in re.findall(r'"\$(\w+)"', path.read_text())
+}
+"""Names of metadata that the platform writes itself, without the `$` that they begin with."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_asks_for_what_we_write_without_its_dollar(page: Path) -> None:
+    """`metadata.path` has no values where the tracker sends `$path`."""
+    assert {"path", "browser", "country"} <= WRITTEN
+    asked = re.findall(r"\bmetadata\.(\w+)", page.read_text())
+    assert [name for name in asked if name in WRITTEN] == []
+
+
 def test_the_questions_are_listed_on_their_page() -> None:
     page = (ROOT / "docs" / "questions" / "README.md").read_text()
     pages = {path.name for path in (ROOT / "docs" / "questions").glob("*.md")} - {"README.md"}

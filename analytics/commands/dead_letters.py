@@ -11,7 +11,7 @@ import msgspec
 
 from analytics import tasks
 from analytics.commands.output import as_json, columns, instant
-from analytics.commands.servers import located
+from analytics.commands.servers import located, require_projects
 from analytics.commands.span import Span
 from analytics.errors import CommandError
 from analytics.events import Event, public
@@ -56,7 +56,9 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
 
     async def work() -> list[Any]:
         page: list[Any] = []
-        async with _opened(located("DATABASE_URL")) as letters:
+        settings = located("DATABASE_URL")
+        await require_projects(settings, [project] if project is not None else [])
+        async with _opened(settings) as letters:
             async for letter in letters.all(project=project, reason=reason):
                 page.append(show(letter))
                 if len(page) > limit:

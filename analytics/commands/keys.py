@@ -4,7 +4,6 @@ A key's text is shown once, when it is made; only its digest is stored.
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import hosts, tasks
 from analytics.commands.output import as_json, columns, instant
-from analytics.commands.servers import located, register
+from analytics.commands.servers import change_register, located, register
 from analytics.commands.span import span
 from analytics.errors import BadRequest
 from analytics.events import DEFAULT_PROJECT
-from analytics.logs import redact
 from analytics.projects import SCOPES, ApiKey, create_key, list_keys, revoke_key
-from analytics.redis import connect, mirror
 from analytics.settings import Settings
 from analytics.terminal import say
 
@@ -135,7 +132,7 @@ def create(
             hint = "" if token else "; it is shown only now, so keep it"
             say(f"key {key.id}: {_summary(key)}{hint}", err=True)
 
-    tasks.run(_change(located("DATABASE_URL"), change))
+    tasks.run(change_register(located("DATABASE_URL"), change))
 
 
 @keys.command("list")
@@ -168,34 +165,7 @@ def revoke(which: str) -> None:
             "it is refused everywhere within a minute"
         )
 
-    tasks.run(_change(located("DATABASE_URL"), change))
-
-
-async def _change(settings: Settings, change: Callable[[AsyncEngine], Awaitable[None]]) -> None:
-    """Change the register, then mirror it to Redis for the roles without a database.
-
-    When the mirror fails, the processor repeats it.
-    """
-    async with register(settings) as engine:
-        await change(engine)
-        if not settings.redis_url:
-            say(
-                "REDIS_URL is not set: the collector and realtime learn of the change from the "
-                "processor, within half a minute",
-                err=True,
-            )
-            return
-        redis = connect(settings)
-        try:
-            await mirror(engine, redis)
-        except Exception as error:
-            say(
-                f"done, but Redis could not be updated: {redact(str(error))}; the processor "
-                "updates it as soon as it can",
-                err=True,
-            )
-        finally:
-            await redis.aclose()
+    tasks.run(change_register(located("DATABASE_URL"), change))
 
 
 async def make_known(settings: Settings, token: str) -> None:
@@ -211,7 +181,7 @@ async def make_known(settings: Settings, token: str) -> None:
                 token=token,
             )
 
-    await _change(settings, change)
+    await change_register(settings, change)
 
 
 def _state(key: ApiKey) -> str:

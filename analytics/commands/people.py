@@ -6,7 +6,7 @@ import click
 
 from analytics import tasks
 from analytics.commands.output import columns
-from analytics.commands.servers import database, located
+from analytics.commands.servers import database, located, require_projects
 from analytics.errors import CommandError
 from analytics.events import DEFAULT_PROJECT
 from analytics.settings import Settings
@@ -53,6 +53,7 @@ def split(name: str, project: str, other: str, yes: bool) -> None:
 async def _said(
     settings: Settings, project: str, name: str, other: str
 ) -> tuple[list[Pair], list[Pair]]:
+    await require_projects(settings, [project])
     async with database(settings) as connection:
         return await splits.said(connection, project, name, other)
 

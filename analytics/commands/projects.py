@@ -3,10 +3,11 @@
 from datetime import datetime
 
 import click
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import tasks
 from analytics.commands.output import as_json, columns, instant
-from analytics.commands.servers import located, register
+from analytics.commands.servers import change_register, located, register
 from analytics.errors import CommandError
 from analytics.projects import create_project, list_projects
 from analytics.terminal import say
@@ -22,12 +23,11 @@ def projects() -> None:
 def create(name: str) -> None:
     """Create the project NAME."""
 
-    async def work() -> None:
-        async with register(located("DATABASE_URL")) as engine:
-            if not await create_project(engine, name):
-                raise CommandError(f"there is a project {name} already")
+    async def change(engine: AsyncEngine) -> None:
+        if not await create_project(engine, name):
+            raise CommandError(f"there is a project {name} already")
 
-    tasks.run(work())
+    tasks.run(change_register(located("DATABASE_URL"), change))
     say(
         f"made project {name}; `analytics keys create --project {name} --scope ingest` "
         "makes a key to send it events"

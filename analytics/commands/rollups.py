@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from analytics import tasks
-from analytics.commands.servers import database, located
+from analytics.commands.servers import database, located, require_projects
 from analytics.derived.cells import ANY
 from analytics.derived.deltas import Dimensions
 from analytics.derived.instants import DAY_SPAN, instant
@@ -77,6 +77,7 @@ async def _rebuild(
     dimensions = Dimensions(settings.rollup_dimensions)
     start, end = _range(since, until)
     days = 0
+    await require_projects(settings, projects)
     async with database(settings) as connection:
         await statistics.refresh(connection)
         for project in projects or await recount.projects(connection):
@@ -108,6 +109,7 @@ async def _verify(
     differences: list[tuple[str, Difference]] = []
     dimensions = Dimensions(settings.rollup_dimensions)
     start, end = _range(since, until)
+    await require_projects(settings, projects)
     async with database(settings) as connection:
         await statistics.refresh(connection)
         for project in projects or await recount.projects(connection):

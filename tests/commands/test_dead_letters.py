@@ -41,6 +41,7 @@ def platform(whole: Platform) -> Platform:
     nobody can read.
     """
     whole.redis("FLUSHALL")
+    whole.sql("insert into projects values ('other', now()) on conflict do nothing")
     whole.sql(
         "truncate raw_events, event_ledger_0, event_ledger_1, daily_metrics, stored_jobs,"
         " dead_letters restart identity"

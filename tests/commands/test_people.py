@@ -59,6 +59,7 @@ async def test_nothing_is_removed_without_a_yes(joined_url: str) -> None:
     assert "nothing links nobody in the project default" in err
     _, err = run(joined_url, "people", "split", "ada", "--from", "eve", "--yes", status=1)
     assert "nothing links ada with eve in the project default" in err
+    run(joined_url, "projects", "create", "shop")
     _, err = run(joined_url, "people", "split", "ada", "--project", "shop", "--yes", status=1)
     assert "nothing links ada in the project shop" in err
     assert await persons(joined_url) == before

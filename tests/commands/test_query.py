@@ -63,7 +63,7 @@ def test_an_answer_is_a_table_with_a_line_of_blocks_below_what_is_counted_over_t
     environment: dict[str, str],
 ) -> None:
     shown = query(
-        environment, "trends", "--event=page", "--by", "metadata.path", *DAYS, "--limit", "1"
+        environment, "trends", "--event=page", "--by", "metadata.$path", *DAYS, "--limit", "1"
     ).stdout
     header, *_ = shown.splitlines()
     assert header.split() == ["time", "/pricing", "other"] or header.split() == [
@@ -111,7 +111,7 @@ ASKED: list[tuple[str, ...]] = [
     ("users", *DAYS),
     ("users/ada", *DAYS),
     ("users/ada/timeline", "--limit", "1", *DAYS),
-    ("events", "--where", "user_id.set", "--where", "metadata.path.set", *DAYS),
+    ("events", "--where", "user_id.set", "--where", "metadata.$path.set", *DAYS),
     (ONE,),
     ("live",),
     ("schema", *DAYS),
@@ -206,11 +206,11 @@ def test_a_question_may_be_written_as_in_a_url(environment: dict[str, str]) -> N
 def test_h_is_help_but_not_inside_a_value(environment: dict[str, str]) -> None:
     assert "Usage: analytics query" in query(environment, "-h").stdout
     assert "Usage: analytics query" in query(environment, "trends", "-h").stdout
-    sorted_ = query(environment, "breakdown", "--by", "metadata.path", *DAYS, "--sort", "-count")
+    sorted_ = query(environment, "breakdown", "--by", "metadata.$path", *DAYS, "--sort", "-count")
     path = query(
-        environment, "breakdown", "--by", "metadata.path", *DAYS, "--sort", "-metadata.path"
+        environment, "breakdown", "--by", "metadata.$path", *DAYS, "--sort", "-metadata.$path"
     )
-    assert sorted_.stdout.split()[:2] == path.stdout.split()[:2] == ["metadata.path", "count"]
+    assert sorted_.stdout.split()[:2] == path.stdout.split()[:2] == ["metadata.$path", "count"]
 
 
 def test_csv_can_be_made_safe_for_spreadsheets(environment: dict[str, str]) -> None:

@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import projects
-from analytics.errors import Unauthorized, Unavailable
+from analytics.errors import NotFound, Unauthorized, Unavailable
 from analytics.projects import KeyCache
-from analytics.redis import RedisKeys, key_mirror, mirror
+from analytics.redis import RedisKeys, RedisProjects, key_mirror, mirror
 from tests.projects.kit import Clock
 
 
@@ -60,3 +60,27 @@ async def test_a_revoked_key_is_refused_after_the_next_mirroring(
     clock.now += 30  # and the mirror itself is at most 30 s old: a minute in all
     with pytest.raises(Unauthorized, match="revoked"):
         await keys.find(token)
+
+
+async def test_a_project_absent_from_a_written_mirror_does_not_exist(
+    engine: AsyncEngine, redis: Redis
+) -> None:
+    known = RedisProjects(redis)
+    await known.require("shop")  # nothing is written, so nothing is known
+    await mirror(engine, redis)
+    await known.require("default")
+    with pytest.raises(NotFound) as caught:
+        await known.require("shop")
+    assert (caught.value.code, caught.value.field) == ("no_project", "project")
+    await projects.create_project(engine, "shop")
+    await mirror(engine, redis)
+    await known.require("shop")
+
+
+async def test_names_of_projects_are_forgotten_once_nobody_writes_them_any_more(
+    engine: AsyncEngine, redis: Redis
+) -> None:
+    """A processor of an older release mirrors keys alone."""
+    await mirror(engine, redis)
+    assert 0 < await redis.ttl(key_mirror.PROJECTS) <= key_mirror.PROJECTS_SECONDS
+    assert await redis.ttl(key_mirror.SYNCED) == -1

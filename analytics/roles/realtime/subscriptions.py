@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from analytics.errors import AnalyticsError, BadRequest, NotFound
 from analytics.live import Bus
 from analytics.projects import ApiKey, authorize, is_project
+from analytics.redis import RedisProjects
 from analytics.roles.realtime.channels import (
     Budget,
     CounterSubscription,
@@ -30,6 +31,7 @@ class Hub:
     def __init__(self, redis: Redis, bus: Bus) -> None:
         self.bus = bus
         self.visitors = Visitors(redis)
+        self.projects = RedisProjects(redis)
 
 
 class Subscriptions:
@@ -45,7 +47,7 @@ class Subscriptions:
     async def add(self, request: SubscribeRequest, key: ApiKey) -> int:
         """Subscribe and confirm it; returns how many events the project has had.
 
-        Raises BadRequest, Forbidden, or Unavailable while the live bus is away.
+        Raises BadRequest, Forbidden, NotFound, or Unavailable while the live bus is away.
         """
         if request.id in self._ends:
             message = "this id is taken by another subscription of this connection"
@@ -57,6 +59,8 @@ class Subscriptions:
         if not is_project(project):
             message = "this is not a valid project name"
             raise BadRequest(message, code="bad_parameter", field="project")
+        if key.project is None:
+            await self._hub.projects.require(project)
         subscription = self._subscription(request, project)
         with ExitStack() as undo:
             if isinstance(subscription, EventSubscription):

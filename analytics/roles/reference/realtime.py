@@ -30,6 +30,7 @@ ERRORS = {
     "400": "A parameter is unknown, wrong or given twice; `field` names it",
     "401": "No key, or one that is unknown, expired or revoked",
     "403": "A key without the scope `realtime`, of another project, or not for this page",
+    "404": "There is no project of this name",
     "429": "Too many requests from this address; only behind the front door",
     "500": "A bug in the platform",
     "503": "Too many clients, or this server is stopping; retry after Retry-After",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from analytics.projects import key_cache
+from analytics.redis import key_mirror
 from analytics.roles.realtime import admission, server_sent
 from tests.live.kit import make_events
 from tests.roles.realtime.platform import (
@@ -90,12 +91,15 @@ async def test_a_silent_stream_has_a_heartbeat_that_tells_where_the_project_stan
         ("where=metadata.a..b.eq.1", "ak_r_shop", 400, "where"),
         ("channel=counters&event=x", "ak_r_shop", 400, "event"),
         ("project=a%20b", "static-key", 400, "project"),
+        ("project=nope", "static-key", 404, "project"),
+        ("channel=counters&project=nope", "static-key", 404, "project"),
         ("event=%ff", "ak_r_shop", 400, None),
     ],
 )
 async def test_a_stream_that_cannot_begin_is_an_error_in_json(
     platform: Platform, query: str, token: str, status: int, field: str | None
 ) -> None:
+    await platform.redis.sadd(key_mirror.PROJECTS, "default", "shop")  # type: ignore[misc]
     async with platform.http() as client:
         answer = await client.get(
             f"/realtime/events?{query}", headers={"X-API-Key": token} if token else {}

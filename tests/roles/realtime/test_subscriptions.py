@@ -1,5 +1,6 @@
 """A reader's subscriptions: to which projects, how many, and their end."""
 
+from analytics.redis import key_mirror
 from tests.live.kit import make_events
 from tests.roles.realtime.platform import Platform, receive, send, subscribed
 
@@ -8,6 +9,28 @@ async def test_a_key_of_the_settings_may_watch_every_project(platform: Platform)
     async with platform.socket("static-key") as reader:
         await subscribed(reader, "a", project="shop")
         await subscribed(reader, "b", project="other")
+
+
+async def test_a_project_that_does_not_exist_is_an_error_and_no_silence(platform: Platform) -> None:
+    await platform.redis.sadd(key_mirror.PROJECTS, "default", "shop")  # type: ignore[misc]
+    async with platform.socket("static-key") as reader:
+        for channel in ("events", "counters"):
+            request = {"type": "subscribe", "id": "a", "channel": channel, "project": "nope"}
+            await send(reader, **request)
+            error = await receive(reader)
+            assert (error["type"], error["id"], error["code"]) == ("error", "a", "no_project")
+            assert "'nope'" in error["message"]
+        await subscribed(reader, "a", project="shop")
+        await subscribed(reader, "b")
+
+
+async def test_a_key_of_one_project_needs_no_look_at_the_mirror(platform: Platform) -> None:
+    """Its project exists, and it must not learn which others do."""
+    await platform.redis.sadd(key_mirror.PROJECTS, "default")  # type: ignore[misc]
+    async with platform.socket("ak_r_shop") as reader:
+        await subscribed(reader)
+        await send(reader, type="subscribe", id="x", channel="events", project="nope")
+        assert (await receive(reader))["code"] == "other_project"
 
 
 async def test_two_tenants_never_see_each_other(platform: Platform) -> None:
