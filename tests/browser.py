@@ -171,17 +171,19 @@ def chromium(*options: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def site(pages: Mapping[str, tuple[str, bytes]]) -> Iterator[str]:
-    """A web site of a few pages, each a media type and its bytes, and the URL of its root; every
-    other path is its 404.
+def site(pages: Mapping[str, tuple[Any, ...]]) -> Iterator[str]:
+    """A web site of a few pages, each a media type, its bytes and perhaps more headers, and the URL
+    of its root; every other path is its 404.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            media_type, body = pages.get(self.path.partition("?")[0], ("text/plain", b""))
+            media_type, body, *more = pages.get(self.path.partition("?")[0], ("text/plain", b""))
             self.send_response(200 if body else 404)
             self.send_header("content-type", media_type)
             self.send_header("content-length", str(len(body)))
+            for name, value in more[0].items() if more else ():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 

@@ -41,6 +41,12 @@ def _carry(settings: Settings) -> None:
         say(f"{outcome.duplicate} were there already")
     if outcome.dead_lettered:
         say(f"{outcome.dead_lettered} could not be stored; see `analytics dead-letters`")
+    if rows := carried.unreadable.rows:
+        say(
+            f"{rows} have a time that is infinite or outside the years 2 to 9998, so they stay in "
+            f"raw_events_guide only: {', '.join(carried.unreadable.first)}"
+            f"{', …' if rows > len(carried.unreadable.first) else ''}"
+        )
     if carried.expired:
         say(
             f"{carried.expired} are older than RETENTION_DAYS={settings.retention_days},"

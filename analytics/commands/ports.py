@@ -4,15 +4,24 @@ import json
 import urllib.error
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException
-from typing import Any
+from typing import Any, NamedTuple
 
 from analytics import server
 from analytics.commands import address
 from analytics.commands.finding import BAD, GOOD, ODD, Finding
 from analytics.errors import AnalyticsError
+from analytics.roles.http.health import ROLE_HEADER
 from analytics.settings import ROLES, Settings
 
 HEALTH_SECONDS = 5
+
+
+class Health(NamedTuple):
+    """An answer of /health."""
+
+    role: str | None
+    """None: of a release that does not say."""
+    body: dict[str, Any]
 
 
 def examine(settings: Settings, roles: Sequence[str], *, started: bool) -> Iterator[Finding]:
@@ -26,7 +35,11 @@ def examine(settings: Settings, roles: Sequence[str], *, started: bool) -> Itera
         port = settings.port_of(role, roles or ROLES)
         health = _health(settings.host, port)
         if health is not None:
-            yield _running(role, port, health)
+            if health.role in (None, role):
+                yield _running(role, port, health.body)
+            else:
+                text = f"the {health.role} answers on its port {port}"
+                yield Finding(down if started else BAD, role, text)
             continue
         try:
             server.bind(role, settings, port).close()
@@ -52,17 +65,17 @@ def _running(role: str, port: int, health: dict[str, Any]) -> Finding:
     return Finding(BAD, role, f"runs on port {port} and is not healthy: {why}")
 
 
-def _health(host: str, port: int) -> dict[str, Any] | None:
+def _health(host: str, port: int) -> Health | None:
     """The /health of one of our roles; None when none answers there."""
     url = f"http://{address.local(host, port)}/health"
     try:
         try:
             with address.DIRECT.open(url, timeout=HEALTH_SECONDS) as answer:
-                health = json.loads(answer.read())
+                role, health = answer.headers.get(ROLE_HEADER), json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
-                health = json.loads(error.read())
+                role, health = error.headers.get(ROLE_HEADER), json.loads(error.read())
     except (OSError, ValueError, HTTPException):
         return None
     ours = isinstance(health, dict) and {"status", "version", "uptime"} <= health.keys()
-    return health if ours else None
+    return Health(role, health) if ours else None

@@ -86,6 +86,7 @@ def query(
     with api.ask(question, pairs) as answer:
         if answer.headers.get_content_type() != JSON:
             _pass_on(answer)
+            _remark(answer.headers.get("X-Hint"))
             return
         body = answer.read()
     if as_json:
@@ -155,6 +156,8 @@ def _print(body: bytes, *, as_csv: bool, escape: bool) -> None:
         document(answer)
     elif as_csv:
         _csv(tables(answer["data"])[0], escape)
+        _remark(answer["meta"].get("hint"))
+        _remark(_more(answer["data"]))
     else:
         _show(answer)
 
@@ -191,5 +194,17 @@ def _show(answer: dict[str, Any]) -> None:
         say(*wrapped(hint, width()))
     until = meta["watermark"] or "an unknown time"
     say(*wrapped(f"{meta['ms']} ms, complete until {until}", width()), dim=True)
-    if isinstance(answer["data"], dict) and (cursor := answer["data"].get("next")):
-        say(f"more: --cursor {cursor}", dim=True)
+    if more := _more(answer["data"]):
+        say(more, dim=True)
+
+
+def _more(data: Any) -> str | None:
+    """How to see the next page, if there is one."""
+    cursor = data.get("next") if isinstance(data, dict) else None
+    return f"more: --cursor {cursor}" if cursor else None
+
+
+def _remark(text: str | None) -> None:
+    """Say something beside the data, which may be on its way into a file."""
+    if text:
+        say(visible(text), err=True)

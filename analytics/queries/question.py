@@ -20,6 +20,8 @@ class StreamedFile(msgspec.Struct, frozen=True):
     """Every event acknowledged before it is in the file; None: unknown."""
     unsure_since: datetime | None = None
     """Events of the file that were acknowledged after this may be lost; None: none may."""
+    hint: str | None = None
+    """Where the events are, if the default range has none."""
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ from analytics.stores import schema
 PREFIX = "/api"
 REDIS_SECONDS = 1.0
 VARY = "Authorization, X-API-Key, Origin"
-EXPOSED = b"content-disposition, etag, retry-after, x-watermark, x-unsure-since"
+EXPOSED = b"content-disposition, etag, retry-after, x-hint, x-watermark, x-unsure-since"
 
 
 def _route(question: Question) -> Route:
@@ -87,6 +87,8 @@ def _file(stream: StreamedFile, check: Callable[[], Awaitable[ApiKey]]) -> Respo
         about["X-Watermark"] = stream.watermark.isoformat()
     if stream.unsure_since is not None:
         about["X-Unsure-Since"] = stream.unsure_since.isoformat()
+    if stream.hint is not None:
+        about["X-Hint"] = stream.hint
     return PacedResponse(_checked(stream.chunks, check), about, stream.media_type)
 
 

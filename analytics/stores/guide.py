@@ -4,7 +4,7 @@ Who runs the guide's SQL before `analytics migrate` has a `raw_events` that cann
 lacks the column that partitions need. The first migration renames it to `raw_events_guide`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -28,14 +28,28 @@ SELECT coalesce(obj_description(to_regclass('raw_events_guide'), 'pg_class'), ''
 
 ORDER = "CREATE INDEX IF NOT EXISTS raw_events_guide_order ON raw_events_guide (timestamp, id)"
 
-ROWS = """
+_READABLE = "({0} >= '0002-01-01Z' AND {0} < '9999-01-01Z')"
+"""Whether a time is one of Python's, a year from either end, so that any zone has it too.
+
+PostgreSQL also has infinity and the years around those.
+"""
+
+ROWS = f"""
 SELECT id, session_id, user_id, event_type, event_action,
     CASE jsonb_typeof(metadata) WHEN 'object' THEN metadata
         ELSE jsonb_strip_nulls(jsonb_build_object('value', metadata)) END AS metadata,
-    timestamp, created_at
-FROM raw_events_guide WHERE (timestamp, id) > ($1, $2) ORDER BY timestamp, id LIMIT $3
-"""
+    timestamp,
+    CASE WHEN {_READABLE.format("created_at")} THEN created_at ELSE timestamp END AS created_at
+FROM raw_events_guide
+WHERE (timestamp, id) > ($1, $2) AND {_READABLE.format("timestamp")}
+ORDER BY timestamp, id LIMIT $3
+"""  # noqa: S608 - only our own constants
 """Metadata that is no object is kept under `value`; null becomes an empty object."""
+
+UNREADABLE = f"""
+SELECT id::text, timestamp::text, count(*) OVER () AS rows FROM raw_events_guide
+WHERE NOT {_READABLE.format("timestamp")} ORDER BY raw_events_guide.timestamp, id LIMIT $1
+"""  # noqa: S608 - only our own constants
 
 DONE = "COMMENT ON TABLE raw_events_guide IS 'carried over'"
 
@@ -43,11 +57,25 @@ START = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
 """Before all rows."""
 
 
+SHOWN_UNREADABLE = 5
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """The rows that no event can be made of: their times are infinite, or of years before 2 or
+    after 9998. They stay where they are.
+    """
+
+    rows: int = 0
+    first: Sequence[str] = ()
+    """`ID at TIME` of the first of them."""
+
+
 class Carried(msgspec.Struct, frozen=True):
     """What became of the events, and how many are older than RETENTION_DAYS."""
 
     outcome: Outcome
     expired: int
+    unreadable: Unreadable
 
 
 async def waits(connection: asyncpg.Connection) -> bool:
@@ -90,7 +118,13 @@ async def _carry(connection: asyncpg.Connection, settings: Settings) -> Carried:
         written = await transaction.store(connection, [job], recorder, careful=True)
         outcome = _sum(outcome, written.outcomes[0])
         expired += sum(timestamp < horizon for timestamp in timestamps)
-    return Carried(outcome, expired)
+    return Carried(outcome, expired, await _unreadable(connection))
+
+
+async def _unreadable(connection: asyncpg.Connection) -> Unreadable:
+    found = await connection.fetch(UNREADABLE, SHOWN_UNREADABLE)
+    first = [f"{row['id']} at {row['timestamp']}" for row in found]
+    return Unreadable(found[0]["rows"], first) if found else Unreadable()
 
 
 def _sum(one: Outcome, other: Outcome) -> Outcome:

@@ -9,6 +9,7 @@ from redis import Redis
 
 from analytics.embedded import Valkey, free_port
 from analytics.settings import ROLES
+from tests.browser import site
 from tests.faults.platform import Platform
 from tests.servers import temporary_folder
 from tests.test_cli import NOWHERE, analytics
@@ -136,6 +137,27 @@ def test_a_role_that_runs_is_told_with_its_health(tmp_path: Path) -> None:
             sick.stdout,
             re.MULTILINE,
         )
+
+
+def test_another_role_on_a_roles_port_is_no_sign_that_it_runs(tmp_path: Path) -> None:
+    with temporary_folder("doctor-words2") as folder, Platform(folder) as platform:
+        role = platform.role("collector")
+        environment = {**platform.environment, **_ports(), "API_PORT": str(role.port)}
+        named = analytics("doctor", "--role=api", **environment)
+        line = rf"^✗ api +the collector answers on its port {role.port}$"
+        assert named.returncode == 1
+        assert re.search(line, named.stdout, re.M)
+        platform.valkey.kill()
+        assert re.search(line, analytics("doctor", "--role=api", **environment).stdout, re.M)
+
+
+def test_a_role_of_a_release_that_does_not_say_which_it_is_runs() -> None:
+    """In a rolling deploy."""
+    health = b'{"status": "healthy", "version": "1.0.0", "uptime": 7, "checks": {}}'
+    with site({"/health": ("application/json", health)}) as url:
+        port = url.rpartition(":")[2]
+        done = analytics("doctor", "--role=api", **NOWHERE, PORT=port)
+    assert re.search(rf"^✓ api +runs on port {port}$", done.stdout, re.M)
 
 
 def test_a_redis_that_tells_nothing_is_not_said_to_be_safe(

@@ -229,12 +229,34 @@ def test_a_hint_is_shown_below_the_answer(environment: dict[str, str]) -> None:
         assert hint in query(environment, "users", "--url", url).stdout
 
 
+HINT = "no events in the last 30 days; there are some from 2025-01-03 to 2025-02-01"
+
+
 def test_that_events_may_be_lost_is_shown_below_the_answer(environment: dict[str, str]) -> None:
     meta = {"ms": 1, "watermark": None, "unsure_since": "2025-01-03T12:00:00Z"}
     body = json.dumps({"data": {"rows": [], "next": None}, "query": {}, "meta": meta}).encode()
     with site({"/api/users": ("application/json", body)}) as url:
         shown = " ".join(query(environment, "users", "--url", url).stdout.split())
     assert "events acknowledged after 2025-01-03T12:00:00Z may be lost" in shown
+
+
+def test_what_belongs_to_no_data_stands_beside_it(environment: dict[str, str]) -> None:
+    """In CSV and in exports, which may be on their way into a file."""
+    meta = {"ms": 1, "watermark": None, "hint": HINT}
+    data = {"columns": ["a", "count"], "rows": [], "total_rows": 0, "next": "c"}
+    body = json.dumps({"data": data, "query": {}, "meta": meta}).encode()
+    with site({"/api/breakdown": ("application/json", body)}) as url:
+        done = query(environment, "breakdown", "--csv", "--url", url)
+        assert (done.stdout, done.stderr) == ("a,count\n", f"{HINT}\nmore: --cursor c\n")
+    exported = ("text/csv", b"id,project\n", {"X-Hint": f"{HINT}\x1b[2J"})
+    with site({"/api/export": exported}) as url:
+        done = query(environment, "export", "--format", "csv", "--url", url)
+        assert (done.stdout, done.stderr) == ("id,project\n", f"{HINT}\\x1b[2J\n")
+
+
+def test_with_events_there_is_nothing_beside_the_data(environment: dict[str, str]) -> None:
+    for words in (("export",), ("breakdown", "--by", "event_type", "--csv")):
+        assert query(environment, *words, *DAYS).stderr == ""
 
 
 def test_the_key_of_an_analytics_run_here_serves_where_no_other_is_given(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from analytics.errors import CommandError
+from analytics.events import Outcome
 from analytics.settings import Settings
 from analytics.stores import guide, migrate, schema
 from analytics.stores.writing import transaction
@@ -144,6 +145,45 @@ def test_events_are_carried_over_with_their_ids_and_times(
     assert asyncio.run(guide.carry(settings)) is None
 
 
+NO_TIMES = (
+    "infinity",
+    "-infinity",
+    "0044-03-15Z BC",
+    "0001-12-31Z",
+    "9999-01-01Z",
+    "294276-12-31Z",
+)
+EDGES = ("0002-01-01Z", "9998-12-31 23:59:59Z")
+
+
+def test_times_that_no_event_can_have_keep_nobody_else_back(url: str) -> None:
+    """PostgreSQL has more times than we do."""
+    guided(url)
+    add(url, ("ada", "{}", ago(days=1)), ("bob", "{}", ago(hours=1)))
+    columns = "session_id, event_type, event_action, timestamp, created_at"
+    for time in (*NO_TIMES, *EDGES):
+        values = f"'s', 'e', 'a', '{time}', '{time}'"
+        fetch(url, f"INSERT INTO raw_events ({columns}) VALUES ({values})")
+    values = "'odd', 'e', 'a', now(), '-infinity'"
+    fetch(url, f"INSERT INTO raw_events ({columns}) VALUES ({values})")
+    settings = Settings(database_url=url, retention_days=0)
+    migrate(url, settings)
+    held = fetch(url, "SELECT timestamp::text FROM raw_events_guide ORDER BY timestamp")
+    carried = asyncio.run(guide.carry(settings))
+    assert carried is not None
+    assert carried.unreadable.rows == len(NO_TIMES)
+    assert carried.unreadable.first[0].endswith(" at -infinity")
+    assert len(carried.unreadable.first) == guide.SHOWN_UNREADABLE
+    assert carried.outcome == Outcome(3 + len(EDGES), 0, 0)
+    [(received, sent)] = fetch(
+        url, "SELECT created_at, timestamp FROM raw_events WHERE session_id = 'odd'"
+    )
+    assert received == sent
+    assert fetch(url, "SELECT timestamp::text FROM raw_events_guide ORDER BY timestamp") == held
+    assert asyncio.run(counted(settings)) == carried.outcome.stored
+    assert asyncio.run(guide.carry(settings)) is None
+
+
 async def counted(settings: Settings) -> int:
     """The rows, which daily counts and rollup deltas agree with."""
     async with opened(settings.database()) as store:
@@ -220,15 +260,25 @@ def test_a_table_with_other_columns_is_not_the_guides(database_url: str) -> None
 def test_the_command_says_what_it_carried_over(database_url: str) -> None:
     guided(database_url)
     add(database_url, ("ada", "{}", ago(days=1)), ("bob", "{}", ago(days=400)))
+    endless = f"{uuid.UUID(int=1)}"
+    columns = "id, session_id, event_type, event_action, timestamp"
+    fetch(
+        database_url,
+        f"INSERT INTO raw_events ({columns}) VALUES ('{endless}', 's', 'e', 'a', 'infinity')",
+    )
     migrate(database_url, Settings())
     servers = {"DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:1"}
     assert "not carried over; run `analytics migrate`" in analytics("doctor", **servers).stdout
     done = analytics("migrate", **servers)
     assert (done.returncode, done.stderr) == (0, "")
-    _, carried, expired = done.stdout.splitlines()
+    _, carried, unreadable, expired = done.stdout.splitlines()
     assert carried == (
         "carried 2 events over from the deployment guide's raw_events;"
         " that table stays as raw_events_guide"
+    )
+    assert unreadable == (
+        "1 have a time that is infinite or outside the years 2 to 9998, so they stay in "
+        f"raw_events_guide only: {endless} at infinity"
     )
     assert expired.startswith("1 are older than RETENTION_DAYS=90")
     again = analytics("migrate", **servers)

@@ -193,10 +193,11 @@ async def _stream(request: _Request, key: ApiKey) -> StreamedFile:
     async with open_snapshot(engine, sources.queue, watermark, query.project) as snapshot:
         await snapshot.check(query.patterns)
         stream: StreamedFile = await request.question.answer(query, snapshot)
+        advice = await hint(query, snapshot)
     holder = (key.id, key.prefix)
     chunks = sources.lanes.stream(stream.chunks, holder) if sources.lanes else stream.chunks
     unsure = request.unsure_since
-    return replace(stream, watermark=watermark, unsure_since=unsure, chunks=chunks)
+    return replace(stream, watermark=watermark, hint=advice, unsure_since=unsure, chunks=chunks)
 
 
 def _encoded(request: _Request, made: Answer, *, cached: bool) -> EncodedAnswer:

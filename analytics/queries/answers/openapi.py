@@ -35,6 +35,7 @@ FILE = {
     "X-Unsure-Since": header(
         "Events acknowledged after this time may be lost; absent if none may", required=False
     ),
+    "X-Hint": header("Where the events are, if the default range has none", required=False),
 }
 NOT_MODIFIED = {"304": response("Nothing has changed since the ETag in If-None-Match", {}, ANSWER)}
 

@@ -25,6 +25,9 @@ fails.
 OPERATOR_PATHS = ("/health", "/health/live", "/metrics")
 """For the operator of any role. CORS lets no web page read them."""
 
+ROLE_HEADER = "X-Analytics-Role"
+"""Of health's answers: which role gives them. Release 1.0.0 does not send it."""
+
 CHECK_SECONDS = 2.0
 """How long one check, or the refresh of the gauges, may take."""
 
@@ -39,8 +42,9 @@ class Gauged(Protocol):
 class Health:
     """The responses for the operator: readiness, liveness and metrics."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, role: str, checks: Mapping[str, Check]) -> None:
         self.checks = checks
+        self._headers = {ROLE_HEADER: role}
         self._started = time.monotonic()
 
     @property
@@ -57,11 +61,12 @@ class Health:
         healthy = getattr(state, "ready", False) and all_ok
         status = "healthy" if healthy else "unhealthy"
         checks = dict(zip(self.checks, results, strict=True))
-        return json_response({**self._about(status), "checks": checks}, 200 if healthy else 503)
+        body = {**self._about(status), "checks": checks}
+        return json_response(body, 200 if healthy else 503, self._headers)
 
     async def live(self, _: Request) -> Response:
         """`/health/live`: 200 as long as the process responds."""
-        return json_response(self._about("alive"))
+        return json_response(self._about("alive"), headers=self._headers)
 
     async def metrics(self, request: Request) -> Response:
         """`/metrics`: the registry, with the queue's gauges as fresh as Redis can tell them."""

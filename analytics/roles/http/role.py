@@ -54,7 +54,7 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
         local = [] if settings.production else [Middleware(KnownHost, host=settings.host)]
         real_client = Middleware(RealClient, trusted=settings.trusted_proxies)
-        routes = [*self.routes(settings), *Health(self.checks).routes]
+        routes = [*self.routes(settings), *Health(self.name, self.checks).routes]
         slashes = Middleware(Slashes, routes=routes)
         outer = [Middleware(Shield), *local, real_client, slashes]
         app = Starlette(

@@ -4,11 +4,13 @@ from typing import Literal
 
 import msgspec
 
-from analytics.openapi import JSON, Object, Part, SchemaOf, failures, response
+from analytics.openapi import JSON, Object, Part, SchemaOf, failures, header, response
+from analytics.roles.http.health import ROLE_HEADER
 from analytics.roles.reference import places
 
 TAG = "operator"
 ERRORS = {"500": "A bug in the platform"}
+HEADERS = {ROLE_HEADER: header("The role that answers")}
 
 
 class Alive(msgspec.Struct):
@@ -34,13 +36,16 @@ def _paths(schema_of: SchemaOf) -> Object:
         "/health": _get(
             "health",
             "Whether the role is ready for requests",
-            {"200": response("It is", health), "503": response("It is not", health)},
+            {
+                "200": response("It is", health, HEADERS),
+                "503": response("It is not", health, HEADERS),
+            },
             schema_of,
         ),
         "/health/live": _get(
             "health_live",
             "Whether the process responds",
-            {"200": response("It does", {JSON: schema_of(Alive)})},
+            {"200": response("It does", {JSON: schema_of(Alive)}, HEADERS)},
             schema_of,
         ),
         "/metrics": _get(

@@ -45,6 +45,20 @@ async def test_every_question_about_a_range_says_where_the_events_are(
     assert await hint(http, asked) == said, "of a cached answer too"
 
 
+async def test_a_file_says_it_in_a_header(http: httpx2.AsyncClient, store: PostgresStore) -> None:
+    assert "x-hint" not in (await http.get("/api/export")).headers
+    await put(store, days=40)
+    for format in ("ndjson", "csv", "parquet"):
+        answer = await http.get(f"/api/export?format={format}")
+        assert answer.headers["x-hint"] == (
+            f"no events in the last 30 days; there are some from {day(40)} to {day(40)}: "
+            f"ask with from={day(40)}"
+        )
+    assert "x-hint" not in (await http.get("/api/export?last=7d")).headers
+    await put(store, days=6)
+    assert "x-hint" not in (await http.get("/api/export")).headers
+
+
 async def test_there_is_none_where_the_range_was_chosen_or_has_events_or_there_are_none(
     http: httpx2.AsyncClient, store: PostgresStore, config: Settings
 ) -> None:

@@ -22,6 +22,12 @@ async def test_health_has_the_guides_shape() -> None:
     assert isinstance(body["uptime"], int)
 
 
+async def test_health_says_whose_it_is() -> None:
+    async with client() as http:
+        for path in ("/health", "/health/live"):
+            assert (await http.get(path)).headers["x-analytics-role"] == "role"
+
+
 async def test_a_warning_is_shown_but_healthy() -> None:
     async def warned(_: State) -> str:
         return "ok: appendfsync is everysec"
