@@ -1,17 +1,21 @@
-"""Files and folders that only this user may change, reached through no link.
+"""Files and folders that only this user may change. No link inside such a folder is followed.
 
-As root, the folders above count too: who may rename one of them can put another in its place.
+As root, the folders and links on the way count too: who may change or rename one of them decides
+where it leads.
 """
 
 import os
 import pwd
 import stat
-from errno import ENOTDIR, EPERM
+from collections.abc import Iterator
+from errno import ELOOP, ENOTDIR, EPERM
 from pathlib import Path
 from typing import BinaryIO
 
 MODE = 0o600
 FOLDER_MODE = 0o700
+MAX_LINKS = 40
+"""On the way to one folder, as in Linux."""
 
 
 def claim(folder: Path, mode: int = FOLDER_MODE) -> Path:
@@ -21,8 +25,8 @@ def claim(folder: Path, mode: int = FOLDER_MODE) -> Path:
     """
     real = Path(os.path.realpath(folder))
     if os.geteuid() == 0:
-        for above in {*folder.absolute().parents, folder.absolute(), *real.parents}:
-            _check_above(above)
+        for step in _way(folder):
+            _check_step(step)
     for above in reversed(real.parents):
         if not above.exists():
             above.mkdir(0o755)  # whatever the umask allows
@@ -113,14 +117,40 @@ def append(path: Path, *owners: int) -> BinaryIO:
     return os.fdopen(handle, "ab")
 
 
-def _check_above(folder: Path) -> None:
-    """Raises PermissionError when a stranger may put another folder in the place of one below."""
+def _way(folder: Path) -> Iterator[Path]:
+    """Every folder and link that the system passes on its way to a folder, and the folder itself.
+
+    Raises OSError for links that lead to each other.
+    """
+    here, *names = folder.absolute().parts
+    at, links = Path(here), 0
+    yield at
+    while names:
+        step = at / names.pop(0)
+        if step.name == "..":
+            at = at.parent
+            continue
+        yield step
+        if not step.is_symlink():
+            at = step
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise OSError(ELOOP, os.strerror(ELOOP), str(folder))
+        target = step.readlink()
+        if target.is_absolute():
+            at = Path(target.anchor)
+        names = [*target.relative_to(target.anchor).parts, *names]
+
+
+def _check_step(step: Path) -> None:
+    """Raises PermissionError when a stranger may change where a folder or link leads."""
     try:
-        facts = folder.lstat()
+        facts = step.lstat()
     except FileNotFoundError:
         return
     if fault := _strangers(facts, renaming=True):
-        raise PermissionError(EPERM, f"{folder} {fault}", str(folder))
+        raise PermissionError(EPERM, f"{step} {fault}", str(step))
 
 
 def _strangers(facts: os.stat_result, *, renaming: bool = False) -> str | None:

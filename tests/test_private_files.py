@@ -112,6 +112,27 @@ def test_root_refuses_a_link_that_another_has_put_in_the_way(tmp_path: Path, roo
     assert list((tmp_path / "etc").iterdir()) == []
 
 
+def test_root_refuses_anothers_link_to_which_its_own_link_leads(tmp_path: Path, root: None) -> None:
+    """Who may change any link on the way says where the data goes."""
+    if os.getuid():
+        pytest.skip("only root can make a link another's")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "theirs").symlink_to(tmp_path / "etc")
+    os.chown(tmp_path / "theirs", NOBODY, NOBODY, follow_symlinks=False)
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "ours").symlink_to("../theirs/data")
+    with pytest.raises(PermissionError, match=f"{tmp_path}/theirs belongs to "):
+        private_files.claim(tmp_path / "up" / "ours" / "below")
+    assert list((tmp_path / "etc").iterdir()) == []
+
+
+def test_links_that_lead_nowhere_are_an_error(tmp_path: Path, root: None) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(OSError, match="symbolic links"):
+        private_files.claim(tmp_path / "one" / "data")
+
+
 @pytest.mark.parametrize(("bits", "allowed"), [(0o777, False), (0o1777, True)])
 def test_root_trusts_a_folder_for_all_where_nobody_can_rename_what_is_anothers(
     tmp_path: Path, root: None, bits: int, allowed: bool

@@ -1,10 +1,12 @@
 """Tables that fit a terminal: no word is broken, and what does not fit is cut with `…`.
 
+Headings are broken at blanks before anything is cut.
 A table too wide even so becomes several, if its columns are numbers, or else one record below the
 other. Widths are those of a terminal: 日 takes two columns, a combining accent none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -15,6 +17,8 @@ from analytics.terminal import visible
 GAP = "  "
 CUT_WIDTH = 12
 """Narrower than this, no text is cut."""
+WORD_WIDTH = 24
+"""Narrower than this, no word of a heading is cut."""
 MAX_BLOCKS = 24
 """Blocks below a column."""
 
@@ -39,32 +43,27 @@ class Column:
         heading: str,
         cells: Sequence[str],
         *,
-        tail: str = "",
         right: bool = False,
         whole: bool = False,
         numbers: Sequence[float | None] = (),
     ) -> None:
-        """`tail`: the end of the heading, which stays where the rest is cut. `right`: aligned so.
-
-        `whole`: no cell may be cut. `numbers`: shown as blocks below.
-        """
+        """`right`: aligned so. `whole`: no cell may be cut. `numbers`: shown as blocks below."""
         self.heading = visible(heading)
-        self.tail = tail
         self.whole = whole
         self.cells = [visible(cell) for cell in cells]
         self.right = right
         self.numbers = numbers
         widest = max(map(cell_len, self.cells), default=0)
         blocks = min(len(numbers), MAX_BLOCKS)
+        word = max(map(cell_len, self.heading.split(" ")))
         self.width = max(cell_len(self.heading), widest, blocks)
-        least = min(self.width, CUT_WIDTH)
-        self.least_width = max(widest, least) if whole else least
-
-    def heading_in(self, width: int) -> str:
-        """The heading, cut to a width."""
-        if cell_len(self.heading) <= width:
-            return self.heading
-        return cut(self.heading.removesuffix(self.tail), width - len(self.tail)) + self.tail
+        self.uncut_width = max(word, widest, blocks)
+        """With a heading of several lines."""
+        self.least_width = max(
+            min(word, WORD_WIDTH),
+            widest if whole else min(widest, CUT_WIDTH),
+            min(blocks, CUT_WIDTH),
+        )
 
 
 def laid_out(columns: Sequence[Column], width: int, totals: int = 0) -> Iterator[Line]:
@@ -120,19 +119,30 @@ def _least(columns: Sequence[Column]) -> int:
 
 
 def _widths(columns: Sequence[Column], width: int) -> list[int]:
-    """A width for each column, the widest made narrower as needed; empty if they do not fit."""
+    """A width for each column, the widest made narrower as needed; empty if they do not fit.
+
+    Headings are broken first, then text is cut.
+    """
     if _least(columns) > width:
         return []
     widths = [min(column.width, width) for column in columns]
-    while sum(widths) + len(GAP) * (len(widths) - 1) > width:
-        shrinkable = [at for at, column in enumerate(columns) if widths[at] > column.least_width]
-        widths[max(shrinkable, key=lambda at: widths[at])] -= 1
+    for narrowest in ([c.uncut_width for c in columns], [c.least_width for c in columns]):
+        while sum(widths) + len(GAP) * (len(widths) - 1) > width:
+            wide = [at for at, least in enumerate(narrowest) if widths[at] > least]
+            if not wide:
+                break
+            widths[max(wide, key=lambda at: widths[at])] -= 1
     return widths
 
 
 def _table(columns: Sequence[Column], widths: Sequence[int], totals: int) -> Iterator[Line]:
-    headings = [column.heading_in(width) for column, width in zip(columns, widths, strict=True)]
-    yield _row(headings, columns, widths, BOLD)
+    headings = [
+        wrapped(column.heading, width) for column, width in zip(columns, widths, strict=True)
+    ]
+    height = max(map(len, headings))
+    for line in range(-height, 0):
+        parts = [lines[line] if -line <= len(lines) else "" for lines in headings]
+        yield _row(parts, columns, widths, BOLD)
     rows = list(zip(*(column.cells for column in columns), strict=True))
     for number, cells in enumerate(rows):
         is_total = number >= len(rows) - totals
@@ -158,14 +168,13 @@ def _row(
 
 def _field(column: Column, cell: str, label_width: int, width: int) -> Iterator[Line]:
     """A cell behind its heading; below it, where what must not be broken needs the room."""
-    label = column.heading_in(label_width)
+    labels = wrapped(column.heading, label_width)
     room = width - label_width - len(GAP)
     unbroken = [cell] if column.whole else cell.split(" ")
     if max(map(cell_len, unbroken)) > room:
-        yield Line(label, PLAIN)
+        yield from (Line(label, PLAIN) for label in labels)
         yield from (Line(GAP + line, PLAIN) for line in wrapped(cell, width - len(GAP)))
         return
-    first, *more = wrapped(cell, room)
-    blank = " " * (label_width - cell_len(label))
-    yield Line(f"{label}{blank}{GAP}{first}".rstrip(), PLAIN)
-    yield from (Line(" " * (label_width + len(GAP)) + line, PLAIN) for line in more)
+    for label, line in zip_longest(labels, wrapped(cell, room), fillvalue=""):
+        blank = " " * (label_width - cell_len(label))
+        yield Line(f"{label}{blank}{GAP}{line}".rstrip(), PLAIN)

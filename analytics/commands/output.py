@@ -8,7 +8,7 @@ import msgspec
 
 from analytics.commands.cells import Seconds, buckets, is_moment, is_number, shown
 from analytics.commands.layout import Column, Line, cut, laid_out, records
-from analytics.commands.tables import BEFORE, CHANGE, PrintedTable
+from analytics.commands.tables import PrintedTable
 from analytics.terminal import pass_on, say, visible, visible_json, width
 
 
@@ -65,7 +65,6 @@ def _column(table: PrintedTable, index: int) -> Column:
     return Column(
         _heading(name, values),
         [*(buckets(values) if is_start else map(shown, values)), *map(shown, totals)],
-        tail=next((end for end in (BEFORE, CHANGE) if name.endswith(end)), ""),
         right=numeric,
         whole=numeric or is_start or named or any(map(is_moment, values)),
         numbers=values if numeric and table.over_time else (),

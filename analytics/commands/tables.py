@@ -145,9 +145,24 @@ def _objects(items: Sequence[Any], name: str) -> list[PrintedTable]:
                 _group(item.get("key", {})),
             )
         ]
+    printed = [_side_by_side(items, name)]
+    if all(is_number(item.get("size")) and "counts" in item for item in items):
+        printed.append(_side_by_side([*map(_of_size, items)], f"{name}, share of their size"))
+    return printed
+
+
+def _side_by_side(items: Sequence[Any], title: str) -> PrintedTable:
+    """A row for each object, a column for each of their names."""
     rows = [_spread(item) for item in items]
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    return [PrintedTable(name, columns, [[row.get(column) for column in columns] for row in rows])]
+    return PrintedTable(title, columns, [[row.get(column) for column in columns] for row in rows])
+
+
+def _of_size(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A cohort whose counts are shares of its size."""
+    size, counts = item["size"], item["counts"]
+    shares = [Share(count / size) if size and count is not None else None for count in counts]
+    return {**{name: value for name, value in item.items() if name != "size"}, "counts": shares}
 
 
 def _holds_objects(value: Any) -> bool:

@@ -65,15 +65,45 @@ def test_text_is_broken_at_blanks_only() -> None:
     assert wrapped("", 9) == [""]
 
 
-def test_text_is_cut_before_a_table_becomes_records_and_the_end_of_a_heading_stays() -> None:
+def test_headings_are_broken_before_text_is_cut_and_text_before_a_table_becomes_records() -> None:
     columns = [
         Column("page", ["/a/long/path/to/something", "/"]),
-        Column("sum of everything before", ["1,234", "5"], tail=" before", right=True, whole=True),
+        Column("sum of everything before", ["1,234", "5"], right=True, whole=True),
+    ]
+    assert [line.text for line in laid_out(columns, 40)] == [
+        "                                  sum of",
+        "                              everything",
+        "page                              before",
+        "/a/long/path/to/something          1,234",
+        "/                                      5",
     ]
     assert [line.text for line in laid_out(columns, 30)] == [
-        "page            sum of… before",
-        "/a/long/path/…           1,234",
+        "                        sum of",
+        "                    everything",
+        "page                    before",
+        "/a/long/path/to/s…       1,234",
         "/                            5",
+    ]
+
+
+def test_a_word_of_a_heading_is_cut_only_where_it_is_very_long() -> None:
+    names = ["a" * 24, f"{'b' * 25} before"]
+    columns = [Column("time", ["2026-11-02"])]
+    columns += [Column(name, ["1"], right=True, whole=True) for name in names]
+    assert [line.text for line in laid_out(columns, 62)] == [
+        f"                                      {'b' * 23}…",
+        f"time        {'a' * 24}                    before",
+        "2026-11-02                         1                         1",
+    ]
+
+
+def test_the_heading_of_a_record_is_broken_too() -> None:
+    columns = [Column("sum of everything", ["1"]), Column("text", ["one two three four"])]
+    assert [line.text for line in records(columns, 24)] == [
+        "sum of        1",
+        "everything",
+        "text          one two",
+        "              three four",
     ]
 
 

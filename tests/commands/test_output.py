@@ -77,6 +77,12 @@ ANSWERS: dict[str, Any] = {
         ],
         "groups": [],
     },
+    "retention": {
+        "cohorts": [
+            {"start": "2026-11-02", "size": 1250, "counts": [1250, 565, 401, None]},
+            {"start": "2026-11-03", "size": 0, "counts": [0, 0, None, None]},
+        ],
+    },
     "events": {
         "rows": [
             {

@@ -25,6 +25,26 @@ SHAPES: list[tuple[Any, list[PrintedTable]]] = [
         [PrintedTable("cohorts", ["start", "0", "1"], [["d", 2, 1]])],
     ),
     (
+        {
+            "cohorts": [
+                {"start": "d", "size": 4, "counts": [4, 1, None]},
+                {"start": "e", "size": 0, "counts": [0, 0, None]},
+            ]
+        },
+        [
+            PrintedTable(
+                "cohorts",
+                ["start", "size", "0", "1", "2"],
+                [["d", 4, 4, 1, None], ["e", 0, 0, 0, None]],
+            ),
+            PrintedTable(
+                "cohorts, share of their size",
+                ["start", "0", "1", "2"],
+                [["d", Share(1), Share(0.25), None], ["e", None, None, None]],
+            ),
+        ],
+    ),
+    (
         {"visitors": 2, "per_minute": [0, 1]},
         [
             PrintedTable("", ["", ""], [["visitors", 2]]),

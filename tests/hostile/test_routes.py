@@ -19,7 +19,7 @@ from analytics.roles import api, processor
 from analytics.roles.collector import collector
 from analytics.roles.collector.intake import Intake
 from analytics.roles.realtime import realtime
-from analytics.settings import Settings
+from analytics.settings import ROLES, Settings
 from analytics.stores import PostgresStore
 from tests.collecting import MemorySalts, MemorySink, Table
 from tests.hostile.asking import ask, fault
@@ -372,7 +372,8 @@ SAMPLE = re.compile(
 def check_metrics() -> None:
     """The metrics have only lines of the exposition format, for metrics that we declared."""
     declared = {each.name for each in metrics.REGISTRY.get_all()}
-    for line in metrics.render()[0].decode().splitlines():
+    shown = "".join(metrics.render(role)[0].decode() for role in ROLES)
+    for line in shown.splitlines():
         name = SAMPLE.fullmatch(line)
         assert line.startswith("# ") or (
             name and (name[1] in declared or line.split("{")[0].split(" ")[0] in declared)

@@ -382,7 +382,7 @@ def counted() -> Counter[str]:
     """Queries so far, by labels."""
     lines = (
         line.rpartition(" ")
-        for line in metrics.render()[0].decode().splitlines()
+        for line in metrics.render("api")[0].decode().splitlines()
         if line.startswith("analytics_api_requests_total{")
     )
     return Counter({labels.partition("{")[2]: int(number) for labels, _, number in lines})

@@ -44,6 +44,7 @@ class Health:
 
     def __init__(self, role: str, checks: Mapping[str, Check]) -> None:
         self.checks = checks
+        self._role = role
         self._headers = {ROLE_HEADER: role}
         self._started = time.monotonic()
 
@@ -69,7 +70,7 @@ class Health:
         return json_response(self._about("alive"), headers=self._headers)
 
     async def metrics(self, request: Request) -> Response:
-        """`/metrics`: the registry, with the queue's gauges as fresh as Redis can tell them."""
+        """`/metrics`: the role's, with the queue's gauges as fresh as Redis can tell them."""
         try:
             queue: Gauged = request.app.state.queue
             async with asyncio.timeout(CHECK_SECONDS):
@@ -77,7 +78,7 @@ class Health:
         except Exception as error:  # gauges that cannot be read must not hide those that can
             cause = str(error) or type(error).__name__
             log.warning("some gauges could not be refreshed: %s", cause)
-        body, headers = metrics.render()
+        body, headers = metrics.render(self._role)
         return Response(body, headers=headers)
 
     def _about(self, status: str) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def raising(error: Exception) -> Callable[[Request], Awaitable[Response]]:
 
 @asynccontextmanager
 async def client(*routes: Route, check: Check = ok) -> AsyncIterator[httpx2.AsyncClient]:
-    role = Role(name="role", routes=lambda _: routes, lifespan=lifespan, checks={"redis": check})
+    role = Role(
+        name="collector", routes=lambda _: routes, lifespan=lifespan, checks={"redis": check}
+    )
     app = role.app(Settings())
     async with (
         app.router.lifespan_context(app),

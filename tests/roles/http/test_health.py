@@ -25,7 +25,7 @@ async def test_health_has_the_guides_shape() -> None:
 async def test_health_says_whose_it_is() -> None:
     async with client() as http:
         for path in ("/health", "/health/live"):
-            assert (await http.get(path)).headers["x-analytics-role"] == "role"
+            assert (await http.get(path)).headers["x-analytics-role"] == "collector"
 
 
 async def test_a_warning_is_shown_but_healthy() -> None:
