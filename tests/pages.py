@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)(?:    .*\n)+")
 
 
@@ -32,7 +32,9 @@ class Block(NamedTuple):
 def blocks(page: str) -> list[Block]:
     """All blocks of a page, in order."""
     text = (ROOT / page).read_text()
-    found = [(match.start(), match[1], match[2]) for match in _FENCE.finditer(text)]
+    found = [
+        (match.start(), match[2], textwrap.dedent(match[3])) for match in _FENCE.finditer(text)
+    ]
     fenced = [range(match.start(), match.end()) for match in _FENCE.finditer(text)]
     for match in _INDENTED.finditer(text):
         if not any(match.start() in span for span in fenced):

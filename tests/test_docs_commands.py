@@ -4,13 +4,8 @@ Two things differ from a reader's machine. The ports are free ones, so that a pl
 here is in nobody's way. And for root DATA_DIR lies in the folder, not in /var/lib.
 """
 
-import contextlib
 import gzip
 import json
-import os
-import shutil
-import signal
-import subprocess
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,20 +13,28 @@ from pathlib import Path
 
 import pytest
 
-from analytics.embedded import free_port
-from analytics.settings import ROLES, Settings
-from tests.pages import ROOT, Block, Terminal, blocks, commands, environment
-from tests.servers import temporary_folder
+from tests import test_docs_tasks
+from tests.pages import ROOT, Block, blocks, commands
+from tests.reader import Reader, reading
 from tests.waiting import wait_for
 
 PAGES = [
     "README.md",
-    "docs/getting-started.md",
-    "docs/importing.md",
-    *sorted(f"docs/operations/{path.name}" for path in (ROOT / "docs/operations").glob("*.md")),
+    *sorted(f"{page.relative_to(ROOT)}" for page in (ROOT / "docs").rglob("*.md")),
 ]
 
-WALKS = ("README.md", "docs/getting-started.md", "docs/importing.md")
+WALKS = (
+    "README.md",
+    "docs/getting-started.md",
+    "docs/importing.md",
+    *(f"docs/{page}" for page in test_docs_tasks.PAGES),
+)
+"""Pages whose blocks run below, or in the test of that name; each test names all of its page."""
+
+ALONE = {
+    "docs/tasks/server-without-docker.md": "needs root on a Debian of its own, with systemd",
+}
+"""Pages that no test can run here, and why."""
 
 ELSEWHERE = {
     "# backup": "tests/deploy/test_backup.py",
@@ -41,6 +44,11 @@ ELSEWHERE = {
     "analytics import FILE…": "a synopsis",
     "docker compose up": "tests/deploy/test_compose.py",
     "curl -k https://127.0.0.1/collect": "tests/deploy/test_front.py",
+    "kubectl -n analytics delete job": "needs a cluster",
+    "openapi-python-client generate": "tests/sdks/test_clients.py",
+    "analytics people split ada": "tests/commands/test_people.py",
+    "accepted = stored": "a formula",
+    ".venv/bin/python -m pytest": "these tests themselves",
     "certbot certonly": "needs a certificate authority and a name that it can reach",
 }
 """Blocks by how they begin, and where they run or why they cannot."""
@@ -53,7 +61,7 @@ def elsewhere(block: Block) -> bool:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_commands_runs_somewhere(page: str) -> None:
     unknown = [block.first for block in commands(page) if not elsewhere(block)]
-    assert page in WALKS or not unknown
+    assert page in WALKS or page in ALONE or not unknown
 
 
 def test_no_block_is_excused_that_is_not_there() -> None:
@@ -61,100 +69,13 @@ def test_no_block_is_excused_that_is_not_there() -> None:
     for beginning, where in ELSEWHERE.items():
         assert any(first.startswith(beginning) for first in present), beginning
         assert not where.startswith("tests/") or (ROOT / where).exists()
-
-
-class Reader:
-    """Somebody with a clone of the project, two terminals, and an empty home."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "analytics"
-        self.ports = {role: free_port() for role in ROLES}
-        variables = {f"{role.upper()}_PORT": str(port) for role, port in self.ports.items()}
-        if os.geteuid() == 0:
-            variables["DATA_DIR"] = str(folder / ".local/share/analytics")
-        self.environment = environment(folder, **variables)
-        self._clone()
-        self.terminal = Terminal(self.folder, self.environment)
-        self._running: subprocess.Popen[str] | None = None
-        self._screen = folder / "screen"
-
-    def _clone(self) -> None:
-        """Copy what git would, with the times of the files, beside the environment of the tests."""
-        listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).is_file():
-                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.folder / name)
-        self._link_environment()
-
-    def _link_environment(self) -> None:
-        """The environment of the tests, installed just now as make sees it."""
-        here = self.folder / ".venv"
-        here.mkdir()
-        for name in ("bin", "include", "lib", "lib64", "pyvenv.cfg"):
-            (here / name).symlink_to((ROOT / ".venv" / name).resolve())
-        for name in (".main", ".dev"):
-            (here / name).touch()
-
-    def local(self, text: str) -> str:
-        """A command with the ports of this run."""
-        for role, port in self.ports.items():
-            text = text.replace(f"127.0.0.1:{DEFAULTS[role]}", f"127.0.0.1:{port}")
-        return text
-
-    def type(self, text: str, status: int = 0) -> str:
-        return self.terminal.type(self.local(text), status)
-
-    def start(self, text: str) -> str:
-        """In the first terminal: a command that stays in the foreground; returns its screen."""
-        with self._screen.open("w") as screen:
-            self._running = subprocess.Popen(
-                ["bash", "-c", text],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=screen,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-        running = self._running
-        wait_for(lambda: self._ready() or running.poll() is not None, "the screen of make run")
-        assert running.poll() is None, self._screen.read_text()
-        return self._screen.read_text()
-
-    def _ready(self) -> bool:
-        return "Ctrl-C ends it" in self._screen.read_text()
-
-    def interrupt(self) -> None:
-        """Ctrl-C in the first terminal."""
-        if self._running is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._running.pid, signal.SIGINT)
-            self._running.wait(60)
-            self._running = None
-
-    def close(self) -> None:
-        self.interrupt()
-        self.terminal.close()
-
-
-DEFAULTS = {role: Settings().port_of(role, ROLES) for role in ROLES}
+    assert {*WALKS, *ALONE} <= {*PAGES}
 
 
 @pytest.fixture
 def reader() -> Iterator[Reader]:
-    with temporary_folder("docs") as folder:
-        reader = Reader(folder)
-        try:
-            yield reader
-        finally:
-            reader.close()
+    with reading() as reader:
+        yield reader
 
 
 def block_after(page: str, command: Block) -> str:
