@@ -1681,6 +1681,8 @@ MUTATIONS = (
         "    if unsure is not None:\n",
         "    if unsure is not None and not cached:\n",
         "tests/queries/answers/test_answer.py::test_an_answer_says_at_once_since_when_events_may_be_lost_a_cached_one_too",
+    ),
+    mutation(
         "commands take a project that does not exist for an empty one",
         "a project that does not exist is told apart",
         "analytics/commands/servers.py",
