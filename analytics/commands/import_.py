@@ -2,35 +2,36 @@
 
 import asyncio
 import logging
+import shlex
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 import msgspec
+from redis.asyncio import Redis
 
 from analytics import tasks
 from analytics.commands.servers import located, register
+from analytics.commands.typed import Typed, typed
 from analytics.errors import CommandError
 from analytics.events import DEFAULT_PROJECT
 from analytics.importing.display import Display
-from analytics.importing.importer import FORMATS, Importer
+from analytics.importing.formats import FORMATS
+from analytics.importing.importer import Importer
 from analytics.importing.input_file import STDIN, opened
 from analytics.importing.mapping import FIELDS, PLAIN, Mapping, is_field
 from analytics.importing.position import Position, keeper_of
 from analytics.importing.rejects import Rejects
-from analytics.importing.wait import ImportResult, wait_until_stored
-from analytics.projects import list_projects
+from analytics.importing.summary import nowhere, outcome, summary
+from analytics.importing.wait import wait_until_stored
+from analytics.projects import is_project, list_projects
 from analytics.queue import Queue
-from analytics.redis import connect
+from analytics.redis import connect, is_mirrored
 from analytics.settings import Settings, load
 from analytics.terminal import say
 from analytics.zones import zone
-
-SHOWN_CODES = 5
-"""Reasons for rejection in the summary of a file, the most frequent first."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -44,14 +45,29 @@ class Options(msgspec.Struct, frozen=True):
     restart: bool
     wait: bool
     mapping: Mapping
+    command: str
+    """The command that imports standard input with these options."""
 
 
-def _pairs(_: click.Context, option: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
-    """`A=B` of an option that may be repeated → {A: B}."""
-    pairs = dict(text.partition("=")[::2] for text in texts)
+class Imported(msgspec.Struct, frozen=True):
+    """What came of one file."""
+
+    path: str
+    accepted: int
+    """Events that were accepted now."""
+    end: Position
+    missing: Sequence[str]
+    """The mapped fields that no line has."""
+
+
+def _pairs(
+    _: click.Context, option: click.Parameter, texts: Sequence[str]
+) -> list[tuple[str, str]]:
+    """`A=B` of an option that may be repeated → (A, B)."""
     if wrong := [text for text in texts if "=" not in text]:
         raise click.BadParameter(f"{wrong[0]!r} has no `=`", param=option)
-    fields = pairs.values() if option.name == "names" else pairs.keys()
+    pairs = [(name, value) for name, _, value in (text.partition("=") for text in texts)]
+    fields = [pair[1 if option.name == "names" else 0] for pair in pairs]
     if unknown := [field for field in fields if not is_field(field)]:
         known = ", ".join((*FIELDS, "metadata.KEY"))
         raise click.BadParameter(f"{unknown[0]!r} is no field; they are {known}", param=option)
@@ -65,7 +81,7 @@ def _zone(_: click.Context, option: click.Parameter, name: str | None) -> ZoneIn
         raise click.BadParameter(str(error), param=option) from error
 
 
-@click.command("import")
+@click.command("import", cls=Typed)
 @click.argument(
     "files",
     nargs=-1,
@@ -122,12 +138,14 @@ def _zone(_: click.Context, option: click.Parameter, name: str | None) -> ZoneIn
     show_default=True,
     help="Wait until all events are stored, and print the outcome.",
 )
+@click.pass_context
 def import_(
+    context: click.Context,
     files: Sequence[str],
     project: str,
     kind: str | None,
-    names: dict[str, str],
-    constants: dict[str, str],
+    names: Sequence[tuple[str, str]],
+    constants: Sequence[tuple[str, str]],
     tz: ZoneInfo | None,
     rejected: Path | None,
     restart: bool,
@@ -152,7 +170,12 @@ def import_(
             raise click.UsageError(
                 f"{output} is the file for rejected lines, so it cannot be imported too"
             )
-    options = Options(project, kind, rejected, restart, wait, Mapping(names, constants, tz))
+    try:
+        mapping = Mapping.of(names, constants, tz)
+    except ValueError as error:
+        raise click.UsageError(f"--set {error}") from error
+    command = shlex.join(["analytics", "import", *typed(context), STDIN])
+    options = Options(project, kind, rejected, restart, wait, mapping, command)
     tasks.run(_import(located("REDIS_URL"), files, options))
 
 
@@ -170,56 +193,69 @@ async def _import(settings: Settings, files: Sequence[str], options: Options) ->
 
     Raises CommandError when lines were rejected.
     """
-    await _check_project(settings, options.project)
     # the queue's warnings repeat what the display shows: why the import waits
     logging.getLogger("analytics.queue").setLevel(logging.ERROR)
     redis = connect(settings)
     try:
+        await _check_project(settings, redis, options.project)
         async with Queue(redis, settings) as queue:
             before = await queue.books()
-            accepted, refused, without_events = 0, 0, []
-            for path in files:
-                accepted_of_file, end = await _import_file(queue, settings, path, options)
-                accepted += accepted_of_file
-                refused += sum(end.rejected.values())
-                if end.rejected and not end.accepted:
-                    without_events.append(path)
+            imported = [await _import_file(queue, settings, path, options) for path in files]
+            accepted = sum(file.accepted for file in imported)
             if options.wait and accepted:
                 result = await wait_until_stored(queue, redis, before, accepted, _note)
-                say(_outcome(result))
-        if without_events:
-            raise CommandError(f"no line of {', '.join(without_events)} is an event")
-        if refused:
-            n = "1 line was" if refused == 1 else f"{refused:,} lines were"
-            raise CommandError(f"{n} rejected; all others are imported")
+                say(*outcome(result, options.mapping))
+        _complain(imported)
     finally:
         await redis.aclose()
+
+
+def _complain(files: Sequence[Imported]) -> None:
+    """Raises CommandError for rejected lines, and for mapped fields that are in no file."""
+    if empty := [file.path for file in files if file.end.rejected and not file.end.accepted]:
+        raise CommandError(f"no line of {', '.join(empty)} is an event")
+    filled = [set(file.missing) for file in files if file.end.line]
+    if missing := set.intersection(*filled) if filled else ():
+        raise CommandError(f"{nowhere(sorted(missing))}; all events are imported without")
+    refused = sum(sum(file.end.rejected.values()) for file in files)
+    if refused:
+        n = "1 line was" if refused == 1 else f"{refused:,} lines were"
+        raise CommandError(f"{n} rejected; all others are imported")
 
 
 def _note(text: str) -> None:
     say(text, err=True)
 
 
-async def _check_project(settings: Settings, project: str) -> None:
+async def _check_project(settings: Settings, redis: Redis, project: str) -> None:
     """Raises CommandError for an unknown project: a misspelt name must not hide events.
 
-    Without DATABASE_URL nothing is checked.
+    Without DATABASE_URL the mirror in Redis is asked. Says so if that does not know either.
     """
-    if project == DEFAULT_PROJECT or not settings.database_url:
+    if project == DEFAULT_PROJECT:
         return
-    async with register(settings) as engine:
-        if project not in [name for name, _ in await list_projects(engine)]:
-            raise CommandError(
-                f"there is no project {project}; `analytics projects create {project}` makes it"
-            )
+    if settings.database_url:
+        async with register(settings) as engine:
+            known = project in [name for name, _ in await list_projects(engine)]
+    elif (found := await is_mirrored(redis, project)) is None and is_project(project):
+        _note(
+            f"nobody here knows whether there is a project {project}: DATABASE_URL is not set, and "
+            "no processor has written the projects to Redis yet. If there is none, "
+            f"`analytics projects create {project}` makes its events visible"
+        )
+        return
+    else:
+        known = bool(found)
+    if not known:
+        raise CommandError(
+            f"there is no project {project}; `analytics projects create {project}` makes it"
+        )
 
 
-async def _import_file(
-    queue: Queue, settings: Settings, path: str, options: Options
-) -> tuple[int, Position]:
-    """Import one file and print its summary; the events accepted now, and the end position."""
+async def _import_file(queue: Queue, settings: Settings, path: str, options: Options) -> Imported:
+    """Import one file and print its summary."""
     start_s = time.monotonic()
-    with opened(path) as file, _rejects(path, options) as rejects:
+    with opened(path, options.command) as file, _rejects(path, options) as rejects:
         keeper = keeper_of(
             settings.data_dir,
             file.identity,
@@ -258,54 +294,15 @@ async def _import_file(
                     display.warn(f"{file.name}: interrupted{hint}")
                     raise
     seconds = time.monotonic() - start_s
-    say(*_summary(file.name, start, end, seconds, rejects, settings, options))
-    return end.accepted - start.accepted, end
-
-
-def _summary(
-    name: str,
-    start: Position,
-    end: Position,
-    seconds: float,
-    rejects: Rejects,
-    settings: Settings,
-    options: Options,
-) -> list[str]:
-    """What was accepted, what was rejected and why, how long it took; a line each."""
-    if not end.line:
-        return [f"{name}: empty, nothing to import"]
-    total = sum(end.rejected.values())
-    accepted = end.accepted - start.accepted
-    rejected = total - sum(start.rejected.values())
-    rate = (accepted + rejected) / max(seconds, 0.001)
-    lines = [
-        f"{name}: {accepted:,} accepted, {rejected:,} rejected in {seconds:.1f} s ({rate:,.0f}/s)"
-    ]
-    if start.line:
-        lines.append(f"  with those before: {end.accepted:,} accepted, {total:,} rejected")
-    if end.rejected:
-        counts = Counter(end.rejected).most_common(SHOWN_CODES)
-        reasons = ", ".join(f"{count:,} {code}" for code, count in counts)
-        lines.append(f"  rejected: {reasons}; see {rejects.path}")
-    if "bad_timestamp" in end.rejected and options.mapping.zone is None:
-        lines.append("  times without an offset need their zone, such as --tz Europe/Berlin")
-    if "too_old" in end.rejected and settings.retention_days:
-        lines.append(
-            f"  RETENTION_DAYS is {settings.retention_days}; to keep events forever, set "
-            "RETENTION_DAYS=0 here and for the running platform"
-        )
-    return lines
-
-
-def _outcome(result: ImportResult) -> str:
-    """What became of the events."""
-    outcome = result.outcome
-    line = f"stored {outcome.stored:,}, duplicates {outcome.duplicate:,}"
-    if outcome.dead_lettered:
-        line += f", dead letters {outcome.dead_lettered:,} (see `analytics dead-letters list`)"
-    if result.others:
-        line += (
-            f"; {result.others:,} events that others sent meanwhile, "
-            "or that were sent twice, are among them"
-        )
-    return line
+    lines = summary(
+        file.name,
+        start,
+        end,
+        importer.missing,
+        seconds,
+        rejects.path,
+        settings.retention_days,
+        options.mapping,
+    )
+    say(*lines)
+    return Imported(path, end.accepted - start.accepted, end, importer.missing)

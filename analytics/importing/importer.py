@@ -8,13 +8,14 @@ from typing import Protocol
 
 from analytics.errors import CommandError, Unavailable
 from analytics.events import Books, Event
-from analytics.importing import judge, lines
+from analytics.importing import formats, judge, lines
 from analytics.importing.input_file import InputFile, damage
 from analytics.importing.lines import InputLine
 from analytics.importing.mapping import PLAIN, Mapping
 from analytics.importing.position import Keeper, Position
 from analytics.importing.rejects import Rejects
 from analytics.importing.stall import Stall
+from analytics.importing.summary import nowhere
 from analytics.importing.table import LONG_ROW_LINES, CsvTable
 from analytics.protocols.protocol import MAX_EVENT_BYTES
 
@@ -31,15 +32,6 @@ Events that collectors accept meanwhile are then stored within about a second.
 SHOWN_LONG_ROWS = 10
 
 ROOM_SECONDS = 0.05
-
-SUFFIXES = {
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".json": "ndjson",
-    ".csv": "csv",
-    ".tsv": "csv",
-}
-FORMATS = ("ndjson", "csv")
 
 
 class ImportQueue(Protocol):
@@ -89,6 +81,8 @@ class Importer:
         self._retention_days = retention_days
         self._mapping = mapping
         self._max_event_bytes = max_event_bytes
+        self.missing: list[str] = []
+        """The mapped fields that no line had so far."""
         self._max_queued = min(PAUSE_QUEUED_EVENTS, max(1, max_queued // 2))
 
     async def run(self, file: InputFile, kind: str | None, start: Position) -> Position:
@@ -96,12 +90,16 @@ class Importer:
 
         Raises CommandError when the file is damaged; its position is then saved.
         """
-        position, kind = start, kind or _format(file)
+        position, kind = start, kind or formats.format_of(file)
         # a table maps its columns itself
         mapping = Mapping(zone=self._mapping.zone) if kind == "csv" else self._mapping
+        self.missing = mapping.missing(position.found)
         try:
-            for batch in self._batches(self._read(file, kind, position)):
+            for number, batch in enumerate(self._batches(self._read(file, kind, position))):
+                if number == 1 and self.missing:
+                    self._watch.warn(f"{nowhere(self.missing)}, so far; Ctrl-C stops the import")
                 position = await self._import(batch, position, mapping)
+                self.missing = mapping.missing(position.found)
                 self._keeper.save(position)
                 self._watch.advance(file.read_bytes, position)
                 # a batch without events awaits nothing: let Ctrl-C cancel here
@@ -119,15 +117,10 @@ class Importer:
     def _read(self, file: InputFile, kind: str, position: Position) -> Iterator[InputLine]:
         """The lines after `position` that are not blank."""
         if position.offset == 0:
-            _check_text(file)
+            formats.check(file, kind)
         if kind == "csv":
             rows = self._read_table(file, position)
         else:
-            if position.offset == 0 and _head(file).startswith(b"["):
-                raise CommandError(
-                    f"{file.name} is one JSON list, not an event a line: "
-                    f"jq -c '.[]' {file.path} | analytics import -"
-                )
             if position.offset:
                 file.stream.seek(position.offset)
             rows = lines.read(file.stream, position.offset, position.line)
@@ -143,7 +136,9 @@ class Importer:
             )
         if table.repeated and position.line == 0:
             columns = ", ".join(table.repeated)
-            self._watch.warn(f"columns that stand twice: {columns}; the last of each counts")
+            self._watch.warn(
+                f"columns that stand twice: {columns}; of each the last that is not empty counts"
+            )
         long_rows = 0
         for row in table.rows(position.offset, position.line):
             if row.last - row.number >= LONG_ROW_LINES:
@@ -191,7 +186,7 @@ class Importer:
         for line in batch:
             chain.append(judge.link(chain[-1] if chain else position.chain, line))
         now = datetime.now(UTC)
-        events, rejected = judge.judge(
+        events, rejected, found = judge.judge(
             batch,
             chain,
             now,
@@ -212,6 +207,7 @@ class Importer:
             accepted=position.accepted + len(events),
             rejected=dict(Counter(position.rejected) + codes),
             rejects_size=self._rejects.size_bytes,
+            found=tuple(sorted({*position.found, *found})),
         )
 
     async def _wait_for_room(self, events: int) -> None:
@@ -242,32 +238,3 @@ class Importer:
     async def _pause(self, error: Unavailable) -> None:
         self._watch.note(f"waiting: {error.message}")
         await asyncio.sleep(error.retry_after)
-
-
-def _format(file: InputFile) -> str:
-    """The format by the file's suffix before `.gz` or `.bz2`, else by its first byte."""
-    name = file.path.lower().removesuffix(".gz").removesuffix(".bz2")
-    for suffix, kind in SUFFIXES.items():
-        if name.endswith(suffix):
-            return kind
-    return "ndjson" if _head(file)[:1] in (b"{", b"[", b"") else "csv"
-
-
-def _check_text(file: InputFile) -> None:
-    """Raises CommandError, which says what helps, for text that has no lines for us."""
-    head: bytes = file.stream.peek(256)  # type: ignore[attr-defined]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise CommandError(
-            f"{file.name} is UTF-16: iconv -f UTF-16 -t UTF-8 {file.path} | analytics import -"
-        )
-    if b"\r" in head and b"\n" not in head:
-        raise CommandError(
-            f"{file.name} ends its lines with CR alone: "
-            f"tr '\\r' '\\n' < {file.path} | analytics import -"
-        )
-
-
-def _head(file: InputFile) -> bytes:
-    """The first bytes without byte-order mark and blanks; they are not consumed."""
-    head: bytes = file.stream.peek(256)  # type: ignore[attr-defined]  # all our streams can
-    return head.removeprefix(lines.BOM).lstrip()

@@ -25,6 +25,8 @@ class Judgement(NamedTuple):
     events: list[Event]
     """Each has an id that is the same in every import."""
     rejected: list[tuple[InputLine, Flaw]]
+    found: set[str]
+    """The mapped fields that a line has."""
 
 
 def link(chain: bytes, line: InputLine) -> bytes:
@@ -48,7 +50,8 @@ def judge(
     """Judge each line; `chain` has, for each line, the digest of all lines up to it."""
     sound = [index for index, line in enumerate(lines) if line.flaw is None]
     texts = [lines[index].text for index in sound]
-    decoded = _decode(texts, received, project, retention_days, mapping, max_event_bytes)
+    found: set[str] = set()
+    decoded = _decode(texts, received, project, retention_days, mapping, max_event_bytes, found)
     refused = {
         sound[rejection.index]: Flaw(rejection.code, rejection.field, rejection.message)
         for rejection in decoded.rejected
@@ -59,7 +62,8 @@ def judge(
         _with_id(event, lines[index].number, chain[index])
         for index, event in zip(valid, decoded.events, strict=True)
     ]
-    return Judgement(events, [(lines[index], refused[index]) for index in sorted(refused)])
+    rejected = [(lines[index], refused[index]) for index in sorted(refused)]
+    return Judgement(events, rejected, found)
 
 
 def _with_id(event: Event, number: int, digest: bytes) -> Event:
@@ -83,8 +87,9 @@ def _decode(
     retention_days: int,
     mapping: Mapping,
     max_event_bytes: int,
+    found: set[str],
 ) -> Decoded:
-    """Decode lines: as one body, which is fast, or else one by one."""
+    """Decode lines: as one body, which is fast, or else one by one; adds to `found`."""
     if not texts:
         return Decoded([])
     body = b"[" + b",".join(texts) + b"]"
@@ -103,17 +108,24 @@ def _decode(
     except (BadRequest, TooLarge, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     clock = Clock(received, retention_days)
-    return _one_by_one(texts, clock, project, mapping, max_event_bytes)
+    return _one_by_one(texts, clock, project, mapping, max_event_bytes, found)
 
 
 def _one_by_one(
-    texts: list[bytes], clock: Clock, project: str, mapping: Mapping, max_event_bytes: int
+    texts: list[bytes],
+    clock: Clock,
+    project: str,
+    mapping: Mapping,
+    max_event_bytes: int,
+    found: set[str],
 ) -> Decoded:
-    """Decode lines by themselves, and read times as files write them."""
+    """Decode lines by themselves, and read times as files write them; adds to `found`."""
     items, indexes, rejected = [], [], []
     for index, text in enumerate(texts):
         try:
-            items.append(mapping.event(metadata.read(text, "line")))
+            item = metadata.read(text, "line")
+            found |= mapping.found(item)
+            items.append(mapping.event(item))
             indexes.append(index)
         except BadRequest as error:
             rejected.append(Rejection(index, error.code, None, error.message))

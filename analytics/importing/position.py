@@ -26,6 +26,8 @@ class Position(msgspec.Struct, frozen=True):
     """Lines rejected, by code."""
     rejects_size: int = 0
     """Bytes of the file of rejected lines."""
+    found: tuple[str, ...] = ()
+    """The mapped fields that these lines have."""
 
 
 class Keeper:

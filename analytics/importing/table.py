@@ -1,33 +1,26 @@
 """CSV rows as lines of JSON, so that they are judged like lines of NDJSON.
 
 The header row names the fields of an event. `metadata` is a JSON object, `metadata.KEY` one value
-of it: a number, a list or an object as JSON writes it, true, false or null in any case, and else
-text. An empty cell is an absent field.
+of it, as `literals.py` reads it. An empty cell is an absent field.
 """
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-import msgspec
-
 from analytics.errors import CommandError
 from analytics.importing import lines
 from analytics.importing.lines import Flaw, InputLine
-from analytics.importing.mapping import FIELDS, PREFIX, REQUIRED, Mapping, is_field
-from analytics.protocols import numbers
+from analytics.importing.literals import PREFIX, field_value, literal
+from analytics.importing.mapping import REQUIRED, Mapping, is_field, put
+from analytics.importing.stray_quote import took_rows
 from analytics.protocols.metadata import encode
 
 DELIMITERS = ",;\t"
 
 LONG_ROW_LINES = 10
 """A row of more lines is shown to the operator: perhaps a quote is missing."""
-
-_WORDS = {"true": b"true", "false": b"false", "null": b"null"}
-_WHOLE = re.compile(r"-?[0-9]{1,20}")
-_raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class CsvTable:
@@ -36,41 +29,38 @@ class CsvTable:
     def __init__(self, stream: IO[bytes], name: str, mapping: Mapping) -> None:
         """Raises CommandError when the header lacks a required field, or one that is mapped."""
         self._stream = stream
-        constants = mapping.constants.items()
-        self._fields = {field: _value(field, text) for field, text in constants if field in FIELDS}
-        self._values = {
-            field.removeprefix(PREFIX): _literal(text)
-            for field, text in constants
-            if field not in FIELDS
-        }
+        self._constants = mapping.constants
         self._feed = _Feed(lines.read(stream))
         try:
             first = next(self._feed, "")
             self._delimiter = max(DELIMITERS, key=first.count)
-            self.columns = next(csv.reader([first], delimiter=self._delimiter, strict=True), [])
+            header = next(csv.reader([first], delimiter=self._delimiter, strict=True), [])
         except (csv.Error, UnicodeDecodeError, _Flawed) as error:
             raise CommandError(
                 f"{name} has no header row: {error}; if it is not CSV, pass --format=ndjson"
             ) from error
-        theirs = [column.strip() for column in self.columns]
-        if unknown := [column for column in mapping.names if column not in theirs]:
+        self.columns = [column.strip() for column in header]
+        mapped = dict(mapping.names)
+        if unknown := [theirs for theirs in mapped if theirs not in self.columns]:
             raise CommandError(f"{name} has no column {unknown[0]}, which --map names")
-        self.columns = [mapping.names.get(column, column) for column in theirs]
-        known = {*self.columns, *mapping.constants}
+        self.ignored = [
+            column for column in self.columns if column not in mapped and not is_field(column)
+        ]
+        self._fields = _fields(self.columns, mapping)
+        counts = Counter(field for _, field in self._fields)
+        self.repeated = [field for field, count in counts.items() if count > 1]
+        known = {*counts, *dict(mapping.constants)}
         if missing := [field for field in REQUIRED if field not in known]:
             raise CommandError(
                 f"{name} has no column {' and no column '.join(missing)}; its header row must name "
                 "the fields of an event, or --map and --set must"
             )
-        self.ignored = [column for column in self.columns if not is_field(column)]
-        self._properties = {*self.columns} - {*self.ignored, *FIELDS}
-        self.repeated = [column for column, n in Counter(self.columns).items() if n > 1]
 
     def rows(self, offset: int, number: int) -> Iterator[InputLine]:
         """All rows from `offset` on (0: after the header); `number` lines come before it.
 
-        A row of several lines that is no CSV is refused by its first line alone: a stray quote has
-        taken the others in, so they are read again.
+        A row of several lines that is no CSV, or whose lines seem to be rows, is refused by its
+        first line alone: a stray quote has taken the others in, so they are read again.
         """
         if offset:
             self._stream.seek(offset)
@@ -85,7 +75,12 @@ class CsvTable:
         text, flaw = b"", None
         try:
             # a reader of its own: after an error the last one may be inside a quoted cell
-            text = self._json(next(csv.reader(self._feed, delimiter=self._delimiter, strict=True)))
+            cells = next(csv.reader(self._feed, delimiter=self._delimiter, strict=True))
+            further = [line.raw.decode() for line in self._feed.taken[1:] if line.text]
+            if took_rows(cells, further, self._delimiter):
+                message = "each of them looks like a row of its own"
+                raise _Flawed(Flaw("not_csv", None, message))
+            text = self._json(cells)
         except StopIteration:
             return None
         except _Flawed as error:
@@ -108,16 +103,19 @@ class CsvTable:
         if len(cells) != len(self.columns):
             message = f"the row has {len(cells)} cells, the header row {len(self.columns)}"
             raise _Flawed(Flaw("not_csv", None, message))
-        row = {column: cell for column, cell in zip(self.columns, cells, strict=True) if cell}
-        fields = {column: _value(column, cell) for column, cell in row.items() if column in FIELDS}
-        event = fields | self._fields
-        values = {
-            column.removeprefix(PREFIX): _literal(cell)
-            for column, cell in row.items()
-            if column in self._properties
-        } | self._values
+        event: dict[str, object] = {}
+        values: dict[str, object] = {}
+        for at, field in self._fields:
+            if not (cell := cells[at]):
+                continue
+            if field.startswith(PREFIX):
+                values[field.removeprefix(PREFIX)] = literal(cell)
+            else:
+                put(event, field, field_value(field, cell))
         if values:
-            event["metadata"] = _merged(event.get("metadata"), values)
+            put(event, "metadata", values)
+        for field, value in self._constants:
+            put(event, field, value)
         return encode(event)
 
 
@@ -160,34 +158,14 @@ class _Feed:
             raise _Flawed(Flaw("not_csv", None, message)) from error
 
 
-def _value(column: str, cell: str) -> object:
-    if column == "metadata":
-        return _parsed(cell)
-    return int(cell) if column == "timestamp" and _WHOLE.fullmatch(cell) else cell
-
-
-def _literal(cell: str) -> object:
-    """A value of the metadata."""
-    if word := _WORDS.get(cell.lower()):
-        return msgspec.Raw(word)
-    return _parsed(cell) if cell[0] in "[{" else numbers.of(cell)
-
-
-def _parsed(cell: str) -> object:
-    """The JSON in a cell, or the cell where it is none; the column `metadata` then is rejected."""
-    try:
-        return _raw(cell)
-    except msgspec.DecodeError:
-        return cell
-
-
-def _merged(metadata: object, values: dict[str, object]) -> object:
-    """The column `metadata`, if it is an object, with the values of the single columns."""
-    if metadata is None:
-        return values
-    if not isinstance(metadata, msgspec.Raw):
-        return metadata
-    try:
-        return msgspec.json.decode(metadata, type=dict[str, msgspec.Raw]) | values
-    except msgspec.DecodeError:
-        return metadata
+def _fields(columns: Sequence[str], mapping: Mapping) -> list[tuple[int, str]]:
+    """(index of a column, the field that it is): of one field the last that has a value counts."""
+    own = [(column, column) for column in dict.fromkeys(columns) if is_field(column)]
+    mapped = dict(mapping.names)
+    pairs = [pair for pair in own if pair[0] not in mapped] + [*mapping.names]
+    return [
+        (at, ours)
+        for theirs, ours in pairs
+        for at, column in enumerate(columns)
+        if column == theirs
+    ]

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,9 +18,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from analytics.commands.import_ import import_
+from analytics.commands.typed import typed
 from tests import forking
+from tests.commands.shell import Run
 from tests.faults.platform import Platform, Role, http_get
 from tests.importing.test_importer import event, ndjson, rejected
+from tests.pages import blocks
 from tests.servers import temporary_folder
 from tests.waiting import wait_for
 
@@ -306,6 +311,8 @@ def test_a_file_of_another_product_is_made_to_fit_by_options(
         ("--map", "visitor", "'visitor' has no `=`"),
         ("--map", "visitor=who", "'who' is no field; they are session_id"),
         ("--set", "metadata.=x", "'metadata.' is no field"),
+        ("--set", "metadata.e=", "--set metadata.e= has no value"),
+        ("--set", "timestamp=2026-11-01", "--tz says in which zone it is"),
         ("--tz", "Mars/Base", "no time zone is called 'Mars/Base'"),
     ],
 )
@@ -326,6 +333,149 @@ def test_a_project_that_is_not_there_is_refused(platform: Platform, tmp_path: Pa
     done = command(platform, str(path), "--project", "historia")
     assert (done.returncode, done.stdout) == (1, "")
     assert "analytics projects create historia" in done.stderr
+
+
+def test_a_project_is_known_without_the_database_by_its_mirror(
+    analytics: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1, timestamp=None)))
+
+    def imported(project: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
+        words = ("import", str(path), "--no-wait", "--project", project)
+        return analytics(*words, status=status, DATABASE_URL="")
+
+    unknown = imported("before")
+    assert "1 accepted" in unknown.stdout
+    assert "nobody here knows whether there is a project before" in unknown.stderr
+    assert "analytics projects create before" in unknown.stderr
+    impossible = imported("no name", status=1)
+    assert "there is no project no name" in impossible.stderr
+    analytics("projects", "create", "mirrored")
+    known = imported("mirrored")
+    assert ("1 accepted" in known.stdout, known.stderr) == (True, "")
+    misspelt = imported("miror", status=1)
+    assert misspelt.stdout == ""
+    assert "there is no project miror; `analytics projects create miror`" in misspelt.stderr
+    assert imported("default").stderr == ""
+
+
+@pytest.mark.parametrize("lines", [2, 6_000])
+def test_a_mapped_field_that_no_line_has_is_named(
+    analytics: Run, tmp_path: Path, lines: int
+) -> None:
+    typo, other = tmp_path / "typo.ndjson", tmp_path / "other.ndjson"
+    typo.write_bytes(ndjson(*(event(n, timestamp=None) for n in range(lines))))
+    other.write_bytes(ndjson(event(1, timestamp=None, visitr="ada")))
+    done = analytics("import", str(typo), "--no-wait", "--map", "visitr=user_id", status=1)
+    assert f"{lines:,} accepted, 0 rejected" in done.stdout
+    assert "  no line has visitr, which --map names\n" in done.stdout
+    assert ("so far; Ctrl-C stops the import" in done.stderr) == (lines > 5_000)
+    end = "no line has visitr, which --map names; all events are imported without\n"
+    assert done.stderr.endswith(end)
+    both = analytics("import", str(typo), str(other), "--no-wait", "--map", "visitr=user_id")
+    assert f"{typo}: {lines:,} accepted" in both.stdout
+    assert both.stdout.count("no line has visitr") == 1
+    empty = tmp_path / "empty.ndjson"
+    empty.write_bytes(b"")
+    nothing = analytics("import", str(empty), "--map", "visitr=user_id")
+    assert nothing.stdout.endswith("empty, nothing to import\n")
+
+
+def test_the_way_around_an_encoding_keeps_all_options(platform: Platform, tmp_path: Path) -> None:
+    platform.sql("insert into projects values ('u16', now())")
+    path, left = tmp_path / "my export.csv", tmp_path / "left over"
+    path.write_text("visitor,at\nadé,2024-05-05 10:00\n", encoding="utf-16")
+    words = [
+        *("--project", "u16", "--tz", "Europe/Berlin", "--rejected", str(left)),
+        *("--map", "visitor=user_id", "--map", "visitor=session_id", "--map", "at=timestamp"),
+        *("--set", "event_type=page", "--set", "event_action=it's view"),
+        *("--restart", "--wait", "--format=csv"),
+    ]
+    done = command(platform, str(path), *words)
+    assert done.returncode == 1
+    program, _, hint = done.stderr.partition(" | ")
+    assert program == f"analytics: {path} is UTF-16: iconv -f UTF-16 -t UTF-8 < '{path}'"
+    _, *repeated = shlex.split(hint)
+    text = path.read_text(encoding="utf-16").encode()
+    done = forking.run(*repeated, env=platform.environment, input=text)
+    assert "stored 1, duplicates 0" in done.stdout, done.stderr
+    stored = (
+        "select user_id, session_id, event_action, timestamp at time zone 'UTC' from raw_events"
+    )
+    row = platform.sql(f"{stored} where project = 'u16'")
+    assert row == "adé|adé|it's view|2024-05-05 08:00:00"
+
+
+def test_every_option_can_be_repeated_in_a_hint() -> None:
+    given = {
+        "--project": "shop",
+        "--format": "csv",
+        "--map": "a=user_id",
+        "--set": "event_type=page",
+        "--tz": "UTC",
+        "--rejected": "left",
+    }
+    flags = ["--restart", "--no-wait"]
+    options = {name for one in import_.params for name in (*one.opts, *one.secondary_opts)}
+    assert options == {*given, *flags, "--wait", "files"}
+    words = [word for pair in given.items() for word in pair] + flags
+    names = ["-h", "--help"]  # click keeps them on the command, for all tests
+    context = import_.make_context(
+        "import", [*words, "setup.cfg"], help_option_names=names, resilient_parsing=True
+    )
+    assert sorted(typed(context)) == sorted(words)
+
+
+def test_a_repeat_with_other_options_stores_nothing_and_says_why(
+    platform: Platform, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(*(event(n, session_id="twice", visitor="ada") for n in range(2))))
+    first = command(platform, str(path), "--map", "visitor=metadata.wrong")
+    assert "stored 2, duplicates 0" in first.stdout
+    assert "as they were stored" not in first.stdout
+    plain = command(platform, str(path))
+    assert plain.stdout.endswith("stored 0, duplicates 2\n")
+    second = command(platform, str(path), "--map", "visitor=user_id")
+    assert "stored 0, duplicates 2" in second.stdout
+    assert "duplicates stay as they were stored first" in second.stdout
+    assert platform.sql("select count(*) from raw_events where session_id = 'twice'") == "2"
+
+
+def test_a_wrong_import_is_corrected_as_the_docs_say(
+    platform: Platform, without_processor: Role, tmp_path: Path
+) -> None:
+    platform.sql("insert into projects values ('corrected', now())")
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(*(event(n % 5, visitor=f"p{n % 5}", wrong="x") for n in range(50))))
+
+    def imported(option: str) -> str:
+        done = command(platform, str(path), "--project", "corrected", "--map", option)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def people() -> str:
+        select = "select count(*), count(distinct user_id) from raw_events"
+        return platform.sql(f"{select} where project = 'corrected'")
+
+    without_processor.start()
+    assert "stored 50" in imported("wrong=user_id")
+    assert "stored 0, duplicates 50" in imported("visitor=user_id")
+    assert people() == "50|1"
+    without_processor.end(signal.SIGTERM)
+    [block] = [block for block in blocks("docs/importing.md") if block.language == "sql"]
+    for statement in block.text.splitlines()[1:]:
+        platform.sql(statement.replace(":'project'", "'corrected'"))
+    for word in ("rebuild", "verify"):
+        done = forking.run(word, "--project", "corrected", env=platform.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert people() == "0|0"
+    without_processor.start()
+    assert "stored 50, duplicates 0" in imported("visitor=user_id")
+    assert people() == "50|5"
+    done = forking.run("verify", "--project", "corrected", env=platform.environment)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_standard_input_is_imported_too(platform: Platform, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from analytics.errors import CommandError
 from analytics.events import event_id
-from analytics.importing.mapping import Mapping
+from analytics.importing.mapping import PLAIN, Mapping
 from tests.importing.test_importer import FakeQueue, Watch, rejected, run
 
 
@@ -110,6 +110,40 @@ async def test_a_quote_that_never_closes_costs_its_own_line(tmp_path: Path) -> N
     assert "goes on for 2970 more lines" in rejected(path)[0]["message"]
 
 
+@pytest.mark.parametrize(("at", "lines"), [(3, 2), (1, 3), (2, 5), (3, 5), (0, 6), (3, 20)])
+async def test_a_stray_quote_that_closes_lines_later_costs_its_own_line(
+    tmp_path: Path, at: int, lines: int
+) -> None:
+    rows = [[f"s{n}", "t", "a", "z"] for n in range(40)]
+    rows[5][at] = '"27 inch'
+    rows[4 + lines][at] += '"'
+    path = tmp_path / "events.csv"
+    path.write_bytes(HEADER + "\n".join(map(",".join, rows)).encode())
+    queue, watch = FakeQueue(), Watch()
+    end = await run(path, queue, watch=watch)
+    assert (end.accepted, end.rejected, end.line) == (39, {"not_csv": 1}, 41)
+    found = [event.session_id.rstrip('"') for event in queue.events]
+    assert found == [f"s{n}" for n in range(40) if n != 5]
+    [refused] = rejected(path)
+    assert (refused["line"], refused["text"]) == (7, ",".join(rows[5]))
+    assert f"goes on for {lines - 1} more line" in refused["message"]
+    assert "which are read again: each of them looks like a row of its own" in refused["message"]
+    assert watch.said == []
+
+
+async def test_what_a_stray_quote_took_in_is_found_again_with_any_options(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    row = 's1,t,a,"27 inch\ns2,t,a,x\ns3,t,a,24"\n'
+    path.write_bytes(HEADER + row.encode() + b"last,t,a,x\n")
+    ids = []
+    for mapping in (PLAIN, Mapping.of([("metadata.what", "user_id")], [("event_type", "u")])):
+        queue = FakeQueue()
+        await run(path, queue, mapping=mapping)
+        ids.append([event.id for event in queue.events])
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 3
+
+
 async def test_a_row_of_many_lines_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(HEADER + b's1,t,a,"' + b"\n" * 11 + b'"\ns2,t,a,"' + b"\n" * 9 + b'"\n')
@@ -131,13 +165,15 @@ async def test_of_many_long_rows_the_first_are_shown(tmp_path: Path) -> None:
     assert watch.said[-1] == "more such rows are not shown"
 
 
-async def test_a_column_that_stands_twice_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("row", "value"), [("1,2", 2), ("1,", 1), (",2", 2)])
+async def test_a_column_that_stands_twice_is_named(tmp_path: Path, row: str, value: int) -> None:
     path = tmp_path / "events.csv"
-    path.write_bytes(b"session_id,event_type,event_action,metadata.a,metadata.a\ns,t,a,1,2\n")
+    path.write_text(f"session_id,event_type,event_action,metadata.a,metadata.a\ns,t,a,{row}\n")
     queue, watch = FakeQueue(), Watch()
     await run(path, queue, watch=watch)
-    assert watch.said == ["columns that stand twice: metadata.a; the last of each counts"]
-    assert json.loads(queue.events[0].metadata) == {"a": 2}
+    said = "columns that stand twice: metadata.a; of each the last that is not empty counts"
+    assert watch.said == [said]
+    assert json.loads(queue.events[0].metadata) == {"a": value}
 
 
 @pytest.mark.parametrize(
@@ -167,4 +203,4 @@ async def test_a_column_that_is_mapped_but_missing_is_named(tmp_path: Path) -> N
     path = tmp_path / "events.csv"
     path.write_bytes(b"session_id,event_type,event_action\n")
     with pytest.raises(CommandError, match="has no column visitor, which --map names"):
-        await run(path, FakeQueue(), mapping=Mapping({"visitor": "user_id"}))
+        await run(path, FakeQueue(), mapping=Mapping.of([("visitor", "user_id")]))
