@@ -28,7 +28,7 @@ from analytics.importing.summary import nowhere, outcome, summary
 from analytics.importing.wait import wait_until_stored
 from analytics.projects import is_project, list_projects
 from analytics.queue import Queue
-from analytics.redis import connect, is_mirrored
+from analytics.redis import RedisProjects, connect
 from analytics.settings import Settings, load
 from analytics.terminal import say
 from analytics.zones import zone
@@ -237,7 +237,7 @@ async def _check_project(settings: Settings, redis: Redis, project: str) -> None
     if settings.database_url:
         async with register(settings) as engine:
             known = project in [name for name, _ in await list_projects(engine)]
-    elif (found := await is_mirrored(redis, project)) is None and is_project(project):
+    elif (found := await RedisProjects(redis).knows(project)) is None and is_project(project):
         _note(
             f"nobody here knows whether there is a project {project}: DATABASE_URL is not set, and "
             "no processor has written the projects to Redis yet. If there is none, "

@@ -63,8 +63,13 @@ class RedisProjects:
 
     async def require(self, name: str) -> None:
         """Raises NotFound for a name that certainly no project has, Unavailable without Redis."""
+        if await self.knows(name) is False:
+            raise NotFound(f"there is no project {name!r}", code="no_project", field="project")
+
+    async def knows(self, name: str) -> bool | None:
+        """Whether there is such a project; None without a mirror. Raises Unavailable."""
         if name == DEFAULT_PROJECT:
-            return
+            return True
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.sismember(PROJECTS, name)
@@ -72,8 +77,7 @@ class RedisProjects:
                 found, written = await pipe.execute()
         except (RedisError, OSError) as error:
             raise Unavailable("projects cannot be checked: Redis does not answer") from error
-        if written and not found:
-            raise NotFound(f"there is no project {name!r}", code="no_project", field="project")
+        return bool(found) if written else None
 
 
 async def mirror(engine: AsyncEngine, redis: Redis) -> int:

@@ -1737,6 +1737,8 @@ MUTATIONS = (
         "        names = [*target.relative_to(target.anchor).parts, *names]\n",
         "        at = Path(os.path.realpath(step))\n",
         "tests/test_private_files.py::test_root_refuses_anothers_link_to_which_its_own_link_leads",
+    ),
+    mutation(
         "a mapped object takes the place of what the line says of metadata",
         "nothing acknowledged is lost",
         "analytics/importing/mapping.py",
