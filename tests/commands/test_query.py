@@ -80,6 +80,18 @@ def test_no_proxy_is_asked_for_the_api_of_this_machine(environment: dict[str, st
     query(environment, "trends", *DAYS, http_proxy="http://127.0.0.1:1")
 
 
+def test_the_total_stands_beside_that_of_the_period_before(environment: dict[str, str]) -> None:
+    words = ("trends", "--measure", "users", "--by", "metadata.$path", "--limit", "1")
+    days = ("--last", "48h", "--interval", "hour", "--compare", "previous")
+    data = json.loads(query(environment, *words, *days, "--json").stdout)["data"]
+    lines = [*data["series"], data["other"]]
+    totals = [line[name] for line in lines for name in ("total", "previous_total")]
+    assert all(totals)
+    shown = query(environment, *words, *days).stdout.splitlines()
+    assert ["total", *map(str, totals)] in [line.split() for line in shown]
+    assert any(line.startswith("change ") and "%" in line for line in shown)
+
+
 ONE = "events/00000000-0000-4000-8000-000000000009"
 ASKED: list[tuple[str, ...]] = [
     (

@@ -54,10 +54,10 @@ SHAPES: list[tuple[Any, list[PrintedTable]]] = [
     (
         {
             "times": ["t"],
-            "series": [{"key": {"metadata.k": None}, "values": [1], "total": 2, "previous": [0]}],
+            "series": [{"key": {"metadata.k": None}, "values": [1], "total": 2}],
             "other": None,
         },
-        [PrintedTable("", ["time", "–", "– before"], [["t", 1, 0]], True, [["total", 2, None]])],
+        [PrintedTable("", ["time", "–"], [["t", 1]], True, [["total", 2]])],
     ),
     (
         {"groups": [{"key": {"k": "x"}, "steps": [{"n": 1}]}]},
@@ -68,17 +68,23 @@ SHAPES: list[tuple[Any, list[PrintedTable]]] = [
         {
             "times": ["t"],
             "series": [
-                {"key": {}, "values": [3], "total": 3, "previous": [2], "previous_total": 2}
+                {
+                    "key": {"metadata.k": None},
+                    "values": [3],
+                    "total": 3,
+                    "previous": [2],
+                    "previous_total": 2,
+                }
             ],
-            "other": None,
+            "other": {"values": [1], "total": 1, "previous": [0], "previous_total": 0},
         },
         [
             PrintedTable(
                 "",
-                ["time", "value", "value before"],
-                [["t", 3, 2]],
+                ["time", "–", "– before", "other", "other before"],
+                [["t", 3, 2, 1, 0]],
                 True,
-                [["total", 3, 2], ["change", Change(0.5), None]],
+                [["total", 3, 2, 1, 0], ["change", Change(0.5), None, None, None]],
             )
         ],
     ),

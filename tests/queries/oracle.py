@@ -302,6 +302,10 @@ def trends(rows: Iterable[Row], asked: Trend) -> dict[str, Any]:
             figures["previous"] = line(
                 before - width, before, [row for row in rows if belongs(row)]
             )
+            first, end = edges[before - width], edges[before]
+            figures["previous_total"] = of(
+                [row for row in rows if belongs(row) and first <= row.timestamp < end]
+            )
         return figures
 
     times = edges[before:-1]

@@ -47,7 +47,7 @@ async def _buckets(
     """A measure of each bucket (from 1) that has rows."""
     timestamp = raw_events.c.timestamp
     rows: list[ColumnElement[bool]] = [*query.filters, timestamp >= edges[0], timestamp < edges[-1]]
-    statement = lines(measure, Groups(), rows, Window(edges))
+    statement = lines(measure, Groups(), rows, Window.whole(edges))
     return {row.bucket: row.value for row in await snapshot.rows(statement)}
 
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.queries.precomputed import pieces
-from analytics.queries.questions.trends import trends
 from analytics.queries.questions.trends.precomputed_lines import CountLines
+from analytics.queries.questions.trends.trends import Measured
 from tests.examples import examples
 from tests.queries import journeys, oracle_breakdown, oracle_lives, oracle_retention
 from tests.queries.asker import WATERMARK
@@ -284,11 +284,10 @@ async def test_what_may_be_millions_of_values_is_not_put_together_on_the_event_l
 
     with (
         patch.object(CountLines, "_measure", seen(CountLines._measure)),
-        patch.object(trends, "_dense", seen(trends._dense)),
+        patch.object(Measured, "of", seen(Measured.of)),
     ):
-        answer = await filled.ask(
-            "/trends", *WEEK, ("by", "metadata.k"), ("measure", "users"), ("interval", "hour")
-        )
+        by_hour = [("by", "metadata.k"), ("measure", "users"), ("interval", "hour")]
+        answer = await filled.ask("/trends", *WEEK, *by_hour, ("compare", "previous"))
     assert answer["meta"]["source"] == "rollup"
     assert threads
     assert threading.get_ident() not in threads

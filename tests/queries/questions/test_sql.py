@@ -44,6 +44,15 @@ CASES: dict[str, tuple[Any, ...]] = {
         "/trends",
         [*DAYS, ("measure", "users"), ("by", "metadata.page"), ("limit", "2")],
     ),
+    "trends_compared": (
+        "/trends",
+        [*DAYS, ("measure", "users"), ("where", "user_id.re.a"), ("compare", "previous")],
+    ),
+    "trends_compared_rollup": (
+        "/trends",
+        [*DAYS, ("measure", "users"), ("compare", "previous")],
+        True,
+    ),
     "trends_sessions_by": (
         "/trends",
         [*DAYS, ("measure", "sessions"), ("by", "metadata.page"), ("limit", "2")],

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from sqlalchemy import (
@@ -31,7 +31,7 @@ Values = dict[int, dict[int, Any]]
 """Slot → bucket (from 0) → the measure, where there are rows."""
 
 Totals = dict[int, Any]
-"""Slot → the measure over the whole range, where there are rows."""
+"""Slot → the measure over the range of a window, where there are rows."""
 
 
 class Groups(msgspec.Struct, frozen=True):
@@ -59,10 +59,25 @@ class Groups(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """Buckets by their edges. The first `rolling` - 1 are only there for later ones to include."""
+    """Buckets by their edges, and the range inside them whose rows count in totals.
+
+    The first `rolling` - 1 buckets are only there for later ones to include.
+    """
 
     edges: Sequence[datetime]
+    start: datetime
+    end: datetime
     rolling: int = 1
+
+    @classmethod
+    def whole(cls, edges: Sequence[datetime], rolling: int = 1) -> Self:
+        """One whose range is all buckets shown."""
+        return cls(edges, edges[rolling - 1], edges[-1], rolling)
+
+    @property
+    def first(self) -> datetime:
+        """Rows count in values from here on, up to `end`."""
+        return self.start if self.rolling == 1 else self.edges[0]
 
     @property
     def buckets(self) -> int:
@@ -73,7 +88,7 @@ class Window(msgspec.Struct, frozen=True):
 class LinesSpec(msgspec.Struct, frozen=True):
     """Which lines to read: a measure by a field, in one window or two.
 
-    `window` ends with the query's range; `previous`, to compare with, is before it.
+    `window` has the query's range; `previous`, to compare with, is before it.
     """
 
     query: FilteredQuery

@@ -40,11 +40,10 @@ class PrecomputedLines(ABC, Generic[Addend]):
         edges: Sequence[datetime],
         buckets: Sequence[Mapping[str | None, Addend]],
     ) -> None:
-        query = spec.query
         self._spec = spec
         self._buckets = list(zip(edges, buckets, strict=False))
-        in_range = [bucket for at, bucket in self._buckets if query.start <= at < query.end]
-        self._whole = self._merged(in_range)
+        in_range = self._between(spec.window.start, spec.window.end)
+        self._whole = self._merged([bucket for _, bucket in in_range])
 
     @classmethod
     async def load(cls, spec: LinesSpec, snapshot: Snapshot) -> Self | None:
@@ -102,24 +101,28 @@ class PrecomputedLines(ABC, Generic[Addend]):
         return await asyncio.to_thread(self._values, groups, window)
 
     def _values(self, groups: Groups, window: Window) -> Values:
-        query = self._spec.query
-        current = window.edges[-1] >= query.end
-        start = query.start if current and window.rolling == 1 else window.edges[0]
-        end = min(query.end, window.edges[-1])
-        buckets = [(at, bucket) for at, bucket in self._buckets if start <= at < end]
-        slots = self._by_slot(groups, buckets, window.edges)
+        slots = self._by_slot(groups, self._between(window.first, window.end), window.edges)
         return {
             slot: dict(enumerate(self._rolling(addends, window.rolling)))
             for slot, addends in slots.items()
         }
 
-    async def totals(self, groups: Groups, values: Values) -> Totals:
-        return await asyncio.to_thread(self._totals, groups)
+    async def totals(self, groups: Groups, window: Window, values: Values) -> Totals:
+        return await asyncio.to_thread(self._totals, groups, window)
 
-    def _totals(self, groups: Groups) -> Totals:
-        start, end = self._spec.query.start, self._spec.query.end
-        slots = self._by_slot(groups, [(start, self._whole)], [start, end])
+    def _totals(self, groups: Groups, window: Window) -> Totals:
+        parts = (
+            [(window.start, self._whole)]
+            if window is self._spec.window
+            else self._between(window.start, window.end)
+        )
+        slots = self._by_slot(groups, parts, [window.start, window.end])
         return {slot: self._measure(addends) for slot, (addends,) in slots.items()}
+
+    def _between(
+        self, start: datetime, end: datetime
+    ) -> list[tuple[datetime, Mapping[str | None, Addend]]]:
+        return [(at, bucket) for at, bucket in self._buckets if start <= at < end]
 
     def _by_slot(
         self,

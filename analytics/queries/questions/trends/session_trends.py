@@ -58,8 +58,8 @@ class SessionTrends:
     async def values(self, groups: Groups, window: Window) -> Values:
         return await asyncio.to_thread(self._values, groups, window)
 
-    async def totals(self, groups: Groups, values: Values) -> Totals:
-        return await asyncio.to_thread(self._totals, groups)
+    async def totals(self, groups: Groups, window: Window, values: Values) -> Totals:
+        return await asyncio.to_thread(self._totals, groups, window)
 
     def _read(self, columns: Columns, window: Window) -> Fragments:
         edges_us = np.array(list(map(epoch_us, window.edges)))
@@ -79,9 +79,7 @@ class SessionTrends:
         return groups[:limit]
 
     def _values(self, groups: Groups, window: Window) -> Values:
-        every = self._fragments
-        if window is self._spec.previous and self._previous is not None:
-            every = self._previous
+        every = self._fragments_of(window)
         slots, buckets = len(groups.shown) + 1, len(window.edges)
         place = self._slots(groups)[every.group] * buckets + every.bucket
         counts = _distinct_sessions(every.session, place, slots * buckets)
@@ -91,11 +89,16 @@ class SessionTrends:
             values.setdefault(slot, {})[bucket - 1] = int(counts[at])
         return values
 
-    def _totals(self, groups: Groups) -> Totals:
-        every = self._fragments
+    def _totals(self, groups: Groups, window: Window) -> Totals:
+        every = self._fragments_of(window)
         slot = self._slots(groups)[every.group]
         counts = _distinct_sessions(every.session, slot, len(groups.shown) + 1)
         return {slot: n for slot, n in enumerate(counts) if n}
+
+    def _fragments_of(self, window: Window) -> Fragments:
+        if window is self._spec.previous and self._previous is not None:
+            return self._previous
+        return self._fragments
 
     def _slots(self, groups: Groups) -> Array:
         """The slot of each group number."""

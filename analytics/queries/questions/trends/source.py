@@ -27,11 +27,11 @@ class LineSource(Protocol):
     async def values(self, groups: Groups, window: Window) -> Values:
         """The measure in each bucket of a window.
 
-        Rows before the query's range count only where later buckets include them.
+        Rows before its range count only where later buckets include them.
         """
 
-    async def totals(self, groups: Groups, values: Values) -> Totals:
-        """The measure over the whole range. `values` are those of the query's window."""
+    async def totals(self, groups: Groups, window: Window, values: Values) -> Totals:
+        """The measure over the range of a window. `values` are those of the window."""
 
 
 def preferred(measure: Measure) -> type[SessionTrends | NumberLines | CountLines]:
@@ -57,20 +57,15 @@ class RawLines:
         return [row.key for row in await self._snapshot.rows(statement)]
 
     async def values(self, groups: Groups, window: Window) -> Values:
-        query = self._spec.query
-        current = window.edges[-1] >= query.end
-        start = query.start if current and window.rolling == 1 else window.edges[0]
-        rows = query.rows(start, min(query.end, window.edges[-1]))
+        rows = self._spec.query.rows(window.first, window.end)
         statement = lines(self._spec.measure, groups, rows, window)
         return by_slot(await self._snapshot.rows(statement))
 
-    async def totals(self, groups: Groups, values: Values) -> Totals:
+    async def totals(self, groups: Groups, window: Window, values: Values) -> Totals:
         """Added up from the buckets where that gives the same, else one more statement."""
-        query, measure = self._spec.query, self._spec.measure
-        union = measure.kind.union
-        if union and self._spec.window.rolling == 1:
+        union = self._spec.measure.kind.union
+        if union and window.rolling == 1:
             return {slot: union.python(buckets.values()) for slot, buckets in values.items()}
-        window = Window([query.start, query.end])
-        statement = lines(measure, groups, query.rows(), window)
-        whole = by_slot(await self._snapshot.rows(statement))
-        return {slot: buckets[0] for slot, buckets in whole.items()}
+        one_bucket = Window.whole([window.start, window.end])
+        totals = await self.values(groups, one_bucket)
+        return {slot: buckets[0] for slot, buckets in totals.items()}

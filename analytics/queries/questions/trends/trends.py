@@ -20,23 +20,31 @@ from analytics.queries.language.intervals import DAY, MAX_BUCKETS, Interval, edg
 from analytics.queries.language.measures import COUNT, Measure, Number, number
 from analytics.queries.language.query import FilteredQuery, Limit
 from analytics.queries.question import Question
-from analytics.queries.questions.trends.lines import OTHER, Groups, LinesSpec, Window
+from analytics.queries.questions.trends.lines import (
+    OTHER,
+    Groups,
+    LinesSpec,
+    Totals,
+    Values,
+    Window,
+)
 from analytics.queries.questions.trends.source import LineSource, RawLines, preferred
 
 MAX_VALUES = 2_000_000
 """Groups × buckets in one answer."""
 
 Item = dict[str, Any]
-"""One Line of the answer. `other` has no key; `previous` is there with `compare`."""
+"""One Line of the answer."""
 
 
 class Line(TypedDict):
-    """A measure over time. `other` has no key; `previous` is present with `compare`."""
+    """A measure over time. `other` has no key; `compare` adds `previous` and its total."""
 
     key: NotRequired[dict[str, str | None]]
     values: list[Number]
     total: Number
     previous: NotRequired[list[Number]]
+    previous_total: NotRequired[Number]
 
 
 class Lines(TypedDict):
@@ -138,8 +146,8 @@ class TimeAxis(msgspec.Struct, frozen=True):
         width = buckets + reach
         return cls(
             edges[back:],
-            Window(edges[-width:], reach),
-            Window(edges[:width], reach) if query.compare else None,
+            Window(edges[-width:], query.start, query.end, reach),
+            Window.whole(edges[:width], reach) if query.compare else None,
         )
 
     @property
@@ -171,6 +179,24 @@ def _each_series(query: Trends) -> Iterator[Trends]:
         yield query
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """A measure in the buckets of a window and over its range, by slot."""
+
+    values: Values
+    totals: Totals
+
+    def of(self, slot: int, buckets: int, empty: Number) -> tuple[list[Number], Number]:
+        """The values and the total of a slot; `empty` where there are no rows."""
+        values = self.values.get(slot, {})
+        dense = [number(values[at]) if at in values else empty for at in range(buckets)]
+        return dense, number(self.totals.get(slot, empty))
+
+
+async def _measured(source: LineSource, groups: Groups, window: Window) -> Measured:
+    values = await source.values(groups, window)
+    return Measured(values, await source.totals(groups, window, values))
+
+
 async def _items(
     query: Trends, axis: TimeAxis, source: LineSource
 ) -> tuple[list[Item], Item | None]:
@@ -183,18 +209,15 @@ async def _items(
             code="too_many_buckets",
             field="limit",
         )
-    values = await source.values(groups, axis.window)
-    totals = await source.totals(groups, values)
-    previous = await source.values(groups, axis.previous) if axis.previous else None
+    current = await _measured(source, groups, axis.window)
+    previous = await _measured(source, groups, axis.previous) if axis.previous else None
     empty = query.measure.kind.empty
 
     def item(slot: int) -> Item:
-        line: Item = {
-            "values": _dense(values.get(slot, {}), buckets, empty),
-            "total": number(totals.get(slot, empty)),
-        }
+        values, total = current.of(slot, buckets, empty)
+        line: Item = {"values": values, "total": total}
         if previous is not None:
-            line["previous"] = _dense(previous.get(slot, {}), buckets, empty)
+            line["previous"], line["previous_total"] = previous.of(slot, buckets, empty)
         return line
 
     def items() -> tuple[list[Item], Item | None]:
@@ -202,7 +225,7 @@ async def _items(
             {"key": {query.by.text: key} if query.by else {}, **item(slot)}
             for slot, key in enumerate(groups.shown, 1)
         ]
-        return shown_items, item(OTHER) if OTHER in totals else None
+        return shown_items, item(OTHER) if OTHER in current.totals else None
 
     return await asyncio.to_thread(items)
 
@@ -219,22 +242,17 @@ def _lettered(query: Trends, answered: Sequence[tuple[list[Item], Item | None]])
 
 
 def _calculated(formula: Formula, items: list[Item]) -> Item:
-    """The formula of the items' values, previous values and totals."""
+    """The formula of the items' values and totals, previous ones too."""
 
     def of(*numbers: Number) -> Number:
         return formula.of(dict(zip(string.ascii_uppercase, numbers, strict=False)))
 
-    calculated: Item = {
-        name: list(map(of, *(item[name] for item in items)))
-        for name in ("values", "previous")
-        if name in items[0]
-    }
-    return {**calculated, "total": of(*(item["total"] for item in items))}
-
-
-def _dense(values: dict[int, Any], buckets: int, empty: Number) -> list[Number]:
-    """A value for every bucket; `empty` where there are no rows."""
-    return [number(values[bucket]) if bucket in values else empty for bucket in range(buckets)]
+    calculated: Item = {}
+    for name in (name for name in items[0] if name != "key"):
+        figures = [item[name] for item in items]
+        over_time = isinstance(figures[0], list)
+        calculated[name] = list(map(of, *figures)) if over_time else of(*figures)
+    return calculated
 
 
 QUESTION = Question("/trends", Trends, answer)

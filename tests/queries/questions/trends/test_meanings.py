@@ -299,9 +299,20 @@ async def test_other_is_the_measure_over_all_rows_outside_the_shown_groups(asker
         asker, ("by", "metadata.k"), ("limit", "1"), ("measure", "users"), ("compare", "previous")
     )
     assert answer["series"] == [
-        {"key": {"metadata.k": "a"}, "values": [1, 0, 0], "total": 1, "previous": [0, 0, 0]}
+        {
+            "key": {"metadata.k": "a"},
+            "values": [1, 0, 0],
+            "total": 1,
+            "previous": [0, 0, 0],
+            "previous_total": 0,
+        }
     ]
-    assert answer["other"] == {"values": [1, 1, 0], "total": 1, "previous": [0, 1, 0]}
+    assert answer["other"] == {
+        "values": [1, 1, 0],
+        "total": 1,
+        "previous": [0, 1, 0],
+        "previous_total": 1,
+    }
 
 
 async def test_other_is_null_when_every_group_is_shown(asker: Asker) -> None:
@@ -323,7 +334,60 @@ async def test_previous_is_as_many_buckets_before_the_first(asker: Asker) -> Non
     answer = await one(
         asker, ("from", "2026-11-02T12:00"), ("to", "2026-11-04T12:00"), ("compare", "previous")
     )
-    assert answer == {"key": {}, "values": [1, 0, 0], "total": 1, "previous": [2, 1, 1]}
+    assert answer == {
+        "key": {},
+        "values": [1, 0, 0],
+        "total": 1,
+        "previous": [2, 1, 1],
+        "previous_total": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("measure", "previous", "total"),
+    [
+        ("users", [1, 2, 0], 2),
+        ("sessions", [1, 2, 0], 2),
+        ("p50:metadata.n", [5, 1.5, None], 2),
+        ("avg:metadata.n", [5, 1.5, None], pytest.approx(8 / 3)),
+        ("sum:metadata.n", [5, 3, 0], 8),
+    ],
+)
+async def test_the_previous_total_is_the_measure_over_those_buckets_not_the_sum_of_their_values(
+    asker: Asker, measure: str, previous: list[float | None], total: float
+) -> None:
+    await asker.hold(
+        [
+            row("2026-10-29T23:59", "c", "t", n=9),
+            row("2026-10-30", "a", "u", n=5),
+            row("2026-10-31", "a", "u", n=1),
+            row("2026-10-31", "b", "v", n=2),
+        ]
+    )
+    item = await one(asker, ("measure", measure), ("compare", "previous"))
+    assert (item["previous"], item["previous_total"]) == (previous, total)
+
+
+async def test_a_previous_total_counts_those_buckets_whole_and_nothing_that_rolls_into_them(
+    asker: Asker,
+) -> None:
+    await asker.hold([row("2026-10-29"), row("2026-10-30"), row("2026-11-01T23:00")])
+    for rolling in ("1", "2"):
+        item = await one(
+            asker,
+            ("from", "2026-11-02T12:00"),
+            ("to", "2026-11-04T12:00"),
+            ("rolling", rolling),
+            ("compare", "previous"),
+        )
+        assert item["previous_total"] == 2
+
+
+async def test_a_previous_total_of_nothing_is_zero_or_null_as_the_measure_is(asker: Asker) -> None:
+    await asker.hold([row("2026-11-02", n=1)])
+    for measure, nothing in (("users", 0), ("sum:metadata.n", 0), ("max:metadata.n", None)):
+        item = await one(asker, ("measure", measure), ("compare", "previous"))
+        assert item["previous_total"] == nothing
 
 
 async def test_rolling_measures_over_several_buckets_and_looks_back_before_from(
@@ -363,13 +427,26 @@ async def test_series_are_lettered_and_the_formula_is_taken_of_values_totals_and
         ("compare", "previous"),
     )
     assert answer["series"] == [
-        {"key": {"series": "A"}, "values": [2, 0, 0], "total": 2, "previous": [0, 0, 1]},
-        {"key": {"series": "B"}, "values": [1, 0, 0], "total": 1, "previous": [0, 0, 0]},
+        {
+            "key": {"series": "A"},
+            "values": [2, 0, 0],
+            "total": 2,
+            "previous": [0, 0, 1],
+            "previous_total": 1,
+        },
+        {
+            "key": {"series": "B"},
+            "values": [1, 0, 0],
+            "total": 1,
+            "previous": [0, 0, 0],
+            "previous_total": 0,
+        },
         {
             "key": {"formula": "B/A*100"},
             "values": [50, None, None],
             "total": 50,
             "previous": [None, None, 0],
+            "previous_total": 0,
         },
     ]
     assert answer["other"] is None
