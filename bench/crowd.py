@@ -22,7 +22,7 @@ from analytics.settings import Settings
 from analytics.stores import migrate
 from analytics.stores.layouts.layout import detect
 from analytics.stores.locks import COMPACTION, alone
-from analytics.stores.upkeep import parts
+from analytics.stores.upkeep import merger, parts
 from analytics.stores.upkeep.rebuild import REBUILT
 from analytics.stores.writing.rows import COLUMNS
 
@@ -205,7 +205,7 @@ async def load(url: str, crowd: Crowd) -> None:
     ):
         await connection.execute(statement, timeout=3600)
     async with alone(connection, COMPACTION):
-        while await parts.merge_ended(connection):
+        while await merger.merge_ended(connection):
             pass
     await connection.execute("VACUUM (ANALYZE)", timeout=3600)
     await connection.close()

@@ -19,7 +19,7 @@ ANY = ""
 """Stands for every type or every action, which are never empty; as a `key`, for no dimension."""
 
 MAX_VALUES = 5000
-"""Values of a dimension in one row. A row with more is left out; the sums then show the gap."""
+"""Values of a dimension in one row. A row with more is empty; the sums then show the gap."""
 
 MAX_EXACT_NAMES = 300
 """Pairs of type and action up to which each pair has rows by dimension.
@@ -108,7 +108,12 @@ def gather(deltas: Iterable[Delta], nameless: Collection[int] = ()) -> Cells:
             (others if _day_start(group.hour) in nameless else named).append((delta, group))
     hours = _named(named) | _count(others, names=False)
     days = _widen(hours, lambda key: key._replace(span=DAY_SPAN, start=_day_start(key.start)))
-    return {key: values for key, values in (hours | days).items() if len(values) <= MAX_VALUES}
+    return {key: empty_if_large(values) for key, values in (hours | days).items()}
+
+
+def empty_if_large(values: dict[str | None, Cell]) -> dict[str | None, Cell]:
+    """A row as it is, or an empty one in place of one with more than MAX_VALUES values."""
+    return values if len(values) <= MAX_VALUES else {}
 
 
 def nameless_days(deltas: Iterable[Delta]) -> set[int]:

@@ -23,8 +23,8 @@ from analytics.stores.upkeep import (
     compaction,
     coverage,
     epoch,
+    merger,
     packer,
-    parts,
     pruning,
     rebuild,
     statistics,
@@ -165,7 +165,7 @@ class PostgresStore:
         more = True
         while more:
             async with alone(connection, COMPACTION):
-                more = await parts.merge_ended(connection)
+                more = await merger.merge_ended(connection)
         await rebuild.heal(connection, Dimensions(self._settings.rollup_dimensions))
         await packer.pack_days(connection)
         metrics.nameless_days.set({}, await connection.fetchval(coverage.COUNT_NAMELESS))

@@ -56,7 +56,7 @@ def test_groups_of_several_deltas_add_up_and_a_person_is_one_person() -> None:
     }
 
 
-def test_a_row_of_too_many_values_is_left_out_and_the_others_are_not(
+def test_a_row_of_too_many_values_is_empty_and_the_others_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     events = delta(
@@ -65,7 +65,8 @@ def test_a_row_of_too_many_values_is_left_out_and_the_others_are_not(
     for most, pages in ((3, {HOUR_SPAN, DAY_SPAN}), (2, {HOUR_SPAN}), (1, {HOUR_SPAN})):
         monkeypatch.setattr(cells, "MAX_VALUES", most)
         counts = gather([events])
-        assert {key.span for key in counts if key.key == "page"} == pages
+        assert {key.span for key in counts if key.key == "page"} == {HOUR_SPAN, DAY_SPAN}
+        assert {key.span for key, values in counts.items() if key.key and values} == pages
         assert counts[RollupKey(DAY_SPAN, DAY, ANY, "t", "a")] == {None: cell(3, 1, 2, 3)}
 
 

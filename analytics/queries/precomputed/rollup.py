@@ -27,7 +27,7 @@ from analytics.queries.database.sums import Bucket, Sum, Sums
 from analytics.queries.language.fields import By
 from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed import statements, summaries, unchanged_days
-from analytics.queries.precomputed.cell_reader import cache_keys, read_cells
+from analytics.queries.precomputed.cell_reader import CellReader, cache_keys
 from analytics.queries.precomputed.pieces import FIRST_EVENT, Block, Coverage, Pieces
 from analytics.queries.precomputed.plan import Plan, raw_plan, rollup_plan
 from analytics.queries.precomputed.summaries import NumberSpec, Summary, SummaryByGroup
@@ -212,11 +212,19 @@ class Rollup:
         self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool
     ) -> dict[Block, MemoryEntry]:
         """The cells of blocks from `rollups`."""
+        reader = CellReader(blocks, plan, people)
         statement = statements.rollup_rows(query.project, blocks, plan, people)
         rows = await self._snapshot.rows(statement)
         if len(rows) > statements.MAX_ROWS:
             return dict.fromkeys(blocks, NOT_USABLE)
-        return await asyncio.to_thread(read_cells, blocks, plan, rows, people)
+        await asyncio.to_thread(reader.add, rows)
+        if parts := reader.sparse_parts():
+            statement = statements.stand_ins(query.project, blocks, plan, parts, people)
+            rows = await self._snapshot.rows(statement)
+            if len(rows) > statements.MAX_ROWS:
+                return dict.fromkeys(blocks, NOT_USABLE)
+            await asyncio.to_thread(reader.fill_in, rows)
+        return await asyncio.to_thread(reader.cells)
 
     async def _count_raw(
         self, query: FilteredQuery, blocks: Sequence[Block], plan: Plan, people: bool

@@ -1,6 +1,6 @@
 """The SQL that reads rollups, and raw rows where rollups do not cover a bucket."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
 
 from analytics.derived.cells import ANY
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
+from analytics.derived.sparse import CONTENTS
 from analytics.queries.language.fields import By
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
@@ -51,8 +52,20 @@ MAX_ROWS = 200_000
 
 Range = tuple[datetime, datetime]
 
-_ANY_EVENT = and_(rollups.c.key == "", rollups.c.event_type == "", rollups.c.event_action == "")
+_OVER_ALL_NAMES = and_(rollups.c.event_type == "", rollups.c.event_action == "")
+_ANY_EVENT = and_(rollups.c.key == "", _OVER_ALL_NAMES)
 """The row of all events. Every part has one, so it is enough to list the parts."""
+
+
+_CELL_COLUMNS = (
+    rollups.c.span,
+    rollups.c.start,
+    rollups.c.part,
+    rollups.c.key,
+    rollups.c.event_type,
+    rollups.c.event_action,
+    rollups.c.counts,
+)
 
 
 def coverage(project: str) -> Statement:
@@ -131,19 +144,27 @@ def rollup_rows(project: str, blocks: Sequence[Block], plan: Plan, with_people: 
     """
     table = rollups.c
     people_ = case((table.key == plan.key, table.people)) if with_people else null()
-    columns = (
-        table.span,
-        table.start,
-        table.key,
-        table.event_type,
-        table.event_action,
-        table.counts,
-        people_.label("people"),
-    )
     keys = table.key == any_(array([plan.key, ANY] if plan.key else [ANY], type_=Text))
     return (
-        select(*columns)
+        select(*_CELL_COLUMNS, people_.label("people"))
         .where(table.project == project, _is_in(blocks), keys, plan.condition)
+        .limit(MAX_ROWS + 1)
+    )
+
+
+def stand_ins(
+    project: str, blocks: Sequence[Block], plan: Plan, parts: Collection[int], with_people: bool
+) -> Statement:
+    """The rows without a dimension of sparse parts, in place of those of the dimension left out.
+
+    And the contents of these parts. At most MAX_ROWS + 1 rows: with so many, some are missing.
+    """
+    table = rollups.c
+    people_ = table.people if with_people else null().label("people")
+    rows = or_(and_(table.key == ANY, plan.condition), and_(table.key == CONTENTS, _OVER_ALL_NAMES))
+    return (
+        select(*_CELL_COLUMNS, people_)
+        .where(table.project == project, _is_in(blocks), table.part.in_(parts), rows)
         .limit(MAX_ROWS + 1)
     )
 

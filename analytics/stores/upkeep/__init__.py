@@ -1,7 +1,8 @@
 """Upkeep: compact, rebuild, verify and pack derived data, and compare with Redis.
 
 `compaction.py`   deltas become rollups
-`parts.py`        rollups become fewer rows
+`parts.py`        rows of rollups that were written together
+`merger.py`       rollups become fewer rows
 `compactor.py`    when to compact
 `coverage.py`     from which day on rollups are complete
 `recount.py`      rollups of a day, counted from raw rows

@@ -19,7 +19,7 @@ from analytics.derived.cells import (
     nameless_days,
 )
 from analytics.derived.deltas import Delta
-from analytics.stores.upkeep import coverage, parts
+from analytics.stores.upkeep import coverage, merger, parts
 
 MAX_EVENTS = 100_000
 """The most events of one compaction."""
@@ -78,7 +78,7 @@ async def _compact_some(connection: asyncpg.Connection, most: int) -> int:
             touched += {parts.Bucket(project, key.span, key.start) for key in packed}
         projects, numbers = [each.project for each in taken], [each.number for each in taken]
         await connection.execute(REMOVE, projects, numbers)
-        await parts.merge_crowded(connection, touched)
+        await merger.merge_crowded(connection, touched)
     return sum(each.events for each in taken)
 
 

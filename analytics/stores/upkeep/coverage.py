@@ -23,6 +23,10 @@ REMOVE_PACKED = "DELETE FROM packed_days WHERE start < $1"
 
 NAMELESS = "SELECT start FROM rollup_strays WHERE project = $1 AND writer = 0"
 MARK_NAMELESS = "INSERT INTO rollup_strays VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"
+MARK_STRAY = """
+INSERT INTO rollup_strays VALUES ($1, $2, pg_current_xact_id()::text::bigint)
+ON CONFLICT DO NOTHING
+"""
 REMOVE_NAMES = f"""
 DELETE FROM rollups WHERE project = $1 AND event_type <> '' AND (
     span = {HOUR_SPAN} AND start >= $2 AND start < $2 + {DAY_SPAN}
@@ -38,6 +42,11 @@ async def nameless(connection: asyncpg.Connection, project: str) -> set[int]:
     They are strays that nobody wrote (writer 0), so an older release reads raw rows for them.
     """
     return {row["start"] for row in await connection.fetch(NAMELESS, project)}
+
+
+async def mark_stray(connection: asyncpg.Connection, project: str, day: int) -> None:
+    """Let raw rows answer for a day until the next upkeep rebuilds it."""
+    await connection.execute(MARK_STRAY, project, day)
 
 
 async def make_nameless(connection: asyncpg.Connection, project: str, day: int) -> None:

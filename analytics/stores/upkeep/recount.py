@@ -12,9 +12,9 @@ import asyncpg
 from analytics.derived import deltas
 from analytics.derived.cells import (
     ANY,
-    MAX_VALUES,
     Cells,
     add_up,
+    empty_if_large,
     gather,
     nameless_days,
     too_many_names,
@@ -153,7 +153,7 @@ class _Count:
         }
         if too_many_names(sums):
             self._nameless, sums = True, without_names(sums)
-        small = {key: each for key, each in sums.items() if len(each) <= MAX_VALUES}
+        small = {key: empty_if_large(each) for key, each in sums.items()}
         if sum(map(len, small.values())) > MAX_DAY_CELLS:
             small = {key: each for key, each in small.items() if ANY in (key.key, key.event_type)}
         self._cells = small

@@ -7,6 +7,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
+from itertools import starmap
 
 import asyncpg
 import msgspec
@@ -26,10 +27,11 @@ from analytics.derived.cells import (
 )
 from analytics.derived.deltas import Dimensions
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN, day_of, instant
+from analytics.derived.sparse import fill_in
 from analytics.stores.upkeep import coverage, packer, recount
 
 ROWS = f"""
-SELECT span, start, key, event_type, event_action, counts, people FROM rollups
+SELECT part, span, start, key, event_type, event_action, counts, people FROM rollups
 WHERE project = $1 AND (
     span = {HOUR_SPAN} AND start >= $2 AND start < $2 + {DAY_SPAN}
     OR span = {DAY_SPAN} AND start = $2
@@ -111,11 +113,13 @@ async def _stored(connection: asyncpg.Connection, project: str, day: int) -> Cel
 
     def add() -> Cells:
         addends = defaultdict(list)
-        for row in rows:
-            addends[RollupKey(*row[:5])].append(unpack(Row(row["counts"], row["people"])))
-        for key, cells in gather(waiting).items():
-            if day <= key.start < day + DAY_SPAN:
-                addends[key].append(cells)
+        parts: defaultdict[int, Cells] = defaultdict(dict)
+        for part, *key, counts, people in rows:
+            parts[part][RollupKey(*key)] = unpack(Row(counts, people))
+        for each in (*starmap(fill_in, parts.items()), gather(waiting)):
+            for key, cells in each.items():
+                if day <= key.start < day + DAY_SPAN:
+                    addends[key].append(cells)
         return {key: add_up(each) for key, each in addends.items()}
 
     return await asyncio.to_thread(add)

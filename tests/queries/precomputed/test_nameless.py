@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analytics import metrics
 from analytics.derived import cells
 from analytics.queries.precomputed import statements, unchanged_days
-from analytics.stores.upkeep import compaction, coverage, parts, recount
+from analytics.stores.upkeep import compaction, coverage, merger, recount
 from tests.examples import examples
 from tests.queries import oracle, oracle_schema
 from tests.queries.oracle import Trend
@@ -33,9 +33,9 @@ def limits(names: int, portion: int) -> Iterator[None]:
     with ExitStack() as stack:
         for module, name, value in (
             (cells, "MAX_NAMES", names),
-            (parts, "MAX_NAMES", names),
+            (merger, "MAX_NAMES", names),
             (compaction, "MAX_CELLS", portion),
-            (parts, "MERGED_BYTES", portion),
+            (merger, "MERGED_BYTES", portion),
             (recount, "MAX_CELLS", portion),
             (recount, "MAX_DAY_CELLS", 10 * portion),
             (recount, "CHUNK_ROWS", portion),
