@@ -1835,4 +1835,12 @@ MUTATIONS = (
         "",
         "tests/stores/upkeep/test_merger.py::test_full_parts_become_sparse_as_they_are_merged",
     ),
+    mutation(
+        "each type that somebody sends has a row of each day",
+        "tables do not grow with the names that somebody sends",
+        "analytics/stores/writing/daily.py",
+        "            type_ = type_ if room[project, day] >= 0 else REST\n",
+        "",
+        "tests/stores/writing/test_daily.py::test_types_beyond_so_many_of_a_day_are_counted_in_one_row",
+    ),
 )
