@@ -4,13 +4,12 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 import msgspec
 
 from analytics import tasks
-from analytics.commands.output import as_json, columns, instant
+from analytics.commands.output import columns, instant, stream_json
 from analytics.commands.servers import located, require_projects
 from analytics.commands.span import Span
 from analytics.errors import CommandError
@@ -52,30 +51,17 @@ def list_(project: str | None, reason: str | None, limit: int, json_: bool) -> N
     read.
     """
 
-    show = _document if json_ else _row
-
-    async def work() -> list[Any]:
-        page: list[Any] = []
+    async def work() -> None:
         settings = located("DATABASE_URL")
         await require_projects(settings, [project] if project is not None else [])
         async with _opened(settings) as letters:
-            async for letter in letters.all(project=project, reason=reason):
-                page.append(show(letter))
-                if len(page) > limit:
-                    break
-        return page
+            found = letters.all(project=project, reason=reason)
+            if json_:
+                await stream_json(_document(letter) async for letter in _first(found, limit))
+            else:
+                _table([_row(letter) async for letter in _first(found, limit + 1)], limit)
 
-    page = tasks.run(work())
-    letters = page[:limit]
-    if json_:
-        as_json(letters)
-        return
-    if letters:
-        header = ("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE")
-        columns(header, letters, shorten=("WHAT", "MESSAGE"))
-    more = len(page) > limit
-    count = "there are more; raise --limit to see them" if more else f"dead letters: {len(letters)}"
-    say(count, err=True)
+    tasks.run(work())
 
 
 @dead_letters.command()
@@ -128,6 +114,26 @@ async def _opened(settings: Settings) -> AsyncIterator[DeadLetters]:
         yield store.dead_letters
     finally:
         await store.close()
+
+
+async def _first(letters: AsyncIterator[DeadLetter], most: int) -> AsyncIterator[DeadLetter]:
+    """The first of dead letters; what comes after them is not read."""
+    async for letter in letters:
+        yield letter
+        most -= 1
+        if not most:
+            return
+
+
+def _table(rows: Sequence[Sequence[str]], limit: int) -> None:
+    """Print rows up to a limit, and whether there are more."""
+    shown = rows[:limit]
+    if shown:
+        header = ("NUMBER", "SINCE", "PROJECT", "EVENTS", "REASON", "WHAT", "MESSAGE")
+        columns(header, shown, shorten=("WHAT", "MESSAGE"))
+    more = len(rows) > limit
+    count = "there are more; raise --limit to see them" if more else f"dead letters: {len(shown)}"
+    say(count, err=True)
 
 
 async def _replay(settings: Settings, numbers: Sequence[int], reason: str | None) -> None:

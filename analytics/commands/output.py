@@ -1,7 +1,8 @@
 """What commands print: tables that fit the terminal for people, JSON for programs."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterable, Collection, Iterable, Sequence
 from datetime import datetime
+from textwrap import indent
 from typing import Any
 
 import msgspec
@@ -78,7 +79,20 @@ def _heading(name: str, values: Sequence[Any]) -> str:
 
 def as_json(value: Any) -> None:
     """Print anything that msgspec can encode, as one indented document."""
-    pass_on(msgspec.json.format(msgspec.json.encode(value), indent=2).decode(), visible_json)
+    pass_on(_document(value), visible_json)
+
+
+async def stream_json(values: AsyncIterable[Any]) -> None:
+    """Print values as one list, as `as_json` does, with no more than one of them in memory."""
+    last: str | None = None
+    async for value in values:
+        pass_on("[" if last is None else f"{last},", visible_json)
+        last = indent(_document(value), "  ")
+    pass_on("[]" if last is None else f"{last}\n]", visible_json)
+
+
+def _document(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def instant(moment: datetime | None, absent: str) -> str:

@@ -112,7 +112,8 @@ class Day(msgspec.Struct, frozen=True, dict=True):
     def size_bytes(self) -> int:
         """The memory it takes, roughly, in bytes."""
         columns = sum(column.nbytes for column in self.columns)
-        return _OVERHEAD_BYTES + _NAME_BYTES * len(self.names) + columns
+        keys = sum(len(key or "") for _, _, key in self.names)
+        return _OVERHEAD_BYTES + _NAME_BYTES * len(self.names) + keys + columns
 
     @property
     def columns(self) -> list[Array]:

@@ -122,6 +122,7 @@ def test_the_list_as_json_holds_the_event_or_the_job(platform: Platform) -> None
     assert (third["events"], third["reason"], third["job"]) == (7, "undecodable", "bm9uc2Vuc2U=")
     assert listed(platform, "--project", "other") == [second]
     assert listed(platform, "--reason", "undecodable") == [third]
+    assert listed(platform, "--limit", "2") == [first, second]
     done = run(platform, "list", "--limit", "2")
     assert len(done.stdout.splitlines()) == 3
     assert "there are more" in done.stderr

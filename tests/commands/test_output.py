@@ -6,6 +6,7 @@
 import contextlib
 import io
 import os
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import click
 import pytest
 from rich.cells import cell_len
 
-from analytics.commands.output import as_json, columns, instant, show
+from analytics.commands.output import as_json, columns, instant, show, stream_json
 from analytics.commands.tables import tables
 
 
@@ -36,6 +37,24 @@ def test_without_rows_the_header_stands_alone(capsys: pytest.CaptureFixture[str]
 def test_json_is_indented_and_keeps_letters_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     as_json({"name": "Zoë", "at": datetime(2026, 11, 2, tzinfo=UTC)})
     assert capsys.readouterr().out == '{\n  "name": "Zoë",\n  "at": "2026-11-02T00:00:00Z"\n}\n'
+
+
+@pytest.mark.parametrize("values", [[], [1], [{"a": "x\ny", "b": [1, {}]}, "é", [], None]])
+async def test_a_list_as_json_is_the_same_when_it_is_printed_value_by_value(
+    values: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_json(values)
+    whole = capsys.readouterr().out
+    parts: list[str] = []
+
+    async def one_by_one() -> AsyncIterator[Any]:
+        for value in values:
+            yield value
+            parts.append(capsys.readouterr().out)
+
+    await stream_json(one_by_one())
+    assert "".join([*parts, capsys.readouterr().out]) == whole
+    assert all(parts), "before the next is read, there is something to be seen"
 
 
 def test_a_time_is_shown_to_the_minute_and_its_absence_in_words() -> None:

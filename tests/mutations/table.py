@@ -1843,4 +1843,28 @@ MUTATIONS = (
         "",
         "tests/stores/writing/test_daily.py::test_types_beyond_so_many_of_a_day_are_counted_in_one_row",
     ),
+    mutation(
+        "a statement brings as many bytes of values as there are",
+        "memory is bounded by bytes",
+        "analytics/queries/database/texts.py",
+        "    return select(*columns).where(sized.c[BYTES] - sized.c.own_bytes < MAX_TEXT_BYTES)\n",
+        "    return select(*columns)\n",
+        "tests/queries/questions/test_long_values.py::test_no_statement_brings_more_bytes_than_that",
+    ),
+    mutation(
+        "an answer shows as many bytes of values as there are",
+        "memory is bounded by bytes",
+        "analytics/queries/database/texts.py",
+        "    if size >= MAX_TEXT_BYTES:\n",
+        "    if size < 0:\n",
+        "tests/queries/questions/test_long_values.py::test_an_answer_shows_so_many_bytes_of_values_and_no_more",
+    ),
+    mutation(
+        "groups that a statement left out for their bytes are missing from the answer",
+        "answers are exact or refused",
+        "analytics/queries/precomputed/statements.py",
+        "    return len(rows) > MAX_GROUPS or is_cut(rows)\n",
+        "    return len(rows) > MAX_GROUPS\n",
+        "tests/queries/questions/test_long_values.py::test_an_answer_shows_so_many_bytes_of_values_and_no_more",
+    ),
 )

@@ -88,7 +88,7 @@ class Rollup:
                 ranges = pieces.raw_ranges
                 statement = statements.raw_counts(query, pieces.edges, ranges, by, people)
                 rows = await self._snapshot.rows(statement)
-                if len(rows) > statements.MAX_GROUPS:
+                if statements.some_missing(rows):
                     return None
                 self._add_raw(sums, rows)
             return await asyncio.to_thread(_added_up, sums, cells, plan, people)
@@ -114,7 +114,7 @@ class Rollup:
             rows = await self._snapshot.rows(
                 statements.raw_summaries(query, pieces.edges, pieces.raw_ranges, by, numbers)
             )
-            if len(rows) > statements.MAX_GROUPS:
+            if statements.some_missing(rows):
                 return None
         return await asyncio.to_thread(_summaries, len(edges) - 1, cells, rows, numbers)
 
@@ -188,7 +188,7 @@ class Rollup:
         None if a dimension is incomplete, or if they are more than the cache may hold.
         """
         memory, project = self._snapshot.memory, query.project
-        limit = memory.limit_bytes if plan.numbers else math.inf
+        limit = memory.limit_bytes if plan.raw else math.inf
         parts = await self._snapshot.rows(statements.parts(project, blocks)) if blocks else ()
         keys = cache_keys(project, blocks, plan, parts)
         cells: dict[Block, MemoryEntry] = {}
@@ -246,7 +246,7 @@ class Rollup:
     def _add_raw(self, sums: Sums, rows: Iterable[Any]) -> None:
         """Add rows of `statements.raw_counts`."""
         temporary = self._temporary_numbers
-        for bucket, group, count, numbers, unnumbered in rows:
+        for bucket, group, count, numbers, unnumbered, *_ in rows:
             people = BitMap(numbers or ())
             for actor in unnumbered or ():
                 people.add(temporary.setdefault(actor, _LAST_NUMBER - len(temporary)))

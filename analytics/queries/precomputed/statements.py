@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
 from analytics.derived.cells import ANY
 from analytics.derived.instants import DAY_SPAN, HOUR_SPAN
 from analytics.derived.sparse import CONTENTS
+from analytics.queries.database.texts import bounded, is_cut
 from analytics.queries.language.fields import By
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
@@ -194,7 +195,7 @@ def raw_counts(
     """`bucket` (from 1), `key`, `count` and people of the raw rows in some ranges.
 
     `numbers` are those of people who have one; `unnumbered` the ids of actors who have none yet.
-    Both are null without people. At most MAX_GROUPS + 1 rows: with so many, some are missing.
+    Both are null without people. At most MAX_GROUPS + 1 rows, bounded: `some_missing` tells.
     """
     rows, source = _inside(query, ranges, by, ACTOR.label("actor"))
     who: list[ColumnElement[Any]] = [null(), null()]
@@ -214,12 +215,13 @@ def raw_counts(
         who[0].label("numbers"),
         who[1].label("unnumbered"),
     )
-    return (
+    counted = (
         select(*columns)
         .select_from(source)
         .group_by(literal_column("1"), literal_column("2"))
         .limit(MAX_GROUPS + 1)
     )
+    return bounded(counted, [by], "key")
 
 
 def raw_summaries(
@@ -231,12 +233,17 @@ def raw_summaries(
 ) -> Statement:
     """`bucket` (from 1), `key` and a summary of numbers, of the raw rows in some ranges.
 
-    At most MAX_GROUPS + 1 rows: with so many, some are missing.
+    At most MAX_GROUPS + 1 rows, bounded: `some_missing` tells.
     """
     rows, source = _inside(query, ranges, by, numbers.field.number.label("number"))
     bucketed = select(_bucket(rows, edges), rows.c.key, rows.c.number).select_from(source)
     summarized = summaries.summarized(bucketed.subquery("numbers"), "bucket", numbers)
-    return summarized.limit(MAX_GROUPS + 1)
+    return bounded(summarized.limit(MAX_GROUPS + 1), [by], "key")
+
+
+def some_missing(rows: Sequence[Any]) -> bool:
+    """Whether groups of raw rows are missing: they were too many, or their values too long."""
+    return len(rows) > MAX_GROUPS or is_cut(rows)
 
 
 def _bucket(rows: FromClause, edges: Sequence[datetime]) -> ColumnElement[int]:

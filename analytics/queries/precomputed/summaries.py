@@ -124,11 +124,14 @@ def summarized(rows: FromClause, label: str, numbers: NumberSpec) -> Statement:
 
 
 def read(numbers: NumberSpec, *values: Any) -> Summary | None:
-    """The summary in a row of `summarized`; None where there were too many numbers."""
+    """The summary in a row of `summarized`; None where there were too many numbers.
+
+    Values after those of the summary are ignored.
+    """
     if not numbers.needs_all:
-        count, total, least, greatest = values
+        count, total, least, greatest, *_ = values
         return Aggregate(count, Decimal(0) if total is None else total, least, greatest)
-    (packed,) = values
+    packed, *_ = values
     if packed is None:
         return None
     return Distribution([SortedRun(np.frombuffer(packed, PAIR))] if packed else [])

@@ -19,13 +19,14 @@ from analytics.derived.deltas import Delta
 from analytics.derived.instants import DAY_SPAN, instant
 from analytics.queries.database.memory import OVERHEAD_BYTES, MemoryEntry, Name
 from analytics.queries.database.sums import Sum, numbers
+from analytics.queries.database.texts import bounded
 from analytics.queries.language.fields import By
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.membership import ACTOR
 from analytics.queries.language.query import FilteredQuery
 from analytics.queries.precomputed import summaries
 from analytics.queries.precomputed.pieces import Block, Coverage
-from analytics.queries.precomputed.statements import MAX_GROUPS
+from analytics.queries.precomputed.statements import MAX_GROUPS, some_missing
 from analytics.queries.precomputed.summaries import NumberSpec, Summary
 from analytics.tables import Instant, people, raw_events
 
@@ -59,7 +60,7 @@ def counts(
     """`block` (from 1), `key`, `count` and people of a run's raw rows.
 
     `numbers` are those of its people, four bytes each; `unnumbered` says whether any actor has no
-    number yet. Without people they are null and false. At most MAX_GROUPS + 1 rows.
+    number yet. Without people they are null and false. At most MAX_GROUPS + 1 rows, bounded.
     """
     labels = ["block", "key", *(["actor"] if with_people else [])]
     columns: list[ColumnElement[Any]] = [
@@ -69,13 +70,14 @@ def counts(
     grouped = _rows(query, blocks, by, *columns).group_by(*map(literal_column, labels))
     rows = grouped.subquery("rows")
     if not with_people:
-        return select(
+        counted = select(
             rows.c.block,
             rows.c.key,
             rows.c.n.label("count"),
             null().label("numbers"),
             literal_column("false").label("unnumbered"),
         ).limit(MAX_GROUPS + 1)
+        return bounded(counted, [by], "key")
     known = rows.outerjoin(
         people, and_(people.c.project == query.project, people.c.actor == rows.c.actor)
     )
@@ -85,12 +87,13 @@ def counts(
         packed.label("numbers"),
         func.bool_or(people.c.number.is_(None)).label("unnumbered"),
     ]
-    return (
+    counted = (
         select(rows.c.block, rows.c.key, *columns)
         .select_from(known)
         .group_by(rows.c.block, rows.c.key)
         .limit(MAX_GROUPS + 1)
     )
+    return bounded(counted, [by], "key")
 
 
 def number_summaries(
@@ -98,10 +101,11 @@ def number_summaries(
 ) -> Statement:
     """`block` (from 1), `key` and a summary of numbers, of a run's raw rows.
 
-    At most MAX_GROUPS + 1 rows.
+    At most MAX_GROUPS + 1 rows, bounded.
     """
     rows = _rows(query, blocks, by, numbers.field.number.label("number")).subquery("rows")
-    return summaries.summarized(rows, "block", numbers).limit(MAX_GROUPS + 1)
+    summarized = summaries.summarized(rows, "block", numbers).limit(MAX_GROUPS + 1)
+    return bounded(summarized, [by], "key")
 
 
 def _rows(
@@ -125,7 +129,7 @@ def count_cells(
     None in place of cells that must not be used: where a block has more than MAX_VALUES groups, or
     an actor without a number, or where rows are missing. PostgreSQL then answers from raw rows.
     """
-    whole = len(rows) <= MAX_GROUPS
+    whole = not some_missing(rows)
     cells: list[dict[Name, Sum] | None] = [{} if whole else None for _ in blocks]
     sizes_bytes = [OVERHEAD_BYTES for _ in blocks]
     for row in rows:
@@ -137,7 +141,7 @@ def count_cells(
         people_ = BitMap(numbers(row.numbers)) if with_people else ()
         groups[ANY, ANY, row.key] = Sum(int(row.count), people_)
         # Numbers take four bytes each here, and some two in a bitmap.
-        sizes_bytes[at] += OVERHEAD_BYTES + len(row.numbers or b"") // 2
+        sizes_bytes[at] += OVERHEAD_BYTES + len(row.key or "") + len(row.numbers or b"") // 2
     return {
         block: MemoryEntry(groups, with_people or groups is None, size_bytes)
         for block, groups, size_bytes in zip(blocks, cells, sizes_bytes, strict=True)
@@ -152,7 +156,7 @@ def summary_cells(
     None in place of cells where a block has more than MAX_VALUES groups or too many numbers, or
     where rows are missing.
     """
-    whole = len(rows) <= MAX_GROUPS
+    whole = not some_missing(rows)
     cells: list[dict[Name, Summary] | None] = [{} if whole else None for _ in blocks]
     sizes_bytes = [OVERHEAD_BYTES for _ in blocks]
     for block, key, *values in rows:
@@ -162,7 +166,7 @@ def summary_cells(
             cells[at] = None
             continue
         groups[ANY, ANY, key] = summary
-        sizes_bytes[at] += OVERHEAD_BYTES + summary.size_bytes
+        sizes_bytes[at] += OVERHEAD_BYTES + len(key or "") + summary.size_bytes
     return {
         block: MemoryEntry(groups, True, OVERHEAD_BYTES if groups is None else size_bytes)
         for block, groups, size_bytes in zip(blocks, cells, sizes_bytes, strict=True)

@@ -10,7 +10,9 @@ import msgspec
 from sqlalchemy import Numeric, cast, func, null, select, union_all
 
 from analytics.errors import BadRequest
+from analytics.queries.database import texts
 from analytics.queries.database.snapshot import Snapshot
+from analytics.queries.database.texts import bounded
 from analytics.queries.language.fields import Field, Several
 from analytics.queries.language.measures import COUNT, Measure, Number, Statement, number
 from analytics.queries.language.query import FilteredQuery, Limit
@@ -121,11 +123,12 @@ def table(query: Breakdown) -> Statement:
     sorted_by = keys[at].collate("C") if at < fields else values[at - fields]
     direction = sorted_by.desc() if query.sort.descending else sorted_by.asc()
     order = [direction.nulls_last(), *(key.collate("C").nulls_last() for key in keys)]
-    return (
+    shown = (
         select(*keys, *values[: len(measures)], func.count().over().label("total"))
         .order_by(*order)
         .limit(query.limit)
     )
+    return bounded(shown, query.by.fields, *(key.name for key in keys))
 
 
 def _groups(query: Breakdown) -> Statement:
@@ -171,9 +174,11 @@ async def answer(query: Breakdown, snapshot: Snapshot) -> Table:
     fields = len(query.by.fields)
     if precomputed is not None:
         rows = [_row(values, fields) for values in precomputed[: query.limit]]
+        texts.check(text for values in precomputed[: query.limit] for text in values[:fields])
         return Table(query.columns, rows, len(precomputed))
     shown = await snapshot.rows(table(query))
-    rows = [_row(values[:-1], fields) for values in shown]
+    texts.check_rows(shown)
+    rows = [_row(values[: len(query.columns)], fields) for values in shown]
     return Table(query.columns, rows, shown[0].total if shown else 0)
 
 

@@ -17,7 +17,9 @@ from sqlalchemy import ColumnElement, func, select
 
 from analytics.derived.arrays import Array, runs
 from analytics.errors import BadRequest
+from analytics.queries.database import texts
 from analytics.queries.database.snapshot import Snapshot
+from analytics.queries.database.texts import bounded
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import EventFilter
 from analytics.queries.language.measures import Statement
@@ -74,13 +76,14 @@ def links(query: Paths) -> Statement:
     link = select(step.label("step"), row.c.value.label("near"), far.label("far")).subquery("links")
     source, target = (link.c.far, link.c.near) if query.ends else (link.c.near, link.c.far)
     n = func.count().label("n")
-    return (
+    largest = (
         select(link.c.step, source.label("source"), target.label("target"), n)
         .where(link.c.step <= query.depth, link.c.far.is_not(None))
         .group_by(link.c.step, source, target)
         .order_by(n.desc(), link.c.step, source.collate("C"), target.collate("C"))
         .limit(query.limit)
     )
+    return bounded(largest, [query.by], "source", "target")
 
 
 def _rows(query: Paths) -> Statement:
@@ -112,9 +115,12 @@ async def answer(query: Paths, snapshot: Snapshot) -> Links:
     """Which value follows which: the most frequent links, over all steps."""
     columns = await packed_days.load(query, snapshot, query.by, sessions=query.unit == "session")
     if columns is not None:
-        return {"links": await columns.work(lambda: PathCounter(query, columns).largest())}
+        found = await columns.work(lambda: PathCounter(query, columns).largest())
+        texts.check(text for link in found for text in (link["from"], link["to"]))
+        return {"links": found}
     snapshot.sources.add("raw")
     rows = await snapshot.rows(links(query))
+    texts.check_rows(rows)
     return {
         "links": [
             {"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in rows

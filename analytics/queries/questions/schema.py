@@ -6,6 +6,7 @@ from typing import TypedDict
 from sqlalchemy import func, select
 
 from analytics.queries.database.snapshot import Snapshot
+from analytics.queries.database.texts import bounded, count_fitting
 from analytics.queries.language.fields import By, Field, MetadataKeys, Several
 from analytics.queries.language.measures import Statement
 from analytics.queries.language.query import FilteredQuery
@@ -13,7 +14,7 @@ from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.question import Question
 
 MAX_ITEMS = 1000
-"""Items in each of the three lists."""
+"""Items in each of the three lists, as far as their names take less than MAX_TEXT_BYTES."""
 
 TYPE = Field.read("event_type")
 EVENT = Several((TYPE, Field.read("event_action")))
@@ -58,12 +59,13 @@ def largest(query: FilteredQuery, by: By) -> Statement:
     ]
     row = select(*values).where(*query.rows()).subquery("rows")
     count = func.count().label("count")
-    return (
+    groups = (
         select(*row.c, count)
         .group_by(*row.c)
         .order_by(count.desc(), *(value.collate("C") for value in row.c))
         .limit(MAX_ITEMS)
     )
+    return bounded(groups, [by], *row.c.keys())
 
 
 async def answer(query: FilteredQuery, snapshot: Snapshot) -> Schema:
@@ -89,12 +91,16 @@ async def _largest(
     buckets = await rollup.buckets(query, [query.start, query.end], by, people=False)
     snapshot.sources.add("raw" if buckets is None else "rollup")
     if buckets is None:
-        return [(row[:-1], row[-1]) for row in await snapshot.rows(largest(query, by))]
+        values = len(by.parts) or 1
+        rows = await snapshot.rows(largest(query, by))
+        found = [(row[:values], row[values]) for row in rows]
+        return found[: count_fitting(texts for texts, _ in found)]
     split = Several.split if isinstance(by, Several) else lambda key: [key]
     groups = [
         ([str(value) for value in split(key)], sum_.count) for key, sum_ in buckets[0].items()
     ]
-    return sorted(groups, key=lambda group: (-group[1], group[0]))[:MAX_ITEMS]
+    groups = sorted(groups, key=lambda group: (-group[1], group[0]))[:MAX_ITEMS]
+    return groups[: count_fitting(texts for texts, _ in groups)]
 
 
 QUESTION = Question("/schema", FilteredQuery, answer)

@@ -12,18 +12,7 @@ import time
 from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    ColumnElement,
-    LargeBinary,
-    Text,
-    and_,
-    any_,
-    func,
-    literal,
-    literal_column,
-    null,
-    select,
-)
+from sqlalchemy import LargeBinary, Text, and_, any_, func, literal, literal_column, null, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from analytics.derived.instants import DAY_SPAN, EPOCH, MICROSECOND, instant
@@ -38,6 +27,7 @@ from analytics.derived.packed_day import (
 )
 from analytics.queries.database.memory import MemoryEntry
 from analytics.queries.database.snapshot import Snapshot, check_progress
+from analytics.queries.database.texts import bounded, is_cut
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Statement
@@ -57,9 +47,6 @@ STRETCH_BYTES = 100
 
 MAX_DAY_NAMES = 5000
 """Names of a day's rows. With more (by user, say), PostgreSQL is quicker."""
-
-MAX_KEY_CHARACTERS = 1000
-"""Of a field's value in a name. Longer ones stay in PostgreSQL."""
 
 DAYS_AT_ONCE = 16
 """Packed days that one statement reads."""
@@ -249,8 +236,7 @@ class _Loader:
         inside = [*conditions, at >= since, at < until]
         statement = records(self._query.project, inside, self._by)
         rows = await self._snapshot.rows(statement, linked=False)
-        too_long = any(len(row.key or "") > MAX_KEY_CHARACTERS for row in rows)
-        if too_long or len(rows) > MAX_DAY_NAMES:
+        if len(rows) > MAX_DAY_NAMES or is_cut(rows):
             raise _TooLarge
         groups = [
             NamedRecords((row.event_type, row.event_action, row.key), row.n, row.records or b"")
@@ -301,27 +287,22 @@ def records(project: str, conditions: Sequence[Condition], by: Field | None) -> 
     """Each name (`event_type`, `event_action`, `key`) with the number `n` of its rows.
 
     `records` has those rows whose actors have numbers; it is shorter than `n` rows if some do not.
-    One name more than a day may have is enough to see that they are too many, and one character
-    more of a key.
+    At most MAX_DAY_NAMES + 1 rows, bounded.
     """
-    names = (raw_events.c.event_type, raw_events.c.event_action, _key(by).label("key"))
+    key = (null().cast(Text) if by is None else by.value).label("key")
+    names = (raw_events.c.event_type, raw_events.c.event_action, key)
     rows = raw_events.outerjoin(people, and_(people.c.project == project, people.c.actor == ACTOR))
     gathered = func.string_agg(
         literal_column(RECORD_SQL, LargeBinary), literal(b"", LargeBinary)
     ).label("records")
-    return (
+    records = (
         select(*names, func.count().label("n"), gathered)
         .select_from(rows)
         .where(*conditions)
         .group_by(*names)
         .limit(MAX_DAY_NAMES + 1)
     )
-
-
-def _key(by: Field | None) -> ColumnElement[str | None]:
-    if by is None:
-        return null().cast(Text)
-    return func.left(by.value, MAX_KEY_CHARACTERS + 1, type_=Text)
+    return bounded(records, [by], "key")
 
 
 def oversized(project: str, starts: Sequence[int], max_rows: int) -> Statement:

@@ -13,9 +13,12 @@ WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.
 FROM rollups
 WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS last;
 
-SELECT groups.key0, groups.key1, groups.value0, groups.value1, count(*) OVER () AS total
+SELECT sized.key0, sized.key1, sized.value0, sized.value1, sized.total, sized.text_bytes
+FROM (SELECT rows.key0 AS key0, rows.key1 AS key1, rows.value0 AS value0, rows.value1 AS value1, rows.total AS total, coalesce(octet_length(rows.key0), $1::INTEGER) + coalesce(octet_length(rows.key1), $2::INTEGER) AS own_bytes, sum(coalesce(octet_length(rows.key0), $1::INTEGER) + coalesce(octet_length(rows.key1), $2::INTEGER)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS text_bytes
+FROM (SELECT groups.key0 AS key0, groups.key1 AS key1, groups.value0 AS value0, groups.value1 AS value1, count(*) OVER () AS total
 FROM (SELECT rows.key0 AS key0, rows.key1 AS key1, count(*) AS value0, avg(rows.operand1) AS value1
-FROM (SELECT raw_events.metadata ->> $1::VARCHAR AS key0, raw_events.event_type AS key1, CASE WHEN (jsonb_typeof(raw_events.metadata -> $2::VARCHAR) = $3::VARCHAR) THEN CAST(raw_events.metadata ->> $4::VARCHAR AS NUMERIC) END AS operand1, 1 AS operand0
+FROM (SELECT raw_events.metadata ->> $3::VARCHAR AS key0, raw_events.event_type AS key1, CASE WHEN (jsonb_typeof(raw_events.metadata -> $4::VARCHAR) = $5::VARCHAR) THEN CAST(raw_events.metadata ->> $6::VARCHAR AS NUMERIC) END AS operand1, 1 AS operand0
 FROM raw_events
-WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.key0, rows.key1) AS groups ORDER BY groups.key1 COLLATE "C" ASC NULLS LAST, (groups.key0 COLLATE "C") NULLS LAST, (groups.key1 COLLATE "C") NULLS LAST
- LIMIT $8::INTEGER;
+WHERE raw_events.project = $7::VARCHAR AND raw_events.timestamp >= $8::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $9::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.key0, rows.key1) AS groups ORDER BY groups.key1 COLLATE "C" ASC NULLS LAST, (groups.key0 COLLATE "C") NULLS LAST, (groups.key1 COLLATE "C") NULLS LAST
+ LIMIT $10::INTEGER) AS rows) AS sized
+WHERE sized.text_bytes - sized.own_bytes < $11::INTEGER;

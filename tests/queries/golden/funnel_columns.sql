@@ -25,9 +25,12 @@ SELECT daily_metrics.date
 FROM daily_metrics
 WHERE daily_metrics.project = $1::VARCHAR AND daily_metrics.metric_name = $2::VARCHAR AND daily_metrics.dimension_key = $3::VARCHAR AND daily_metrics.dimension_value = $4::VARCHAR AND daily_metrics.value > $5::BIGINT AND daily_metrics.date = ANY ($6::DATE[]);
 
-SELECT raw_events.event_type, raw_events.event_action, left(raw_events.metadata ->> $1::VARCHAR, $2::INTEGER) AS key, count(*) AS n, string_agg(int4send(number) || timestamptz_send(timestamp) || uuid_send(id) || int8send(
+SELECT sized.event_type, sized.event_action, sized.key, sized.n, sized.records, sized.text_bytes
+FROM (SELECT rows.event_type AS event_type, rows.event_action AS event_action, rows.key AS key, rows.n AS n, rows.records AS records, coalesce(octet_length(rows.key), $1::INTEGER) AS own_bytes, sum(coalesce(octet_length(rows.key), $1::INTEGER)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS text_bytes
+FROM (SELECT raw_events.event_type AS event_type, raw_events.event_action AS event_action, raw_events.metadata ->> $2::VARCHAR AS key, count(*) AS n, string_agg(int4send(number) || timestamptz_send(timestamp) || uuid_send(id) || int8send(
     CASE WHEN session_id LIKE '$%' THEN 0 ELSE coalesce(nullif(hashtextextended(session_id, 0), 0), 1) END
 ), $3::BYTEA) AS records
 FROM raw_events LEFT OUTER JOIN people ON people.project = $4::VARCHAR AND people.actor = (coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C")
-WHERE raw_events.project = $5::VARCHAR AND raw_events.user_id IS NOT NULL AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE GROUP BY raw_events.event_type, raw_events.event_action, left(raw_events.metadata ->> $1::VARCHAR, $2::INTEGER)
- LIMIT $8::INTEGER;
+WHERE raw_events.project = $5::VARCHAR AND raw_events.user_id IS NOT NULL AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE GROUP BY raw_events.event_type, raw_events.event_action, raw_events.metadata ->> $2::VARCHAR
+ LIMIT $8::INTEGER) AS rows) AS sized
+WHERE sized.text_bytes - sized.own_bytes < $9::INTEGER;

@@ -13,6 +13,10 @@ WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.
 FROM rollups
 WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS last;
 
+SELECT coalesce(sum(octet_length(raw_events.metadata ->> $1::VARCHAR)), $2::INTEGER) AS text_bytes
+FROM raw_events
+WHERE raw_events.project = $3::VARCHAR AND raw_events.timestamp >= $4::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $5::TIMESTAMP WITH TIME ZONE AND raw_events.event_type = $6::VARCHAR AND octet_length(raw_events.metadata ->> $1::VARCHAR) > $7::INTEGER;
+
 SELECT string_agg(chr(rows.mark), $1::VARCHAR ORDER BY rows.timestamp, rows.id) AS marks, string_agg(timestamptz_send(rows.timestamp), $2::BYTEA ORDER BY rows.timestamp, rows.id) AS times, array_agg(rows.key ORDER BY rows.timestamp, rows.id) AS keys
 FROM (SELECT members.mark AS mark, members.timestamp AS timestamp, members.id AS id, members.key AS key, members.unit AS unit
 FROM (SELECT $3::INTEGER + CASE WHEN (raw_events.event_type = $4::VARCHAR) THEN $5::INTEGER ELSE $6::INTEGER END + CASE WHEN true THEN $7::INTEGER ELSE $8::INTEGER END AS mark, raw_events.timestamp AS timestamp, raw_events.id AS id, CASE WHEN (raw_events.event_type = $9::VARCHAR) THEN raw_events.metadata ->> $10::VARCHAR END AS key, raw_events.session_id COLLATE "C" AS unit

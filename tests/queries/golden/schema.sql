@@ -25,8 +25,11 @@ FROM raw_events
 WHERE raw_events.project = $1::VARCHAR AND raw_events.timestamp >= $2::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.value0, rows.value1 ORDER BY count DESC, rows.value0 COLLATE "C", rows.value1 COLLATE "C"
  LIMIT $4::INTEGER;
 
-SELECT rows.value0, count(*) AS count
+SELECT sized.value0, sized.count, sized.text_bytes
+FROM (SELECT rows.value0 AS value0, rows.count AS count, coalesce(octet_length(rows.value0), $1::INTEGER) AS own_bytes, sum(coalesce(octet_length(rows.value0), $1::INTEGER)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS text_bytes
+FROM (SELECT rows.value0 AS value0, count(*) AS count
 FROM (SELECT jsonb_object_keys(raw_events.metadata) AS value0
 FROM raw_events
-WHERE raw_events.project = $1::VARCHAR AND raw_events.timestamp >= $2::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $3::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.value0 ORDER BY count DESC, rows.value0 COLLATE "C"
- LIMIT $4::INTEGER;
+WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.value0 ORDER BY count DESC, rows.value0 COLLATE "C"
+ LIMIT $5::INTEGER) AS rows) AS sized
+WHERE sized.text_bytes - sized.own_bytes < $6::INTEGER;

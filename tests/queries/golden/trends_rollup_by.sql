@@ -21,9 +21,12 @@ SELECT rollup_deltas.data
 FROM rollup_deltas
 WHERE rollup_deltas.project = $1::VARCHAR;
 
-SELECT width_bucket(rows.timestamp, $1::TIMESTAMP WITH TIME ZONE[]) AS bucket, rows.key, count(*) AS count, array_agg(DISTINCT people.number) FILTER (WHERE people.number IS NOT NULL) AS numbers, array_agg(DISTINCT rows.actor) FILTER (WHERE people.number IS NULL) AS unnumbered
-FROM unnest($2::TIMESTAMP WITH TIME ZONE[], $3::TIMESTAMP WITH TIME ZONE[]) AS pieces(start, "end") JOIN LATERAL (SELECT raw_events.timestamp AS timestamp, raw_events.metadata ->> $4::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor
+SELECT sized.bucket, sized.key, sized.count, sized.numbers, sized.unnumbered, sized.text_bytes
+FROM (SELECT rows.bucket AS bucket, rows.key AS key, rows.count AS count, rows.numbers AS numbers, rows.unnumbered AS unnumbered, coalesce(octet_length(rows.key), $1::INTEGER) AS own_bytes, sum(coalesce(octet_length(rows.key), $1::INTEGER)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS text_bytes
+FROM (SELECT width_bucket(rows.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, rows.key AS key, count(*) AS count, array_agg(DISTINCT people.number) FILTER (WHERE people.number IS NOT NULL) AS numbers, array_agg(DISTINCT rows.actor) FILTER (WHERE people.number IS NULL) AS unnumbered
+FROM unnest($3::TIMESTAMP WITH TIME ZONE[], $4::TIMESTAMP WITH TIME ZONE[]) AS pieces(start, "end") JOIN LATERAL (SELECT raw_events.timestamp AS timestamp, raw_events.metadata ->> $5::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS actor
 FROM raw_events
-WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= pieces.start AND raw_events.timestamp < pieces."end"
- LIMIT ALL OFFSET $6::INTEGER) AS rows ON true LEFT OUTER JOIN people ON people.project = $7::VARCHAR AND people.actor = rows.actor GROUP BY 1, 2
- LIMIT $8::INTEGER;
+WHERE raw_events.project = $6::VARCHAR AND raw_events.timestamp >= pieces.start AND raw_events.timestamp < pieces."end"
+ LIMIT ALL OFFSET $7::INTEGER) AS rows ON true LEFT OUTER JOIN people ON people.project = $8::VARCHAR AND people.actor = rows.actor GROUP BY 1, 2
+ LIMIT $9::INTEGER) AS rows) AS sized
+WHERE sized.text_bytes - sized.own_bytes < $10::INTEGER;

@@ -21,10 +21,13 @@ SELECT rollups.span, array_agg(rollups.start ORDER BY rollups.start, rollups.par
 FROM rollups
 WHERE rollups.project = $1::VARCHAR AND (rollups.span = $2::SMALLINT AND rollups.start = ANY ($3::INTEGER[]) OR rollups.span = $4::SMALLINT AND rollups.start = ANY ($5::INTEGER[])) AND rollups.key = $6::VARCHAR AND rollups.event_type = $7::VARCHAR AND rollups.event_action = $8::VARCHAR GROUP BY rollups.span;
 
-SELECT numbers.bucket, numbers.key, count(numbers.number) AS count_1, sum(numbers.number) AS sum_1, min(numbers.number) AS min_1, max(numbers.number) AS max_1
-FROM (SELECT width_bucket(rows.timestamp, $1::TIMESTAMP WITH TIME ZONE[]) AS bucket, rows.key AS key, rows.number AS number
-FROM unnest($2::TIMESTAMP WITH TIME ZONE[], $3::TIMESTAMP WITH TIME ZONE[]) AS pieces(start, "end") JOIN LATERAL (SELECT raw_events.timestamp AS timestamp, raw_events.metadata ->> $4::VARCHAR AS key, CASE WHEN (jsonb_typeof(raw_events.metadata -> $5::VARCHAR) = $6::VARCHAR) THEN CAST(raw_events.metadata ->> $7::VARCHAR AS NUMERIC) END AS number
+SELECT sized.bucket, sized.key, sized.count_1, sized.sum_1, sized.min_1, sized.max_1, sized.text_bytes
+FROM (SELECT rows.bucket AS bucket, rows.key AS key, rows.count_1 AS count_1, rows.sum_1 AS sum_1, rows.min_1 AS min_1, rows.max_1 AS max_1, coalesce(octet_length(rows.key), $1::INTEGER) AS own_bytes, sum(coalesce(octet_length(rows.key), $1::INTEGER)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS text_bytes
+FROM (SELECT numbers.bucket AS bucket, numbers.key AS key, count(numbers.number) AS count_1, sum(numbers.number) AS sum_1, min(numbers.number) AS min_1, max(numbers.number) AS max_1
+FROM (SELECT width_bucket(rows.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, rows.key AS key, rows.number AS number
+FROM unnest($3::TIMESTAMP WITH TIME ZONE[], $4::TIMESTAMP WITH TIME ZONE[]) AS pieces(start, "end") JOIN LATERAL (SELECT raw_events.timestamp AS timestamp, raw_events.metadata ->> $5::VARCHAR AS key, CASE WHEN (jsonb_typeof(raw_events.metadata -> $6::VARCHAR) = $7::VARCHAR) THEN CAST(raw_events.metadata ->> $8::VARCHAR AS NUMERIC) END AS number
 FROM raw_events
-WHERE raw_events.project = $8::VARCHAR AND raw_events.timestamp >= pieces.start AND raw_events.timestamp < pieces."end"
- LIMIT ALL OFFSET $9::INTEGER) AS rows ON true) AS numbers GROUP BY numbers.bucket, numbers.key
- LIMIT $10::INTEGER;
+WHERE raw_events.project = $9::VARCHAR AND raw_events.timestamp >= pieces.start AND raw_events.timestamp < pieces."end"
+ LIMIT ALL OFFSET $10::INTEGER) AS rows ON true) AS numbers GROUP BY numbers.bucket, numbers.key
+ LIMIT $11::INTEGER) AS rows) AS sized
+WHERE sized.text_bytes - sized.own_bytes < $12::INTEGER;

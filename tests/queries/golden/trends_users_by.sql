@@ -13,18 +13,21 @@ WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.
 FROM rollups
 WHERE rollups.project = $7::VARCHAR AND rollups.span = $8::SMALLINT AND rollups.key = $9::VARCHAR AND rollups.event_type = $10::VARCHAR AND rollups.event_action = $11::VARCHAR) AS last;
 
-SELECT rows.key, count(rows.operand) AS value
-FROM (SELECT DISTINCT raw_events.metadata ->> $1::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
+SELECT sized.key, sized.value, sized.text_bytes
+FROM (SELECT rows.key AS key, rows.value AS value, coalesce(octet_length(rows.key), $1::INTEGER) AS own_bytes, sum(coalesce(octet_length(rows.key), $1::INTEGER)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS text_bytes
+FROM (SELECT rows.key AS key, count(rows.operand) AS value
+FROM (SELECT DISTINCT raw_events.metadata ->> $2::VARCHAR AS key, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
 FROM raw_events
-WHERE raw_events.project = $2::VARCHAR AND raw_events.timestamp >= $3::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $4::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.key ORDER BY value DESC NULLS LAST, (rows.key COLLATE "C") NULLS LAST
- LIMIT $5::INTEGER;
+WHERE raw_events.project = $3::VARCHAR AND raw_events.timestamp >= $4::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $5::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.key ORDER BY value DESC NULLS LAST, (rows.key COLLATE "C") NULLS LAST
+ LIMIT $6::INTEGER) AS rows) AS sized
+WHERE sized.text_bytes - sized.own_bytes < $7::INTEGER;
 
 SELECT rows.slot, rows.bucket, count(rows.operand) AS value
-FROM (SELECT DISTINCT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
+FROM (SELECT DISTINCT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 0 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
 FROM raw_events LEFT OUTER JOIN unnest($3::TEXT[]) WITH ORDINALITY AS shown(value, slot) ON shown.value = (raw_events.metadata ->> $4::VARCHAR)
 WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.slot, rows.bucket;
 
 SELECT rows.slot, rows.bucket, count(rows.operand) AS value
-FROM (SELECT DISTINCT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 2 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
+FROM (SELECT DISTINCT CASE WHEN ((raw_events.metadata ->> $1::VARCHAR) IS NULL) THEN 0 ELSE coalesce(shown.slot, 0) END AS slot, width_bucket(raw_events.timestamp, $2::TIMESTAMP WITH TIME ZONE[]) AS bucket, coalesce(raw_events.user_id, raw_events.session_id) COLLATE "C" AS operand
 FROM raw_events LEFT OUTER JOIN unnest($3::TEXT[]) WITH ORDINALITY AS shown(value, slot) ON shown.value = (raw_events.metadata ->> $4::VARCHAR)
 WHERE raw_events.project = $5::VARCHAR AND raw_events.timestamp >= $6::TIMESTAMP WITH TIME ZONE AND raw_events.timestamp < $7::TIMESTAMP WITH TIME ZONE) AS rows GROUP BY rows.slot, rows.bucket;

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from analytics.derived.arrays import Array
 from analytics.derived.instants import SECOND_US
 from analytics.errors import BadRequest
+from analytics.queries.database import texts
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import EventFilter
@@ -39,6 +40,8 @@ MIN_STEPS = 2
 UNITS_AT_ONCE = 1000
 """Units in memory at a time."""
 
+LONG_BYTES = 1000
+"""A longer value of `by` counts towards MAX_TEXT_BYTES, with each row that has it."""
 
 FORTNIGHT = Duration.read("14d")
 
@@ -134,6 +137,14 @@ def unit_rows(query: Funnel) -> Statement:
     return select(*columns).group_by(row.c.unit)
 
 
+def long_keys(query: Funnel) -> Statement:
+    """The `text_bytes` of all values that `keys` of `unit_rows` repeat and that are long."""
+    assert query.by is not None  # noqa: S101 - the caller has looked
+    size = func.octet_length(query.by.value)
+    long = [query.steps[0].condition, size > LONG_BYTES]
+    return select(func.coalesce(func.sum(size), 0).label("text_bytes")).where(*query.rows(), *long)
+
+
 async def answer(query: Funnel, snapshot: Snapshot) -> Steps:
     """How many units take each step: all together, and each of the largest groups."""
     columns = await _columns(query, snapshot)
@@ -203,6 +214,8 @@ def _from_columns(query: Funnel, columns: Columns) -> Outcomes:
 
 async def _from_raw_rows(query: Funnel, snapshot: Snapshot) -> Outcomes:
     snapshot.sources.add("raw")
+    if query.by is not None and query.by.column == "metadata":
+        texts.check_bytes(sum(row.text_bytes for row in await snapshot.rows(long_keys(query))))
     match = MATCHERS[query.order](len(query.steps), query.window_us)
     outcomes = Outcomes(len(query.steps))
     async for batch in await snapshot.batches(unit_rows(query), UNITS_AT_ONCE):
@@ -213,6 +226,7 @@ async def _from_raw_rows(query: Funnel, snapshot: Snapshot) -> Outcomes:
 def _steps(query: Funnel, outcomes: Outcomes) -> Steps:
     """The answer, from the attempts of all units."""
     groups = outcomes.largest_groups(query.limit) if query.by else {}
+    texts.check(groups)
     everybody = np.arange(len(outcomes.group))
     return {
         "steps": _steps_of(query, outcomes, everybody),

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from analytics.queries.database.texts import bounded
 from analytics.queries.language.fields import Field
 from analytics.queries.language.filters import Condition
 from analytics.queries.language.measures import Measure, Statement
@@ -106,7 +107,8 @@ def largest(measure: Measure, by: Field, conditions: Sequence[Condition], limit:
     rows = measure.rows(conditions, by.value.label("key"))
     groups = measure.aggregated(rows, "key")
     key, value = groups.selected_columns
-    return groups.order_by(value.desc().nulls_last(), key.collate("C").nulls_last()).limit(limit)
+    order = value.desc().nulls_last(), key.collate("C").nulls_last()
+    return bounded(groups.order_by(*order).limit(limit), [by], "key")
 
 
 def lines(

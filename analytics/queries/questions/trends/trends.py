@@ -11,6 +11,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from analytics.errors import BadRequest
+from analytics.queries.database import texts
 from analytics.queries.database.snapshot import Snapshot
 from analytics.queries.language import intervals, times
 from analytics.queries.language.fields import Field
@@ -202,6 +203,7 @@ async def _items(
 ) -> tuple[list[Item], Item | None]:
     """The items of the largest groups, and that of all other rows if there are any."""
     groups = Groups(query.by, tuple(await source.largest(query.limit)))
+    texts.check(groups.shown)
     shown, buckets = len(groups.shown), axis.buckets
     if shown * buckets > MAX_VALUES:
         raise BadRequest(
