@@ -1803,6 +1803,8 @@ MUTATIONS = (
         'shlex.join(["analytics", "import", *typed(context), STDIN])',
         'shlex.join(["analytics", "import", STDIN])',
         "tests/commands/test_import.py::test_the_way_around_an_encoding_keeps_all_options",
+    ),
+    mutation(
         "a row that another release lost in a merge is taken for no value",
         "answers from rollups are exact",
         "analytics/derived/sparse.py",

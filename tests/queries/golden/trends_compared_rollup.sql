@@ -17,7 +17,7 @@ SELECT rollups.span, array_agg(rollups.start ORDER BY rollups.start, rollups.par
 FROM rollups
 WHERE rollups.project = $1::VARCHAR AND rollups.span = $2::SMALLINT AND rollups.start = ANY ($3::INTEGER[]) AND rollups.key = $4::VARCHAR AND rollups.event_type = $5::VARCHAR AND rollups.event_action = $6::VARCHAR GROUP BY rollups.span;
 
-SELECT rollups.span, rollups.start, rollups.key, rollups.event_type, rollups.event_action, rollups.counts, CASE WHEN (rollups.key = $1::VARCHAR) THEN rollups.people END AS people
+SELECT rollups.span, rollups.start, rollups.part, rollups.key, rollups.event_type, rollups.event_action, rollups.counts, CASE WHEN (rollups.key = $1::VARCHAR) THEN rollups.people END AS people
 FROM rollups
 WHERE rollups.project = $2::VARCHAR AND rollups.span = $3::SMALLINT AND rollups.start = ANY ($4::INTEGER[]) AND rollups.key = ANY (ARRAY[$5::VARCHAR]) AND rollups.event_type = $6::VARCHAR AND rollups.event_action = $7::VARCHAR
  LIMIT $8::INTEGER;
