@@ -29,19 +29,21 @@ PLACEHOLDERS = frozenset(
         "none",
         "true",
         "false",
-        "0",
         "[object object]",
-        "00000000-0000-0000-0000-000000000000",
         NO_SESSION,
         NO_ACTOR,
     }
 )
 """What stands where somebody has no id, in lower case. Linked, it would join all who have none."""
 
+_ZERO = re.compile(r"-?0(?:\.0+)?(?:e[+-]?[0-9]+)?|(?:urn:uuid:)?\{?0{8}(?:-?0{4}){3}-?0{12}\}?")
+"""The number 0 as JSON may write it, and the UUID of zeros as programs do, in lower case."""
+
 
 def is_placeholder(name: str) -> bool:
     """Whether a name is nobody's, and so never one of a person's names."""
-    return name.lower() in PLACEHOLDERS
+    word = name.strip().lower()
+    return word in PLACEHOLDERS or _ZERO.fullmatch(word) is not None
 
 
 class Claim(NamedTuple):

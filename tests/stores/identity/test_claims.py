@@ -61,6 +61,10 @@ def test_a_name_is_text_or_a_whole_number_of_another_actor(value: object, name: 
     [
         *("null", "NULL", "undefined", "uNdEfInEd", "NaN", "None", "none", "true", "False", "0"),
         *("[object Object]", "[OBJECT OBJECT]", str(UUID(int=0)), NO_SESSION, NO_ACTOR),
+        *(" null ", "undefined\n", "\tNaN", "\u00a0none\u2003", " [object Object] ", " 0\r\n"),
+        *("0.0", "-0", "-0.00", "0e5", "0E+0", "0.0e-3"),
+        *("0" * 32, f"{{{UUID(int=0)}}}", f"urn:uuid:{UUID(int=0)}", f"URN:UUID:{UUID(int=0)}"),
+        *(f"{{{'0' * 32}}}", f" {UUID(int=0)} "),
     ],
 )
 def test_a_placeholder_is_nobodys_name_on_either_side(name: str) -> None:
@@ -126,16 +130,31 @@ LINKING: dict[str, tuple[str, Any]] = {
 }
 
 
+NAMES = {"[object Object]": False, "undefined": False, " null ": False, "0.0": False}
+NAMES |= {"0" * 32: False, f"{{{UUID(int=0)}}}": False, "someone": True}
+
+
 @pytest.mark.parametrize(("path", "body"), LINKING.values(), ids=LINKING)
 async def test_in_every_protocol_an_event_with_a_placeholder_stays_and_links_nobody(
     path: str, body: Any
 ) -> None:
     async with collector() as client:
-        for name, links in (("[object Object]", False), ("undefined", False), ("someone", True)):
+        for name, links in NAMES.items():
             sent = msgspec.json.encode(body).replace(b"X", name.encode())
             assert (await client.send_events(sent, path)).status_code < 300
             assert bool(find_claims([client.sink.events[-1]])) is links
-        assert len(client.sink.events) == 3
+        assert len(client.sink.events) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("00", "0.1", "0x0", "0-0", "0" * 31, "0" * 33, str(UUID(int=1)), "{0}", "nullnull"),
+        *("n ull", "urn:uuid:0", "[object Object] 2", "10", "0e", ".0", "0."),
+    ],
+)
+def test_a_name_that_only_looks_like_a_placeholder_is_somebodys(name: str) -> None:
+    assert find_claims([saying(anonymous_id=name)])["default"].names == {name, "u"}
 
 
 def test_a_key_that_is_written_with_escapes_counts_too() -> None:
