@@ -46,6 +46,11 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+def one_case(text: str) -> str:
+    """A client's id, such that ids that are one are equal: a UUID in lower case."""
+    return text.lower() if is_uuid(text) else text
+
+
 def event_id(text: str) -> UUID:
     """The id stored for a client's id: a hyphenated UUID is itself, other text becomes a UUIDv5."""
     return UUID(text) if is_uuid(text) else uuid.uuid5(ID_NAMESPACE, text)
@@ -99,20 +104,25 @@ class IdSearch:
 
     def __init__(self, project: str, own: str) -> None:
         self.project = project
-        self.own = own
         self.stored = event_id(own)
-        self.text = msgspec.json.encode({OWN_ID: own})[1:-1]
-        """The sender's own id in metadata, as the collector writes it."""
+        cases = (own, own.lower(), own.upper()) if is_uuid(own) else (own,)
+        self.owns = tuple(dict.fromkeys(cases))
+        """The sender's own id as metadata may have it: a UUID was once kept in the case it had."""
+        self.texts = [msgspec.json.encode({OWN_ID: one})[1:-1] for one in self.owns]
+        """The same, as the collector writes it."""
 
     def may_hold(self, data: bytes) -> bool:
         """Whether packed events may hold one that matches."""
-        return self.stored.bytes in data or self.text in data
+        return self.stored.bytes in data or any(text in data for text in self.texts)
 
     def matches(self, event: Event) -> bool:
         """Whether an event carries the id."""
         return event.project == self.project and (
             event.id == self.stored
-            or (self.text in event.metadata and _decode_own(event.metadata).id == self.own)
+            or (
+                any(text in event.metadata for text in self.texts)
+                and _decode_own(event.metadata).id in self.owns
+            )
         )
 
 

@@ -175,6 +175,15 @@ async def test_all_that_wait_of_one_senders_id_are_found(queue: Queue) -> None:
     assert await queue.find(IdSearch("other", 'order "1"'), 100) == [foreign]
 
 
+async def test_a_waiting_event_is_found_by_its_senders_uuid_in_any_case(queue: Queue) -> None:
+    own = str(uuid.uuid4())
+    lower, upper = (event(b'{"$id":"%s"}' % one.encode()) for one in (own, own.upper()))
+    await queue.append([*events(5), lower, upper, event(b'{"$id":"x%s"}' % own.encode())])
+    for spelling in (own, own.upper(), own[:20] + own[20:].upper()):
+        found = await queue.find(IdSearch("default", spelling), 100)
+        assert {one.id for one in found} == {lower.id, upper.id}
+
+
 async def test_the_search_steps_over_jobs_it_cannot_read(queue: Queue, redis: Redis) -> None:
     wanted = event()
     await queue.append([wanted])

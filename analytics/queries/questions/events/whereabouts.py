@@ -113,8 +113,11 @@ def carriers(query: OneEvent, search: IdSearch) -> Statement:
     """
     key = select(raw_events.c.timestamp, raw_events.c.id)
     by_id = key.where(*query.filters, raw_events.c.id == search.stored)
-    by_own_id = key.where(*query.filters, raw_events.c.metadata.contains({OWN_ID: search.own}))
-    found = union(by_id, by_own_id).cte("found").prefix_with("MATERIALIZED")
+    by_own_id = [
+        key.where(*query.filters, raw_events.c.metadata.contains({OWN_ID: own}))
+        for own in search.owns
+    ]
+    found = union(by_id, *by_own_id).cte("found").prefix_with("MATERIALIZED")
     return (
         select(found.c.timestamp, found.c.id)
         .order_by(found.c.timestamp.desc(), found.c.id.desc())
@@ -125,12 +128,12 @@ def carriers(query: OneEvent, search: IdSearch) -> Statement:
 def dead(search: IdSearch) -> Statement:
     """The last dead letters that carry the id."""
     columns = ("event_id", "reason", "message", "created_at")
-    place = func.pg_catalog.position(dead_letters.c.payload, search.text)
+    places = (func.pg_catalog.position(dead_letters.c.payload, text) for text in search.texts)
     return (
         select(*(dead_letters.c[name] for name in columns))
         .where(
             dead_letters.c.project == search.project,
-            or_(dead_letters.c.event_id == search.stored, place > 0),
+            or_(dead_letters.c.event_id == search.stored, *(place > 0 for place in places)),
         )
         .order_by(dead_letters.c.number.desc())
         .limit(MOST)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from analytics.events import IdSearch, event_id, pack
+from analytics.events import Event, IdSearch, event_id, pack
 from analytics.queries.questions.events import whereabouts
 from analytics.tables import dead_letters
 from tests.queries.asker import Asker
@@ -59,6 +59,18 @@ async def test_a_dead_letter_says_why_until_it_is_stored_after_all(asker: Asker)
     assert (await status(asker, str(dead.id)))["status"] == "stored"
 
 
+async def _bury(asker: Asker, event: Event, project: str = "default") -> None:
+    """Make a dead letter of an event."""
+    columns = ", ".join(column.name for column in dead_letters.c if column.name != "number")
+    await asker.connection.execute(
+        f"insert into dead_letters ({columns})"
+        " values ($3, $1, 'j', 1, 'numeric', 'too large', $2, now())",
+        event.id,
+        pack([event]),
+        project,
+    )
+
+
 def carrying(own: str, day: str, id_: UUID | None = None) -> Row:
     """A row whose sender gave it an id from which the stored one does not follow."""
     plain = row(day)
@@ -82,6 +94,21 @@ async def test_a_senders_own_id_finds_all_events_that_carry_it_newest_first(aske
     alone = await status(asker, str(first.id))
     assert (alone["event"]["id"], "others" in alone) == (str(first.id), False)
     assert (await status(asker, 'order/ü "1" \\\\'))["status"] == "unknown"
+
+
+async def test_a_uuid_finds_its_events_in_any_case_also_those_of_releases_that_kept_it(
+    asker: Asker,
+) -> None:
+    own = str(uuid.uuid4())
+    await asker.hold([carrying(own, "2026-11-04"), carrying(own.upper(), "2026-11-02")])
+    dead = an_event(metadata=msgspec.json.encode({"$id": own.upper()}))
+    await _bury(asker, dead)
+    for spelling in (own, own.upper(), own[:20] + own[20:].upper()):
+        data = await status(asker, spelling)
+        found: list[Any] = [data, *data["others"]]
+        assert [place["status"] for place in found] == ["stored", "stored", "dead_lettered"]
+        assert found[0]["event"]["timestamp"][:10] == "2026-11-04"
+    await asker.connection.execute("truncate dead_letters")
 
 
 async def test_a_row_that_carries_its_id_twice_is_one_event(asker: Asker) -> None:
@@ -108,15 +135,8 @@ async def test_a_dead_letter_is_found_by_its_senders_own_id_too(asker: Asker) ->
     dead = an_event(metadata=msgspec.json.encode({"a": 1, "$id": own}))
     stored = carrying(own, "2026-11-02")
     await asker.hold([stored])
-    columns = ", ".join(column.name for column in dead_letters.c if column.name != "number")
     for project in ("default", "other"):
-        await asker.connection.execute(
-            f"insert into dead_letters ({columns})"
-            " values ($3, $1, 'j', 1, 'numeric', 'too large', $2, now())",
-            dead.id,
-            pack([dead]),
-            project,
-        )
+        await _bury(asker, dead, project)
     data = await status(asker, own)
     assert (data["status"], len(data["others"])) == ("stored", 1)
     assert {
