@@ -8,7 +8,13 @@ from analytics.formulas import escaped
 from tests.examples import examples
 
 
-@pytest.mark.parametrize("cell", ["=1", "+a", "-a", "-", "@a", "\ta", "\ra", "\na", "-1-1", "-e5"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("=1", "+a", "-a", "-", "@a", "\ta", "\ra", "\na", "-1-1", "-e5"),
+        *("＝1", "＋1", "－1", "＠a"),
+    ],
+)
 def test_what_begins_a_formula_is_made_text(cell: str) -> None:
     assert escaped(cell) == f"'{cell}"
 
