@@ -7,9 +7,9 @@ They share these files:
 `protocol.py`   what a protocol is                    `bodies.py`     forms, base64, JSON lines
 `validate.py`   what a valid event is                 `metadata.py`   whether metadata can be stored
 `characters.py` what no text may have                 `clock.py`      when an event happened
-`ids.py`        ids that we make                      `universal.py`  replies for every library
-`numbers.py`    numbers in one form                   `translate.py`  others' events as our own
-`fields.py`     others' fields for them
+`ids.py`        others' ids, and those we make        `universal.py`  replies for every library
+`numbers.py`    numbers in one form                   `times.py`      times as others write them
+`translate.py`  others' events as our own             `fields.py`     others' fields for them
 """
 
 from analytics.protocols.amplitude import AMPLITUDE

@@ -16,10 +16,17 @@ from analytics.protocols.fields import (
     kind_of,
     renamed,
     rest,
-    text,
     without,
 )
-from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
+from analytics.protocols.ids import first_id, id_of
+from analytics.protocols.protocol import (
+    MAX_INDICES,
+    Decoded,
+    Draft,
+    Incoming,
+    Protocol,
+    Reply,
+)
 from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {
@@ -74,14 +81,18 @@ def claims(incoming: Incoming) -> bool:
     try:
         return "events" in _top(incoming.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return b'"events"' in incoming.body and b'"batch"' not in incoming.body
+        pass
+    try:
+        return "events" in bodies.mapping(bodies.json(incoming.body))
+    except AnalyticsError:
+        return False
 
 
 def translate(value: Any) -> Translation:
     """One event."""
     event = numbers.within(item(value), _NUMBERS)
     name, traits = event.get("event_type"), event.get("user_properties")
-    device = event.get("device_id")
+    user, device = event.get("user_id"), event.get("device_id")
     kind, action = kind_of(name, _KINDS)
     properties = event.get("event_properties")
     if isinstance(properties, dict):
@@ -96,11 +107,11 @@ def translate(value: Any) -> Translation:
     return Translation(
         type=kind,
         action=action,
-        user=event.get("user_id"),
+        user=user,
         anonymous=device,
         session=None if event.get("session_id") in (-1, "-1") else event.get("session_id"),
         id=event.get("insert_id"),
-        together=(event.get("user_id" if text(device) is None else "device_id"),),
+        together=(id_of(first_id(device, user)),),
         properties=properties,
         context=joined(
             rest(event, (*_USED, *_FIELDS)),
@@ -120,7 +131,8 @@ def translate(value: Any) -> Translation:
 def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
     """How many were accepted; if none, the invalid field of each event.
 
-    Without these fields the library would send the events again.
+    The library would send again what these fields do not name. Of more events than it sends at once
+    not all are named; a missing field then makes it drop the whole request.
     """
     if decoded.events:
         received_ms = int(incoming.received.timestamp() * 1000)
@@ -131,9 +143,13 @@ def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> R
         }
         return universal.success(more, decoded)
     fields: dict[str, list[int]] = {}
-    for rejection in decoded.rejected:
-        fields.setdefault(rejection.field or "event", []).append(rejection.index)
-    return universal.refuse_all(decoded, {"events_with_invalid_fields": fields})
+    for rejection in decoded.rejected[:MAX_INDICES]:
+        field = (rejection.field or "event").partition(".")[0]
+        fields.setdefault(field, []).append(rejection.index)
+    named: dict[str, Any] = {"events_with_invalid_fields": fields}
+    if len(decoded.rejected) > MAX_INDICES:
+        named["missing_field"] = next(iter(fields))
+    return universal.refuse_all(decoded, named)
 
 
 def refuse(error: AnalyticsError, status: int) -> Reply:

@@ -42,13 +42,18 @@ def sniffed(text: bytes) -> Any:
     return json(text if text[:1] in (b"{", b"[", b'"', b"") else unbase64(text) or text)
 
 
+def parsed(text: str) -> Any:
+    """The JSON in a string of a body. A NUL may stand in it as it is. Raises ValueError."""
+    return metadata.parse(text.replace("\0", "\\u0000"))
+
+
 def embedded(text: str) -> Any:
     """The JSON in a string of a body, or in base64 of it. Raises ValueError, BadRequest, TooLarge.
 
     What the string has of characters that cannot be stored stays in it.
     """
     if text.lstrip()[:1] in ("{", "["):
-        return metadata.parse(text)
+        return parsed(text)
     return sniffed(text.encode(errors="surrogatepass"))
 
 

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from analytics.protocols.numbers import Unfit
+
 REPLACEMENT = "\ufffd"
 BAD = "bad_character"
 """The code of a text that has such a character."""
@@ -40,9 +42,12 @@ def mended(value: Any, depth: int) -> Any:
     """JSON with U+FFFD in place of each such character, in keys too, `depth` levels deep.
 
     A key that mending makes equal to another gets a number at its end, so that no value is lost.
+    A number that cannot be stored becomes the text that was sent.
     """
     if isinstance(value, str):
         return _UNFIT.sub(REPLACEMENT, value)
+    if isinstance(value, Unfit):
+        return value.text
     if depth and isinstance(value, list):
         return [mended(part, depth - 1) for part in value]
     if depth and isinstance(value, dict):

@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from analytics.errors import BadRequest
-from analytics.events import event_id
+from analytics.events import event_id, one_case
 from analytics.protocols import bodies, universal
 from analytics.protocols.characters import unfit
 from analytics.protocols.fields import item, joined, rest
-from analytics.protocols.ids import joint_id
+from analytics.protocols.ids import first_id, joint_id
 from analytics.protocols.protocol import Draft, EventError, Incoming, Protocol
 from analytics.protocols.translate import Translation, Translator
 from analytics.protocols.validate import LIMITS
@@ -60,17 +60,18 @@ def translate(value: Any) -> Translation:
     if not isinstance(id_, str) or not isinstance(source, str):
         field = "id" if isinstance(source, str) else "source"
         raise EventError("missing", field, "a CloudEvent has an id and a source")
-    user = event.get("userid") or event.get("authid")
+    own = one_case(id_)
     data = event.get("data")
     other_data = None if isinstance(data, dict) else data
     return Translation(
         type="track",
         action=event.get("type"),
-        user=user,
+        user=first_id(event.get("userid"), event.get("authid")),
         session=event.get("sessionid"),
-        id=_whole_id(source, id_),
+        id=_whole_id(source, own),
+        former=None if own == id_ else _whole_id(source, id_),
         properties=data if isinstance(data, dict) else None,
-        context=joined(rest(event, _USED), {"$id": id_, "$data": other_data}),
+        context=joined(rest(event, _USED), {"$id": own, "$data": other_data}),
         time=event.get("time"),
     )
 

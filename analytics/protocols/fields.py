@@ -1,16 +1,11 @@
 """A sender's fields on their way to ours: values as we have them, and names as metadata does."""
 
 from collections.abc import Container, Mapping
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from analytics.protocols import numbers
-from analytics.protocols.clock import EPOCH
 from analytics.protocols.protocol import EventError
-
-MAX_TIME_DIGITS = 30
-"""A text of more digits is not a time."""
 
 Names = Mapping[str, str]
 """A protocol's name of something → its name in metadata."""
@@ -19,42 +14,8 @@ Names = Mapping[str, str]
 def text(value: Any) -> Any:
     """A number as text, without exponent, and an empty text as None; anything else as it is."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
+        return numbers.written(value)
     return None if value == "" else value
-
-
-def moment(value: Any) -> Any:
-    """A sender's time as our protocol has it; what is not a time comes back as it is.
-
-    A time without an offset is in UTC, because several libraries omit it. A fraction of a
-    millisecond is cut off.
-    """
-    if isinstance(value, Decimal):
-        return int(value)
-    if not isinstance(value, str):
-        return value
-    value = value.strip()
-    if value[4:5] != "-" and len(value) < MAX_TIME_DIGITS:  # a date has its hyphen there
-        number = numbers.of(value)
-        if isinstance(number, int | Decimal):
-            return int(number)
-    if len(value) < 19 or value[-1:] in "zZ" or "+" in value[10:] or "-" in value[10:]:
-        return value or None
-    return f"{value[:10]}T{value[11:]}Z"
-
-
-def since_epoch(value: Any, per_second: int) -> Any:
-    """A number of units since 1970, also as text → the moment, in UTC.
-
-    `per_second` is how many units a second has. What is not a number comes back as it is, and
-    fails the later check.
-    """
-    try:
-        if isinstance(value, str) and len(value) > MAX_TIME_DIGITS:
-            return value
-        return EPOCH + timedelta(microseconds=int(Decimal(value) * 1_000_000 / per_second))
-    except (ArithmeticError, ValueError, TypeError):
-        return value
 
 
 def joined(properties: Any, context: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,17 +7,17 @@ from typing import Any
 from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.fields import (
-    MAX_TIME_DIGITS,
     Names,
     item,
     joined,
     kind_of,
     renamed,
     rest,
-    since_epoch,
     without,
 )
+from analytics.protocols.ids import first_id
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
+from analytics.protocols.times import MAX_TIME_DIGITS, since_epoch
 from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {"page_view": ("page", "view"), "screen_view": ("screen", "view")}
@@ -64,7 +64,7 @@ def translate(body: dict[str, Any], value: Any) -> Translation:
         type=kind,
         action=action,
         user=body.get("user_id"),
-        anonymous=body.get("client_id") or body.get("app_instance_id"),
+        anonymous=first_id(body.get("client_id"), body.get("app_instance_id")),
         session=_session(params.get("session_id")),
         properties=without(params, ("session_id", *_PARAMS)) if isinstance(given, dict) else given,
         context=joined(

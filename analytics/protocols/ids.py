@@ -1,4 +1,4 @@
-"""Ids that we make.
+"""Ids: those that other products' libraries send, and those that we make.
 
 An event without an id gets a UUIDv7, so that the store has such events in order of arrival. Where a
 product's id is unique only together with other values, all of them make a UUIDv5.
@@ -8,16 +8,37 @@ import json
 import secrets
 import uuid
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from analytics.events import ID_NAMESPACE
-from analytics.protocols import metadata
+from analytics.protocols import metadata, numbers
 from analytics.protocols.clock import EPOCH
 
 _decoder = msgspec.msgpack.Decoder(list[UUID])
+
+
+def id_of(value: Any) -> str | None:
+    """A library's id of somebody or something, as text; None for what is nobody's.
+
+    Programs write null, an empty text, true, false, NaN, an object or a list where they have no id.
+    """
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    return numbers.written(value)
+
+
+def first_id(*values: Any) -> Any:
+    """The first of several ids that is somebody's, as it was sent; None where none is."""
+    for value in values:
+        if id_of(value) is not None:
+            return value
+    return None
 
 
 def uuid7s(count: int, at: datetime) -> list[UUID]:
@@ -40,7 +61,7 @@ def uuid7s(count: int, at: datetime) -> list[UUID]:
 
 
 def joint_id(*values: Any) -> UUID:
-    """The UUIDv5 of several values as they were sent, JSON as `metadata.parse` read it.
+    """The UUIDv5 of several values, JSON as `metadata.parse` read it.
 
     Equal values have equal ids for ever: docs/guarantee.md states the form. Lone surrogates and NUL
     are told apart, though no other part of the platform can hold them.

@@ -11,9 +11,26 @@ import msgspec
 
 from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
-from analytics.protocols.fields import Names, item, joined, renamed, rest, since_epoch, text
+from analytics.protocols.fields import (
+    Names,
+    item,
+    joined,
+    renamed,
+    rest,
+    text,
+)
+from analytics.protocols.ids import first_id
 from analytics.protocols.pixel import GIF
-from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
+from analytics.protocols.protocol import (
+    MAX_INDICES,
+    Decoded,
+    Draft,
+    EventError,
+    Incoming,
+    Protocol,
+    Reply,
+)
+from analytics.protocols.times import since_epoch
 from analytics.protocols.translate import Translation, Translator
 
 _KINDS: dict[str, tuple[str, Names]] = {
@@ -81,7 +98,7 @@ def translate(value: Any) -> Translation:
         type="track" if kind else "page",
         action=name or action.get("e_a"),
         user=action.get("uid"),
-        anonymous=action.get("_id") or action.get("cid"),
+        anonymous=first_id(action.get("_id"), action.get("cid")),
         properties=renamed(action, properties),
         context=joined(rest(action, (*_USED, *_CONTEXT, *properties)), renamed(action, _CONTEXT)),
         time=_time(action.get("cdt")),
@@ -94,7 +111,7 @@ def _time(value: Any) -> Any:
     return since_epoch(value, 1) if isinstance(value, int | Decimal) else value
 
 
-def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
+def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
     """For a list, how many were accepted; for one action an image, or nothing on request."""
     note = universal.note(decoded.rejected)
     if not decoded.events:
@@ -102,9 +119,9 @@ def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
     if incoming.body.lstrip()[:1] == b"{":
         body: dict[str, Any] = {
             "status": "success",
-            "tracked": len(decoded.events),
+            "tracked": len(accepted),
             "invalid": len(decoded.rejected),
-            "invalid_indices": [rejection.index for rejection in decoded.rejected],
+            "invalid_indices": [one.index for one in decoded.rejected[:MAX_INDICES]],
         }
         if decoded.dropped:
             body["dropped"] = decoded.dropped

@@ -18,9 +18,10 @@ from analytics.protocols.fields import (
     kind_of,
     renamed,
     rest,
-    since_epoch,
+    text,
     without,
 )
+from analytics.protocols.ids import first_id, id_of
 from analytics.protocols.protocol import (
     MAX_NAMED,
     Decoded,
@@ -30,6 +31,7 @@ from analytics.protocols.protocol import (
     Protocol,
     Reply,
 )
+from analytics.protocols.times import since_epoch
 from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {
@@ -118,13 +120,15 @@ def _event(event: dict[str, Any]) -> Translation:
         action=action,
         user=user,
         anonymous=anonymous,
+        previous=previous,
         id=properties.get("$insert_id"),
-        together=(name, properties.get("time"), properties.get("distinct_id")),
-        properties=without(properties, used),
-        context=joined(
-            rest(event, ("event", "properties")),
-            {**renamed(properties, _CONTEXT), "$previous_id": previous},
+        together=(
+            text(name),
+            numbers.of(properties.get("time")),
+            id_of(properties.get("distinct_id")),
         ),
+        properties=without(properties, used),
+        context=joined(rest(event, ("event", "properties")), renamed(properties, _CONTEXT)),
         time=_time(properties.get("time")),
     )
 
@@ -133,7 +137,7 @@ def _actor(name: str, properties: dict[str, Any]) -> tuple[Any, Any, Any, Sequen
     """User, anonymous id, previous id, and the properties that had them."""
     person, device = properties.get("distinct_id"), properties.get("$device_id")
     if name == "$identify":
-        user = properties.get("$identified_id", person)
+        user = first_id(properties.get("$identified_id"), person)
         return user, properties.get("$anon_id"), None, ("$identified_id", "$anon_id")
     if name == "$create_alias":
         return properties.get("alias"), None, person, ("alias",)
@@ -142,7 +146,8 @@ def _actor(name: str, properties: dict[str, Any]) -> tuple[Any, Any, Any, Sequen
         return pair[0], None, pair[1], ("$distinct_ids",)
     if isinstance(person, str) and person.startswith(_DEVICE):
         device, person = person.removeprefix(_DEVICE), None
-    return properties.get("$user_id", person), device, None, ("$user_id", "$device_id")
+    user = first_id(properties.get("$user_id"), person)
+    return user, device, None, ("$user_id", "$device_id")
 
 
 def _update(update: dict[str, Any]) -> Translation:
@@ -186,7 +191,7 @@ def _verbose(incoming: Incoming) -> bool:
     return "1" in (form.get("verbose"), bodies.fields(incoming.query).get("verbose"))
 
 
-def accept_import(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
+def accept_import(_: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
     """How many were accepted, and the first records that failed."""
     failed = [
         {"index": rejection.index, "field": rejection.field, "message": rejection.message}
@@ -195,7 +200,7 @@ def accept_import(_: Incoming, decoded: Decoded, __: Sequence[Event]) -> Reply:
     if not decoded.events:
         more = {"failed_records": failed, "num_records_imported": 0, "status": "Bad Request"}
         return universal.refuse_all(decoded, more)
-    more = {"num_records_imported": len(decoded.events), "status": "OK"}
+    more = {"num_records_imported": len(accepted), "status": "OK"}
     return universal.success(more | ({"failed_records": failed} if failed else {}), decoded)
 
 

@@ -28,6 +28,10 @@ _GRAMMAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _EXACT = Context(prec=2 * MAX_DIGITS)
 
 
+BAD_NUMBER = "bad_number"
+"""The note about a number that cannot be stored, and became text."""
+
+
 class Unfit(msgspec.Struct, frozen=True):
     """Takes the place of a value that cannot be stored."""
 
@@ -68,12 +72,17 @@ def constant(text: str) -> Unfit:
 def of(value: Any) -> Any:
     """A value that its protocol calls a number: text becomes one if JSON would write it so.
 
-    Other text stays as it is, and so does the text of what cannot be stored (NaN, 1e999): it costs
-    no event.
+    Other text stays as it is, and so does that of a number that cannot be stored (1e999).
     """
     if isinstance(value, str) and len(value) <= MAX_DIGITS and _GRAMMAR.fullmatch(value):
-        value = whole(value) if value.lstrip("-").isdigit() else number(value)
-    return value.text if isinstance(value, Unfit) else value
+        read = whole(value) if value.lstrip("-").isdigit() else number(value)
+        return value if isinstance(read, Unfit) else read
+    return value
+
+
+def written(value: int | Decimal) -> str:
+    """A number as text, without exponent."""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def within(source: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from analytics.errors import BadRequest
 from analytics.events import Event
-from analytics.protocols import metadata, numbers, validate
+from analytics.protocols import bodies, numbers, validate
 from analytics.protocols.clock import Clock, timestamp
 from analytics.protocols.native import refuse, refuse_all
 from analytics.protocols.protocol import Decoded, Draft, EventError, Incoming, Protocol, Reply
@@ -68,7 +68,7 @@ def _fields(query: bytes) -> dict[str, Any]:
 def _json(text: str) -> Any:
     """JSON, decoded; what is not JSON stays a string, which validation refuses."""
     try:
-        return metadata.parse(text)
+        return bodies.parsed(text)
     except ValueError:
         return text
 

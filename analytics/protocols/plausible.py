@@ -5,7 +5,7 @@ from typing import Any
 
 from analytics.errors import BadRequest
 from analytics.events import Event
-from analytics.protocols import bodies, metadata, numbers, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.fields import Names, item, joined, renamed, rest
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import Translation, Translator
@@ -73,7 +73,7 @@ def _parsed(value: Any) -> Any:
     if not isinstance(value, str):
         return numbers.of(value)
     try:
-        return numbers.of(metadata.parse(value))
+        return numbers.of(bodies.parsed(value))
     except ValueError:
         return value
 

@@ -14,7 +14,7 @@ import msgspec
 
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import Event
-from analytics.protocols import bodies, universal
+from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.characters import mended
 from analytics.protocols.clock import instant, timestamp
 from analytics.protocols.fields import (
@@ -23,12 +23,14 @@ from analytics.protocols.fields import (
     item,
     joined,
     kind_of,
-    moment,
     renamed,
     rest,
+    text,
     without,
 )
+from analytics.protocols.ids import first_id, id_of
 from analytics.protocols.protocol import (
+    MAX_INDICES,
     MAX_NAMED,
     Decoded,
     Draft,
@@ -37,6 +39,7 @@ from analytics.protocols.protocol import (
     Protocol,
     Reply,
 )
+from analytics.protocols.times import moment
 from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {
@@ -77,6 +80,10 @@ _CONTEXT: Names = {
 }
 _OWN = ("distinct_id", "$session_id")
 """Properties that become fields of the event."""
+
+
+_UUID_CHARACTERS = 36
+"""A longer `uuid` is none, and gets no result."""
 
 
 class SharedFields(NamedTuple):
@@ -153,29 +160,32 @@ def translate(shared: SharedFields, value: Any) -> Translation:
     }
     name, alias = event.get("event"), properties.get("alias")
     kind, action = kind_of(name, _KINDS)
-    ids = (event.get("distinct_id"), event.get("$distinct_id"), properties.get("distinct_id"))
-    person = sender = next((id_ for id_ in ids if id_ is not None), None)
+    person = sender = first_id(
+        event.get("distinct_id"), event.get("$distinct_id"), properties.get("distinct_id")
+    )
     context = renamed(properties, _CONTEXT)
+    if kind == "screen":
+        action = context.pop("$screen_name", None) or action
     used = (*_CONTEXT, *_OWN, *(("alias",) if kind == "alias" else ()))
     if action == "alias":
-        previous, person = properties.get("distinct_id", person), alias
+        previous, person = first_id(properties.get("distinct_id"), person), alias
     else:
         previous = alias if action == "merge" else None
     return Translation(
         type=kind,
-        action=context.pop("$screen_name", action) if kind == "screen" else action,
+        action=action,
         user=person,
         anonymous=context.pop("$anon_distinct_id", None) if kind == "identify" else None,
-        session=event.get("session_id") or properties.get("$session_id"),
+        previous=previous,
+        session=first_id(event.get("session_id"), properties.get("$session_id")),
         id=event.get("uuid"),
-        together=(name, sender, event.get("timestamp")),
+        together=(text(name), id_of(sender), numbers.of(event.get("timestamp"))),
         properties=without(properties, used) if isinstance(given, dict) else given,
         context=joined(
             rest(event, _USED),
             {
                 **shared.context,
                 **context,
-                "$previous_id": previous,
                 "$options": event.get("options"),
             },
         ),
@@ -195,19 +205,27 @@ def _time(event: dict[str, Any], sent_at: Any) -> Any:
         return None
 
 
-def accept_v1(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:
-    """The result of each uuid: `drop` if any event of it was; none should be sent again."""
+def accept_v1(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:
+    """The result of each uuid, of as many events as a library sends at once.
+
+    `drop` if any event of it was rejected, `warning` if it was dropped. None should be sent again;
+    neither will what has no result.
+    """
     messages: dict[int, str | None] = {one.index: None for one in decoded.rejected}
     messages |= {one.index: one.message for one in decoded.rejected[:MAX_NAMED]}
+    events, stored = iter(decoded.events), {event.id for event in accepted[:MAX_INDICES]}
     results: dict[str, dict[str, str | None]] = {}
-    for index, event in enumerate(bodies.batch(bodies.json(incoming.body)["batch"])):
-        uuid = bodies.mapping(event).get("uuid")
-        if isinstance(uuid, str):
+    for index, sent in enumerate(bodies.batch(bodies.json(incoming.body)["batch"])[:MAX_INDICES]):
+        uuid = bodies.mapping(sent).get("uuid")
+        if index in messages:
+            verdict = {"result": "drop", "details": messages[index]}
+        elif next(events).id in stored:
+            verdict = {"result": "ok", "details": None}
+        else:
+            verdict = {"result": "warning", "details": "dropped"}
+        if isinstance(uuid, str) and len(uuid) <= _UUID_CHARACTERS:
             uuid = mended(uuid, 0)
-            if index in messages:
-                results[uuid] = {"result": "drop", "details": messages[index]}
-            else:
-                results.setdefault(uuid, {"result": "ok", "details": None})
+            results[uuid] = verdict if index in messages else results.get(uuid, verdict)
     dropped = {"dropped": decoded.dropped} if decoded.dropped else {}
     body = msgspec.json.encode({"results": results, **dropped})
     return Reply(200, body, note=universal.note(decoded.rejected))

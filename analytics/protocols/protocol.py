@@ -9,7 +9,6 @@ import msgspec
 
 from analytics.errors import AnalyticsError, BadRequest, TooLarge
 from analytics.events import Event
-from analytics.protocols.characters import BAD
 from analytics.settings import Settings
 
 MAX_REQUEST_EVENTS = 50_000
@@ -24,6 +23,9 @@ MAX_CONTAINERS = 600_000
 
 MAX_NAMED = 100
 """Rejected events that a reply names."""
+
+MAX_INDICES = 2_000
+"""Events that a list names which a library reads: as many as libraries send at once."""
 
 MAX_REQUEST_KEYS = 100
 """Different keys in a request: each of them is looked up."""
@@ -88,8 +90,8 @@ class Decoded(msgspec.Struct, frozen=True):
 
     events: list[Event]
     rejected: Sequence[Rejection] = ()
-    mended: int = 0
-    """Events that had a character that cannot be stored, and have U+FFFD in its place."""
+    mended: Mapping[str, int] = {}
+    """What was mended, such as `bad_character` → in how many events it was the first fault."""
     dropped: Mapping[str, int] = {}
     """Why valid events were dropped after decoding → how many."""
 
@@ -111,7 +113,7 @@ class Decoded(msgspec.Struct, frozen=True):
     @property
     def note(self) -> str:
         """What was mended, for the header X-Analytics."""
-        return f"{self.mended} mended: {BAD}" if self.mended else ""
+        return "; ".join(f"{events} mended: {fault}" for fault, events in self.mended.items())
 
 
 Projects = Mapping[str | None, str | AnalyticsError]

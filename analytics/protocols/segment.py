@@ -87,13 +87,13 @@ def translate(kind: str | None, common: dict[str, Any], value: Any) -> Translati
         action=kind if name is None else call.get(name) or ("view" if name == "name" else None),
         user=call.get("userId"),
         anonymous=call.get("anonymousId"),
+        previous=call.get("previousId"),
         session=context.get("sessionId"),
         id=call.get("messageId"),
         properties=properties,
         context=joined(
             rest(call, (*_USED, name)),
             {
-                "$previous_id": call.get("previousId"),
                 "$group_id": call.get("groupId"),
                 "$properties" if kind in _TRAITS else "$traits": other,
             }

@@ -14,11 +14,12 @@ from analytics.protocols.fields import (
     kind_of,
     renamed,
     rest,
-    since_epoch,
     text,
 )
+from analytics.protocols.ids import first_id
 from analytics.protocols.pixel import GIF
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
+from analytics.protocols.times import since_epoch
 from analytics.protocols.translate import Translation, Translator
 
 _KINDS = {
@@ -105,7 +106,7 @@ def translate(value: Any) -> Translation:
         type=kind,
         action=action,
         user=event.get("uid"),
-        anonymous=event.get("duid") or event.get("tnuid") or event.get("nuid"),
+        anonymous=first_id(event.get("duid"), event.get("tnuid"), event.get("nuid")),
         session=event.get("sid"),
         id=event.get("eid"),
         properties=renamed(event, _STRUCTURED) if code == "se" else data,

@@ -11,6 +11,7 @@ docs/sdks/README.md lists these names.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -27,13 +28,16 @@ from analytics.events import (
     NO_SESSION,
     OWN_ID,
     Event,
+    event_id,
     is_uuid,
+    one_case,
 )
 from analytics.protocols import metadata, validate
 from analytics.protocols.characters import BAD, mended, unfit
 from analytics.protocols.clock import Clock, timestamp
-from analytics.protocols.fields import joined, moment, text
-from analytics.protocols.ids import joint_id, uuid7s
+from analytics.protocols.fields import joined, text
+from analytics.protocols.ids import id_of, joint_id, uuid7s
+from analytics.protocols.numbers import BAD_NUMBER
 from analytics.protocols.protocol import (
     MAX_REQUEST_KEYS,
     Decoded,
@@ -44,21 +48,32 @@ from analytics.protocols.protocol import (
     Rejection,
     project_of,
 )
+from analytics.protocols.times import moment
 from analytics.protocols.validate import LIMITS
+
+_MENDABLE = (BAD, "wrong_type", "too_long")
+"""Codes of bad characters, and of numbers that cannot be stored."""
 
 
 class Translation(msgspec.Struct, kw_only=True):
-    """One event in our fields, with the sender's values, not yet checked."""
+    """One event in our fields, with the sender's values, not yet checked.
+
+    An id that names nobody, by `id_of`, counts as null.
+    """
 
     type: Any
     action: Any
     user: Any = None
     anonymous: Any = None
+    previous: Any = None
+    """An earlier id of the same person."""
     session: Any = None
     id: Any = None
     """The sender's own id."""
     together: Sequence[Any] = ()
-    """Values as sent that make an event one event together with its id; none: the id does alone."""
+    """Values that make an event one event together with its id; none: the id does alone."""
+    former: str | None = None
+    """The id that the release before made of the same, if it made another."""
     properties: Any = None
     """What the sender says about the event; becomes the metadata."""
     context: dict[str, Any] = {}
@@ -102,30 +117,35 @@ class Translator:
         projects: Projects,
     ) -> Decoded:
         """Items → events, and a rejection for each item that is not a valid event."""
-        events, rejected, mends = [], [], 0
+        events, rejected, mends = [], [], Counter[str]()
         ids = iter(uuid7s(len(items), self.incoming.received))
         for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             try:
                 project = project_of(projects, key)
-                event, mended_it = self._event(translate(item), project, next(ids))
+                event, fault = self._event(translate(item), project, next(ids))
             except EventError as error:
                 rejected.append(Rejection(index, error.code, error.field, error.message))
             else:
                 events.append(event)
-                mends += mended_it
+                if fault:
+                    mends[fault] += 1
         return Decoded(events, rejected, mends)
 
-    def _event(self, translation: Translation, project: str, new_id: UUID) -> tuple[Event, bool]:
-        """One event, and whether it was mended. Raises EventError when it is not valid."""
+    def _event(
+        self, translation: Translation, project: str, new_id: UUID
+    ) -> tuple[Event, str | None]:
+        """One event, and what was mended of it. Raises EventError when it is not valid."""
         clock, most = self._clock(translation), self.incoming.max_event_bytes
-        fields, bad = _fields(translation, clock), False
+        own, fault = _own(translation), None
+        fields = _fields(translation, own, clock)
         try:
             event = validate.event(fields, clock, most, project, new_id)
         except EventError as error:
-            if not (bad := error.code == BAD):
+            if error.code not in _MENDABLE:
                 raise
             event = validate.event(_mended(fields), clock, most, project, new_id)
-        return _identified(event, translation), bad
+            fault = BAD if error.code == BAD else BAD_NUMBER
+        return _identified(event, own, translation), fault
 
     def _clock(self, translation: Translation) -> Clock:
         """The clock for an event's own `sent_at`, else for the request's.
@@ -148,22 +168,24 @@ class Translator:
         return self._clocks[cache_key]
 
 
-def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
-    """The event as a body of our own protocol would have it."""
-    user, anonymous = text(translation.user), text(translation.anonymous)
-    session, sent_id = text(translation.session), text(translation.id)
-    if isinstance(session, str) and not isinstance(translation.session, str):
+def _fields(translation: Translation, own: str | None, clock: Clock) -> dict[str, Any]:
+    """The event as a body of our own protocol would have it; `own` is its sender's id."""
+    user, anonymous = id_of(translation.user), id_of(translation.anonymous)
+    session, previous = id_of(translation.session), id_of(translation.previous)
+    if session is not None and not isinstance(translation.session, str):
         session = f"{anonymous or user or NO_ACTOR}:{session}"
     context = dict(translation.context)
     if user is not None and anonymous is not None and user != anonymous:
         context["$anonymous_id"] = anonymous
-    if isinstance(session, str) and (
+    if previous is not None:
+        context["$previous_id"] = previous
+    if session is not None and (
         len(session) > LIMITS["session_id"] or session.startswith(DERIVED_SESSION_PREFIX)
     ):
         context["$session_id"] = session
         session = hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
-    if isinstance(sent_id, str) and (translation.together or not is_uuid(sent_id)):
-        context.setdefault(OWN_ID, sent_id)
+    if own is not None and (translation.together or not is_uuid(own)):
+        context.setdefault(OWN_ID, own)
     if clock.skew is not None and translation.time is not None:
         context["$timestamp"] = translation.time
     return {
@@ -171,26 +193,35 @@ def _fields(translation: Translation, clock: Clock) -> dict[str, Any]:
         "event_type": text(translation.type),
         "event_action": text(translation.action),
         "user_id": anonymous if user is None else user,
-        "id": sent_id,
+        "id": own,
         "timestamp": moment(translation.time),
         "metadata": joined(translation.properties, context),
     }
 
 
+def _own(translation: Translation) -> str | None:
+    """The sender's own id of an event; a UUID in lower case."""
+    own = id_of(translation.id)
+    return None if own is None else one_case(own)
+
+
 def _mended(fields: dict[str, Any]) -> dict[str, Any]:
-    """An event's fields with U+FFFD in place of characters that cannot be stored."""
+    """An event's fields with text in place of characters and numbers that cannot be stored."""
     whole: dict[str, Any] = mended(fields, metadata.MAX_DEPTH + 1)
     return whole
 
 
-def _identified(event: Event, translation: Translation) -> Event:
-    """The event under an id made of all that makes it one event.
+def _identified(event: Event, own: str | None, translation: Translation) -> Event:
+    """The event under an id made of all that makes it one event; `own` is its sender's id.
 
-    The id that its own would be alone is the one that the release before stored. Own ids that only
-    mending made equal stay two.
+    The release before stored it by its own id alone, where not by the translation's `former`. Own
+    ids that only mending made equal stay two.
     """
-    own = text(translation.id)
-    if not event.named or not (translation.together or unfit(own)):
+    if own is None:
+        return event
+    if translation.former is not None:
+        return msgspec.structs.replace(event, former=event_id(translation.former))
+    if not (translation.together or unfit(own)):
         return event
     id_, former = joint_id(own, *translation.together), None if unfit(own) else event.id
     return msgspec.structs.replace(event, id=id_, former=former)

@@ -7,8 +7,9 @@ import msgspec
 
 from analytics.events import Event, event_id
 from analytics.protocols import bodies, numbers, universal
-from analytics.protocols.fields import Names, item, joined, renamed, rest, since_epoch, text
+from analytics.protocols.fields import Names, item, joined, renamed, rest, text
 from analytics.protocols.protocol import Decoded, Draft, Incoming, Protocol, Reply
+from analytics.protocols.times import since_epoch
 from analytics.protocols.translate import Translation, Translator
 
 _CONTEXT: Names = {

@@ -135,10 +135,12 @@ async def test_one_insert_id_is_one_event_only_on_one_device() -> None:
             {"device_id": "d2"},
             {"device_id": "d1", "user_id": "somebody else"},
             {"device_id": ""},
+            {"device_id": None},
             {"device_id": None, "user_id": "u2"},
+            {"device_id": False, "user_id": "u2"},
         )
         ids = [(await one(client, **sender)).id for sender in senders]
-        assert ids[0] == ids[2]
+        assert (ids[0], ids[3], ids[5]) == (ids[2], ids[4], ids[6])
         assert len(set(ids)) == 4
         assert ids == [(await one(client, **sender, time=1577836801000)).id for sender in senders]
         assert {event.former for event in client.sink.events} == {event_id("i-1")}

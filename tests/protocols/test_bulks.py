@@ -1,5 +1,6 @@
 """What holds in every protocol that sends many events at once."""
 
+import gzip
 import json
 import uuid
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from analytics.protocols.pixel import GIF
+from analytics.protocols.protocol import MAX_INDICES, MAX_NAMED
 from tests.collecting import GOOD
 from tests.protocols.bulks import BULKS, names, verdicts
 from tests.protocols.captured import collector
@@ -138,6 +140,56 @@ async def test_of_very_many_faults_a_reply_names_a_hundred_and_counts_all(name: 
             assert (status, answer["rejected_total"], len(answer["rejected"])) == (400, 250, 100)
 
 
+def answered(name: str, answer: Any) -> int:
+    """How many verdicts stand in the list that this product's library reads."""
+    if name == "amplitude":
+        return sum(map(len, answer["events_with_invalid_fields"].values()))
+    return len(answer["results" if name == "posthog_v1" else "invalid_indices"])
+
+
+@pytest.mark.parametrize("name", ["amplitude", "matomo", "posthog_v1"])
+async def test_the_list_that_a_library_reads_is_whole_for_as_many_events_as_it_sends(
+    name: str,
+) -> None:
+    bulk = BULKS[name]
+    for count in (MAX_INDICES, MAX_INDICES + 1):
+        async with collector() as client:
+            good, *bad = ids(count + 1)
+            given = [bulk.event("x" * 300, None, id_) for id_ in bad]
+            if name == "matomo":  # which has its list only where one is good
+                given.append(bulk.event("good", None, good))
+            status, answer = await bulk.send(client, *given)
+            assert status == (400 if name == "amplitude" else 200)
+            assert answered(name, answer) == MAX_INDICES
+            assert answer.get("invalid", count) == count
+            assert ("missing_field" in answer) is (name == "amplitude" and count > MAX_INDICES)
+
+
+@pytest.mark.parametrize("name", BULKS)
+async def test_no_reply_is_large_whatever_was_sent(name: str) -> None:
+    bulk = BULKS[name]
+    named = [bulk.event("x" * 300, None, id_) for id_ in ids(5_000)]
+    deep = json.loads("[" * 40 + "]" * 40)
+    odd = {} if name == "matomo" else {"event": "e", "properties": {"\x01" * 100: deep}}
+    most = MAX_INDICES * 100
+    few = most if name == "posthog_v1" else MAX_NAMED * 400
+    for events, allowed in (([{}] * 20_000, few), (named, few), ([odd] * 500, most)):
+        async with collector() as client:
+            body = gzip.compress(json.dumps(bulk.body(events)).encode())
+            answer = await client.send_events(body, bulk.path, **bulk.headers)
+            assert answer.status_code in (200, 400)
+            assert len(answer.content) < allowed
+
+
+async def test_ids_that_were_asked_for_are_fewer_bytes_than_their_events() -> None:
+    small = {"session_id": "s", "event_type": "t", "event_action": "a"}
+    body = json.dumps([small] * 50_000, separators=(",", ":")).encode()
+    async with collector() as client:
+        answer = await client.send_events(gzip.compress(body), "/collect?ids=1")
+        assert len(answer.json()["ids"]) == 50_000
+        assert len(answer.content) < len(body)
+
+
 COMPACT = ("matomo", "posthog_v1")
 """Protocols whose answer has a word for every event, or a number for every refused one."""
 
@@ -173,8 +225,19 @@ async def test_what_was_dropped_is_counted_in_a_body_that_says_success(name: str
         status, answer = await bulk.send(client, *given, **PAGE)
         assert (status, client.sink.events) == (200, [])
         assert answer["dropped"] == {"drop_bots": 2}
+        assert [answer[count] for count in COUNTS if count in answer] == [0] * (name in COUNTING)
+        for verdict in answer.get("results", {}).values():
+            assert verdict == {"result": "warning", "details": "dropped"}
         status, answer = await bulk.send(client, *given)
         assert "dropped" not in answer
+        assert [answer[count] for count in COUNTS if count in answer] == [2] * (name in COUNTING)
+        for verdict in answer.get("results", {}).values():
+            assert verdict == {"result": "ok", "details": None}
+
+
+COUNTING = ("amplitude", "mixpanel_import", "umami", "matomo")
+COUNTS = ("events_ingested", "num_records_imported", "processed", "tracked")
+"""What these products call the number of events that they took in."""
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,15 @@ async def test_what_is_no_cloud_event_is_ours_at_collect_and_a_mistake_elsewhere
                 EVENT, x_write_key="unknown", content_type="application/cloudevents+json"
             )
         ).status_code == 401
+
+
+async def test_a_uuid_is_one_event_in_any_case_also_one_that_an_earlier_release_stored() -> None:
+    own = "0193f0aa-6ad7-5f5c-9c0e-5d7a4c1b2e90"
+    async with collector() as client:
+        for spelling in (own, own.upper()):
+            event = {"specversion": "1.0", "type": "t", "source": "/s", "id": spelling}
+            await client.send_events(event, content_type="application/cloudevents+json")
+        lower, upper = client.sink.events
+        assert lower.id == upper.id == event_id(f"/s {own}")
+        assert (lower.former, upper.former) == (None, event_id(f"/s {own.upper()}"))
+        assert metadata(upper)["$id"] == own

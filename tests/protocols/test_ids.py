@@ -5,7 +5,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from analytics.protocols.ids import joint_id, uuid7s
+import pytest
+
+from analytics.protocols.ids import first_id, id_of, joint_id, uuid7s
+from analytics.protocols.numbers import constant
 from tests.bodies import GOOD, NOW, decode
 
 
@@ -20,6 +23,28 @@ def test_new_ids_are_uuid7_in_order() -> None:
         "more than twelve bits tell collectors of one millisecond apart"
     )
     assert uuid7s(0, NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "id_"),
+    [
+        *(("u", "u"), ("0", "0"), ("null", "null"), (" ", " ")),
+        *((42, "42"), (0, "0"), (Decimal("1.5"), "1.5"), (Decimal("1E-9"), "0.000000001")),
+        *(
+            (nobody, None)
+            for nobody in (None, "", True, False, constant("NaN"), {}, {"a": 1}, [], ["u"])
+        ),
+    ],
+)
+def test_an_id_is_a_text_or_a_number_and_anything_else_is_nobodys(
+    value: Any, id_: str | None
+) -> None:
+    assert id_of(value) == id_
+    assert first_id(None, False, value, "later") == ("later" if id_ is None else value)
+
+
+def test_of_no_ids_none_is_the_first() -> None:
+    assert first_id() is first_id(None, {}, True) is None
 
 
 def test_an_id_of_several_values_follows_from_each_of_them_as_it_was_sent() -> None:

@@ -2,11 +2,13 @@
 
 import base64
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from analytics.events import event_id
+from analytics.protocols.ids import joint_id
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
@@ -232,6 +234,15 @@ async def test_one_insert_id_is_one_event_only_with_name_time_and_person() -> No
         assert len(set(ids)) == 5
         assert metadata(client.sink.events[0])["$id"] == "i-1"
         assert client.sink.events[0].former == event_id("i-1")
+
+
+async def test_a_time_is_one_as_text_and_as_a_number_and_makes_the_id_that_it_always_made() -> None:
+    async with collector() as client:
+        for time in (1577836800.5, "1577836800.5", "1577836800.50"):
+            await one(client, {"event": "e", "properties": {**PROPERTIES, "time": time}})
+        assert {event.id for event in client.sink.events} == {
+            joint_id("17ee", "e", Decimal("1577836800.5"), "u1")
+        }
 
 
 @pytest.mark.parametrize("path", ["/track?verbose=1", "/import"])

@@ -183,7 +183,7 @@ def test_a_bad_character_is_told_with_its_place_and_costs_only_its_event(
     [verdict] = decoded.rejected
     assert (verdict.index, verdict.code, verdict.field) == (1, "bad_character", field)
     assert verdict.message == f"{what} as character 2"
-    assert decoded.mended == 0
+    assert decoded.mended == {}
 
 
 @pytest.mark.parametrize("item", [5, None, "x", [], True, [GOOD]])

@@ -137,10 +137,12 @@ def test_what_is_no_number_stays_text(text: str) -> None:
     assert numbers.of(text) == text
 
 
-@pytest.mark.parametrize("value", [None, True, 5, Decimal("1.5"), ["1.0"], {"a": "1.0"}])
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 5, Decimal("1.5"), ["1.0"], {"a": "1.0"}, Unfit("wrong_type", "is NaN", "NaN")],
+)
 def test_what_is_no_text_stays_as_it_is(value: Any) -> None:
     assert numbers.of(value) is value
-    assert numbers.of(Unfit("wrong_type", "is NaN", "NaN")) == "NaN"
 
 
 Send = Callable[[Client, Any], Awaitable[object]]
@@ -253,6 +255,45 @@ async def test_a_field_that_a_protocol_calls_a_number_is_one_though_it_came_as_t
         [event] = client.sink.events
     found = metadata_of(event)
     assert {name: found.get(name) for name in kept} == kept
+
+
+async def _ga4_item(client: Client, fields: Any) -> object:
+    return await _ga4(client, {"items": [fields]})
+
+
+async def _amplitude_properties(client: Client, properties: Any) -> object:
+    return await _amplitude(client, {"event_properties": properties})
+
+
+NUMBERS: dict[str, tuple[Send, str]] = {
+    "Matomo": (
+        _matomo,
+        "revenue e_v search_count ec_st ec_tx ec_sh ec_dt _pkp _idvc gt_ms pf_net pf_srv pf_tfr"
+        " pf_dm1 pf_dm2 pf_onl bw_bytes ma_le ma_ps ma_ttp ma_w ma_h",
+    ),
+    "Snowplow": (
+        _snowplow,
+        "se_va tr_tt tr_tx tr_sh ti_pr ti_qu pp_mix pp_max pp_miy pp_may vid cd",
+    ),
+    "Plausible": (_plausible, "screen_width version engagement_time scroll_depth revenue"),
+    "Amplitude": (_amplitude, "price quantity revenue location_lat location_lng"),
+    "Amplitude's properties": (_amplitude_properties, "$price $quantity $revenue"),
+    "GA4": (_ga4, "value tax shipping engagement_time_msec ga_session_number"),
+    "GA4's items": (_ga4_item, "price quantity discount index"),
+    "Segment": (_segment, "revenue value"),
+    "Umami": (_umami, "revenue"),
+}
+"""All fields that each protocol calls numbers, as docs/sdks/ names them."""
+
+
+@pytest.mark.parametrize(("send", "names"), NUMBERS.values(), ids=NUMBERS)
+async def test_each_field_that_a_protocol_calls_a_number_is_one(send: Send, names: str) -> None:
+    fields = {name: f"{number}.50" for number, name in enumerate(names.split(), 1000)}
+    async with collector() as client:
+        await send(client, {"e": "x", **fields} if send is _snowplow else fields)
+        [event] = client.sink.events
+    for name, value in fields.items():
+        assert f":{value.rstrip('0')}".encode() in event.metadata, name
 
 
 IDS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -72,6 +72,11 @@ PIXEL_FAULTS = {
         "bad_character",
         "metadata.x",
     ),
+    "a NUL in metadata in JSON": (
+        "session_id=s&event_type=t&event_action=a&metadata={%22x%22:%22%00%22}",
+        "bad_character",
+        "metadata.x",
+    ),
     "words for a time": (
         "session_id=s&event_type=t&event_action=a&timestamp=now",
         "bad_timestamp",

@@ -222,6 +222,31 @@ async def test_each_event_goes_by_its_own_key(path: str) -> None:
         assert all("token" not in metadata(event) for event in client.sink.events)
 
 
+@pytest.mark.parametrize("where", ["api_key", "token", "$token", "properties"])
+@pytest.mark.parametrize("name", ["token", "api_key"])
+async def test_a_key_may_be_in_the_event_or_its_properties(where: str, name: str) -> None:
+    key = {"properties": {name: "phc_key"}} if where == "properties" else {where: "phc_key"}
+    async with collector("phc_key", require_write_key=True) as client:
+        answer = await client.send_events([{"event": "e", "distinct_id": "u", **key}], "/e/")
+        assert answer.status_code == 200
+        [event] = client.sink.events
+        assert (event.project, metadata(event)) == ("shop", {})
+
+
+async def test_a_time_is_one_as_text_and_as_a_number() -> None:
+    async with collector() as client:
+        for time in (1577836800000, "1577836800000", "1577836800000.0"):
+            await one(client, timestamp=time)
+        assert len({(event.id, event.timestamp) for event in client.sink.events}) == 1
+
+
+@pytest.mark.parametrize("screen", [None, "", False])
+async def test_a_screen_without_a_name_is_a_view(screen: Any) -> None:
+    async with collector() as client:
+        event = await one(client, event="$screen", properties={"$screen_name": screen})
+        assert columns_of(event) == ("screen", "view", "u1", "$none")
+
+
 async def test_one_uuid_is_one_event_only_with_name_person_and_time() -> None:
     async with collector() as client:
         times = {"timestamp": "2020-01-01T00:00:00Z"}, {"timestamp": "2020-01-01T00:00:00.000Z"}
