@@ -1868,6 +1868,7 @@ MUTATIONS = (
         "    return len(rows) > MAX_GROUPS or is_cut(rows)\n",
         "    return len(rows) > MAX_GROUPS\n",
         "tests/queries/questions/test_long_values.py::test_an_answer_shows_so_many_bytes_of_values_and_no_more",
+    ),
     # values that are wrong in other products' events
     mutation(
         "a number that cannot be stored costs its event",
