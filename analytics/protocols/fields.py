@@ -1,7 +1,6 @@
 """A sender's fields on their way to ours: values as we have them, and names as metadata does."""
 
 from collections.abc import Container, Mapping
-from decimal import Decimal
 from typing import Any
 
 from analytics.protocols import numbers
@@ -13,7 +12,7 @@ Names = Mapping[str, str]
 
 def text(value: Any) -> Any:
     """A number as text, without exponent, and an empty text as None; anything else as it is."""
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+    if numbers.is_number(value):
         return numbers.written(value)
     return None if value == "" else value
 

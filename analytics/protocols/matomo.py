@@ -4,7 +4,6 @@ A request is one action in a query string or a form, or a list of query strings.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -101,14 +100,8 @@ def translate(value: Any) -> Translation:
         anonymous=first_id(action.get("_id"), action.get("cid")),
         properties=renamed(action, properties),
         context=joined(rest(action, (*_USED, *_CONTEXT, *properties)), renamed(action, _CONTEXT)),
-        time=_time(action.get("cdt")),
+        time=since_epoch(action.get("cdt"), 1),  # a date and time stays as it is
     )
-
-
-def _time(value: Any) -> Any:
-    """Seconds since 1970, or a date and time."""
-    value = numbers.of(value)
-    return since_epoch(value, 1) if isinstance(value, int | Decimal) else value
 
 
 def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> Reply:

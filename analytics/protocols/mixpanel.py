@@ -4,7 +4,6 @@ docs/sdks/mixpanel.md maps their fields.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from analytics.errors import AnalyticsError
@@ -168,10 +167,10 @@ def _update(update: dict[str, Any]) -> Translation:
 
 def _time(value: Any) -> Any:
     """Seconds or milliseconds since 1970, told apart by size; what is no number stays as it is."""
-    value = numbers.of(value)
-    if not isinstance(value, int | Decimal):
+    number = numbers.of(value)
+    if not numbers.is_number(number):
         return value
-    return since_epoch(value, 1 if abs(float(value)) < _SECONDS_BELOW else 1000)
+    return since_epoch(number, 1 if -_SECONDS_BELOW < number < _SECONDS_BELOW else 1000)
 
 
 def accept(incoming: Incoming, decoded: Decoded, _: Sequence[Event]) -> Reply:

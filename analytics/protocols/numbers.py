@@ -8,7 +8,7 @@ import re
 from collections.abc import Container, Mapping
 from decimal import Context, Decimal
 from math import isinf
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -83,6 +83,11 @@ def of(value: Any) -> Any:
 def written(value: int | Decimal) -> str:
     """A number as text, without exponent."""
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def is_number(value: Any) -> TypeGuard[int | Decimal]:
+    """Whether a value is a number: true and false are none."""
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
 def within(source: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ fields.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -197,7 +196,7 @@ def translate(shared: SharedFields, value: Any) -> Translation:
 def _time(event: dict[str, Any], sent_at: Any) -> Any:
     """The event's timestamp. Old libraries send `offset`: milliseconds before `sent_at`."""
     offset = event.get("offset")
-    if event.get("timestamp") is not None or not isinstance(offset, int | Decimal):
+    if event.get("timestamp") is not None or not numbers.is_number(offset):
         return event.get("timestamp")
     try:
         return instant(timestamp(moment(sent_at))) - timedelta(milliseconds=float(offset))

@@ -34,12 +34,13 @@ def moment(value: Any) -> Any:
 def since_epoch(value: Any, per_second: int) -> Any:
     """A number of units since 1970, also as text → the moment, in UTC.
 
-    `per_second` is how many units a second has. What is not a number comes back as it is, and
-    fails the later check.
+    `per_second` is how many units a second has. What JSON would not write as a number, and what is
+    beyond the years 1 to 9999, comes back as it is, and fails the later check.
     """
+    number = numbers.of(value.strip() if isinstance(value, str) else value)
+    if not numbers.is_number(number):
+        return value
     try:
-        if isinstance(value, str) and len(value) > MAX_TIME_DIGITS:
-            return value
-        return EPOCH + timedelta(microseconds=int(Decimal(value) * 1_000_000 / per_second))
-    except (ArithmeticError, ValueError, TypeError):
+        return EPOCH + timedelta(microseconds=int(Decimal(number) * 1_000_000 / per_second))
+    except OverflowError:
         return value

@@ -631,5 +631,18 @@ FAULTS = (
             "stores/test_postgres.py::test_a_connection_whose_last_operation_was_interrupted_is_given_to_nobody_else",
         ),
     ),
+    Fault(
+        67,
+        "a number of nine characters that takes half a minute",
+        "`9e999992` and 30 others, bare and as text, for the times, sessions and numbers of every "
+        "protocol, in filters, formulas, cursors and files; `true`, lists, other digits as times",
+        (
+            "hostile/test_numbers.py::test_no_number_in_a_body_takes_long",
+            "hostile/test_numbers.py::test_no_number_in_an_address_takes_long",
+            "hostile/test_numbers.py::test_no_number_elsewhere_takes_long",
+            "hostile/test_numbers.py::test_what_is_no_number_is_no_time_in_any_protocol",
+            "protocols/test_translate.py::test_what_is_no_number_comes_back_to_be_refused",
+        ),
+    ),
 )
 """Numbers as in the design."""

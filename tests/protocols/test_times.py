@@ -35,7 +35,7 @@ def test_a_time_without_an_offset_is_in_utc(given: Any, ours: Any) -> None:
     ("value", "per_second", "at"),
     [
         (0, 1, datetime(1970, 1, 1, tzinfo=UTC)),
-        ("1795438800.5", 1, datetime(2026, 11, 23, 13, 0, 0, 500_000, tzinfo=UTC)),
+        (" 1795438800.5\n", 1, datetime(2026, 11, 23, 13, 0, 0, 500_000, tzinfo=UTC)),
         (Decimal("1795438800123"), 1_000, datetime(2026, 11, 23, 13, 0, 0, 123_000, tzinfo=UTC)),
         (1_795_438_800_123_456, 10**6, datetime(2026, 11, 23, 13, 0, 0, 123_456, tzinfo=UTC)),
     ],
@@ -45,7 +45,11 @@ def test_a_number_of_units_is_a_moment(value: Any, per_second: int, at: datetime
 
 
 @pytest.mark.parametrize(
-    "value", ["soon", "", None, [], {}, "NaN", "Infinity", "1e999999", 10**30, "9" * 31]
+    "value",
+    [
+        *("soon", "", None, [], {}, "NaN", "Infinity", "1e999999", "9e999992", 10**30, "9" * 31),
+        *(True, [0, [1], 5], "1_764_000_000", "\u0661\u0667", "+1", ".5", "9" * 5_000, 10**400),
+    ],
 )
 def test_what_is_no_number_comes_back_to_be_refused(value: Any) -> None:
     assert since_epoch(value, 1) is value
