@@ -9,6 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from analytics.errors import TooLarge
+
 DEFAULT_PROJECT = "default"
 
 ID_NAMESPACE = UUID("8f0ff4a5-6ad7-5f5c-9c0e-5d7a4c1b2e90")
@@ -38,6 +40,9 @@ OWN_ID = "$id"
 The collector puts it there for other products' libraries; our own events follow from theirs.
 """
 
+MAX_REQUEST_BYTES = 20 << 20
+"""Of the metadata of all events of one request: twice what its body may have."""
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
@@ -54,6 +59,12 @@ def one_case(text: str) -> str:
 def event_id(text: str) -> UUID:
     """The id stored for a client's id: a hyphenated UUID is itself, other text becomes a UUIDv5."""
     return UUID(text) if is_uuid(text) else uuid.uuid5(ID_NAMESPACE, text)
+
+
+def bound_bytes(size: int) -> None:
+    """Raises TooLarge for more metadata than the events of one request may have."""
+    if size > MAX_REQUEST_BYTES:
+        raise TooLarge(f"the events of a request may have {MAX_REQUEST_BYTES} bytes of metadata")
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):

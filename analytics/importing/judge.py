@@ -127,7 +127,7 @@ def _one_by_one(
             found |= mapping.found(item)
             items.append(mapping.event(item))
             indexes.append(index)
-        except BadRequest as error:
+        except (BadRequest, TooLarge) as error:
             rejected.append(Rejection(index, error.code, None, error.message))
         except EventError as error:
             rejected.append(Rejection(index, error.code, error.field, error.message))

@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 import msgspec
 
 from analytics import metrics
-from analytics.events import Event
+from analytics.events import Event, bound_bytes
 from analytics.pipeline.address import put_address
 from analytics.pipeline.agent import put_agent
 from analytics.pipeline.bots import drop_bots
@@ -104,11 +104,15 @@ def run(events: list[Event], context: Context, steps: Sequence[Step] = STEPS) ->
 def run_in_turns(
     events: list[Event], context: Context, steps: Sequence[Step]
 ) -> Generator[None, None, Result]:
-    """The same, with a turn for others after each event that was opened."""
+    """The same, with a turn for others after each event that was opened.
+
+    Raises TooLarge where the steps would put too much into the events.
+    """
     if not steps or (context.silent and not any(_has_facts(event) for event in events)):
         return Result(events)
     passed: list[Event] = []
     dropped: Counter[str] = Counter()
+    size = 0
     for event in events:
         if context.silent and not _has_facts(event):
             passed.append(event)
@@ -117,6 +121,8 @@ def run_in_turns(
         reason = _walk(visit, steps)
         if reason is None:
             passed.append(visit.close())
+            size += len(passed[-1].metadata)
+            bound_bytes(size)
         else:
             dropped[reason] += 1
         yield

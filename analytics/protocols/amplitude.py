@@ -64,7 +64,14 @@ _PAGE: Names = {
     **UTM,
 }
 
-_top = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+class _Envelope(msgspec.Struct, gc=False):
+    """A body, of which only this is of interest."""
+
+    events: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_open = msgspec.json.Decoder(_Envelope).decode
 
 
 def read(incoming: Incoming) -> Draft:
@@ -79,7 +86,7 @@ def read(incoming: Incoming) -> Draft:
 def claims(incoming: Incoming) -> bool:
     """Whether a body has `events`; PostHog's has `batch`."""
     try:
-        return "events" in _top(incoming.body)
+        return _open(incoming.body).events is not msgspec.UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:

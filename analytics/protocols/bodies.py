@@ -11,9 +11,8 @@ from analytics.errors import TooLarge
 from analytics.protocols import metadata
 from analytics.protocols.protocol import (
     Incoming,
-    bound_containers,
     bound_count,
-    bound_events,
+    bound_values,
     empty_batch,
 )
 
@@ -28,8 +27,6 @@ def json(text: bytes) -> Any:
 
     Raises BadRequest, TooLarge.
     """
-    bound_containers(text)
-    bound_events(text)
     return metadata.read(text.replace(b"\0", b"\\u0000"))
 
 
@@ -70,6 +67,7 @@ def lines(text: bytes) -> Any:
     """JSON, or a list of the JSON values that stand one on a line. Raises BadRequest, TooLarge."""
     if text.lstrip()[:1] == b"[":
         return json(text)
+    bound_values(text.count(b"\n") + text.count(b"\r"))
     values = [line for line in text.splitlines() if line.strip()]
     return json(b"[" + b",".join(values) + b"]") if len(values) > 1 else json(text)
 
@@ -87,6 +85,16 @@ def embedded_fields(text: str) -> dict[str, str]:
     if text.count("&") >= MAX_FIELDS:
         raise TooLarge(f"a form may have {MAX_FIELDS} fields")
     return dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape"))
+
+
+def queries(texts: list[Any]) -> list[Any]:
+    """The fields of each query string in a list; what is not a string comes back as it is.
+
+    Raises TooLarge for too many fields, in one of them or in all.
+    """
+    strings = [text for text in texts if isinstance(text, str)]
+    bound_values(2 * sum(text.count("&") + 1 for text in strings))
+    return [embedded_fields(text.lstrip("?")) if isinstance(text, str) else text for text in texts]
 
 
 def is_form(text: bytes) -> bool:

@@ -46,7 +46,9 @@ def read(incoming: Incoming) -> Draft:
     secret = query.get("api_secret")
     key = f"{stream}:{secret}" if stream and secret else stream or incoming.key
     items = bodies.batch(body.get("events", []))
-    return Translator(incoming).draft(items, partial(translate, body), lambda _: key)
+    return Translator(incoming).draft(
+        items, partial(translate, body), lambda _: key, without(body, ("events",))
+    )
 
 
 def translate(body: dict[str, Any], value: Any) -> Translation:

@@ -68,17 +68,10 @@ def read(incoming: Incoming) -> Draft:
     """A query string, a form, or an object with `requests`. The key is each site's number."""
     if incoming.body.lstrip()[:1] == b"{":
         requests = bodies.batch(bodies.mapping(bodies.json(incoming.body)).get("requests", []))
-        items = [_query(request) for request in requests]
+        items = bodies.queries(requests)
     else:
         items = [bodies.fields(incoming.query) | bodies.fields(incoming.body.strip())]
     return Translator(incoming).draft(items, translate, _key)
-
-
-def _query(request: Any) -> Any:
-    """The fields of one query string in a list; what is not a string comes back as it is."""
-    if not isinstance(request, str):
-        return request
-    return bodies.embedded_fields(request.lstrip("?"))
 
 
 def _key(value: Any) -> str | None:

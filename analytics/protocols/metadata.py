@@ -14,7 +14,7 @@ from analytics.errors import BadRequest
 from analytics.protocols import numbers
 from analytics.protocols.characters import BAD, described, unfit
 from analytics.protocols.numbers import Unfit
-from analytics.protocols.protocol import EventError
+from analytics.protocols.protocol import MAX_VALUES, EventError, bound_values
 
 MAX_DEPTH = 32
 """Levels of objects and lists; metadata itself is the first."""
@@ -31,6 +31,9 @@ _TRAILING_ZERO = re.compile(rb"\.[0-9]*0[,}\]\s]")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _LEVELS = bytes.maketrans(b"[]", b"{}")
 _NO_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
+
+_MARKS = "{[,:"
+"""Before each value, name, object and list stands one of these, but before the first."""
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}]', re.DOTALL)
 
@@ -84,8 +87,10 @@ def parse(text: str) -> Any:
 
     Numbers are in canonical form; NaN and those that cannot be stored become Unfit. Lone surrogates
     stay in their strings. What nests far too deep is left out. Raises ValueError for what is not
-    JSON.
+    JSON, TooLarge for too many values.
     """
+    if len(text) > MAX_VALUES:  # a shorter text has fewer
+        bound_values(sum(map(text.count, _MARKS)))
     try:
         return _loads(text)
     except RecursionError:
@@ -95,12 +100,27 @@ def parse(text: str) -> Any:
 def read(body: bytes, name: str = "body") -> Any:
     """A body's JSON, decoded by `parse`; an error calls it by its name.
 
-    Bytes that are not UTF-8 become lone surrogates in their strings. Raises BadRequest.
+    Bytes that are not UTF-8 become lone surrogates in their strings. Raises BadRequest, TooLarge.
     """
     try:
         return parse(body.decode(errors="surrogateescape").removeprefix("\ufeff"))
     except ValueError as error:
         raise BadRequest(f"the {name} is {_not_json(body, error)}", code="not_json") from error
+
+
+def size_of(value: Any) -> int:
+    """About how many bytes of JSON a value takes that `parse` read, valid or not."""
+    size, rest = 0, [value]
+    while rest:
+        part = rest.pop()
+        size += 2
+        if isinstance(part, dict):
+            rest += (*part, *part.values())
+        elif isinstance(part, list):
+            rest += part
+        else:
+            size += len(str(part).encode(errors="surrogatepass"))
+    return size
 
 
 def _not_json(body: bytes, error: ValueError) -> str:

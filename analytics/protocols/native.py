@@ -26,14 +26,10 @@ from analytics.protocols.protocol import (
     Incoming,
     Protocol,
     Reply,
-    bound_containers,
-    bound_events,
+    bound_count,
 )
 from analytics.protocols.universal import note
 from analytics.protocols.validate import LIMITS
-
-_LARGE_BYTES = 1 << 20
-"""The objects and lists of a larger body are counted before it is decoded."""
 
 _GROWTH = 6
 """How much longer JSON may be as it is stored than as it is sent: `1e22` has 23 digits."""
@@ -115,9 +111,6 @@ def read(incoming: Incoming) -> Draft:
     Its key may also be in a header. Raises BadRequest, TooLarge.
     """
     body = incoming.body
-    if len(body) > _LARGE_BYTES:
-        bound_containers(body)
-    bound_events(body)
     try:
         body.decode()
         glance = metadata.glance(body)
@@ -127,6 +120,7 @@ def read(incoming: Incoming) -> Draft:
         items = whole.items()
         if not items:
             return validate.draft(incoming)
+        bound_count(len(items))
         clock = Clock(incoming.received, incoming.retention_days, whole.sent_at)
     except _UNPROVEN:
         return validate.draft(incoming)

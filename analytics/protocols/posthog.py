@@ -84,6 +84,9 @@ _OWN = ("distinct_id", "$session_id")
 _UUID_CHARACTERS = 36
 """A longer `uuid` is none, and gets no result."""
 
+_MAX_LIBRARY = 200
+"""Characters of the library's name and version in a header."""
+
 
 class SharedFields(NamedTuple):
     """What a request says about all its events."""
@@ -110,10 +113,10 @@ def read(incoming: Incoming) -> Draft:
         or query.get("token")
         or incoming.key
     )
-    context = {"$historical_migration": whole.get("historical_migration") or None}
+    context = {"$historical_migration": bool(whole.get("historical_migration")) or None}
     shared = SharedFields(key, sent_at or incoming.received, context)
     return Translator(incoming, sent_at).draft(
-        items, partial(translate, shared), lambda event: key or _key(event)
+        items, partial(translate, shared), lambda event: key or _key(event), shared.sent_at
     )
 
 
@@ -124,15 +127,15 @@ def read_v1(incoming: Incoming) -> Draft:
         raise BadRequest("the body must be an object with `batch`", code="missing", field="batch")
     items = bodies.batch(body["batch"])
     sent_at = _header(incoming, b"posthog-request-timestamp") or body.get("created_at")
-    library, _, version = _header(incoming, b"posthog-sdk-info").partition("/")
+    library, _, version = _header(incoming, b"posthog-sdk-info")[:_MAX_LIBRARY].partition("/")
     context = {
-        "$historical_migration": body.get("historical_migration") or None,
+        "$historical_migration": bool(body.get("historical_migration")) or None,
         "$lib": library,
         "$lib_version": version,
     }
     shared = SharedFields(incoming.key, sent_at, context)
     return Translator(incoming, sent_at).draft(
-        items, partial(translate, shared), lambda event: shared.key or _key(event)
+        items, partial(translate, shared), lambda event: shared.key or _key(event), sent_at
     )
 
 

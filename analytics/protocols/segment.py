@@ -65,7 +65,10 @@ def read(incoming: Incoming) -> Draft:
     common = bodies.mapping(envelope.get("context")) if "batch" in envelope else {}
     translator = Translator(incoming, envelope.get("sentAt"))
     return translator.draft(
-        items, partial(translate, kind, common), lambda call: key or bodies.word(call, "writeKey")
+        items,
+        partial(translate, kind, common),
+        lambda call: key or bodies.word(call, "writeKey"),
+        common,
     )
 
 

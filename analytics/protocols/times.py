@@ -41,6 +41,6 @@ def since_epoch(value: Any, per_second: int) -> Any:
     if not numbers.is_number(number):
         return value
     try:
-        return EPOCH + timedelta(microseconds=int(Decimal(number) * 1_000_000 / per_second))
-    except OverflowError:
+        return EPOCH + timedelta(microseconds=int(number * 1_000_000 // per_second))
+    except ArithmeticError:
         return value

@@ -28,6 +28,7 @@ from analytics.events import (
     NO_SESSION,
     OWN_ID,
     Event,
+    bound_bytes,
     event_id,
     is_uuid,
     one_case,
@@ -101,8 +102,16 @@ class Translator:
         self._sent_at = sent_at
         self._clocks: dict[Any, Clock] = {}
 
-    def draft(self, items: Sequence[Any], translate: Translate, key_of: KeyOf) -> Draft:
-        """Items, each with its key. Raises TooLarge for too many different keys."""
+    def draft(
+        self, items: Sequence[Any], translate: Translate, key_of: KeyOf, shared: Any = None
+    ) -> Draft:
+        """Items, each with its key; `shared` is what the request says once of all of them.
+
+        Raises TooLarge for too many different keys, and where the items would have too much of
+        what is shared.
+        """
+        if shared and len(items) > 1:
+            bound_bytes(metadata.size_of(shared) * len(items))
         keys = [key_of(item) for item in items]
         different = tuple(dict.fromkeys(keys))
         if len(different) > MAX_REQUEST_KEYS:
@@ -116,8 +125,11 @@ class Translator:
         translate: Translate,
         projects: Projects,
     ) -> Decoded:
-        """Items → events, and a rejection for each item that is not a valid event."""
-        events, rejected, mends = [], [], Counter[str]()
+        """Items → events, and a rejection for each item that is not a valid event.
+
+        Raises TooLarge for too much metadata.
+        """
+        events, rejected, mends, size_bytes = [], [], Counter[str](), 0
         ids = iter(uuid7s(len(items), self.incoming.received))
         for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             try:
@@ -129,6 +141,8 @@ class Translator:
                 events.append(event)
                 if fault:
                     mends[fault] += 1
+                size_bytes += len(event.metadata)
+                bound_bytes(size_bytes)
         return Decoded(events, rejected, mends)
 
     def _event(

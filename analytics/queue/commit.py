@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from analytics import metrics
 from analytics.epoch import Mark, read_mark
-from analytics.errors import Unavailable
+from analytics.errors import TooLarge, Unavailable
 from analytics.events import Event, pack
 from analytics.queue import body, scripts
 from analytics.queue.backpressure import Backpressure, survey
@@ -102,9 +102,9 @@ class Queue(Reader):
     async def append(self, events: Sequence[Event]) -> None:
         """Append events; returns when all of them are durable in the queue.
 
-        They share their job with the events of other appends made meanwhile. Raises Unavailable
-        when the queue is full or out of reach. Nothing was accepted then, unless only the answer of
-        Redis was lost.
+        They share their job with the events of other appends made meanwhile. Raises TooLarge for
+        more than may ever wait, and Unavailable when the queue is full or out of reach. Nothing was
+        accepted then, unless only the answer of Redis was lost.
         """
         if not events:
             return
@@ -114,6 +114,8 @@ class Queue(Reader):
         size_bytes = sum(len(event.metadata) for event in events) + EVENT_OVERHEAD_BYTES * len(
             events
         )
+        if len(events) > MAX_WAITING_EVENTS or size_bytes > MAX_WAITING_BYTES:
+            raise TooLarge("these events are more than may ever wait to be written")
         if self._waiting and (
             self._waiting_events + len(events) > MAX_WAITING_EVENTS
             or self._waiting_bytes + size_bytes > MAX_WAITING_BYTES

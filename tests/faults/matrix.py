@@ -644,5 +644,33 @@ FAULTS = (
             "protocols/test_translate.py::test_what_is_no_number_comes_back_to_be_refused",
         ),
     ),
+    Fault(
+        68,
+        "400 bytes that are copied into every event of their request",
+        "long fields, names, times, contexts and headers said once for thousands of events, at "
+        "each protocol that has some; addresses whose parts the pipeline copies",
+        (
+            "hostile/test_memory.py::test_small_bodies_that_become_large_take_little_memory",
+            "protocols/test_translate.py::test_what_a_request_says_once_is_measured_before_it_is_copied",
+            "protocols/test_translate.py::test_all_events_together_have_so_much_metadata_and_no_more",
+            "protocols/test_posthog.py::test_what_is_said_once_of_all_events_is_short_in_each",
+            "pipeline/test_pipeline.py::test_the_steps_put_only_so_much_into_all_events_together",
+            "queue/test_commit.py::test_more_than_may_ever_wait_is_refused_though_nothing_waits",
+        ),
+    ),
+    Fault(
+        69,
+        "bodies of 10 kB that take hundreds of megabytes once they are decoded",
+        "millions of numbers, strings, lists, objects, lines and fields, two bodies at once; in "
+        "JSON, JSON in JSON, escapes, base64 and forms",
+        (
+            "hostile/test_memory.py::test_small_bodies_that_become_large_take_little_memory",
+            "protocols/test_metadata.py::test_a_text_of_too_many_values_is_not_decoded",
+            "protocols/test_bodies.py::test_there_are_so_many_lines_and_no_more",
+            "protocols/test_bodies.py::test_all_query_strings_of_a_list_together_have_a_bounded_number_of_fields",
+            "importing/test_judge.py::test_a_line_of_too_many_values_costs_no_other",
+            "roles/collector/test_slices.py::test_no_body_keeps_liveness_waiting",
+        ),
+    ),
 )
 """Numbers as in the design."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from analytics import origins
+from analytics import hosts
 from analytics.errors import AnalyticsError
 from analytics.importing import times
 from analytics.protocols import metadata
@@ -18,7 +18,7 @@ from analytics.protocols.protocol import EventError
 from analytics.queries.language.filters import Where
 from analytics.queries.language.formula import Formula
 from analytics.queries.language.measures import Measure
-from analytics.queries.language.times import Duration, Last, moment
+from analytics.queries.language.times import Duration, Last
 from analytics.queries.questions.cursors import EventCursor, ExportCursor
 from analytics.spans import parse_span
 from tests.protocols.captured import collector
@@ -177,7 +177,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "a moment": moment,
     "a cursor": EventCursor.read,
     "a cursor of an export": lambda text: ExportCursor.read(f"{text},{'0' * 32}"),
-    "a port": lambda text: origins.read(f"https://a.example:{text}"),
+    "a port": lambda text: hosts.origin(f"https://a.example:{text}"),
 }
 
 

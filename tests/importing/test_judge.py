@@ -11,7 +11,7 @@ from analytics.events import event_id
 from analytics.importing import judge as judge_module
 from analytics.importing.judge import Judgement, judge, link
 from analytics.importing.lines import InputLine, read
-from analytics.protocols.protocol import Decoded
+from analytics.protocols.protocol import MAX_VALUES, Decoded
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 GOOD = b'{"session_id":"s","event_type":"t","event_action":"a"}'
@@ -112,3 +112,11 @@ def test_good_lines_are_decoded_as_one_body(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(judge_module, "_one_by_one", refuse)
     judgement = judged(GOOD, b" " + NAMED + b"\r", b'{"session_id":1}')
     assert (len(judgement.events), len(judgement.rejected)) == (2, 1)
+
+
+def test_a_line_of_too_many_values_costs_no_other() -> None:
+    many = GOOD[:-1] + b',"metadata":{"l":[' + b"1," * MAX_VALUES + b"1]}}"
+    judgement = judged(GOOD, many, GOOD)
+    assert len(judgement.events) == 2
+    [(line, flaw)] = judgement.rejected
+    assert (line.number, flaw.code) == (2, "too_large")

@@ -3,7 +3,10 @@
 import json
 import re
 
-from analytics import metrics, pipeline
+import pytest
+
+from analytics import events, metrics, pipeline
+from analytics.errors import TooLarge
 from analytics.events import NO_ACTOR
 from analytics.pipeline import DROP, Drop, Visit
 from tests.collecting import GOOD, running
@@ -79,3 +82,19 @@ async def test_what_is_dropped_is_told_by_its_reason_in_the_answer_and_the_metri
         text = (await client.get("/metrics")).text
         assert 'analytics_events_dropped_total{reason="drop_bots"} 2' in text
         assert 'analytics_events_dropped_total{reason="drop_opted_out"} 1' in text
+
+
+def test_the_steps_put_only_so_much_into_all_events_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    visited: list[Visit] = []
+
+    def put_much(visit: Visit) -> None:
+        visited.append(visit)
+        visit.put("m", "x" * 92)
+
+    monkeypatch.setattr(events, "MAX_REQUEST_BYTES", 1_000)
+    assert len(pipeline.run([event()] * 10, browsing(), (put_much,)).events) == 10
+    with pytest.raises(TooLarge, match="1000 bytes"):
+        pipeline.run([event()] * 99, browsing(), (put_much,))
+    assert len(visited) == 10 + 11

@@ -120,11 +120,25 @@ def test_a_batch_has_an_event_at_least_and_no_more_than_a_request_may(
     assert refusal.value.code == "empty_batch"
 
 
-def test_a_body_of_too_many_brackets_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "MAX_CONTAINERS", 3)
-    assert bodies.json(b"[{},[]]") == [{}, []]
-    with pytest.raises(TooLarge):
-        bodies.json(b"[{},[],{}]")
+@pytest.mark.parametrize("line", [b"1\n", b"\n", b"\r", b"1\r\n"])
+def test_there_are_so_many_lines_and_no_more(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
+    monkeypatch.setattr(protocol, "MAX_VALUES", 10)
+    assert bodies.lines(b"1" + line * 5)
+    with pytest.raises(TooLarge, match="10 values"):
+        bodies.lines(b"1" + line * 11)
+
+
+def test_all_query_strings_of_a_list_together_have_a_bounded_number_of_fields(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_VALUES", 10)
+    assert bodies.queries(["?a=1&b=2", 5, "c=3&d=4&e"]) == [
+        {"a": "1", "b": "2"},
+        5,
+        {"c": "3", "d": "4", "e": ""},
+    ]
+    with pytest.raises(TooLarge, match="10 values"):
+        bodies.queries(["a=1&b=2", "c=3&d=4", "e=5&f=6"])
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1, [{"a": 1}]])

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.errors import TooLarge
 from analytics.events import Event
 from analytics.protocols import metadata, native
-from analytics.protocols.protocol import Decoded, EventError
+from analytics.protocols.protocol import MAX_VALUES, Decoded, EventError
 from tests.examples import examples
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -231,3 +232,43 @@ def test_events_with_many_brackets_take_the_fast_way(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("analytics.protocols.validate.event", refuse)
     assert sent(json.dumps({"items": [{"sku": "a", "tags": ["x"]}] * 100})).events
+
+
+@pytest.mark.parametrize("part", ["1,", "{},", '"":1,', "[[],{}],", '",",', "\U0001f600,"])
+def test_a_text_of_too_many_values_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def refuse(_: str) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr(metadata, "_loads", refuse)
+    marks = sum(map(part.count, "[{,:"))
+    with pytest.raises(TooLarge, match=f"{MAX_VALUES} values"):
+        metadata.parse(f"[{part * (MAX_VALUES // marks)}1]")
+
+
+def test_a_text_of_as_many_values_as_a_request_may_have_is_decoded() -> None:
+    assert len(metadata.parse(f"[{'1,' * (MAX_VALUES - 1)}1]")) == MAX_VALUES
+    assert metadata.parse(f'["{"," * (MAX_VALUES - 1)}"]')
+
+
+@examples(100)
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4)
+        ),
+        max_leaves=20,
+    )
+)
+def test_the_size_of_a_value_is_about_that_of_its_json(value: Any) -> None:
+    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    assert size / 6 <= metadata.size_of(value) <= 2 * size + 2
+
+
+def test_a_value_that_cannot_be_stored_has_a_size_too() -> None:
+    deep = metadata.parse("[" * 60 + "]" * 60)
+    assert metadata.size_of(deep) == 120
+    assert metadata.size_of({"\ud800": metadata.parse("NaN")}) > 6
+    assert metadata.size_of(metadata.parse("[1" + "0" * 300 + ",0.5]")) > 300

@@ -309,3 +309,17 @@ async def test_what_is_no_event_is_answered_quietly(path: str, part: dict[str, A
             assert part.items() <= answer.json().items()
         assert answer.headers["access-control-allow-credentials"] == "true"
         assert client.sink.events == []
+
+
+async def test_what_is_said_once_of_all_events_is_short_in_each() -> None:
+    batch = {"batch": [EVENT, {**EVENT, "distinct_id": "u2"}], "historical_migration": ["x" * 999]}
+    async with collector() as client:
+        await client.send_events(batch, "/batch/")
+        await client.send_events(batch, V1, posthog_sdk_info=f"{'l' * 150}/{'v' * 30_000}")
+        assert [metadata(event)["$historical_migration"] for event in client.sink.events] == [
+            True
+        ] * 4
+        assert {
+            (metadata(event)["$lib"], metadata(event)["$lib_version"])
+            for event in client.sink.events[2:]
+        } == {("l" * 150, "v" * 49)}

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from analytics import events
 from analytics.errors import TooLarge, Unauthorized
 from analytics.events import NO_ACTOR, NO_SESSION, Event
 from analytics.protocols.fields import item
@@ -143,3 +144,35 @@ def test_an_item_that_is_no_object_is_refused_by_its_index() -> None:
     result = decoded_of(draft)
     assert len(result.events) == 1
     assert [(v.index, v.code) for v in result.rejected] == [(1, "wrong_type")]
+
+
+def test_what_a_request_says_once_is_measured_before_it_is_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: Any) -> Translation:
+        raise AssertionError("it was copied")
+
+    monkeypatch.setattr(events, "MAX_REQUEST_BYTES", 1_000)
+    translator = Translator(incoming(b""))
+    for count in (1, 9):
+        assert translator.draft([{}] * count, refuse, lambda _: None, {"x": "y" * 90})
+    with pytest.raises(TooLarge, match="1000 bytes"):
+        translator.draft([{}] * 11, refuse, lambda _: None, {"x": "y" * 90})
+
+
+def test_all_events_together_have_so_much_metadata_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    each = Translation(type="t", action="a", properties={"x": "y" * 92})
+    made: list[Translation] = []
+    monkeypatch.setattr(events, "MAX_REQUEST_BYTES", 1_000)
+    assert len(decoded(*[each] * 10).events) == 10
+
+    def watched(one: Translation) -> Translation:
+        made.append(one)
+        return one
+
+    draft = Translator(incoming(b"")).draft([each] * 99, watched, lambda _: None)
+    with pytest.raises(TooLarge, match="1000 bytes"):
+        decoded_of(draft)
+    assert len(made) == 11

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from analytics.epoch import Mark
-from analytics.errors import Unavailable
+from analytics.errors import TooLarge, Unavailable
 from analytics.events import Books, Event, pack
 from analytics.queue import Queue, backpressure, body, commit, scripts
 from analytics.settings import Settings
@@ -120,6 +120,21 @@ async def test_more_than_may_wait_is_refused_at_once(
     assert len(refused) == 8
     assert {getattr(result, "code", None) for result in refused} == {"queue_slow"}
     assert (await queue.books()).accepted == 80
+
+
+async def test_more_than_may_ever_wait_is_refused_though_nothing_waits(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "MAX_WAITING_EVENTS", 100)
+    monkeypatch.setattr(commit, "MAX_WAITING_BYTES", 100_000)
+    for most, more in (
+        (events(100), events(101)),
+        ([event(b"{}".ljust(99_000))], [event(b"{}".ljust(100_000))]),
+    ):
+        await queue.append(most)
+        with pytest.raises(TooLarge):
+            await queue.append(more)
+    assert (await queue.books()).accepted == 101
 
 
 async def test_closing_flushes_what_waits_and_then_refuses(

@@ -102,13 +102,9 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
     Raises AnalyticsErrors that have a status; nothing was accepted then.
     """
     intake: Intake = scope["app"].state.intake
-    headers, size = incoming.headers, work_of(incoming.body)
+    headers = incoming.headers
     peer = scope["client"][0] if scope.get("client") else ""
-    draft = await beside(size, protocol.read, incoming)
-    size = max(size, draft.events * EVENT_BYTES)
-    origin = headers.get(b"origin")
-    projects = await intake.admit(draft.keys, origin, peer, foreign=protocol.foreign)
-    decoded = await beside(size, draft.decode, projects)
+    decoded, size = await _decoded(protocol, incoming, intake, peer)
     _count(decoded)
     salt = await intake.salts.of(incoming.received)
     context = pipeline.context_of(
@@ -124,6 +120,18 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
         return reply
     notes = filter(None, (reply.note, decoded.note, result.note))
     return msgspec.structs.replace(reply, note="; ".join(notes))
+
+
+async def _decoded(
+    protocol: Protocol, incoming: Incoming, intake: Intake, peer: str
+) -> tuple[Decoded, int]:
+    """A request's events by their keys, and how much work it is; what was parsed is forgotten."""
+    size = work_of(incoming.body)
+    draft = await beside(size, protocol.read, incoming)
+    size = max(size, draft.events * EVENT_BYTES)
+    origin = incoming.headers.get(b"origin")
+    projects = await intake.admit(draft.keys, origin, peer, foreign=protocol.foreign)
+    return await beside(size, draft.decode, projects), size
 
 
 async def answer(reply: Reply, headers: Headers, send: Send) -> None:
