@@ -641,7 +641,7 @@ FAULTS = (
             "hostile/test_numbers.py::test_no_number_in_an_address_takes_long",
             "hostile/test_numbers.py::test_no_number_elsewhere_takes_long",
             "hostile/test_numbers.py::test_what_is_no_number_is_no_time_in_any_protocol",
-            "protocols/test_translate.py::test_what_is_no_number_comes_back_to_be_refused",
+            "protocols/test_times.py::test_what_is_no_number_comes_back_to_be_refused",
         ),
     ),
     Fault(

@@ -13,7 +13,7 @@ from tests.faults.matrix import FAULTS, Fault
 from tests.faults.platform import ROOT
 
 FETCHING = {"urllib.request", "http.client", "httpx", "httpx2", "aiohttp", "requests"}
-CLIENTS = {"client.py", "ports.py", "query.py", "api_client.py"}
+CLIENTS = {"client.py", "address.py", "ports.py", "query.py", "api_client.py"}
 """Programs of the operator or of another service, which call us."""
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from analytics import hosts
+from analytics import hosts, zones
 from analytics.errors import AnalyticsError
 from analytics.importing import times
 from analytics.protocols import metadata
@@ -174,7 +174,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "a span": parse_span,
     "a duration": Duration.read,
     "a range": Last.read,
-    "a moment": moment,
+    "a moment": zones.moment,
     "a cursor": EventCursor.read,
     "a cursor of an export": lambda text: ExportCursor.read(f"{text},{'0' * 32}"),
     "a port": lambda text: hosts.origin(f"https://a.example:{text}"),
