@@ -35,8 +35,13 @@ def literal(text: str) -> object:
 
 
 def _parsed(text: str) -> object:
-    """The JSON in a text, or the text if it is none; as `metadata` that is rejected."""
+    """The JSON in a text, or the text if it is none; as `metadata` that is rejected.
+
+    What is too deep to be read here stays as it is, and is rejected later.
+    """
     try:
         return _raw(text)
     except msgspec.DecodeError:
         return text
+    except RecursionError:
+        return msgspec.Raw(text.encode())

@@ -118,7 +118,7 @@ def _object(value: Any) -> dict[str, Any] | None:
     if isinstance(value, msgspec.Raw):
         try:
             return msgspec.json.decode(value, type=dict[str, msgspec.Raw])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
     return value if isinstance(value, dict) else None
 

@@ -22,6 +22,11 @@ DELIMITERS = ",;\t"
 LONG_ROW_LINES = 10
 """A row of more lines is shown to the operator: perhaps a quote is missing."""
 
+MAX_ROW_LINES, MANY_QUOTES_ROW_LINES = 10_000, 100
+"""Of one row; and in a file of so many stray quotes that MANY_LINES were read again."""
+
+MANY_LINES = 100_000
+
 
 class CsvTable:
     """A stream of CSV; its header is read at once."""
@@ -136,17 +141,22 @@ class _Feed:
     def __init__(self, lines_: Iterator[InputLine]) -> None:
         self._lines = lines_
         self._again: list[InputLine] = []
+        self._read_again = 0
         self.taken: list[InputLine] = []
 
     def put_back(self) -> None:
         """All but the first of the row's lines come again."""
         self._again += self.taken[:0:-1]
+        self._read_again += len(self.taken) - 1
         del self.taken[1:]
 
     def __iter__(self) -> "_Feed":
         return self
 
     def __next__(self) -> str:
+        most = MAX_ROW_LINES if self._read_again < MANY_LINES else MANY_QUOTES_ROW_LINES
+        if len(self.taken) == most:
+            raise _Flawed(Flaw("not_csv", None, f"a row has at most {most:,} lines here"))
         line = self._again.pop() if self._again else next(self._lines)
         self.taken.append(line)
         if line.flaw:

@@ -8,6 +8,7 @@ import pytest
 
 from analytics.errors import CommandError
 from analytics.events import event_id
+from analytics.importing import table
 from analytics.importing.mapping import PLAIN, Mapping
 from tests.importing.test_importer import FakeQueue, Watch, rejected, run
 
@@ -153,6 +154,42 @@ async def test_a_row_of_many_lines_is_shown(tmp_path: Path) -> None:
     assert watch.said == [
         "line 2: a row of 12 lines; if it should be shorter, a quote is missing or one too many"
     ]
+
+
+@pytest.mark.parametrize("row", ["{deep},", ",{deep}", '{{"k": 1}},{deep}'])
+async def test_what_is_too_deep_costs_its_own_row(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "events.csv"
+    deep = '{"a":' * 5_000 + "1" + "}" * 5_000
+    cells = [
+        cell and '"' + cell.replace('"', '""') + '"' for cell in row.format(deep=deep).split(",")
+    ]
+    bad, good = f"s,t,a,{','.join(cells)}\n", "s,t,a,,1\n"
+    path.write_text(f"session_id,event_type,event_action,metadata,metadata.n\n{bad}{good}")
+    queue = FakeQueue()
+    end = await run(path, queue)
+    assert (end.accepted, end.rejected) == (1, {"too_deep": 1})
+
+
+async def test_however_many_quotes_are_stray_a_line_is_read_a_bounded_number_of_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`x","y` ends a quoted cell and begins the next one: to the end of the file it is one row."""
+    monkeypatch.setattr(table, "MANY_LINES", 5_000)
+    monkeypatch.setattr(table, "MANY_QUOTES_ROW_LINES", 20)
+    read = 0
+    step = table._Feed.__next__
+
+    def counted(feed: table._Feed) -> str:
+        nonlocal read
+        read += 1
+        return step(feed)
+
+    monkeypatch.setattr(table._Feed, "__next__", counted)
+    path = tmp_path / "events.csv"
+    path.write_text("session_id,event_type,event_action\n" + 'x","y\n' * 2_000 + "s,t,a\n")
+    end = await run(path, FakeQueue())
+    assert (end.accepted, end.rejected) == (1, {"not_csv": 2_000})
+    assert read <= 5_000 + 22 * 2_002
 
 
 async def test_of_many_long_rows_the_first_are_shown(tmp_path: Path) -> None:
