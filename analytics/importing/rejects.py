@@ -1,5 +1,6 @@
 """The refused lines as NDJSON: line number, code, field, message and the line itself."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,8 @@ class Rejects:
         trace: TracebackType | None,
     ) -> None:
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written, `write` has said
+                self._file.close()
 
     def resume(self, size: int) -> None:
         """Cut the file of an earlier import to `size` bytes: later lines are judged again."""

@@ -6,6 +6,7 @@ Each raises ValueError, which says what the text must be and never repeats a sec
 import contextlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from analytics import hosts, ip
@@ -120,6 +121,13 @@ def signals(text: str) -> tuple[str, ...]:
     if wrong := [name for name in found if name not in ("gpc", "dnt")]:
         raise ValueError(f"{wrong[0]} must be gpc, dnt or none")
     return found
+
+
+def folder(text: str) -> Path:
+    """A path that can be written into the configuration of a server."""
+    if not text.isprintable():
+        raise ValueError("must be text that can be printed, in UTF-8 (perhaps LC_ALL is C)")
+    return Path(text)
 
 
 def header(text: str) -> str:

@@ -206,7 +206,7 @@ SETTINGS = (
     ),
     Setting(
         "DATA_DIR",
-        Path,
+        readers.folder,
         None,
         "folder for the data of the embedded servers; by default in the user's data folder",
     ),

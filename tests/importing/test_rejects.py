@@ -122,3 +122,11 @@ def test_what_is_no_file_is_neither_removed_nor_cut(tmp_path: Path, size: int) -
     assert pipe.is_fifo()
     assert link.is_symlink()
     assert Path("/dev/full").exists()
+
+
+def test_a_file_without_room_is_named() -> None:
+    with (
+        pytest.raises(CommandError, match=r"/dev/full cannot be written: No space"),
+        Rejects(Path("/dev/full")) as rejects,
+    ):
+        rejects.write([(line(3), NOT_JSON)])

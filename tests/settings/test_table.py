@@ -107,6 +107,8 @@ def test_a_wrong_value_is_named(name: str) -> None:
             "https://b.example/path is not an origin",
         ),
         ("RETENTION_DAYS", "36501", "0 to 36500"),
+        ("DATA_DIR", "/data/a\nb", "can be printed"),
+        ("DATA_DIR", "/data/\udcff", "can be printed"),
         ("SHUTDOWN_DELAY", "21", "0 to 20"),
         ("PORT", "0", "1 to 65535"),
         ("CONCURRENCY", "0", "at least 1"),
