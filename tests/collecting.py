@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
+from starlette.applications import Starlette
 
 from analytics import metrics
 from analytics.errors import Unavailable
@@ -90,6 +91,7 @@ class Client(httpx2.AsyncClient):
     table: Table
     salts: MemorySalts
     intake: Intake
+    app: Starlette
 
     async def send_events(
         self, body: Any, path: str = "/collect", **headers: str
@@ -117,12 +119,8 @@ async def running(address: str = "192.0.2.1", **settings: Any) -> AsyncIterator[
             transport=httpx2.ASGITransport(app, client=(address, 1)), base_url="http://collector"
         ) as client,
     ):
-        client.sink, client.table, client.salts, client.intake = (
-            sink,
-            table,
-            salts,
-            app.state.intake,
-        )
+        client.sink, client.table, client.salts = sink, table, salts
+        client.app, client.intake = app, app.state.intake
         yield client
 
 

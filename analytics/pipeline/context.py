@@ -60,17 +60,20 @@ def context_of(
     relayed: bool,
     salt: bytes,
     rules: Rules,
+    budget: Callable[[], Budget] = Budget,
 ) -> Context:
     """The context of a request, with the visitor's headers if it has them.
 
     `peer` is the client's address in its usual notation. `relayed` says that servers may send the
-    visitor's user agent and address in the headers.
+    visitor's user agent and address in the headers. `budget` makes the request's budgets.
     """
-    if b"origin" in headers or b"sec-fetch-site" in headers:
-        return Context(headers, received, True, _agent(headers), peer, salt, rules)
-    if relayed and _BROWSERLIKE.match(headers.get(b"user-agent", b"")):
-        return Context(headers, received, False, _agent(headers), _forwarded(headers), salt, rules)
-    return Context(headers, received, salt=salt, rules=rules)
+    agent = address = ""
+    browser = b"origin" in headers or b"sec-fetch-site" in headers
+    if browser:
+        agent, address = _agent(headers), peer
+    elif relayed and _BROWSERLIKE.match(headers.get(b"user-agent", b"")):
+        agent, address = _agent(headers), _forwarded(headers)
+    return Context(headers, received, browser, agent, address, salt, rules, budget(), budget())
 
 
 def _agent(headers: Mapping[bytes, bytes]) -> str:

@@ -672,5 +672,33 @@ FAULTS = (
             "roles/collector/test_slices.py::test_no_body_keeps_liveness_waiting",
         ),
     ),
+    Fault(
+        70,
+        "one sender sends many bodies that take long",
+        "twelve large bodies at once, then one of another sender; more than may wait; "
+        "small bodies that hide tens of thousands of events",
+        (
+            "roles/collector/test_turns.py::test_twelve_large_requests_of_one_sender_do_not_keep_anothers_waiting",
+            "roles/collector/test_turns.py::test_a_sender_of_many_large_bodies_delays_another_by_no_turn",
+            "roles/collector/test_turns.py::test_where_many_senders_wait_each_has_its_turn_before_one_has_two",
+            "roles/collector/test_turns.py::test_as_many_wait_as_there_is_room_for_and_one_sender_fills_half_of_it",
+            "roles/collector/test_turns.py::test_who_has_waited_too_long_is_told_to_come_again",
+            "roles/collector/test_turns.py::test_a_small_body_of_very_many_events_takes_a_turn_before_it_takes_a_thread",
+            "roles/collector/test_turns.py::test_what_finds_no_room_is_503_and_the_sender_may_come_again",
+        ),
+    ),
+    Fault(
+        71,
+        "many small requests that each take much work, at once",
+        "20 requests open in the pipeline while `/health/live` is asked; "
+        "40 requests of 90 new user agents each",
+        (
+            "roles/collector/test_slices.py::test_however_many_requests_are_open_liveness_waits_for_two_slices_at_most",
+            "roles/collector/test_slices.py::test_all_requests_together_work_for_a_slice_and_then_the_loop_has_its_turns",
+            "roles/collector/test_slices.py::test_senders_take_turns_at_slices_however_many_requests_one_has_open",
+            "roles/collector/test_slices.py::test_many_requests_of_new_agents_take_their_senders_time_and_nobody_elses",
+            "pipeline/test_lookups.py::test_hundreds_of_new_browsers_in_every_second_are_looked_up",
+        ),
+    ),
 )
 """Numbers as in the design."""

@@ -21,14 +21,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from analytics import metrics, pipeline
 from analytics.errors import AnalyticsError, ConfigurationError, TooLarge
+from analytics.pipeline.lookups import Budget
 from analytics.projects import KeyCache
 from analytics.protocols import NATIVE, PROTOCOLS, Decoded, Incoming, Protocol, Reply
 from analytics.queue import Queue
 from analytics.redis import RedisKeys, Salts, connect
-from analytics.roles.collector.body import EVENT_BYTES, beside, read, work_of
+from analytics.roles.collector.body import EVENT_BYTES, read
 from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.script import TrackerScript
-from analytics.roles.collector.slices import run_in_slices
+from analytics.roles.collector.work import Work
 from analytics.roles.http.cors import Cors, Headers, Origins
 from analytics.roles.http.errors import error_headers, status_of
 from analytics.roles.http.headers import by_name
@@ -55,13 +56,14 @@ class Endpoint:
         protocol = self.protocols[0]
         try:
             intake: Intake = scope["app"].state.intake
-            sent, received = await read(receive), datetime.now(UTC)
             headers = by_name(scope["headers"])
-            encoding = headers.get(b"content-encoding", b"")
-            async with intake.turns.inflated(sent, encoding) as body:
+            sender = await intake.sender(headers, peer_of(scope))
+            async with intake.workplace.work(sender) as work:
+                sent, received = await work.read(receive), datetime.now(UTC)
+                body = await work.inflate(sent, headers.get(b"content-encoding", b""))
                 incoming = incoming_of(scope, headers, body, received)
-                protocol = await self.choose(incoming)
-                reply = await take(protocol, incoming, scope)
+                protocol = await self.choose(incoming, work)
+                reply = await take(protocol, incoming, scope, work)
         except AnalyticsError as error:
             reply = protocol.refuse(error, status_of(error))
             named = error_headers(error).items()
@@ -72,10 +74,10 @@ class Endpoint:
         metrics.collect_requests.inc({"protocol": protocol.name, "status": str(reply.status)})
         metrics.collect_latency.observe({}, time.perf_counter() - started)
 
-    async def choose(self, incoming: Incoming) -> Protocol:
+    async def choose(self, incoming: Incoming, work: Work) -> Protocol:
         """The protocol of a request."""
         for protocol in self.protocols[1:]:
-            if await beside(work_of(incoming.body), protocol.claims, incoming):
+            if await work.call(protocol.claims, incoming):
                 return protocol
         return self.protocols[0]
 
@@ -96,26 +98,36 @@ def incoming_of(
     )
 
 
-async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
+def peer_of(scope: Scope) -> str:
+    """The client's address; "" for one without, as at a unix socket."""
+    return scope["client"][0] if scope.get("client") else ""
+
+
+async def take(protocol: Protocol, incoming: Incoming, scope: Scope, work: Work) -> Reply:
     """Takes a request's events in: the reply comes after they are durable in the queue.
 
     Raises AnalyticsErrors that have a status; nothing was accepted then.
     """
     intake: Intake = scope["app"].state.intake
-    headers = incoming.headers
-    peer = scope["client"][0] if scope.get("client") else ""
-    decoded, size = await _decoded(protocol, incoming, intake, peer)
+    headers, peer = incoming.headers, peer_of(scope)
+    decoded = await _decoded(protocol, incoming, intake, peer, work)
     _count(decoded)
     salt = await intake.salts.of(incoming.received)
     context = pipeline.context_of(
-        headers, peer, incoming.received, relayed=protocol.relayed, salt=salt, rules=intake.rules
+        headers,
+        peer,
+        incoming.received,
+        relayed=protocol.relayed,
+        salt=salt,
+        rules=intake.rules,
+        budget=partial(Budget, intake.lookup_time, work.sender),
     )
-    result = await run_in_slices(decoded.events, context, intake.steps)
+    result = await work.run(decoded.events, context, intake.steps)
     if result.events:
         await intake.sink.append(result.events)
     if result.dropped:
         decoded = msgspec.structs.replace(decoded, dropped=result.dropped)
-    reply = await beside(size, protocol.accept, incoming, decoded, result.events)
+    reply = await work.call(protocol.accept, incoming, decoded, result.events)
     if not (decoded.note or result.note):
         return reply
     notes = filter(None, (reply.note, decoded.note, result.note))
@@ -123,15 +135,14 @@ async def take(protocol: Protocol, incoming: Incoming, scope: Scope) -> Reply:
 
 
 async def _decoded(
-    protocol: Protocol, incoming: Incoming, intake: Intake, peer: str
-) -> tuple[Decoded, int]:
-    """A request's events by their keys, and how much work it is; what was parsed is forgotten."""
-    size = work_of(incoming.body)
-    draft = await beside(size, protocol.read, incoming)
-    size = max(size, draft.events * EVENT_BYTES)
+    protocol: Protocol, incoming: Incoming, intake: Intake, peer: str, work: Work
+) -> Decoded:
+    """A request's events by their keys; what was parsed is forgotten with the draft."""
+    draft = await work.call(protocol.read, incoming)
+    work.size = max(work.size, draft.events * EVENT_BYTES)
     origin = incoming.headers.get(b"origin")
     projects = await intake.admit(draft.keys, origin, peer, foreign=protocol.foreign)
-    return await beside(size, draft.decode, projects), size
+    return await work.call(draft.decode, projects)
 
 
 async def answer(reply: Reply, headers: Headers, send: Send) -> None:

@@ -1,17 +1,19 @@
 """What the collector's requests share: admission by origin, key and rate, and the queue."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from analytics import ip, pipeline
-from analytics.errors import AnalyticsError, Forbidden, Unauthorized, UnknownKey
+from analytics.errors import AnalyticsError, Forbidden, Unauthorized, Unavailable, UnknownKey
 from analytics.events import DEFAULT_PROJECT, Event
-from analytics.projects import KeyCache, authorize
-from analytics.protocols import Projects
+from analytics.pipeline.lookups import LookupTime
+from analytics.projects import ApiKey, KeyCache, authorize
+from analytics.protocols import Incoming, Projects
 from analytics.roles.collector.geoip import open_countries
 from analytics.roles.collector.limits import Limits
-from analytics.roles.collector.turns import Turns
+from analytics.roles.collector.work import Workplace
 from analytics.roles.http.cors import Origins, foreign_origin
 from analytics.settings import Settings
 
@@ -56,7 +58,20 @@ class Intake:
         self.max_event_bytes = settings.max_event_bytes
         self.origins = Origins(settings.cors_origins)
         self.limits = Limits(settings.rate_limit)
-        self.turns = Turns()
+        self.workplace = Workplace()
+        self.lookup_time = LookupTime()
+
+    async def sender(self, headers: Mapping[bytes, bytes], peer: str) -> str:
+        """Whom a request counts for before its body is read.
+
+        It is the key in the headers, if it is valid, else the household of the address.
+        """
+        if b"x-write-key" in headers or b"authorization" in headers:
+            head = Incoming(b"", headers, b"", datetime.now(UTC))
+            if token := head.key or head.username:
+                with suppress(Unauthorized, Unavailable):
+                    return _of_key(await self.keys.find(token))
+        return ip.household(peer)
 
     async def admit(
         self,
@@ -100,9 +115,9 @@ class Intake:
             return _Admission(ip.household(peer), DEFAULT_PROJECT if unknown else error)
         page = None if origin is None else origin.decode("latin-1")
         try:
-            return _Admission(f"key {key.id}", authorize(key, "ingest", origin=page))
+            return _Admission(_of_key(key), authorize(key, "ingest", origin=page))
         except Forbidden as error:
-            return _Admission(f"key {key.id}", error)
+            return _Admission(_of_key(key), error)
 
 
 class _Admission(NamedTuple):
@@ -110,6 +125,11 @@ class _Admission(NamedTuple):
 
     sender: str
     project: str | AnalyticsError
+
+
+def _of_key(key: ApiKey) -> str:
+    """The sender that a key is."""
+    return f"key {key.id}"
 
 
 def rules_of(settings: Settings) -> pipeline.Rules:

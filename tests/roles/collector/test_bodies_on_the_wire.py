@@ -7,21 +7,18 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import pytest
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from analytics.embedded import free_port
 from analytics.projects import KeyCache
-from analytics.roles.collector import body, collector
+from analytics.roles.collector import body, collector, work
 from analytics.roles.collector.inflate import MAX_COMPRESSED_BYTES
 from analytics.roles.collector.intake import Intake
 from analytics.settings import Settings
 from tests.collecting import GOOD, MemorySalts, MemorySink, Table
+from tests.serving import exchange, serving
 from tests.waiting import until
 
 
@@ -33,42 +30,8 @@ async def listening() -> AsyncIterator[tuple[int, MemorySink]]:
     async def intake(config: Settings) -> AsyncIterator[Intake]:
         yield Intake(sink, KeyCache(Table()), MemorySalts(), config)
 
-    config = Config()
-    port = free_port()
-    config.bind = [f"127.0.0.1:{port}"]
-    config.errorlog = logging.getLogger("hypercorn.error")
-    stop = asyncio.Event()
-    app: Any = collector.role(intake).app(Settings())  # hypercorn has types of its own for scopes
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
-    try:
-        await until(partial(listens, port))
+    async with serving(collector.role(intake).app(Settings())) as port:
         yield port, sink
-    finally:
-        stop.set()
-        await server
-
-
-async def listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
-
-
-async def exchange(port: int, *parts: bytes) -> bytes:
-    """Send bytes as they are, and read the answer to its end."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        with contextlib.suppress(ConnectionError):
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-        async with asyncio.timeout(20):
-            return await reader.read()
-    finally:
-        writer.close()
 
 
 def chunked(body: bytes, size: int) -> list[bytes]:
@@ -140,16 +103,16 @@ async def test_a_sender_who_leaves_in_the_middle_leaves_no_traceback(
     begun, left = 0, 0
     read = body.read
 
-    async def watched(receive: Receive) -> bytes:
+    async def watched(receive: Receive, hold: Callable[[int], None]) -> bytes:
         nonlocal begun, left
         begun += 1
         try:
-            return await read(receive)
+            return await read(receive, hold)
         except ClientDisconnect:
             left += 1
             raise
 
-    monkeypatch.setattr(collector, "read", watched)
+    monkeypatch.setattr(work, "read", watched)
     async with listening() as (port, sink):
         for number in range(3):
             _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -1,14 +1,14 @@
 """Bodies: how long one may take, and how large one may be."""
 
 import asyncio
-import threading
+import base64
 from collections.abc import AsyncIterator
 
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from analytics.errors import TooLarge
+from analytics.errors import TooLarge, Unavailable
 from analytics.roles.collector import body
 from tests.collecting import Client, error_of, running
 
@@ -76,10 +76,32 @@ async def test_a_sender_who_leaves_has_sent_no_body() -> None:
         await body.read(receiver(b"ab", None))
 
 
-async def test_only_what_is_large_is_worked_on_in_a_thread() -> None:
-    here = threading.get_ident()
-    assert await body.beside(body.THREAD_BYTES, threading.get_ident) == here
-    assert await body.beside(body.THREAD_BYTES + 1, threading.get_ident) != here
+async def test_what_finds_no_room_is_read_to_its_end_and_not_kept() -> None:
+    held: list[int] = []
+
+    def hold(size: int) -> None:
+        if len(held) == 2:
+            raise Unavailable("no room")
+        held.append(size)
+
+    sent = [b"12345"] * 6
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": sent.pop(), "more_body": bool(sent)}
+
+    with pytest.raises(Unavailable):
+        await body.read(receive, hold)
+    assert (held, sent) == ([5, 5], [])
+
+
+def test_a_form_or_base64_may_hide_as_many_values_as_fit() -> None:
+    hidden = base64.b64encode(b"[" + b"{}," * 20_000 + b"{}]")
+    assert body.work_of(b"data=" + hidden) > body.THREAD_BYTES
+    assert body.work_of(b'{"requests":[' + b'"?idsite=1&rec=1",' * 4_000 + b'""]}') > (
+        body.THREAD_BYTES
+    )
+    assert body.work_of(b"data=" + b"x" * 10_000) < body.THREAD_BYTES
+    assert body.work_of(b" \n[{}]") == 6
 
 
 def test_many_small_values_are_as_much_work_as_a_large_body() -> None:

@@ -27,6 +27,7 @@ from analytics.redis.key_mirror import KEYS, SYNCED
 from analytics.roles.collector import collector
 from analytics.roles.collector.inflate import MAX_INFLATED_BYTES
 from analytics.roles.collector.limits import Limits
+from analytics.roles.collector.work import Work
 from analytics.settings import Settings
 from tests.collecting import BAD, GOOD, Client, Table, error_of, running
 
@@ -333,10 +334,10 @@ async def test_no_body_is_a_500(client: Client, body: bytes) -> None:
 async def test_what_the_pipeline_drops_is_no_fault_of_the_sender(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def dropped(events: list[Event], *_: Any) -> pipeline.Result:
+    async def dropped(work: Work, events: list[Event], *_: Any) -> pipeline.Result:
         return pipeline.Result([], {"drop_bots": len(events)})
 
-    monkeypatch.setattr(collector, "run_in_slices", dropped)
+    monkeypatch.setattr(Work, "run", dropped)
     answer = await client.send_events(GOOD)
     assert (answer.status_code, answer.json()["accepted"]) == (202, 0)
     assert client.sink.events == []

@@ -1,5 +1,6 @@
 """Admission at the collector: who may send, how much, and into which project."""
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -192,3 +193,28 @@ async def test_all_addresses_of_a_household_share_its_limit(token: str | None) -
     for peer in ("2001:db8::2", "2001:db8::ffff:1", "2001:db8:0:1:8000::", "203.0.113.1"):
         with pytest.raises(RateLimited):
             await one.admit([token], None, peer)
+
+
+@pytest.mark.parametrize(
+    ("headers", "sender"),
+    [
+        ({}, "192.0.2.1"),
+        ({b"x-write-key": b"ak_w_shop"}, "key 1"),
+        ({b"authorization": b"Bearer ak_w_any"}, "key 2"),
+        ({b"authorization": b"Basic " + base64.b64encode(b"ak_w_shop:")}, "key 1"),
+        ({b"authorization": b"Basic !"}, "192.0.2.1"),
+        ({b"x-write-key": b"guess"}, "192.0.2.1"),
+        ({b"x-write-key": b"ak_w_old"}, "192.0.2.1"),
+    ],
+)
+async def test_a_request_counts_for_its_key_if_that_is_valid_or_for_its_address(
+    headers: dict[bytes, bytes], sender: str
+) -> None:
+    assert await intake().sender(headers, "192.0.2.1") == sender
+
+
+async def test_a_request_counts_for_its_household_while_keys_cannot_be_checked() -> None:
+    one = intake()
+    one.keys._table.down = True  # type: ignore[attr-defined]
+    sender = await one.sender({b"x-write-key": b"ak_w_shop"}, "2001:db8::1")
+    assert sender == await one.sender({}, "2001:db8::2")
