@@ -1024,14 +1024,6 @@ MUTATIONS = (
         "tests/roles/collector/test_collector.py::test_a_request_of_200_000_empty_events_costs_little_and_hears_so_in_few_bytes",
     ),
     mutation(
-        "events are counted only once they are decoded",
-        "one request costs limited work",
-        "analytics/protocols/protocol.py",
-        "    bound_count(max(counts, default=0))\n",
-        "    return\n",
-        "tests/protocols/test_protocol.py::test_too_many_events_are_counted_before_they_are_decoded",
-    ),
-    mutation(
         "many small events are judged on the loop",
         "one request delays nobody else",
         "analytics/roles/collector/work.py",

@@ -64,7 +64,7 @@ async def _parts(receive: Receive, hold: Callable[[int], None]) -> bytes:
             raise ClientDisconnect
         part = message.get("body", b"")
         size += len(part)
-        if size <= MAX_COMPRESSED_BYTES and refusal is None:
+        if part and size <= MAX_COMPRESSED_BYTES and refusal is None:
             try:
                 hold(len(part))
                 parts.append(part)

@@ -94,6 +94,12 @@ async def test_what_finds_no_room_is_read_to_its_end_and_not_kept() -> None:
     assert (held, sent) == ([5, 5], [])
 
 
+async def test_the_empty_part_that_ends_a_body_needs_no_room() -> None:
+    held: list[int] = []
+    assert await body.read(receiver(b"ab", b"", b""), held.append) == b"ab"
+    assert held == [2]
+
+
 def test_a_form_or_base64_may_hide_as_many_values_as_fit() -> None:
     hidden = base64.b64encode(b"[" + b"{}," * 20_000 + b"{}]")
     assert body.work_of(b"data=" + hidden) > body.THREAD_BYTES
