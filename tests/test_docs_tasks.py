@@ -137,7 +137,7 @@ def test_erase_a_person(reader: Reader) -> None:
 
 
 def test_back_up_what_make_run_keeps(reader: Reader) -> None:
-    where, copy, restore_copy, dump, other_terminal, restore_dump, check = commands(
+    where, copy, restore_copy, dump, other_terminal, restore_dump, acknowledge, check = commands(
         "docs/tasks/back-up.md"
     )
     reader.start("make run")
@@ -161,6 +161,8 @@ def test_back_up_what_make_run_keeps(reader: Reader) -> None:
     reader.interrupt()
     reader.start("make run")
     assert "of-ada" in reader.type("analytics query users/ada/timeline")
+    wait_for(lambda: "may be lost" in reader.type("analytics losses show"), "the loss to be found")
+    assert "acknowledged: events acknowledged after" in done(reader, acknowledge)
     printed = done(reader, check)
     assert "✗" not in printed
     assert printed.endswith("verified days: 1")
