@@ -44,8 +44,8 @@ async def test_what_is_written_at_once_is_bounded_by_its_bytes(
     waiting = Outbox()
     for position, size_bytes in enumerate((300, 300, 5000, 300)):
         waiting.offer("a", event(size_bytes), position)
-    taken = [sizes(await waiting.take()) for _ in range(3)]
-    assert taken == [[300, 300], [5000], [300]]
+    for taken in ([300, 300], [5000], [300]):
+        assert sizes(await waiting.take()) == taken
 
 
 async def test_readers_share_the_memory_of_a_process_equally(
