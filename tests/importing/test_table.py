@@ -156,7 +156,7 @@ async def test_a_row_of_many_lines_is_shown(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("row", ["{deep},", ",{deep}", '{{"k": 1}},{deep}'])
+@pytest.mark.parametrize("row", ["{deep},", "{deep},1", ",{deep}", '{{"k": 1}},{deep}'])
 async def test_what_is_too_deep_costs_its_own_row(tmp_path: Path, row: str) -> None:
     path = tmp_path / "events.csv"
     deep = '{"a":' * 5_000 + "1" + "}" * 5_000
