@@ -60,6 +60,7 @@ class KeyCache:
         # apart, so that a flood of guessed tokens cannot push out known keys
         self._unknown: Lru[bytes, _Lookup] = Lru(MAX_KEYS)
         self._outage: tuple[float, Unavailable] | None = None
+        self._answered = 0.0
         self._started = time.monotonic()
         self._checked = False
 
@@ -70,7 +71,7 @@ class KeyCache:
         """
         try:
             if not self._checked:
-                await self._table.find(b"")  # no key has this digest: every one would be in doubt
+                await self._look_up(b"")  # no key has this digest: every one would be in doubt
         except Unavailable as error:
             if time.monotonic() < self._started + START_SECONDS:
                 raise
@@ -117,10 +118,17 @@ class KeyCache:
         """Ask the table, unless it has just failed: not every request then waits for a time-out."""
         if self._outage is not None and time.monotonic() < self._outage[0]:
             raise Unavailable(self._outage[1].message) from self._outage[1]
+        return await self._look_up(digested)
+
+    async def _look_up(self, digested: bytes) -> ApiKey | None:
+        """What the table says. A success ends an outage, also for failures that began before it."""
+        asked = time.monotonic()
         try:
             key = await self._table.find(digested)
         except Unavailable as error:
-            self._outage = (time.monotonic() + OUTAGE_SECONDS, error)
+            if asked >= self._answered:
+                self._outage = (time.monotonic() + OUTAGE_SECONDS, error)
             raise
+        self._answered = time.monotonic()
         self._outage = None
         return key

@@ -2149,4 +2149,12 @@ MUTATIONS = (
         "    return len(body)\n",
         "tests/roles/collector/test_body.py::test_a_form_or_base64_may_hide_as_many_values_as_fit",
     ),
+    mutation(
+        "a collector is healthy while it still refuses keys for an outage that is over",
+        "healthy means ready",
+        "analytics/projects/key_cache.py",
+        "        self._answered = time.monotonic()\n        self._outage = None\n",
+        "        self._answered = time.monotonic()\n",
+        "tests/projects/test_key_cache.py::test_what_was_refused_before_keys_could_be_looked_up_is_not_refused_once_they_can",
+    ),
 )

@@ -1,5 +1,6 @@
 """Cached keys: how long a lookup is fresh, and what an outage changes."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
@@ -8,9 +9,24 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from analytics import projects
 from analytics.errors import Forbidden, Unauthorized, Unavailable
-from analytics.projects import DatabaseKeys, KeyCache, authorize, key_cache
+from analytics.projects import ApiKey, DatabaseKeys, KeyCache, authorize, key_cache
 from analytics.redis import RedisKeys
 from tests.projects.kit import Clock, Shelf, a_key
+
+
+class Slow(Shelf):
+    """A key table whose outage is noticed only when `ends` is set."""
+
+    def __init__(self, *keys: tuple[str, ApiKey]) -> None:
+        super().__init__(*keys)
+        self.began, self.ends = asyncio.Event(), asyncio.Event()
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        if self.out:
+            self.began.set()
+            await self.ends.wait()
+            raise Unavailable("out")
+        return await super().find(digest)
 
 
 @pytest.mark.parametrize("source", ["redis", "database"])
@@ -145,6 +161,36 @@ async def test_keys_are_ready_once_they_can_be_looked_up_and_then_through_any_ou
     shelf.out = True
     clock.now += 3600
     assert await keys.check() == "ok"
+
+
+async def test_what_was_refused_before_keys_could_be_looked_up_is_not_refused_once_they_can(
+    clock: Clock,
+) -> None:
+    shelf = Shelf(("good", a_key()))
+    shelf.out = True
+    keys = KeyCache(shelf)
+    with pytest.raises(Unavailable):
+        await keys.find("good")
+    shelf.out = False
+    assert await keys.check() == "ok"
+    assert (await keys.find("good")).id == 1
+
+
+async def test_a_lookup_that_failed_late_is_no_news_after_one_that_succeeded(
+    clock: Clock,
+) -> None:
+    shelf = Slow(("good", a_key()))
+    shelf.out = True
+    keys = KeyCache(shelf)
+    waiting = asyncio.create_task(keys.find("good"))
+    await shelf.began.wait()
+    shelf.out = False
+    clock.now += 0.1
+    assert await keys.check() == "ok"
+    shelf.ends.set()
+    with pytest.raises(Unavailable):
+        await waiting
+    assert (await keys.find("good")).id == 1
 
 
 async def test_a_role_that_has_waited_for_keys_in_vain_goes_on_and_says_so(clock: Clock) -> None:
