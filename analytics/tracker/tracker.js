@@ -68,12 +68,15 @@
   let failures = 0
   let timer = 0
 
+  /** JSON with U+FFFD for what the collector takes in no text: NUL and half of a surrogate pair. A backslash of the text itself is passed over. */
+  const encoded = (/** @type {unknown} */ value) => JSON.stringify(value).replace(/\\(?:u(?:0000|d[89a-f]..)|.)/g, (escape) => (escape[5] ? '\ufffd' : escape))
+
   /** As many events from a place on as one request should carry. @returns {[number, string]} */
   const batch = (/** @type {number} */ from) => {
     let size = 0
     const end = queue.findIndex((event, index) => index > from && (size += JSON.stringify(event).length) > 12000)
     const events = queue.slice(from, end < 0 ? queue.length : end)
-    return [from + events.length, JSON.stringify({ events, sent_at: Date.now(), write_key: key })]
+    return [from + events.length, encoded({ events, sent_at: Date.now(), write_key: key })]
   }
 
   const flush = () => {

@@ -282,6 +282,15 @@ def test_an_event_that_can_never_be_taken_does_not_hold_up_the_others(shop: Shop
         assert visit.gate.heard.count(400) == 1
 
 
+def test_a_character_that_no_event_may_have_costs_no_event(shop: Shop) -> None:
+    with shop.visit(head=r"<script>document.title = 'caf\ud83d'</script>") as visit:
+        assert visit.wait(1, "view")[0]["metadata"]["$title"] == "caf\ufffd"
+        visit.page.run(r"analytics('cut\udc00', { 'k\0': ['\0', 'a \ud83d\ude00, C:\\ud83d'] })")
+        (event,) = visit.wait(1, "cut\ufffd")
+        assert event["metadata"]["k\ufffd"] == ["\ufffd", "a \N{GRINNING FACE}, C:\\ud83d"]
+        assert set(visit.gate.heard) == {202}
+
+
 def test_what_happens_while_the_page_goes_away_arrives(shop: Shop) -> None:
     with shop.visit(
         head="<script>addEventListener('pagehide', () => analytics('bye'))</script>",
