@@ -86,7 +86,10 @@ def _settings(
     if settings.production and not settings.api_keys:
         yield from _missing("API_KEYS", roles)
     if run:
-        text = f"`analytics run` runs as process {run.pid} with its data in {settings.data_dir}"
+        text = (
+            f"`analytics run` runs as process {run.pid} with its data in {settings.data_dir}; "
+            "settings named below are those of this terminal"
+        )
         yield Finding(GOOD, "running", text)
 
 

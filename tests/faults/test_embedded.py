@@ -104,6 +104,7 @@ def test_servers_that_are_killed_under_load_come_back_and_lose_nothing(
             doctor = single.run("doctor")
             assert "✗" not in doctor
             assert f"process {before.pid}" in doctor
+            assert "settings named below are those of this terminal" in doctor
             assert "complete until" in single.run("query", "trends", "--last", "1h")
     settled(single, load, single.main)
 
