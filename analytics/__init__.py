@@ -26,6 +26,7 @@ All of them use these:
 `formulas.py`   cells of CSV that are none         `zones.py`     zones and local times
 `private_files.py`  of this user alone             `connection_errors.py`  lost connections
 `hosts.py`    names of hosts as sent          `epoch.py`      whether a store lost its data
+`placeholders.py`  words in place of an id
 
 This is how it is started and fed:
 

@@ -30,7 +30,7 @@ Timestamp = _Aware | int | float
 
 
 def timestamp(value: Any, field: str = "timestamp") -> Timestamp:
-    """A JSON value that `metadata.parse` read, as a Timestamp. Raises Fault.
+    """A JSON value that `metadata.parse` read, as a Timestamp. Raises EventError.
 
     A value that is a Timestamp already comes back as it is.
     """
@@ -57,7 +57,7 @@ def _bad(field: str) -> EventError:
 def instant(value: Timestamp, field: str = "timestamp") -> datetime:
     """The moment in UTC.
 
-    Raises Fault for a fraction of a millisecond, OverflowError beyond the years 1 to 9999.
+    Raises EventError for a fraction of a millisecond, OverflowError beyond the years 1 to 9999.
     """
     if isinstance(value, datetime):
         return value if value.tzinfo is UTC else value.astimezone(UTC)
@@ -72,7 +72,7 @@ class Clock:
     def __init__(
         self, received: datetime, retention_days: int, sent_at: Timestamp | None = None
     ) -> None:
-        """Raises Fault when `sent_at` is not a moment."""
+        """Raises EventError when `sent_at` is not a moment."""
         self.received = received
         self.earliest = (
             received - timedelta(days=min(retention_days, MAX_DAYS)) if retention_days else DAWN
@@ -90,7 +90,7 @@ class Clock:
     def moment(self, value: Timestamp | None) -> datetime:
         """When the event happened, in UTC, by the client's corrected clock.
 
-        Without a value it is the time of receipt. Raises Fault: `bad_timestamp`, `too_old` or
+        Without a value it is the time of receipt. Raises EventError: `bad_timestamp`, `too_old` or
         `in_the_future`. A time is never clamped.
         """
         if value is None:

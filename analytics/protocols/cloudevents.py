@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from analytics.errors import BadRequest
-from analytics.events import event_id, one_case
+from analytics.events import event_id
 from analytics.protocols import bodies, universal
 from analytics.protocols.characters import unfit
 from analytics.protocols.fields import item, joined, rest
-from analytics.protocols.ids import first_id, joint_id
+from analytics.protocols.ids import first_id, id_of, joint_id, own_id
 from analytics.protocols.protocol import Draft, EventError, Incoming, Protocol
 from analytics.protocols.translate import Translation, Translator
 from analytics.protocols.validate import LIMITS
@@ -56,11 +56,11 @@ def _binary(incoming: Incoming, content: bytes) -> dict[str, Any]:
 def translate(value: Any) -> Translation:
     """One event. Its id is unique only together with its source."""
     event = item(value)
-    id_, source = event.get("id"), event.get("source")
-    if not isinstance(id_, str) or not isinstance(source, str):
+    sent, source = id_of(event.get("id")), event.get("source")
+    if sent is None or not isinstance(source, str):
         field = "id" if isinstance(source, str) else "source"
         raise EventError("missing", field, "a CloudEvent has an id and a source")
-    own = one_case(id_)
+    own = own_id(sent)
     data = event.get("data")
     other_data = None if isinstance(data, dict) else data
     return Translation(
@@ -68,8 +68,8 @@ def translate(value: Any) -> Translation:
         action=event.get("type"),
         user=first_id(event.get("userid"), event.get("authid")),
         session=event.get("sessionid"),
-        id=_whole_id(source, own),
-        former=None if own == id_ else _whole_id(source, id_),
+        id=None if own is None else _whole_id(source, own),
+        former=None if own in (None, sent) else _whole_id(source, sent),
         properties=data if isinstance(data, dict) else None,
         context=joined(rest(event, _USED), {"$id": own, "$data": other_data}),
         time=event.get("time"),

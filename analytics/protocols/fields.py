@@ -66,7 +66,7 @@ def kind_of(name: Any, kinds: Mapping[str, tuple[str, str]]) -> tuple[str, Any]:
 
 
 def item(value: Any) -> dict[str, Any]:
-    """An item that is an object. Raises Fault for anything else."""
+    """An item that is an object. Raises EventError for anything else."""
     if not isinstance(value, dict):
         raise EventError("wrong_type", None, "an event must be an object")
     return value

@@ -14,7 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from analytics.events import ID_NAMESPACE
+from analytics.events import ID_NAMESPACE, one_case
+from analytics.placeholders import is_placeholder
 from analytics.protocols import metadata, numbers
 from analytics.protocols.clock import EPOCH
 
@@ -31,6 +32,15 @@ def id_of(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     return numbers.written(value)
+
+
+def own_id(value: Any) -> str | None:
+    """A library's id of an event; a UUID in lower case. None for what tells no events apart.
+
+    A placeholder would make all events that have it one.
+    """
+    own = id_of(value)
+    return None if own is None or is_placeholder(own) else one_case(own)
 
 
 def first_id(*values: Any) -> Any:

@@ -133,7 +133,7 @@ def _not_json(body: bytes, error: ValueError) -> str:
 
 
 def check(metadata: Any) -> None:
-    """Raises Fault, for `metadata` or `metadata.KEY`, if what `parse` read cannot be stored."""
+    """Raises EventError, for `metadata` or `metadata.KEY`, if parsed JSON cannot be stored."""
     if not isinstance(metadata, dict):
         raise EventError("wrong_type", "metadata", "metadata must be an object")
     for key, value in metadata.items():

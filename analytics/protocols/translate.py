@@ -31,13 +31,12 @@ from analytics.events import (
     bound_bytes,
     event_id,
     is_uuid,
-    one_case,
 )
 from analytics.protocols import metadata, validate
 from analytics.protocols.characters import BAD, mended, unfit
 from analytics.protocols.clock import Clock, timestamp
 from analytics.protocols.fields import joined, text
-from analytics.protocols.ids import id_of, joint_id, uuid7s
+from analytics.protocols.ids import id_of, joint_id, own_id, uuid7s
 from analytics.protocols.numbers import BAD_NUMBER
 from analytics.protocols.protocol import (
     MAX_REQUEST_KEYS,
@@ -70,7 +69,7 @@ class Translation(msgspec.Struct, kw_only=True):
     """An earlier id of the same person."""
     session: Any = None
     id: Any = None
-    """The sender's own id."""
+    """The sender's own id of the event; one that is none, by `own_id`, counts as null."""
     together: Sequence[Any] = ()
     """Values that make an event one event together with its id; none: the id does alone."""
     former: str | None = None
@@ -87,7 +86,7 @@ class Translation(msgspec.Struct, kw_only=True):
 
 
 Translate = Callable[[Any], Translation]
-"""One item that `metadata.parse` read → its translation; raises Fault when it is not an event."""
+"""One item that `metadata.parse` read → its translation. Raises EventError when it is no event."""
 
 
 KeyOf = Callable[[Any], str | None]
@@ -150,7 +149,7 @@ class Translator:
     ) -> tuple[Event, str | None]:
         """One event, and what was mended of it. Raises EventError when it is not valid."""
         clock, most = self._clock(translation), self.incoming.max_event_bytes
-        own, fault = _own(translation), None
+        own, fault = own_id(translation.id), None
         fields = _fields(translation, own, clock)
         try:
             event = validate.event(fields, clock, most, project, new_id)
@@ -211,12 +210,6 @@ def _fields(translation: Translation, own: str | None, clock: Clock) -> dict[str
         "timestamp": moment(translation.time),
         "metadata": joined(translation.properties, context),
     }
-
-
-def _own(translation: Translation) -> str | None:
-    """The sender's own id of an event; a UUID in lower case."""
-    own = id_of(translation.id)
-    return None if own is None else one_case(own)
 
 
 def _mended(fields: dict[str, Any]) -> dict[str, Any]:

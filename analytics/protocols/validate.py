@@ -102,7 +102,7 @@ def _parsed(body: Any) -> ParsedBody:
 
 
 def event(item: Any, clock: Clock, max_bytes: int, project: str, new_id: UUID) -> Event:
-    """One event; `new_id` is its id if the sender gave none. Raises Fault."""
+    """One event; `new_id` is its id if the sender gave none. Raises EventError."""
     if not isinstance(item, dict):
         raise EventError("wrong_type", None, "an event must be an object")
     session_id = _required(item, "session_id")

@@ -1,7 +1,9 @@
 """CloudEvents in their three modes."""
 
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from analytics.events import event_id
@@ -130,3 +132,36 @@ async def test_a_uuid_is_one_event_in_any_case_also_one_that_an_earlier_release_
         assert lower.id == upper.id == event_id(f"/s {own}")
         assert (lower.former, upper.former) == (None, event_id(f"/s {own.upper()}"))
         assert metadata(upper)["$id"] == own
+
+
+STRUCTURED = {"content_type": "application/cloudevents+json"}
+
+
+@pytest.mark.parametrize("mode", ["structured", "binary"])
+@pytest.mark.parametrize("own", ["undefined", " null ", str(UUID(int=0))])
+async def test_a_placeholder_as_id_costs_no_event_and_makes_no_two_one(own: str, mode: str) -> None:
+    async with collector() as client:
+        for _ in range(2):
+            sent = {**EVENT, "id": own} if mode == "structured" else {"plan": "pro"}
+            headers = STRUCTURED if mode == "structured" else {**HEADERS, "ce-id": own}
+            assert (await client.send_events(sent, "/cloudevents", **headers)).status_code == 200
+        one, other = client.sink.events
+        assert one.id != other.id
+        assert (one.named, one.former, "$id" in metadata(one)) == (False, None, False)
+
+
+async def test_an_id_that_is_a_number_is_its_text() -> None:
+    async with collector() as client:
+        for own in (b'"7"', b"7", b"7.0"):
+            sent = msgspec.json.encode(EVENT).replace(b'"id":"7"', b'"id":' + own)
+            assert (await client.send_events(sent, **STRUCTURED)).status_code == 200
+        assert {event.id for event in client.sink.events} == {event_id("/shop 7")}
+        assert {event.former for event in client.sink.events} == {None}
+
+
+@pytest.mark.parametrize("own", [None, "", True, {}])
+async def test_an_event_without_an_id_is_refused(own: Any) -> None:
+    async with collector() as client:
+        answer = await client.send_events({**EVENT, "id": own}, **STRUCTURED)
+        assert (answer.status_code, client.sink.events) == (400, [])
+        assert answer.json()["rejected"][0]["field"] == "id"

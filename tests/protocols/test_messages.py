@@ -149,23 +149,45 @@ async def test_the_next_id_counts_in_place_of_one_that_is_nobodys(name: str, use
         assert metadata(event)["$anonymous_id"] == "n"
 
 
-UUIDS = {name: IDS[name] for name in IDS if "messageId" in name or "uuid" in name}
-UUIDS |= {name: IDS[name] for name in IDS if name.endswith(("insert_id", "eid"))}
-UUIDS.pop("posthog, whose uuid")
-UUIDS.pop("mixpanel, whose $insert_id")
+EVENT_IDS = {
+    name: message
+    for name, message in IDS.items()
+    if name.endswith(("messageId", " uuid", "insert_id", "eid")) and "whose" not in name
+}
 OWN = "0193F0AA-6ad7-5f5c-9c0e-5d7a4c1b2e90"
 
 
-@pytest.mark.parametrize("name", UUIDS)
+@pytest.mark.parametrize("name", EVENT_IDS)
 async def test_a_uuid_is_one_event_in_any_case(name: str) -> None:
     async with collector() as client:
         spellings = OWN, OWN.lower(), OWN.upper()
-        events = [await taken(UUIDS[name], client, f'"{own}"') for own in spellings]
+        events = [await taken(EVENT_IDS[name], client, f'"{own}"') for own in spellings]
         assert len({event.id for event in events}) == 1
         assert {metadata(event).get("$id", OWN.lower()) for event in events} == {OWN.lower()}
         assert {event.former for event in events} <= {None, UUID(OWN)}
-        other = await taken(UUIDS[name], client, f'"{OWN[:-1]}1"')
+        other = await taken(EVENT_IDS[name], client, f'"{OWN[:-1]}1"')
         assert other.id != events[0].id
+
+
+@pytest.mark.parametrize("own", ["undefined", "NULL", " NaN ", "[object Object]", str(UUID(int=0))])
+@pytest.mark.parametrize("name", EVENT_IDS)
+async def test_a_placeholder_is_no_id_of_an_event(name: str, own: str) -> None:
+    async with collector() as client:
+        absent = await taken(EVENT_IDS[name], client, "null")
+        one, other = [await taken(EVENT_IDS[name], client, f'"{own}"') for _ in range(2)]
+        assert one.id != other.id
+        assert (one.named, one.former) == (other.named, other.former) == (False, None)
+        assert columns_of(one) == columns_of(absent)
+        assert metadata(one) == metadata(absent)
+
+
+@pytest.mark.parametrize("own", ["0", "00", "-0", "0.0", "42"])
+@pytest.mark.parametrize("name", EVENT_IDS)
+async def test_a_number_is_an_id_of_an_event_though_it_is_zero(name: str, own: str) -> None:
+    async with collector() as client:
+        one, other = [await taken(EVENT_IDS[name], client, f'"{own}"') for _ in range(2)]
+        assert one.id == other.id
+        assert (one.named, metadata(one)["$id"]) == (True, own)
 
 
 INNER = '{"a": "caf\0", "b": [1.50, NaN]}'

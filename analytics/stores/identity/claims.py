@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from analytics.events import NO_ACTOR, NO_SESSION, Event
+from analytics.placeholders import is_placeholder
 
 ALIAS = "alias"
 """The event type whose `$previous_id` is an alias."""
@@ -20,30 +21,15 @@ ALIAS = "alias"
 MAX_NAME_CHARACTERS = 255
 """No actor has a longer name."""
 
-
-PLACEHOLDERS = frozenset(
-    {
-        "null",
-        "undefined",
-        "nan",
-        "none",
-        "true",
-        "false",
-        "[object object]",
-        NO_SESSION,
-        NO_ACTOR,
-    }
-)
-"""What stands where somebody has no id, in lower case. Linked, it would join all who have none."""
-
-_ZERO = re.compile(r"-?0(?:\.0+)?(?:e[+-]?[0-9]+)?|(?:urn:uuid:)?\{?0{8}(?:-?0{4}){3}-?0{12}\}?")
-"""The number 0 as JSON may write it, and the UUID of zeros as programs do, in lower case."""
+_OURS = (NO_SESSION, NO_ACTOR)
+_ZERO = re.compile(r"-?0(?:\.0+)?(?:e[+-]?[0-9]+)?")
+"""The number 0 as JSON may write it, in lower case."""
 
 
-def is_placeholder(name: str) -> bool:
-    """Whether a name is nobody's, and so never one of a person's names."""
+def is_nobodys(name: str) -> bool:
+    """Whether a name is never one of a person's: linked, it would join all who have no id."""
     word = name.strip().lower()
-    return word in PLACEHOLDERS or _ZERO.fullmatch(word) is not None
+    return is_placeholder(word) or word in _OURS or bool(_ZERO.fullmatch(word))
 
 
 class Claim(NamedTuple):
@@ -91,7 +77,7 @@ def find_claims(events: Sequence[Event]) -> dict[str, Claims]:
     projects: dict[str, Claims] = {}
     for event in events:
         user, metadata = event.user_id, event.metadata
-        if user is None or not _may_claim(metadata) or is_placeholder(user):
+        if user is None or not _may_claim(metadata) or is_nobodys(user):
             continue
         fields = _decoder.decode(metadata)
         anonymous = _name(fields.anonymous, user)
@@ -111,4 +97,4 @@ def _name(value: Any, user: str) -> str | None:
         value = str(value)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARACTERS:
         return None
-    return None if value == user or is_placeholder(value) else value
+    return None if value == user or is_nobodys(value) else value
