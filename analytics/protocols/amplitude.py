@@ -11,6 +11,7 @@ from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.fields import (
     UTM,
     Names,
+    first,
     item,
     joined,
     kind_of,
@@ -109,8 +110,8 @@ def translate(value: Any) -> Translation:
         properties = without(bodies.mapping(properties), _PAGE)
     if kind == "identify":
         properties, traits = traits, properties
-    library = event["library"] if isinstance(event.get("library"), str) else ""
-    name, _, version = library.partition("/")
+    library = event.get("library")
+    lib, _, version = library.partition("/") if isinstance(library, str) else (library, "", "")
     return Translation(
         type=kind,
         action=action,
@@ -125,13 +126,13 @@ def translate(value: Any) -> Translation:
             {
                 **renamed(event, _FIELDS),
                 **page,
-                "$lib": name,
+                "$lib": lib,
                 "$lib_version": version,
                 "$ip": None if event.get("ip") == "$remote" else event.get("ip"),
                 "$event_properties" if kind == "identify" else "$user_properties": traits,
             },
         ),
-        time=event.get("timestamp") if event.get("time") is None else event["time"],
+        time=first(event.get("time"), event.get("timestamp")),
     )
 
 

@@ -17,6 +17,11 @@ def text(value: Any) -> Any:
     return None if value == "" else value
 
 
+def first(*values: Any) -> Any:
+    """The first of several values that is neither null nor an empty text; None where none is."""
+    return next((value for value in values if value not in (None, "")), None)
+
+
 def joined(properties: Any, context: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata: properties and context side by side, without empty context.
 

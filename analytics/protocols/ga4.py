@@ -8,6 +8,7 @@ from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.fields import (
     Names,
+    first,
     item,
     joined,
     kind_of,
@@ -61,7 +62,7 @@ def translate(body: dict[str, Any], value: Any) -> Translation:
             numbers.within(one, _ITEM_NUMBERS) if isinstance(one, dict) else one for one in items
         ]
     kind, action = kind_of(name, _KINDS)
-    time = event.get("timestamp_micros", body.get("timestamp_micros"))
+    time = first(event.get("timestamp_micros"), body.get("timestamp_micros"))
     return Translation(
         type=kind,
         action=action,
@@ -73,7 +74,7 @@ def translate(body: dict[str, Any], value: Any) -> Translation:
             rest(body, _USED) | rest(event, ("name", "params", "timestamp_micros")),
             {**renamed(params, _PARAMS), "$ip": body.get("ip_override")},
         ),
-        time=None if time is None else since_epoch(time, 1_000_000),
+        time=since_epoch(time, 1_000_000),
     )
 
 

@@ -55,6 +55,9 @@ _CONTEXT: Names = {
 _DEVICE = "$device:"
 """The prefix of a distinct_id that names a device, not a user."""
 
+_PERSON = ("$user_id", "$device_id")
+"""Who it is, in the events and updates of libraries that know a device from a user."""
+
 _SECONDS_BELOW = 10**11
 """Smaller numbers are seconds since 1970, larger ones milliseconds."""
 
@@ -109,8 +112,8 @@ def translate(value: Any) -> Translation:
 
 
 def _event(event: dict[str, Any]) -> Translation:
-    properties = bodies.mapping(event.get("properties"))
-    name = event.get("event")
+    given, name = event.get("properties"), event.get("event")
+    properties = bodies.mapping(given)
     kind, action = kind_of(name, _KINDS)
     user, anonymous, previous, used = _actor(str(name), properties)
     used = ("token", "distinct_id", "time", "$insert_id", *used, *_CONTEXT)
@@ -126,7 +129,7 @@ def _event(event: dict[str, Any]) -> Translation:
             numbers.of(properties.get("time")),
             id_of(properties.get("distinct_id")),
         ),
-        properties=without(properties, used),
+        properties=without(properties, used) if isinstance(given, dict) else given,
         context=joined(rest(event, ("event", "properties")), renamed(properties, _CONTEXT)),
         time=_time(properties.get("time")),
     )
@@ -134,19 +137,26 @@ def _event(event: dict[str, Any]) -> Translation:
 
 def _actor(name: str, properties: dict[str, Any]) -> tuple[Any, Any, Any, Sequence[str]]:
     """User, anonymous id, previous id, and the properties that had them."""
-    person, device = properties.get("distinct_id"), properties.get("$device_id")
-    if name == "$identify":
-        user = first_id(properties.get("$identified_id"), person)
-        return user, properties.get("$anon_id"), None, ("$identified_id", "$anon_id")
+    person = properties.get("distinct_id")
     if name == "$create_alias":
         return properties.get("alias"), None, person, ("alias",)
     pair = properties.get("$distinct_ids")
     if name == "$merge" and isinstance(pair, list) and len(pair) == 2:
         return pair[0], None, pair[1], ("$distinct_ids",)
-    if isinstance(person, str) and person.startswith(_DEVICE):
-        device, person = person.removeprefix(_DEVICE), None
-    user = first_id(properties.get("$user_id"), person)
-    return user, device, None, ("$user_id", "$device_id")
+    user, device = _person(person, properties)
+    if name != "$identify":
+        return user, device, None, _PERSON
+    user = first_id(properties.get("$identified_id"), user)
+    device = first_id(properties.get("$anon_id"), device)
+    return user, device, None, (*_PERSON, "$identified_id", "$anon_id")
+
+
+def _person(distinct_id: Any, source: dict[str, Any]) -> tuple[Any, Any]:
+    """User and device, from a distinct_id and the fields of _PERSON beside it."""
+    device = source.get("$device_id")
+    if isinstance(distinct_id, str) and distinct_id.startswith(_DEVICE):
+        device, distinct_id = distinct_id.removeprefix(_DEVICE), None
+    return first_id(source.get("$user_id"), distinct_id), device
 
 
 def _update(update: dict[str, Any]) -> Translation:
@@ -155,12 +165,13 @@ def _update(update: dict[str, Any]) -> Translation:
     if operation is None:
         message = "this is neither an event nor an update of a profile or a group"
         raise EventError("missing", "event", message)
-    person = update.get("$distinct_id")
+    user, device = _person(update.get("$distinct_id"), update)
     return Translation(
         type="group" if "$group_id" in update else "identify",
         action=operation[1:],
-        user=person,
-        properties=rest(update, ("$token", "$distinct_id", "$time")),
+        user=user,
+        anonymous=device,
+        properties=rest(update, ("$token", "$distinct_id", "$time", *_PERSON)),
         time=_time(update.get("$time")),
     )
 

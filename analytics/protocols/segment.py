@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from analytics.protocols import bodies, numbers, universal
-from analytics.protocols.fields import Names, item, joined, renamed, rest, without
+from analytics.protocols.fields import Names, first, item, joined, renamed, rest, without
 from analytics.protocols.protocol import Draft, Incoming, Protocol, Reply
 from analytics.protocols.translate import Translation, Translator
 
@@ -79,7 +79,8 @@ def translate(kind: str | None, common: dict[str, Any], value: Any) -> Translati
     """
     call = item(value)
     kind = call.get("type") or kind
-    context = common | bodies.mapping(call.get("context"))
+    given = call.get("context")
+    context = common | bodies.mapping(given)
     name = _NAMES.get(kind) if isinstance(kind, str) else None
     properties = call.get("traits" if kind in _TRAITS else "properties")
     if isinstance(properties, dict):
@@ -95,14 +96,14 @@ def translate(kind: str | None, common: dict[str, Any], value: Any) -> Translati
         id=call.get("messageId"),
         properties=properties,
         context=joined(
-            rest(call, (*_USED, name)),
+            rest(call, (*_USED, name)) | ({} if isinstance(given, dict) else {"$context": given}),
             {
                 "$group_id": call.get("groupId"),
                 "$properties" if kind in _TRAITS else "$traits": other,
             }
             | _flat(context),
         ),
-        time=call.get("originalTimestamp") if call.get("timestamp") is None else call["timestamp"],
+        time=first(call.get("timestamp"), call.get("originalTimestamp")),
         sent_at=call.get("sentAt"),
         historical=call.get("receivedAt") is not None,
     )

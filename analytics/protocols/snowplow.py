@@ -9,6 +9,7 @@ from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
 from analytics.protocols.fields import (
     Names,
+    first,
     item,
     joined,
     kind_of,
@@ -101,7 +102,7 @@ def translate(value: Any) -> Translation:
             kind, action = "screen", bodies.mapping(data).get("name") or "view"
     else:
         kind, action = kind_of(code, _KINDS)
-    true_time = event.get("ttm")
+    true_time = first(event.get("ttm"))
     return Translation(
         type=kind,
         action=action,
@@ -118,16 +119,17 @@ def translate(value: Any) -> Translation:
                 "$contexts": _contexts(_json(event, "co", "cx")),
             },
         ),
-        time=since_epoch(event.get("dtm") if true_time is None else true_time, 1000),
+        time=since_epoch(first(true_time, event.get("dtm")), 1000),
         sent_at=since_epoch(event.get("stm"), 1000),
+        historical=true_time is not None,
     )
 
 
 def _json(event: dict[str, Any], plain: str, encoded: str) -> Any:
     """The JSON in one field, or in base64 in the other; what cannot be read comes as it is."""
-    value = event.get(plain, event.get(encoded))
+    value = first(event.get(plain), event.get(encoded))
     try:
-        return bodies.embedded(value) if isinstance(value, str) and value else value
+        return bodies.embedded(value) if isinstance(value, str) else value
     except (AnalyticsError, ValueError):
         return value
 

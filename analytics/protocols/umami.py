@@ -52,10 +52,11 @@ def translate(value: Any) -> Translation:
         user=payload.get("id"),
         properties=numbers.within(data, ("revenue",)) if isinstance(data, dict) else data,
         context=joined(
-            rest(message, ("type", "payload")) | rest(payload, (*_USED, *_CONTEXT)),
+            rest(message, ("type", "payload") if payload else ("type",))
+            | rest(payload, (*_USED, *_CONTEXT)),
             {**renamed(payload, _CONTEXT), "$name": name if given != "event" else None},
         ),
-        time=None if payload.get("timestamp") is None else since_epoch(payload["timestamp"], 1),
+        time=since_epoch(payload.get("timestamp"), 1),
     )
 
 

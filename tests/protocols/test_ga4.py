@@ -15,6 +15,11 @@ BODY = {
 
 EVENTS: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str], dict[str, Any]]] = {
     "an event": (BODY, ("track", "login", "1.2", "1.2:1"), {"method": "mail"}),
+    "an event whose own time is null": (
+        {**BODY, "events": [{"name": "login", "timestamp_micros": None}]},
+        ("track", "login", "1.2", "$none"),
+        {},
+    ),
     "a user": (
         {**BODY, "user_id": "u1"},
         ("track", "login", "u1", "1.2:1"),

@@ -13,7 +13,16 @@ from analytics.protocols import PROTOCOLS
 from analytics.stores.identity.claims import find_claims
 from tests.collecting import Client
 from tests.protocols.captured import collector, columns_of, metadata
-from tests.protocols.messages import IDS, PROPERTIES, SNOWPLOW, WITHOUT_IDS, Message
+from tests.protocols.messages import (
+    CLOUD,
+    GA4,
+    HERE,
+    IDS,
+    PROPERTIES,
+    SNOWPLOW,
+    WITHOUT_IDS,
+    Message,
+)
 
 FOREIGN = {protocol.name for protocol in PROTOCOLS} - {"native", "pixel"}
 
@@ -188,6 +197,41 @@ async def test_a_number_is_an_id_of_an_event_though_it_is_zero(name: str, own: s
         one, other = [await taken(EVENT_IDS[name], client, f'"{own}"') for _ in range(2)]
         assert one.id == other.id
         assert (one.named, metadata(one)["$id"]) == (True, own)
+
+
+ODD: dict[str, Message] = {
+    "segment, properties": Message("/v1/track", {"event": "e", "properties": HERE}),
+    "segment, traits": Message("/v1/identify", {"userId": "u", "traits": HERE}),
+    "segment, context": Message("/v1/track", {"event": "e", "context": HERE}),
+    "segment, page": Message("/v1/track", {"event": "e", "context": {"page": HERE}}),
+    "segment, library": Message("/v1/track", {"event": "e", "context": {"library": HERE}}),
+    "posthog, properties": Message("/e/", {"event": "e", "distinct_id": "u", "properties": HERE}),
+    "amplitude, event_properties": Message(
+        "/2/httpapi", {"events": [{"event_type": "e", "event_properties": HERE}]}
+    ),
+    "amplitude, user_properties": Message(
+        "/2/httpapi", {"events": [{"event_type": "e", "user_properties": HERE}]}
+    ),
+    "amplitude, library": Message("/2/httpapi", {"events": [{"event_type": "e", "library": HERE}]}),
+    "mixpanel, properties": Message("/track", {"event": "e", "properties": HERE}),
+    "mixpanel, an operation": Message("/engage", {"$distinct_id": "u", "$set": HERE}),
+    "plausible, props": Message("/api/event", {"n": "e", "u": "/", "d": "x", "p": HERE}),
+    "umami, payload": Message("/api/send", {"type": "event", "payload": HERE}),
+    "umami, data": Message("/api/send", {"type": "event", "payload": {"name": "e", "data": HERE}}),
+    "snowplow, co": Message(SNOWPLOW, {"data": [{"e": "pv", "co": HERE}]}),
+    "ga4, params": Message(GA4, {"client_id": "c", "events": [{"name": "e", "params": HERE}]}),
+    "cloudevents, data": Message(
+        "/cloudevents", {"id": "1", "source": "/s", "type": "e", "data": HERE}, CLOUD
+    ),
+}
+"""An object of each product, in whose place something else may stand."""
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_what_should_be_an_object_and_is_none_stays_in_metadata(name: str) -> None:
+    async with collector() as client:
+        event = await taken(ODD[name], client, '["odd"]')
+        assert b'["odd"]' in event.metadata
 
 
 INNER = '{"a": "caf\0", "b": [1.50, NaN]}'

@@ -97,6 +97,12 @@ EVENTS: dict[str, tuple[str, dict[str, Any], tuple[str, str, str | None, str], d
         ("identify", "identify", "u1", "$none"),
         {"$anonymous_id": "d1"},
     ),
+    "identify, as browsers send it": (
+        "$identify",
+        {"$user_id": "u1", "$device_id": "d1", "$anon_distinct_id": "$device:d1"},
+        ("identify", "identify", "u1", "$none"),
+        {"$anonymous_id": "d1", "$anon_distinct_id": "$device:d1"},
+    ),
     "an alias": (
         "$create_alias",
         {"distinct_id": "d1", "alias": "u1"},
@@ -150,6 +156,26 @@ UPDATES: dict[str, tuple[str, dict[str, Any], tuple[str, str, str | None, str]]]
         ("group", "set", None, "$nobody"),
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("person", "user", "extra"),
+    [
+        ({"$distinct_id": "$device:d1", "$device_id": "d1"}, "d1", {}),
+        (
+            {"$distinct_id": "u1", "$user_id": "u1", "$device_id": "d1"},
+            "u1",
+            {"$anonymous_id": "d1"},
+        ),
+    ],
+)
+async def test_an_update_is_of_the_same_actor_as_an_event(
+    person: dict[str, Any], user: str, extra: dict[str, Any]
+) -> None:
+    async with collector() as client:
+        event = await one(client, {"$token": "T", "$set": {"a": 1}, **person}, "/engage")
+        assert columns_of(event) == ("identify", "set", user, "$none")
+        assert metadata(event) == {"$set": {"a": 1}, **extra}
 
 
 @pytest.mark.parametrize(("path", "update", "columns"), UPDATES.values(), ids=UPDATES)

@@ -108,9 +108,11 @@ async def test_each_events_sending_corrects_its_clock_but_a_true_time_stands() -
     async with collector() as client:
         skewed = await one(client, stm="1577836805000")
         assert abs((skewed.created_at - skewed.timestamp).total_seconds() - 5) < 1
-        assert (
-            await one(client, ttm="1577836801000")
-        ).timestamp.isoformat() == "2020-01-01T00:00:01+00:00"
+        for sent in (None, "1577836805000"):
+            true = await one(client, ttm="1577836801000", stm=sent)
+            assert true.timestamp.isoformat() == "2020-01-01T00:00:01+00:00"
+        without = await one(client, ttm="")
+        assert without.timestamp.isoformat() == "2020-01-01T00:00:00+00:00"
 
 
 async def test_an_event_may_come_by_get_and_hears_an_image() -> None:
@@ -137,6 +139,8 @@ async def test_json_inside_json_keeps_all_but_its_bad_characters() -> None:
         for fields, data in (
             ({"ue_pr": text}, {"a\ufffd": "\ufffd"}),
             ({"ue_px": broken}, {"a": "\ufffd"}),
+            ({"ue_pr": None, "ue_px": broken}, {"a": "\ufffd"}),
+            ({"ue_pr": "", "ue_px": broken}, {"a": "\ufffd"}),
         ):
             event = await one(client, e="ue", se_ca=None, se_ac=None, **fields)
             assert (event.event_action, data.items() <= metadata(event).items()) == ("n", True)

@@ -43,9 +43,12 @@ class Line:
     def call(self, without: Collection[str] = ()) -> Request | None:
         """Call the next request, of another sender than those; None if none waits."""
         while (sender := self._next(without)) is not None:
-            number, called = place = self._queues[sender][0]
-            self._remove(sender, place)
+            queue = self._queues[sender]
+            number, called = queue[0]
+            self._remove(sender, queue[0])
             if not called.cancelled():
+                if queue:
+                    self._queues[sender] = self._queues.pop(sender)  # now the last
                 called.set_result(None)
                 return Request(sender, number)
         return None
@@ -55,9 +58,9 @@ class Line:
         return next((sender for sender in self._queues if sender not in without), None)
 
     def _remove(self, sender: str, place: tuple[int, asyncio.Future[None]]) -> None:
-        """Take a place out of the line, if it is still there; its sender goes to the end."""
-        queue = self._queues.pop(sender, [])
+        """Take a place out of the line, if it is still there."""
+        queue = self._queues.get(sender, [])
         if place in queue:
             queue.remove(place)
-        if queue:
-            self._queues[sender] = queue
+        if not queue:
+            self._queues.pop(sender, None)

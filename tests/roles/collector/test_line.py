@@ -70,3 +70,14 @@ async def test_who_is_cancelled_has_left_the_line_at_once() -> None:
         asyncio.CancelledError,
     ]
     assert not line
+
+
+async def test_who_leaves_the_line_costs_its_sender_no_turn() -> None:
+    line = Line()
+    waiting = [Request("a", 0), Request("a", 1), Request("b", 2)]
+    tasks = [asyncio.create_task(line.wait(request)) for request in waiting]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.wait(tasks[:1])
+    assert [line.call(), line.call(), line.call()] == [*waiting[1:], None]
+    await asyncio.gather(*tasks[1:])
