@@ -38,7 +38,7 @@ SENT = {
 BAD = (
     f"{'ü' * 60}.example",
     f"{'日' * 63}.example",
-    f"{'ü.' * 150}example",
+    f"{'ü.' * 40}example",
     "ü..example",
     ".ü.example",
     "ü .example",

@@ -71,7 +71,7 @@ def _revenue(value: Any) -> Any:
 def _parsed(value: Any) -> Any:
     """What may be JSON within JSON; what is not JSON comes back as it is."""
     if not isinstance(value, str):
-        return numbers.of(value)
+        return value
     try:
         return numbers.of(bodies.parsed(value))
     except ValueError:

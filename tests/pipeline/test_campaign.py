@@ -2,6 +2,7 @@
 
 import pytest
 
+from analytics.pipeline.campaign import MAX_FIELDS
 from tests.pipeline.cases import Cases, assert_puts
 from tests.visits import SERVER
 
@@ -27,6 +28,21 @@ CASES: Cases = {
         {"$url": "https://a.example/?utm_term=a%00b"},
         SERVER,
         {"$utm_term": "ab"},
+    ),
+    "a byte that is not UTF-8": (
+        {"$url": "https://a.example/?utm_source=caf%E9&utm_medium=m"},
+        SERVER,
+        {"$utm_source": "caf\ufffd", "$utm_medium": "m"},
+    ),
+    "as many parameters as are read": (
+        {"$url": "/p?utm_source=s" + "&a=b" * (MAX_FIELDS - 1)},
+        SERVER,
+        {"$utm_source": "s"},
+    ),
+    "more parameters": (
+        {"$url": "/p?utm_source=s" + "&a=b" * MAX_FIELDS},
+        SERVER,
+        {"$path": "/p", "$utm_source": None},
     ),
     "capitals": (
         {"$url": "https://a.example/?UTM_Source=x&UTM_CAMPAIGN=y&GCLID=G"},

@@ -7,7 +7,7 @@ import pytest
 from analytics import hosts, pipeline
 from analytics.pipeline import lookups
 from tests.collecting import GOOD, running
-from tests.visits import SERVER, browsing, event
+from tests.visits import browsing, event
 
 
 def test_an_ascii_name_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,5 +42,15 @@ async def test_new_names_beyond_a_requests_budget_are_left_out_and_told(
 
 def test_a_name_too_long_to_be_one_takes_no_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "MAX_NEW", 0)
-    result = pipeline.run([event({"$url": f"https://{'ü' * 5_000}.example/"})], SERVER)
+    result = pipeline.run([event({"$url": f"https://{'ü' * 5_000}.example/"})], browsing())
     assert not result.without_host
+
+
+async def test_agents_leave_a_budget_to_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookups, "MAX_NEW", 2)
+    facts = {"$user_agent": "an agent that takes both", "$url": "https://невиданный.example/"}
+    async with running() as client:
+        answer = await client.send_events(GOOD | {"metadata": facts})
+    assert "x-analytics" not in answer.headers
+    known = json.loads(client.sink.events[0].metadata)
+    assert known["$host"] == hosts.canonical("невиданный.example")

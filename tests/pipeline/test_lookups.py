@@ -88,6 +88,9 @@ def test_time_comes_back_while_it_passes_and_no_more_is_saved_than_that() -> Non
     first = used(time, clock, "a")
     clock.seconds += SAVED_SECONDS
     assert used(time, clock, "a") == pytest.approx(first, rel=0.01)
+    clock.seconds += 1_000
+    together = SAVED_SECONDS * SHARE / (1 - SHARE)
+    assert used(time, clock, *"bcdefghij") == pytest.approx(together, rel=0.01)
 
 
 def test_hundreds_of_new_browsers_in_every_second_are_looked_up() -> None:

@@ -93,6 +93,31 @@ CASES: Cases = {
         SERVER,
         {"$host": "shop.example", "$path": "/checkout.php", "$utm_source": "x"},
     ),
+    "a word in capitals and a host": (
+        {"$url": "Checkout.PHP", "$hostname": "shop.example"},
+        SERVER,
+        {"$host": "shop.example", "$path": "/Checkout.PHP"},
+    ),
+    "an address without a host": (
+        {"$url": "//:80/p", "$hostname": "shop.example"},
+        SERVER,
+        {"$host": None, "$path": None},
+    ),
+    "a page and another host": (
+        {"$url": "https://a.example/p", "$hostname": "b.example"},
+        SERVER,
+        {"$host": "a.example"},
+    ),
+    "a path and two hosts": (
+        {"$url": "/p", "$hostname": "a.example", "$domain": "b.example"},
+        SERVER,
+        {"$host": "a.example"},
+    ),
+    "a path and domains with blanks": (
+        {"$url": "/p", "$domain": " shop.example , all.example"},
+        SERVER,
+        {"$host": "shop.example"},
+    ),
     "a word alone": ({"$url": "checkout.php"}, SERVER, {"$host": None, "$path": None}),
     "the sender's own path": (
         {"$url": "/p", "$path": "/q", "$hostname": "a.example"},

@@ -61,6 +61,16 @@ CASES: Cases = {
         SERVER,
         {"$referrer_domain": "xn--fa-hia.de", "$referrer_source": "xn--fa-hia.de"},
     ),
+    "a referrer of the same site, without its www": (
+        {"$url": "https://www.shop.example/a", "$referrer": "https://shop.example/b"},
+        SERVER,
+        {"$referrer_domain": None},
+    ),
+    "a referrer of the host that the sender names, not of its domain": (
+        {"$host": "a.example", "$domain": "b.example", "$referrer": "https://a.example/"},
+        SERVER,
+        {"$referrer_domain": None},
+    ),
     "a relative referrer": (
         {"$url": "/a", "$hostname": "shop.example", "$referrer": "/b"},
         SERVER,

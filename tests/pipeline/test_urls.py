@@ -20,6 +20,9 @@ ADDRESSES = {
     " https://ada:secret@shop.example/": " https://shop.example/",
     "https:\\\\ada:secret@shop.example\\a": "https:\\\\shop.example\\a",
     "//ada:secret@shop.example/a": "//shop.example/a",
+    "https://ada:s@a.example/?next=https://b:c@b.example/": (
+        "https://a.example/?next=https://b:c@b.example/"
+    ),
     "android-app://ada:secret@org.acme.app/": "android-app://org.acme.app/",
     "postgres://ada:secret@db.example:5432/shop": "postgres://db.example:5432/shop",
 }
@@ -28,6 +31,7 @@ KEPT = (
     "https://shop.example/?next=https://ada:secret@b.example/",
     "https://shop.example?mail=ada@shop.example",
     "https://shop.example#ada@shop.example",
+    "https://shop.example\\ada@shop.example",
     "https://shop.example is ours, write to ada@shop.example",
     "mailto:ada@shop.example",
     "ada@shop.example",

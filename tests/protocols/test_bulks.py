@@ -267,4 +267,5 @@ async def test_a_body_that_is_no_json_object_stays_what_libraries_expect(
         answer = await client.request(method, path, content=content, headers=headers)
         assert (answer.content if isinstance(said, bytes) else answer.json()) == said
         assert answer.headers["x-analytics"] == "1 dropped: drop_bots"
+        assert ("x-plausible-dropped" in answer.headers) is (path == "/api/event")
         assert client.sink.events == []

@@ -165,3 +165,12 @@ async def test_an_event_without_an_id_is_refused(own: Any) -> None:
         answer = await client.send_events({**EVENT, "id": own}, **STRUCTURED)
         assert (answer.status_code, client.sink.events) == (400, [])
         assert answer.json()["rejected"][0]["field"] == "id"
+
+
+async def test_a_long_id_of_bad_characters_is_one_event_too() -> None:
+    async with collector() as client:
+        for own in ("\ud83d", "\ud83e", "\ud83d"):
+            sent = {**EVENT, "id": own * 300}
+            assert (await client.send_events(sent, **STRUCTURED)).status_code == 200
+        first, second, again = client.sink.events
+        assert first.id == again.id != second.id

@@ -65,3 +65,13 @@ async def test_the_secret_belongs_to_the_key() -> None:
         ).status_code == 401
         assert (await client.send_events(BODY, "/mp/collect")).status_code == 401
         assert (await client.send_events({"client_id": "1"}, PATH)).status_code == 400
+
+
+@pytest.mark.parametrize(("session", "numbered"), [("1700000000", True), ("9" * 5_000, False)])
+async def test_a_session_is_a_number_unless_it_is_far_too_long(
+    session: str, numbered: bool
+) -> None:
+    async with collector() as client:
+        event = {"name": "login", "params": {"session_id": session}}
+        assert (await client.send_events({**BODY, "events": [event]}, PATH)).status_code == 204
+        assert (client.sink.events[0].session_id == f"1.2:{session}") is numbered

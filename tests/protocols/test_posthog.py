@@ -73,6 +73,10 @@ async def test_capture_v1_answers_for_each_event() -> None:
             "\ufffd": {"result": "drop", "details": "event_action is missing"},
         }
         assert answer.headers["x-analytics"].startswith("3 rejected")
+        for uuid, results in (("u" * 36, 1), ("u" * 37, 0)):
+            sent = {"batch": [EVENT | {"uuid": uuid}]}
+            answer = await client.send_events(sent, V1, authorization="Bearer phc_key")
+            assert len(answer.json()["results"]) == results
         twice = [{**bad, "event": "good"}, bad, {**bad, "event": "good too"}]
         answer = await client.send_events({"batch": twice}, V1, authorization="Bearer phc_key")
         assert answer.json()["results"][bad["uuid"]]["result"] == "drop"

@@ -218,6 +218,13 @@ async def test_a_request_that_has_begun_is_done_before_the_next_of_its_sender_be
     assert begun == [number for number in range(10) for _ in range(3)]
 
 
+async def test_a_request_that_was_called_goes_on_until_the_slice_is_over() -> None:
+    loop = Loop(SLICE_SECONDS / 1_000)
+    loop.at.slices.spent_s = SLICE_SECONDS
+    await loop.run(("a", 3), ("b", 3))
+    assert [sender for _, sender in loop.worked] == ["a"] * 3 + ["b"] * 3
+
+
 async def test_who_comes_while_others_wait_goes_after_them() -> None:
     loop = Loop(WHOLE_SLICE / 4)
     begun: list[int] = []

@@ -142,6 +142,20 @@ async def test_as_many_wait_as_there_is_room_for_and_one_sender_fills_half_of_it
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_who_has_its_turn_waits_no_longer_and_leaves_its_room_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "MAX_WAITING", 4)
+    one = Turns()
+    for request in requests("a", LARGE_OF_A_SENDER):
+        await one.take(request)
+    for number in range(10):
+        waiting = asyncio.create_task(one.take(Request("a", number + LARGE_OF_A_SENDER)))
+        await asyncio.sleep(0)
+        one.end(Request("a", number))
+        await waiting
+
+
 def batch(action: str) -> bytes:
     return json.dumps([GOOD | {"event_action": action}] * 3_000).encode()
 
