@@ -70,8 +70,13 @@ def read(incoming: Incoming) -> Draft:
         requests = bodies.batch(bodies.mapping(bodies.json(incoming.body)).get("requests", []))
         items = bodies.queries(requests)
     else:
-        items = [bodies.fields(incoming.query) | bodies.fields(incoming.body.strip())]
+        items = [_fields(incoming)]
     return Translator(incoming).draft(items, translate, _key)
+
+
+def _fields(incoming: Incoming) -> dict[str, str]:
+    """One action's: those of a form stand before those of the query string."""
+    return bodies.fields(incoming.query) | bodies.fields(incoming.body.strip())
 
 
 def _key(value: Any) -> str | None:
@@ -112,8 +117,8 @@ def accept(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -> R
         if decoded.dropped:
             body["dropped"] = decoded.dropped
         return Reply(200, msgspec.json.encode(body), note=note)
-    fields = bodies.fields(incoming.query) | bodies.fields(incoming.body)
-    return Reply(204, b"") if fields.get("send_image") == "0" else Reply(200, GIF, b"image/gif")
+    no_image = _fields(incoming).get("send_image") == "0"
+    return Reply(204, b"") if no_image else Reply(200, GIF, b"image/gif")
 
 
 MATOMO = Protocol(

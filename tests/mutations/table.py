@@ -2156,6 +2156,8 @@ MUTATIONS = (
         "        self._answered = time.monotonic()\n        self._outage = None\n",
         "        self._answered = time.monotonic()\n",
         "tests/projects/test_key_cache.py::test_what_was_refused_before_keys_could_be_looked_up_is_not_refused_once_they_can",
+    ),
+    mutation(
         "a placeholder is the id of an event",
         "one id is one event",
         "analytics/protocols/ids.py",

@@ -6,6 +6,7 @@ import pytest
 
 from analytics.errors import Unavailable
 from analytics.events import event_id
+from analytics.protocols import amplitude
 from tests.collecting import Client
 from tests.protocols.captured import UNIVERSAL, collector, columns_of, metadata, replay
 
@@ -195,3 +196,8 @@ async def test_an_unknown_key_is_an_invalid_one_in_amplitudes_words_and_a_full_q
         )
         client.sink.refusal = Unavailable("full")
         assert (await replay(client, "amplitude-1")).status_code == 503
+
+
+def test_an_address_that_the_server_should_put_is_none() -> None:
+    assert "$ip" not in amplitude.translate({"event_type": "e", "ip": "$remote"}).context
+    assert amplitude.translate({"event_type": "e", "ip": "192.0.2.9"}).context["$ip"] == "192.0.2.9"

@@ -125,3 +125,11 @@ async def test_each_action_goes_by_its_own_site() -> None:
         assert (answer.json()["tracked"], answer.json()["invalid_indices"]) == (1, [0, 2, 3])
         alone = {"requests": ["?rec=1&url=/a"]}
         assert (await client.send_events(alone, "/matomo.php")).status_code == 401
+
+
+async def test_a_form_may_have_blanks_around_it() -> None:
+    async with collector() as client:
+        body = b"\nidsite=1&rec=1&e_c=c&e_a=a&send_image=0\r\n"
+        assert (await client.send_events(body, "/matomo.php")).status_code == 204
+        assert columns_of(client.sink.events[0])[:2] == ("track", "a")
+        assert metadata(client.sink.events[0]) == {"category": "c"}

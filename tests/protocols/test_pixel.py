@@ -54,6 +54,11 @@ def test_a_pixel_parameter_left_empty_is_absent() -> None:
 
 
 PIXEL_FAULTS = {
+    "a time of too many digits": (
+        f"session_id=s&event_type=t&event_action=a&timestamp={'9' * 5_000}",
+        "bad_timestamp",
+        "timestamp",
+    ),
     "nothing": ("", "missing", "session_id"),
     "metadata that is no JSON": (
         "session_id=s&event_type=t&event_action=a&metadata=x",

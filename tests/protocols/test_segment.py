@@ -353,3 +353,15 @@ async def test_the_browsers_settings_are_there_for_every_key() -> None:
             200,
             {"integrations": {"Segment.io": {"apiKey": "WK"}}},
         ), "the key that it will send"
+
+
+async def test_a_calls_own_context_stands_before_that_of_its_batch() -> None:
+    async with collector() as client:
+        own = {**CALL, "context": {"locale": "de"}}
+        batch = {"batch": [own, CALL], "context": {"locale": "en", "timezone": "UTC"}}
+        assert (await client.send_events(batch, "/v1/batch")).status_code == 200
+        known = [metadata(event) for event in client.sink.events]
+        assert [(each["$language"], each["$timezone"]) for each in known] == [
+            ("de", "UTC"),
+            ("en", "UTC"),
+        ]
