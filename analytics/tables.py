@@ -3,10 +3,13 @@
 `alembic/` creates the tables; a test compares the two.
 """
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Date,
     DateTime,
     Identity,
@@ -18,12 +21,34 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
+    case,
+    literal_column,
 )
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 metadata = MetaData()
 Instant = DateTime(timezone=True)
+
+FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Python's instants, a year from either end, so that any zone has them too.
+
+PostgreSQL also has infinity and the years around these.
+"""
+
+
+class WrittenInstant(TypeDecorator[datetime]):
+    """An instant that operators may write by SQL: it is read as FIRST or LAST beyond them."""
+
+    impl = Instant
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[datetime]) -> ColumnElement[datetime]:
+        """What a SELECT or RETURNING reads."""
+        first, last = (literal_column(f"'{each.isoformat()}'", Instant) for each in (FIRST, LAST))
+        return case((column < first, first), (column > last, last), else_=column)
+
 
 raw_events = Table(
     "raw_events",
@@ -326,7 +351,7 @@ projects = Table(
     "projects",
     metadata,
     Column("name", String(64), primary_key=True),
-    Column("created_at", Instant, nullable=False),
+    Column("created_at", WrittenInstant, nullable=False),
 )
 
 api_keys = Table(
@@ -339,8 +364,8 @@ api_keys = Table(
     Column("project", String(64)),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("origins", ARRAY(Text), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant),
+    Column("created_at", WrittenInstant, nullable=False),
+    Column("expires_at", WrittenInstant),
     Column("revoked", Boolean, nullable=False, server_default="false"),
 )
 """API keys by the SHA-256 of their text. A key without a project opens every project."""

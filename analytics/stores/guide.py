@@ -18,6 +18,7 @@ from analytics.stores.connections import connect, open_pool
 from analytics.stores.layouts.layout import detect
 from analytics.stores.writing import transaction
 from analytics.stores.writing.recorder import Recorder
+from analytics.tables import FIRST, LAST
 
 SLICE_ROWS = 5_000
 
@@ -28,11 +29,8 @@ SELECT coalesce(obj_description(to_regclass('raw_events_guide'), 'pg_class'), ''
 
 ORDER = "CREATE INDEX IF NOT EXISTS raw_events_guide_order ON raw_events_guide (timestamp, id)"
 
-_READABLE = "({0} >= '0002-01-01Z' AND {0} < '9999-01-01Z')"
-"""Whether a time is one of Python's, a year from either end, so that any zone has it too.
-
-PostgreSQL also has infinity and the years around those.
-"""
+_READABLE = f"({{0}} >= '{FIRST.isoformat()}' AND {{0}} < '{LAST.isoformat()}')"
+"""Whether a time is one of Python's."""
 
 ROWS = f"""
 SELECT id, session_id, user_id, event_type, event_action,

@@ -1,6 +1,8 @@
 """The register: keys and projects made, listed and revoked in the database."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
@@ -8,8 +10,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from analytics import projects, tables
-from analytics.errors import BadRequest, NotFound, Unavailable
-from analytics.projects import DatabaseKeys, KeyCache
+from analytics.errors import BadRequest, NotFound, Unauthorized, Unavailable
+from analytics.projects import DatabaseKeys, KeyCache, KnownProjects
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,38 @@ async def test_the_origins_of_a_row_are_as_browsers_send_them(engine: AsyncEngin
         "https://xn--mnchen-3ya.example",
         "https://shop.example",
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "works"),
+    [("infinity", True), ("20000-01-01Z", True), ("-infinity", False), ("0001-01-01Z BC", False)],
+)
+async def test_a_time_that_only_postgresql_has_is_the_last_or_the_first_of_pythons(
+    engine: AsyncEngine, written: str, works: bool
+) -> None:
+    """Operators write these by SQL, so that a key never expires, or no longer works."""
+    await projects.create_project(engine, "shop")
+    token, _ = await projects.create_key(engine, scopes=["query"], project="shop")
+    other, _ = await projects.create_key(engine, scopes=["query"], project=None)
+    async with engine.begin() as connection:
+        for change in (
+            f"UPDATE api_keys SET expires_at = '{written}' WHERE project = 'shop'",
+            f"UPDATE api_keys SET created_at = '{written}'",
+            f"UPDATE projects SET created_at = '{written}'",
+        ):
+            await connection.exec_driver_sql(change)
+    keys = KeyCache(DatabaseKeys(engine))
+    with nullcontext() if works else pytest.raises(Unauthorized):
+        await keys.find(token)
+    assert (await keys.find(other)).expires_at is None
+    await KnownProjects(engine).require("shop")
+    ((_, created_at),) = [
+        each for each in await projects.list_projects(engine) if each[0] == "shop"
+    ]
+    key = (await projects.list_keys(engine))[0]
+    assert key.created_at == key.expires_at == created_at
+    assert created_at.astimezone(ZoneInfo("Pacific/Kiritimati")).tzinfo
+    assert (await projects.revoke_key(engine, token)).revoked
 
 
 async def test_a_database_without_tables_makes_keys_unavailable(database_url: str) -> None:

@@ -1,5 +1,6 @@
 """The mirror of keys in Redis: what is in it, what is not, and what cannot be read."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,6 +25,23 @@ async def test_a_mirrored_key_is_found_in_redis_just_as_in_the_database(
     )
     assert await mirror(engine, redis) == 1
     assert await KeyCache(RedisKeys(redis)).find(token) == key
+
+
+@pytest.mark.parametrize(
+    ("expiry", "works"), [("infinity", True), ("20000-01-01Z", True), ("-infinity", False)]
+)
+async def test_an_expiry_that_only_postgresql_has_stops_no_mirroring(
+    engine: AsyncEngine, redis: Redis, expiry: str, works: bool
+) -> None:
+    token, _ = await projects.create_key(engine, scopes=["ingest"], project="default")
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(f"UPDATE api_keys SET expires_at = '{expiry}'")
+    other, _ = await projects.create_key(engine, scopes=["ingest"], project=None)
+    assert await mirror(engine, redis) == 2
+    keys = KeyCache(RedisKeys(redis))
+    assert (await keys.find(other)).expires_at is None
+    with nullcontext() if works else pytest.raises(Unauthorized):
+        await keys.find(token)
 
 
 async def test_a_key_absent_from_a_written_mirror_is_unknown(
