@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
-from sqlalchemy import literal_column, select, text
+from sqlalchemy import func, literal_column, select, text
 from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.middleware import Middleware
@@ -137,7 +137,7 @@ class Measured:
 async def _database(state: State) -> str:
     async with open_snapshot(state.sources.engine, state.sources.queue) as snapshot:
         ((revision,),) = await snapshot.rows(
-            select(literal_column("version_num")).select_from(text("alembic_version"))
+            select(func.max(literal_column("version_num"))).select_from(text("alembic_version"))
         )
     schema.require(revision)
     return await check_keys(state)

@@ -545,6 +545,10 @@ async def test_an_api_is_not_healthy_before_the_tables_of_its_release_are_there(
     health = await http.get("/health")
     assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
     assert "the schema is at 0003" in health.json()["checks"]["database"]
+    async with engine.begin() as connection:
+        await connection.execute(text("delete from alembic_version"))
+    health = await http.get("/health")
+    assert "the schema is at nothing" in health.json()["checks"]["database"]
 
 
 async def test_a_question_that_takes_too_long_is_cut_off(

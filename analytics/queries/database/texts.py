@@ -51,33 +51,30 @@ def is_cut(rows: Sequence[Row[Any]]) -> bool:
     return bool(max(row[-1] for row in rows) >= MAX_TEXT_BYTES)
 
 
-def check_rows(rows: Sequence[Row[Any]]) -> None:
-    """Raise BadRequest if rows are cut, where nothing else can answer."""
-    if is_cut(rows):
-        check_bytes(MAX_TEXT_BYTES)
-
-
 def count_fitting(items: Iterable[Iterable[str | None]]) -> int:
     """How many items, each of some texts, there are before these take MAX_TEXT_BYTES."""
-    sums = accumulate(sum(len(text or "") for text in item) for item in items)
+    sums = accumulate(map(_size_bytes, items))
     return sum(1 for _ in takewhile(lambda size: size < MAX_TEXT_BYTES, sums))
 
 
 def check(texts: Iterable[str | None]) -> None:
-    """Raise BadRequest if the texts that an answer shows take MAX_TEXT_BYTES."""
-    check_bytes(sum(len(text) for text in texts if text is not None))
+    """Raise BadRequest if the texts that an answer shows take MAX_TEXT_BYTES.
+
+    Those in rows that are cut do.
+    """
+    check_bytes(_size_bytes(texts))
 
 
 def check_bytes(size: int) -> None:
     """Raise BadRequest for texts of MAX_TEXT_BYTES or more."""
     if size >= MAX_TEXT_BYTES:
-        raise _too_much()
+        raise BadRequest(
+            f"by: the values of the groups take more than {MAX_TEXT_BYTES / 2**20:g} MB;"
+            " ask for fewer groups (limit), or for a field with shorter values",
+            code="too_costly",
+            field="by",
+        )
 
 
-def _too_much() -> BadRequest:
-    return BadRequest(
-        f"by: the values of the groups take more than {MAX_TEXT_BYTES / 2**20:g} MB;"
-        " ask for fewer groups (limit), or for a field with shorter values",
-        code="too_costly",
-        field="by",
-    )
+def _size_bytes(texts: Iterable[str | None]) -> int:
+    return sum(len(text.encode()) for text in texts if text is not None)

@@ -7,6 +7,7 @@ day are read once per question, and again only after a change.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from sys import getsizeof
 from typing import Any
 
 from msgspec.structs import replace
@@ -141,7 +142,7 @@ def count_cells(
         people_ = BitMap(numbers(row.numbers)) if with_people else ()
         groups[ANY, ANY, row.key] = Sum(int(row.count), people_)
         # Numbers take four bytes each here, and some two in a bitmap.
-        sizes_bytes[at] += OVERHEAD_BYTES + len(row.key or "") + len(row.numbers or b"") // 2
+        sizes_bytes[at] += OVERHEAD_BYTES + getsizeof(row.key) + len(row.numbers or b"") // 2
     return {
         block: MemoryEntry(groups, with_people or groups is None, size_bytes)
         for block, groups, size_bytes in zip(blocks, cells, sizes_bytes, strict=True)
@@ -166,7 +167,7 @@ def summary_cells(
             cells[at] = None
             continue
         groups[ANY, ANY, key] = summary
-        sizes_bytes[at] += OVERHEAD_BYTES + len(key or "") + summary.size_bytes
+        sizes_bytes[at] += OVERHEAD_BYTES + getsizeof(key) + summary.size_bytes
     return {
         block: MemoryEntry(groups, True, OVERHEAD_BYTES if groups is None else size_bytes)
         for block, groups, size_bytes in zip(blocks, cells, sizes_bytes, strict=True)

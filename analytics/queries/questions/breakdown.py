@@ -172,14 +172,15 @@ async def answer(query: Breakdown, snapshot: Snapshot) -> Table:
     precomputed = await _precomputed(query, snapshot)
     snapshot.sources.add("raw" if precomputed is None else "rollup")
     fields = len(query.by.fields)
+    shown: Sequence[Sequence[Any]]
     if precomputed is not None:
-        rows = [_row(values, fields) for values in precomputed[: query.limit]]
-        texts.check(text for values in precomputed[: query.limit] for text in values[:fields])
-        return Table(query.columns, rows, len(precomputed))
-    shown = await snapshot.rows(table(query))
-    texts.check_rows(shown)
+        shown, total_rows = precomputed[: query.limit], len(precomputed)
+    else:
+        shown = found = await snapshot.rows(table(query))
+        total_rows = found[0].total if found else 0
+    texts.check(text for values in shown for text in values[:fields])
     rows = [_row(values[: len(query.columns)], fields) for values in shown]
-    return Table(query.columns, rows, shown[0].total if shown else 0)
+    return Table(query.columns, rows, total_rows)
 
 
 def _row(values: Sequence[Any], fields: int) -> Row:

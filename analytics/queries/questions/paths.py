@@ -116,16 +116,14 @@ async def answer(query: Paths, snapshot: Snapshot) -> Links:
     columns = await packed_days.load(query, snapshot, query.by, sessions=query.unit == "session")
     if columns is not None:
         found = await columns.work(lambda: PathCounter(query, columns).largest())
-        texts.check(text for link in found for text in (link["from"], link["to"]))
-        return {"links": found}
-    snapshot.sources.add("raw")
-    rows = await snapshot.rows(links(query))
-    texts.check_rows(rows)
-    return {
-        "links": [
-            {"step": row.step, "from": row.source, "to": row.target, "n": row.n} for row in rows
+    else:
+        snapshot.sources.add("raw")
+        found = [
+            {"step": row.step, "from": row.source, "to": row.target, "n": row.n}
+            for row in await snapshot.rows(links(query))
         ]
-    }
+    texts.check(text for link in found for text in (link["from"], link["to"]))
+    return {"links": found}
 
 
 class PathCounter:
