@@ -21,9 +21,11 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from analytics import metrics, projects
+from analytics.embedded import Postgres
 from analytics.events import Event, event_id
 from analytics.projects import key_cache
 from analytics.queries import QUESTIONS
+from analytics.queries.answers import openapi
 from analytics.queries.database import snapshot as snapshots
 from analytics.queries.questions.export import export
 from analytics.queue import Queue, scripts
@@ -32,6 +34,7 @@ from analytics.redis import connect
 from analytics.roles import api
 from analytics.settings import Settings
 from analytics.tables import raw_events
+from tests import servers
 
 KEY = "ak_r_static"
 STATIC = {"Authorization": f"Bearer {KEY}"}
@@ -209,7 +212,9 @@ async def test_pages_of_listed_origins_may_ask_and_read_refusals_without_credent
             assert "origin" in answer.headers["vary"].lower()
         assert answers[0].headers["access-control-allow-headers"] == "x-api-key"
         assert answers[0].headers["access-control-allow-methods"] == "GET"
-        assert "etag" in answers[1].headers["access-control-expose-headers"]
+        shown = answers[1].headers["access-control-expose-headers"].split(", ")
+        described = {*openapi.ANSWER, *openapi.FILE} - {"Cache-Control", "Vary"}
+        assert {name.lower() for name in described} <= {*shown}
 
 
 async def test_other_pages_may_not_and_by_default_none_may(config: Settings) -> None:
@@ -349,6 +354,36 @@ async def test_an_answer_is_partial_when_its_range_reaches_past_what_still_waits
     await redis.aclose()
     assert waiting == [True, True, True, False]
     assert settled == [False, False, False, False]
+
+
+async def test_what_waits_of_another_project_makes_no_answer_partial(
+    http: httpx2.AsyncClient, engine: AsyncEngine, config: Settings
+) -> None:
+    await projects.create_project(engine, "shop")
+    redis = connect(config)
+    async with Queue(redis, config) as queue:
+        await queue.append([event("shop")])
+        for project, waits in (("shop", True), ("default", False)):
+            answer = await http.get(f"/api/trends?project={project}")
+            assert answer.json()["meta"]["partial"] is waits
+    await redis.aclose()
+
+
+async def test_beside_events_nothing_is_asked_of_a_replica(
+    config: Settings, engine: AsyncEngine, postgres_server: Postgres, migrated_database: str
+) -> None:
+    """A replica may be late: here it knows no key, no project and no loss."""
+    await projects.create_project(engine, "shop")
+    token, _ = await projects.create_key(engine, scopes=["query"], project=None)
+    async with engine.begin() as connection:
+        await connection.execute(text("update queue_epoch set lost_from = now() - interval '1 d'"))
+    with servers.database(postgres_server, template=migrated_database) as replica:
+        behind = msgspec.structs.replace(config, database_replica_url=replica)
+        async with client(behind) as http:
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await http.get("/api/trends?project=shop", headers=headers)
+    assert answer.status_code == 200
+    assert "unsure_since" in answer.json()["meta"]
 
 
 ERRORS: list[tuple[str, int, str | None]] = [
@@ -549,6 +584,17 @@ async def test_an_api_is_not_healthy_before_the_tables_of_its_release_are_there(
         await connection.execute(text("delete from alembic_version"))
     health = await http.get("/health")
     assert "the schema is at nothing" in health.json()["checks"]["database"]
+
+
+async def test_an_api_is_not_healthy_before_keys_can_be_looked_up(
+    http: httpx2.AsyncClient, engine: AsyncEngine
+) -> None:
+    for renamed, status in (("api_keys RENAME TO away", 503), ("away RENAME TO api_keys", 200)):
+        async with engine.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE {renamed}"))
+        health = await http.get("/health")
+        assert health.status_code == status
+    assert health.json()["checks"]["database"] == "ok"
 
 
 async def test_a_question_that_takes_too_long_is_cut_off(

@@ -15,6 +15,7 @@ from analytics.queue.reader import Reader
 from analytics.settings import Settings
 from tests.queries.asker import StillQueue
 from tests.stores.conftest import connected
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -52,6 +53,17 @@ async def test_the_row_is_read_once_for_all_who_ask_and_again_when_it_is_old(
     assert (await turn(known), reads) == (1, 1)
     known._fresh_until = 0.0
     assert (await turn(known), reads) == (2, 2)
+
+
+async def test_a_database_that_hangs_is_not_waited_for(
+    known: KnownEpoch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await turn(known) == 1
+    known._fresh_until = 0.0
+    monkeypatch.setattr(epoch, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(known, "_read", asyncio.Event().wait)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await turn(known) == 1
 
 
 @pytest.mark.parametrize("error", [Unavailable("the database is down"), TimeoutError()])

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from analytics.events import Job
 from analytics.queries.answers.fingerprint import fingerprint
-from analytics.queries.database.identity import IdentityLinks, LinkCache, changes
+from analytics.queries.database.identity import IdentityLinks, LinkCache, changes, person
 from analytics.queries.database.snapshot import open_snapshot
 from analytics.queries.language import parameters
 from analytics.queries.questions.trends.trends import Trends
@@ -362,6 +362,38 @@ async def test_links_are_of_one_project(storer: Storer) -> None:
     assert await users(storer) == 1
     assert (await one(storer, ("measure", "users"), ("project", "shop")))["total"] == 1
     assert (await storer.ask(LIST, *DAYS))["data"]["rows"][0]["id"] == "cookie"
+
+
+async def test_another_projects_persons_of_the_same_names_change_nothing(storer: Storer) -> None:
+    rows = [
+        row("2026-11-02", None, "cookie"),
+        row("2026-11-03", "ada", "s", **LOGIN),
+        row("2026-11-03", "ben", "s", "alias:alias", **{"$previous_id": "ada"}),
+        row("2026-11-04", None, "other"),
+    ]
+    await store(storer, [(rows, True)])
+
+    async def said() -> list[Any]:
+        asked = ((LIST, {}), *((ONE, {"id": name}) for name in ("cookie", "ada", "ben", "other")))
+        return [(await storer.ask(path, *DAYS, **id_))["data"] for path, id_ in asked]  # type: ignore[arg-type]
+
+    before = await said()
+    assert [user["id"] for user in before[0]["rows"]] == ["other", "ben"]
+    for copied in (
+        "identity_links select 'shop', actor, person, number, person_number, version, rank",
+        "identity_persons select 'shop', person, 'stranger', names",
+    ):
+        table = copied.split()[0]
+        await storer.connection.execute(f"insert into {copied} from {table}")
+    await storer.connection.execute(
+        "insert into identity_links (project, actor, person, number, person_number, version)"
+        " select 'shop', 'other', person, 99, person_number, version"
+        " from identity_links where project = 'shop' and actor = 'ada'"
+    )
+    assert await said() == before
+    async with open_snapshot(storer.engine, StillQueue()) as snapshot:  # type: ignore[arg-type]
+        for name in ("cookie", "ada", "ben"):
+            assert [*await snapshot.rows(person("default", name))] == [("ben",)]
 
 
 async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> None:
