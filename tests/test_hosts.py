@@ -39,6 +39,7 @@ BAD = (
     f"{'ü' * 60}.example",
     f"{'日' * 63}.example",
     f"{'ü.' * 40}example",
+    f"{'ü' * 30}." * 8 + "example",
     "ü..example",
     ".ü.example",
     "ü .example",
@@ -63,6 +64,12 @@ def test_a_name_that_none_can_have_stays_as_it_is(host: str) -> None:
     assert hosts.canonical(host) == host
 
 
+def test_a_text_too_long_for_a_name_is_not_looked_into() -> None:
+    long, longest = (f"{'%C3%BC' * number}.example" for number in (49, 48))
+    assert hosts.canonical(long) == long.lower()
+    assert hosts.canonical(longest).startswith("xn--")
+
+
 @examples(500)
 @given(st.text(max_size=80).map(lambda text: f"ü{text}.example") | st.text())
 def test_any_text_has_one_form(host: str) -> None:
@@ -77,6 +84,7 @@ def test_any_text_has_one_form(host: str) -> None:
         "https://shop.example": "https://shop.example",
         "HTTPS://Shop.example:8443": "https://shop.example:8443",
         "https://shop.example:443": "https://shop.example",
+        "https://shop.example:08443": "https://shop.example:8443",
         "http://shop.example:80": "http://shop.example",
         "http://shop.example:443": "http://shop.example:443",
         "http://[::1]:3000": "http://[::1]:3000",

@@ -315,7 +315,7 @@ def test_all_addresses_of_a_household_share_its_limits(program: str) -> None:
     with front(program=program, trusted="127.0.0.1") as (nginx, _):
         assert refused(nginx, (f"2001:db8:0:7:a:b:c:{number:x}" for number in range(1_000)))
         assert not refused(nginx, (f"2001:db8:1:{number:x}::1" for number in range(80)))
-        for one in ("203.0.113.{}", "::ffff:198.51.100.{}", "64:ff9b::192.0.2.{}"):
+        for one in ("203.0.113.{}", "::ffff:198.18.10.{}", "64:ff9b::192.0.2.{}"):
             assert not refused(nginx, (one.format(number) for number in range(80)))
         carried = ("::ffff:198.18.0.1", "198.18.0.1", "64:ff9b::198.18.0.1")
         assert refused(nginx, (carried[number % 3] for number in range(1_000)))

@@ -113,6 +113,20 @@ def test_a_row_that_a_sparse_part_leaves_out_is_that_without_the_dimension() -> 
         assert filled(*other).cells is None
 
 
+def test_a_row_that_a_sparse_part_has_is_not_filled_in_beside_another() -> None:
+    without = rollup(HOUR_SPAN, 48, ANY, part=-1, _=[1, 2])
+    other = without._replace(event_type="u")
+    named = Stored(HOUR_SPAN, 48, -1, CONTENTS, ANY, ANY, *pack(contents(["k"])))
+    reader = CellReader([HOURS], plan("metadata.k"), people=True)
+    reader.add([without, other, rollup(HOUR_SPAN, 48, "k", part=-1, a=[1, 2])])
+    reader.fill_in([named, without, other])
+    cells = reader.cells()[HOURS].cells
+    assert {name: sum_.count for name, sum_ in cells.items()} == {
+        ("t", "x", "a"): 2,
+        ("u", "x", None): 2,
+    }
+
+
 def test_only_parts_that_may_lack_a_row_are_looked_into() -> None:
     rows = [rollup(DAY_SPAN, 24, ANY, part=-1, _=[1]), rollup(DAY_SPAN, 24, ANY, part=1, _=[2])]
     for more, by, parts in (

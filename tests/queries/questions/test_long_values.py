@@ -12,7 +12,7 @@ import pytest
 
 from analytics.errors import BadRequest
 from analytics.queries.database import texts
-from analytics.queries.database.memory import Memory
+from analytics.queries.database.memory import OVERHEAD_BYTES, Memory
 from analytics.queries.database.snapshot import Snapshot, _memories
 from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.questions.funnel import funnel
@@ -154,18 +154,30 @@ async def test_what_is_remembered_counts_the_bytes_of_values(filled: Storer) -> 
     for path, parameters in QUESTIONS:
         if "sessions" not in str(parameters) or path == "/trends":
             await answered(filled, path, parameters, 5)
-            assert _memories[filled.engine].used_bytes > 40 * LONG
+            assert _memories[filled.engine].used_bytes > 40 * (LONG + OVERHEAD_BYTES)
 
 
 async def test_a_schema_has_the_most_frequent_keys_that_fit(
-    storer: Storer, monkeypatch: pytest.MonkeyPatch
+    asked: Storer, brought: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await storer.empty()
+    await asked.empty()
     keys: dict[str, Any] = {long(at): 1 for at in range(40)}
-    await storer.write([row("2026-10-05", n=1), row("2026-10-05", n=1, **keys)])
-    await storer.store.compact()
+    await asked.write([row("2026-10-05", n=1), row("2026-10-05", n=1, **keys)])
+    await asked.store.compact()
     monkeypatch.setattr(texts, "MAX_TEXT_BYTES", BUDGET)
     for _ in range(2):
-        answer = await storer.ask("/schema", *RANGE)
+        answer = await asked.ask("/schema", *RANGE)
         found = [(key["key"], key["count"]) for key in answer["data"]["metadata_keys"]]
         assert found == [("n", 2), *((long(at), 1) for at in range(19))]
+    assert max(brought) <= BUDGET
+
+
+async def test_of_short_names_a_schema_has_those_that_fit_too(
+    asked: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asked.empty()
+    await asked.write([row("2026-10-05", event=f"т{at:02}:a") for at in range(40)])
+    await asked.store.compact()
+    monkeypatch.setattr(texts, "MAX_TEXT_BYTES", 30)
+    types = (await asked.ask("/schema", *RANGE))["data"]["event_types"]
+    assert [type_["event_type"] for type_ in types] == [f"т{at:02}" for at in range(7)]

@@ -6,6 +6,7 @@ import pytest
 from starlette.datastructures import State
 
 from analytics import errors
+from analytics.roles.http.health import together
 from tests.roles.http.kit import client
 
 
@@ -26,6 +27,12 @@ async def test_health_says_whose_it_is() -> None:
     async with client() as http:
         for path in ("/health", "/health/live"):
             assert (await http.get(path)).headers["x-analytics-role"] == "collector"
+
+
+def test_several_results_are_ok_once_with_all_that_they_warn_of() -> None:
+    assert together("ok", "ok") == "ok"
+    assert together("ok: a", "ok") == together("ok", "ok: a") == "ok: a"
+    assert together("ok: a", "ok: b: c") == "ok: a: b: c"
 
 
 async def test_a_warning_is_shown_but_healthy() -> None:

@@ -57,6 +57,15 @@ async def test_the_name_in_host_is_known_as_browsers_send_it() -> None:
         assert answer.status_code == 200
 
 
+async def test_the_name_of_the_machine_is_known_in_any_case(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("platform.node", lambda: "Box.Corp.Example")
+    async with running(host="127.0.0.1") as client:
+        answer = await client.get("/metrics", headers={"Host": "box.corp.example:4001"})
+        assert answer.status_code == 200
+
+
 async def test_in_production_names_are_the_proxys_concern() -> None:
     async with running(environment="production") as client:
         answer = await client.get("/metrics", headers={"Host": "analytics.example.com"})

@@ -48,6 +48,16 @@ async def test_what_is_written_at_once_is_bounded_by_its_bytes(
         assert sizes(await waiting.take()) == taken
 
 
+async def test_a_single_reader_has_no_more_than_its_own_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "MAX_BYTES", 1000)
+    waiting = Outbox()
+    for position in range(9):
+        waiting.offer("a", event(400), position)
+    assert sizes(await waiting.take()) == [400, 400, 400]
+
+
 async def test_readers_share_the_memory_of_a_process_equally(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -95,3 +95,4 @@ async def test_only_csv_has_formulas(asker: Asker, format: tuple[tuple[str, str]
     with pytest.raises(BadRequest) as caught:
         await exported(asker, *format, ("formulas", "escape"))
     assert (caught.value.code, caught.value.field) == ("conflicting_parameters", "formulas")
+    assert await exported(asker, *format, ("formulas", "keep")) is not None
