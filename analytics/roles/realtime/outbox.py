@@ -112,7 +112,8 @@ class Outbox:
             entry for entry in self._waiting if entry.message is None or entry.message.id != id_
         )
         self._size_bytes = sum(entry.size_bytes for entry in self._waiting)
-        self._room.set()
+        if not self.full:
+            self._room.set()
 
     async def room(self) -> None:
         """Wait until the outbox is not full."""

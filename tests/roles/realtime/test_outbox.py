@@ -58,6 +58,19 @@ async def test_a_single_reader_has_no_more_than_its_own_bound(
     assert sizes(await waiting.take()) == [400, 400, 400]
 
 
+async def test_an_ended_subscription_makes_room_only_where_its_messages_took_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "MAX_BYTES", 1000)
+    waiting = Outbox()
+    for id_ in ("a", "b", "b", "b"):
+        waiting.put(EventMessage(id_, event(600)))
+    waiting.forget("a")
+    assert not waiting._room.is_set()
+    waiting.forget("b")
+    assert waiting._room.is_set()
+
+
 async def test_readers_share_the_memory_of_a_process_equally(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
