@@ -2166,4 +2166,28 @@ MUTATIONS = (
         "tests/protocols/test_messages.py::test_a_placeholder_is_no_id_of_an_event",
         "tests/protocols/test_cloudevents.py::test_a_placeholder_as_id_costs_no_event_and_makes_no_two_one",
     ),
+    mutation(
+        "one expiry that Python lacks stops the mirror of all keys",
+        "a key is revoked within a minute",
+        "analytics/tables.py",
+        "        return case((column < first, first), (column > last, last), else_=column)\n",
+        "        return column\n",
+        "tests/redis/test_key_mirror.py::test_an_expiry_that_only_postgresql_has_stops_no_mirroring",
+    ),
+    mutation(
+        "a person has the name of another project's person",
+        "data never crosses tenants",
+        "analytics/queries/database/identity.py",
+        "    identity_persons.c.project == identity_links.c.project,\n",
+        "",
+        "tests/queries/database/test_identity.py::test_another_projects_persons_of_the_same_names_change_nothing",
+    ),
+    mutation(
+        "an api asks a replica, which may be late, whether events are lost",
+        "answers are honest",
+        "analytics/roles/api.py",
+        "KnownEpoch(register, queue)",
+        "KnownEpoch(lanes.light, queue)",
+        "tests/roles/test_api.py::test_beside_events_nothing_is_asked_of_a_replica",
+    ),
 )
