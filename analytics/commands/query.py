@@ -86,6 +86,7 @@ def query(
     with api.ask(question, pairs) as answer:
         if answer.headers.get_content_type() != JSON:
             _pass_on(answer)
+            _remark(_unsure(answer.headers.get("X-Unsure-Since")))
             _remark(answer.headers.get("X-Hint"))
             return
         body = answer.read()
@@ -156,6 +157,7 @@ def _print(body: bytes, *, as_csv: bool, escape: bool) -> None:
         document(answer)
     elif as_csv:
         _csv(tables(answer["data"])[0], escape)
+        _remark(_unsure(answer["meta"].get("unsure_since")))
         _remark(answer["meta"].get("hint"))
         _remark(_more(answer["data"]))
     else:
@@ -187,15 +189,21 @@ def _show(answer: dict[str, Any]) -> None:
         show(table)
         say("")
     meta = answer["meta"]
-    if since := meta.get("unsure_since"):
-        lost = f"events acknowledged after {since} may be lost; `analytics doctor` says more"
-        say(*wrapped(lost, width()), fg="yellow")
+    if unsure := _unsure(meta.get("unsure_since")):
+        say(*wrapped(unsure, width()), fg="yellow")
     if hint := meta.get("hint"):
         say(*wrapped(hint, width()))
     until = meta["watermark"] or "an unknown time"
     say(*wrapped(f"{meta['ms']} ms, complete until {until}", width()), dim=True)
     if more := _more(answer["data"]):
         say(more, dim=True)
+
+
+def _unsure(since: str | None) -> str | None:
+    """That events may be missing from an answer, if any may."""
+    if since is None:
+        return None
+    return f"events acknowledged after {since} may be lost; `analytics doctor` says more"
 
 
 def _more(data: Any) -> str | None:

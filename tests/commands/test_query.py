@@ -254,16 +254,18 @@ def test_that_events_may_be_lost_is_shown_below_the_answer(environment: dict[str
 
 def test_what_belongs_to_no_data_stands_beside_it(environment: dict[str, str]) -> None:
     """In CSV and in exports, which may be on their way into a file."""
-    meta = {"ms": 1, "watermark": None, "hint": HINT}
+    since = "2025-01-03T12:00:00Z"
+    lost = f"events acknowledged after {since} may be lost; `analytics doctor` says more"
+    meta = {"ms": 1, "watermark": None, "hint": HINT, "unsure_since": since}
     data = {"columns": ["a", "count"], "rows": [], "total_rows": 0, "next": "c"}
     body = json.dumps({"data": data, "query": {}, "meta": meta}).encode()
     with site({"/api/breakdown": ("application/json", body)}) as url:
         done = query(environment, "breakdown", "--csv", "--url", url)
-        assert (done.stdout, done.stderr) == ("a,count\n", f"{HINT}\nmore: --cursor c\n")
-    exported = ("text/csv", b"id,project\n", {"X-Hint": f"{HINT}\x1b[2J"})
-    with site({"/api/export": exported}) as url:
+        assert (done.stdout, done.stderr) == ("a,count\n", f"{lost}\n{HINT}\nmore: --cursor c\n")
+    headers = {"X-Hint": f"{HINT}\x1b[2J", "X-Unsure-Since": since}
+    with site({"/api/export": ("text/csv", b"id,project\n", headers)}) as url:
         done = query(environment, "export", "--format", "csv", "--url", url)
-        assert (done.stdout, done.stderr) == ("id,project\n", f"{HINT}\\x1b[2J\n")
+        assert (done.stdout, done.stderr) == ("id,project\n", f"{lost}\n{HINT}\\x1b[2J\n")
 
 
 def test_with_events_there_is_nothing_beside_the_data(environment: dict[str, str]) -> None:
