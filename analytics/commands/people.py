@@ -23,14 +23,25 @@ def people() -> None:
     """Take people apart who were joined wrongly."""
 
 
+def _name(_: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """A name as it was given: an empty one must not mean every name."""
+    if text == "":
+        raise click.BadParameter("a name is not empty", param=option)
+    return text
+
+
 @people.command()
-@click.argument("name")
+@click.argument("name", callback=_name)
 @click.option("--project", default=DEFAULT_PROJECT, show_default=True, help="Project of the name.")
 @click.option(
-    "--from", "other", metavar="OTHER", default="", help="Only what links NAME and this other name."
+    "--from",
+    "other",
+    metavar="OTHER",
+    callback=_name,
+    help="Only what links NAME and this other name.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def split(name: str, project: str, other: str, yes: bool) -> None:
+def split(name: str, project: str, other: str | None, yes: bool) -> None:
     """Remove what links NAME to other names, so that they are counted apart from now on.
 
     That is every claim by NAME, every claim on NAME, and every alias of it. Events stay as they
@@ -38,7 +49,7 @@ def split(name: str, project: str, other: str, yes: bool) -> None:
     an event from after it may.
     """
     settings = located("DATABASE_URL")
-    claims, aliases = tasks.run(_said(settings, project, name, other))
+    claims, aliases = tasks.run(_said(settings, project, name, other or ""))
     if not claims and not aliases:
         between = f" with {other}" if other else ""
         raise CommandError(f"nothing links {name}{between} in the project {project}")
@@ -46,7 +57,7 @@ def split(name: str, project: str, other: str, yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask for confirmation; pass --yes")
     if yes or click.confirm(f"Remove these {len(claims) + len(aliases):,} links?"):
-        tasks.run(_split(settings, project, name, other))
+        tasks.run(_split(settings, project, name, other or ""))
         say(f"links removed: {len(claims) + len(aliases):,}")
 
 

@@ -59,6 +59,9 @@ async def test_nothing_is_removed_without_a_yes(joined_url: str) -> None:
     assert "nothing links nobody in the project default" in err
     _, err = run(joined_url, "people", "split", "ada", "--from", "eve", "--yes", status=1)
     assert "nothing links ada with eve in the project default" in err
+    for words in (("ada", "--from", ""), ("",)):  # as an unset variable of a shell gives
+        _, err = run(joined_url, "people", "split", *words, "--yes", status=2)
+        assert "a name is not empty" in err
     run(joined_url, "projects", "create", "shop")
     _, err = run(joined_url, "people", "split", "ada", "--project", "shop", "--yes", status=1)
     assert "nothing links ada in the project shop" in err
