@@ -87,6 +87,20 @@ def test_help_lists_the_commands_without_importing_them() -> None:
     assert all(name in done.stdout for name in cli.COMMANDS)
 
 
+def test_an_import_loads_no_stores() -> None:
+    """They take as long to load as all else that it needs."""
+    code = (
+        "import sys\n"
+        "from analytics.cli import main\n"
+        "try: main(['import', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(str([name for name in sys.modules if name.startswith('analytics.stores')]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == "[]\n"
+    assert "--restart" in done.stdout
+
+
 def test_the_version_is_the_packages() -> None:
     assert analytics("--version").stdout == f"analytics {__version__}\n"
 

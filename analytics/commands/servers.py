@@ -16,7 +16,6 @@ from analytics.projects import list_projects, open_engine
 from analytics.redis import connect as connect_redis
 from analytics.redis import mirror
 from analytics.settings import Settings
-from analytics.stores.connections import connect
 from analytics.terminal import say
 
 UNDEFINED_TABLE = "42P01"
@@ -42,6 +41,8 @@ def located(*names: str) -> Settings:
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     """A connection without statement time-out; raises CommandError when there are no tables."""
+    from analytics.stores.connections import connect  # late: an import needs no stores
+
     try:
         async with connect(settings.database(), settings, patient=True) as connection:
             yield connection
