@@ -90,11 +90,12 @@ class Importer:
 
         Raises CommandError when the file is damaged; its position is then saved.
         """
-        position, kind = start, kind or formats.format_of(file)
-        # a table maps its columns itself
-        mapping = Mapping(zone=self._mapping.zone) if kind == "csv" else self._mapping
-        self.missing = mapping.missing(position.found)
+        position = start
         try:
+            kind = kind or formats.format_of(file)
+            # a table maps its columns itself
+            mapping = Mapping(zone=self._mapping.zone) if kind == "csv" else self._mapping
+            self.missing = mapping.missing(position.found)
             for number, batch in enumerate(self._batches(self._read(file, kind, position))):
                 if number == 1 and self.missing:
                     self._watch.warn(f"{nowhere(self.missing)}, so far; Ctrl-C stops the import")

@@ -10,6 +10,7 @@ import msgspec
 
 from analytics.errors import BadRequest, TooLarge
 from analytics.events import Event
+from analytics.importing import times
 from analytics.importing.lines import Flaw, InputLine
 from analytics.importing.mapping import PLAIN, Mapping
 from analytics.protocols import metadata, native, validate
@@ -93,9 +94,12 @@ def _decode(
     if not texts:
         return Decoded([])
     body = b"[" + b",".join(texts) + b"]"
+    clock = Clock(received, retention_days)
     try:
+        # as milliseconds, seconds must be too old, so that they are read again below; and
         # `{"a":1},{"b":2}` on one line would become two events: the body must split into the lines
-        if mapping.plain and [bytes(item) for item in _split(body)] == texts:
+        certain = clock.earliest >= times.FIRST_IN_MILLISECONDS
+        if certain and mapping.plain and [bytes(item) for item in _split(body)] == texts:
             decoded = native.decode(
                 body,
                 received,
@@ -107,7 +111,6 @@ def _decode(
                 return decoded
     except (BadRequest, TooLarge, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    clock = Clock(received, retention_days)
     return _one_by_one(texts, clock, project, mapping, max_event_bytes, found)
 
 

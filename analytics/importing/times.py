@@ -16,6 +16,9 @@ SECONDS_BELOW = 10**11
 It would be the year 5138 in seconds, and 1973 in milliseconds.
 """
 
+FIRST_IN_MILLISECONDS = EPOCH + timedelta(milliseconds=SECONDS_BELOW)
+"""The first time that can be written in milliseconds."""
+
 MICROSECONDS_FROM = 10**14
 """A number from here on is no time in milliseconds that anybody means: the year 5138."""
 

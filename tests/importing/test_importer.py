@@ -230,6 +230,13 @@ async def test_a_file_that_cannot_be_read_is_refused_in_one_clear_line(
         await run(path, FakeQueue())
 
 
+async def test_a_damaged_file_without_a_suffix_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.gz"
+    path.write_bytes(gzip.compress(ndjson(event(1)))[:8])
+    with pytest.raises(CommandError, match=r"events.gz is damaged after line 0 \(compressed file"):
+        await run(path, FakeQueue())
+
+
 async def test_what_comes_before_the_damage_of_a_file_is_imported(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson.gz"
     dice = random.Random(1)
@@ -394,6 +401,18 @@ async def test_a_time_is_read_as_files_write_it_or_the_message_says_what_to_writ
     [line] = rejected(path)
     assert (line["line"], line["code"]) == (3 if format == "csv" else 2, "bad_timestamp")
     assert refused in line["message"]
+
+
+@pytest.mark.parametrize("retention_days", [0, 36_500])
+async def test_seconds_are_no_milliseconds_however_long_events_are_kept(
+    tmp_path: Path, retention_days: int
+) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1, timestamp=1793527200), event(2, timestamp=1793527200000)))
+    queue = FakeQueue()
+    await run(path, queue, retention_days=retention_days)
+    moments = {one.timestamp for one in queue.events}
+    assert moments == {datetime(2026, 11, 1, 10, tzinfo=UTC)}
 
 
 @pytest.mark.parametrize("having", [None, 0, 35])
