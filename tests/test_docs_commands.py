@@ -157,10 +157,11 @@ def write_history(path: Path) -> None:
 
 
 def test_importing(reader: Reader) -> None:
-    _, bring = commands("docs/importing.md")
-    (reader.folder / "export.csv").write_text(
-        f"visitor,visit,page,at\nada,v1,/pricing,{datetime.now(UTC):%Y-%m-%d %H:%M}\n"
+    _, bring, rewrite = commands("docs/importing.md")
+    (reader.folder / "shop.csv").write_text(
+        f"visitor,visit,page,day,time\nada,v1,/pricing,{datetime.now(UTC):%d/%m/%Y,%I:%M %p}\n"
     )
+    reader.type(rewrite.text)
     reader.start("make run")
     reader.type("PATH=$PWD/.venv/bin:$PATH")
     assert "stored 1, duplicates 0" in reader.type(bring.text)

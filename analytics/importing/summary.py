@@ -42,8 +42,10 @@ def summary(
         counts = Counter(end.rejected).most_common(SHOWN_CODES)
         reasons = ", ".join(f"{count:,} {code}" for code, count in counts)
         lines.append(f"  rejected: {reasons}; see {rejects}")
-    if "bad_timestamp" in end.rejected and mapping.zone is None:
-        lines.append("  times without an offset need their zone, such as --tz Europe/Berlin")
+    if "bad_timestamp" in end.rejected:
+        zone = "times without an offset need their zone, such as --tz Europe/Berlin; "
+        where = 'docs/importing.md, "Times", says which are read, and what to do with others'
+        lines.append(f"  {where if mapping.zone else zone + where}")
     if "too_old" in end.rejected and retention_days:
         lines.append(
             f"  RETENTION_DAYS is {retention_days}; to keep events forever, set "

@@ -1,6 +1,7 @@
 """What an import says at its end."""
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,13 +12,18 @@ from analytics.importing.summary import outcome, summary
 from analytics.importing.wait import ImportResult
 
 BEGINNING = Position()
+IN_UTC = Mapping(zone=ZoneInfo("UTC"))
 MAPPED = Mapping.of([("v", "user_id")])
 
 
 def said(
-    end: Position, start: Position = BEGINNING, missing: tuple[str, ...] = (), days: int = 0
+    end: Position,
+    start: Position = BEGINNING,
+    missing: tuple[str, ...] = (),
+    days: int = 0,
+    mapping: Mapping = PLAIN,
 ) -> list[str]:
-    return summary("a.csv", start, end, missing, 2.0, Path("left"), days, PLAIN)
+    return summary("a.csv", start, end, missing, 2.0, Path("left"), days, mapping)
 
 
 def test_the_summary_of_a_file_counts_what_this_run_did() -> None:
@@ -30,6 +36,22 @@ def test_the_summary_of_a_file_counts_what_this_run_did() -> None:
         "  RETENTION_DAYS is 90; to keep events forever, set RETENTION_DAYS=0 here and for the "
         "running platform",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "beginning"),
+    [
+        (PLAIN, "  times without an offset need their zone, such as --tz"),
+        (IN_UTC, "  docs/importing.md, "),
+    ],
+)
+def test_the_summary_says_what_to_do_with_times_that_cannot_be_read(
+    mapping: Mapping, beginning: str
+) -> None:
+    end = Position(line=2, accepted=1, rejected={"bad_timestamp": 1})
+    *_, line = said(end, mapping=mapping)
+    assert line.startswith(beginning)
+    assert line.endswith("says which are read, and what to do with others")
 
 
 def test_the_summary_names_mapped_fields_that_are_nowhere() -> None:
