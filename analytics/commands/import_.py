@@ -1,63 +1,31 @@
 """`analytics import`: put the events of files into the queue; resumable, each counted once."""
 
-import asyncio
 import logging
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
-import msgspec
 from redis.asyncio import Redis
 
 from analytics import tasks
-from analytics.commands.servers import located, register
+from analytics.commands.servers import located, require_projects
 from analytics.commands.typed import Typed, typed
 from analytics.errors import CommandError
 from analytics.events import DEFAULT_PROJECT
-from analytics.importing.display import Display
+from analytics.importing.files import Options, complain, import_file, rejected_lines
 from analytics.importing.formats import FORMATS
-from analytics.importing.importer import Importer
-from analytics.importing.input_file import STDIN, opened
-from analytics.importing.mapping import FIELDS, PLAIN, Mapping, is_field
-from analytics.importing.position import Position, keeper_of
-from analytics.importing.rejects import Rejects
-from analytics.importing.summary import nowhere, outcome, summary
+from analytics.importing.input_file import STDIN
+from analytics.importing.mapping import FIELDS, Mapping, is_field
+from analytics.importing.summary import outcome
 from analytics.importing.wait import wait_until_stored
-from analytics.projects import is_project, list_projects
+from analytics.projects import is_project
 from analytics.queue import Queue
 from analytics.redis import RedisProjects, connect
-from analytics.settings import Settings, load
+from analytics.settings import Settings
 from analytics.terminal import say
 from analytics.zones import zone
-
-
-class Options(msgspec.Struct, frozen=True):
-    """The options of the command line, except the files."""
-
-    project: str
-    kind: str | None
-    """The format: "ndjson" or "csv"; None to find out."""
-    rejected: Path | None
-    """Where rejected lines go; None for a file beside each."""
-    restart: bool
-    wait: bool
-    mapping: Mapping
-    command: str
-    """The command that imports standard input with these options."""
-
-
-class Imported(msgspec.Struct, frozen=True):
-    """What came of one file."""
-
-    path: str
-    accepted: int
-    """Events that were accepted now."""
-    end: Position
-    missing: Sequence[str]
-    """The mapped fields that no line has."""
 
 
 def _pairs(
@@ -165,31 +133,36 @@ def import_(
     """
     if rejected and len(files) > 1:
         raise click.UsageError("--rejected is for a single FILE")
-    for output in (rejected or _rejected(path) for path in files):
-        if any(path != STDIN and output.exists() and output.samefile(path) for path in files):
-            raise click.UsageError(
-                f"{output} is the file for rejected lines, so it cannot be imported too"
-            )
+    _check_apart(files, [rejected or rejected_lines(path) for path in files])
     try:
         mapping = Mapping.of(names, constants, tz)
     except ValueError as error:
         raise click.UsageError(f"--set {error}") from error
     command = shlex.join(["analytics", "import", *typed(context), STDIN])
-    options = Options(project, kind, rejected, restart, wait, mapping, command)
-    tasks.run(_import(located("REDIS_URL"), files, options))
+    options = Options(project, kind, rejected, restart, mapping, command)
+    tasks.run(_import(located("REDIS_URL"), files, options, wait=wait))
 
 
-def _rejected(path: str) -> Path:
-    """Where the rejected lines of a file go by default."""
-    return Path(f"{'stdin' if path == STDIN else path}.rejected.ndjson")
+def _check_apart(files: Sequence[str], outputs: Sequence[Path]) -> None:
+    """Raises UsageError for a file that would be overwritten while it is imported."""
+    inputs = {_identity(Path(path)) for path in files if path != STDIN}
+    for output in outputs:
+        if output.exists() and _identity(output) in inputs:
+            raise click.UsageError(
+                f"{output} is the file for rejected lines, so it cannot be imported too"
+            )
 
 
-def _rejects(path: str, options: Options) -> Rejects:
-    return Rejects(options.rejected or _rejected(path), named=options.rejected is not None)
+def _identity(path: Path) -> tuple[int, int]:
+    """What two names of one file have in common."""
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
 
 
-async def _import(settings: Settings, files: Sequence[str], options: Options) -> None:
-    """Import all files, one after the other, and print the outcome.
+async def _import(
+    settings: Settings, files: Sequence[str], options: Options, *, wait: bool
+) -> None:
+    """Import all files, one after the other; with `wait`, print what became of their events.
 
     Raises CommandError when lines were rejected.
     """
@@ -200,27 +173,14 @@ async def _import(settings: Settings, files: Sequence[str], options: Options) ->
         await _check_project(settings, redis, options.project)
         async with Queue(redis, settings) as queue:
             before = await queue.books()
-            imported = [await _import_file(queue, settings, path, options) for path in files]
+            imported = [await import_file(queue, settings, path, options) for path in files]
             accepted = sum(file.accepted for file in imported)
-            if options.wait and accepted:
+            if wait and accepted:
                 result = await wait_until_stored(queue, redis, before, accepted, _note)
                 say(*outcome(result, options.mapping))
-        _complain(imported)
+        complain(imported)
     finally:
         await redis.aclose()
-
-
-def _complain(files: Sequence[Imported]) -> None:
-    """Raises CommandError for rejected lines, and for mapped fields that are in no file."""
-    if empty := [file.path for file in files if file.end.rejected and not file.end.accepted]:
-        raise CommandError(f"no line of {', '.join(empty)} is an event")
-    filled = [set(file.missing) for file in files if file.end.line]
-    if missing := set.intersection(*filled) if filled else ():
-        raise CommandError(f"{nowhere(sorted(missing))}; all events are imported without")
-    refused = sum(sum(file.end.rejected.values()) for file in files)
-    if refused:
-        n = "1 line was" if refused == 1 else f"{refused:,} lines were"
-        raise CommandError(f"{n} rejected; all others are imported")
 
 
 def _note(text: str) -> None:
@@ -235,74 +195,16 @@ async def _check_project(settings: Settings, redis: Redis, project: str) -> None
     if project == DEFAULT_PROJECT:
         return
     if settings.database_url:
-        async with register(settings) as engine:
-            known = project in [name for name, _ in await list_projects(engine)]
-    elif (found := await RedisProjects(redis).knows(project)) is None and is_project(project):
+        await require_projects(settings, [project])
+        return
+    known = await RedisProjects(redis).knows(project)
+    if known is None and is_project(project):
         _note(
             f"nobody here knows whether there is a project {project}: DATABASE_URL is not set, and "
             "no processor has written the projects to Redis yet. If there is none, "
             f"`analytics projects create {project}` makes its events visible"
         )
-        return
-    else:
-        known = bool(found)
-    if not known:
+    elif not known:
         raise CommandError(
             f"there is no project {project}; `analytics projects create {project}` makes it"
         )
-
-
-async def _import_file(queue: Queue, settings: Settings, path: str, options: Options) -> Imported:
-    """Import one file and print its summary."""
-    start_s = time.monotonic()
-    with opened(path, options.command) as file, _rejects(path, options) as rejects:
-        keeper = keeper_of(
-            settings.data_dir,
-            file.identity,
-            options.project,
-            options.kind,
-            settings.retention_days,
-            load().redis_url,
-            *(() if options.mapping == PLAIN else (options.mapping,)),
-        )
-        with keeper.alone():
-            if options.restart:
-                keeper.forget()
-            start = keeper.load() or Position()
-            rejects.resume(start.rejects_size)
-            if start.line:
-                _note(
-                    f"{file.name}: resuming after line {start.line:,}, where the last import "
-                    "stopped; --restart starts over"
-                )
-            with Display(file, start.line) as display:
-                importer = Importer(
-                    queue,
-                    display,
-                    keeper,
-                    rejects,
-                    project=options.project,
-                    retention_days=settings.retention_days,
-                    max_event_bytes=settings.max_event_bytes,
-                    max_queued=settings.max_queued_events,
-                    mapping=options.mapping,
-                )
-                try:
-                    end = await importer.run(file, options.kind, start)
-                except asyncio.CancelledError:
-                    hint = "; run the same command to resume" if file.identity else ""
-                    display.warn(f"{file.name}: interrupted{hint}")
-                    raise
-    seconds = time.monotonic() - start_s
-    lines = summary(
-        file.name,
-        start,
-        end,
-        importer.missing,
-        seconds,
-        rejects.path,
-        settings.retention_days,
-        options.mapping,
-    )
-    say(*lines)
-    return Imported(path, end.accepted - start.accepted, end, importer.missing)

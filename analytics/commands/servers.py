@@ -102,5 +102,8 @@ async def require_projects(settings: Settings, names: Iterable[str]) -> None:
         known = [name for name, _ in await list_projects(engine)]
     for name in named:
         if name not in known:
-            meant = hint(name, known) or "; `analytics projects list` shows all"
-            raise CommandError(f"there is no project {name}{meant}")
+            others = (
+                "; `analytics projects list` shows all, and "
+                f"`analytics projects create {name}` makes it"
+            )
+            raise CommandError(f"there is no project {name}{hint(name, known) or others}")

@@ -8,4 +8,5 @@
 `position.py`    how far an import is, on disk    `importer.py`   the loop over all of this
 `display.py`     what is shown meanwhile          `summary.py`    and what is said at the end
 `wait.py`        wait until all is stored         `stall.py`      and say if nothing is
+`files.py`       all files of one command
 """

@@ -8,21 +8,23 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner
 
 from analytics.commands.import_ import import_
 from analytics.commands.typed import typed
+from analytics.errors import ConfigurationError
+from analytics.importing.files import rejected_lines
 from tests import forking
 from tests.commands.shell import Run
 from tests.faults.platform import Platform, Role, http_get
+from tests.importing.history import ZONES, counted, history
 from tests.importing.test_importer import event, ndjson, rejected
 from tests.pages import blocks
 from tests.servers import temporary_folder
@@ -54,72 +56,6 @@ def command(
     platform: Platform, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return forking.run("import", *arguments, env={**platform.environment, **environment})
-
-
-ZONES = ("Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland", "UTC")
-
-
-def history(seed: int, events: int = 300) -> list[dict[str, Any]]:
-    """Commits of four years by a dozen people in several zones, many of them around midnight and
-    around the changes of the clocks.
-    """
-    dice = random.Random(seed)
-    changes = [
-        datetime(year, month, day, tzinfo=UTC)
-        for year, month, day in (
-            (2021, 3, 28),
-            (2021, 11, 7),
-            (2022, 10, 30),
-            (2024, 3, 10),
-            (2023, 12, 31),
-        )
-    ]
-    history = []
-    for _ in range(events):
-        base = (
-            dice.choice(changes)
-            if dice.random() < 0.5
-            else datetime(2021, 1, 1, tzinfo=UTC) + timedelta(days=dice.randrange(1_400))
-        )
-        moment = (base + timedelta(seconds=dice.randrange(-90_000, 90_000))).astimezone(
-            ZoneInfo(dice.choice(ZONES))
-        )
-        person = f"p{dice.randrange(12)}"
-        commit = {
-            "id": f"{dice.getrandbits(160):040x}",
-            "session_id": f"{person}-{moment:%Y-%m-%d}",
-            "event_type": "commit",
-            "event_action": dice.choice(("src", "test", "docs")),
-            "timestamp": moment.isoformat(),
-            "metadata": {
-                "repo": dice.choice(("kernel", "shell", "editor")),
-                "files": dice.randrange(9),
-            },
-        }
-        history.append(commit | ({"user_id": person} if dice.random() < 0.8 else {}))
-    return history
-
-
-def bucket(moment: datetime, interval: str) -> datetime:
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return (
-        midnight.replace(day=1)
-        if interval == "month"
-        else midnight - timedelta(days=midnight.weekday())
-    )
-
-
-def counted(
-    events: list[dict[str, Any]], zone: str, interval: str, by: str | None, users: bool
-) -> dict[Any, int]:
-    """The independent count: {(bucket's local start, group): events or people}."""
-    groups = defaultdict(list)
-    for one in events:
-        local = datetime.fromisoformat(one["timestamp"]).astimezone(ZoneInfo(zone))
-        groups[
-            bucket(local, interval).replace(tzinfo=None), one["metadata"][by] if by else None
-        ].append(one.get("user_id", one["session_id"]))
-    return {key: len(set(actors)) if users else len(actors) for key, actors in groups.items()}
 
 
 def api_of(platform: Platform) -> Role:
@@ -330,9 +266,9 @@ def test_an_option_that_means_nothing_is_named(
 def test_a_project_that_is_not_there_is_refused(platform: Platform, tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
     path.write_bytes(ndjson(event(1)))
-    done = command(platform, str(path), "--project", "historia")
+    done = command(platform, str(path), "--project", "nowhere")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "analytics projects create historia" in done.stderr
+    assert "analytics projects create nowhere" in done.stderr
 
 
 def test_a_project_is_known_without_the_database_by_its_mirror(
@@ -498,6 +434,27 @@ def test_a_file_that_would_be_overwritten_is_not_imported(
         assert (done.returncode, done.stdout) == (2, "")
         assert "is the file for rejected lines" in done.stderr
         assert path.read_bytes() == left.read_bytes() == ndjson(event(1))
+
+
+def test_each_of_many_files_is_looked_at_a_bounded_number_of_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{number}.ndjson" for number in range(100)]
+    for path in paths:
+        path.touch()
+        rejected_lines(str(path)).touch()
+    looks: list[object] = []
+    stat = os.stat
+
+    def counted(path: Any, **more: Any) -> os.stat_result:
+        looks.append(path)
+        return stat(path, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", counted)
+        done = CliRunner().invoke(import_, list(map(str, paths)), env={"REDIS_URL": "wrong"})
+    assert isinstance(done.exception, ConfigurationError)
+    assert 200 <= len(looks) < 1_000
 
 
 def test_a_queue_out_of_reach_is_one_line(tmp_path: Path) -> None:

@@ -49,12 +49,13 @@ def test_a_project_that_does_not_exist_is_no_empty_one(words: str, analytics: Ru
     assert "there is no project nope; `analytics projects " in line
 
 
-@pytest.mark.parametrize("words", ["dead-letters list", "rebuild", "verify"])
+@pytest.mark.parametrize("words", ["dead-letters list", "import", "rebuild", "verify"])
 def test_a_project_that_was_meant_is_named_and_one_without_events_is_empty(
     words: str, analytics: Run
 ) -> None:
     analytics("projects", "create", "shop")
-    line = complaint(analytics(*words.split(), "--project", "shpo", status=1))
+    command = (*words.split(), *OF_A_PROJECT[words])
+    line = complaint(analytics(*command, "--project", "shpo", status=1))
     assert line == "analytics: there is no project shpo; did you mean shop?\n"
     for name in ("shop", "default"):
-        assert analytics(*words.split(), "--project", name)
+        assert analytics(*command, "--project", name)

@@ -778,7 +778,7 @@ MUTATIONS = (
     mutation(
         "an import that rejected lines ends with status 0",
         "an error names the bad input",
-        "analytics/commands/import_.py",
+        "analytics/importing/files.py",
         "    if refused:\n",
         "    if False:\n",
         "tests/commands/test_import.py::test_a_file_of_another_product_is_made_to_fit_by_options",
@@ -1768,8 +1768,8 @@ MUTATIONS = (
         "without DATABASE_URL an import takes any project for one",
         "an error names the bad input",
         "analytics/commands/import_.py",
-        "        known = bool(found)\n",
-        "        known = True\n",
+        "    elif not known:\n",
+        "    elif not project:\n",
         "tests/commands/test_import.py::test_a_project_is_known_without_the_database_by_its_mirror",
     ),
     mutation(
@@ -1783,7 +1783,7 @@ MUTATIONS = (
     mutation(
         "a misspelt --map ends with status 0",
         "an error names the bad input",
-        "analytics/commands/import_.py",
+        "analytics/importing/files.py",
         "    if missing := set.intersection(*filled) if filled else ():\n",
         "    if missing := set[str]():\n",
         "tests/commands/test_import.py::test_a_mapped_field_that_no_line_has_is_named",
