@@ -5,7 +5,8 @@
 `cells.py`    numbers and times as people read them `layout.py`   tables that fit a terminal
 `address.py`  where this machine reaches a role     `nearest.py`  the name that was meant
 `api_client.py`  questions to an api over HTTP      `finding.py`  a line of what the doctor reports
-`ports.py`    what listens on the roles' ports   `typed.py`    options as they were typed
+`typed.py`    options as they were typed        `ports.py`    what listens on the roles' ports
+`redis_server.py`, `postgres_server.py`  what the doctor says of them
 """
 
 import logging

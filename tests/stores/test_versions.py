@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from analytics.commands.doctor import VERSIONS
+from analytics.commands.postgres_server import VERSIONS
 from analytics.embedded import Postgres
 from analytics.events import Outcome
 from analytics.settings import Settings

@@ -13,8 +13,8 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from analytics.commands.doctor import _replica
 from analytics.commands.finding import BAD, GOOD
+from analytics.commands.postgres_server import replica as examined
 from analytics.embedded import Postgres, create_database
 from analytics.errors import Unavailable
 from analytics.queries import QUESTIONS, EncodedAnswer, Sources, answer
@@ -195,8 +195,8 @@ async def test_a_server_that_is_no_replica_is_promised_nothing_and_found_by_the_
     )
     await engine.dispose()
     assert horizon is None
-    assert (await _replica(Settings(), migrated_url)).mark == BAD
+    assert (await examined(Settings(), migrated_url)).mark == BAD
 
 
 async def test_the_doctor_knows_a_replica(standby: Postgres) -> None:
-    assert (await _replica(Settings(), standby.url("events"))).mark == GOOD
+    assert (await examined(Settings(), standby.url("events"))).mark == GOOD
