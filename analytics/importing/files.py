@@ -9,13 +9,12 @@ import msgspec
 
 from analytics.errors import CommandError
 from analytics.importing.display import Display
-from analytics.importing.importer import Importer
+from analytics.importing.importer import Importer, ImportQueue
 from analytics.importing.input_file import STDIN, InputFile, opened
 from analytics.importing.mapping import PLAIN, Mapping
 from analytics.importing.position import Keeper, Position, keeper_of
 from analytics.importing.rejects import Rejects
 from analytics.importing.summary import nowhere, summary
-from analytics.queue import Queue
 from analytics.settings import Settings, load
 from analytics.terminal import say
 
@@ -50,7 +49,9 @@ def rejected_lines(path: str) -> Path:
     return Path(f"{'stdin' if path == STDIN else path}.rejected.ndjson")
 
 
-async def import_file(queue: Queue, settings: Settings, path: str, options: Options) -> Imported:
+async def import_file(
+    queue: ImportQueue, settings: Settings, path: str, options: Options
+) -> Imported:
     """Import one file and print its summary."""
     start_s = time.monotonic()
     with opened(path, options.command) as file, _rejects(path, options) as rejects:

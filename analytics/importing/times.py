@@ -1,7 +1,7 @@
 """Times as files write them, more freely than /collect takes them."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -86,7 +86,7 @@ def _text(text: str, zone: ZoneInfo | None) -> datetime:
     try:
         if offset:
             zulu = "+00:00" if offset.isalpha() else offset
-            return datetime.fromisoformat(f"{day}T{time or '00:00'}{zulu}").astimezone(UTC)
+            return datetime.fromisoformat(f"{day}T{time or '00:00'}{zulu}")
         if zone is None:
             raise _error("timestamp has no offset; --tz says in which zone it is, such as --tz UTC")
         return moment(f"{day}T{time}" if time else day)(zone)

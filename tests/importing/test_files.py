@@ -1,12 +1,127 @@
-"""What is wrong after all files of an import; `tests/commands/test_import.py` runs whole ones."""
+"""Files, resumed and summed up, and what is wrong with all of them at the end."""
 
+import asyncio
+import io
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from analytics.errors import CommandError
-from analytics.importing.files import Imported, complain, rejected_lines
+from analytics.events import Event
+from analytics.importing import importer
+from analytics.importing.files import Imported, Options, complain, import_file, rejected_lines
+from analytics.importing.mapping import PLAIN, Mapping
 from analytics.importing.position import Position
+from analytics.settings import Settings
+from tests.importing.test_importer import FakeQueue, event, ndjson
+
+OPTIONS = Options("default", None, None, False, PLAIN, "analytics import -")
+HEADER = b"session_id,event_type,event_action,metadata.a,metadata.a,elsewhere\n"
+
+
+class InterruptedQueue(FakeQueue):
+    """Ctrl-C comes before the third append."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        if len(self.jobs) == 2:
+            raise asyncio.CancelledError
+        await super().append(events)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(importer, "BATCH_EVENTS", 10)
+    return Settings(data_dir=tmp_path / "data", retention_days=0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of 50 rows."""
+    path = tmp_path / "events.csv"
+    path.write_bytes(HEADER + b"s,t,a,1,,\n" * 50)
+    return path
+
+
+async def interrupted(path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]) -> str:
+    """Import a file up to an interruption after 20 rows; what was said."""
+    with pytest.raises(asyncio.CancelledError):
+        await import_file(InterruptedQueue(), settings, str(path), OPTIONS)
+    return capsys.readouterr().err
+
+
+async def test_an_interrupted_file_goes_on_and_says_no_warning_twice(
+    settings: Settings, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = await interrupted(path, settings, capsys)
+    assert "columns ignored: elsewhere" in said
+    assert "columns that stand twice: metadata.a" in said
+    assert said.endswith("events.csv: interrupted; run the same command to resume\n")
+    queue = FakeQueue()
+    done = await import_file(queue, settings, str(path), OPTIONS)
+    assert (done.accepted, len(queue.events)) == (30, 30)
+    [line] = capsys.readouterr().err.splitlines()
+    assert "resuming after line 21, where the last import stopped" in line
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"retention_days": 7},
+        {"project": "shop"},
+        {"kind": "csv"},
+        {"mapping": Mapping.of([], [("user_id", "ada")])},
+        {"restart": True},
+        {"REDIS_URL": "redis://elsewhere"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_with_anything_else_it_starts_over(
+    settings: Settings,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, object],
+) -> None:
+    await interrupted(path, settings, capsys)
+    [(name, value)] = change.items()
+    options = OPTIONS
+    if name == "REDIS_URL":
+        monkeypatch.setenv(name, str(value))
+    elif name in Settings.__struct_fields__:
+        settings = msgspec.structs.replace(settings, **change)
+    else:
+        options = msgspec.structs.replace(options, **change)
+    assert (await import_file(FakeQueue(), settings, str(path), options)).accepted == 50
+    assert "resuming" not in capsys.readouterr().err
+
+
+async def test_an_interrupted_pipe_cannot_be_resumed_and_nobody_is_told_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, ndjson(*map(event, range(50))))
+    os.close(writing)
+    with io.TextIOWrapper(os.fdopen(reading, "rb")) as standard_input:
+        monkeypatch.setattr("sys.stdin", standard_input)
+        with pytest.raises(asyncio.CancelledError):
+            await import_file(InterruptedQueue(), settings, "-", OPTIONS)
+    assert capsys.readouterr().err == "standard input: interrupted\n"
+
+
+async def test_only_a_file_that_was_named_may_be_a_link(settings: Settings, tmp_path: Path) -> None:
+    path, target = tmp_path / "events.ndjson", tmp_path / "target"
+    path.write_bytes(b"oops\n")
+    link = rejected_lines(str(path))
+    link.symlink_to(target)
+    with pytest.raises(CommandError, match="name another file with --rejected"):
+        await import_file(FakeQueue(), settings, str(path), OPTIONS)
+    assert not target.exists()
+    named = msgspec.structs.replace(OPTIONS, rejected=link)
+    await import_file(FakeQueue(), settings, str(path), named)
+    assert b"not_json" in target.read_bytes()
 
 
 def imported(path: str, accepted: int, rejected: int = 0, *missing: str) -> Imported:

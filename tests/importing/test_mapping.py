@@ -27,6 +27,9 @@ CASES = {
     "an_own_field_of_that_name": Case(
         {"user_id": "own", "v": "ada"}, ["--map v=user_id"], {"user_id": "ada"}
     ),
+    "an_own_field_mapped_away": Case(
+        {"user_id": "ada"}, ["--map user_id=metadata.old"], {"metadata": {"old": "ada"}}
+    ),
     "nothing_in_the_mapped_field": Case(
         {"user_id": "own", "v": None}, ["--map v=user_id"], {"user_id": "own"}
     ),

@@ -54,6 +54,12 @@ def test_the_summary_says_what_to_do_with_times_that_cannot_be_read(
     assert line.endswith("says which are read, and what to do with others")
 
 
+def test_the_summary_has_the_most_frequent_reasons() -> None:
+    counts = {"missing": 1, "too_old": 9, "not_json": 2, "too_long": 8, "wrong_type": 7, "x": 6}
+    _, line = said(Position(line=40, rejected=counts))
+    assert line == ("  rejected: 9 too_old, 8 too_long, 7 wrong_type, 6 x, 2 not_json; see left")
+
+
 def test_the_summary_names_mapped_fields_that_are_nowhere() -> None:
     [_, line] = said(Position(line=1, accepted=1), missing=("v", "w"))
     assert line == "  no line has v or w, which --map names"

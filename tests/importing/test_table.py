@@ -236,6 +236,14 @@ async def test_a_value_is_what_its_cell_writes(tmp_path: Path, cell: str, value:
     assert json.loads(queue.events[0].metadata) == {"what": value}
 
 
+async def test_a_cell_may_be_nearly_as_long_as_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(HEADER + b"s,t,a," + b"x" * 200_000 + b"\n")
+    queue = FakeQueue()
+    assert (await run(path, queue)).accepted == 1
+    assert json.loads(queue.events[0].metadata) == {"what": "x" * 200_000}
+
+
 async def test_a_column_that_is_mapped_but_missing_is_named(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(b"session_id,event_type,event_action\n")

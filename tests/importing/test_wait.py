@@ -64,6 +64,11 @@ async def test_events_that_others_sent_since_are_not_waited_for_but_counted() ->
     assert (result, progress.looks) == (ImportResult(Outcome(5, 0, 0), others=2), 2)
 
 
+async def test_books_that_were_corrected_meanwhile_have_no_events_of_others() -> None:
+    result, _ = await waited(Progress((EARLIER, Books(100, 61, 30, 10))), 3)
+    assert result == ImportResult(Outcome(1), others=0)
+
+
 async def test_a_queue_out_of_reach_is_waited_out() -> None:
     away = Unavailable("Redis is down", retry_after=0)
     progress = Progress(away, away, (EARLIER, Books(101, 61, 30, 10)))
