@@ -89,6 +89,12 @@ def test_headings_are_broken_before_text_is_cut_and_text_before_a_table_becomes_
     ]
 
 
+@pytest.mark.parametrize("totals", [0, 1, 2])
+def test_the_heading_and_the_totals_stand_out(totals: int) -> None:
+    lines = list(laid_out([Column("n", ["1", "2", "3"])], 40, totals))
+    assert [bool(line.style) for line in lines] == [True] + [False] * (3 - totals) + [True] * totals
+
+
 def test_a_word_of_a_heading_is_cut_only_where_it_is_very_long() -> None:
     names = ["a" * 24, f"{'b' * 25} before"]
     columns = [Column("time", ["2026-11-02"])]

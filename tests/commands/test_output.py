@@ -57,6 +57,16 @@ async def test_a_list_as_json_is_the_same_when_it_is_printed_value_by_value(
     assert all(parts), "before the next is read, there is something to be seen"
 
 
+def test_only_a_duration_has_its_unit_in_the_cells_and_not_in_the_heading(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for table in tables({"rows": [{"avg_s": 61.0, "metadata.is_s": 7}]}):
+        show(table)
+    _, heading, cells = click.unstyle(capsys.readouterr().out).splitlines()
+    assert heading.split() == ["avg", "metadata.is_s"]
+    assert cells.split()[-1] == "7"
+
+
 def test_a_time_is_shown_to_the_minute_and_its_absence_in_words() -> None:
     assert instant(datetime(2026, 11, 2, 9, 5, 59, tzinfo=UTC), "never") == "2026-11-02 09:05Z"
     assert instant(None, "never") == "never"
