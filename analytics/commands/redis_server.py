@@ -44,7 +44,6 @@ async def _version(redis: Redis) -> str:
     try:
         info = await redis.info("server")
     except ResponseError:
-        await redis.ping()
         return "answers, but does not say which version it is"
     name = info.get("server_name", "redis")
     return f"{name.capitalize()} {info.get(f'{name}_version', info['redis_version'])} answers"

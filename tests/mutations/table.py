@@ -2189,5 +2189,37 @@ MUTATIONS = (
         "KnownEpoch(register, queue)",
         "KnownEpoch(lanes.light, queue)",
         "tests/roles/test_api.py::test_beside_events_nothing_is_asked_of_a_replica",
+    # a second reading of the commands
+    mutation(
+        "an empty name of a shell means every name",
+        "an error names the bad input",
+        "analytics/commands/people.py",
+        '    if text == "":\n',
+        "    if False:\n",
+        "tests/commands/test_people.py::test_nothing_is_removed_without_a_yes",
+    ),
+    mutation(
+        "CSV and exports are silent about events that may be lost",
+        "nothing acknowledged is lost",
+        "analytics/commands/query.py",
+        "    if since is None:\n",
+        "    if since:\n",
+        "tests/commands/test_query.py::test_what_belongs_to_no_data_stands_beside_it",
+    ),
+    mutation(
+        "an import takes seconds for milliseconds where events are kept very long",
+        "an error names the bad input",
+        "analytics/importing/judge.py",
+        "        certain = clock.earliest >= times.FIRST_IN_MILLISECONDS\n",
+        "        certain = True\n",
+        "tests/importing/test_importer.py::test_seconds_are_no_milliseconds_however_long_events_are_kept",
+    ),
+    mutation(
+        "an import goes on in another Redis where it stopped in this one",
+        "nothing acknowledged is lost",
+        "analytics/importing/files.py",
+        "        load().redis_url,\n",
+        "",
+        "tests/importing/test_files.py::test_with_anything_else_it_starts_over",
     ),
 )
