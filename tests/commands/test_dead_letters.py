@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 from redis import Redis
 
-from analytics.commands.dead_letters import JOB_BYTES, dead_letters
+from analytics.commands.dead_letters import JOB_BYTES, _chosen, dead_letters
 from analytics.events import Event, pack
 from analytics.queue import body, scripts
+from analytics.stores import DeadLetter, DeadLetters
 from tests import forking
 from tests.faults.platform import Platform
 from tests.servers import temporary_folder
@@ -231,3 +232,20 @@ def test_what_does_not_say_which_dead_letters_is_refused(words: str, problem: st
     done = CliRunner().invoke(dead_letters, words.split())
     assert done.exit_code == 2
     assert problem in done.output
+
+
+class Growing:
+    """Dead letters of which a new one comes for each that is replayed; two were there before."""
+
+    async def last(self) -> int:
+        return 2
+
+    async def all(self, *, reason: str | None) -> AsyncIterator[DeadLetter]:
+        assert reason is None
+        for number in range(1, 6):
+            yield DeadLetter(number, "shop", None, "job", 1, "again", "", b"", NOW)
+
+
+async def test_what_fails_again_meanwhile_is_not_replayed_again_and_again() -> None:
+    letters = [letter.number async for letter in _chosen(cast(DeadLetters, Growing()), [], None)]
+    assert letters == [1, 2]

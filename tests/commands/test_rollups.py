@@ -75,6 +75,10 @@ async def test_history_is_rebuilt_once_from_the_newest_day_on(url: str) -> None:
     assert run(url, "rebuild")[0] == ["rebuilt days: 0"]
 
 
+async def test_a_rebuild_of_a_part_has_nothing_to_say_of_the_rest(url: str) -> None:
+    assert run(url, "rebuild", "--from", DAYS[0])[1] == ""
+
+
 async def test_a_rebuild_that_is_killed_goes_on_where_it_was(url: str) -> None:
     process = started(url, "rebuild")
     assert process.stdout is not None

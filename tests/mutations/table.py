@@ -2189,6 +2189,7 @@ MUTATIONS = (
         "KnownEpoch(register, queue)",
         "KnownEpoch(lanes.light, queue)",
         "tests/roles/test_api.py::test_beside_events_nothing_is_asked_of_a_replica",
+    ),
     # a second reading of the commands
     mutation(
         "an empty name of a shell means every name",
