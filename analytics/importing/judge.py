@@ -94,12 +94,9 @@ def _decode(
     if not texts:
         return Decoded([])
     body = b"[" + b",".join(texts) + b"]"
-    clock = Clock(received, retention_days)
     try:
-        # as milliseconds, seconds must be too old, so that they are read again below; and
         # `{"a":1},{"b":2}` on one line would become two events: the body must split into the lines
-        certain = clock.earliest >= times.FIRST_IN_MILLISECONDS
-        if certain and mapping.plain and [bytes(item) for item in _split(body)] == texts:
+        if mapping.plain and [bytes(item) for item in _split(body)] == texts:
             decoded = native.decode(
                 body,
                 received,
@@ -107,11 +104,19 @@ def _decode(
                 retention_days=retention_days,
                 max_event_bytes=max_event_bytes,
             )
-            if all(rejection.field != "timestamp" for rejection in decoded.rejected):
+            if _certain(decoded):
                 return decoded
     except (BadRequest, TooLarge, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
+    clock = Clock(received, retention_days)
     return _one_by_one(texts, clock, project, mapping, max_event_bytes, found)
+
+
+def _certain(decoded: Decoded) -> bool:
+    """Whether all times were read as they were meant: seconds, read as milliseconds, are old."""
+    return all(rejection.field != "timestamp" for rejection in decoded.rejected) and all(
+        event.timestamp >= times.FIRST_IN_MILLISECONDS for event in decoded.events
+    )
 
 
 def _one_by_one(
