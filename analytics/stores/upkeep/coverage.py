@@ -21,6 +21,7 @@ REMOVE_STRAYS = "DELETE FROM rollup_strays WHERE start < $1"
 REMOVE_PACKED = "DELETE FROM packed_days WHERE start < $1"
 
 
+STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND writer <> 0"
 NAMELESS = "SELECT start FROM rollup_strays WHERE project = $1 AND writer = 0"
 MARK_NAMELESS = "INSERT INTO rollup_strays VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"
 MARK_STRAY = """
@@ -34,6 +35,11 @@ DELETE FROM rollups WHERE project = $1 AND event_type <> '' AND (
 )
 """  # noqa: S608 - only our own constants
 COUNT_NAMELESS = "SELECT count(*) FROM rollup_strays WHERE writer = 0"
+
+
+async def strays(connection: asyncpg.Connection, project: str) -> set[int]:
+    """The days of a project whose raw rows were changed without a delta, by their first hours."""
+    return {row["start"] for row in await connection.fetch(STRAYS, project)}
 
 
 async def nameless(connection: asyncpg.Connection, project: str) -> set[int]:

@@ -24,8 +24,6 @@ SELECT date, value FROM daily_metrics WHERE project = $1
     AND metric_name = 'events' AND dimension_key = '' AND dimension_value = ''
 """
 
-STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1"
-
 WAITING = "SELECT number, data FROM rollup_deltas WHERE project = $1 AND NOT number = ANY($2)"
 
 SEEN = """
@@ -84,7 +82,7 @@ class Living:
 
     async def _unsure(self, since: int) -> set[int]:
         """Days whose rollups may not have all people, by their first hours."""
-        days = {start for (start,) in await self._connection.fetch(STRAYS, self._project)}
+        days = await coverage.strays(self._connection, self._project)
         for date, value in await self._connection.fetch(COUNTED, self._project):
             day = day_of(datetime.combine(date, datetime.min.time(), UTC))
             if day >= since and self._counts[day] != value:

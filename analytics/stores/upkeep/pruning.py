@@ -10,6 +10,7 @@ that was removed. So each removal waits until no storing transaction is open, lo
 what was stored last, and begins a new epoch: what was remembered in an earlier one is forgotten.
 """
 
+import asyncio
 import logging
 import time
 from collections import defaultdict
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 SECONDS = 20.0
 """How long one run may go on, for all projects together."""
+
+READ_SECONDS = 120.0
+"""How long it may take to find out who is alive in a project; else it is left until tomorrow."""
 
 PAGE_PEOPLE, PAGE_PERSONS = 20_000, 20
 """Actors read at once; persons whose names are."""
@@ -103,20 +107,27 @@ async def prune(connection: asyncpg.Connection, seconds: float = SECONDS) -> int
     until = time.monotonic() + seconds
     removed = 0
     place = await connection.fetchrow(ROUND)
-    for (project,) in await connection.fetch(PROJECTS, place["project"]) if place else ():
+    if place is None:
+        return 0
+    for at, (project,) in enumerate(await connection.fetch(PROJECTS, place["project"])):
         after = place["actor"] if project == place["project"] else ""
+        await connection.execute(GO_ON, project, after)
+        if at and time.monotonic() > until:
+            return removed
         try:
             async with alone(connection, COMPACTION):
                 names, finished = await _project(connection, project, after, until)
-        except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError) as error:
+        except asyncpg.LockNotAvailableError as error:
             log.warning("people without events are not removed now: %r", error)
             return removed
+        except (asyncpg.QueryCanceledError, TimeoutError) as error:  # the next may be smaller
+            log.warning("people of %s without events are not removed today: %r", project, error)
+            continue
         removed += names
         if not finished:
             return removed
-    if place:
-        await connection.execute(END_ROUND)
-        log.info("names of people without events were removed: %d in this run", removed)
+    await connection.execute(END_ROUND)
+    log.info("names of people without events were removed: %d in this run", removed)
     return removed
 
 
@@ -128,7 +139,8 @@ async def _project(
     The caller holds the lock COMPACTION.
     """
     living = Living(connection, project)
-    await living.read()
+    async with asyncio.timeout(READ_SECONDS):
+        await living.read()
     removed = 0
     async for last, dead in _pages(connection, project, after, living):
         for people in _batches(dead):

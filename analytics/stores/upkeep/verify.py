@@ -42,7 +42,6 @@ DAYS = f"""
 SELECT DISTINCT start FROM rollups
 WHERE project = $1 AND span = {DAY_SPAN} AND start >= $2 AND start < $3
 """  # noqa: S608 - only our own constants
-STRAYS = "SELECT DISTINCT start FROM rollup_strays WHERE project = $1 AND writer <> 0"
 
 LAST_NUMBER = 2**32 - 1
 """Actors without a number get numbers from here downwards, which no actor has."""
@@ -84,7 +83,7 @@ async def _day(
     connection: asyncpg.Connection, project: str, day: int, dimensions: Dimensions
 ) -> DayReport:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        strays = {row["start"] for row in await connection.fetch(STRAYS, project)}
+        strays = await coverage.strays(connection, project)
         if day < await coverage.since(connection, project) or day in strays:
             return DayReport(instant(day), False, [])
         unnumbered: dict[str, int] = {}

@@ -1,17 +1,20 @@
 """People go with their last event, on every layout, and nobody else; who comes back is new."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
+from analytics.derived import cells
 from analytics.errors import TransientStoreError
 from analytics.events import Event
 from analytics.stores import PostgresStore, locks
 from analytics.stores.layouts.timescale import TimescaleApache
-from analytics.stores.upkeep import pruning, rebuild
+from analytics.stores.upkeep import coverage, living, pruning, rebuild
 from analytics.stores.upkeep.living import Living
 from analytics.tables import metadata
 from tests.stores.conftest import NOW, a_job, ago, an_event, ask, connected, opened
@@ -273,6 +276,20 @@ async def test_whoever_only_raw_rows_know_of_stays(plain_store: PostgresStore, h
     assert {*await people(store)} == {"a", "b", *(["c"] if how == "by hand" else [])}
 
 
+async def test_a_day_of_very_many_names_is_known_from_its_rollups(
+    plain_store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is a stray to questions: its rows over all names have everybody."""
+    monkeypatch.setattr(cells, "MAX_NAMES", 2)
+    await store_all(plain_store, *(seen(name, 3, event_type=f"t{name}") for name in "abc"))
+    assert await ask(plain_store, coverage.COUNT_NAMELESS) == 1
+    monkeypatch.setattr(living, "SEEN", "SELECT 'no raw rows are read'")
+    async with plain_store._pool.acquire() as connection:
+        alive = Living(connection, "default")
+        await alive.read()
+    assert {*alive.numbers} == {*(await people(plain_store)).values()}
+
+
 def _hours(days: float) -> int:
     return int((NOW - timedelta(days=days)).timestamp() // 3600)
 
@@ -296,6 +313,36 @@ async def test_a_user_whose_only_device_went_may_be_claimed_by_others(
     await store.maintain()
     assert {*await people(store)} == {"ada", "cat"}
     assert (await names(store))["ada"] == "cat", "ada has claimed nobody who is left"
+
+
+async def test_a_project_that_takes_too_long_to_read_keeps_no_other_from_its_turn(
+    plain_store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it took, and whether it or the database ended it."""
+    await store_all(plain_store, *(seen("u", 1, project=name) for name in "abcd"))
+    await plain_store._pool.execute("TRUNCATE raw_events, rollups, rollup_deltas, daily_metrics")
+    await tomorrow(plain_store)
+    read = Living.read
+
+    async def slow(self: Living) -> None:
+        if self._project == "b":
+            await asyncio.Event().wait()
+        if self._project == "c":
+            raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+        await read(self)
+
+    monkeypatch.setattr(Living, "read", slow)
+    monkeypatch.setattr(pruning, "READ_SECONDS", 0.5)
+    async with plain_store._pool.acquire() as connection:
+        for _ in range(10):
+            await pruning.prune(connection, seconds=-1)
+    left = {name for name in "abcd" if await people(plain_store, name)}
+    assert left == {"b", "c"}
+    monkeypatch.undo()
+    await tomorrow(plain_store)
+    async with plain_store._pool.acquire() as connection:
+        await pruning.prune(connection)
+    assert not [name for name in "abcd" if await people(plain_store, name)]
 
 
 async def test_while_the_database_is_down_it_is_tried_again_later(old: PostgresStore) -> None:
