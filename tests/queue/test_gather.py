@@ -10,6 +10,7 @@ from analytics.errors import TransientStoreError
 from analytics.events import Books, Job, Outcome
 from analytics.queue import Queue, gather, pace, scripts, worker
 from analytics.queue.runner import Runner
+from analytics.queue.suspects import SHARES
 from analytics.settings import Settings
 from tests.queue.kit import Ledger, config, drained, enqueue, event, events, working
 from tests.waiting import PATIENCE_SECONDS, until
@@ -140,6 +141,18 @@ async def test_nobody_waits_for_a_job_that_goes_back_because_others_must_run_alo
     await asyncio.gather(*alone)
 
 
+async def test_nobody_waits_for_an_expected_job_that_could_not_be_read(ledger: Ledger) -> None:
+    gatherer = gather.Gatherer(ledger.store, settle, concurrency=2, batch_size=5, timeout=6000)
+    gatherer.expect("unreadable.1")
+    deadline = asyncio.get_running_loop().time() + 60_000
+    good = asyncio.create_task(gatherer.hand(Job("good.1", events(1)), deadline))
+    await asyncio.sleep(0)
+    assert not ledger.calls
+    gatherer.forget("unreadable.1")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await good
+
+
 async def test_a_transient_failure_sends_every_job_of_the_transaction_back(
     queue: Queue, redis: Redis, settings: Settings, ledger: Ledger
 ) -> None:
@@ -244,3 +257,36 @@ async def test_a_job_with_too_little_time_left_is_sent_back_unstored() -> None:
     with pytest.raises(TransientStoreError, match="waited too long"):
         await gatherer.hand(Job("late.1", events(1)), asyncio.get_running_loop().time() + 1)
     assert not ledger.calls
+
+
+async def test_a_suspect_begins_only_with_nearly_all_of_the_time_that_it_is_to_get(
+    ledger: Ledger,
+) -> None:
+    gatherer = gather.Gatherer(ledger.store, settle, concurrency=2, batch_size=5, timeout=6000)
+    now, share = asyncio.get_running_loop().time(), 6000 * SHARES[0]
+    with pytest.raises(TransientStoreError, match="waited too long"):
+        await gatherer.hand(Job(scripts.job_id(1, alone=True), events(1)), now + share / 2)
+    assert not ledger.calls
+    await gatherer.hand(Job(scripts.job_id(1, alone=True), events(1)), now + share)
+    assert len(ledger.calls) == 1
+
+
+@pytest.mark.parametrize("others", [False, True])
+async def test_a_failure_of_a_suspect_is_a_reason_to_pause_unless_others_are_stored(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, others: bool
+) -> None:
+    monkeypatch.setattr(pace, "BACKOFF_SECONDS", 60)
+    monkeypatch.setattr(pace, "BACKOFF_CAP_SECONDS", 60)
+    gatherer = gather.Gatherer(ledger.store, settle, concurrency=2, batch_size=5, timeout=6000)
+    deadline = asyncio.get_running_loop().time() + 60_000
+
+    async def fail(jobs: Sequence[Job]) -> None:
+        if scripts.is_alone(jobs[0].id):
+            if others:
+                await gatherer.hand(Job("good.1", events(1)), deadline)
+            raise TransientStoreError("a lock is held")
+
+    ledger.before = fail
+    with pytest.raises(TransientStoreError, match="a lock is held"):
+        await gatherer.hand(Job(scripts.job_id(1, alone=True), events(1)), deadline)
+    assert gatherer.pausing is not others
