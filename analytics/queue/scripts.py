@@ -203,8 +203,8 @@ SPLIT = Script(
     f"""
 local token, id = ARGV[1], ARGV[2]
 if redis.call('GET', '{IN_PROGRESS}' .. id) ~= token then return 0 end
-local due, appended = redis.call('ZSCORE', KEYS[1], id), redis.call('ZSCORE', KEYS[2], id)
-if not due or not appended then return 0 end
+local appended = redis.call('ZSCORE', KEYS[2], id)
+if not appended then return 0 end
 for i = 3, #ARGV, 2 do
   redis.call('SET', '{JOB}' .. ARGV[i], ARGV[i + 1])
   redis.call('ZADD', KEYS[1], 0, ARGV[i])

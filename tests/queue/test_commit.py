@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from analytics.epoch import Mark
 from analytics.errors import TooLarge, Unavailable
@@ -274,6 +275,25 @@ async def test_a_redis_that_came_back_with_older_data_is_noticed_by_the_next_app
     await redis.set(scripts.EPOCH, "b:1")
     await queue.append(events(1))
     assert await redis.get(scripts.EPOCH) == b"b:1", "it is noticed once"
+
+
+async def test_while_the_mark_cannot_be_taken_away_nothing_is_acknowledged(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis.set(scripts.EPOCH, "a:1")
+    await queue.append(events(5))
+    await redis.hset(scripts.BOOKS, "accepted", "1")  # type: ignore[misc]
+
+    async def fail(*_: object) -> None:
+        raise RedisConnectionError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis, "delete", fail)
+        with pytest.raises(Unavailable):
+            await queue.append(events(1))
+    assert await redis.get(scripts.EPOCH) == b"a:1"
+    await queue.append(events(1))
+    assert await redis.get(scripts.EPOCH) is None, "the next append notices it again"
 
 
 async def test_a_loss_that_was_declared_already_is_not_noticed_again(

@@ -141,6 +141,30 @@ async def test_nobody_waits_for_a_job_that_goes_back_because_others_must_run_alo
     await asyncio.gather(*alone)
 
 
+async def test_suspects_count_among_the_transactions_that_may_be_open(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "GROWTH", 1)  # each job is enough to begin a transaction
+    gate = asyncio.Event()
+
+    async def hang(_: Sequence[Job]) -> None:
+        await gate.wait()
+
+    ledger.before = hang
+    gatherer = gather.Gatherer(ledger.store, settle, concurrency=3, batch_size=1, timeout=6000)
+    deadline = asyncio.get_running_loop().time() + 60_000
+    ids = [scripts.job_id(1, alone=True), *(f"{number}.1" for number in range(5))]
+    handed = [
+        asyncio.create_task(gatherer.hand(Job(job_id, events(1)), deadline)) for job_id in ids
+    ]
+    await until(lambda: len(ledger.calls) >= 3)
+    for _ in range(10):  # the others would begin in the next turns of the loop
+        await asyncio.sleep(0)
+    assert len(ledger.calls) == 3
+    gate.set()
+    await asyncio.gather(*handed)
+
+
 async def test_nobody_waits_for_an_expected_job_that_could_not_be_read(ledger: Ledger) -> None:
     gatherer = gather.Gatherer(ledger.store, settle, concurrency=2, batch_size=5, timeout=6000)
     gatherer.expect("unreadable.1")

@@ -192,6 +192,9 @@ async def test_only_who_holds_a_job_may_split_it(queue: Queue, redis: Redis) -> 
     assert await queue.waiting([job_id, *words[::2]]) == {*words[::2]}
     assert await queue.watermark() == watermark < datetime.now(UTC)
     assert await queue.books() == Books(accepted=2, queued=2)
+    await redis.set(scripts.IN_PROGRESS + "settled.2", "me")
+    assert await scripts.SPLIT.run(redis, "me", "settled.2", "a.1", b"", "b.1", b"") == 0
+    assert not await queue.waiting(["a.1", "b.1"])
 
 
 async def test_a_failure_of_the_database_accuses_nobody(

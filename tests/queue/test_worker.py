@@ -382,6 +382,40 @@ async def test_an_error_while_polling_does_not_end_the_worker(
         assert not task.done()
 
 
+async def test_a_job_that_hangs_beyond_its_claim_is_not_begun_twice_by_the_same_worker(
+    queue: Queue,
+    redis: Redis,
+    settings: Settings,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over, turns, turn = asyncio.Event(), 0, worker.Worker._turn
+
+    async def counted(self: worker.Worker, runner: Runner) -> bool:
+        nonlocal turns
+        done = await turn(self, runner)
+        turns += 1
+        return done
+
+    async def hang(_: Sequence[Job]) -> None:
+        await over.wait()
+
+    monkeypatch.setattr(worker.Worker, "_turn", counted)
+    ledger.before = hang
+    job_id = await enqueue(redis, events(2))
+    async with working(settings, ledger):
+        await until(lambda: ledger.calls)
+        await redis.delete(scripts.IN_PROGRESS + job_id)
+        await redis.zadd(scripts.QUEUE, {job_id: 0})
+        await until(lambda: redis.exists(scripts.IN_PROGRESS + job_id))
+        before = turns
+        await until(lambda: turns > before + 2)
+        assert ledger.attempts[job_id] == 1
+        over.set()
+        await drained(queue)
+    assert await queue.books() == Books(accepted=2, stored=2)
+
+
 async def test_an_error_inside_arq_does_not_end_the_worker_or_lose_the_job(
     queue: Queue, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Daily counts: the total is that of all rows; so many types have rows, the others one together."""
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -11,10 +12,13 @@ import anyio
 import asyncpg
 import pytest
 
+from analytics.derived import deltas
+from analytics.derived.deltas import Dimensions
 from analytics.events import Event
 from analytics.stores import PostgresStore
 from analytics.stores.writing import daily
 from tests.stores.conftest import NOW, a_job, an_event, connected, opened, rows
+from tests.waiting import until
 
 ERASE = Path(__file__).parents[3] / "docs" / "tasks" / "erase-a-person.md"
 
@@ -90,6 +94,25 @@ async def test_each_type_is_in_one_row_however_many_are_stored_at_once(
     [found] = (await counts(looker)).values()
     assert len(found) == 4
     assert [value for each, value in found.items() if each != daily.REST] == [10, 10, 10]
+
+
+async def test_a_type_that_another_transaction_counted_just_before_has_its_row(
+    migrated_url: str, looker: asyncpg.Connection
+) -> None:
+    """It was not there when the second began to count, and fills no place of its own now."""
+
+    async def count(connection: asyncpg.Connection, types: str) -> None:
+        sent = events(types)
+        await daily.add(connection, deltas.build(sent, [*range(len(sent))], Dimensions(())))
+
+    async with connected(migrated_url) as one, connected(migrated_url) as two:
+        async with one.transaction():
+            await count(one, "abc")
+            second = asyncio.create_task(count(two, "ad"))
+            waits = "SELECT cardinality(pg_blocking_pids($1)) > 0"
+            await until(lambda: looker.fetchval(waits, two.get_server_pid()))
+        await second
+    assert await counts(looker) == {NOW.date(): {"a": 2, "b": 1, "c": 1, daily.REST: 1}}
 
 
 async def test_rows_of_more_types_that_an_earlier_release_wrote_go_on_being_counted(
