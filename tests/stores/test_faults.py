@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import TransientStoreError
+from analytics.errors import SuspectBatch, TransientStoreError
 from analytics.events import Event, Job, Outcome
 from analytics.stores import PostgresStore
-from analytics.stores.faults import FaultKind, classify
+from analytics.stores.faults import FaultKind, classify, transient
 from tests.examples import examples
 from tests.servers import PASSWORD
 from tests.stores.conftest import a_job, ago, an_event, ask, connected, opened, rows
@@ -312,3 +312,27 @@ async def test_a_prepared_statement_older_than_the_schema_is_prepared_anew(
 def test_what_an_error_means_is_decided_by_its_sqlstate(states: str, kind: FaultKind) -> None:
     for state in states.split():
         assert classify(asyncpg.PostgresError.new({"C": state, "M": "no"})) is kind, state
+
+
+@pytest.mark.parametrize(
+    ("error", "suspect", "slow"),
+    [
+        (asyncpg.DeadlockDetectedError("deadlock"), True, False),
+        (asyncpg.LockNotAvailableError("lock timeout"), True, False),
+        (asyncpg.QueryCanceledError("statement timeout"), True, True),
+        (TimeoutError(), True, True),
+        (asyncpg.UndefinedColumnError("no such column"), True, False),
+        (RuntimeError("a bug"), True, False),
+        (asyncpg.DiskFullError("no space"), False, False),
+        (asyncpg.TooManyConnectionsError("too many"), False, False),
+        (asyncpg.ReadOnlySQLTransactionError("read-only"), False, False),
+        (ConnectionResetError("reset"), False, False),
+    ],
+    ids=repr,
+)
+def test_a_batch_is_suspect_only_where_the_reason_may_lie_with_it(
+    error: Exception, suspect: bool, slow: bool
+) -> None:
+    raised = transient(error)
+    assert isinstance(raised, SuspectBatch) is suspect
+    assert getattr(raised, "slow", False) is slow

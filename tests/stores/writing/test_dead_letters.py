@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics.events import Outcome
+from analytics.events import Outcome, pack
 from analytics.stores import PostgresStore
 from analytics.stores.writing import dead_letters
 from tests.stores.conftest import NOW, a_job, an_event
@@ -77,3 +77,13 @@ async def test_a_job_that_nobody_can_read_is_buried_once(store: PostgresStore) -
     assert await store.dead_letters.count() == 7
     recorded = await store.write([a_job(an_event(), id="job.7")])
     assert recorded.outcomes == [Outcome(dead_lettered=7)]
+
+
+async def test_an_event_that_is_buried_has_its_project_and_id_and_can_be_replayed(
+    store: PostgresStore,
+) -> None:
+    event = an_event(project="shop")
+    await store.bury("job.1", 1, pack([event]), "too_slow", "it took too long")
+    [letter] = await store.dead_letters.page(project="shop")
+    assert (letter.event_id, letter.events) == (event.id, 1)
+    assert letter.decode() == [event]
