@@ -203,6 +203,27 @@ async def test_a_crash_between_the_writes_hides_no_loss(stores: Stores, after_wr
     assert row.seen_at is not None
 
 
+async def test_a_crash_while_a_loss_is_recorded_is_no_second_loss(stores: Stores) -> None:
+    await stores.agreed()
+    await stores.redis.flushdb()
+    await crashed(stores, after_write=False)
+    await epoch.acknowledge(stores.connection)
+    await stores.agreed()
+
+
+async def test_who_saw_an_earlier_mark_says_nothing_of_one_that_came_since(stores: Stores) -> None:
+    await stores.agreed()
+
+    async def overtaken(held: Mark | None, mark: Mark) -> bool:
+        put = await stores.queue.put_mark(held, mark)
+        await crashed(stores, after_write=False)
+        return put
+
+    async with connected(stores.url) as other:
+        await epoch.compare(other, stores.look, overtaken)
+    await stores.agreed()
+
+
 async def test_many_processors_at_once_agree_and_find_one_loss(
     stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
