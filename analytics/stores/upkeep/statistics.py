@@ -60,6 +60,6 @@ async def refresh(connection: asyncpg.Connection, seconds: float = SECONDS) -> N
         except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
             log.warning("%s is not analyzed now, which costs speed only: %s", name, error)
         except asyncpg.UndefinedTableError:  # a partition that was just dropped
-            continue
+            pass
         if time.monotonic() > until:
             return

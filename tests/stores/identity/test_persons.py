@@ -249,3 +249,57 @@ async def test_what_takes_too_long_to_read_again_is_left_and_counted(
         await plain_store.write([a_job(saying("cat", 20, anonymous_id="d3"))])
         assert (await names(plain_store))["d3"] == "ada"
         assert counted() == before + 1
+
+
+async def test_so_many_names_are_read_again_for_all_persons_together(
+    plain_store: PostgresStore,
+) -> None:
+    users = ("ada", "ben")
+    with few_names(3), patch.object(persons, "MAX_READ", 10):
+        claims = [saying(user, 9, anonymous_id=f"{user}{at}") for user in users for at in range(6)]
+        await plain_store.write([a_job(*claims)])
+        before = counted()
+        await plain_store.write([a_job(*(saying("cat", 20, anonymous_id=f"{u}0") for u in users))])
+        known = await names(plain_store)
+        assert counted() == before + 1
+        left = [user for user in users if known[f"{user}0"] == known[f"{user}1"]]
+        assert len(left) == 1
+
+
+async def test_a_person_of_few_names_and_very_many_aliases_is_not_read_again(
+    plain_store: PostgresStore,
+) -> None:
+    known = [f"n{at}" for at in range(5)]
+    with few_names(3), patch.object(persons, "MAX_READ", 10):
+        said_often = [alias(one, other) for one in known for other in known if one != other]
+        await plain_store.write([a_job(*said_often, saying("n0", 9, anonymous_id="d"))])
+        before = counted()
+        await plain_store.write([a_job(saying("cat", 20, anonymous_id="d"))])
+        now = await names(plain_store)
+        assert now["d"] == now["n0"]
+        assert counted() == before + 1
+
+
+async def test_where_there_is_no_room_for_all_what_is_linked_already_stays(
+    plain_store: PostgresStore,
+) -> None:
+    with patch.object(persons, "MAX_NAMES", 3):
+        await plain_store.write([a_job(alias("z", "y"))])
+        await plain_store.write([a_job(alias("a", "b"), alias("b", "y"))])
+        known = await names(plain_store)
+        assert known["z"] == known["y"] == "y"
+        assert known["a"] == known["b"] == "b"
+
+
+async def test_a_name_of_a_large_person_that_becomes_a_users_may_name_the_person(
+    plain_store: PostgresStore,
+) -> None:
+    circle = [alias("u1", "u2"), alias("u2", "u1"), saying("u1", 9, anonymous_id="a0")]
+    more = alias("x", "a0")
+    with few_names(2):
+        await plain_store.write([a_job(*circle)])
+        assert {*(await names(plain_store)).values()} == {"u1"}
+        await plain_store.write([a_job(more)])
+        assert await names(plain_store) == said([*circle, more])
+        assert {*(await names(plain_store)).values()} == {"a0"}
+        await consistent(plain_store)

@@ -11,8 +11,8 @@ from analytics.derived.cells import ANY
 from analytics.derived.instants import DAY_SPAN
 from analytics.derived.sparse import CONTENTS
 from analytics.stores import PostgresStore
-from analytics.stores.upkeep import merger, rebuild
-from tests.stores.conftest import a_job, ago, an_event, opened
+from analytics.stores.upkeep import coverage, merger, rebuild
+from tests.stores.conftest import a_job, ago, an_event, ask, opened
 from tests.stores.upkeep.full_parts import merge_full, written_full
 from tests.stores.upkeep.test_rollups import DIMENSIONS, checked
 
@@ -92,6 +92,33 @@ async def total(store: PostgresStore, name: str) -> dict[str | None, int]:
         name,
     )
     return {value: cell.count for value, cell in cells.unpack(cells.Row(*row)).items()}
+
+
+async def test_however_few_rows_are_merged_at_a_time_the_sums_are_the_same(
+    two: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merger, "MERGED_BYTES", 1)
+    for _ in range(3):
+        await stored(two, "buy", {}, LINUX)
+        await stored(two, "view", {})
+    await merge(two)
+    await differences(two)
+    assert await total(two, ANY) == {None: 6, "Linux": 3}
+
+
+async def test_a_day_whose_parts_have_too_many_names_together_loses_its_rows_by_name(
+    two: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "MAX_NAMES", 3)
+    monkeypatch.setattr(merger, "MAX_NAMES", 3)
+    for name in ("buy", "view", "play", "stop"):
+        await stored(two, name, {}, LINUX)
+    assert await ask(two, coverage.COUNT_NAMELESS) == 0
+    await merge(two)
+    assert await ask(two, coverage.COUNT_NAMELESS) == 1
+    assert await ask(two, "SELECT count(*) FROM rollups WHERE event_type <> ''") == 0
+    await differences(two)
+    assert await total(two, ANY) == {None: 4, "Linux": 4}
 
 
 async def test_full_parts_become_sparse_as_they_are_merged(two: PostgresStore) -> None:

@@ -81,8 +81,17 @@ async def test_a_new_project_is_noticed_beside_a_large_one(
     assert await expected(plain_store, "newest") > 500
 
 
-async def test_a_run_ends_in_time_and_a_table_that_takes_too_long_keeps_no_other_from_it(
-    plain_store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.QueryCanceledError("canceling statement due to statement timeout"),
+        asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
+        asyncpg.UndefinedTableError("the partition was just dropped"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_run_ends_in_time_and_a_table_that_fails_keeps_no_other_from_it(
+    plain_store: PostgresStore, monkeypatch: pytest.MonkeyPatch, error: asyncpg.PostgresError
 ) -> None:
     await without_autovacuum(plain_store)
     await fill(plain_store, 3000)
@@ -93,7 +102,7 @@ async def test_a_run_ends_in_time_and_a_table_that_takes_too_long_keeps_no_other
         if query.startswith("ANALYZE"):
             ran.append(query.partition(" ")[2])
             if ran[-1] == "people":
-                raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+                raise error
         done: str = await execute(self, query, *args, **kw)
         return done
 
