@@ -92,3 +92,33 @@ async def test_a_user_who_has_no_device_left_may_be_claimed(plain_store: Postgre
     assert (await names(plain_store)).get("ben", "ben") == "ben"
     await split(plain_store, "phone")
     assert (await names(plain_store))["ada"] == "ben"
+
+
+async def test_a_split_lets_nothing_of_another_project_through(plain_store: PostgresStore) -> None:
+    await split(plain_store, "ada")
+    mine = saying("ada", -5, "alias", previous_id="ben")
+    others = msgspec.structs.replace(
+        saying("ada", -5, "alias", previous_id="eve"), project="other", id=uuid.uuid4()
+    )
+    await plain_store.write([a_job(mine, others)])
+    linked = await plain_store._pool.fetch(
+        "SELECT project, actor FROM identity_links ORDER BY project, actor"
+    )
+    assert [tuple(row) for row in linked] == [
+        ("default", "ada"), ("default", "ben"), ("other", "ada"), ("other", "eve"),
+    ]  # fmt: skip
+
+
+async def test_a_second_split_of_the_same_name_cuts_what_came_after_the_first(
+    plain_store: PostgresStore,
+) -> None:
+    said = saying("ada", 5, anonymous_id="phone")
+    await plain_store.write([a_job(said)])
+    await split(plain_store, "ada")
+    await plain_store._pool.execute("UPDATE identity_splits SET at = at - interval '1 hour'")
+    again = msgspec.structs.replace(said, id=uuid.uuid4())
+    await plain_store.write([a_job(again)])
+    assert (await names(plain_store))["phone"] == "ada", "it is of after that split"
+    await split(plain_store, "ada")
+    await plain_store.write([a_job(msgspec.structs.replace(said, id=uuid.uuid4()))])
+    assert (await names(plain_store))["phone"] == "phone"
