@@ -1,10 +1,12 @@
 """The mirror of keys in Redis: what is in it, what is not, and what cannot be read."""
 
+import asyncio
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics import projects
@@ -12,6 +14,7 @@ from analytics.errors import NotFound, Unauthorized, Unavailable
 from analytics.projects import KeyCache
 from analytics.redis import RedisKeys, RedisProjects, key_mirror, mirror
 from tests.projects.kit import Clock
+from tests.waiting import until
 
 
 async def test_a_mirrored_key_is_found_in_redis_just_as_in_the_database(
@@ -102,3 +105,31 @@ async def test_names_of_projects_are_forgotten_once_nobody_writes_them_any_more(
     await mirror(engine, redis)
     assert 0 < await redis.ttl(key_mirror.PROJECTS) <= key_mirror.PROJECTS_SECONDS
     assert await redis.ttl(key_mirror.SYNCED) == -1
+
+
+async def test_a_project_that_is_gone_is_forgotten(engine: AsyncEngine, redis: Redis) -> None:
+    await projects.create_project(engine, "shop")
+    await mirror(engine, redis)
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM projects WHERE name = 'shop'"))
+    await mirror(engine, redis)
+    assert await RedisProjects(redis).knows("shop") is False
+
+
+async def test_a_writer_reads_only_once_no_other_writes(engine: AsyncEngine, redis: Redis) -> None:
+    """Else the one that read first might write last."""
+    async with engine.begin() as other:
+        lock = func.pg_advisory_xact_lock(key_mirror._LOCK)
+        await other.execute(select(lock))
+        writing = asyncio.create_task(mirror(engine, redis))
+        waits = text(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+        )
+
+        async def is_waiting() -> bool:
+            return writing.done() or bool((await other.execute(waits)).scalar())
+
+        await until(is_waiting)
+        await projects.create_project(engine, "shop")
+    await writing
+    assert await RedisProjects(redis).knows("shop")

@@ -303,3 +303,17 @@ async def test_a_name_of_a_large_person_that_becomes_a_users_may_name_the_person
         assert await names(plain_store) == said([*circle, more])
         assert {*(await names(plain_store)).values()} == {"a0"}
         await consistent(plain_store)
+
+
+async def test_who_of_a_large_person_first_claims_somebody_falls_out_of_it(
+    plain_store: PostgresStore,
+) -> None:
+    """They are a user now, and a claim never merges two users."""
+    claims = [saying("ada", 9, anonymous_id=name) for name in ("ben", "d0", "d1", "d2", "d3")]
+    more = saying("ben", 5, anonymous_id="phone")
+    with few_names(2):
+        await plain_store.write([a_job(*claims)])
+        assert {*(await names(plain_store)).values()} == {"ada"}
+        await plain_store.write([a_job(more)])
+        assert await names(plain_store) == said([*claims, more])
+        await consistent(plain_store)
