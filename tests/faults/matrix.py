@@ -700,5 +700,14 @@ FAULTS = (
             "pipeline/test_lookups.py::test_hundreds_of_new_browsers_in_every_second_are_looked_up",
         ),
     ),
+    Fault(
+        72,
+        "a question that follows people splits them by a field of very many values",
+        "a funnel by a field with more values on a day than columns may have names",
+        (
+            "queries/sequences/test_packed_days.py::test_of_too_many_values_no_more_is_read_than_tells_so",
+            "queries/sequences/test_packed_days.py::test_a_day_of_too_many_rows_or_names_is_left_to_the_database",
+        ),
+    ),
 )
 """Numbers as in the design."""
