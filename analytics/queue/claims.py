@@ -101,4 +101,4 @@ class Claims:
     def given_back(self, job_ids: Iterable[str]) -> None:
         """Redis has taken these jobs back."""
         for job_id in job_ids:
-            del self._pauses[job_id]
+            self._pauses.pop(job_id, None)

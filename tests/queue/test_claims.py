@@ -39,3 +39,21 @@ def test_a_job_that_is_not_settled_is_given_back_after_its_pause() -> None:
     assert jobs.to_give_back() == {"failed.1": 2.0, "ended.1": 3.0}
     jobs.given_back(["failed.1"])
     assert jobs.to_give_back() == {"ended.1": 3.0}
+
+
+def test_a_job_that_is_settled_while_it_is_given_back_takes_no_other_with_it() -> None:
+    """A stopping worker cancels what is in work, and may be told of a commit all the same."""
+    jobs = held("settled.1", "failed.1")
+    for job_id in ("settled.1", "failed.1"):
+        jobs.retry(job_id, 1.0)
+    given = jobs.to_give_back()
+    jobs.settle(["settled.1"])
+    jobs.end("settled.1", 3.0)
+    jobs.given_back(given)
+    assert jobs.to_give_back() == {}
+
+
+def test_no_more_jobs_are_in_work_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "MAX_JOBS", 2)
+    assert held("a.1").room(nobody) is not None
+    assert held("a.1", "b.1").room(nobody) is None
