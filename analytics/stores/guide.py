@@ -20,7 +20,10 @@ from analytics.stores.writing import transaction
 from analytics.stores.writing.recorder import Recorder
 from analytics.tables import FIRST, LAST
 
-SLICE_ROWS = 5_000
+SLICE_ROWS, SLICE_BYTES = 5_000, 8 * 1024 * 1024
+"""Rows of one transaction, and the bytes of their metadata: a slice ends with the row that reaches
+them.
+"""
 
 WAITS = """
 SELECT coalesce(obj_description(to_regclass('raw_events_guide'), 'pg_class'), '') <> 'carried over'
@@ -32,15 +35,22 @@ ORDER = "CREATE INDEX IF NOT EXISTS raw_events_guide_order ON raw_events_guide (
 _READABLE = f"({{0}} >= '{FIRST.isoformat()}' AND {{0}} < '{LAST.isoformat()}')"
 """Whether a time is one of Python's."""
 
+_COLUMNS = "id, session_id, user_id, event_type, event_action, metadata, timestamp, created_at"
+
 ROWS = f"""
-SELECT id, session_id, user_id, event_type, event_action,
-    CASE jsonb_typeof(metadata) WHEN 'object' THEN metadata
-        ELSE jsonb_strip_nulls(jsonb_build_object('value', metadata)) END AS metadata,
-    timestamp,
-    CASE WHEN {_READABLE.format("created_at")} THEN created_at ELSE timestamp END AS created_at
-FROM raw_events_guide
-WHERE (timestamp, id) > ($1, $2) AND {_READABLE.format("timestamp")}
-ORDER BY timestamp, id LIMIT $3
+SELECT {_COLUMNS} FROM (
+    SELECT *, sum(octet_length(metadata::text)) OVER (ORDER BY timestamp, id) AS bytes FROM (
+        SELECT id, session_id, user_id, event_type, event_action,
+            CASE jsonb_typeof(metadata) WHEN 'object' THEN metadata
+                ELSE jsonb_strip_nulls(jsonb_build_object('value', metadata)) END AS metadata,
+            timestamp,
+            CASE WHEN {_READABLE.format("created_at")} THEN created_at ELSE timestamp END
+                AS created_at
+        FROM raw_events_guide
+        WHERE (timestamp, id) > ($1, $2) AND {_READABLE.format("timestamp")}
+        ORDER BY timestamp, id LIMIT $3
+    ) AS next
+) AS slice WHERE bytes - octet_length(metadata::text) < $4 ORDER BY timestamp, id
 """  # noqa: S608 - only our own constants
 """Metadata that is no object is kept under `value`; null becomes an empty object."""
 
@@ -132,6 +142,6 @@ def _sum(one: Outcome, other: Outcome) -> Outcome:
 async def _slices(connection: asyncpg.Connection) -> AsyncIterator[list[Event]]:
     """The table's events in the order of time."""
     place = START
-    while rows := await connection.fetch(ROWS, *place, SLICE_ROWS):
+    while rows := await connection.fetch(ROWS, *place, SLICE_ROWS, SLICE_BYTES):
         yield [Event(DEFAULT_PROJECT, **row) for row in rows]
         place = (rows[-1]["timestamp"], rows[-1]["id"])

@@ -194,6 +194,29 @@ async def counted(settings: Settings) -> int:
     return n
 
 
+def test_large_events_are_carried_over_a_few_at_a_time(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guided(url)
+    large = '{"k": "%s"}' % ("x" * 1_000)
+    add(url, *((f"u{at}", large, ago(hours=at)) for at in range(7)))
+    sizes: list[int] = []
+    store = transaction.store
+
+    async def noted(*arguments: Any, **options: Any) -> Any:
+        sizes.append(len(arguments[1][0].events))
+        return await store(*arguments, **options)
+
+    monkeypatch.setattr(transaction, "store", noted)
+    monkeypatch.setattr(guide, "SLICE_BYTES", 2_500)
+    settings = Settings(database_url=url)
+    migrate(url, settings)
+    carried = asyncio.run(guide.carry(settings))
+    assert carried is not None
+    assert carried.outcome == Outcome(7, 0, 0)
+    assert sizes == [3, 3, 1]
+
+
 def test_no_policy_empties_the_table_that_stays() -> None:
     with timescale.unmigrated() as url:
         guided(url, *CORRECTED)
