@@ -59,6 +59,9 @@ async def test_a_job_is_split_by_projects_first_and_that_of_one_project_in_parts
     mine, others = [event(project="a") for _ in range(20)], [event(project="b"), event(project="b")]
     assert await burial(redis, ledger.bury).relieve(await claimed(redis, [*mine, *others]), 1)
     assert sorted(map(len, await parts(redis))) == [2, 20]
+    ids = [job_id.decode() for job_id in await redis.zrange(scripts.QUEUE, 0, -1)]
+    for project, jobs in (("a", 1), ("b", 1), ("c", 0)):
+        assert sum(scripts.may_concern(job_id, project) for job_id in ids) == jobs
     await redis.flushdb()
     assert await burial(redis, ledger.bury).relieve(await claimed(redis, mine), 1)
     split = await parts(redis)

@@ -382,6 +382,21 @@ async def test_an_error_while_polling_does_not_end_the_worker(
         assert not task.done()
 
 
+async def test_what_redis_did_not_take_back_is_given_back_again(
+    redis: Redis, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor = worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury)
+    processor._claims.add("failed.1", claims.Claim(60.0, 1))
+    processor._claims.end("failed.1", 1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(scripts.RELEASE, "run", Failing(RedisConnectionError("gone"), times=1))
+        with pytest.raises(RedisConnectionError):
+            await processor._release()
+    assert processor._claims.to_give_back() == {"failed.1": 1.0}
+    await processor._release()
+    assert not processor._claims.to_give_back()
+
+
 async def test_a_job_that_hangs_beyond_its_claim_is_not_begun_twice_by_the_same_worker(
     queue: Queue,
     redis: Redis,

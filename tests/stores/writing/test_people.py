@@ -82,3 +82,13 @@ async def test_a_project_without_numbers_left_refuses_new_people_and_stores_what
     assert "has had 2,147,483,647 people" in letters[0].message
     again = await store.write([a_job(beyond)])
     assert again.outcomes == [Outcome(dead_lettered=1)], "its id was not remembered as stored"
+
+
+async def test_the_last_number_is_enough_for_all_events_of_one_person(
+    plain_store: PostgresStore,
+) -> None:
+    await plain_store.write([a_job(an_event(user_id="old"))])
+    await plain_store._pool.execute("UPDATE people_last SET number = $1", MAX_NUMBER - 1)
+    sent = [an_event(user_id=user) for user in ("last", "last", "beyond", "last")]
+    written = await plain_store.write([a_job(*sent)])
+    assert written.outcomes == [Outcome(stored=3, dead_lettered=1)]
