@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from pyroaring import BitMap
 
 from analytics.derived import cells
 from analytics.errors import TransientStoreError
@@ -182,6 +183,18 @@ async def test_a_round_goes_on_where_it_stopped_and_is_done_once_a_day(
         assert await pruning.prune(connection) == 0
     assert len(await people(plain_store)) == 11
     assert await people(plain_store, "shop") == {}
+
+
+def test_a_transaction_removes_so_many_names_or_one_person_with_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pruning, "MAX_REMOVED", 3)
+    some = [
+        pruning.Person(None, frozenset(f"{at}-{n}" for n in range(names)), BitMap())
+        for at, names in enumerate((2, 1, 1, 5, 1))
+    ]
+    batches = [[len(person.names) for person in batch] for batch in pruning._batches(some)]
+    assert batches == [[2, 1], [1], [5], [1]]
 
 
 @pytest.fixture
