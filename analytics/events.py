@@ -43,6 +43,9 @@ The collector puts it there for other products' libraries; our own events follow
 MAX_REQUEST_BYTES = 20 << 20
 """Of the metadata of all events of one request: twice what its body may have."""
 
+Name = tuple[str, bytes]
+"""A project, and the bytes of the id of an event in it."""
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
@@ -59,6 +62,15 @@ def one_case(text: str) -> str:
 def event_id(text: str) -> UUID:
     """The id stored for a client's id: a hyphenated UUID is itself, other text becomes a UUIDv5."""
     return UUID(text) if is_uuid(text) else uuid.uuid5(ID_NAMESPACE, text)
+
+
+def name_of(project: str, id_: UUID) -> Name:
+    """A project and the id of an event in it, to be a member of sets.
+
+    The id is bytes, whose hashes are secret: a sender can choose UUIDs whose hashes are all equal,
+    and then each look at a set of them takes as long as the set is large.
+    """
+    return project, id_.bytes
 
 
 def bound_bytes(size: int) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from analytics.events import Books, Event, event_id, is_uuid, pack, public, unpack
+from analytics.events import Books, Event, event_id, is_uuid, name_of, pack, public, unpack
 
 NOW = datetime(2026, 11, 23, 14, 0, 0, 123456, tzinfo=UTC)
 ID = UUID("0193f0aa-6ad7-5f5c-9c0e-5d7a4c1b2e90")
@@ -94,3 +94,10 @@ def test_books_balance_when_every_accepted_event_is_somewhere() -> None:
     assert Books(10, stored=1, duplicate=2, dead_lettered=3, queued=4).balanced
     assert not Books(11, stored=1, duplicate=2, dead_lettered=3, queued=4).balanced
     assert Books().balanced
+
+
+def test_no_ids_have_equal_hashes_as_members_of_sets() -> None:
+    """As UUIDs and as numbers all of these have the hash 0, and a sender can choose them."""
+    ids = [UUID(int=factor * (2**61 - 1)) for factor in range(1, 1_001)]
+    assert {hash(id_) for id_ in ids} == {0}
+    assert len({hash(name_of("shop", id_)) for id_ in ids}) == 1_000

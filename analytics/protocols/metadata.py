@@ -35,7 +35,8 @@ _NO_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
 _MARKS = "{[,:"
 """Before each value, name, object and list stands one of these, but before the first."""
 
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}]', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{}]', re.DOTALL)
+"""A bracket, or a string. One without an end goes as far as the text: nothing is read twice."""
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """Metadata as `parse` read it → JSON with every digit kept."""

@@ -215,13 +215,13 @@ def accept_v1(incoming: Incoming, decoded: Decoded, accepted: Sequence[Event]) -
     """
     messages: dict[int, str | None] = {one.index: None for one in decoded.rejected}
     messages |= {one.index: one.message for one in decoded.rejected[:MAX_NAMED]}
-    events, stored = iter(decoded.events), {event.id for event in accepted[:MAX_INDICES]}
+    events, stored = iter(decoded.events), {event.id.bytes for event in accepted[:MAX_INDICES]}
     results: dict[str, dict[str, str | None]] = {}
     for index, sent in enumerate(bodies.batch(bodies.json(incoming.body)["batch"])[:MAX_INDICES]):
         uuid = bodies.mapping(sent).get("uuid")
         if index in messages:
             verdict = {"result": "drop", "details": messages[index]}
-        elif next(events).id in stored:
+        elif next(events).id.bytes in stored:
             verdict = {"result": "ok", "details": None}
         else:
             verdict = {"result": "warning", "details": "dropped"}

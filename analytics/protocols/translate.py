@@ -99,7 +99,7 @@ class Translator:
     def __init__(self, incoming: Incoming, sent_at: Any = None) -> None:
         self.incoming = incoming
         self._sent_at = sent_at
-        self._clocks: dict[Any, Clock] = {}
+        self._clocks: dict[str | None, Clock] = {}
 
     def draft(
         self, items: Sequence[Any], translate: Translate, key_of: KeyOf, shared: Any = None
@@ -168,17 +168,17 @@ class Translator:
         sent_at = self._sent_at if translation.sent_at is None else translation.sent_at
         if translation.historical:
             sent_at = None
-        known = isinstance(sent_at, str | int | float | Decimal | datetime)
-        cache_key = sent_at if known else None
-        if cache_key not in self._clocks:
+        # by text: a sender can choose numbers whose hashes are all equal, but no such texts
+        name = str(sent_at) if isinstance(sent_at, str | int | Decimal | datetime) else None
+        if name not in self._clocks:
             received, retention_days = self.incoming.received, self.incoming.retention_days
             try:
-                sent = None if cache_key is None else timestamp(moment(cache_key), "sent_at")
+                sent = None if name is None else timestamp(moment(sent_at), "sent_at")
                 clock = Clock(received, retention_days, sent)
             except EventError:
                 clock = Clock(received, retention_days)
-            self._clocks[cache_key] = clock
-        return self._clocks[cache_key]
+            self._clocks[name] = clock
+        return self._clocks[name]
 
 
 def _fields(translation: Translation, own: str | None, clock: Clock) -> dict[str, Any]:

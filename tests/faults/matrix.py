@@ -707,6 +707,31 @@ FAULTS = (
         (
             "queries/sequences/test_packed_days.py::test_of_too_many_values_no_more_is_read_than_tells_so",
             "queries/sequences/test_packed_days.py::test_a_day_of_too_many_rows_or_names_is_left_to_the_database",
+        73,
+        "ids and times whose hashes are all equal",
+        "12,000 UUIDs and a thousand times of sending that are multiples of 2**61 - 1, which "
+        "Python hashes to 0; stored, and sent again",
+        (
+            "stores/writing/test_transaction.py::test_ids_whose_hashes_are_equal_take_no_longer_than_others",
+            "protocols/test_translate.py::test_no_two_times_of_sending_are_compared_whatever_their_hashes",
+            "test_events.py::test_no_ids_have_equal_hashes_as_members_of_sets",
+        ),
+    ),
+    Fault(
+        74,
+        "a string without an end after thousands of brackets",
+        "3,000 brackets, a quote, and 40,000 escaped quotes, in a body of any other protocol",
+        (
+            "protocols/test_metadata.py::test_what_nests_far_too_deep_is_read_once_however_its_strings_end",
+        ),
+    ),
+    Fault(
+        75,
+        "a question of very many terms",
+        "lists of events, conditions, texts to search for and keys, in every kind of parameter",
+        (
+            "queries/questions/test_bounds.py::test_what_is_too_many_is_refused_with_the_bound",
+            "queries/questions/test_bounds.py::test_a_list_of_equal_values_is_one_condition_however_long",
         ),
     ),
 )

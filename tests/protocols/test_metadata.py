@@ -1,6 +1,7 @@
 """What metadata may hold, by both ways of decoding."""
 
 import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.errors import TooLarge
+from analytics.errors import BadRequest, TooLarge
 from analytics.events import Event
 from analytics.protocols import metadata, native
 from analytics.protocols.protocol import MAX_VALUES, Decoded, EventError
@@ -272,3 +273,12 @@ def test_a_value_that_cannot_be_stored_has_a_size_too() -> None:
     assert metadata.size_of(deep) == 120
     assert metadata.size_of({"\ud800": metadata.parse("NaN")}) > 6
     assert metadata.size_of(metadata.parse("[1" + "0" * 300 + ",0.5]")) > 300
+
+
+@pytest.mark.parametrize("unit", ['\\"', "\\" * 2, '"', '",', '\\" ['])
+def test_what_nests_far_too_deep_is_read_once_however_its_strings_end(unit: str) -> None:
+    body = ("[" * 3_000 + '"' + unit * 40_000).encode()
+    began = time.process_time()
+    with pytest.raises(BadRequest):
+        metadata.read(body)
+    assert time.process_time() - began < 2.0  # it takes milliseconds

@@ -176,3 +176,22 @@ def test_all_events_together_have_so_much_metadata_and_no_more(
     with pytest.raises(TooLarge, match="1000 bytes"):
         decoded_of(draft)
     assert len(made) == 11
+
+
+def test_no_two_times_of_sending_are_compared_whatever_their_hashes() -> None:
+    """A sender can choose thousands of numbers with one hash: multiples of 2**61 - 1."""
+    compared = 0
+
+    class Number(int):
+        def __hash__(self) -> int:
+            return 0
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return int(self) == other
+
+    now = int(NOW.timestamp() * 1000)
+    sent = [Translation(type="t", action="a", sent_at=Number(now + i)) for i in range(1_000)]
+    assert len(decoded(*sent).events) == 1_000
+    assert compared < 10_000  # each with each would be half a million

@@ -66,6 +66,11 @@ class Field(msgspec.Struct, frozen=True):
         return (self,)
 
     @property
+    def terms(self) -> int:
+        """How many terms it becomes in SQL: one for each key."""
+        return max(1, len(self.keys))
+
+    @property
     def value(self) -> ColumnElement[str]:
         """The field's value as text; NULL if absent or JSON null.
 

@@ -52,6 +52,11 @@ class EventFilter(msgspec.Struct, frozen=True):
         return type_, action
 
     @property
+    def terms(self) -> int:
+        """How many terms it becomes in SQL."""
+        return len(self.pairs)
+
+    @property
     def everything(self) -> bool:
         """Whether all events match."""
         return (None, None) in self.pairs
@@ -200,6 +205,12 @@ class Where(msgspec.Struct, frozen=True):
             )
         values = ".".join(words[at + 1 :]) if at + 1 < len(words) else None
         return cls(text, Field.of(words[:at]), words[at], OPERATORS[words[at]].read(values))
+
+    @property
+    def terms(self) -> int:
+        """How many terms it becomes in SQL: a list of equal values is one, however long."""
+        searched = len(self.values) if self.operator in ("contains", "ncontains") else 1
+        return self.field.terms * searched
 
     @property
     def condition(self) -> Condition:

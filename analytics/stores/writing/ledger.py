@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
+from analytics.events import Name, name_of
 from analytics.settings import Settings
 from analytics.stores.locks import LEDGER_TURN
 from analytics.stores.writing.recorder import ANNOUNCE
@@ -62,10 +63,10 @@ async def hold_turn(connection: asyncpg.Connection) -> Turn:
     return Turn(*await connection.fetchrow(HELD))
 
 
-async def known(connection: asyncpg.Connection, ids: Iterable[ClientId]) -> set[ClientId]:
+async def known(connection: asyncpg.Connection, ids: Iterable[ClientId]) -> set[Name]:
     """The ids that committed transactions have written, in any project, among some ids."""
     return {
-        (row["project"], row["id"])
+        name_of(row["project"], row["id"])
         for row in await connection.fetch(KNOWN, [id_ for _, id_ in ids])
     }
 
@@ -81,14 +82,12 @@ async def copy(connection: asyncpg.Connection, slot: int, ids: Iterable[ClientId
     )
 
 
-async def insert(
-    connection: asyncpg.Connection, slot: int, ids: Sequence[ClientId]
-) -> set[ClientId]:
+async def insert(connection: asyncpg.Connection, slot: int, ids: Sequence[ClientId]) -> set[Name]:
     """Write ids; returns those that were new."""
     rows = await connection.fetch(
         INSERT.format(slot=slot), [id_ for _, id_ in ids], [project for project, _ in ids]
     )
-    return {(row["project"], row["id"]) for row in rows}
+    return {name_of(row["project"], row["id"]) for row in rows}
 
 
 async def forget(connection: asyncpg.Connection, slot: int, ids: Sequence[ClientId]) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
-from uuid import UUID
 
 import asyncpg
 
-from analytics.events import Event
+from analytics.events import Event, Name, name_of
 
 COLUMNS = (
     "project",
@@ -34,7 +33,7 @@ ON CONFLICT DO NOTHING
 RETURNING project, id, timestamp
 """  # noqa: S608 - only our own constants
 
-EventKey = tuple[str, UUID, datetime]
+EventKey = tuple[Name, datetime]
 """The primary key of a row."""
 
 
@@ -50,4 +49,4 @@ async def insert(connection: asyncpg.Connection, events: Sequence[Event]) -> set
     """Add the events that are new; returns the keys of the added rows."""
     columns = zip(*map(row, events), strict=True)
     added = await connection.fetch(INSERT, *map(list, columns))
-    return {(key["project"], key["id"], key["timestamp"]) for key in added}
+    return {(name_of(key["project"], key["id"]), key["timestamp"]) for key in added}

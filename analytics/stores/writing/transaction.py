@@ -8,7 +8,7 @@ from itertools import accumulate
 import asyncpg
 import msgspec
 
-from analytics.events import Event, Job, Outcome
+from analytics.events import Event, Job, Name, Outcome, name_of
 from analytics.stores.faults import FaultKind, classify
 from analytics.stores.writing import daily, dead_letters, ledger, people, rows, stored_jobs
 from analytics.stores.writing.recorder import Recorder, names_of
@@ -78,12 +78,12 @@ class Storing:
 
     def drop_repeated(self) -> None:
         """Keep the first event of a client's id that appears more than once in the storing."""
-        seen: set[tuple[str, int]] = set()
+        seen: set[Name] = set()
         repeated = []
         for position, event in enumerate(self.events):
             if event.named:
-                name = (event.project, event.id.int)
-                if name in seen or (event.former and (event.project, event.former.int) in seen):
+                name = name_of(event.project, event.id)
+                if name in seen or (event.former and name_of(event.project, event.former) in seen):
                     repeated.append(position)
                 seen.add(name)
         self._drop(repeated)
@@ -108,7 +108,9 @@ class Storing:
 
     async def _remember(self, positions: list[int]) -> None:
         fresh = await ledger.insert(self.connection, self.slot, self._ids(positions))
-        self._drop([position for position in positions if self._id(position) not in fresh])
+        self._drop(
+            [position for position in positions if name_of(*self._id(position)) not in fresh]
+        )
 
     async def _forget(self, positions: list[int]) -> None:
         """Remove the ids of dead letters from the ledger, so that a replay finds them new."""
@@ -189,7 +191,7 @@ class Storing:
         known = []
         for position in positions:
             event = self.events[position]
-            key = (event.project, event.id, event.timestamp)
+            key = (name_of(event.project, event.id), event.timestamp)
             if key in fresh:
                 fresh.remove(key)
             else:
@@ -232,9 +234,10 @@ class Storing:
         events = (self.events[position] for position in positions)
         return [(event.project, event.former) for event in events if event.former is not None]
 
-    def _in(self, known: set[ledger.ClientId], position: int) -> bool:
+    def _in(self, known: set[Name], position: int) -> bool:
         """Whether an event is among known ids, by its own or by its former one."""
-        return self._id(position) in known or not known.isdisjoint(self._formers([position]))
+        ids = [self._id(position), *self._formers([position])]
+        return any(name_of(*id_) in known for id_ in ids)
 
     def _order(self, position: int) -> tuple[object, ...]:
         """The order of rows in which all transactions take their locks."""

@@ -128,6 +128,25 @@ MANY = [
     ("/retention", [("periods", "1001")], "periods", "1,000"),
     ("/paths", [("depth", "101")], "depth", "100"),
     ("/events", [("project", "p" * 65)], "project", "64"),
+    ("/trends", [("event", ",".join("a" * 101))], "event", "100"),
+    ("/trends", [("event", ",".join(["a:b"] * 101))], "event", "100"),
+    ("/trends", [("where", "metadata.a.contains." + ",".join("a" * 101))], "where", "100"),
+    (
+        "/breakdown",
+        [("by", "event_type"), ("where", "user_id.ncontains" + ".a" + ",a" * 100)],
+        "where",
+        "100",
+    ),
+    ("/events", [("where", "user_id.set")] * 101, "where", "100"),
+    ("/users", [("where", "metadata" + ".a" * 32 + ".set")] * 4, "where", "100"),
+    ("/funnel", [("step", ",".join("a" * 11))] * 10, "step", "100"),
+    ("/trends", [("series", "count@" + ",".join("a" * 11))] * 10, "series", "100"),
+    (
+        "/retention",
+        [("start", ",".join("a" * 60)), ("return", ",".join("a" * 61))],
+        "return",
+        "100",
+    ),
 ]
 
 
@@ -141,6 +160,13 @@ async def test_what_is_too_many_is_refused_with_the_bound(
 ) -> None:
     error = await refused(asker, path, *asked)
     assert (error.code, error.field, bound in error.message) == ("bad_parameter", field, True)
+
+
+async def test_a_list_of_equal_values_is_one_condition_however_long(asker: Asker) -> None:
+    await asker.hold([row("2026-11-02")])
+    many = ",".join(map(str, range(5_000)))
+    asked = ("where", f"user_id.nin.{many}"), ("where", f"metadata.a.ne.{many}")
+    assert (await asker.ask("/events", ("from", "2026-11-01"), *asked))["data"]["rows"]
 
 
 async def test_a_range_ends_where_years_do(asker: Asker) -> None:

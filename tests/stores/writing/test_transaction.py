@@ -1,6 +1,7 @@
 """Jobs are committed exactly once, whatever repeats them, and their outcomes add up."""
 
 import random
+import time
 from uuid import UUID
 
 import anyio
@@ -79,6 +80,23 @@ async def test_what_an_earlier_release_stored_under_another_id_is_still_one_even
     elsewhere = an_event(former=before.id, project="other")
     assert (await store.write([a_job(elsewhere)])).outcomes == [Outcome(stored=1)]
     assert await rows(store) == 4
+
+
+async def test_ids_whose_hashes_are_equal_take_no_longer_than_others(
+    plain_store: PostgresStore,
+) -> None:
+    """Python's hash of a number, and so of a UUID, is its rest modulo 2**61 - 1."""
+
+    async def cpu_seconds(step: int) -> float:
+        events = [an_event(id=UUID(int=(i + 1) * step << 1)) for i in range(12_000)]
+        began = time.process_time()
+        for expected in Outcome(stored=len(events)), Outcome(duplicate=len(events)):
+            assert (await plain_store.write([a_job(*events)])).outcomes == [expected]
+        return time.process_time() - began
+
+    await cpu_seconds(3)
+    others = await cpu_seconds(2**61 - 3)
+    assert await cpu_seconds(2**61 - 1) < 4 * others
 
 
 async def test_the_same_id_in_two_projects_is_two_events(store: PostgresStore) -> None:
