@@ -2254,4 +2254,12 @@ MUTATIONS = (
         "",
         "tests/queries/questions/test_bounds.py::test_what_is_too_many_is_refused_with_the_bound",
     ),
+    mutation(
+        "every statement is kept compiled, however long",
+        "one client's work is bounded",
+        "analytics/queries/database/statements.py",
+        "        if len(compiled.string) <= MAX_CHARACTERS:\n",
+        "        if len(compiled.string) >= 0:\n",
+        "tests/queries/database/test_statements.py::test_only_short_statements_are_kept_and_so_many_of_them",
+    ),
 )

@@ -5,4 +5,5 @@
 `memory.py`    what earlier queries read        `sums.py`      counts and people, added up
 `texts.py`     bounds values by bytes           `estimates.py` whether PostgreSQL knows table sizes
 `epoch.py`     whether acknowledged events may be lost
+`statements.py` which statements stay compiled
 """

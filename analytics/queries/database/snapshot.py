@@ -24,6 +24,7 @@ from analytics.events import Event, IdSearch
 from analytics.queries.database import identity
 from analytics.queries.database.estimates import Estimates
 from analytics.queries.database.memory import Memory
+from analytics.queries.database.statements import ShortStatements
 from analytics.queries.language.measures import Statement
 from analytics.queue.reader import Reader
 from analytics.settings import Settings
@@ -83,6 +84,7 @@ def open_engine(
         isolation_level="REPEATABLE READ",
         execution_options={
             "postgresql_readonly": True,
+            "compiled_cache": ShortStatements(),
             SECONDS_OPTION: query_seconds or QUERY_SECONDS,
         },
     )
