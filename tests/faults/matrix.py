@@ -735,5 +735,13 @@ FAULTS = (
             "queries/database/test_statements.py::test_only_short_statements_are_kept_and_so_many_of_them",
         ),
     ),
+    Fault(
+        76,
+        "thousands of people become one",
+        "a name for a person that thousands of earlier people become, all at once",
+        (
+            "stores/identity/test_persons.py::test_the_name_of_a_large_person_is_chosen_in_a_few_looks_at_its_names",
+        ),
+    ),
 )
 """Numbers as in the design."""

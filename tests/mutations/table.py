@@ -2222,6 +2222,8 @@ MUTATIONS = (
         "        load().redis_url,\n",
         "",
         "tests/importing/test_files.py::test_with_anything_else_it_starts_over",
+    ),
+    mutation(
         "ids are members of sets as they are",
         "one client's work is bounded",
         "analytics/events.py",
@@ -2261,5 +2263,13 @@ MUTATIONS = (
         "        if len(compiled.string) <= MAX_CHARACTERS:\n",
         "        if len(compiled.string) >= 0:\n",
         "tests/queries/database/test_statements.py::test_only_short_statements_are_kept_and_so_many_of_them",
+    ),
+    mutation(
+        "all names of a person are gathered again for each of them",
+        "one client's work is bounded",
+        "analytics/stores/identity/persons.py",
+        "before.most_common() if person in read]",
+        "before.most_common() if person in {*names}]",
+        "tests/stores/identity/test_persons.py::test_the_name_of_a_large_person_is_chosen_in_a_few_looks_at_its_names",
     ),
 )

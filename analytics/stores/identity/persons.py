@@ -248,8 +248,9 @@ class _Plan:
         if whole:
             return min(whole, key=lambda person: (-whole[person], person))
         if size > FEW_NAMES:
+            read = {*names}
             before = Counter(self._links[name].person for name in names if name in self._links)
-            kept = [person for person, _ in before.most_common() if person in {*names}]
+            kept = [person for person, _ in before.most_common() if person in read]
             if kept:
                 return kept[0]
         return name_of(names, self.others, self.users)

@@ -317,3 +317,18 @@ async def test_who_of_a_large_person_first_claims_somebody_falls_out_of_it(
         await plain_store.write([a_job(more)])
         assert await names(plain_store) == said([*claims, more])
         await consistent(plain_store)
+
+
+def test_the_name_of_a_large_person_is_chosen_in_a_few_looks_at_its_names() -> None:
+    looks = 0
+
+    class Names(list[str]):
+        def __iter__(self) -> Iterator[str]:
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
+    names = Names(f"n{number}" for number in range(2_000))
+    links = {name: persons._Link(name, None) for name in names}
+    persons._Plan(links, set()).group(names, {}, len(names))
+    assert looks < 20  # once for each name would be thousands
