@@ -707,6 +707,9 @@ FAULTS = (
         (
             "queries/sequences/test_packed_days.py::test_of_too_many_values_no_more_is_read_than_tells_so",
             "queries/sequences/test_packed_days.py::test_a_day_of_too_many_rows_or_names_is_left_to_the_database",
+        ),
+    ),
+    Fault(
         73,
         "ids and times whose hashes are all equal",
         "12,000 UUIDs and a thousand times of sending that are multiples of 2**61 - 1, which "

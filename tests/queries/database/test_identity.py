@@ -420,6 +420,8 @@ async def test_what_is_known_of_links_follows_every_snapshot(storer: Storer) -> 
 
 
 async def test_however_many_links_are_read_as_one_row(storer: Storer) -> None:
+    await storer.empty()
+
     async def links(since: int) -> list[tuple[int, int]]:
         async with open_snapshot(storer.engine, StillQueue()) as snapshot:  # type: ignore[arg-type]
             (found,) = await snapshot.rows(changes("default", since))
