@@ -33,9 +33,15 @@ SECRETS = (
         re.compile(rf"(?i)((?:{_NAMES_OF_SECRETS})[\"']?\s*[:=]\s*[\"']?)" r"[^\s\"',&;}]+"),
         r"\1…",
     ),
-    (re.compile(r"(\b\w+://[^\s:/@]*:)[^\s@]+@"), r"\1…@"),
+    (
+        re.compile(r"(\b\w+://[^\s:/@]*:)([^\s@]++)(@?)"),
+        lambda m: f"{m[1]}…@" if m[3] else m.group(),
+    ),
 )
-"""Patterns of secrets and their replacements: our keys, credentials in headers and URLs."""
+"""Patterns of secrets and their replacements: our keys, credentials in headers and URLs.
+
+None looks at a part of the text again and again: a URL's matches without a password too.
+"""
 
 
 def _site(match: re.Match[str]) -> str:

@@ -45,6 +45,8 @@ class CsvTable:
                 f"{name} has no header row: {error}; if it is not CSV, pass --format=ndjson"
             ) from error
         self.columns = [column.strip() for column in header]
+        if not any(self.columns):
+            raise CommandError(f"{name} has no header row: its first line is empty")
         mapped = dict(mapping.names)
         if unknown := [theirs for theirs in mapped if theirs not in self.columns]:
             raise CommandError(f"{name} has no column {unknown[0]}, which --map names")

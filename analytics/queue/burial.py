@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 Keep = Callable[[str, int, bytes, str, str], Awaitable[None]]
 """Keeps a job as a dead letter: job id, events, body, reason, message."""
 
+Recorded = Callable[[str], Awaitable[Outcome | None]]
+"""The outcome of a job by its id, once no transaction has it any more; None: it is not stored."""
+
 PARTS = 8
 """A job that is too slow even alone is split into so many."""
 
@@ -32,21 +35,32 @@ class Burial:
     """Takes such jobs out of the queue of one processor, which holds it by its `token`."""
 
     def __init__(
-        self, redis: Redis, token: str, claims: Claims, settle: Settle, keep: Keep, job_timeout: int
+        self,
+        redis: Redis,
+        token: str,
+        claims: Claims,
+        settle: Settle,
+        keep: Keep,
+        recorded: Recorded,
+        job_timeout: int,
     ) -> None:
         self._redis = redis
         self._token = token
         self._claims = claims
         self._settle = settle
         self._keep = keep
+        self._recorded = recorded
         self._job_timeout = job_timeout
 
     async def relieve(self, job: Job, times: int) -> bool:
         """Take a job out of the queue that was too slow, alone, so many times.
 
         False if it is to be tried again. It is split, or its only event becomes a dead letter. Dead
-        letters that are replayed are that again.
+        letters that are replayed are that again. A job may be stored though: its COMMIT may take
+        too long to answer.
         """
+        if await self._is_stored(job):
+            return True
         if job.replays:
             log.error("job %s replays dead letters and takes too long: they stay", job.id)
             await self._settle([job], [Outcome(dead_lettered=len(job.events))])
@@ -83,11 +97,20 @@ class Burial:
             return
         events = scripts.count_events(job_id)
         try:
+            if await self._is_stored(Job(job_id, ())):
+                return
             await self._keep(job_id, events, job or b"", *_fault(job))
         except Exception:
             self._claims.retry(job_id, backoff(int(tries or 1)))
             raise
         await self._settle([Job(job_id, ())], [Outcome(dead_lettered=events)])
+
+    async def _is_stored(self, job: Job) -> bool:
+        """Whether a job is stored after all. If so, it is settled with what came of it."""
+        outcome = await self._recorded(job.id)
+        if outcome is not None:
+            await self._settle([job], [outcome])
+        return outcome is not None
 
 
 def _parts(events: Sequence[Event]) -> list[Sequence[Event]]:

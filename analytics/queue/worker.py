@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from analytics import metrics
 from analytics.events import Job, Outcome
 from analytics.queue import body, claims, pace, scripts
-from analytics.queue.burial import Burial, Keep
+from analytics.queue.burial import Burial, Keep, Recorded
 from analytics.queue.claims import Claim, Claims, Room
 from analytics.queue.gather import Gatherer, Store, TooSlow
 from analytics.queue.pace import backoff
@@ -44,7 +44,7 @@ class Worker:
 
     `store` commits jobs in one transaction. Whatever it raises, the jobs are tried again, without
     end, after growing pauses. It may get a job that it has committed before, and must then return
-    the same outcome. `bury` may be called again for the same job too.
+    the same outcome. `recorded` says that outcome. `bury` may be called again for the same job too.
 
     Only a job that takes too long alone, while others are stored, is not tried for ever. It is
     split, down to the event at fault, which becomes a dead letter.
@@ -57,6 +57,7 @@ class Worker:
         *,
         store: Store,
         bury: Keep,
+        recorded: Recorded,
         crons: Sequence[Cron] = (),
     ) -> None:
         self._redis = redis
@@ -72,7 +73,7 @@ class Worker:
             timeout=settings.job_timeout,
         )
         self._burial = Burial(
-            redis, self._token, self._claims, self._settle, bury, settings.job_timeout
+            redis, self._token, self._claims, self._settle, bury, recorded, settings.job_timeout
         )
         self._wake = asyncio.Event()
 

@@ -69,8 +69,14 @@ class Processor:
             asyncio.create_task(self._keep_epoch(), name="epoch"),
         ]
         try:
-            bury = self._store.bury
-            worker = Worker(self.redis, self.settings, store=self.write, bury=bury, crons=crons)
+            worker = Worker(
+                self.redis,
+                self.settings,
+                store=self.write,
+                bury=self._store.bury,
+                recorded=self._store.recorded,
+                crons=crons,
+            )
             await worker.run(stop)
         finally:
             await end(background)

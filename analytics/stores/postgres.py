@@ -12,7 +12,7 @@ from analytics.connection_errors import CONNECTION_ERRORS
 from analytics.derived.deltas import Dimensions
 from analytics.epoch import Epoch
 from analytics.errors import TransientStoreError, Unavailable
-from analytics.events import Job
+from analytics.events import Job, Outcome
 from analytics.settings import Settings
 from analytics.stores import schema
 from analytics.stores.connections import ACQUIRE, TRANSACTION, open_pool
@@ -127,6 +127,14 @@ class PostgresStore:
         """
         async with self._retryable() as connection:
             await dead_letters.bury(connection, job_id, events, body, reason, message)
+
+    async def recorded(self, job_id: str) -> Outcome | None:
+        """The outcome of a job, once no transaction has it any more; None if it is not stored.
+
+        Raises TransientStoreError.
+        """
+        async with self._retryable() as connection:
+            return await stored_jobs.settled(connection, dead_letters.clean_id(job_id))
 
     async def sweep(self, waiting: Callable[[list[str]], Awaitable[set[str]]]) -> None:
         """Forget the outcomes of jobs that the queue no longer holds.

@@ -213,6 +213,7 @@ REFUSED = [
         b"session_id,what\n1,2\n",
         "has no column event_type and no column event_action",
     ),
+    ("blank", b"\n1,2\n", "its first line is empty"),
     ("binary", b"\xff\xf0\x00\x01\n", "no header row"),
     ("broken_gzip", gzip.compress(b"x" * 100)[:15] + b"x", "damaged"),
 ]

@@ -249,3 +249,10 @@ async def test_a_column_that_is_mapped_but_missing_is_named(tmp_path: Path) -> N
     path.write_bytes(b"session_id,event_type,event_action\n")
     with pytest.raises(CommandError, match="has no column visitor, which --map names"):
         await run(path, FakeQueue(), mapping=Mapping.of([("visitor", "user_id")]))
+
+
+async def test_a_table_without_a_line_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"")
+    with pytest.raises(CommandError, match="no header row: its first line is empty"):
+        await run(path, FakeQueue())

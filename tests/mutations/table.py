@@ -2272,4 +2272,20 @@ MUTATIONS = (
         "before.most_common() if person in {*names}]",
         "tests/stores/identity/test_persons.py::test_the_name_of_a_large_person_is_chosen_in_a_few_looks_at_its_names",
     ),
+    mutation(
+        "a job whose COMMIT answered too late counts as not stored",
+        "the books say what became of each event",
+        "analytics/queue/burial.py",
+        "        if await self._is_stored(job):\n            return True\n",
+        "",
+        "tests/queue/test_burial.py::test_what_is_stored_though_it_took_too_long_is_neither_split_nor_a_dead_letter",
+    ),
+    mutation(
+        "nobody waits for a transaction that is still committing",
+        "the books say what became of each event",
+        "analytics/stores/writing/stored_jobs.py",
+        "        await connection.execute(RESERVE, job_id)\n",
+        "        pass\n",
+        "tests/stores/writing/test_stored_jobs.py::test_the_outcome_of_a_job_is_that_of_its_transaction_however_late_it_ends",
+    ),
 )

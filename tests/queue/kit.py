@@ -75,6 +75,9 @@ class Ledger:
             self.outcomes[job.id] = Outcome(stored=len(new), duplicate=len(job.events) - len(new))
         return self.outcomes[job.id]
 
+    async def recorded(self, job_id: str) -> Outcome | None:
+        return self.outcomes.get(job_id)
+
     async def bury(
         self, job_id: str, count: int, job_body: bytes, reason: str, message: str
     ) -> None:
@@ -99,7 +102,14 @@ async def working(
     async with client(settings) as redis:
         stop = asyncio.Event()
         task = asyncio.create_task(
-            Worker(redis, settings, store=ledger.store, bury=ledger.bury, crons=crons).run(stop)
+            Worker(
+                redis,
+                settings,
+                store=ledger.store,
+                bury=ledger.bury,
+                recorded=ledger.recorded,
+                crons=crons,
+            ).run(stop)
         )
         try:
             yield task

@@ -243,7 +243,7 @@ async def test_a_job_that_another_settled_after_the_claim_is_not_buried(
 
     job_id = await enqueue(redis, events(4))
     await scripts.SETTLE.run(redis, job_id, 4, 0, 0, "")
-    await Burial(redis, "token", Claims(), settle, ledger.bury, 1).bury(job_id)
+    await Burial(redis, "token", Claims(), settle, ledger.bury, ledger.recorded, 1).bury(job_id)
     assert not ledger.buried
 
 
@@ -324,7 +324,9 @@ async def test_stopping_lets_running_jobs_finish_and_takes_no_more(
     async with client(settings) as own:
         stop = asyncio.Event()
         task = asyncio.create_task(
-            worker.Worker(own, settings, store=ledger.store, bury=ledger.bury).run(stop)
+            worker.Worker(
+                own, settings, store=ledger.store, bury=ledger.bury, recorded=ledger.recorded
+            ).run(stop)
         )
         await until(lambda: ledger.attempts[first] == 1)
         stop.set()
@@ -385,7 +387,9 @@ async def test_an_error_while_polling_does_not_end_the_worker(
 async def test_what_redis_did_not_take_back_is_given_back_again(
     redis: Redis, settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    processor = worker.Worker(redis, settings, store=ledger.store, bury=ledger.bury)
+    processor = worker.Worker(
+        redis, settings, store=ledger.store, bury=ledger.bury, recorded=ledger.recorded
+    )
     processor._claims.add("failed.1", claims.Claim(60.0, 1))
     processor._claims.end("failed.1", 1.0)
     with monkeypatch.context() as patch:

@@ -79,6 +79,11 @@ def clean(text: str, length: int) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "�")[:length]
 
 
+def clean_id(job_id: str) -> str:
+    """A job's id as it is stored."""
+    return clean(job_id, JOB_ID_CHARACTERS)
+
+
 async def insert(
     connection: asyncpg.Connection, letters: Sequence[tuple[str, Event, BaseException]]
 ) -> None:
@@ -90,7 +95,7 @@ async def insert(
         (
             clean(event.project, 64),
             event.id,
-            clean(job, JOB_ID_CHARACTERS),
+            clean_id(job),
             reason(error),
             clean(describe(error), MESSAGE_CHARACTERS),
             pack([event]),
@@ -110,7 +115,7 @@ async def bury(
     project, event_id = _named(body)
     await connection.execute(
         BURY,
-        clean(job_id, JOB_ID_CHARACTERS),
+        clean_id(job_id),
         events,
         clean(reason, 64),
         clean(message, MESSAGE_CHARACTERS),

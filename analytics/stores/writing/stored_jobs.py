@@ -17,6 +17,11 @@ INSERT INTO stored_jobs (id, stored, duplicate, dead_lettered, stored_at)
 SELECT *, now() FROM unnest($1::text[], $2::int[], $3::int[], $4::int[]) ORDER BY 1
 """
 
+RESERVE = """
+INSERT INTO stored_jobs (id, stored, duplicate, dead_lettered, stored_at)
+VALUES ($1, 0, 0, 0, now()) ON CONFLICT DO NOTHING
+"""
+
 OLD = """
 SELECT id FROM stored_jobs WHERE id > $1 AND stored_at < now() - make_interval(secs => $2)
 ORDER BY id LIMIT $3
@@ -33,6 +38,21 @@ async def recorded(connection: asyncpg.Connection, ids: Sequence[str]) -> dict[s
         row["id"]: Outcome(row["stored"], row["duplicate"], row["dead_lettered"])
         for row in await connection.fetch(RECORDED, ids)
     }
+
+
+async def settled(connection: asyncpg.Connection, job_id: str) -> Outcome | None:
+    """The outcome of a job; None where it is not committed, and never will be.
+
+    Its transaction may have been given up while it was committing. So this waits for it: nobody
+    inserts a row that another transaction has inserted, before that one has ended.
+    """
+    reserving = connection.transaction()
+    await reserving.start()
+    try:
+        await connection.execute(RESERVE, job_id)
+    finally:
+        await reserving.rollback()
+    return (await recorded(connection, [job_id])).get(job_id)
 
 
 async def record(connection: asyncpg.Connection, outcomes: dict[str, Outcome]) -> None:

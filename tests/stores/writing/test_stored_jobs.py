@@ -1,9 +1,15 @@
 """The outcomes of jobs are kept as long as the queue may deliver them again."""
 
+import asyncio
 import uuid
 
+import pytest
+
+from analytics.events import Outcome
 from analytics.stores import PostgresStore
-from tests.stores.conftest import a_job, an_event, ask
+from analytics.stores.writing import stored_jobs
+from tests.stores.conftest import a_job, an_event, ask, connected
+from tests.waiting import until
 
 
 async def test_the_sweep_forgets_old_jobs_that_the_queue_no_longer_holds(
@@ -24,3 +30,37 @@ async def test_the_sweep_forgets_old_jobs_that_the_queue_no_longer_holds(
     assert await ask(store, "SELECT array_agg(id ORDER BY id) FROM stored_jobs") == sorted(
         [held.id, fresh.id]
     )
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_the_outcome_of_a_job_is_that_of_its_transaction_however_late_it_ends(
+    migrated_url: str, commits: bool
+) -> None:
+    """The transaction may have been given up while it was committing."""
+    job_id, outcome = f"{uuid.uuid4().hex}.6", Outcome(3, 2, 1)
+    async with (
+        connected(migrated_url) as one,
+        connected(migrated_url) as two,
+        connected(migrated_url) as looker,
+    ):
+        storing = one.transaction()
+        await storing.start()
+        await stored_jobs.record(one, {job_id: outcome})
+        asking = asyncio.create_task(stored_jobs.settled(two, job_id))
+        waits = "SELECT cardinality(pg_blocking_pids($1)) > 0"
+        await until(lambda: looker.fetchval(waits, two.get_server_pid()))
+        await (storing.commit() if commits else storing.rollback())
+        assert await asking == (outcome if commits else None)
+        left = "SELECT count(*) FROM stored_jobs WHERE id = $1"
+        assert await looker.fetchval(left, job_id) == commits
+
+
+async def test_a_job_without_an_outcome_can_be_stored_after_it_was_asked_for(
+    store: PostgresStore,
+) -> None:
+    job = a_job(an_event())
+    assert await store.recorded(job.id) is None
+    written = await store.write([job])
+    assert written.outcomes == [Outcome(1)]
+    assert await store.recorded(job.id) == Outcome(1)
+    assert await store.recorded("no id of ours: \0\ud800") is None
