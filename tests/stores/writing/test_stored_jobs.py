@@ -9,7 +9,6 @@ from analytics.events import Outcome
 from analytics.stores import PostgresStore
 from analytics.stores.writing import stored_jobs
 from tests.stores.conftest import a_job, an_event, ask, connected
-from tests.waiting import until
 
 
 async def test_the_sweep_forgets_old_jobs_that_the_queue_no_longer_holds(
@@ -48,7 +47,8 @@ async def test_the_outcome_of_a_job_is_that_of_its_transaction_however_late_it_e
         await stored_jobs.record(one, {job_id: outcome})
         asking = asyncio.create_task(stored_jobs.settled(two, job_id))
         waits = "SELECT cardinality(pg_blocking_pids($1)) > 0"
-        await until(lambda: looker.fetchval(waits, two.get_server_pid()))
+        while not await looker.fetchval(waits, two.get_server_pid()):
+            assert not asking.done()
         await (storing.commit() if commits else storing.rollback())
         assert await asking == (outcome if commits else None)
         left = "SELECT count(*) FROM stored_jobs WHERE id = $1"
