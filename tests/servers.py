@@ -70,6 +70,11 @@ def _memory() -> Path | None:
 def postgres(
     folder: Path, programs: str | None = os.environ.get("POSTGRES_BIN"), **options: str
 ) -> Iterator[Postgres]:
+    """A PostgreSQL until the block ends.
+
+    It is stopped then: one that is killed, and never started again in its folder, leaves a segment
+    of shared memory for ever, and a machine has a few thousand.
+    """
     options = {"fsync": "off", "max_connections": "200", **options}
     server = (
         Installed(Path(programs), folder, **options)
@@ -80,7 +85,7 @@ def postgres(
     try:
         yield server
     finally:
-        server.kill()
+        server.stop()
 
 
 @contextlib.contextmanager

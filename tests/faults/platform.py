@@ -190,7 +190,7 @@ class Platform:
         for role in self.roles:
             if role.process is not None:
                 role.end(signal.SIGKILL)
-        self.postgres.kill()
+        self.postgres.stop()
         self.valkey.kill()
 
     def restart(self, server: Postgres | Valkey) -> None:

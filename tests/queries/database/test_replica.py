@@ -81,7 +81,7 @@ def standby(primary: Postgres, server_folder: Path) -> Iterator[Postgres]:
     try:
         yield server
     finally:
-        server.kill()
+        server.stop()
 
 
 class Pair:
