@@ -176,7 +176,13 @@ def read(
             value = read_one(text)
         except (ValueError, OverflowError) as error:
             raise BadRequest(f"{name}: {error}", code="bad_parameter", field=name) from error
-        values[attribute] = (*values.get(attribute, ()), value) if repeats else value
+        if repeats:
+            values.setdefault(attribute, []).append(value)
+        else:
+            values[attribute] = value
+    for parameter in known.values():
+        if parameter.repeats and parameter.attribute in values:
+            values[parameter.attribute] = tuple(values[parameter.attribute])
     kind.complete(values, now, project)
     for name, parameter in known.items():
         if parameter.required and parameter.attribute not in values:

@@ -1,6 +1,6 @@
 """Cuts each bucket into whole days and hours, read from rollups, and a rest read from raw rows."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -68,6 +68,7 @@ class Pieces:
         # In whole hours: a bucket's first rounded up (by negating twice), its last rounded down.
         self._first_hours = [-((EPOCH - edge) // _HOUR) for edge in edges]
         self._last_hours = [(edge - EPOCH) // _HOUR for edge in edges[1:]]
+        self._strays = sorted(coverage.strays)
         for bucket, (start, end) in enumerate(pairwise(edges)):
             self._cut(bucket, start, end)
         raw_hours = sum((end - start) / _HOUR for start, end in self.raw_ranges)
@@ -94,10 +95,10 @@ class Pieces:
             self._add_raw(start, end)
             return
         self._add_raw(start, EPOCH + covered * _HOUR)
-        for stray in sorted(self.coverage.strays):
-            if covered < stray + DAY_SPAN and stray < last:
-                stray_start, stray_end = max(covered, stray), min(last, stray + DAY_SPAN)
-                self._add_raw(EPOCH + stray_start * _HOUR, EPOCH + stray_end * _HOUR)
+        touching = bisect_right(self._strays, covered - DAY_SPAN), bisect_left(self._strays, last)
+        for stray in self._strays[slice(*touching)]:
+            stray_start, stray_end = max(covered, stray), min(last, stray + DAY_SPAN)
+            self._add_raw(EPOCH + stray_start * _HOUR, EPOCH + stray_end * _HOUR)
         self._add_raw(EPOCH + last * _HOUR, end)
         # There are no rows outside first_hour and last_hour, so no blocks for centuries of nothing.
         until = min(last, self.coverage.last_hour + DAY_SPAN)

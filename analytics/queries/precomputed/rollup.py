@@ -90,7 +90,7 @@ class Rollup:
                 rows = await self._snapshot.rows(statement)
                 if statements.some_missing(rows):
                     return None
-                self._add_raw(sums, rows)
+                await asyncio.to_thread(self._add_raw, sums, rows)
             return await asyncio.to_thread(_added_up, sums, cells, plan, people)
         return None
 

@@ -134,14 +134,13 @@ def table(query: Breakdown) -> Statement:
 def _groups(query: Breakdown) -> Statement:
     """All groups with all measures, from raw rows.
 
-    Measures that count distinct users or sessions need a pass each; all others share one. Such a
-    pass drops duplicates by hashing before it counts: `count(DISTINCT …)` would sort all rows.
+    Distinct users need a pass of their own, and so do sessions; all other measures share one. Such
+    a pass drops duplicates by hashing before it counts: `count(DISTINCT …)` would sort all rows.
     """
     measures = list(enumerate(query.measure.measures))
-    shared = [each for each in measures if not each[1].kind.unit]
-    passes = [shared] if shared else []
-    passes += [[each] for each in measures if each[1].kind.unit]
-    parts = [_pass(query, some) for some in passes]
+    units = dict.fromkeys([None, *(measure.kind.unit for _, measure in measures)])
+    passes = ([each for each in measures if each[1].kind.unit == unit] for unit in units)
+    parts = [_pass(query, some) for some in passes if some]
     if len(parts) == 1:
         return parts[0]
     part = union_all(*parts).subquery("parts")
@@ -152,13 +151,20 @@ def _groups(query: Breakdown) -> Statement:
 
 
 def _pass(query: Breakdown, measures: Sequence[tuple[int, Measure]]) -> Statement:
-    """All groups with some of the measures, and null for the others."""
+    """All groups with some of the measures, and null for the others.
+
+    Those that count units count the same ones.
+    """
     keys = [field.value.label(f"key{at}") for at, field in enumerate(query.by.fields)]
     (first, measure), *others = measures
-    operands = [other.operand.label(f"operand{at}") for at, other in others]
+    unit = measure.kind.unit
+    operands = [] if unit else [other.operand.label(f"operand{at}") for at, other in others]
     statement = measure.rows(query.rows(), *keys, *operands, name=f"operand{first}")
-    row = (statement.distinct() if measure.kind.unit else statement).subquery("rows")
-    values = {at: measure.kind.aggregate(row.c[f"operand{at}"]) for at, measure in measures}
+    row = (statement.distinct() if unit else statement).subquery("rows")
+    values = {
+        at: measure.kind.aggregate(row.c[f"operand{first if unit else at}"])
+        for at, measure in measures
+    }
     columns = [
         values.get(at, cast(null(), Numeric)).label(f"value{at}")
         for at in range(len(query.measure.measures))

@@ -1,4 +1,4 @@
-"""What an engine keeps of the statements that it runs."""
+"""What a process keeps of the statements that it runs."""
 
 from sqlalchemy import literal, select
 
@@ -25,3 +25,9 @@ async def test_only_short_statements_are_kept_and_so_many_of_them(migrated_url: 
         await engine.dispose()
     assert MAX_STATEMENTS // 2 < count <= 3 * MAX_STATEMENTS // 2
     assert len(kept) == count
+
+
+async def test_all_engines_keep_them_in_one_place() -> None:
+    one, other = (open_engine(Settings(), "postgresql://nobody@localhost/x") for _ in range(2))
+    kept = [engine.get_execution_options()["compiled_cache"] for engine in (one, other)]
+    assert kept[0] is kept[1]

@@ -1,5 +1,6 @@
 """Pieces: each instant of a range is in one block or in one range of raw rows, never in both."""
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -104,3 +105,15 @@ def test_an_hour_outside_of_the_range_or_of_what_rollups_cover_has_no_bucket() -
     assert [pieces.bucket_of(hour) for hour in asked] == [
         None, None, 0, 0, 1, None, None, 1, 1, None,
     ]  # fmt: skip
+
+
+def test_stray_days_are_looked_for_where_a_bucket_is_and_nowhere_else() -> None:
+    def seconds(days: int) -> float:
+        coverage = Coverage(0, frozenset(range(0, days * 24, 24)), 0, 0, days * 24)
+        edges = hours(*range(0, days * 24, 8))
+        began = time.thread_time()
+        assert Pieces(edges, coverage).blocks == []
+        return time.thread_time() - began
+
+    few, many = (min(seconds(days) for _ in range(3)) for days in (200, 3_200))
+    assert many < 40 * few  # 16 times as many days

@@ -169,8 +169,8 @@ async def _columns(query: Funnel, snapshot: Snapshot) -> Columns | None:
     if columns is None or query.order != "any":
         return columns
     # A mark less its lowest bit is 0 if it has only that bit.
-    several = any(mark & (mark - 1) for mark in _marks(query, columns).tolist())
-    return None if several else columns
+    marks = await columns.work(lambda: _marks(query, columns))
+    return None if np.any(marks & (marks - 1)) else columns
 
 
 def _marks(query: Funnel, columns: Columns) -> Array:

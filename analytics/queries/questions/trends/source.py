@@ -1,5 +1,6 @@
 """Chooses where the lines of a measure come from: precomputed or raw rows, behind one interface."""
 
+import asyncio
 from typing import Protocol
 
 from analytics.queries.database.snapshot import Snapshot
@@ -59,7 +60,7 @@ class RawLines:
     async def values(self, groups: Groups, window: Window) -> Values:
         rows = self._spec.query.rows(window.first, window.end)
         statement = lines(self._spec.measure, groups, rows, window)
-        return by_slot(await self._snapshot.rows(statement))
+        return await asyncio.to_thread(by_slot, await self._snapshot.rows(statement))
 
     async def totals(self, groups: Groups, window: Window, values: Values) -> Totals:
         """Added up from the buckets where that gives the same, else one more statement."""

@@ -168,7 +168,9 @@ async def answer(query: Trends, snapshot: Snapshot) -> Lines:
         spec = LinesSpec(one, one.measure, one.by, axis.window, axis.previous)
         source = await preferred(one.measure).load(spec, snapshot) or RawLines(spec, snapshot)
         answered.append(await _items(one, axis, source))
-    items, other = (_lettered(query, answered), None) if query.series else answered[0]
+    items, other = answered[0]
+    if query.series:
+        items, other = await asyncio.to_thread(_lettered, query, answered), None
     return cast(Lines, {"times": starts, "series": items, "other": other})
 
 

@@ -1,0 +1,109 @@
+"""Nobody waits for somebody else's question: what may take long is done beside the event loop."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from analytics.queries.language.formula import Formula
+from analytics.queries.precomputed.rollup import Rollup
+from analytics.queries.questions.funnel import funnel
+from analytics.queries.questions.trends import source
+from tests.queries.asker import Asker
+from tests.queries.questions.test_sql import sent
+from tests.queries.simple import DAYS, row
+from tests.queries.storing import Storer
+
+ROWS = [row("2026-11-02T01:00", k="a", event="a:x"), row("2026-11-02T02:00", k="b", event="b:x")]
+
+
+class Workers:
+    """The threads in which a function is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        self.seen: set[threading.Thread] = set()
+        function: Callable[..., Any] = getattr(owner, name)
+
+        def noted(*arguments: Any) -> Any:
+            self.seen.add(threading.current_thread())
+            return function(*arguments)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    def are_others(self) -> bool:
+        """Whether it was called, and never on the loop."""
+        return bool(self.seen) and threading.current_thread() not in self.seen
+
+
+async def test_a_formula_is_calculated_beside_the_loop(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asker.hold(ROWS)
+    workers = Workers(monkeypatch, Formula, "of")
+    asked = ("series", "count@a"), ("series", "count@*"), ("formula", "A/B*100")
+    lines = (await asker.ask("/trends", *DAYS, *asked))["data"]["series"]
+    assert lines[-1]["total"] == 50
+    assert workers.are_others()
+
+
+async def test_lines_of_raw_rows_are_sorted_beside_the_loop(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asker.hold(ROWS)
+    workers = Workers(monkeypatch, source, "by_slot")
+    data = (await asker.ask("/trends", *DAYS, ("by", "metadata.k")))["data"]
+    assert [line["total"] for line in data["series"]] == [1, 1]
+    assert workers.are_others()
+
+
+@pytest.mark.usefixtures("rather_precomputed")
+async def test_names_are_matched_to_steps_beside_the_loop(
+    storer: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storer.empty()
+    await storer.write(ROWS)
+    await storer.store.compact()
+    workers = Workers(monkeypatch, funnel, "_marks")
+    asked = ("step", "a"), ("step", "b"), ("order", "any"), ("unit", "session")
+    answer = await storer.ask("/funnel", *DAYS, *asked)
+    assert [step["n"] for step in answer["data"]["steps"]] == [1, 1]
+    assert workers.are_others()
+
+
+@pytest.mark.usefixtures("rather_precomputed")
+async def test_raw_rows_are_added_to_rollups_beside_the_loop(
+    storer: Storer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storer.empty()
+    await storer.write(ROWS)
+    await storer.store.compact()
+    workers = Workers(monkeypatch, Rollup, "_add_raw")
+    asked = ("from", "2026-11-02T00:30"), ("to", "2026-11-02T02:30"), ("measure", "users")
+    answer = await storer.ask("/trends", *asked)
+    assert [line["total"] for line in answer["data"]["series"]] == [1]
+    assert workers.are_others()
+
+
+async def test_however_many_measures_count_sessions_the_statement_has_them_once() -> None:
+    by, conditions = (
+        ("by", "metadata.k"),
+        [("where", f"metadata.k{n}.contains.v") for n in range(9)],
+    )
+
+    async def asked(measures: str) -> str:
+        return (await sent("/breakdown", [*DAYS, by, *conditions, ("measure", measures)]))[-1]
+
+    once, often = (
+        await asked("users,sessions,count"),
+        await asked("users,sessions," * 4 + "count,count"),
+    )
+    assert often.count("strpos") == once.count("strpos")
+
+
+async def test_measures_that_repeat_are_equal(asker: Asker) -> None:
+    await asker.hold([*ROWS, row("2026-11-02T03:00", user="u", session="t", k="a")])
+    measures = "users,sum:metadata.n,sessions,users,count,sessions,sum:metadata.n,sessions"
+    asked = ("by", "metadata.k"), ("measure", measures)
+    data = (await asker.ask("/breakdown", *DAYS, *asked))["data"]
+    assert data["rows"] == [["a", 2, 0, 2, 2, 2, 2, 0, 2], ["b", 1, 0, 1, 1, 1, 1, 0, 1]]
