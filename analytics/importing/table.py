@@ -5,7 +5,7 @@ of it, as `literals.py` reads it. An empty cell is an absent field.
 """
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -172,12 +172,9 @@ class _Feed:
 
 def _fields(columns: Sequence[str], mapping: Mapping) -> list[tuple[int, str]]:
     """(index of a column, the field that it is): of one field the last that has a value counts."""
-    own = [(column, column) for column in dict.fromkeys(columns) if is_field(column)]
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for at, column in enumerate(columns):
+        places[column].append(at)
     mapped = dict(mapping.names)
-    pairs = [pair for pair in own if pair[0] not in mapped] + [*mapping.names]
-    return [
-        (at, ours)
-        for theirs, ours in pairs
-        for at, column in enumerate(columns)
-        if column == theirs
-    ]
+    own = [(column, column) for column in places if is_field(column) and column not in mapped]
+    return [(at, ours) for theirs, ours in [*own, *mapping.names] for at in places[theirs]]

@@ -27,6 +27,9 @@ _SITE = re.compile(rf"\s*([\w{_OTHERS}.-]+)(?::\d{{1,5}})?\s*(?:,|$)")
 _MAX_SITE = 300
 """Characters in which a host must end."""
 
+_LONG_SITE = re.compile(rf"[^/?#]*/[\t\r\n]*/[^/?#]{{{_MAX_SITE}}}")
+"""An address whose host does not, nor what stands before it. (Readers leave out line feeds.)"""
+
 
 def split(url: str) -> SplitResult | None:
     """The parts of a web address with a host; its scheme may be missing. None for anything else."""
@@ -35,7 +38,8 @@ def split(url: str) -> SplitResult | None:
 
 
 def _parts(url: str) -> SplitResult | None:
-    if len(url) > MAX_URL:
+    # the normal form of a host, which only other scripts need, takes quadratic time
+    if len(url) > MAX_URL or (not url.isascii() and _LONG_SITE.match(url)):
         return None
     try:
         return urlsplit(url)

@@ -28,14 +28,15 @@ def unfit(text: str) -> bool:
 
 def described(text: str) -> str:
     """The first character of an unfit text that cannot be stored, and where it stands, in words."""
-    place, code = next((at, ord(one)) for at, one in enumerate(text, 1) if unfit(one))
+    found = next(_UNFIT.finditer(text))
+    code = ord(found[0])
     if code == 0:
         what = "a NUL (U+0000)"
     elif code in _ESCAPED:
         what = f"a byte that is not UTF-8 (0x{code & 0xFF:02X}) or a lone surrogate (U+{code:04X})"
     else:
         what = f"a lone surrogate (U+{code:04X})"
-    return f"{what} as character {place}"
+    return f"{what} as character {found.end()}"
 
 
 def mended(value: Any, depth: int) -> Any:

@@ -136,6 +136,8 @@ class Draft(msgspec.Struct, frozen=True):
     """How many events it has, valid or not."""
     decode: Callable[[Projects], Decoded]
     """The request's events. A refused key costs only the events that have it."""
+    shared_bytes: int = 0
+    """What the request says once of all events, as often as they have it."""
 
     @classmethod
     def of_one_key(cls, key: str | None, events: int, decode: Callable[[str], Decoded]) -> "Draft":

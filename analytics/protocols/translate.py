@@ -109,13 +109,16 @@ class Translator:
         Raises TooLarge for too many different keys, and where the items would have too much of
         what is shared.
         """
+        shared_bytes = 0
         if shared and len(items) > 1:
-            bound_bytes(metadata.size_of(shared) * len(items))
+            shared_bytes = metadata.size_of(shared) * len(items)
+            bound_bytes(shared_bytes)
         keys = [key_of(item) for item in items]
         different = tuple(dict.fromkeys(keys))
         if len(different) > MAX_REQUEST_KEYS:
             raise TooLarge(f"a request may hold {MAX_REQUEST_KEYS} different keys")
-        return Draft(different, len(items), partial(self._decode, items, keys, translate))
+        decode = partial(self._decode, items, keys, translate)
+        return Draft(different, len(items), decode, shared_bytes)
 
     def _decode(
         self,

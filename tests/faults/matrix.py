@@ -769,6 +769,37 @@ FAULTS = (
         (
             "queries/database/test_statements.py::test_only_short_statements_are_kept_and_so_many_of_them",
             "queries/database/test_statements.py::test_all_engines_keep_them_in_one_place",
+        77,
+        "a host of thousands of marks",
+        "addresses of 16,000 marks whose order Python sorts in quadratic time, with and without "
+        "a scheme, a user and line feeds",
+        (
+            "pipeline/test_page.py::test_marks_of_a_host_are_not_sorted_however_many_they_are",
+            "pipeline/test_page.py::test_a_long_address_is_read_wherever_its_host_is_short",
+        ),
+    ),
+    Fault(
+        78,
+        "a small body whose events share much",
+        "200 events that share 1,000 values of their batch",
+        (
+            "roles/collector/test_turns.py::test_a_small_body_whose_events_share_much_takes_a_turn_before_it_takes_a_thread",
+        ),
+    ),
+    Fault(
+        79,
+        "a text whose only bad character is its last",
+        "five million characters, and a NUL",
+        (
+            "protocols/test_characters.py::test_a_bad_character_far_from_the_beginning_is_found_at_once",
+        ),
+    ),
+    Fault(
+        80,
+        "a table of very many columns is imported",
+        "a header of 1,000 columns, and one of 10,000",
+        (
+            "importing/test_table.py::test_a_header_of_very_many_columns_is_read_in_the_time_of_its_length",
         ),
     ),
 )

@@ -1,10 +1,12 @@
 """The page, from its URL."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from analytics.pipeline import page
 from analytics.pipeline.page import MAX_URL
 from tests.collecting import running
 from tests.pipeline.cases import Cases, assert_puts
@@ -181,3 +183,29 @@ async def test_an_address_is_read_alike_from_every_protocol(path: str, body: Any
         known = [json.loads(event.metadata) for event in client.sink.events]
     assert [(facts["$path"], facts["$gclid"]) for facts in known] == [("/a", "G")] * 3
     assert [facts["$host"] for facts in known[:2]] == ["shop.example"] * 2
+
+
+@pytest.mark.parametrize("scheme", ["https://", "//", "", "\t https:/\n/", "HTTP://user:pass@"])
+def test_marks_of_a_host_are_not_sorted_however_many_they_are(scheme: str) -> None:
+    """Python's normal form of a text sorts its marks in quadratic time."""
+    half = (MAX_URL - 50) // 2
+    url = f"{scheme}a.example" + "\u0300" * half + "\u0316" * half
+    began = time.process_time()
+    page.split(url)
+    assert time.process_time() - began < 0.05  # it takes a tenth of a millisecond
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://" + "é" * 200 + "/", "é" * 200),
+        ("https://a.example/" + "é" * 2_000, "a.example"),
+        ("https://a.example?q=" + "é" * 2_000, "a.example"),
+        ("a.example#" + "é" * 2_000, "a.example"),
+        ("https://" + "u" * 2_000 + "@a.example/", "a.example"),
+    ],
+)
+def test_a_long_address_is_read_wherever_its_host_is_short(url: str, host: str) -> None:
+    parts = page.split(url)
+    assert parts is not None
+    assert parts.hostname == host

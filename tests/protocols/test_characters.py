@@ -1,5 +1,6 @@
 """Characters that cannot be stored: named, or mended so that nothing else is lost."""
 
+import time
 from typing import Any
 
 import pytest
@@ -27,6 +28,13 @@ WHOLE = 33
 def test_the_first_bad_character_is_named(text: str, what: str) -> None:
     assert unfit(text)
     assert described(text) == what
+
+
+def test_a_bad_character_far_from_the_beginning_is_found_at_once() -> None:
+    text = "x" * 5_000_000 + "\0"
+    began = time.process_time()
+    assert described(text) == "a NUL (U+0000) as character 5000001"
+    assert time.process_time() - began < 0.2  # it takes milliseconds
 
 
 @pytest.mark.parametrize("text", ["", "café 😀", "\ufffd", "\x01\n", "\ue000"])

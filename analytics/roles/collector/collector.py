@@ -139,7 +139,7 @@ async def _decoded(
 ) -> Decoded:
     """A request's events by their keys; what was parsed is forgotten with the draft."""
     draft = await work.call(protocol.read, incoming)
-    work.size = max(work.size, draft.events * EVENT_BYTES)
+    work.size = max(work.size, draft.events * EVENT_BYTES + draft.shared_bytes)
     origin = incoming.headers.get(b"origin")
     projects = await intake.admit(draft.keys, origin, peer, foreign=protocol.foreign)
     return await work.call(draft.decode, projects)

@@ -11,7 +11,7 @@ import pytest
 from analytics.errors import BadRequest, Unavailable
 from analytics.events import Event
 from analytics.roles.collector import turns
-from analytics.roles.collector.body import THREAD_BYTES
+from analytics.roles.collector.body import THREAD_BYTES, work_of
 from analytics.roles.collector.line import Request
 from analytics.roles.collector.turns import LARGE_AT_ONCE, LARGE_OF_A_SENDER, Turns
 from analytics.roles.collector.work import Workplace
@@ -198,6 +198,23 @@ async def test_a_small_body_of_very_many_events_takes_a_turn_before_it_takes_a_t
         await until(lambda: bool(client.intake.workplace.turns._line))
         sink.open.set()
         assert error_of(await waiting) == (400, "no_valid_event")
+        await asyncio.gather(*many)
+
+
+async def test_a_small_body_whose_events_share_much_takes_a_turn_before_it_takes_a_thread() -> None:
+    shared = {f"k{number}": "" for number in range(1_000)}
+    small = json.dumps({"context": shared, "batch": [{"type": "track"}] * 200}).encode()
+    assert work_of(small) < THREAD_BYTES
+    async with running() as client:
+        sink = client.intake.sink = SlowSink()
+        many = [asyncio.create_task(client.send_events(batch("many"))) for _ in range(2)]
+        await until(lambda: len(sink.came) == LARGE_OF_A_SENDER)
+        waiting = asyncio.create_task(client.post("/v1/batch", content=small))
+        await until(lambda: waiting.done() or bool(client.intake.workplace.turns._line))
+        waited = not waiting.done()
+        sink.open.set()
+        assert waited
+        assert (await waiting).status_code == 400
         await asyncio.gather(*many)
 
 
