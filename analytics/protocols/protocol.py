@@ -138,6 +138,8 @@ class Draft(msgspec.Struct, frozen=True):
     """The request's events. A refused key costs only the events that have it."""
     shared_bytes: int = 0
     """What the request says once of all events, as often as they have it."""
+    coded_bytes: int = 0
+    """Base64 in the body's JSON, not decoded yet."""
 
     @classmethod
     def of_one_key(cls, key: str | None, events: int, decode: Callable[[str], Decoded]) -> "Draft":

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from analytics.errors import AnalyticsError, BadRequest
 from analytics.events import Event
 from analytics.protocols import bodies, numbers, universal
@@ -81,7 +83,14 @@ def read(incoming: Incoming) -> Draft:
         items = bodies.batch(body["data"])
     else:
         items = [bodies.fields(incoming.query)]
-    return Translator(incoming).draft(items, translate, _key)
+    draft = Translator(incoming).draft(items, translate, _key)
+    return msgspec.structs.replace(draft, coded_bytes=sum(map(_coded_bytes, items)))
+
+
+def _coded_bytes(value: Any) -> int:
+    """How much of an event is base64."""
+    texts = map(bodies.mapping(value).get, ("ue_pr", "ue_px", "co", "cx"))
+    return sum(len(one) for one in texts if isinstance(one, str) and one[:1] not in ("{", "["))
 
 
 def _key(value: Any) -> str | None:

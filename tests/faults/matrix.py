@@ -780,10 +780,10 @@ FAULTS = (
     ),
     Fault(
         78,
-        "a small body whose events share much",
-        "200 events that share 1,000 values of their batch",
+        "a small body that hides much work",
+        "200 events that share 1,000 values of their batch; 60 kB of base64 in JSON",
         (
-            "roles/collector/test_turns.py::test_a_small_body_whose_events_share_much_takes_a_turn_before_it_takes_a_thread",
+            "roles/collector/test_turns.py::test_a_small_body_that_hides_much_takes_a_turn_before_it_takes_a_thread",
         ),
     ),
     Fault(

@@ -2370,9 +2370,9 @@ MUTATIONS = (
         "what all events of a body share is no work",
         "one client's work is bounded",
         "analytics/roles/collector/collector.py",
-        " + draft.shared_bytes",
-        "",
-        "tests/roles/collector/test_turns.py::test_a_small_body_whose_events_share_much_takes_a_turn_before_it_takes_a_thread",
+        "draft.shared_bytes + draft",
+        "draft",
+        "tests/roles/collector/test_turns.py::test_a_small_body_that_hides_much_takes_a_turn_before_it_takes_a_thread",
     ),
     mutation(
         "a bad character is looked for one by one",
@@ -2389,5 +2389,13 @@ MUTATIONS = (
         "for at in places[theirs]]",
         "for at, one in enumerate(columns) if one == theirs]",
         "tests/importing/test_table.py::test_a_header_of_very_many_columns_is_read_in_the_time_of_its_length",
+    ),
+    mutation(
+        "base64 in JSON is no more work than text",
+        "one client's work is bounded",
+        "analytics/roles/collector/collector.py",
+        " + draft.coded_bytes * EMBEDDED_BYTES",
+        "",
+        "tests/roles/collector/test_turns.py::test_a_small_body_that_hides_much_takes_a_turn_before_it_takes_a_thread",
     ),
 )

@@ -21,6 +21,9 @@ FIELD_BYTES = 64
 CODED_BYTES = 16
 """A byte of a form, or of base64, may hide as much work as so many bytes of JSON."""
 
+EMBEDDED_BYTES = 6
+"""The same of a byte of base64 in JSON: three of them may hold a value."""
+
 EVENT_BYTES = 64
 """The same of an event."""
 

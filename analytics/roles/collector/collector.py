@@ -26,7 +26,7 @@ from analytics.projects import KeyCache
 from analytics.protocols import NATIVE, PROTOCOLS, Decoded, Incoming, Protocol, Reply
 from analytics.queue import Queue
 from analytics.redis import RedisKeys, Salts, connect
-from analytics.roles.collector.body import EVENT_BYTES, read
+from analytics.roles.collector.body import EMBEDDED_BYTES, EVENT_BYTES, read
 from analytics.roles.collector.intake import Intake
 from analytics.roles.collector.script import TrackerScript
 from analytics.roles.collector.work import Work
@@ -139,7 +139,8 @@ async def _decoded(
 ) -> Decoded:
     """A request's events by their keys; what was parsed is forgotten with the draft."""
     draft = await work.call(protocol.read, incoming)
-    work.size = max(work.size, draft.events * EVENT_BYTES + draft.shared_bytes)
+    hidden = draft.shared_bytes + draft.coded_bytes * EMBEDDED_BYTES
+    work.size = max(work.size, draft.events * EVENT_BYTES + hidden)
     origin = incoming.headers.get(b"origin")
     projects = await intake.admit(draft.keys, origin, peer, foreign=protocol.foreign)
     return await work.call(draft.decode, projects)

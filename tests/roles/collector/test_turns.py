@@ -1,6 +1,7 @@
 """Large bodies take turns, and so do their senders; small ones wait for nothing."""
 
 import asyncio
+import base64
 import gzip
 import json
 from collections.abc import Sequence
@@ -201,15 +202,28 @@ async def test_a_small_body_of_very_many_events_takes_a_turn_before_it_takes_a_t
         await asyncio.gather(*many)
 
 
-async def test_a_small_body_whose_events_share_much_takes_a_turn_before_it_takes_a_thread() -> None:
-    shared = {f"k{number}": "" for number in range(1_000)}
-    small = json.dumps({"context": shared, "batch": [{"type": "track"}] * 200}).encode()
+SHARED = {"context": {f"k{number}": "" for number in range(1_000)}}
+CODED = base64.b64encode(b"[" + b"1," * 22_000 + b"1]").decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/batch", SHARED | {"batch": [{"type": "track"}] * 200}),
+        ("/com.snowplowanalytics.snowplow/tp2", {"data": [{"cx": CODED}]}),
+        ("/com.snowplowanalytics.snowplow/tp2", {"data": [{"co": CODED}]}),
+    ],
+)
+async def test_a_small_body_that_hides_much_takes_a_turn_before_it_takes_a_thread(
+    path: str, body: object
+) -> None:
+    small = json.dumps(body).encode()
     assert work_of(small) < THREAD_BYTES
     async with running() as client:
         sink = client.intake.sink = SlowSink()
         many = [asyncio.create_task(client.send_events(batch("many"))) for _ in range(2)]
         await until(lambda: len(sink.came) == LARGE_OF_A_SENDER)
-        waiting = asyncio.create_task(client.post("/v1/batch", content=small))
+        waiting = asyncio.create_task(client.post(path, content=small))
         await until(lambda: waiting.done() or bool(client.intake.workplace.turns._line))
         waited = not waiting.done()
         sink.open.set()
