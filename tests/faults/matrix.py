@@ -747,28 +747,6 @@ FAULTS = (
         ),
     ),
     Fault(
-        80,
-        "a question that is short to ask and long to work out",
-        "a formula of 200 characters over 26 series and 11,000 buckets; ten measures of sessions "
-        "under 100 conditions; millions of rows; thousands of changed days; thousands of steps",
-        (
-            "queries/questions/test_turns.py::test_a_formula_is_calculated_beside_the_loop",
-            "queries/questions/test_turns.py::test_lines_of_raw_rows_are_sorted_beside_the_loop",
-            "queries/questions/test_turns.py::test_names_are_matched_to_steps_beside_the_loop",
-            "queries/questions/test_turns.py::test_raw_rows_are_added_to_rollups_beside_the_loop",
-            "queries/questions/test_turns.py::test_however_many_measures_count_sessions_the_statement_has_them_once",
-            "queries/database/test_snapshot.py::test_the_loop_has_its_turns_while_many_rows_are_made",
-            "queries/precomputed/test_pieces.py::test_stray_days_are_looked_for_where_a_bucket_is_and_nowhere_else",
-            "queries/language/test_parameters.py::test_a_parameter_that_repeats_takes_time_for_each_of_its_values_and_no_more",
-        ),
-    ),
-    Fault(
-        81,
-        "questions of hundreds of shapes, one after the other",
-        "more shapes of statements than are kept compiled, in the lanes of all questions",
-        (
-            "queries/database/test_statements.py::test_only_short_statements_are_kept_and_so_many_of_them",
-            "queries/database/test_statements.py::test_all_engines_keep_them_in_one_place",
         77,
         "a host of thousands of marks",
         "addresses of 16,000 marks whose order Python sorts in quadratic time, with and without "
@@ -800,6 +778,31 @@ FAULTS = (
         "a header of 1,000 columns, and one of 10,000",
         (
             "importing/test_table.py::test_a_header_of_very_many_columns_is_read_in_the_time_of_its_length",
+        ),
+    ),
+    Fault(
+        81,
+        "a question that is short to ask and long to work out",
+        "a formula of 200 characters over 26 series and 11,000 buckets; ten measures of sessions "
+        "under 100 conditions; millions of rows; thousands of changed days; thousands of steps",
+        (
+            "queries/questions/test_turns.py::test_a_formula_is_calculated_beside_the_loop",
+            "queries/questions/test_turns.py::test_lines_of_raw_rows_are_sorted_beside_the_loop",
+            "queries/questions/test_turns.py::test_names_are_matched_to_steps_beside_the_loop",
+            "queries/questions/test_turns.py::test_raw_rows_are_added_to_rollups_beside_the_loop",
+            "queries/questions/test_turns.py::test_however_many_measures_count_sessions_the_statement_has_them_once",
+            "queries/database/test_snapshot.py::test_the_loop_has_its_turns_while_many_rows_are_made",
+            "queries/precomputed/test_pieces.py::test_stray_days_are_looked_for_where_a_bucket_is_and_nowhere_else",
+            "queries/language/test_parameters.py::test_a_parameter_that_repeats_takes_time_for_each_of_its_values_and_no_more",
+        ),
+    ),
+    Fault(
+        82,
+        "questions of hundreds of shapes, one after the other",
+        "more shapes of statements than are kept compiled, in the lanes of all questions",
+        (
+            "queries/database/test_statements.py::test_only_short_statements_are_kept_and_so_many_of_them",
+            "queries/database/test_statements.py::test_all_engines_keep_them_in_one_place",
         ),
     ),
 )

@@ -2359,6 +2359,8 @@ MUTATIONS = (
         "values.setdefault(attribute, []).append(value)",
         "values[attribute] = [*values.get(attribute, ()), value]",
         "tests/queries/language/test_parameters.py::test_a_parameter_that_repeats_takes_time_for_each_of_its_values_and_no_more",
+    ),
+    mutation(
         "the normal form of a host is made, however long the host is",
         "one client's work is bounded",
         "analytics/pipeline/page.py",
