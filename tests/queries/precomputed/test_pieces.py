@@ -115,5 +115,5 @@ def test_stray_days_are_looked_for_where_a_bucket_is_and_nowhere_else() -> None:
         assert Pieces(edges, coverage).blocks == []
         return time.thread_time() - began
 
-    few, many = (min(seconds(days) for _ in range(3)) for days in (200, 3_200))
+    few, many = (min(seconds(days) for _ in range(3)) for days in (100, 1_600))
     assert many < 40 * few  # 16 times as many days
