@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.events import Job
+from analytics.queries.database.memory import Memory
 from analytics.queries.database.snapshot import _memories, open_engine
 from analytics.queries.precomputed.distribution import Distribution
 from analytics.queries.questions.trends import precomputed_lines
@@ -147,7 +148,7 @@ async def test_breakdowns_of_remembered_numbers_are_what_a_plain_look_says(
 async def test_no_more_numbers_are_held_than_can_be_remembered(
     fortnight: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory = _memories[fortnight.engine]
+    memory = _memories.setdefault(fortnight.engine, Memory())
     monkeypatch.setattr(memory, "limit_bytes", 1000)
     assert await total_of(fortnight, "p50") == 8
     monkeypatch.undo()

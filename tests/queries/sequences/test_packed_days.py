@@ -388,7 +388,8 @@ async def test_an_answer_of_more_days_than_can_be_held_says_raw(
     filled: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = max(day.size_bytes for day in (await packed(filled)).values())
-    monkeypatch.setattr(snapshots._memories[filled.engine], "limit_bytes", 2 * size)
+    memory = snapshots._memories.setdefault(filled.engine, Memory())
+    monkeypatch.setattr(memory, "limit_bytes", 2 * size)
     for path, parameters_ in (("/funnel", STEPS), ("/paths", ()), ("/sessions", ())):
         assert (await filled.ask(path, *RANGE, *parameters_))["meta"]["source"] == "raw", path
 
