@@ -10,6 +10,7 @@ because one describes the other. The SQL is a piece of text; nothing here runs i
 
 from collections.abc import Iterable
 from functools import cached_property
+from sys import getsizeof
 from typing import NamedTuple
 
 import msgspec
@@ -112,7 +113,7 @@ class Day(msgspec.Struct, frozen=True, dict=True):
     def size_bytes(self) -> int:
         """The memory it takes, roughly, in bytes."""
         columns = sum(column.nbytes for column in self.columns)
-        keys = sum(len(key or "") for _, _, key in self.names)
+        keys = sum(getsizeof(key) for _, _, key in self.names)
         return _OVERHEAD_BYTES + _NAME_BYTES * len(self.names) + keys + columns
 
     @property

@@ -107,3 +107,14 @@ def test_columns_are_small() -> None:
         for number in range(20_000)
     ]
     assert packed(rows).size_bytes / len(rows) < 10
+
+
+def test_the_values_that_split_rows_count_with_all_their_bytes() -> None:
+    values = ["x" * 10_000, "é" * 10_000, "日" * 10_000]
+    sizes = [
+        pack(START, [NamedRecords(("e", "x", value), 1, record((1, 0, 0, 1, "x")))]).size_bytes
+        for value in (None, *values)
+    ]
+    assert [size - sizes[0] for size in sizes[1:]] == [
+        pytest.approx(size, abs=100) for size in (10_000, 10_000, 20_000)
+    ]
