@@ -790,7 +790,7 @@ FAULTS = (
             "queries/questions/test_turns.py::test_lines_of_raw_rows_are_sorted_beside_the_loop",
             "queries/questions/test_turns.py::test_names_are_matched_to_steps_beside_the_loop",
             "queries/questions/test_turns.py::test_raw_rows_are_added_to_rollups_beside_the_loop",
-            "queries/questions/test_turns.py::test_however_many_measures_count_sessions_the_statement_has_them_once",
+            "queries/questions/test_breakdown.py::test_however_many_measures_count_sessions_the_statement_has_them_once",
             "queries/database/test_snapshot.py::test_the_loop_has_its_turns_while_many_rows_are_made",
             "queries/precomputed/test_pieces.py::test_stray_days_are_looked_for_where_a_bucket_is_and_nowhere_else",
             "queries/language/test_parameters.py::test_a_parameter_that_repeats_takes_time_for_each_of_its_values_and_no_more",

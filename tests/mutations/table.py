@@ -2326,7 +2326,7 @@ MUTATIONS = (
         "analytics/queries/questions/breakdown.py",
         "[_pass(query, some) for some in passes if some]",
         "[_pass(query, [each]) for some in passes for each in some]",
-        "tests/queries/questions/test_turns.py::test_however_many_measures_count_sessions_the_statement_has_them_once",
+        "tests/queries/questions/test_breakdown.py::test_however_many_measures_count_sessions_the_statement_has_them_once",
     ),
     mutation(
         "all rows of a statement are made in one stretch",

@@ -11,6 +11,7 @@ from tests.queries import oracle_breakdown
 from tests.queries.asker import Asker
 from tests.queries.oracle import Row
 from tests.queries.oracle_breakdown import Breakdown
+from tests.queries.questions.test_sql import sent
 from tests.queries.questions.trends.test_trends import equal, several
 from tests.queries.simple import DAYS, row
 from tests.queries.streams import (
@@ -230,3 +231,34 @@ async def test_sort_is_repeated_resolved(asker: Asker) -> None:
         "-users",
         10,
     )
+
+
+async def test_however_many_measures_count_sessions_the_statement_has_them_once() -> None:
+    conditions = [("where", f"metadata.k{n}.contains.v") for n in range(9)]
+
+    async def asked(measures: str) -> str:
+        return (
+            await sent(
+                "/breakdown", [*DAYS, ("by", "metadata.k"), *conditions, ("measure", measures)]
+            )
+        )[-1]
+
+    once, often = (
+        await asked("users,sessions,count"),
+        await asked("users,sessions," * 4 + "count,count"),
+    )
+    assert often.count("strpos") == once.count("strpos")
+
+
+async def test_measures_that_repeat_are_equal(asker: Asker) -> None:
+    await asker.hold(
+        [
+            row("2026-11-02T01:00", k="a"),
+            row("2026-11-02T02:00", k="b"),
+            row("2026-11-02T03:00", user="u", session="t", k="a"),
+        ]
+    )
+    measures = "users,sum:metadata.n,sessions,users,count,sessions,sum:metadata.n,sessions"
+    asked = ("by", "metadata.k"), ("measure", measures)
+    data = (await asker.ask("/breakdown", *DAYS, *asked))["data"]
+    assert data["rows"] == [["a", 2, 0, 2, 2, 2, 2, 0, 2], ["b", 1, 0, 1, 1, 1, 1, 0, 1]]

@@ -11,7 +11,6 @@ from analytics.queries.precomputed.rollup import Rollup
 from analytics.queries.questions.funnel import funnel
 from analytics.queries.questions.trends import source
 from tests.queries.asker import Asker
-from tests.queries.questions.test_sql import sent
 from tests.queries.simple import DAYS, row
 from tests.queries.storing import Storer
 
@@ -83,27 +82,3 @@ async def test_raw_rows_are_added_to_rollups_beside_the_loop(
     answer = await storer.ask("/trends", *asked)
     assert [line["total"] for line in answer["data"]["series"]] == [1]
     assert workers.are_others()
-
-
-async def test_however_many_measures_count_sessions_the_statement_has_them_once() -> None:
-    by, conditions = (
-        ("by", "metadata.k"),
-        [("where", f"metadata.k{n}.contains.v") for n in range(9)],
-    )
-
-    async def asked(measures: str) -> str:
-        return (await sent("/breakdown", [*DAYS, by, *conditions, ("measure", measures)]))[-1]
-
-    once, often = (
-        await asked("users,sessions,count"),
-        await asked("users,sessions," * 4 + "count,count"),
-    )
-    assert often.count("strpos") == once.count("strpos")
-
-
-async def test_measures_that_repeat_are_equal(asker: Asker) -> None:
-    await asker.hold([*ROWS, row("2026-11-02T03:00", user="u", session="t", k="a")])
-    measures = "users,sum:metadata.n,sessions,users,count,sessions,sum:metadata.n,sessions"
-    asked = ("by", "metadata.k"), ("measure", measures)
-    data = (await asker.ask("/breakdown", *DAYS, *asked))["data"]
-    assert data["rows"] == [["a", 2, 0, 2, 2, 2, 2, 0, 2], ["b", 1, 0, 1, 1, 1, 1, 0, 1]]
