@@ -127,11 +127,11 @@ class Storing:
         for project, positions in sorted(projects.items()):
             names = [names_of(self.events[position]) for position in positions]
             indexes = await people.without_number(self.connection, project, names)
-            refused = [positions[index] for index in indexes]
-            gone = {*refused}
-            self.poison += [(position, people.NoNumberLeft(project)) for position in refused]
+            unnumbered = [positions[index] for index in indexes]
+            gone = {*unnumbered}
+            self.poison += [(position, people.NoNumberLeft(project)) for position in unnumbered]
             self.left = [position for position in self.left if position not in gone]
-            await self._forget([position for position in refused if self.events[position].named])
+            await self._forget([position for position in unnumbered if self.events[position].named])
 
     async def insert_rows(self) -> None:
         """Insert the events that are left, in the order of their partitions.
