@@ -70,11 +70,16 @@ class Proxy:
             writer.transport.abort()
 
     async def _end(self) -> None:
-        """Close the listener, and let every connection, which is cut by now, come to its end."""
+        """Take no more connections, let every one, which is cut by now, come to its end, and close.
+
+        The listener closes last: asyncio leaks the socket of a connection that was accepted, but
+        not yet given to its server, when that closes.
+        """
+        for listener in self._server.sockets:
+            self._loop.remove_reader(listener.fileno())
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
         self._server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        if others:
-            await asyncio.wait(others, timeout=20)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
