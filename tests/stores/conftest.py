@@ -15,7 +15,7 @@ from analytics.settings import Settings
 from analytics.stores import PostgresStore
 
 NOW = datetime.now(UTC).replace(microsecond=123456)
-"""When the run began: an hour ago or more by the time a test compares it with a server's clock."""
+"""When the run began, which may be an hour before a test compares it with a server's clock."""
 
 
 def an_event(**changes: Any) -> Event:

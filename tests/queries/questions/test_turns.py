@@ -35,6 +35,15 @@ class Workers:
         return bool(self.seen) and threading.current_thread() not in self.seen
 
 
+@pytest.fixture
+async def compacted(storer: Storer, rather_precomputed: None) -> Storer:
+    """The rows, of which rollups tell."""
+    await storer.empty()
+    await storer.write(ROWS)
+    await storer.store.compact()
+    return storer
+
+
 async def test_a_formula_is_calculated_beside_the_loop(
     asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,29 +65,21 @@ async def test_lines_of_raw_rows_are_sorted_beside_the_loop(
     assert workers.are_others()
 
 
-@pytest.mark.usefixtures("rather_precomputed")
 async def test_names_are_matched_to_steps_beside_the_loop(
-    storer: Storer, monkeypatch: pytest.MonkeyPatch
+    compacted: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await storer.empty()
-    await storer.write(ROWS)
-    await storer.store.compact()
     workers = Workers(monkeypatch, funnel, "_marks")
     asked = ("step", "a"), ("step", "b"), ("order", "any"), ("unit", "session")
-    answer = await storer.ask("/funnel", *DAYS, *asked)
+    answer = await compacted.ask("/funnel", *DAYS, *asked)
     assert [step["n"] for step in answer["data"]["steps"]] == [1, 1]
     assert workers.are_others()
 
 
-@pytest.mark.usefixtures("rather_precomputed")
 async def test_raw_rows_are_added_to_rollups_beside_the_loop(
-    storer: Storer, monkeypatch: pytest.MonkeyPatch
+    compacted: Storer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await storer.empty()
-    await storer.write(ROWS)
-    await storer.store.compact()
     workers = Workers(monkeypatch, Rollup, "_add_raw")
     asked = ("from", "2026-11-02T00:30"), ("to", "2026-11-02T02:30"), ("measure", "users")
-    answer = await storer.ask("/trends", *asked)
+    answer = await compacted.ask("/trends", *asked)
     assert [line["total"] for line in answer["data"]["series"]] == [1]
     assert workers.are_others()
